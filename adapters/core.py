@@ -1,0 +1,394 @@
+"""The port to a system of record, and the values that cross it. Pure: no I/O, no clock, no randomness.
+
+A core is asked questions (`CoreBank.read` methods, no effect) and given instructions (`CoreBank.submit`, the only way to an
+effect). An instruction carries the idempotency key that the gateway derived from its intent, and is refused by the core unless an
+execution permit covers exactly its canonical bytes.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from iso4217 import Currency as IsoCurrency
+
+MAX_MINOR = 10**15
+"""Largest amount that any part of the system handles, in minor units."""
+
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,6}))?", re.ASCII)
+
+
+def exponent(currency: str) -> int:
+    """Digits after the decimal point of an ISO 4217 currency. ValueError for an unknown one or one without minor unit."""
+    try:
+        digits = IsoCurrency(currency).exponent
+    except ValueError:
+        digits = None
+    if digits is None:
+        raise ValueError("not an ISO 4217 currency with a minor unit")
+    return int(digits)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of at most `MAX_MINOR` minor units in an ISO 4217 currency. Negative only in ledgers and balances."""
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        exponent(self.currency)
+        if abs(self.minor) > MAX_MINOR:
+            raise ValueError("amount out of range")
+
+    @classmethod
+    def parse(cls, value: str, currency: str) -> "Money":
+        """A positive amount from its wire form: "12.50" and "GBP". No sign, exponent, leading zero or surplus digit.
+
+        Fewer fraction digits than the currency's are padded ("12.5" GBP is 12.50); more are an error, never rounded.
+        """
+        digits = exponent(currency)
+        matched = _DECIMAL.fullmatch(value)
+        if matched is None:
+            raise ValueError("an amount is a decimal string such as 12.50")
+        whole, fraction = matched[1], matched[2] or ""
+        if len(fraction) > digits:
+            raise ValueError(f"{currency} has {digits} fraction digits")
+        minor = int(whole + fraction.ljust(digits, "0"))
+        if not 0 < minor <= MAX_MINOR:
+            raise ValueError("amount out of range")
+        return cls(minor, currency)
+
+    @property
+    def value(self) -> str:
+        """The decimal string of the wire, always with the currency's full number of fraction digits."""
+        digits = exponent(self.currency)
+        if digits == 0:
+            return str(self.minor)
+        sign, rest = ("-", -self.minor) if self.minor < 0 else ("", self.minor)
+        text = str(rest).rjust(digits + 1, "0")
+        return f"{sign}{text[:-digits]}.{text[-digits:]}"
+
+
+class ReferenceKind(StrEnum):
+    """What an identifier names; the value is the prefix of the reference that a model sees instead of it."""
+
+    ACCOUNT = "acc"
+    BENEFICIARY = "ben"
+    CARD = "card"
+    PAYMENT = "pay"
+    STANDING_ORDER = "ord"
+    TRANSACTION = "txn"
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """An identifier of the core, with its kind. Never leaves towards a model: `gateway.references` stands in for it."""
+
+    kind: ReferenceKind
+    id: str
+
+
+# What a core answers to questions. Times are aware datetimes in UTC.
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What the policies may know of one object. `owners` are the customers who own it (through its account)."""
+
+    identified: Identified
+    owners: frozenset[str]
+    status: str
+    currency: str | None = None
+    account: str | None = None
+    first_settled_at: datetime | None = None
+    """Of a beneficiary: when a payment of an owner to it first settled; None if never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: str
+    name: str
+    product: str
+    currency: str
+    status: str
+    owners: frozenset[str]
+    iban: str | None
+    sort_code: str | None
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """`type` is an ISO 20022 balance type: ITBD booked, ITAV available (booked less pending debits), CLBD, CLAV."""
+
+    account: str
+    type: str
+    amount: Money
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """`credit_debit` is CRDT or DBIT, `status` BOOK or PDNG (ISO 20022). Memo and counterparty are third parties' text."""
+
+    id: str
+    account: str
+    booked_at: datetime
+    amount: Money
+    credit_debit: str
+    status: str
+    category: str
+    memo: str
+    counterparty_name: str
+    counterparty_account: str
+    payment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    transactions: Sequence[Transaction]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingGroup:
+    group: str
+    total: Money
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beneficiary:
+    id: str
+    account: str
+    name: str
+    identifier: str
+    created_at: datetime
+    last_paid_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOrder:
+    id: str
+    account: str
+    beneficiary_name: str
+    amount: Money
+    frequency: str
+    next_on: date
+    last_on: date | None
+    reference: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    id: str
+    account: str
+    last4: str
+    scheme: str
+    status: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """`status` is an ISO 20022 payment status: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, or SCHD scheduled."""
+
+    id: str
+    account: str
+    amount: Money
+    counterparty_name: str
+    reference: str
+    status: str
+    created_at: datetime
+    execute_on: date | None
+    initiated_through_assistant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """Which transactions of an account: booked on `start` to `end`, both inclusive. `limit` is 1 to 100."""
+
+    account: str
+    start: date
+    end: date
+    credit_debit: str | None = None
+    text: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+# What a core may be told to do. One frozen type per effect.
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money from an account to another account or a beneficiary of the same customer. `execute_on` None is at once."""
+
+    debit: Identified
+    credit: Identified
+    amount: Money
+    reference: str
+    execute_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeCard:
+    card: Identified
+
+
+@dataclass(frozen=True, slots=True)
+class CancelScheduledPayment:
+    payment: Identified
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFraud:
+    payment: Identified | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHuman:
+    topic: str
+
+
+Order = Transfer | FreezeCard | CancelScheduledPayment | ReportFraud | RequestHuman
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One order, for one customer, under one idempotency key (at most 40 characters, never used for anything else)."""
+
+    key: str
+    customer: str
+    agent: str
+    order: Order
+
+    def canonical(self) -> bytes:
+        """The bytes that a permit covers: RFC 8785 JSON of every field. Equal bytes if and only if equal instructions."""
+        body = {"agent": self.agent, "customer": self.customer, "key": self.key, "order": _canonical(self.order)}
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _canonical(order: Order) -> dict[str, object]:
+    body: dict[str, object] = {"is": type(order).__name__}
+    for member in fields(order):
+        body[member.name] = _plain(getattr(order, member.name))
+    return body
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Identified():
+            return {"id": value.id, "kind": value.kind.value}
+        case Money():
+            return {"currency": value.currency, "value": value.value}
+        case date():
+            return value.isoformat()
+        case str() | None:
+            return value
+    raise TypeError(f"no canonical form for {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect happened, once. `output` is the core's answer, still to be redacted; the same for each resend."""
+
+    output: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The core refused for a business reason; nothing happened, and nothing ever will under this key.
+
+    `code` is an ISO 20022 external status reason (AM04 insufficient funds, AC04 closed account, BE05 ...).
+    """
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The effect may have happened or may still happen. Ask `status` with the same key, never send under another."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSeen:
+    """Answer of `status` only: the core never took an instruction under this key, and refuses it from now on.
+
+    A core that answers NotSeen burns the key first: what was delayed on the way cannot happen afterwards.
+    """
+
+
+CoreAnswer = Done | Declined | Unknown
+
+
+class CoreUnavailable(Exception):
+    """A question could not be answered. Raised by reads only; nothing happened."""
+
+
+class PermitRefused(Exception):
+    """The instruction came without a permit that covers exactly its bytes. A defect or an attack; nothing happened."""
+
+
+class ExecutionPermit(Protocol):
+    """What lets a core act: proof that an intent over exactly these bytes is durable in the log. Opaque to adapters."""
+
+    @property
+    def index(self) -> int: ...
+
+
+class PermitVerifier(Protocol):
+    """How a core checks a permit. Pure and quick; injected by the gateway's `main`."""
+
+    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
+        """Return if `permit` is authentic, unexpired and covers `over` (`Instruction.canonical()`); else PermitRefused."""
+
+
+class CoreBank(Protocol):
+    """A system of record.
+
+    Durability: what `submit` answers Done is durable. Concurrency: every method may be called concurrently; two submits of one key
+    act once and answer alike. Retry: reads may be repeated; `submit` may be repeated with the same instruction only (another
+    instruction under a used key is refused with PermitRefused or Declined("DUPL")). Errors: reads raise CoreUnavailable; `submit`
+    raises PermitRefused, and answers Unknown whenever bytes may have been sent. Reads of what does not exist return None or
+    an empty sequence. Nothing here checks the customer's rights: that is the gateway's part, done before.
+    """
+
+    async def describe(self, identified: Identified) -> ObjectFacts | None:
+        """What the policies may know of this object, fresh, never cached."""
+
+    async def accounts(self, customer: str) -> Sequence[Account]: ...
+
+    async def balance(self, account: str, balance_type: str) -> Balance | None: ...
+
+    async def transactions(self, wanted: TransactionFilter) -> TransactionPage: ...
+
+    async def transaction(self, transaction: str) -> Transaction | None: ...
+
+    async def spending(self, accounts: Sequence[str], start: date, end: date, group_by: str) -> Sequence[SpendingGroup]:
+        """Booked debits of these accounts, per group (`category`, `month` or `counterparty`) and currency."""
+
+    async def beneficiaries(self, account: str) -> Sequence[Beneficiary]: ...
+
+    async def standing_orders(self, account: str) -> Sequence[StandingOrder]: ...
+
+    async def cards(self, customer: str) -> Sequence[Card]: ...
+
+    async def payment(self, payment: str) -> Payment | None: ...
+
+    async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
+        """Verify `permit` over `instruction.canonical()`, then act at most once under `instruction.key`."""
+
+    async def status(self, key: str) -> CoreAnswer | NotSeen:
+        """What became of this key. No permit: it has no effect, save that NotSeen burns the key."""
+
+    async def executed(self, since: datetime) -> int:
+        """How many effects the core did since then, by its own count: for the census."""

@@ -1,0 +1,220 @@
+"""What a banking function declares. From one declaration come its JSON Schema, the OpenAI and MCP definitions, the Cedar schema,
+the strict parsing of its arguments, the redaction of its output and its page in the reference. Pure.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum, StrEnum
+from typing import TypeVar
+
+from adapters.core import CoreBank, Identified, Money, Order, ReferenceKind
+
+
+class Effect(StrEnum):
+    """What a call does to the world (banking.md section 2)."""
+
+    READ = "R"
+    WRITE = "W"
+    PROTECT = "P"
+    IRREVERSIBLE = "I"
+
+
+class Level(IntEnum):
+    """The least assurance for a function; policies may ask for more, never for less (banking.md section 1)."""
+
+    L0 = 0
+    L1 = 1
+    L2 = 2
+    L3 = 3
+    L4 = 4
+
+
+class Kind(StrEnum):
+    """What an argument means, so that rules and grounding hold for functions they never saw."""
+
+    PAYEE = "payee"
+    AMOUNT = "amount"
+    CREDENTIAL = "credential"
+    PROFILE = "profile"
+    FREE_TEXT = "free_text"
+    OBJECT = "object"
+
+
+# Types of arguments. Each is closed and strict; what a type does not allow is refused, never repaired.
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference that the gateway issued, of one of these kinds. Parses to Identified."""
+
+    kinds: tuple[ReferenceKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """One to `most` distinct references. Parses to a tuple of Identified."""
+
+    kinds: tuple[ReferenceKind, ...]
+    most: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """`{"value": "12.50", "currency": "GBP"}`. Parses to Money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """An ISO 8601 calendar date, YYYY-MM-DD. Parses to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`least` to `most` characters after NFC, without control and bidirectional characters; one of `alphabet` if given."""
+
+    most: int
+    least: int = 0
+    alphabet: str | None = None
+    """An RE2 character class body, for example `A-Za-z0-9 /?:().,+-` (the rail's character set)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of these strings."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """An integer from `least` to `most`; a JSON number without fraction or exponent."""
+
+    least: int
+    most: int
+
+
+ArgumentType = Reference | References | Amount | Day | Text | Choice | Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    name: str
+    type: ArgumentType
+    description: str
+    kind: Kind | None = None
+    required: bool = True
+    default: str | int | None = None
+    """Of an optional Choice, Count or Text only: the value that stands in the canonical arguments when it is left out."""
+
+
+# Types of output fields. Only declared fields leave the gateway.
+
+
+class Label(StrEnum):
+    """Where the text of an output field comes from; decides how it is fenced and what taint it carries."""
+
+    BANK = "bank"
+    DOCUMENT = "document"
+    THIRD_PARTY = "third_party"
+
+
+class Mask(StrEnum):
+    """How a value is shown to a model: account numbers and IBANs by their last four characters."""
+
+    LAST4 = "last4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of an output. `type` is a scalar name, a reference kind, or nested fields (`many`: a list of them).
+
+    Scalars: text (str), money (Money), day (date), time (aware datetime), count (int), flag (bool).
+    A reference field holds an Identified and leaves as a reference. `data_class` names what a policy may keep back as a whole.
+    """
+
+    name: str
+    type: "str | ReferenceKind | tuple[Field, ...]"
+    description: str
+    label: Label = Label.BANK
+    mask: Mask | None = None
+    data_class: str = "basic"
+    many: bool = False
+    nullable: bool = False
+
+
+Value = Identified | tuple[Identified, ...] | Money | date | str | int
+
+_T = TypeVar("_T")
+
+
+class Arguments(Mapping[str, Value]):
+    """Canonical arguments of one call: parsed, frozen, references resolved, defaults filled in, absent ones left out."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def must(self, name: str, kind: type[_T]) -> _T:
+        """The value of a required argument. TypeError if it is of another type: a defect of the declaration."""
+        value = self._values[name]
+        if not isinstance(value, kind):
+            raise TypeError(f"argument {name} is not {kind.__name__}")
+        return value
+
+    def may(self, name: str, kind: type[_T]) -> _T | None:
+        """The value of an optional argument, None when absent."""
+        return self.must(name, kind) if name in self._values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom a read is done, and the bank's calendar date on which it is asked."""
+
+    customer: str
+    today: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankingFunction:
+    """What every function declares. `resource` names the argument that the policies see as the resource, None: the bank itself."""
+
+    name: str
+    summary: str
+    arguments: tuple[Argument, ...] = ()
+    output: tuple[Field, ...]
+    effect: Effect
+    level: Level
+    resource: str | None = None
+    version: int = 1
+    retention: str = "P7Y"
+    """Retention class of its records: an ISO 8601 duration."""
+    emergency: bool = False
+    """Never refused for kill switches or bespoke rules: the door to protection and to a human."""
+    egress: bool = False
+    """It carries the model's text outside the bank: a sink whatever its effect."""
+    data_classes: frozenset[str] = frozenset({"basic"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFunction(BankingFunction):
+    """A function without effect. `read` asks the core and returns the raw output; None: the object is gone."""
+
+    read: Callable[[CoreBank, Asker, Arguments], Awaitable[Mapping[str, object] | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectFunction(BankingFunction):
+    """A function with an effect. `order` is pure: canonical arguments to what the core is told."""
+
+    order: Callable[[Arguments], Order]

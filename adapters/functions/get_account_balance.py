@@ -1,0 +1,44 @@
+"""The balance of one account."""
+
+from collections.abc import Mapping
+
+from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Kind, Level, ReadFunction, Reference
+
+
+async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
+    balance = await core.balance(arguments.must("account", Identified).id, arguments.must("type", str))
+    if balance is None:
+        return None
+    return {"type": balance.type, "amount": balance.amount, "as_of": balance.as_of}
+
+
+FUNCTION = ReadFunction(
+    name="get_account_balance",
+    summary="The balance of one of the customer's accounts.",
+    effect=Effect.READ,
+    level=Level.L1,
+    resource="account",
+    arguments=(
+        Argument(
+            name="account",
+            type=Reference((ReferenceKind.ACCOUNT,)),
+            kind=Kind.OBJECT,
+            description="The account, as a reference from list_accounts.",
+        ),
+        Argument(
+            name="type",
+            type=Choice(("ITAV", "ITBD", "CLAV", "CLBD")),
+            required=False,
+            default="ITAV",
+            description="ISO 20022 balance type: ITAV available now, ITBD booked now, CLAV and CLBD at the last close.",
+        ),
+    ),
+    output=(
+        Field(name="type", type="text", description="The ISO 20022 balance type."),
+        Field(name="amount", type="money", description="The balance; negative when overdrawn.", data_class="balances"),
+        Field(name="as_of", type="time", description="When the core said so."),
+    ),
+    data_classes=frozenset({"basic", "balances"}),
+    read=_read,
+)
