@@ -1,0 +1,177 @@
+"""What a model wrote becomes frozen, canonical arguments, or is refused. Nothing is repaired and nothing is guessed.
+
+Pure but for the resolver of references that is handed in.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+
+from adapters.core import Identified, Money, ReferenceKind
+from adapters.function import (
+    Amount,
+    Argument,
+    Arguments,
+    BankingFunction,
+    Choice,
+    Count,
+    Day,
+    Reference,
+    References,
+    Text,
+    Value,
+)
+from gateway.errors import Code, Refusal
+from gateway.strict_json import MAX_ARGUMENT_BYTES, Json, JsonError, loads
+
+Resolver = Callable[[str, Sequence[ReferenceKind]], Identified | None]
+
+# C0, C1, zero-width and bidirectional controls (UAX 9), separators, BOM, interlinear annotation, tags, noncharacters and private use
+_FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def parse(function: BankingFunction, raw: str | Mapping[str, Json], resolve: Resolver) -> Arguments:
+    """The canonical arguments of a call of `function`. Refusal INVALID_ARGUMENT with the argument's name and what it must be."""
+    given = _object(raw)
+    declared = {argument.name: argument for argument in function.arguments}
+    if any(name not in declared for name in given):
+        raise _refused("unknown_argument", None, "an argument that this function does not declare")
+    values: dict[str, Value] = {}
+    for argument in function.arguments:
+        if argument.name in given:
+            values[argument.name] = _value(argument, given[argument.name], resolve)
+        elif argument.required:
+            raise _refused("missing_argument", argument.name, "is missing")
+        elif argument.default is not None:
+            values[argument.name] = argument.default
+    return Arguments(values)
+
+
+def canonical(arguments: Mapping[str, Value]) -> dict[str, Json]:
+    """Arguments as JSON with identifiers in place of references: what the trail commits to and idempotency compares."""
+    return {name: _plain(value) for name, value in arguments.items()}
+
+
+def canonical_bytes(function: str, arguments: Mapping[str, Value]) -> bytes:
+    """RFC 8785 bytes of a function's name and its canonical arguments."""
+    body = {"arguments": canonical(arguments), "function": function}
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _object(raw: str | Mapping[str, Json]) -> Mapping[str, Json]:
+    if not isinstance(raw, str):
+        return raw
+    try:
+        value = loads(raw.encode(), max_bytes=MAX_ARGUMENT_BYTES)
+    except UnicodeEncodeError:
+        raise _refused("invalid_json", None, "the arguments are not JSON by RFC 8259") from None
+    except JsonError as error:
+        raise _refused(error.fault.value, None, f"the arguments are not taken: {error}") from None
+    if not isinstance(value, dict):
+        raise _refused("wrong_type", None, "the arguments must be a JSON object")
+    return value
+
+
+def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
+    name = argument.name
+    match argument.type:
+        case Reference(kinds):
+            return _reference(name, value, kinds, resolve)
+        case References(kinds, most):
+            if not isinstance(value, list) or not 1 <= len(value) <= most:
+                raise _refused("wrong_type", name, f"must be a list of 1 to {most} references")
+            resolved = tuple(_reference(name, member, kinds, resolve) for member in value)
+            if len(set(resolved)) != len(resolved):
+                raise _refused("repeated_reference", name, "holds a reference twice")
+            return resolved
+        case Amount():
+            return _money(name, value)
+        case Day():
+            return _day(name, value)
+        case Text() as text:
+            return _text(name, value, text)
+        case Choice(values):
+            if not isinstance(value, str) or value not in values:
+                raise _refused("not_a_choice", name, "must be one of " + ", ".join(values))
+            return value
+        case Count(least, most):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise _refused("wrong_type", name, f"must be an integer from {least} to {most}")
+            return value
+
+
+def unresolved(name: str) -> Refusal:
+    """The one answer for a reference of someone else, of elsewhere, of yesterday, and for one that never was."""
+    return _refused(
+        "unresolved_reference", name, "is not a reference that was given out in this conversation; list the objects again"
+    )
+
+
+def _reference(name: str, value: Json, kinds: Sequence[ReferenceKind], resolve: Resolver) -> Identified:
+    if not isinstance(value, str):
+        raise _refused("wrong_type", name, "must be a reference, as a string")
+    identified = resolve(value, kinds)
+    if identified is None:
+        raise unresolved(name)
+    return identified
+
+
+def _money(name: str, value: Json) -> Money:
+    if not isinstance(value, dict) or set(value) != {"value", "currency"}:
+        raise _refused("wrong_type", name, 'must be {"value": "12.50", "currency": "GBP"}')
+    number, currency = value["value"], value["currency"]
+    if not isinstance(number, str) or not isinstance(currency, str):
+        raise _refused("wrong_type", name, "needs its value and its currency as strings")
+    try:
+        return Money.parse(number, currency)
+    except ValueError:
+        raise _refused(
+            "invalid_amount", name, "must be positive, with the currency's digits at most, in an ISO 4217 currency"
+        ) from None
+
+
+def _day(name: str, value: Json) -> date:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise _refused("invalid_day", name, "must be a calendar day, YYYY-MM-DD")
+
+
+def _text(name: str, value: Json, declared: Text) -> str:
+    if not isinstance(value, str):
+        raise _refused("wrong_type", name, "must be a string")
+    text = unicodedata.normalize("NFC", value)
+    if not declared.least <= len(text) <= declared.most:
+        raise _refused("wrong_length", name, f"must have {declared.least} to {declared.most} characters")
+    if _FORBIDDEN.search(text):
+        raise _refused("forbidden_character", name, "holds a control, invisible or bidirectional character")
+    if declared.alphabet is not None and not re.fullmatch(f"[{declared.alphabet}]*", text):
+        raise _refused("forbidden_character", name, "holds a character that the payment scheme does not carry")
+    return text
+
+
+def _plain(value: Value) -> Json:
+    match value:
+        case Identified():
+            return value.id
+        case tuple():
+            return [member.id for member in value]
+        case Money():
+            return {"currency": value.currency, "value": value.value}
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _refused(reason: str, param: str | None, what: str) -> Refusal:
+    message = f"{param} {what}." if param else f"{what[0].upper()}{what[1:]}."
+    return Refusal(Code.INVALID_ARGUMENT, reason, message=message, param=param)

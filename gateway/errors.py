@@ -1,0 +1,109 @@
+"""What may be believed about the money when something goes wrong, and the closed set of codes that say it.
+
+A message never holds input: it is built from declarations and constants only.
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What a model may learn of a call that was not done (TC-15 of the banking requirements). Closed and stable."""
+
+    DENIED = "denied"
+    INVALID_ARGUMENT = "invalid_argument"
+    CONFIRMATION_REQUIRED = "confirmation_required"
+    STEP_UP_REQUIRED = "step_up_required"
+    APPROVAL_REQUIRED = "approval_required"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    PAYEE_MISMATCH = "payee_mismatch"
+    BUSINESS_REJECTED = "business_rejected"
+    DUPLICATE_SUSPECTED = "duplicate_suspected"
+    RATE_LIMITED = "rate_limited"
+    TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+MESSAGES: dict[Code, str] = {
+    Code.DENIED: "This is not allowed for this customer.",
+    Code.INVALID_ARGUMENT: "An argument is not as the function declares it.",
+    Code.CONFIRMATION_REQUIRED: "The customer must confirm this outside the conversation.",
+    Code.STEP_UP_REQUIRED: "The customer must sign in again with a second factor before this is possible.",
+    Code.APPROVAL_REQUIRED: "A second person must approve this.",
+    Code.LIMIT_EXCEEDED: "This would exceed a limit that the customer or the bank has set.",
+    Code.INSUFFICIENT_FUNDS: "The account does not hold enough.",
+    Code.PAYEE_MISMATCH: "The payee's name and account do not belong together.",
+    Code.BUSINESS_REJECTED: "The bank's core system rejected this.",
+    Code.DUPLICATE_SUSPECTED: "The same payment was made a short while ago; only the customer can say that it is meant again.",
+    Code.RATE_LIMITED: "Too many calls; wait before the next one.",
+    Code.TEMPORARILY_UNAVAILABLE: "This is not possible right now and nothing happened; the same call may be made again.",
+    Code.OUTCOME_UNKNOWN: "It is not known yet whether this happened. Do not repeat it; ask for its status later.",
+}
+
+
+class Fault(StrEnum):
+    """What is wrong with a whole request. Closed and stable; `wire` gives each its HTTP status and its type."""
+
+    INVALID_JSON = "invalid_json"
+    DUPLICATE_KEY = "duplicate_key"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    INVALID_REQUEST = "invalid_request"
+    TOO_MANY_CALLS = "too_many_calls"
+    UNKNOWN_SHAPE = "unknown_shape"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MISSING_TOKEN = "missing_token"  # noqa: S105  # a code, no secret
+    INVALID_TOKEN = "invalid_token"  # noqa: S105
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    NATIVE_ID_CONFLICT = "native_id_conflict"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "temporarily_unavailable"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    BROKEN = "internal_error"
+
+
+class TellergateError(Exception):
+    """Base of everything that the way of a call raises."""
+
+
+class Refusal(TellergateError):
+    """No effect; asking differently may help. `reason` is the finer cause for the trail, never for the model."""
+
+    def __init__(self, code: Code, reason: str, *, message: str | None = None, param: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.message = message or MESSAGES[code]
+        self.param = param
+
+
+class RequestFault(TellergateError):
+    """The request as a whole cannot be taken; no call of it was looked at and nothing happened."""
+
+    def __init__(self, fault: Fault, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(TellergateError):
+    """No effect; the same call with the same ids may be made again. `reason` names the dependency, for the trail."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class InDoubt(TellergateError):
+    """The effect may have happened. Nothing is sent again; the status is asked for by the call id."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Broken(TellergateError):
+    """An invariant does not hold: a defect. The worker takes no further effects."""

@@ -1,0 +1,62 @@
+"""Strict JSON (RFC 8259 with I-JSON's rules): one value, no duplicate keys, no NaN, no lone surrogates, bounded size and depth."""
+
+import math
+
+import jiter
+
+from gateway.errors import Fault
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_ARGUMENT_BYTES = 16 * 1024
+MAX_DEPTH = 12
+MAX_INTEGER = 2**53 - 1
+
+
+class JsonError(ValueError):
+    """Not strict JSON. `fault` is the stable code; the message holds no input."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+def loads(body: bytes, *, max_bytes: int) -> Json:
+    """Parse, or raise JsonError. Fractions stay out of the product's values: they parse, and every argument type refuses them."""
+    if len(body) > max_bytes:
+        raise JsonError(Fault.TOO_LARGE, f"more than {max_bytes} bytes")
+    try:
+        value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        raise _explained(str(error)) from None
+    _check(value, 0)
+    return value
+
+
+def _explained(message: str) -> JsonError:
+    # jiter's messages quote the offending key, so only their kind is passed on
+    if "Detected duplicate key" in message:
+        return JsonError(Fault.DUPLICATE_KEY, "a key stands twice in one object")
+    if "recursion" in message:
+        return JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+    return JsonError(Fault.INVALID_JSON, "not JSON by RFC 8259")
+
+
+def _check(value: Json, depth: int) -> None:
+    if isinstance(value, dict):
+        if depth >= MAX_DEPTH:
+            raise JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        for member in value.values():
+            if not isinstance(member, str):
+                _check(member, depth + 1)
+    elif isinstance(value, list):
+        if depth >= MAX_DEPTH:
+            raise JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        for member in value:
+            if not isinstance(member, str):
+                _check(member, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise JsonError(Fault.INVALID_JSON, "a number out of range")
+    elif isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise JsonError(Fault.INVALID_JSON, "an integer beyond 2^53")
