@@ -176,6 +176,10 @@ class Arguments(Mapping[str, Value]):
         """The value of an optional argument, None when absent."""
         return self.must(name, kind) if name in self._values else None
 
+    def amount(self) -> Money | None:
+        """The amount that the call moves; a function declares one at most."""
+        return next((value for value in self._values.values() if isinstance(value, Money)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Asker:

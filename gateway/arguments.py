@@ -28,7 +28,7 @@ from gateway.strict_json import MAX_ARGUMENT_BYTES, Json, JsonError, loads
 
 Resolver = Callable[[str, Sequence[ReferenceKind]], Identified | None]
 
-# C0, C1, zero-width and bidirectional controls (UAX 9), separators, BOM, interlinear annotation, tags, noncharacters and private use
+# C0, C1, zero-width and bidirectional controls (UAX 9), separators, tags, noncharacters, private use
 _FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
@@ -109,7 +109,7 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
 def unresolved(name: str) -> Refusal:
     """The one answer for a reference of someone else, of elsewhere, of yesterday, and for one that never was."""
     return _refused(
-        "unresolved_reference", name, "is not a reference that was given out in this conversation; list the objects again"
+        "unresolved_reference", name, "is no reference of this conversation; list the objects again"
     )
 
 
@@ -132,7 +132,7 @@ def _money(name: str, value: Json) -> Money:
         return Money.parse(number, currency)
     except ValueError:
         raise _refused(
-            "invalid_amount", name, "must be positive, with the currency's digits at most, in an ISO 4217 currency"
+            "invalid_amount", name, "must be positive, in an ISO 4217 currency and with no more digits than it has"
         ) from None
 
 

@@ -56,7 +56,6 @@ class Fault(StrEnum):
     MISSING_TOKEN = "missing_token"  # noqa: S105  # a code, no secret
     INVALID_TOKEN = "invalid_token"  # noqa: S105
     INSUFFICIENT_SCOPE = "insufficient_scope"
-    NATIVE_ID_CONFLICT = "native_id_conflict"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"

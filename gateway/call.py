@@ -1,0 +1,388 @@
+"""THE WAY OF A CALL. Read it from top to bottom: this is all that happens to a function call that a model asked for.
+
+    1 authenticate   the customer's token; the agent in `act`
+    2 validate       strict arguments, references of this customer and conversation, the call's facts, gathered once
+    3 ground         where the value of each sensitive argument comes from
+    4 decide         Cedar, on this customer's policies; what is not permitted ends here
+    5 reserve        idempotency key and limits, claimed in one transaction that compares the facts again
+    6 intend         a durable record of what is about to happen; it yields the execution permit
+    7 execute        the one line that reaches the core with an effect
+    8 settle         the reservation is posted, voided, or left pending while nobody knows
+    9 redact         only allow-listed fields leave
+   10 record         what is not recorded is not answered
+
+A read skips 5, 6 and 8 and is one record. Each step takes the stage that the step before made, so none can be skipped. Steps 6 to 10
+run in a task of their own: a client that hangs up cannot cancel them.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from weakref import WeakValueDictionary
+
+from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, Instruction, NotSeen, PermitRefused, Unknown
+from adapters.function import BankingFunction, EffectFunction, ReadFunction
+from gateway.arguments import canonical_bytes, parse
+from gateway.decide import Decider
+from gateway.errors import MESSAGES, Code, Fault, InDoubt, Refusal, RequestFault, Unavailable
+from gateway.facts import asker, gather
+from gateway.grounding import ground
+from gateway.identity import SCOPE_CALLS, Identity, Principal, require_scope
+from gateway.later import Later, code_of_decline
+from gateway.ports import Book, Claim, Claimed, Moved
+from gateway.rates import Rates
+from gateway.record import Records
+from gateway.redaction import redact
+from gateway.references import References
+from gateway.stages import (
+    Asked,
+    Call,
+    Decided,
+    DecidedEffect,
+    DecidedRead,
+    Executed,
+    Grounded,
+    Intended,
+    NativeCall,
+    Received,
+    Recorded,
+    Redacted,
+    Refused,
+    Reserved,
+    Settled,
+    Steps,
+    core_key,
+)
+from gateway.telemetry import Telemetry
+
+STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {Done: "posted", Declined: "voided", Unknown: "unknown", NotSeen: "released"}
+"""What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
+
+_TRY_AGAIN = frozenset({Code.TEMPORARILY_UNAVAILABLE, Code.RATE_LIMITED})
+
+_DECIDE_AGAIN = 3
+"""How often a call is decided anew because a fact moved between its decision and its reservation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the way is made of. Built by `main`, and by tests with other parts."""
+
+    identity: Identity
+    functions: Mapping[str, BankingFunction]
+    references: References
+    book: Book
+    core: CoreBank
+    decider: Decider
+    records: Records
+    later: Later
+    rates: Rates
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    strong_session_s: int
+
+
+class Way:
+    """The way of a call over one set of parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._running: set[asyncio.Task[Recorded]] = set()
+        self.effects_refused = False
+        """Set when an outcome could not be recorded; `recovery` clears it once the log took what was missing."""
+
+    async def drain(self) -> None:
+        """Wait for the effects that are under way; for an orderly stop."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    # 1 -- authenticate
+
+    def authenticate(self, authorization: str | None) -> Principal:
+        """RequestFault for a token that is missing, invalid or without the scope."""
+        principal = self._parts.identity.authenticate(authorization, self._parts.clock())
+        require_scope(principal, SCOPE_CALLS)
+        return principal
+
+    async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
+        """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
+        if self._parts.book.facts(principal.customer, asked.conversation_id) is None:
+            raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
+        lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
+        async with lock:  # one at a time: each call sees what the one before let into the conversation
+            return tuple([await self._take(principal, asked, native) for native in asked.calls])
+
+    async def _take(self, principal: Principal, asked: Asked, native: NativeCall) -> Recorded:
+        received = Received(
+            call_id=f"call_{secrets.token_hex(12)}",
+            principal=principal,
+            asked=asked,
+            native=native,
+            received_at=self._parts.clock(),
+            span_id=secrets.token_hex(8),
+            steps=Steps(),
+        )
+        answered = await self._guarded(received)
+        self._parts.telemetry.answered(received, answered)
+        return answered
+
+    async def _guarded(self, received: Received) -> Recorded:
+        reached: Received | Call | Decided = received
+        try:
+            for _ in range(_DECIDE_AGAIN):
+                reached = call = await self._validate(received)
+                grounded = self._ground(call)
+                reached = decided = self._decide(grounded)
+                try:
+                    return await self._go_on(decided)
+                except Moved:
+                    continue
+            raise Unavailable("facts_moved")
+        except Refusal as refusal:
+            return await self._refuse(Refused(received, reached, refusal))
+        except Unavailable as unavailable:
+            refusal = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
+            return await self._refuse(Refused(received, reached, refusal))
+        except InDoubt:
+            return _unproven(received, "in_doubt", Code.OUTCOME_UNKNOWN)
+
+    async def _go_on(self, decided: Decided) -> Recorded:
+        function = decided.call.function
+        if isinstance(function, ReadFunction):
+            return await self._record(await self._read(DecidedRead(decided, function)))
+        if isinstance(function, EffectFunction):
+            reserved = await self._reserve(DecidedEffect(decided, function))
+            if isinstance(reserved, Claimed):
+                return await self._repeat(decided, reserved)
+            return await self._uncancelled(self._effect(reserved))
+        raise TypeError("a function is a ReadFunction or an EffectFunction")
+
+    async def _effect(self, reserved: Reserved) -> Recorded:
+        intended = await self._intend(reserved)
+        executed = await self._execute(intended)
+        settled = await self._settle(executed)
+        return await self._record(await self._redact(settled))
+
+    # 2 -- validate
+
+    async def _validate(self, received: Received) -> Call:
+        parts, customer, asked = self._parts, received.principal.customer, received.asked
+        function = parts.functions.get(received.native.function)
+        if (function is None or not function.emergency) and not parts.rates.take(customer, received.received_at):
+            raise Refusal(Code.RATE_LIMITED, "rate_limited")
+        if function is None:
+            raise Refusal(Code.DENIED, "unknown_function")
+        resolve = partial(parts.references.resolve, customer, asked.conversation_id, today=received.received_at.date())
+        arguments = parse(function, received.native.arguments, resolve)
+        facts = await gather(
+            received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s
+        )
+        received.steps.end("validate")
+        return Call(received, function, arguments, facts)
+
+    # 3 -- ground
+
+    def _ground(self, call: Call) -> Grounded:
+        grounded = ground(call)
+        call.received.steps.end("ground")
+        return grounded
+
+    # 4 -- decide
+
+    def _decide(self, grounded: Grounded) -> Decided:
+        decided = self._parts.decider.decide(grounded)
+        grounded.call.received.steps.end("decide")
+        return decided
+
+    # a read goes from 4 to 9
+
+    async def _read(self, read: DecidedRead) -> Redacted:
+        call = read.decided.call
+        try:
+            raw = await read.function.read(self._parts.core, asker(call, self._parts.book), call.arguments)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        call.received.steps.end("read")
+        if raw is None:
+            raise Refusal(Code.DENIED, "object_gone")
+        return await self._allow(read.decided, raw)
+
+    # 5 -- reserve
+
+    async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
+        """Reserved; or the row of an earlier call with the same ids and arguments."""
+        if self.effects_refused:
+            raise Unavailable("audit_unavailable")
+        call = effect.decided.call
+        received, principal, facts = call.received, call.received.principal, call.facts
+        instruction = Instruction(
+            key=core_key(received.call_id),
+            customer=principal.customer,
+            agent=principal.agent or principal.client,
+            order=effect.function.order(call.arguments),
+        )
+        claimed = await self._parts.book.claim(
+            Claim(
+                call_id=received.call_id,
+                customer=principal.customer,
+                conversation=received.asked.conversation_id,
+                turn=received.asked.turn_id,
+                native_id=received.native.native_id,
+                function=effect.function.name,
+                arguments_hash=sha256(canonical_bytes(effect.function.name, call.arguments)).digest(),
+                agent=principal.agent,
+                channel=principal.channel,
+                core_key=instruction.key,
+                trace_id=received.asked.trace.trace_id,
+                at=received.received_at,
+                amount=call.arguments.amount(),
+                payee=call.payee,
+                decided_on=facts.versions,
+            )
+        )
+        received.steps.end("reserve")
+        return Reserved(effect, instruction) if claimed.fresh else claimed
+
+    # 6 -- intend
+
+    async def _intend(self, reserved: Reserved) -> Intended:
+        received = reserved.effect.decided.call.received
+        try:
+            intent, permit = await self._parts.records.intend(reserved)
+        except Unavailable:
+            # nothing was sent and nothing is held; an intent that was committed after all is ended by recovery
+            await self._parts.book.settle(received.call_id, "released", self._parts.clock())
+            raise
+        received.steps.end("intend")
+        return Intended(reserved, intent, permit)
+
+    # 7 -- execute
+
+    async def _execute(self, intended: Intended) -> Executed:
+        call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
+        if not call.function.emergency and self._parts.book.is_frozen(call.customer):
+            return Executed(intended, NotSeen(), "frozen")
+        try:
+            answer = await self._parts.core.submit(instruction, intended.permit)
+        except PermitRefused:
+            return Executed(intended, NotSeen(), "permit_refused")
+        except Exception as error:  # noqa: BLE001  # whatever a core raises, the money may have moved
+            answer = Unknown(type(error).__name__)
+        call.received.steps.end("execute")
+        return Executed(intended, answer)
+
+    # 8 -- settle
+
+    async def _settle(self, executed: Executed) -> Settled:
+        received = executed.intended.reserved.effect.decided.call.received
+        try:
+            await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
+        except Unavailable:
+            pass  # the row stays pending and keeps its hold on the limits; recovery settles it from the log
+        received.steps.end("settle")
+        return Settled(executed)
+
+    # 9 -- redact
+
+    async def _redact(self, settled: Settled) -> Redacted:
+        executed = settled.executed
+        decided, answer = executed.intended.reserved.effect.decided, executed.answer
+        match answer:
+            case Done(output):
+                return await self._allow(decided, output, settled)
+            case Declined(code):
+                return Redacted(decided, "denied", code=code_of_decline(code), settled=settled)
+            case Unknown():
+                return Redacted(decided, "in_doubt", code=Code.OUTCOME_UNKNOWN, settled=settled)
+            case NotSeen():
+                return Redacted(decided, "unavailable", code=Code.TEMPORARILY_UNAVAILABLE, settled=settled)
+
+    async def _allow(self, decided: Decided, raw: Mapping[str, object], settled: Settled | None = None) -> Redacted:
+        call, parts = decided.call, self._parts
+        reference = partial(
+            parts.references.issue,
+            call.customer,
+            call.facts.conversation.id,
+            today=call.received.received_at.date(),
+        )
+        allowed = parts.decider.revealed(decided)
+        redacted = redact(call.function.output, raw, reference=reference, allowed=allowed)
+        if redacted.is_third_party and not call.facts.conversation.tainted:
+            await parts.book.taint(call.facts.conversation.id)
+        call.received.steps.end("redact")
+        return Redacted(decided, "done", output=redacted.value, raw=raw, settled=settled)
+
+    # 10 -- record
+
+    async def _record(self, redacted: Redacted) -> Recorded:
+        received = redacted.decided.call.received
+        try:
+            proof = await self._parts.records.outcome(redacted)
+        except Unavailable as unavailable:
+            if redacted.settled is None:
+                raise  # a read: nothing happened, nothing is told
+            self.effects_refused = True
+            raise InDoubt(unavailable.reason) from None
+        received.steps.end("record")
+        code = redacted.code
+        return Recorded(
+            call_id=received.call_id,
+            native_id=received.native.native_id,
+            status=redacted.status,
+            code=code,
+            message=MESSAGES[code] if code else None,
+            output=redacted.output,
+            proof=proof,
+        )
+
+    async def _refuse(self, refused: Refused) -> Recorded:
+        received, refusal = refused.received, refused.refusal
+        status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
+        if refusal.code is Code.RATE_LIMITED:
+            self._parts.records.count_rate_limited()  # only counted, or junk could fill the trail
+            return _unproven(received, status, refusal.code)
+        try:
+            proof = await self._parts.records.deny(refused)
+        except Unavailable:
+            return _unproven(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        return Recorded(
+            call_id=received.call_id,
+            native_id=received.native.native_id,
+            status=status,
+            code=refusal.code,
+            message=refusal.message,
+            output=None,
+            proof=proof,
+        )
+
+    # an effect that was asked for before, with the same ids and arguments: its stored answer
+
+    async def _repeat(self, decided: Decided, claimed: Claimed) -> Recorded:
+        received = decided.call.received
+        answered = await self._parts.later.answer(claimed, received.native.native_id)
+        await self._parts.records.repeat(decided, claimed.call_id)
+        received.steps.end("repeat")
+        return answered
+
+    async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
+        task = asyncio.ensure_future(effect)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+
+def _unproven(received: Received, status: str, code: Code) -> Recorded:
+    return Recorded(
+        call_id=received.call_id,
+        native_id=received.native.native_id,
+        status=status,
+        code=code,
+        message=MESSAGES[code],
+        output=None,
+        proof=None,
+    )

@@ -1,0 +1,90 @@
+"""What the way of a call needs from outside, as contracts. Implementations are chosen in `main` alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from adapters.core import Money
+from gateway.limits import Totals
+from gateway.stages import ConversationFacts, CustomerFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An effect that wants its idempotency key and, with an amount, its part of the limits."""
+
+    call_id: str
+    customer: str
+    conversation: str
+    turn: str
+    native_id: str
+    function: str
+    arguments_hash: bytes
+    agent: str | None
+    channel: str
+    core_key: str
+    trace_id: str
+    at: datetime
+    amount: Money | None
+    payee: str | None
+    decided_on: tuple[int, bool, bool]
+    """Mandate version, frozen, tainted: the facts that the decision rested on, compared again under the lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A row of the book of calls. `state`: pending, unknown, posted, voided."""
+
+    call_id: str
+    customer: str
+    conversation: str
+    function: str
+    agent: str | None
+    core_key: str
+    trace_id: str
+    state: str
+    at: datetime
+    fresh: bool = False
+    """Whether this very claim made the row; else it is the stored one of an earlier call with the same ids."""
+
+
+class Moved(Exception):
+    """A fact under the decision changed before the claim; gather and decide again. Nothing was claimed."""
+
+
+class Book(Protocol):
+    """The gateway's own memory: customers' grants, conversations, calls and what they hold of the limits.
+
+    Durability: what a coroutine returned is durable. Concurrency: claims of one customer are serialised; totals are exact. Retry:
+    every method may be repeated. Errors: Refusal for what the rules refuse, Moved, Unavailable when the store does not answer (the
+    write may have happened: a claim is then found again by its ids).
+    """
+
+    def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
+        """None when the conversation is not this customer's, or not at all."""
+
+    def totals(self, customer: str, currency: str, now: datetime) -> Totals:
+        """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
+
+    def is_frozen(self, customer: str) -> bool:
+        """Read just before an effect. True also for a customer without a row."""
+
+    async def claim(self, claim: Claim) -> Claimed:
+        """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate."""
+
+    async def settle(self, call_id: str, state: str, at: datetime) -> None:
+        """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
+
+    async def taint(self, conversation: str) -> None: ...
+
+    async def open_conversation(self, customer: str, at: datetime) -> str:
+        """A new conversation's id."""
+
+    async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
+        """Store the customer's own words (text, origin); how many the conversation has now; None: not theirs."""
+
+    def find(self, call_id: str) -> Claimed | None: ...
+
+    def unsettled(self, before: datetime) -> Sequence[Claimed]:
+        """Rows pending or unknown that were claimed before then."""

@@ -1,0 +1,251 @@
+"""The stages of a call: one frozen type per step, each made from the one before and holding that step's evidence. Pure.
+
+A step's signature takes the stage that it needs, so that a step cannot be skipped: `execute` takes Intended, which only `intend` makes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from time import perf_counter_ns
+
+from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
+from adapters.function import Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction
+from gateway.errors import Code, Refusal
+from gateway.identity import Principal
+from gateway.limits import Totals
+from gateway.mandate import Mandate
+from gateway.strict_json import Json
+from policies.model import Decision, Request
+
+
+def core_key(call_id: str) -> str:
+    """The core's idempotency key of a call: 34 characters, derived, so that it can be asked for when every store is lost."""
+    return "tg" + sha256(b"tellergate/core-key/v1\x00" + call_id.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """One call as a door read it from the model's item. Nothing of it is trusted; `arguments` is JSON text or an object."""
+
+    native_id: str
+    function: str
+    arguments: str | Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """W3C trace context: 32 and 16 lower-case hex digits, and whether the caller recorded its side."""
+
+    trace_id: str
+    parent_span_id: str | None = None
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A set of calls of one request, of one turn of one conversation."""
+
+    shape: str
+    conversation_id: str
+    turn_id: str
+    model: str | None
+    calls: tuple[NativeCall, ...]
+    trace: Trace
+
+
+@dataclass(slots=True)
+class Steps:
+    """How long each step took. The one mutable thing on the way; nothing is decided from it."""
+
+    started_ns: int = field(default_factory=perf_counter_ns)
+    wall_ns: int = 0
+    ended: list[tuple[str, int]] = field(default_factory=list)
+
+    def end(self, step: str) -> None:
+        self.ended.append((step, perf_counter_ns()))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Step 1's result: an authenticated customer asks for one call, which has an id of ours."""
+
+    call_id: str
+    principal: Principal
+    asked: Asked
+    native: NativeCall
+    received_at: datetime
+    span_id: str
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFacts:
+    """What the gateway's store knows of the customer. `mandate` None: nothing was granted."""
+
+    mandate: Mandate | None
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFacts:
+    """`tainted`: third parties' text was returned into this conversation."""
+
+    id: str
+    tainted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount."""
+
+    as_of: datetime
+    level: Level
+    customer: CustomerFacts
+    conversation: ConversationFacts
+    objects: Mapping[Identified, ObjectFacts]
+    totals: Totals | None
+
+    @property
+    def versions(self) -> tuple[int, bool, bool]:
+        """What a reservation compares again under its lock: mandate version, frozen, tainted."""
+        mandate = self.customer.mandate
+        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Step 2's result, the flat call: who asks for what, over which objects, on which facts."""
+
+    received: Received
+    function: BankingFunction
+    arguments: Arguments
+    facts: Facts
+
+    @property
+    def customer(self) -> str:
+        return self.received.principal.customer
+
+    @property
+    def payee(self) -> str | None:
+        """Whom the call pays, as "kind:identifier"; None when it pays nobody."""
+        for argument in self.function.arguments:
+            value = self.arguments.get(argument.name)
+            if argument.kind is Kind.PAYEE and isinstance(value, Identified):
+                return f"{value.kind.value}:{value.id}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """Step 3's result: where the value of each sensitive argument comes from."""
+
+    call: Call
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Step 4's result: permitted. What is not permitted never becomes a Decided. One request for each resource."""
+
+    grounded: Grounded
+    requests: tuple[Request, ...]
+    decision: Decision
+
+    @property
+    def call(self) -> Call:
+        return self.grounded.call
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedRead:
+    """A Decided of a function without effect: the only thing that `read` takes."""
+
+    decided: Decided
+    function: ReadFunction
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedEffect:
+    """A Decided of a function with an effect: what `reserve` takes."""
+
+    decided: Decided
+    function: EffectFunction
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Step 5's result: the idempotency key is claimed, the limits are held, the core's key is durable."""
+
+    effect: DecidedEffect
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a record stands in the log."""
+
+    index: int
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """Step 6's result: the intent is durable in the log, which gave a permit over exactly this instruction."""
+
+    reserved: Reserved
+    intent: Entry
+    permit: ExecutionPermit
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Step 7's result: what the core answered, which may be that nobody knows. NotSeen: nothing was sent, and `why`."""
+
+    intended: Intended
+    answer: CoreAnswer | NotSeen
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Step 8's result: the reservation is posted, voided, released, or left pending."""
+
+    executed: Executed
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Step 9's result. `output` is all that may leave; `raw` is for the record alone, committed and sealed."""
+
+    decided: Decided
+    status: str
+    code: Code | None = None
+    output: Mapping[str, Json] | None = None
+    raw: Mapping[str, object] | None = None
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call that ended before an effect or an output, and the last stage that it reached."""
+
+    received: Received
+    reached: Received | Call | Decided
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
+
+    `proof` is None only where the log could not take a record: then there is no output either.
+    """
+
+    call_id: str
+    native_id: str
+    status: str
+    code: Code | None
+    message: str | None
+    output: Mapping[str, Json] | None
+    proof: Entry | None

@@ -1,0 +1,39 @@
+"""What customers granted."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+
+from gateway.mandate import Mandate
+from gateway.store.tables import CUSTOMERS
+
+_MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
+
+_FROZEN = select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    mandate: Mandate
+    signature: bytes
+
+
+def mandate(connection: Connection, customer: str) -> Row[tuple[bytes, bytes]] | None:
+    return connection.execute(_MANDATE, {"customer": customer}).one_or_none()
+
+
+def grant(connection: Connection, item: Grant) -> None:
+    granted = item.mandate
+    connection.execute(delete(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer))
+    row = {
+        "customer": granted.customer,
+        "mandate_version": granted.version,
+        "mandate": granted.canonical(),
+        "mandate_signature": item.signature,
+        "frozen": False,
+    }
+    connection.execute(insert(CUSTOMERS), [row])
+
+
+def is_frozen(connection: Connection, customer: str) -> bool:
+    return connection.execute(_FROZEN, {"customer": customer}).scalar_one_or_none() is not False
