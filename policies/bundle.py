@@ -1,0 +1,132 @@
+"""A bundle: schema, rules and function manifest as one thing that is hashed, signed by its author and activated by someone else.
+
+Pure: keys and signatures are handed in. `policies.reading` says whether a bundle's rules are fit to decide.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+_DOMAIN = b"tellergate policy bundle v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file of Cedar text, under its name for people."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionEntry:
+    """What the bundle was written for: a function as it was declared.
+
+    `effect` is R, W, P or I; `schema_hash` covers the arguments.
+    """
+
+    name: str
+    version: int
+    effect: str
+    level: int
+    emergency: bool
+    egress: bool
+    data_classes: tuple[str, ...]
+    schema_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What decides. Two bundles with one hash decide alike."""
+
+    version: int
+    author: str
+    schema: str
+    rules: tuple[RuleFile, ...]
+    functions: tuple[FunctionEntry, ...]
+
+    def canonical(self) -> bytes:
+        """RFC 8785 JSON of everything, rules and functions sorted by name."""
+        body = {
+            "author": self.author,
+            "functions": [asdict(function) for function in sorted(self.functions, key=lambda function: function.name)],
+            "rules": [asdict(rules) for rules in sorted(self.rules, key=lambda rules: rules.name)],
+            "schema": self.schema,
+            "version": self.version,
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical bytes, in hexadecimal: what every record names."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+class Role(StrEnum):
+    """In which capacity someone signs."""
+
+    AUTHOR = "author"
+    ACTIVATOR = "activator"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Ed25519 over role, name and bundle hash: neither can be passed off as the other's, or for another bundle."""
+
+    name: str
+    role: Role
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBundle:
+    bundle: Bundle
+    author: Signature
+    activator: Signature
+
+
+class NotActivated(Exception):
+    """The bundle must not decide: a signature is missing or wrong, or one person stands for both duties."""
+
+
+def sign(bundle: Bundle, role: Role, name: str, key: Ed25519PrivateKey) -> Signature:
+    """The signature of `name` in this role. Deterministic (RFC 8032)."""
+    return Signature(name, role, key.sign(_signed(bundle, role, name)))
+
+
+def activate(signed: SignedBundle, keys: Mapping[str, Ed25519PublicKey]) -> Bundle:
+    """The bundle, if its author and someone else signed it. NotActivated otherwise.
+
+    `keys` holds the officers' keys by name. Two names with one key are one person.
+    """
+    author, activator = signed.author, signed.activator
+    if author.role is not Role.AUTHOR or activator.role is not Role.ACTIVATOR:
+        raise NotActivated("a signature stands in the wrong place")
+    if author.name != signed.bundle.author:
+        raise NotActivated("the author's signature is not the author's")
+    if author.name == activator.name:
+        raise NotActivated("the author cannot activate")
+    for signature in (author, activator):
+        _verify(signed.bundle, signature, keys)
+    if keys[author.name].public_bytes_raw() == keys[activator.name].public_bytes_raw():
+        raise NotActivated("author and activator share a key")
+    return signed.bundle
+
+
+def _verify(bundle: Bundle, signature: Signature, keys: Mapping[str, Ed25519PublicKey]) -> None:
+    key = keys.get(signature.name)
+    if key is None:
+        raise NotActivated("a signer is unknown")
+    try:
+        key.verify(signature.value, _signed(bundle, signature.role, signature.name))
+    except InvalidSignature:
+        raise NotActivated("a signature does not match") from None
+
+
+def _signed(bundle: Bundle, role: Role, name: str) -> bytes:
+    return _DOMAIN + json.dumps([role.value, name, bundle.hash], ensure_ascii=False, separators=(",", ":")).encode()
