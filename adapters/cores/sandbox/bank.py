@@ -1,0 +1,156 @@
+"""The sandbox bank: the `CoreBank` port over one SQLite file. Owns the reader, the writer and the check of permits.
+
+Durability and grouping are the injected writer's: it applies groups of items, each group in one transaction.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from adapters.core import (
+    Account,
+    Balance,
+    Beneficiary,
+    Card,
+    CoreAnswer,
+    Declined,
+    Done,
+    ExecutionPermit,
+    Identified,
+    Instruction,
+    NotSeen,
+    ObjectFacts,
+    Payment,
+    PermitVerifier,
+    SpendingGroup,
+    StandingOrder,
+    Transaction,
+    TransactionFilter,
+    TransactionPage,
+)
+from adapters.cores.sandbox import orders, seed, stored
+from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
+from adapters.cores.sandbox.orders import Answer, Item
+from adapters.cores.sandbox.reads import Reader
+from adapters.cores.sandbox.tables import open_engine
+
+
+class Writer(Protocol):
+    """Applies items in groups, each group in one transaction. An answer that `submit` returns is durable; an exception means that
+    its item had no effect."""
+
+    async def submit(self, item: Item) -> Answer: ...
+
+
+WriterFactory = Callable[[Engine, Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]], Writer]
+"""Makes the writer of an engine from what applies one group of items to a connection that is inside a transaction."""
+
+Clock = Callable[[], datetime]
+
+
+class SandboxBank:
+    """A `CoreBank`. Reads are synchronous work on the event loop; its writes go through the writer, in order."""
+
+    def __init__(self, engine: Engine, *, clock: Clock, writer: WriterFactory, permits: PermitVerifier) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._permits = permits
+        self._reader = Reader(engine)
+        self._writer = writer(engine, self._apply)
+
+    def seed_load(self, count: int) -> list[str]:
+        """Make `count` load-test customers (see `seed.seed_load`). Before traffic only: it writes beside the writer."""
+        with self._engine.begin() as connection:
+            return seed.seed_load(connection, self._clock(), count)
+
+    def close(self) -> None:
+        """Close the connections of this bank. The writer is closed by whoever made it, before."""
+        self._reader.close()
+        self._engine.dispose()
+
+    async def describe(self, identified: Identified) -> ObjectFacts | None:
+        return self._reader.describe(identified)
+
+    async def accounts(self, customer: str) -> Sequence[Account]:
+        return self._reader.accounts(customer)
+
+    async def balance(self, account: str, balance_type: str) -> Balance | None:
+        return self._reader.balance(account, balance_type, self._clock())
+
+    async def transactions(self, wanted: TransactionFilter) -> TransactionPage:
+        return self._reader.transactions(wanted)
+
+    async def transaction(self, transaction: str) -> Transaction | None:
+        return self._reader.transaction(transaction)
+
+    async def spending(self, accounts: Sequence[str], start: date, end: date, group_by: str) -> Sequence[SpendingGroup]:
+        return self._reader.spending(accounts, start, end, group_by)
+
+    async def beneficiaries(self, account: str) -> Sequence[Beneficiary]:
+        return self._reader.beneficiaries(account)
+
+    async def standing_orders(self, account: str) -> Sequence[StandingOrder]:
+        return self._reader.standing_orders(account)
+
+    async def cards(self, customer: str) -> Sequence[Card]:
+        return self._reader.cards(customer)
+
+    async def payment(self, payment: str) -> Payment | None:
+        return self._reader.payment(payment)
+
+    async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
+        """Verify the permit, then act at most once. Raises PermitRefused, and what the writer raises (then nothing happened)."""
+        over = instruction.canonical()
+        self._permits.verify(permit, over, self._clock())
+        answer = await self._writer.submit(orders.Submit(instruction, hashlib.sha256(over).hexdigest()))
+        if not isinstance(answer, Done | Declined):
+            raise TypeError("an instruction is answered Done or Declined")
+        return answer
+
+    async def status(self, key: str) -> CoreAnswer | NotSeen:
+        """What became of this key; one that was never seen is burned, durably, before NotSeen is answered."""
+        known = self._reader.answer(key)
+        if known is not None:
+            return NotSeen() if known[0] == "burned" else stored.from_text(known[1])
+        answer = await self._writer.submit(orders.Burn(key))
+        if isinstance(answer, LedgerAnswer):
+            raise TypeError("a key is answered Done, Declined or NotSeen")
+        return answer
+
+    async def executed(self, since: datetime) -> int:
+        return self._reader.executed(since)
+
+    # The ledger's own two phases, for what happens at a bank without a customer's instruction: a card authorisation, say.
+
+    async def pend(self, body: Pend) -> LedgerAnswer:
+        """Hold an amount until it is posted, voided or its time is over."""
+        return await self._move(body)
+
+    async def post(self, movement: str) -> LedgerAnswer:
+        """Post what is held under this id."""
+        return await self._move(orders.Post(movement))
+
+    async def void(self, movement: str) -> LedgerAnswer:
+        """Let go of what is held under this id."""
+        return await self._move(orders.Void(movement))
+
+    async def _move(self, item: Item) -> LedgerAnswer:
+        answer = await self._writer.submit(item)
+        if not isinstance(answer, LedgerAnswer):
+            raise TypeError("a movement is answered by the ledger")
+        return answer
+
+    def _apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Answer | Exception]:
+        return orders.apply(connection, items, self._clock())
+
+
+def open_sandbox(path: Path | str, *, clock: Clock, writer: WriterFactory, permits: PermitVerifier) -> SandboxBank:
+    """Open the bank in the file at `path`; an empty one is created and seeded, the same for the same date of `clock`."""
+    engine = open_engine(path)
+    with engine.begin() as connection:
+        seed.seed_if_empty(connection, clock())
+    return SandboxBank(engine, clock=clock, writer=writer, permits=permits)

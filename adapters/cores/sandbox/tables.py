@@ -1,0 +1,265 @@
+"""The tables of the sandbox bank, what the database itself refuses, and how a database is opened. Holds no rule of banking.
+
+Times are integers: microseconds since 1970 in UTC. Days are ISO 8601 text. Amounts are integer minor units. An entry is positive
+for a credit and negative for a debit, so that the entries of a currency sum to zero, and the sum of an account's entries is its
+balance as its owner sees it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+METADATA = MetaData()
+
+
+def _id(name: str = "id", *, key: bool = True) -> Column[str]:
+    return Column(name, String(16), primary_key=key, nullable=False)
+
+
+account = Table(
+    "account",
+    METADATA,
+    _id(),
+    Column("kind", String(8), CheckConstraint("kind IN ('customer', 'clearing')"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("product", String(32), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("status", String(8), CheckConstraint("status IN ('open', 'frozen', 'closed')"), nullable=False),
+    Column("iban", String(34)),
+    Column("sort_code", String(6)),
+    Column("number", String(34), nullable=False),
+    Column("overdraft_minor", BigInteger, nullable=False, default=0),
+    sqlite_with_rowid=False,
+)
+
+account_owner = Table(
+    "account_owner",
+    METADATA,
+    Column("account", ForeignKey("account.id"), primary_key=True),
+    Column("customer", String(40), primary_key=True),
+    Index("account_owner_customer", "customer"),
+    sqlite_with_rowid=False,
+)
+
+balance = Table(
+    "balance",
+    METADATA,
+    Column("account", ForeignKey("account.id"), primary_key=True),
+    Column("currency", String(3), nullable=False),
+    Column("booked_minor", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("booked_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What is derivable from the entries, kept beside them so that a read costs one row; `books.findings` proves them equal."""
+
+movement = Table(
+    "movement",
+    METADATA,
+    _id(),
+    Column("debit", ForeignKey("account.id"), nullable=False),
+    Column("credit", ForeignKey("account.id"), nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("state", String(8), CheckConstraint("state IN ('pending', 'posted', 'voided', 'expired', 'failed')"), nullable=False),
+    Column("pended_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    Column("settled_at_us", BigInteger),
+    Column("payment", String(16)),
+    Column("category", String(24), nullable=False),
+    Column("memo", String(280), nullable=False),
+    Column("debtor_name", String(140), nullable=False),
+    Column("debtor_account", String(34), nullable=False),
+    Column("creditor_name", String(140), nullable=False),
+    Column("creditor_account", String(34), nullable=False),
+    CheckConstraint("debit <> credit"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "movement_pending",
+    movement.c.debit,
+    movement.c.expires_at_us,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
+)
+
+entry = Table(
+    "entry",
+    METADATA,
+    _id(),
+    Column("movement", ForeignKey("movement.id"), nullable=False),
+    Column("account", ForeignKey("account.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor <> 0"), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("booked_at_us", BigInteger, nullable=False),
+    UniqueConstraint("account", "booked_at_us", "position"),
+    sqlite_with_rowid=False,
+)
+
+beneficiary = Table(
+    "beneficiary",
+    METADATA,
+    _id(),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("name", String(140), nullable=False),
+    Column("identifier", String(34), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+standing_order = Table(
+    "standing_order",
+    METADATA,
+    _id(),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("beneficiary", ForeignKey("beneficiary.id"), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("frequency", String(8), nullable=False),
+    Column("next_on", String(10), nullable=False),
+    Column("last_on", String(10)),
+    Column("reference", String(18), nullable=False),
+    Column("status", String(8), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+card = Table(
+    "card",
+    METADATA,
+    _id(),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("last4", String(4), nullable=False),
+    Column("scheme", String(16), nullable=False),
+    Column("status", String(8), CheckConstraint("status IN ('active', 'frozen', 'expired')"), nullable=False),
+    Column("holder", String(40), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+payment = Table(
+    "payment",
+    METADATA,
+    _id(),
+    Column("account", ForeignKey("account.id"), nullable=False),
+    Column("credit", ForeignKey("account.id"), nullable=False),
+    Column("beneficiary", ForeignKey("beneficiary.id")),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("counterparty_name", String(140), nullable=False),
+    Column("reference", String(18), nullable=False),
+    Column("status", String(4), CheckConstraint("status IN ('SCHD', 'PDNG', 'ACSC', 'RJCT', 'CANC')"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("settled_at_us", BigInteger),
+    Column("execute_on", String(10)),
+    Column("through_assistant", Integer, nullable=False),
+    Index("payment_beneficiary", "beneficiary", "settled_at_us"),
+    Index("payment_due", "execute_on", sqlite_where=text("status = 'SCHD'"), postgresql_where=text("status = 'SCHD'")),
+    sqlite_with_rowid=False,
+)
+
+case = Table(
+    "case_file",
+    METADATA,
+    Column("number", String(16), primary_key=True),
+    Column("kind", String(8), CheckConstraint("kind IN ('fraud', 'human')"), nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("payment", ForeignKey("payment.id")),
+    Column("words", String(1000), nullable=False),
+    Column("opened_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What people at the bank must look at: reports of fraud (they mark their payment) and requests for a human."""
+
+instruction = Table(
+    "instruction",
+    METADATA,
+    Column("key", String(40), primary_key=True),
+    Column("digest", String(64)),
+    Column("outcome", String(8), CheckConstraint("outcome IN ('done', 'declined', 'burned')"), nullable=False),
+    Column("answer", String(4000), nullable=False),
+    Column("answered_at_us", BigInteger, nullable=False),
+    Index("instruction_answered", "answered_at_us"),
+    sqlite_with_rowid=False,
+)
+"""Every key the bank ever saw, with the answer that it gave: the journal of its effects. A burned key has no digest."""
+
+IMMUTABLE = ("entry", "instruction")
+TRANSITIONS = {
+    "movement": ("state", (("pending", "posted"), ("pending", "voided"), ("pending", "expired"))),
+    "payment": ("status", (("SCHD", "ACSC"), ("SCHD", "RJCT"), ("SCHD", "CANC"), ("PDNG", "ACSC"), ("PDNG", "RJCT"))),
+}
+"""The changes of state that the database lets happen; it refuses every other change of these rows, and their deletion."""
+
+_MAY_CHANGE = {"movement": {"state", "settled_at_us"}, "payment": {"status", "settled_at_us"}}
+
+
+def _refuse(name: str, when: str, why: str) -> DDL:
+    return DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+    )
+
+
+def _guards() -> list[DDL]:
+    ddl = [
+        _refuse(f"{name}_{verb}", f"{verb} ON {name}", f"{name} is immutable")
+        for name in IMMUTABLE
+        for verb in ("UPDATE", "DELETE")
+    ]
+    for name, (column, allowed) in TRANSITIONS.items():
+        fixed = [member.name for member in METADATA.tables[name].columns if member.name not in _MAY_CHANGE[name]]
+        change = " OR ".join(f"OLD.{member} IS NOT NEW.{member}" for member in fixed)
+        legal = " OR ".join(f"(OLD.{column} = '{old}' AND NEW.{column} = '{new}')" for old, new in allowed)
+        ddl.append(_refuse(f"{name}_change", f"UPDATE ON {name} WHEN {change} OR NOT ({legal})", f"{name} cannot change so"))
+        ddl.append(_refuse(f"{name}_delete", f"DELETE ON {name}", f"{name} is never deleted"))
+    return ddl
+
+
+for _guard in _guards():
+    event.listen(METADATA, "after_create", _guard.execute_if(dialect="sqlite"))
+
+
+def open_engine(path: Path | str) -> Engine:
+    """An engine over the SQLite file at `path`, with the tables created if absent. What is committed survives a power cut."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _durable)
+    METADATA.create_all(engine)
+    return engine
+
+
+def _durable(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, exactly, of an aware datetime."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(micros_: int) -> datetime:
+    """The aware UTC datetime of so many microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=micros_)
