@@ -93,8 +93,8 @@ class Way:
         self._parts = parts
         self._conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._running: set[asyncio.Task[Recorded]] = set()
-        self.effects_refused = False
-        """Set when an outcome could not be recorded; `recovery` clears it once the log took what was missing."""
+        self.unrecorded: set[str] = set()
+        """Calls whose end the log did not take. While there is one, effects are refused; `recovery` ends and removes them."""
 
     async def drain(self) -> None:
         """Wait for the effects that are under way; for an orderly stop."""
@@ -128,7 +128,8 @@ class Way:
             steps=Steps(),
         )
         answered = await self._guarded(received)
-        self._parts.telemetry.answered(received, answered)
+        function = self._parts.functions.get(native.function)
+        self._parts.telemetry.answered(received, answered, None if function is None else function.name)
         return answered
 
     async def _guarded(self, received: Received) -> Recorded:
@@ -216,7 +217,7 @@ class Way:
 
     async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
         """Reserved; or the row of an earlier call with the same ids and arguments."""
-        if self.effects_refused:
+        if self.unrecorded:
             raise Unavailable("audit_unavailable")
         call = effect.decided.call
         received, principal, facts = call.received, call.received.principal, call.facts
@@ -315,7 +316,7 @@ class Way:
         if redacted.is_third_party and not call.facts.conversation.tainted:
             await parts.book.taint(call.facts.conversation.id)
         call.received.steps.end("redact")
-        return Redacted(decided, "done", output=redacted.value, raw=raw, settled=settled)
+        return Redacted(decided, "done", output=redacted.value, settled=settled)
 
     # 10 -- record
 
@@ -326,7 +327,7 @@ class Way:
         except Unavailable as unavailable:
             if redacted.settled is None:
                 raise  # a read: nothing happened, nothing is told
-            self.effects_refused = True
+            self.unrecorded.add(received.call_id)
             raise InDoubt(unavailable.reason) from None
         received.steps.end("record")
         code = redacted.code
@@ -344,7 +345,7 @@ class Way:
         received, refusal = refused.received, refused.refusal
         status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
         if refusal.code is Code.RATE_LIMITED:
-            self._parts.records.count_rate_limited()  # only counted, or junk could fill the trail
+            self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
             return _unproven(received, status, refusal.code)
         try:
             proof = await self._parts.records.deny(refused)

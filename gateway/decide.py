@@ -10,7 +10,8 @@ from functools import lru_cache
 
 from adapters.core import Identified, Money, ObjectFacts, ReferenceKind
 from adapters.function import Effect as FunctionEffect
-from adapters.function import Value
+from adapters.function import Argument, Reference, Value
+from gateway.catalogue import ENTITY_TYPES
 from gateway.errors import Code, Refusal
 from gateway.limits import Totals
 from gateway.mandate import Mandate
@@ -18,15 +19,9 @@ from gateway.stages import Call, CustomerFacts, Decided, Facts, Grounded
 from policies.engine import Engine
 from policies.model import JSON, Assurance, Decision, Effect, Reason, Request, Uid
 
-ENTITY_TYPES: Mapping[ReferenceKind, str] = {
-    ReferenceKind.ACCOUNT: "Account",
-    ReferenceKind.BENEFICIARY: "Beneficiary",
-    ReferenceKind.CARD: "Card",
-    ReferenceKind.PAYMENT: "Payment",
-    ReferenceKind.STANDING_ORDER: "StandingOrder",
-    ReferenceKind.TRANSACTION: "Transaction",
-}
 BANK = Uid("Bank", "bank")
+TOUCH = "touch"
+"""The action that is asked of every object that a call names beside its resource."""
 
 _CHALLENGES: Mapping[Assurance, Code] = {
     Assurance.STRONG: Code.STEP_UP_REQUIRED,
@@ -79,10 +74,16 @@ def _requests(grounded: Grounded) -> Iterator[Request]:
     owners = sorted({owner for facts in call.facts.objects.values() for owner in facts.owners} - {call.customer})
     others: list[Mapping[str, JSON]] = [_customer(owner, CustomerFacts(None, False)) for owner in owners]
     entities = (customer, *objects, *others)
+    touched = set(call.facts.objects)
+    context: Mapping[str, JSON] = {}
     for resource in _resources(call):
         context = _context(grounded, resource)
         uid = BANK if resource is None else _uid(resource.identified)
+        if resource is not None:
+            touched.discard(resource.identified)
         yield Request(principal, call.function.name, uid, context, entities)
+    for identified in sorted(touched, key=lambda each: (each.kind, each.id)):
+        yield Request(principal, TOUCH, _uid(identified), {**context, "args": {}}, entities)
 
 
 def _resources(call: Call) -> Iterator[ObjectFacts | None]:
@@ -114,7 +115,11 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
         "agent": {"id": principal.agent or principal.client},
         "conversation": {"tainted": facts.conversation.tainted},
         "grounding": dict(grounded.sources),
-        "args": {name: _argument(value) for name, value in call.arguments.items()},
+        "args": {
+            argument.name: _argument(argument, call.arguments[argument.name])
+            for argument in function.arguments
+            if argument.name in call.arguments
+        },
     }
     if resource is not None:
         context["object"] = {"kind": ENTITY_TYPES[resource.identified.kind], "status": resource.status}
@@ -211,10 +216,10 @@ def _object(facts: ObjectFacts) -> Mapping[str, JSON]:
     return {"uid": {"type": uid.type, "id": uid.id}, "attrs": attributes, "parents": []}
 
 
-def _argument(value: Value) -> JSON:
+def _argument(argument: Argument, value: Value) -> JSON:
     match value:
         case Identified():
-            return _entity(ENTITY_TYPES[value.kind], value.id)
+            return _by_kind(argument, value.kind, _entity(ENTITY_TYPES[value.kind], value.id))
         case tuple():
             return [_entity(ENTITY_TYPES[member.kind], member.id) for member in value]
         case Money():
@@ -223,6 +228,12 @@ def _argument(value: Value) -> JSON:
             return {"__extn": {"fn": "datetime", "arg": value.isoformat()}}
         case _:
             return value
+
+
+def _by_kind(argument: Argument, kind: ReferenceKind, entity: JSON) -> JSON:
+    # Cedar has no unions: an argument of several kinds is a record with one optional member for each
+    one_kind = isinstance(argument.type, Reference) and len(argument.type.kinds) == 1
+    return entity if one_kind else {ENTITY_TYPES[kind]: entity}
 
 
 def _uid(identified: Identified) -> Uid:

@@ -216,13 +216,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Step 9's result. `output` is all that may leave; `raw` is for the record alone, committed and sealed."""
+    """Step 9's result. `output` is all that may leave."""
 
     decided: Decided
     status: str
     code: Code | None = None
     output: Mapping[str, Json] | None = None
-    raw: Mapping[str, object] | None = None
     settled: Settled | None = None
 
 

@@ -1,0 +1,61 @@
+"""The local token issuer of development mode. It refuses to exist outside of it."""
+
+import base64
+import secrets
+import time
+from pathlib import Path
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jws
+from joserfc.jwk import KeySet, OKPKey
+
+from gateway.identity import ACR_STRONG, SCOPE_CALLS, SCOPE_WORDS, Issuer
+from gateway.settings import DEV_AUDIENCE, DEV_ISSUER, UnsafeSettings
+from gateway.vault import private_file
+
+ALGORITHM = "Ed25519"
+TOKEN_LIFETIME_S = 3600
+
+
+class LocalIssuer:
+    """Gives tokens of `DEV_ISSUER` for any customer. The key lies in the data folder; whoever reads it can be anybody."""
+
+    def __init__(self, data: Path, *, development: bool) -> None:
+        if not development:
+            raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
+        seed = private_file(data / "dev" / "issuer.key", 32)
+        x = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _b64(x), "d": _b64(seed), "kid": "dev-1", "alg": ALGORITHM, "use": "sig"}
+        self._key = OKPKey.import_key(jwk)
+
+    @property
+    def issuer(self) -> Issuer:
+        """What verifies these tokens; public keys only."""
+        public = OKPKey.import_key(self._key.as_dict(private=False))
+        return Issuer(DEV_ISSUER, DEV_AUDIENCE, KeySet([public]), ALGORITHM)
+
+    def token(self, customer: str, *, agent: str | None, strong: bool = False, words: bool = False) -> str:
+        """An RFC 9068 access token. `words`: the customer's own, with the scope for their words and without an agent."""
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": DEV_ISSUER,
+            "aud": DEV_AUDIENCE,
+            "sub": customer,
+            "client_id": "dev-app",
+            "scope": SCOPE_WORDS if words else SCOPE_CALLS,
+            "iat": now,
+            "exp": now + TOKEN_LIFETIME_S,
+            "auth_time": now,
+            "jti": secrets.token_hex(8),
+        }
+        if strong:
+            claims["acr"] = ACR_STRONG
+        if agent is not None and not words:
+            claims["act"] = {"sub": agent}
+        header = {"typ": "at+jwt", "alg": ALGORITHM, "kid": "dev-1"}
+        return jws.serialize_compact(header, orjson.dumps(claims), self._key, algorithms=[ALGORITHM])
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,94 @@
+"""What became of a call that was made before: for the same ids asked again, for `GET /v1/calls/{id}`, and for webhooks to come.
+
+The core keeps the answer of each key and the log keeps the proof; nothing is stored a third time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from adapters.core import CoreBank, Declined, Done, NotSeen, Unknown
+from adapters.function import BankingFunction
+from audit.log import Log
+from gateway.errors import MESSAGES, Code, Unavailable
+from gateway.ports import Book, Claimed
+from gateway.redaction import redact
+from gateway.references import References
+from gateway.stages import Entry, Recorded
+
+_DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
+
+
+def code_of_decline(reason: str) -> Code:
+    """What a model learns of an ISO 20022 status reason."""
+    return _DECLINED.get(reason, Code.BUSINESS_REJECTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    functions: Mapping[str, BankingFunction]
+    references: References
+    book: Book
+    core: CoreBank
+    log: Log
+    clock: Callable[[], datetime]
+
+    async def answer(self, claimed: Claimed, native_id: str) -> Recorded:
+        """The stored answer of an effect. In doubt while its end is not recorded; asking changes nothing.
+
+        The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
+        """
+        answered = partial(self._answered, claimed.call_id, native_id)
+        record = self.log.reads.last_of_call(claimed.call_id)
+        ended = record is not None and record.end_state not in (None, "outcome_unknown")
+        if claimed.state not in ("posted", "voided") or record is None or not ended:
+            proof = None if record is None else Entry(record.index, record.leaf_hash)
+            return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
+        proof = Entry(record.index, record.leaf_hash)
+        answer = await self.core.status(claimed.core_key)
+        match answer:
+            case Done(output):
+                function = self.functions[claimed.function]
+                reference = partial(
+                    self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date()
+                )
+                redacted = redact(function.output, output, reference=reference, allowed=function.data_classes)
+                return answered("done", None, output=redacted.value, proof=proof)
+            case Declined(reason):
+                return answered("denied", code_of_decline(reason), proof=proof)
+            case Unknown():
+                return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
+            case NotSeen():
+                raise Unavailable("core_forgot")
+
+    def of_record(self, customer: str, call_id: str) -> Recorded | None:
+        """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
+        record = self.log.reads.last_of_call(call_id)
+        if record is None or not self.log.keys.is_subject(customer, record.customer):
+            return None
+        proof = Entry(record.index, record.leaf_hash)
+        if record.kind == "read":
+            return self._answered(call_id, "", "done", None, proof=proof)
+        code = Code(record.code) if record.code in Code else Code.DENIED
+        return self._answered(call_id, "", "denied", code, proof=proof)
+
+    def _answered(
+        self,
+        call_id: str,
+        native_id: str,
+        status: str,
+        code: Code | None,
+        *,
+        output: Mapping[str, object] | None = None,
+        proof: Entry | None,
+    ) -> Recorded:
+        return Recorded(
+            call_id=call_id,
+            native_id=native_id,
+            status=status,
+            code=code,
+            message=MESSAGES[code] if code else None,
+            output=output,  # type: ignore[arg-type]
+            proof=proof,
+        )

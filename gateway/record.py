@@ -1,0 +1,221 @@
+"""The seam to the trail: a stage becomes a record. What goes in clear, committed, sealed, or not at all is decided here and only here.
+
+In clear: which function, which policies decided what and why, states, codes, times. Committed, with the value sealed under the customer's
+key: arguments, the output as it left, the exact decision request. Not at all: tokens, what the core answered beyond the output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from adapters.core import ExecutionPermit
+from adapters.function import Choice
+from audit import leaf
+from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Policy, Public, Record
+from audit.log import Log, LogUnavailable
+from gateway.arguments import canonical
+from gateway.decide import PolicyRefusal
+from gateway.errors import Unavailable
+from gateway.ports import Claimed
+from gateway.stages import Call, Decided, Entry, Received, Redacted, Refused, Reserved
+from gateway.strict_json import Json
+from gateway.telemetry import timings_us
+from policies.model import Decision, Request
+
+REDACTION_PROFILE = "allow-list/1"
+
+END_STATES: Mapping[str, EndState] = {
+    "done": EndState.EXECUTED,
+    "denied": EndState.REJECTED_BY_CORE,
+    "in_doubt": EndState.OUTCOME_UNKNOWN,
+    "unavailable": EndState.NOT_ATTEMPTED,
+}
+"""How an intent ended, by the status that its caller is told."""
+
+_CLAIMS_SHOWN = 256
+"""Characters kept, sealed, of what a model wrote where a name of a function should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleName:
+    hash: str
+    version: str
+
+
+@dataclass(slots=True)
+class Counters:
+    """What is only counted, for the census: it would fill the trail with junk."""
+
+    rate_limited: int = 0
+    unauthenticated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Writes the records of calls. Each method returns once its record is durable; Unavailable("audit_unavailable") otherwise."""
+
+    log: Log
+    bundle: BundleName
+    schema_hashes: Mapping[str, str]
+    counters: Counters = field(default_factory=Counters)
+
+    async def outcome(self, redacted: Redacted) -> Entry:
+        """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
+        record = self._decided(redacted.decided, Kind.READ)
+        if redacted.output is not None:
+            record = replace(record, result=_committed(redacted.output), redaction=REDACTION_PROFILE)
+        if redacted.settled is not None:
+            intended = redacted.settled.executed.intended
+            state = END_STATES[redacted.status]
+            facts = {} if redacted.code is None else {"code": redacted.code.value}
+            if redacted.settled.executed.why is not None:
+                facts["reason"] = redacted.settled.executed.why
+            record = replace(
+                record,
+                kind=Kind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else Kind.OUTCOME,
+                end_state=state,
+                intent=IntentRef(intended.intent.index, intended.intent.leaf_hash),
+                facts=facts,
+                sealed={},
+            )
+        return await self._append(record)
+
+    async def intend(self, reserved: Reserved) -> tuple[Entry, ExecutionPermit]:
+        """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
+        over = reserved.instruction.canonical()
+        record = replace(
+            self._decided(reserved.effect.decided, Kind.INTENT), instruction=over, core_key=reserved.instruction.key
+        )
+        entry = await self._append(record)
+        return entry, self.log.permit(entry, over)
+
+    async def deny(self, refused: Refused) -> Entry:
+        """A refusal, with as much as was known when it fell."""
+        received, reached, refusal = refused.received, refused.reached, refused.refusal
+        facts = {"code": refusal.code.value, "reason": refusal.reason}
+        if isinstance(reached, Decided):
+            record = self._decided(reached, Kind.DENY)
+        elif isinstance(reached, Call):
+            record = self._called(reached, Kind.DENY)
+        else:
+            asked: dict[str, Json] = {"function": received.native.function[:_CLAIMS_SHOWN]}
+            record = replace(self._received(received, Kind.DENY), sealed={"asked": asked})
+        if isinstance(refusal, PolicyRefusal):
+            record = replace(
+                record,
+                policy=self._policy(refusal.decision),
+                sealed={**record.sealed, "decision_request": _sealed_requests(refusal.requests)},
+            )
+        return await self._append(replace(record, facts=facts))
+
+    async def repeat(self, decided: Decided, first_call_id: str) -> Entry:
+        """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
+        return await self._append(replace(self._decided(decided, Kind.READ), parent=first_call_id))
+
+    async def fault(self, customer: str, agent: str | None, *, at: datetime, reason: str, trace_id: str, span_id: str) -> Entry:
+        """A request of an authenticated customer that could not be taken as a whole."""
+        record = Record(
+            kind=Kind.DENY,
+            time=at,
+            customer=customer,
+            agent=agent,
+            trace_id=trace_id,
+            span_id=span_id,
+            facts={"code": "invalid_request", "reason": reason},
+        )
+        return await self._append(record)
+
+    async def ended(
+        self, call_id: str, claimed: Claimed | None, intent: Entry, state: EndState, *, was_unknown: bool, at: datetime
+    ) -> Entry:
+        """The end of an intent that `recovery` found open, or of one whose outcome was not known.
+
+        `claimed` is None when the log took an intent late, after its claim had been given up.
+        """
+        kind = Kind.RECONCILED if was_unknown else Kind.OUTCOME
+        if state is EndState.OUTCOME_UNKNOWN:
+            kind = Kind.UNKNOWN
+        record = Record(
+            kind=kind,
+            time=at,
+            call_id=call_id,
+            end_state=state,
+            intent=IntentRef(intent.index, intent.leaf_hash),
+            facts={"reason": "recovery"},
+        )
+        if claimed is not None:
+            record = replace(record, conversation=claimed.conversation, customer=claimed.customer, agent=claimed.agent)
+        return await self._append(record)
+
+    async def _append(self, record: Record) -> Entry:
+        try:
+            entry = await self.log.append(record)
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
+        return Entry(entry.index, entry.leaf_hash)
+
+    def _received(self, received: Received, kind: Kind) -> Record:
+        principal, asked = received.principal, received.asked
+        return Record(
+            kind=kind,
+            time=received.received_at,
+            call_id=received.call_id,
+            conversation=asked.conversation_id,
+            customer=principal.customer,
+            trace_id=asked.trace.trace_id,
+            span_id=received.span_id,
+            agent=principal.agent or principal.client,
+            model=asked.model,
+            timings=timings_us(received.steps.started_ns, received.steps.ended),
+        )
+
+    def _called(self, call: Call, kind: Kind) -> Record:
+        function = call.function
+        return replace(
+            self._received(call.received, kind),
+            function=leaf.Function(function.name, function.version, self.schema_hashes[function.name]),
+            retention=function.retention,
+            arguments=_arguments(call),
+        )
+
+    def _decided(self, decided: Decided, kind: Kind) -> Record:
+        return replace(
+            self._called(decided.call, kind),
+            policy=self._policy(decided.decision),
+            grounding=decided.grounded.sources,
+            sealed={"decision_request": _sealed_requests(decided.requests)},
+        )
+
+    def _policy(self, decision: Decision) -> Policy:
+        return Policy(
+            bundle_hash=self.bundle.hash,
+            bundle_version=self.bundle.version,
+            decision=decision.effect.value,
+            policies=decision.policies,
+            reason=decision.reason.value,
+        )
+
+
+def _arguments(call: Call) -> Mapping[str, FieldValue]:
+    chosen = {argument.name for argument in call.function.arguments if isinstance(argument.type, Choice)}
+    return {
+        name: Public(value) if name in chosen and isinstance(value, str) else Committed(value)
+        for name, value in canonical(call.arguments).items()
+    }
+
+
+def _committed(output: Mapping[str, Json]) -> Mapping[str, FieldValue]:
+    return {name: Committed(value) for name, value in output.items()}
+
+
+def _sealed_requests(requests: tuple[Request, ...]) -> list[leaf.JSON]:
+    return [
+        {
+            "principal": [request.principal.type, request.principal.id],
+            "action": request.action,
+            "resource": [request.resource.type, request.resource.id],
+            "context": request.context,
+            "entities": list(request.entities),
+        }
+        for request in requests
+    ]

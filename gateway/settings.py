@@ -1,0 +1,65 @@
+"""Frozen settings. No insecure default: what is not set and has no safe value stops the start. Each field is documented by its string."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class UnsafeSettings(Exception):
+    """The gateway refuses to start. The message says which setting, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    data: Path
+    """Folder of the databases and keys. Created with access for its owner alone."""
+
+    development: bool
+    """The embedded default: local token issuer, sandbox bank with made-up customers. Never for real customers."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Development mode listens on loopback only."""
+
+    port: int = 8080
+    """TCP port to listen on; 0 takes a free one."""
+
+    issuer: str = ""
+    """Exact `iss` of the access tokens that are taken. Development mode sets its own."""
+
+    audience: str = ""
+    """What `aud` of the access tokens must hold."""
+
+    strong_session_s: int = 300
+    """How old, in seconds, a two-factor sign-in may be to count as a strong session (L2)."""
+
+    duplicate_window_s: int = 900
+    """Within how many seconds the same payee, amount and currency under a new id is a suspected duplicate."""
+
+    calls_per_minute: int = 600
+    """Function calls of one customer, per minute and process."""
+
+    calls_per_request: int = 32
+    """Function calls in one request."""
+
+    trace_share: float = 0.01
+    """Share of the calls that were done whose spans are made although the caller did not sample them, 0 to 1."""
+
+    def checked(self) -> "Settings":
+        """These settings, or UnsafeSettings."""
+        if not self.issuer or not self.audience:
+            raise UnsafeSettings("issuer and audience must be set: without them a token that was made for anyone would do")
+        if self.development and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
+        if not 0 <= self.trace_share <= 1:
+            raise UnsafeSettings("trace_share lies between 0 and 1")
+        if min(self.strong_session_s, self.duplicate_window_s, self.calls_per_minute, self.calls_per_request) < 1:
+            raise UnsafeSettings("strong_session_s, duplicate_window_s, calls_per_minute and calls_per_request are at least 1")
+        return self
+
+
+DEV_ISSUER = "https://issuer.tellergate.invalid"
+DEV_AUDIENCE = "tellergate"
+
+
+def development(data: Path, *, host: str = "127.0.0.1", port: int = 8080) -> Settings:
+    """The settings of `serve --dev` and of the demo."""
+    return Settings(data=data, development=True, host=host, port=port, issuer=DEV_ISSUER, audience=DEV_AUDIENCE).checked()
