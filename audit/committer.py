@@ -1,0 +1,319 @@
+"""The committer: what one transaction of the log does. Splices the sequences, grows the tree, signs the head.
+
+State in memory is a copy of what the last commit wrote. It is replaced after a commit only, and compared with the stored head
+at the start of each transaction, so that a second process on the same database is seen and caught up with.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from audit.checkpoint import Checkpoint
+from audit.leaf import EndState, Kind, Record, Rendered, rfc3339
+from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
+from audit.store.reads import LogCorrupt, Reads
+from audit.store.writes import (
+    Head,
+    end_intents,
+    read_counters,
+    read_head,
+    read_intents,
+    write_checkpoint,
+    write_head,
+    write_intents,
+    write_leaves,
+    write_sealed,
+    write_sequences,
+    write_tiles,
+)
+
+COUNTERS_CACHED = 65_536
+
+ENDING = frozenset({Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED})
+
+
+class IntentEnded(Exception):
+    """The intent is not there, or has its end state already. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a record is. Sequences count from 1 per customer and per conversation, without gaps; None without one."""
+
+    index: int
+    leaf_hash: bytes
+    customer_seq: int | None
+    conversation_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A record that waits for the committer. `subject` is the customer's pseudonym."""
+
+    record: Record
+    rendered: Rendered
+    subject: str | None
+    blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree whose leaf hashes were computed from stored bytes."""
+
+    size: int
+    root: bytes
+    peaks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A signed checkpoint that waits to be stored."""
+
+    tree: Tree
+    note: str
+    time_s: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one transaction will write, and the state after it."""
+
+    frontier: Frontier
+    counters: dict[str, int]
+    ends: dict[int, str | None]
+    intents: dict[int, bytes]
+    leaves: list[dict[str, object]] = field(default_factory=list)
+    sealed: list[dict[str, object]] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
+    touched: dict[str, tuple[int, int]] = field(default_factory=dict)
+    new_intents: list[dict[str, object]] = field(default_factory=list)
+    ended: list[dict[str, object]] = field(default_factory=list)
+
+
+class Committer:
+    """`apply`, `committed` and `failed` of a `GroupWriter`. Not safe for use by two writers at once."""
+
+    def __init__(self, reads: Reads, sign: Callable[[int, bytes], str], check: Callable[[str], Checkpoint]) -> None:
+        """`sign` makes the note of an internal head; `check` returns what a stored note says, or raises LogCorrupt."""
+        self._reads = reads
+        self._sign = sign
+        self._check = check
+        self._frontier = Frontier()
+        self._counters: OrderedDict[str, int] = OrderedDict()
+        self._staged: _Group | None = None
+
+    @property
+    def size(self) -> int:
+        """Leaves committed."""
+        return self._frontier.size
+
+    def load(self) -> None:
+        """Take over the stored state. LogCorrupt unless head, signature, frontier and leaves agree."""
+        stored = self._reads.head()
+        last = self._reads.last_leaf_index()
+        self._counters.clear()
+        if stored is None:
+            if last is not None:
+                raise LogCorrupt("there are leaves without a head")
+            self._frontier = Frontier()
+            return
+        self._check_signed(stored)
+        if last != stored.size - 1:
+            raise LogCorrupt("the leaves do not end where the head says")
+        frontier = Frontier(stored.size, list(stored.peaks))
+        level = 0
+        while (count := stored.size >> (TILE_HEIGHT * level)) > 0:
+            start = count - count % TILE_WIDTH
+            missing = self._reads.hashes(start, count) if level == 0 else self._reads.tile_roots(level - 1, start, count)
+            frontier.open_tiles.append(missing)
+            level += 1
+        if bin(stored.size).count("1") != len(stored.peaks) or frontier.root() != stored.root:
+            raise LogCorrupt("the frontier does not lead to the signed root")
+        self._frontier = frontier
+
+    def recomputed(self, published: Head | None) -> Tree:
+        """The present tree, its leaf hashes since `published` computed from the stored bytes. LogCorrupt if they do not fit.
+
+        Safe in another thread: it works on a copy of what was committed.
+        """
+        size, root = self._frontier.size, self._frontier.root()
+        frontier = Frontier() if published is None else Frontier(published.size, list(published.peaks))
+        if published is not None and frontier.root() != published.root:
+            raise LogCorrupt("the frontier of the last checkpoint does not lead to its root")
+        for stored in self._reads.leaves(frontier.size, size):
+            frontier.push(leaf_hash(stored.leaf), [])
+        if frontier.root() != root:
+            raise LogCorrupt("the stored leaves do not lead to the signed root")
+        return Tree(size, root, tuple(frontier.peaks))
+
+    def apply(self, connection: Connection, items: Sequence[Pending | Publication]) -> Sequence[Entry | Exception | None]:
+        """One transaction. Answers an Entry per record, None per publication, IntentEnded where it may not be."""
+        self._catch_up(connection)
+        records = [each for each in items if isinstance(each, Pending)]
+        group = self._begin(connection, records)
+        answers: list[Entry | Exception | None] = []
+        for each in items:
+            if isinstance(each, Publication):
+                stored = Head(each.tree.size, each.tree.root, list(each.tree.peaks), each.note)
+                write_checkpoint(connection, stored, each.time_s)
+                answers.append(None)
+            else:
+                answers.append(self._add(group, each))
+        self._write(connection, group)
+        self._staged = group
+        return answers
+
+    def committed(self, _answers: Sequence[Entry | Exception | None]) -> None:
+        group, self._staged = self._staged, None
+        if group is None:
+            return
+        self._frontier = group.frontier
+        for key, (last, _) in group.touched.items():
+            self._counters[key] = last
+            self._counters.move_to_end(key)
+        while len(self._counters) > COUNTERS_CACHED:
+            self._counters.popitem(last=False)
+
+    def failed(self) -> None:
+        """The transaction may or may not have happened: the next one catches up from the stored head."""
+        self._staged = None
+        self._counters.clear()
+
+    def _catch_up(self, connection: Connection) -> None:
+        stored = read_head(connection)
+        if stored is None:
+            if self._frontier.size:
+                raise LogCorrupt("the stored head is gone")
+            return
+        if stored.size == self._frontier.size and stored.root == self._frontier.root():
+            return
+        if stored.size <= self._frontier.size:
+            raise LogCorrupt("the stored log is not a continuation of what this process committed")
+        self._check_signed(stored)
+        frontier = self._frontier.copy()
+        for each in self._reads.leaves(frontier.size, stored.size):
+            frontier.push(leaf_hash(each.leaf), [])
+        if frontier.root() != stored.root:
+            raise LogCorrupt("the stored log is not a continuation of what this process committed")
+        self._frontier = frontier
+        self._counters.clear()
+
+    def _check_signed(self, stored: Head) -> None:
+        said = self._check(stored.note)
+        if (said.size, said.root) != (stored.size, stored.root):
+            raise LogCorrupt("the stored head is not what was signed")
+
+    def _begin(self, connection: Connection, records: Sequence[Pending]) -> _Group:
+        keys = {key for each in records for key in _keys(each)}
+        counters = {key: self._counters[key] for key in keys if key in self._counters}
+        if absent := [key for key in keys if key not in counters]:
+            for key, counter in read_counters(connection, absent).items():
+                if counter.leaf is None or leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
+                    raise LogCorrupt("a sequence is not what the log's last leaf of it says")
+                counters[key] = counter.last
+        wanted = [each.record.intent.index for each in records if each.record.intent is not None]
+        known = read_intents(connection, wanted) if wanted else {}
+        return _Group(
+            self._frontier.copy(),
+            counters,
+            {index: each.end_state for index, each in known.items()},
+            {index: each.hash for index, each in known.items()},
+        )
+
+    def _add(self, group: _Group, pending: Pending) -> Entry | Exception:
+        record = pending.record
+        if record.kind in ENDING and not _may_end(group, record):
+            return IntentEnded()
+        index = group.frontier.size
+        customer_seq = _next(group, f"u:{pending.subject}", index) if pending.subject is not None else None
+        conversation_seq = _next(group, f"c:{record.conversation}", index) if record.conversation is not None else None
+        leaf = pending.rendered.splice(customer_seq, conversation_seq)
+        hashed = leaf_hash(leaf)
+        group.frontier.push(hashed, group.tiles)
+        entry = Entry(index, hashed, customer_seq, conversation_seq)
+        group.leaves.append(_row(pending, entry, leaf))
+        if pending.blob is not None:
+            group.sealed.append({"idx": index, "blob": pending.blob})
+        if record.kind is Kind.INTENT:
+            group.new_intents.append({"idx": index, "hash": hashed, "call": record.call_id, "time": rfc3339(record.time)})
+        elif record.intent is not None and record.end_state is not None and record.kind in ENDING:
+            group.ends[record.intent.index] = record.end_state.value
+            group.ended.append({"b_idx": record.intent.index, "b_end_state": record.end_state.value})
+        return entry
+
+    def _write(self, connection: Connection, group: _Group) -> None:
+        if not group.leaves:
+            return
+        write_leaves(connection, group.leaves)
+        if group.sealed:
+            write_sealed(connection, group.sealed)
+        if group.new_intents:
+            write_intents(connection, group.new_intents)
+        if group.ended:
+            end_intents(connection, group.ended)
+        if group.tiles:
+            write_tiles(connection, group.tiles)
+        if group.touched:
+            write_sequences(connection, [{"key": key, "last": last, "idx": at} for key, (last, at) in group.touched.items()])
+        frontier = group.frontier
+        root = frontier.root()
+        write_head(connection, Head(frontier.size, root, frontier.peaks, self._sign(frontier.size, root)))
+
+
+def _keys(pending: Pending) -> list[str]:
+    keys = []
+    if pending.subject is not None:
+        keys.append(f"u:{pending.subject}")
+    if pending.record.conversation is not None:
+        keys.append(f"c:{pending.record.conversation}")
+    return keys
+
+
+def _next(group: _Group, key: str, index: int) -> int:
+    number = group.counters.get(key, 0) + 1
+    group.counters[key] = number
+    group.touched[key] = (number, index)
+    return number
+
+
+def _said(leaf: bytes, key: str) -> object:
+    """The sequence number in a leaf, if the leaf is of this customer or conversation."""
+    found = json.loads(leaf)
+    name = "customer" if key.startswith("u:") else "conversation"
+    return found.get(f"{name}_seq") if found.get(name) == key[2:] else None
+
+
+def _may_end(group: _Group, record: Record) -> bool:
+    """One end state per intent: open, or outcome_unknown and now reconciled. The reference must be the intent's own."""
+    if record.intent is None or group.intents.get(record.intent.index) != record.intent.leaf_hash:
+        return False
+    state = group.ends[record.intent.index]
+    if record.kind is Kind.RECONCILED:
+        return state == EndState.OUTCOME_UNKNOWN.value
+    return state is None
+
+
+def _row(pending: Pending, entry: Entry, leaf: bytes) -> dict[str, object]:
+    record = pending.record
+    return {
+        "idx": entry.index,
+        "leaf": leaf,
+        "hash": entry.leaf_hash,
+        "time": rfc3339(record.time),
+        "kind": record.kind.value,
+        "customer": pending.subject,
+        "customer_seq": entry.customer_seq,
+        "call": record.call_id,
+        "conversation": record.conversation,
+        "conversation_seq": entry.conversation_seq,
+        "trace": record.trace_id,
+        "function": None if record.function is None else record.function.name,
+        "decision": None if record.policy is None else record.policy.decision,
+        "policies": None if record.policy is None else "".join(f"\n{each}\n" for each in record.policy.policies),
+        "bundle": None if record.policy is None else record.policy.bundle_hash,
+        "end_state": None if record.end_state is None else record.end_state.value,
+        "approver": None if record.approver is None else record.approver.id,
+    }

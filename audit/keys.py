@@ -1,0 +1,259 @@
+"""Keys: what signs, and what seals.
+
+Four signing keys with separate duties (tree head in Ed25519 and in ML-DSA-44, permits, exports), behind the `Signer` protocol, so
+that an HSM can hold them. The customers' data keys live in a database of their own, outside the log's backups, wrapped by a
+key-encryption key, together with the mapping from customers to pseudonyms and the list of destructions.
+"""
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from audit.checkpoint import KeyType, SigningKey, VerifierKey
+from audit.leaf import b64url, rfc3339
+from audit.store.tables import data_keys, key_tables, subjects
+
+KEYS_CACHED = 16_384
+"""Unwrapped data keys kept in memory, least recently used first out."""
+
+NO_CUSTOMER = "-"
+"""Subject of records without a customer."""
+
+SEED_BYTES = 32
+
+
+class KeyRefused(Exception):
+    """A key file is absent, malformed or readable by others. The text names the file and holds no key."""
+
+
+class KeyDestroyed(Exception):
+    """The subject's data key was destroyed: what it sealed cannot be read by anybody."""
+
+
+class Signer(Protocol):
+    """Something that signs with one private key, which it need not give away.
+
+    Durability: none. Concurrency: any thread. Retry: safe. Errors: an HSM's own exceptions; the caller treats each as "not signed".
+    """
+
+    @property
+    def type(self) -> KeyType: ...
+
+    @property
+    def public(self) -> bytes:
+        """The raw public key: 32 bytes for Ed25519, 1312 for ML-DSA-44."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The raw signature: RFC 8032, or FIPS 204 with the empty context."""
+
+
+class FileSigner:
+    """A `Signer` over a private key that was read from a file."""
+
+    def __init__(self, key: Ed25519PrivateKey | MLDSA44PrivateKey) -> None:
+        self._key = key
+        self.type = KeyType.ED25519 if isinstance(key, Ed25519PrivateKey) else KeyType.MLDSA44
+        self.public = key.public_key().public_bytes_raw()
+
+    @classmethod
+    def read(cls, path: Path, wanted: KeyType) -> "FileSigner":
+        """From PEM (PKCS 8) or 32 raw bytes of seed. KeyRefused when others may read it or it is not a key of this type."""
+        content = read_private(path)
+        try:
+            if content.startswith(b"-----BEGIN"):
+                key = load_pem_private_key(content, None)
+                if not isinstance(key, Ed25519PrivateKey | MLDSA44PrivateKey):
+                    raise KeyRefused(f"{path.name}: neither Ed25519 nor ML-DSA-44")
+                signer = cls(key)
+            elif wanted is KeyType.ED25519:
+                signer = cls(Ed25519PrivateKey.from_private_bytes(content))
+            else:
+                signer = cls(MLDSA44PrivateKey.from_seed_bytes(content))
+        except (ValueError, TypeError) as error:
+            raise KeyRefused(f"{path.name}: not a private key") from error
+        if signer.type is not wanted:
+            raise KeyRefused(f"{path.name}: a key of another type")
+        return signer
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The log's signing keys, by duty."""
+
+    head: Signer
+    head_pq: Signer
+    permits: Signer
+    exports: Signer
+
+    def log_keys(self, origin: str) -> list[SigningKey]:
+        """Both keys of the log: they sign published checkpoints under the log's own name."""
+        return [named(origin, self.head), named(origin, self.head_pq)]
+
+
+def named(name: str, signer: Signer) -> SigningKey:
+    """A signer as a key of signed notes."""
+    return SigningKey(VerifierKey(name, signer.type, signer.public), signer.sign)
+
+
+_FILES = {
+    "head.ed25519": KeyType.ED25519,
+    "head.mldsa44": KeyType.MLDSA44,
+    "permits.ed25519": KeyType.ED25519,
+    "exports.ed25519": KeyType.ED25519,
+}
+_KEK = "customers.kek"
+
+
+def make_files(folder: Path, random: Callable[[int], bytes]) -> None:
+    """Create the key files of a new log, each 0600. KeyRefused if one is there already: keys are never written over."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in (*_FILES, _KEK):
+        try:
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            raise KeyRefused(f"{name}: is there already") from error
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(random(SEED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_files(folder: Path) -> tuple[SigningKeys, bytes]:
+    """The signing keys and the key-encryption key. KeyRefused as `FileSigner.read`."""
+    signers = [FileSigner.read(folder / name, wanted) for name, wanted in _FILES.items()]
+    return SigningKeys(*signers), read_private(folder / _KEK)
+
+
+def read_private(path: Path) -> bytes:
+    """A file that nobody but its owner may read or write; KeyRefused otherwise."""
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise KeyRefused(f"{path.name}: others may read or write it")
+            return file.read(65_536)
+    except OSError as error:
+        raise KeyRefused(f"{path.name}: cannot be read") from error
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A subject's key for one retention class, unwrapped."""
+
+    subject: str
+    cipher: AESGCM
+
+
+class KeyStore:
+    """Customers' pseudonyms and data keys, made when first needed.
+
+    Durability: a key is durable before it is returned. Concurrency: one event loop per process, several processes. Errors:
+    KeyDestroyed; SQLAlchemy's when the database is out of reach.
+    """
+
+    def __init__(self, engine: Engine, kek: bytes, clock: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
+        if len(kek) != 32:
+            raise KeyRefused("the key-encryption key has 32 bytes")
+        self._engine = engine
+        self._kek = AESGCM(kek)
+        self._clock = clock
+        self._random = random
+        self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
+        key_tables.create_all(engine)
+
+    def key_for(self, customer: str | None, retention: str) -> DataKey:
+        """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
+        cached = self._cached.get((customer, retention))
+        if cached is not None:
+            self._cached.move_to_end((customer, retention))
+            return cached
+        with self._engine.connect() as connection:
+            subject = NO_CUSTOMER if customer is None else self._subject(connection, customer)
+            key = DataKey(subject, self._unwrapped(connection, subject, retention))
+        self._cached[customer, retention] = key
+        if len(self._cached) > KEYS_CACHED:
+            self._cached.popitem(last=False)
+        return key
+
+    def key_of(self, subject: str, retention: str) -> AESGCM:
+        """The key of a subject, to open what it sealed. KeyDestroyed if there is none (any more)."""
+        with self._engine.connect() as connection:
+            wrapped = self._wrapped(connection, subject, retention)
+        if wrapped is None:
+            raise KeyDestroyed
+        return self._unwrap(wrapped, subject, retention)
+
+    def subject_of(self, customer: str) -> str | None:
+        """The pseudonym of a customer, None if they have no record or were erased."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
+
+    def customer_of(self, subject: str) -> str | None:
+        """The customer behind a pseudonym, None if they were erased."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(subjects.c.customer).where(subjects.c.subject == subject)).scalar()
+
+    def close(self) -> None:
+        self._cached.clear()
+        self._engine.dispose()
+
+    def _subject(self, connection: Connection, customer: str) -> str:
+        wanted = select(subjects.c.subject).where(subjects.c.customer == customer)
+        found: str | None = connection.execute(wanted).scalar()
+        if found is not None:
+            return found
+        connection.rollback()
+        try:
+            connection.execute(insert(subjects).values(customer=customer, subject=b64url(self._random(16))))
+            connection.commit()
+        except IntegrityError:
+            # Another process was first.
+            connection.rollback()
+        found = connection.execute(wanted).scalar_one()
+        return found
+
+    def _unwrapped(self, connection: Connection, subject: str, retention: str) -> AESGCM:
+        wrapped = self._wrapped(connection, subject, retention)
+        if wrapped is None:
+            connection.rollback()
+            nonce = self._random(12)
+            made = nonce + self._kek.encrypt(nonce, self._random(32), _bound(subject, retention))
+            row = {"subject": subject, "retention": retention, "wrapped": made, "created": rfc3339(self._clock())}
+            try:
+                connection.execute(insert(data_keys).values(row))
+                connection.commit()
+            except IntegrityError:
+                connection.rollback()
+            wrapped = self._wrapped(connection, subject, retention)
+        if wrapped is None:
+            raise KeyDestroyed
+        return self._unwrap(wrapped, subject, retention)
+
+    def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
+        wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
+        return connection.execute(wanted).scalar()
+
+    def _unwrap(self, wrapped: bytes, subject: str, retention: str) -> AESGCM:
+        try:
+            return AESGCM(self._kek.decrypt(wrapped[:12], wrapped[12:], _bound(subject, retention)))
+        except InvalidTag as error:
+            raise KeyRefused("a data key does not unwrap: another key-encryption key, or changed bytes") from error
+
+
+def _bound(subject: str, retention: str) -> bytes:
+    return "\n".join(("tellergate/data-key/v1", subject, retention)).encode()

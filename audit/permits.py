@@ -1,0 +1,112 @@
+"""Execution permits: no permit, no effect. Pure: no I/O, no clock, no randomness (salts and times are passed in).
+
+A permit says: an intent over exactly these instruction bytes is durable at this index of this log, and may be sent until then. It
+covers one intent. It never leaves for a caller or a model; callers get a log proof.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from audit.checkpoint import check_ed25519_key
+from audit.leaf import SALT_BYTES, disclosure
+from audit.merkle import HASH_BYTES
+
+CLOCK_SKEW = timedelta(seconds=2)
+"""How far ahead of the verifier's clock a permit may have been issued."""
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MICROSECOND = timedelta(microseconds=1)
+_LABEL = b"tellergate/permit/v1\n\x00"
+
+
+class PermitInvalid(Exception):
+    """The permit does not cover this. The text is a reason and holds no input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """`digest` is `instruction_digest(salt, over)`, and stands in the intent's leaf too. Times are aware datetimes in UTC."""
+
+    log: str
+    index: int
+    leaf_hash: bytes
+    salt: bytes
+    digest: bytes
+    issued: datetime
+    expires: datetime
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The intent that a permit is for."""
+
+    log: str
+    index: int
+    leaf_hash: bytes
+    salt: bytes
+    digest: bytes
+
+
+def instruction_digest(salt: bytes, over: bytes) -> bytes:
+    """The commitment in the intent's leaf: SHA-256 over the RFC 9901 disclosure of the instruction. ValueError unless UTF-8."""
+    return hashlib.sha256(disclosure(salt, "instruction", over.decode()).encode()).digest()
+
+
+def issue(covered: Covered, issued: datetime, lifetime: timedelta, sign: Callable[[bytes], bytes]) -> Permit:
+    """A permit from `issued` for `lifetime`. `sign` is Ed25519 over the given bytes."""
+    expires = issued + lifetime
+    return Permit(
+        covered.log,
+        covered.index,
+        covered.leaf_hash,
+        covered.salt,
+        covered.digest,
+        issued,
+        expires,
+        sign(_message(covered, issued, expires)),
+    )
+
+
+class Verifier:
+    """Checks permits of one log. Holds no state: that an intent acts once is held by its idempotency key at the core."""
+
+    def __init__(self, public_key: bytes, origin: str) -> None:
+        """`public_key`: 32 bytes, Ed25519. NoteInvalid for one of low order."""
+        check_ed25519_key(public_key)
+        self._public = Ed25519PublicKey.from_public_bytes(public_key)
+        self._origin = origin
+
+    def verify(self, permit: Permit, over: bytes, now: datetime) -> None:
+        """Return if `permit` is authentic, of this log, unexpired at `now`, and covers `over`; PermitInvalid otherwise."""
+        if not isinstance(permit, Permit):
+            raise PermitInvalid("not a permit")
+        if permit.log != self._origin:
+            raise PermitInvalid("a permit of another log")
+        if not permit.issued - CLOCK_SKEW <= now < permit.expires:
+            raise PermitInvalid("expired or not yet valid")
+        if len(permit.salt) != SALT_BYTES or len(permit.leaf_hash) != HASH_BYTES or not 0 <= permit.index < 2**63:
+            raise PermitInvalid("malformed")
+        try:
+            digest = instruction_digest(permit.salt, over)
+        except ValueError as error:
+            raise PermitInvalid("covers another instruction") from error
+        if digest != permit.digest:
+            raise PermitInvalid("covers another instruction")
+        covered = Covered(permit.log, permit.index, permit.leaf_hash, permit.salt, permit.digest)
+        try:
+            self._public.verify(permit.signature, _message(covered, permit.issued, permit.expires))
+        except InvalidSignature as error:
+            raise PermitInvalid("the signature does not verify") from error
+
+
+def _message(covered: Covered, issued: datetime, expires: datetime) -> bytes:
+    log = covered.log.encode()
+    times = ((issued - _EPOCH) // _MICROSECOND).to_bytes(8) + ((expires - _EPOCH) // _MICROSECOND).to_bytes(8)
+    fixed = covered.index.to_bytes(8) + covered.leaf_hash + covered.salt + covered.digest
+    return _LABEL + len(log).to_bytes(2) + log + fixed + times

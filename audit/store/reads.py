@@ -1,0 +1,143 @@
+"""Statements of everybody who only reads the log. Blocking; each call uses a connection of its own and sees committed state."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, select
+
+from audit.merkle import TILE_HEIGHT, TILE_WIDTH, subtree_root
+from audit.store.tables import checkpoints, intents, leaves, sealed, tiles
+from audit.store.writes import Head, read_head, split_hashes
+
+LEAVES_AT_ONCE = 1024
+
+
+class LogCorrupt(Exception):
+    """What is stored is not what was signed. The log neither appends nor answers until people have looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    idx: int
+    leaf: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent without a final end state. `end_state` is None or `outcome_unknown`."""
+
+    index: int
+    leaf_hash: bytes
+    call_id: str
+    time: str
+    end_state: str | None
+
+
+class Reads:
+    """Reads over one log database. Concurrency: any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> Head | None:
+        with self._engine.connect() as connection:
+            return read_head(connection)
+
+    def leaf(self, index: int) -> StoredLeaf | None:
+        wanted = select(leaves.c.idx, leaves.c.leaf, leaves.c.hash).where(leaves.c.idx == index)
+        with self._engine.connect() as connection:
+            row = connection.execute(wanted).first()
+        return None if row is None else StoredLeaf(row.idx, row.leaf, row.hash)
+
+    def leaves(self, start: int, end: int) -> Iterator[StoredLeaf]:
+        """The leaves of [start, end) in order, read in pieces; LogCorrupt where one is missing."""
+        wanted = select(leaves.c.idx, leaves.c.leaf, leaves.c.hash).order_by(leaves.c.idx)
+        while start < end:
+            until = min(end, start + LEAVES_AT_ONCE)
+            with self._engine.connect() as connection:
+                rows = connection.execute(wanted.where(leaves.c.idx >= start, leaves.c.idx < until)).all()
+            if [row.idx for row in rows] != list(range(start, until)):
+                raise LogCorrupt("a leaf is missing")
+            for row in rows:
+                yield StoredLeaf(row.idx, row.leaf, row.hash)
+            start = until
+
+    def hashes(self, start: int, end: int) -> list[bytes]:
+        """Stored hashes of the leaves of [start, end)."""
+        wanted = select(leaves.c.hash).where(leaves.c.idx >= start, leaves.c.idx < end).order_by(leaves.c.idx)
+        with self._engine.connect() as connection:
+            found = list(connection.execute(wanted).scalars())
+        if len(found) != end - start:
+            raise LogCorrupt("a leaf is missing")
+        return found
+
+    def tile_roots(self, level: int, start: int, end: int) -> list[bytes]:
+        """Roots of the full tiles [start, end) of a level: hashes of the level above."""
+        wanted = select(tiles.c.root).where(tiles.c.level == level, tiles.c.idx >= start, tiles.c.idx < end)
+        with self._engine.connect() as connection:
+            found = list(connection.execute(wanted.order_by(tiles.c.idx)).scalars())
+        if len(found) != end - start:
+            raise LogCorrupt("a tile is missing")
+        return found
+
+    def tile(self, level: int, index: int) -> list[bytes] | None:
+        wanted = select(tiles.c.hashes).where(tiles.c.level == level, tiles.c.idx == index)
+        with self._engine.connect() as connection:
+            found = connection.execute(wanted).scalar()
+        return None if found is None else split_hashes(found)
+
+    def last_leaf_index(self) -> int | None:
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.max(leaves.c.idx))).scalar()
+
+    def checkpoint(self, size: int | None = None) -> Head | None:
+        """The latest published checkpoint, or the latest of exactly this size."""
+        wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
+        if size is not None:
+            wanted = wanted.where(checkpoints.c.size == size)
+        with self._engine.connect() as connection:
+            row = connection.execute(wanted.order_by(checkpoints.c.id.desc()).limit(1)).first()
+        return None if row is None else Head(row.size, row.root, split_hashes(row.peaks), row.note)
+
+    def sealed(self, indexes: Sequence[int]) -> dict[int, bytes]:
+        """Sealed blobs by index; those that were destroyed, or never were, are left out."""
+        wanted = select(sealed.c.idx, sealed.c.blob).where(sealed.c.idx.in_(indexes))
+        with self._engine.connect() as connection:
+            return {row.idx: row.blob for row in connection.execute(wanted)}
+
+    def open_intents(self) -> list[OpenIntent]:
+        wanted = select(intents).where(intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown"))
+        with self._engine.connect() as connection:
+            rows = connection.execute(wanted.order_by(intents.c.idx)).all()
+        return [OpenIntent(row.idx, row.hash, row.call, row.time, row.end_state) for row in rows]
+
+
+class Nodes:
+    """Hashes of tree nodes by (height, index), from full tiles and, for what no full tile holds yet, from leaves and tile roots.
+
+    One instance per proof: it remembers the at most 8 tiles that a proof touches.
+    """
+
+    def __init__(self, reads: Reads, size: int) -> None:
+        self._reads = reads
+        self._size = size
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+
+    def __call__(self, height: int, index: int) -> bytes:
+        level, above = divmod(height, TILE_HEIGHT)
+        first = index << above
+        hashes = self._tile(level, first // TILE_WIDTH)
+        start = first % TILE_WIDTH
+        return subtree_root(hashes[start : start + (1 << above)])
+
+    def _tile(self, level: int, index: int) -> list[bytes]:
+        found = self._tiles.get((level, index))
+        if found is None:
+            start = index * TILE_WIDTH
+            end = min(start + TILE_WIDTH, self._size >> (TILE_HEIGHT * level))
+            found = self._reads.tile(level, index) if end - start == TILE_WIDTH else None
+            if found is None:
+                found = self._reads.hashes(start, end) if level == 0 else self._reads.tile_roots(level - 1, start, end)
+            self._tiles[level, index] = found
+        return found

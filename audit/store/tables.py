@@ -1,0 +1,120 @@
+"""Tables of the log and of the key store, which is a database of its own.
+
+Only `leaves.leaf` and `sealed.blob` are evidence; every other column is derived from them or checked against the signed head.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+log_tables = MetaData()
+
+leaves = Table(
+    "leaves",
+    log_tables,
+    Column("idx", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    # What follows repeats fields of the leaf, so that auditors can search; `audit.store.reads` proves that it does.
+    Column("time", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("customer", Text),
+    Column("customer_seq", BigInteger),
+    Column("call", Text),
+    Column("conversation", Text),
+    Column("conversation_seq", BigInteger),
+    Column("trace", Text),
+    Column("function", Text),
+    Column("decision", Text),
+    Column("policies", Text),
+    Column("bundle", Text),
+    Column("end_state", Text),
+    Column("approver", Text),
+)
+Index("leaves_time", leaves.c.time)
+Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, sqlite_where=leaves.c.customer.is_not(None))
+Index("leaves_call", leaves.c.call, sqlite_where=leaves.c.call.is_not(None))
+Index("leaves_conversation", leaves.c.conversation, leaves.c.conversation_seq, sqlite_where=leaves.c.conversation.is_not(None))
+Index("leaves_trace", leaves.c.trace, sqlite_where=leaves.c.trace.is_not(None))
+
+sealed = Table(
+    "sealed",
+    log_tables,
+    Column("idx", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    log_tables,
+    Column("idx", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("call", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("end_state", Text),
+)
+Index("intents_open", intents.c.idx, sqlite_where=intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown"))
+
+sequences = Table(
+    "sequences",
+    log_tables,
+    # `u:` and a pseudonym, or `c:` and a conversation.
+    Column("key", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+)
+
+tiles = Table(
+    "tiles",
+    log_tables,
+    Column("level", Integer, primary_key=True),
+    Column("idx", BigInteger, primary_key=True),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+head = Table(
+    "head",
+    log_tables,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    log_tables,
+    Column("id", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+    Column("time_s", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)
+Index("checkpoints_size", checkpoints.c.size)
+
+key_tables = MetaData()
+
+subjects = Table(
+    "subjects",
+    key_tables,
+    Column("customer", Text, primary_key=True),
+    Column("subject", Text, nullable=False, unique=True),
+)
+
+data_keys = Table(
+    "data_keys",
+    key_tables,
+    Column("subject", Text, primary_key=True),
+    Column("retention", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created", Text, nullable=False),
+)
+
+destructions = Table(
+    "destructions",
+    key_tables,
+    Column("subject", Text, primary_key=True),
+    Column("retention", Text, primary_key=True),
+    Column("time", Text, nullable=False),
+)
