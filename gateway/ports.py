@@ -67,6 +67,9 @@ class Book(Protocol):
     def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
 
+    def granted(self, customer: str) -> frozenset[str]:
+        """Names of the functions in the customer's mandate; empty without one."""
+
     def is_frozen(self, customer: str) -> bool:
         """Read just before an effect. True also for a customer without a row."""
 

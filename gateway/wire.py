@@ -39,9 +39,13 @@ _TYPES: Mapping[int, str] = {
 _RETRY_AFTER_S = 1
 
 
+def fault_status(fault: RequestFault) -> int:
+    return STATUS[fault.fault]
+
+
 def fault_body(fault: RequestFault) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`, all four keys always."""
-    status = STATUS[fault.fault]
+    status = fault_status(fault)
     error = {
         "message": fault.message,
         "type": _TYPES.get(status, "invalid_request_error"),
@@ -53,7 +57,7 @@ def fault_body(fault: RequestFault) -> bytes:
 
 def fault_headers(fault: RequestFault) -> dict[str, str]:
     """`WWW-Authenticate` (RFC 6750) and `Retry-After` where the status asks for them."""
-    status = STATUS[fault.fault]
+    status = fault_status(fault)
     if status in (401, 403):
         detail = "" if fault.fault is Fault.MISSING_TOKEN else f', error="{_BEARER.get(fault.fault, "invalid_token")}"'
         return {"www-authenticate": f'Bearer realm="tellergate"{detail}'}

@@ -1,56 +1,246 @@
 """REST, `/v1`: function calls in the shapes of the OpenAI APIs, conversations, the customer's words, and the status of calls.
 
 Bodies are read raw and parsed strictly. A refused call is an output in a 200; only a request that cannot be taken as a whole gets
-another status.
+another status, and is recorded if its customer is known.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ValidationError
 
+from adapters.function import BankingFunction
 from gateway.call import Way
 from gateway.catalogue import definitions
-from gateway.doors.schemas import Calls, Heard, NewConversation, Words, openapi_of
+from gateway.doors import schemas
+from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
-from gateway.identity import SCOPE_WORDS, Principal, require_scope
+from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_scope
 from gateway.later import Later
 from gateway.ports import Book
 from gateway.record import Records
-from gateway.stages import Asked, Recorded, Trace
+from gateway.stages import Asked, NativeCall, Recorded, Trace
 from gateway.strict_json import MAX_BODY_BYTES, Json, JsonError, loads
 from gateway.telemetry import parse_traceparent
-from gateway.wire import fault_body, fault_headers, result_item
+from gateway.wire import fault_body, fault_headers, fault_status, output_text, result_item
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Handler = Callable[["Door", Request, Principal], Coroutine[object, object, bytes]]
 
 MAX_WAIT_S = 30
-_POLL_S = 0.1
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class Door:
     """What the door needs."""
 
     way: Way
     later: Later
+    identity: Identity
     book: Book
     records: Records
+    functions: tuple[BankingFunction, ...]
     clock: Callable[[], datetime]
     calls_per_request: int
-    authenticate: Callable[[str | None], Principal]
+
+    async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
+        """Authenticate, then handle; a fault becomes its error body, and is recorded when the customer is known."""
+        principal = None
+        try:
+            principal = self.identity.authenticate(request.headers.get("authorization"), self.clock())
+            require_scope(principal, scope)
+            return Response(await handler(self, request, principal), media_type="application/json")
+        except RequestFault as fault:
+            return await self._faulted(request, principal, fault)
+        except Unavailable as unavailable:
+            cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
+            return _response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
+
+    async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
+        if principal is None:
+            self.records.counters.unauthenticated += 1
+            return _response(fault)
+        trace = _trace(request)
+        try:
+            await self.records.fault(
+                principal.customer,
+                principal.agent,
+                at=self.clock(),
+                reason=fault.fault.value,
+                trace_id=trace.trace_id,
+                span_id=secrets.token_hex(8),
+            )
+        except Unavailable:
+            return _response(RequestFault(Fault.AUDIT_UNAVAILABLE, "the audit trail does not answer; nothing happened, try again"))
+        return _response(fault)
 
 
-def router(rest: Rest) -> APIRouter:
+def router(door: Door) -> APIRouter:
     """The routes of this door."""
     routes = APIRouter(prefix="/v1")
-    door = _Door(rest)
-    routes.add_api_route("/function-calls", door.calls, methods=["POST"], openapi_extra=openapi_of("calls"))
+    faults: dict[int | str, dict[str, object]] = {
+        status: {"model": schemas.ErrorBody, "description": "The request was not taken"} for status in (400, 401, 403, 404, 413, 503)
+    }
+
+    def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
+        return {200: {"model": model, "description": "Answered"}, **faults}
+
+    @routes.post("/function-calls", responses=answers(schemas.CallsAnswer), openapi_extra=body_of(schemas.Calls))
+    async def function_calls(request: Request) -> Response:
+        """Check, execute, redact and record the function calls of one turn."""
+        return await door.answer(request, _function_calls, SCOPE_CALLS)
+
+    @routes.post("/conversations", responses=answers(schemas.Conversation), openapi_extra=body_of(schemas.NewConversation))
+    async def open_conversation(request: Request) -> Response:
+        """A new conversation. References live inside one."""
+        return await door.answer(request, _open_conversation, SCOPE_CALLS)
+
+    @routes.post(
+        "/conversations/{conversation_id}/messages",
+        responses=answers(schemas.Heard),
+        openapi_extra=body_of(schemas.Words),
+    )
+    async def hear(request: Request, conversation_id: schemas.ConversationId) -> Response:
+        """The customer's own words, under a token with the scope `customer_words` and without an agent."""
+        return await door.answer(request, _hear, SCOPE_WORDS)
+
+    @routes.get("/functions", responses=answers(schemas.Functions))
+    async def functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
+        """What this customer's assistant may be offered, as definitions for one API."""
+        return await door.answer(request, _functions, SCOPE_CALLS)
+
+    @routes.get("/calls/{call_id}", responses=answers(schemas.CallStatus))
+    async def call_status(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
+        """What became of a call; waits up to `wait_s` seconds (30 at most) for one that is in doubt."""
+        return await door.answer(request, _call_status, SCOPE_CALLS)
+
     return routes
+
+
+async def _function_calls(door: Door, request: Request, principal: Principal) -> bytes:
+    head = _model(schemas.CallsHead, await _body(request))
+    if len(head.calls) > door.calls_per_request:
+        raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
+    shape = SHAPES[head.shape]
+    asked = Asked(
+        shape=head.shape,
+        conversation_id=head.conversation_id,
+        turn_id=head.turn_id,
+        model=head.model,
+        calls=tuple(_native(shape.item, item, number) for number, item in enumerate(head.calls)),
+        trace=_trace(request),
+    )
+    answered = await door.way.take(principal, asked)
+    return orjson.dumps(
+        {
+            "outputs": [shape.output(each, head.turn_id) for each in answered],
+            "results": [result_item(each) for each in answered],
+        }
+    )
+
+
+async def _open_conversation(door: Door, request: Request, principal: Principal) -> bytes:
+    _model(schemas.NewConversation, await _body(request))
+    return orjson.dumps({"id": await door.book.open_conversation(principal.customer, door.clock())})
+
+
+async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
+    if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "the customer's words come with the customer's own token, without an agent")
+    words = _model(schemas.Words, await _body(request))
+    messages = [(word.text, word.origin) for word in words.messages]
+    count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
+    if count is None:
+        raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
+    return orjson.dumps({"count": count})
+
+
+async def _functions(door: Door, request: Request, principal: Principal) -> bytes:
+    granted = door.book.granted(principal.customer)
+    offered = [function for function in door.functions if function.emergency or function.name in granted]
+    return orjson.dumps({"data": definitions(offered, request.query_params["shape"])})
+
+
+async def _call_status(door: Door, request: Request, principal: Principal) -> bytes:
+    call_id = request.path_params["call_id"]
+    wait_s = int(request.query_params.get("wait_s", "0"))
+    if not 0 <= wait_s <= MAX_WAIT_S:
+        raise RequestFault(Fault.INVALID_REQUEST, f"wait_s lies between 0 and {MAX_WAIT_S}", param="wait_s")
+    until = door.clock() + timedelta(seconds=wait_s)
+    while True:
+        found = await _found(door, principal, call_id)
+        if found is None:
+            raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
+        if found.status != "in_doubt" or door.clock() >= until:
+            break
+        await asyncio.sleep(_POLL_S)
+    item = result_item(found)
+    del item["native_id"]
+    output = output_text(found) if found.output is not None or found.code is not None else None
+    return orjson.dumps({**item, "output": output})
+
+
+async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
+    claimed = door.book.find(call_id)
+    if claimed is None:
+        return door.later.of_record(principal.customer, call_id)
+    return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
+
+
+def _native(item: type[BaseModel], value: dict[str, object], number: int) -> NativeCall:
+    try:
+        parsed = item.model_validate(value)
+    except ValidationError as error:
+        raise _invalid(error, f"calls[{number}]") from None
+    return parsed.native()  # type: ignore[attr-defined,no-any-return]  # each item of a shape has it
+
+
+def _model(model: type[_Model], value: Json) -> _Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _invalid(error, None) from None
+
+
+def _invalid(error: ValidationError, inside: str | None) -> RequestFault:
+    """Names the first field that is wrong and what it must be. A field that is not declared is the client's word: not repeated."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    unknown = first["type"] == "extra_forbidden"
+    path = [part for part in (first["loc"][:-1] if unknown else first["loc"]) if isinstance(part, str | int)]
+    name = ".".join([*([inside] if inside else []), *(str(part) for part in path)]) or None
+    if unknown:
+        return RequestFault(Fault.INVALID_REQUEST, "a field that is not known here", param=name)
+    if name == "shape":
+        return RequestFault(Fault.UNKNOWN_SHAPE, "shape is one of " + ", ".join(SHAPES), param=name)
+    return RequestFault(Fault.INVALID_REQUEST, f"{name or 'the body'}: {first['msg']}", param=name)
+
+
+async def _body(request: Request) -> Json:
+    size, parts = 0, []
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise RequestFault(Fault.TOO_LARGE, f"more than {MAX_BODY_BYTES} bytes")
+        parts.append(part)
+    try:
+        return loads(b"".join(parts), max_bytes=MAX_BODY_BYTES)
+    except JsonError as error:
+        raise RequestFault(error.fault, f"the body is not taken: {error}") from None
+
+
+def _trace(request: Request) -> Trace:
+    return parse_traceparent(request.headers.get("traceparent")) or Trace(secrets.token_hex(16))
+
+
+def _response(fault: RequestFault) -> Response:
+    return Response(
+        fault_body(fault), status_code=fault_status(fault), headers=fault_headers(fault), media_type="application/json"
+    )

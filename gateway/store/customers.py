@@ -9,6 +9,7 @@ from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
 
+_VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
 _FROZEN = select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer"))
 
 
@@ -37,3 +38,7 @@ def grant(connection: Connection, item: Grant) -> None:
 
 def is_frozen(connection: Connection, customer: str) -> bool:
     return connection.execute(_FROZEN, {"customer": customer}).scalar_one_or_none() is not False
+
+
+def mandate_version(connection: Connection, customer: str) -> int | None:
+    return connection.execute(_VERSION, {"customer": customer}).scalar_one_or_none()

@@ -6,16 +6,15 @@ in a thread.
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
-from audit.group import CommitUnknown, GroupWriter, WriterFull
+from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
 from gateway import mandate as mandates
 from gateway.errors import Unavailable
 from gateway.limits import Totals
@@ -31,40 +30,22 @@ Write = calls.NewCall | calls.Settlement | conversations.Opening | conversations
 Answer = Claimed | str | int | None
 
 
-def sqlite_engine(path: Path) -> Engine:
-    """An engine of one connection in WAL mode; each commit is on the disk before it returns (synchronous=FULL)."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection, _record):  # type: ignore[no-untyped-def]  # the DBAPI connection has no public type
-        for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on"):
-            connection.execute(f"pragma {pragma}")
-
-    return engine
-
-
 class Database:
     """The Book on SQLite."""
 
     def __init__(self, path: Path, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int) -> None:
-        self._writing = sqlite_engine(path)
-        self._reading = sqlite_engine(path)
-        METADATA.create_all(self._writing)
-        self._reader = self._reading.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = open_sqlite(path)
+        METADATA.create_all(self._engine)
+        self._reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
-        self._writer: GroupWriter[Write, Answer] = GroupWriter(self._writing, self._apply)
+        self._writer: GroupWriter[Write, Answer] = GroupWriter(self._engine, self._apply)
 
     async def close(self) -> None:
         await self._writer.close()
         self._reader.close()
-        self._reading.dispose()
-        self._writing.dispose()
+        self._engine.dispose()
 
     def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
         row = conversations.with_customer(self._reader, conversation)
@@ -86,6 +67,11 @@ class Database:
             if len(self._mandates) > _CACHED_MANDATES:
                 self._mandates.popitem(last=False)
         return cached
+
+    def granted(self, customer: str) -> frozenset[str]:
+        version = customers.mandate_version(self._reader, customer)
+        mandate = None if version is None else self._mandate(customer, version)
+        return frozenset() if mandate is None else frozenset(mandate.functions)
 
     def is_frozen(self, customer: str) -> bool:
         return customers.is_frozen(self._reader, customer)
@@ -131,7 +117,7 @@ class Database:
     async def _write(self, item: Write) -> Answer:
         try:
             return await self._writer.submit(item)
-        except (WriterFull, CommitUnknown, SQLAlchemyError) as error:
+        except (WriterFull, WriterBusy, WriterClosed, CommitUnknown, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
     def _apply(self, connection: Connection, items: Sequence[Write]) -> Sequence[Answer | Exception]:

@@ -1,0 +1,140 @@
+"""Wire models of the REST door: what OpenAPI publishes, and what a parsed body is held against."""
+
+from typing import Annotated, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
+from gateway.errors import Code, Fault
+
+ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
+CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{24}$")]
+
+MAX_MESSAGES = 32
+MAX_MESSAGE_CHARS = 32_000
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CallsHead(_Strict):
+    """A request for function calls, but for its items, which each shape reads itself."""
+
+    shape: Literal["assistants", "responses", "chat", "agents"]
+    conversation_id: ConversationId
+    turn_id: NativeId
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[ -~]+$")] | None = None
+    calls: Annotated[list[dict[str, object]], Field(min_length=1)]
+
+
+class Calls(CallsHead):
+    """Function calls as a model wrote them, in the items of its API."""
+
+    calls: Annotated[list[ToolCall | ResponsesCall | AgentsCall], Field(min_length=1)]  # type: ignore[assignment]  # narrower
+
+
+class Proof(_Strict):
+    index: int
+    leaf_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Result(_Strict):
+    """For the back end, never for the model."""
+
+    call_id: str
+    native_id: str
+    status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
+    code: Code | None
+    proof: Proof | None
+
+
+class CallsAnswer(_Strict):
+    """`outputs` go back to the model as they are; `results` stay in the back end. Both in the order of the calls."""
+
+    outputs: list[dict[str, object]]
+    results: list[Result]
+
+
+class NewConversation(_Strict):
+    """Nothing is asked of a new conversation."""
+
+
+class Conversation(_Strict):
+    id: ConversationId
+
+
+class Word(_Strict):
+    """What the customer themselves said. `origin`: typed by them, pasted, or out of a document."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARS)]
+    origin: Literal["typed", "pasted", "document"] = "typed"
+
+
+class Words(_Strict):
+    messages: Annotated[list[Word], Field(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class Heard(_Strict):
+    """How many messages the conversation has now."""
+
+    count: int
+
+
+class Functions(_Strict):
+    """This customer's functions, as definitions for one shape."""
+
+    data: list[dict[str, object]]
+
+
+class CallStatus(_Strict):
+    """`output` as the model would read it; null for a call without effect, whose output is not kept."""
+
+    call_id: str
+    status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
+    code: Code | None
+    output: str | None
+    proof: Proof | None
+
+
+class ErrorDetail(_Strict):
+    message: str
+    type: str
+    param: str | None
+    code: Fault
+
+
+class ErrorBody(_Strict):
+    error: ErrorDetail
+
+
+_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words)
+_REF = "#/components/schemas/{model}"
+
+
+def body_of(model: type[BaseModel]) -> dict[str, object]:
+    """The `openapi_extra` of a route that reads its body raw."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def publish(app: FastAPI) -> None:
+    """Make the app's OpenAPI hold the models of bodies that are read raw, and say which token each operation takes."""
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            components = made.setdefault("components", {})
+            schemas = components.setdefault("schemas", {})
+            for model in _BODIES:
+                schema = model.model_json_schema(ref_template=_REF)
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
+            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}}
+            made["security"] = [{"bearer": []}]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

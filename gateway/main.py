@@ -1,0 +1,293 @@
+"""The only composition root: settings become a running gateway. Refuses to start on unsafe settings."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import IO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI, Request, Response
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy import Connection, Engine
+from starlette.exceptions import HTTPException
+
+from adapters.core import ExecutionPermit, PermitRefused
+from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
+from adapters.cores.sandbox.orders import Answer, Item
+from adapters.function import BankingFunction
+from adapters.functions import MANIFEST
+from audit.group import GroupWriter
+from audit.leaf import Kind, Record
+from audit.log import Log
+from audit.permits import Permit, PermitInvalid, Verifier
+from gateway.call import Parts, Way
+from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.decide import Decider
+from gateway.doors import rest, schemas
+from gateway.errors import Fault, RequestFault
+from gateway.identity import BearerTokens, Issuer
+from gateway.issuer import LocalIssuer
+from gateway.later import Later
+from gateway.mandate import Limits, Mandate
+from gateway.rates import Rates
+from gateway.record import BundleName, Records
+from gateway.recovery import Recovery
+from gateway.references import KEY_BYTES, References
+from gateway.settings import Settings, UnsafeSettings
+from gateway.store.database import Database
+from gateway.telemetry import CallIds, Telemetry
+from gateway.vault import private_file
+from gateway.wire import fault_body, fault_headers, fault_status
+from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
+from policies.engine import Engine as PolicyEngine
+
+BUNDLE_VERSION = 1
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CorePermits:
+    """The core's view of permits: audit's verifier behind the protocol that the cores declare."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
+        if not isinstance(permit, Permit):
+            raise PermitRefused("not a permit of this log")
+        try:
+            self._verifier.verify(permit, over, now)
+        except PermitInvalid as invalid:
+            raise PermitRefused(str(invalid)) from None
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway, and what the command and the tests look at. Close it with `close`."""
+
+    settings: Settings
+    way: Way
+    door: rest.Door
+    recovery: Recovery
+    log: Log
+    book: Database
+    bank: SandboxBank
+    lock: IO[str]
+    _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
+
+    async def close(self) -> None:
+        """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
+        await self.way.drain()
+        await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
+        await self.log.publish(force=True)
+        await self.book.close()
+        for writer in self._bank_writers:
+            await writer.close()
+        self.bank.close()
+        await self.log.close()
+        self.lock.close()
+
+
+def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
+    """The bundle that this distribution ships: its rules, over the schema of these functions."""
+    folder = files("policies") / "rules"
+    rules = [RuleFile(each.name, each.read_text()) for each in folder.iterdir() if each.name.endswith(".cedar")]
+    return Bundle(
+        version=BUNDLE_VERSION,
+        author="tellergate",
+        schema=cedar_schema(functions),
+        rules=tuple(sorted(rules, key=lambda rule: rule.name)),
+        functions=tuple(manifest(functions)),
+    )
+
+
+async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway:
+    """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
+    settings.checked()
+    if not settings.development:
+        raise UnsafeSettings("only development mode can run: this version has no external issuer and no external core yet")
+    data = settings.data
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _only_one(settings)
+    log = Log.open(
+        data / "audit", origin="tellergate.invalid/development", writer_id=f"gateway-{os.getpid()}", clock=clock, random=os.urandom
+    )
+    mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+    book = Database(
+        data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
+    )
+    bank_writers: list[GroupWriter[Item, Answer]] = []
+
+    def bank_writer(
+        engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
+    ) -> GroupWriter[Item, Answer]:
+        bank_writers.append(GroupWriter(engine, apply))
+        return bank_writers[-1]
+
+    bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
+    bundle = _activated(read_bundle())
+    issuer = LocalIssuer(data, development=settings.development).issuer
+    await _grant_sandbox_customers(book, bank, mandate_key, clock())
+    gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
+    gateway._bank_writers.extend(bank_writers)
+    await log.append(Record(kind=Kind.LOG_START, time=clock()))
+    await log.append(
+        Record(kind=Kind.POLICY_ACTIVATE, time=clock(), facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author})
+    )
+    await gateway.recovery.sweep(grace=timedelta(0))
+    return gateway
+
+
+def _assembled(
+    settings: Settings,
+    *,
+    issuer: Issuer,
+    bundle: Bundle,
+    log: Log,
+    book: Database,
+    bank: SandboxBank,
+    clock: Clock,
+    lock: IO[str],
+) -> Gateway:
+    functions = {function.name: function for function in MANIFEST}
+    references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
+    records = Records(
+        log,
+        BundleName(bundle.hash, str(bundle.version)),
+        {function.name: schema_hash(function) for function in MANIFEST},
+    )
+    later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
+    ids = CallIds()
+    provider = TracerProvider(id_generator=ids)
+    identity = BearerTokens(issuer)
+    way = Way(
+        Parts(
+            functions=functions,
+            references=references,
+            book=book,
+            core=bank,
+            decider=Decider(PolicyEngine(bundle)),
+            records=records,
+            later=later,
+            rates=Rates(settings.calls_per_minute),
+            telemetry=Telemetry(provider, ids, MeterProvider().get_meter("tellergate"), sampled_share=settings.trace_share),
+            clock=clock,
+            strong_session_s=settings.strong_session_s,
+        )
+    )
+    door = rest.Door(
+        way=way,
+        later=later,
+        identity=identity,
+        book=book,
+        records=records,
+        functions=MANIFEST,
+        clock=clock,
+        calls_per_request=settings.calls_per_request,
+    )
+    recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
+    return Gateway(settings, way, door, recovery, log, book, bank, lock)
+
+
+def _only_one(settings: Settings) -> IO[str]:
+    """The lock of the data folder: its databases have one writing gateway."""
+    lock = (settings.data / "gateway.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UnsafeSettings("another gateway runs on this data folder; stop it or choose another folder") from None
+    return lock
+
+
+def _activated(bundle: Bundle) -> Bundle:
+    """The shipped bundle, signed by two officers whose keys are made up: in development mode nobody else could sign."""
+    officers = {name: Ed25519PrivateKey.generate() for name in (bundle.author, "development")}
+    signed = SignedBundle(
+        bundle,
+        sign(bundle, Role.AUTHOR, bundle.author, officers[bundle.author]),
+        sign(bundle, Role.ACTIVATOR, "development", officers["development"]),
+    )
+    return activate(signed, {name: key.public_key() for name, key in officers.items()})
+
+
+SANDBOX_LIMITS = {
+    "GBP": Limits(payment_minor=250_000, day_minor=500_000, week_minor=1_000_000, month_minor=2_500_000, day_count=50),
+    "EUR": Limits(payment_minor=250_000, day_minor=500_000, week_minor=1_000_000, month_minor=2_500_000, day_count=50),
+    "JPY": Limits(payment_minor=500_000, day_minor=1_000_000, week_minor=2_000_000, month_minor=5_000_000, day_count=50),
+    "BHD": Limits(payment_minor=1_000_000, day_minor=2_000_000, week_minor=4_000_000, month_minor=10_000_000, day_count=50),
+}
+"""What the made-up customers of development mode granted, in minor units."""
+
+
+async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
+    """Sign and store a mandate over all functions and all of the customer's accounts."""
+    accounts = await bank.accounts(customer)
+    mandate = Mandate(
+        customer=customer,
+        version=1,
+        functions=tuple(sorted(function.name for function in MANIFEST)),
+        accounts=tuple(sorted(account.id for account in accounts)),
+        limits=SANDBOX_LIMITS,
+        starts=now.replace(microsecond=0),
+        ends=now.replace(microsecond=0) + timedelta(days=365),
+    )
+    await book.grant(mandate, mandate.sign(key))
+
+
+async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
+    for customer in bank.customers():
+        if not book.granted(customer):
+            await grant(book, bank, key, customer, now)
+
+
+def build_app(opening: Callable[[], "asyncio.Future[Gateway]"]) -> FastAPI:
+    raise NotImplementedError
+
+
+def build_server_app(settings: Settings) -> FastAPI:
+    """The HTTP application; it opens the gateway when the server starts and closes it when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gateway = await open_gateway(settings)
+        app.state.gateway = gateway
+        app.include_router(rest.router(gateway.door))
+        chores = asyncio.create_task(gateway.recovery.run(gateway.way))
+        try:
+            yield
+        finally:
+            chores.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await chores
+            await gateway.close()
+
+    app = FastAPI(
+        title="Tellergate",
+        version="0.1.0",
+        description="A teller's window for AI assistants in banks.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> Response:
+        faults = {404: (Fault.NOT_FOUND, "no such path"), 405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method")}
+        fault, message = faults.get(error.status_code, (Fault.INVALID_REQUEST, "the request is not taken"))
+        return _response(RequestFault(fault, message), dict(error.headers or {}))
+
+    return app
