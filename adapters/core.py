@@ -248,6 +248,8 @@ class CancelScheduledPayment:
 
 @dataclass(frozen=True, slots=True)
 class ReportFraud:
+    """`payment` is a payment or a transaction, or None where only the text says what happened."""
+
     payment: Identified | None
     text: str
 
@@ -358,7 +360,8 @@ class CoreBank(Protocol):
     Durability: what `submit` answers Done is durable. Concurrency: every method may be called concurrently; two submits of one key
     act once and answer alike. Retry: reads may be repeated; `submit` may be repeated with the same instruction only (another
     instruction under a used key is refused with PermitRefused or Declined("DUPL")). Errors: reads raise CoreUnavailable; `submit`
-    raises PermitRefused, and answers Unknown whenever bytes may have been sent. Reads of what does not exist return None or
+    raises PermitRefused, and answers Unknown whenever bytes may have been sent; any other exception of `submit` or `status` must be
+    taken for Unknown. Reads of what does not exist return None or
     an empty sequence. Nothing here checks the customer's rights: that is the gateway's part, done before.
     """
 

@@ -182,11 +182,21 @@ class Arguments(Mapping[str, Value]):
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """One limit of the customer's mandate, as it stands: `window` is payment, day, week or month."""
+
+    window: str
+    most: Money
+    left: Money
+
+
+@dataclass(frozen=True, slots=True)
 class Asker:
-    """For whom a read is done, and the bank's calendar date on which it is asked."""
+    """For whom a read is done, the bank's calendar date on which it is asked, and the limits that the gateway holds for them."""
 
     customer: str
     today: date
+    allowances: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

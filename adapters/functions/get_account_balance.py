@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from adapters.core import CoreBank, Identified, ReferenceKind
-from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Kind, Level, ReadFunction, Reference
+from adapters.core import CoreBank, Identified
+from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Level, ReadFunction
+from adapters.shapes import ACCOUNT
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
@@ -20,12 +21,7 @@ FUNCTION = ReadFunction(
     level=Level.L1,
     resource="account",
     arguments=(
-        Argument(
-            name="account",
-            type=Reference((ReferenceKind.ACCOUNT,)),
-            kind=Kind.OBJECT,
-            description="The account, as a reference from list_accounts.",
-        ),
+        ACCOUNT,
         Argument(
             name="type",
             type=Choice(("ITAV", "ITBD", "CLAV", "CLBD")),

@@ -27,7 +27,7 @@ from adapters.core import (
 )
 from adapters.cores.sandbox import stored
 from adapters.cores.sandbox.ledger import LedgerAccount, LedgerAnswer, LedgerGroup, Pend, Wording, name_for
-from adapters.cores.sandbox.tables import account, beneficiary, card, case, instruction, micros, payment
+from adapters.cores.sandbox.tables import account, beneficiary, card, case, entry, instruction, micros, payment
 
 LARGEST_ANSWER = 4000
 """Characters of a stored answer; the column is no longer."""
@@ -83,6 +83,7 @@ class _Group:
     beneficiaries: dict[str, Any] = field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     payments: dict[str, Any] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
     clearing: dict[str, str] = field(default_factory=dict)
     keys: list[dict[str, Any]] = field(default_factory=list)
     new_payments: list[dict[str, Any]] = field(default_factory=list)
@@ -271,8 +272,11 @@ def _cancel(group: _Group, told: Instruction, order: CancelScheduledPayment) -> 
 
 def _report(group: _Group, told: Instruction, order: ReportFraud) -> Done | Declined:
     if order.payment is not None:
-        row = group.payments.get(order.payment.id)
-        if row is None or not _owns(group, told, row["account"]):
+        if order.payment.kind is ReferenceKind.PAYMENT and order.payment.id in group.payments:
+            its_account = group.payments[order.payment.id]["account"]
+        else:
+            its_account = group.entries.get(order.payment.id)
+        if its_account is None or not _owns(group, told, its_account):
             return Declined("NOOR")
     return _open_case(group, told, "fraud", order.payment, order.text)
 
@@ -288,7 +292,8 @@ def _open_case(group: _Group, told: Instruction, kind: str, about: Identified | 
             "number": number,
             "kind": kind,
             "customer": told.customer,
-            "payment": about.id if about else None,
+            "about_kind": about.kind.value if about else None,
+            "about": about.id if about else None,
             "words": words,
             "opened_at_us": micros(group.now),
         }
@@ -315,7 +320,8 @@ def _load(group: _Group, items: Sequence[Item]) -> None:
     group.cards = {row.id: dict(row._mapping) for row in _rows(group, _CARDS, cards)}
     named = {it.payment.id for it in orders if isinstance(it, CancelScheduledPayment | ReportFraud) and it.payment is not None}
     group.payments = {row.id: dict(row._mapping) for row in _rows(group, _PAYMENTS, named)}
-    accounts |= {row["account"] for row in (*group.cards.values(), *group.payments.values())}
+    group.entries = {row.id: row.account for row in _rows(group, _ENTRIES, named)}
+    accounts |= {row["account"] for row in (*group.cards.values(), *group.payments.values())} | set(group.entries.values())
     bodies = [item for item in items if isinstance(item, Pend)]
     movements = {item.id for item in items if isinstance(item, Pend | Post | Void)}
     accounts |= {side for body in bodies for side in (body.debit, body.credit)}
@@ -348,5 +354,6 @@ _BENEFICIARIES = select(beneficiary).where(beneficiary.c.id.in_(_ids))
 _CLEARING = select(account.c.id, account.c.currency).where(account.c.kind == "clearing")
 _CARDS = select(card).where(card.c.id.in_(_ids))
 _PAYMENTS = select(payment).where(payment.c.id.in_(_ids))
+_ENTRIES = select(entry.c.id, entry.c.account).where(entry.c.id.in_(_ids))
 _FREEZE = update(card).where(card.c.id == bindparam("of")).values(status="frozen")
 _CANCEL = update(payment).where(payment.c.id == bindparam("of")).values(status="CANC")

@@ -185,12 +185,13 @@ case = Table(
     Column("number", String(16), primary_key=True),
     Column("kind", String(8), CheckConstraint("kind IN ('fraud', 'human')"), nullable=False),
     Column("customer", String(40), nullable=False),
-    Column("payment", ForeignKey("payment.id")),
+    Column("about_kind", String(8)),
+    Column("about", String(16), index=True),
     Column("words", String(1000), nullable=False),
     Column("opened_at_us", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What people at the bank must look at: reports of fraud (they mark their payment) and requests for a human."""
+"""What people at the bank must look at: reports of fraud (they mark a payment or a transaction) and requests for a human."""
 
 instruction = Table(
     "instruction",

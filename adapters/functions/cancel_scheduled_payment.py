@@ -1,0 +1,26 @@
+"""Cancels a payment that has not happened yet. What has happened cannot be cancelled here."""
+
+from adapters.core import CancelScheduledPayment, Identified, ReferenceKind
+from adapters.function import Arguments, Effect, EffectFunction, Field, Level
+from adapters.shapes import naming
+
+
+def _order(arguments: Arguments) -> CancelScheduledPayment:
+    return CancelScheduledPayment(arguments.must("payment", Identified))
+
+
+FUNCTION = EffectFunction(
+    name="cancel_scheduled_payment",
+    summary="Cancel a payment that is scheduled for a later day.",
+    effect=Effect.WRITE,
+    level=Level.L3,
+    resource="payment",
+    arguments=(naming("payment", ReferenceKind.PAYMENT, description="The scheduled payment."),),
+    output=(
+        Field(name="payment", type=ReferenceKind.PAYMENT, description="The payment."),
+        Field(name="status", type="text", description="CANC: cancelled."),
+        Field(name="amount", type="money", description="What will not be paid.", data_class="transactions"),
+    ),
+    data_classes=frozenset({"basic", "transactions"}),
+    order=_order,
+)

@@ -1,0 +1,27 @@
+"""One transaction, as listed."""
+
+from collections.abc import Mapping
+
+from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.function import Arguments, Asker, Effect, Field, Level, ReadFunction
+from adapters.shapes import TRANSACTION, naming, shown
+
+
+async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
+    found = await core.transaction(arguments.must("transaction", Identified).id)
+    return None if found is None else {"transaction": shown(found)}
+
+
+FUNCTION = ReadFunction(
+    name="get_transaction",
+    summary="One booked transaction.",
+    effect=Effect.READ,
+    level=Level.L1,
+    resource="transaction",
+    arguments=(
+        naming("transaction", ReferenceKind.TRANSACTION, description="The transaction, as a reference from list_transactions."),
+    ),
+    output=(Field(name="transaction", type=TRANSACTION, data_class="transactions", description="The transaction."),),
+    data_classes=frozenset({"basic", "identifiers", "transactions"}),
+    read=_read,
+)

@@ -1,0 +1,56 @@
+"""Payments that recur by the customer's order."""
+
+from collections.abc import Mapping
+
+from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
+from adapters.shapes import ACCOUNT
+
+
+async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
+    orders = await core.standing_orders(arguments.must("account", Identified).id)
+    return {
+        "standing_orders": [
+            {
+                "standing_order": Identified(ReferenceKind.STANDING_ORDER, it.id),
+                "beneficiary_name": it.beneficiary_name,
+                "amount": it.amount,
+                "frequency": it.frequency,
+                "next_on": it.next_on,
+                "last_on": it.last_on,
+                "reference": it.reference,
+                "status": it.status,
+            }
+            for it in orders
+        ]
+    }
+
+
+FUNCTION = ReadFunction(
+    name="list_standing_orders",
+    summary="Standing orders of one of the customer's accounts.",
+    effect=Effect.READ,
+    level=Level.L1,
+    resource="account",
+    arguments=(ACCOUNT,),
+    output=(
+        Field(
+            name="standing_orders",
+            many=True,
+            data_class="payees",
+            description="One entry per order, the next one first.",
+            type=(
+                Field(name="standing_order", type=ReferenceKind.STANDING_ORDER, description="The order's reference."),
+                Field(name="beneficiary_name", type="text", description="The customer's name for the payee."),
+                Field(name="amount", type="money", description="Amount of each payment."),
+                Field(name="frequency", type="text", description="How often: weekly, monthly ..."),
+                Field(name="next_on", type="day", description="Day of the next payment."),
+                Field(name="last_on", type="day", nullable=True, description="Day of the last payment; null if open-ended."),
+                Field(name="reference", type="text", label=Label.THIRD_PARTY, description="Free text of the order."),
+                Field(name="status", type="text", description="active, suspended or cancelled."),
+            ),
+        ),
+    ),
+    data_classes=frozenset({"basic", "payees"}),
+    read=_read,
+)
