@@ -1,144 +1,292 @@
-"""Declarations to JSON Schema, OpenAI and MCP definitions, Cedar schema and reference page. Knows no single function.
+"""Declarations to JSON Schema, OpenAI and MCP definitions, Cedar schema, bundle manifest and reference page.
 
-`python -m gateway.catalogue --write` regenerates `policies/bank.cedarschema` and is the only part with an effect.
+Knows no single function. Pure, save for the command: `python -m gateway.catalogue --write` regenerates `policies/bank.cedarschema`.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
 
-from adapters.core import ReferenceKind
+import adapters.functions
 from adapters.function import (
     Amount,
     Argument,
+    ArgumentType,
     BankingFunction,
     Choice,
     Count,
     Day,
     Effect,
+    Field,
     Reference,
     References,
     Text,
 )
+from gateway.cedar_schema import cedar_arguments, cedar_schema
+from policies.bundle import FunctionEntry
 
-Functions = Sequence[BankingFunction]
+Functions: TypeAlias = Sequence[BankingFunction]
+Definition: TypeAlias = dict[str, object]
 
-ENTITY_TYPES: Mapping[ReferenceKind, str] = {
-    ReferenceKind.ACCOUNT: "Account",
-    ReferenceKind.BENEFICIARY: "Beneficiary",
-    ReferenceKind.CARD: "Card",
-    ReferenceKind.PAYMENT: "Payment",
-    ReferenceKind.STANDING_ORDER: "StandingOrder",
-    ReferenceKind.TRANSACTION: "Transaction",
-}
-"""What each kind of reference is to the policies."""
-
-_GROUPS: Mapping[Effect, str] = {
-    Effect.READ: "read",
-    Effect.WRITE: "write",
-    Effect.PROTECT: "protect",
-    Effect.IRREVERSIBLE: "irreversible",
-}
-
-_PREAMBLE = """\
-// What the policies may speak of. Generated from the declarations by gateway/catalogue.py: do not edit.
-
-type Mandate = { functions: Set<String>, accounts: Set<Account>, starts: datetime, ends: datetime, version: Long };
-type Assurance = { level: Long };
-type Function = { name: String, effect: String, level: Long, emergency: Bool, egress: Bool };
-type Agent = { id: String };
-type Conversation = { tainted: Bool, calls: Long };
-type Money = { minor: Long, currency: String };
-type Payee = { own_account: Bool, same_currency: Bool, known: Bool, first_settled_hours?: Long };
-type Object = { kind: String, status: String };
-type Period = { oldest_days: Long };
-type Totals = {
-  day_minor: Long, week_minor: Long, month_minor: Long, day_count: Long,
-  payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
-};
-type Grounding = { payee?: String, amount?: String, credential?: String, free_text?: String, object?: String };
-
-entity Customer { mandate?: Mandate, frozen: Bool };
-entity Account { owners: Set<Customer>, currency: String, status: String };
-entity Beneficiary, Card, Payment, StandingOrder, Transaction { owners: Set<Customer>, status: String, account?: Account };
-entity Bank;
-"""
-
-_COMMON = """\
-    assurance: Assurance, function: Function, now: datetime, channel: String, agent: Agent, conversation: Conversation,
-    money?: Money, payee?: Payee, object?: Object, period?: Period, totals?: Totals, grounding: Grounding,
-"""
-
-_EVERY_OBJECT = "Account, Beneficiary, Card, Payment, StandingOrder, Transaction"
+__all__ = [
+    "Shape",
+    "cedar_arguments",
+    "cedar_schema",
+    "declared",
+    "definitions",
+    "json_schema",
+    "manifest",
+    "reference_page",
+    "schema_hash",
+]
 
 
-def cedar_schema(functions: Functions) -> str:
-    """The schema that every rule is validated against: one action per function, in the group of its effect.
+class Shape(StrEnum):
+    """In which form a client wants its definitions (and sends its calls)."""
 
-    A group applies to every kind of object itself: it stands for the functions of its effect that nobody has declared yet, so that
-    a rule that only fits today's functions does not validate.
+    ASSISTANTS = "assistants"
+    RESPONSES = "responses"
+    CHAT = "chat"
+    AGENTS = "agents"
+    MCP = "mcp"
 
-    Besides these: `touch`, asked of each object that a call names beside its resource, and `reveal`, asked of each class of what a
-    function may answer.
+
+def json_schema(function: BankingFunction) -> Definition:
+    """JSON Schema (2020-12) of the arguments: closed, with what is required listed as such.
+
+    It says what the gateway takes, no more: optional arguments are left out, never null, so that each call has one canonical form.
     """
-    ordered = sorted(functions, key=lambda function: function.name)
-    classes = sorted({name for function in functions for name in function.data_classes})
-    parts = [_PREAMBLE, f"entity DataClass enum [{', '.join(map(_quoted, classes))}];\n" if classes else "entity DataClass;\n"]
-    parts.append("\naction call;\n")
-    parts.extend(_action(group, " in [call]", f"{_EVERY_OBJECT}, Bank", "{}") for group in _GROUPS.values())
-    parts.append(_action("touch", "", _EVERY_OBJECT, "{}"))
-    parts.append(_action("reveal", "", "DataClass", "{}"))
-    parts.extend(_function_action(function) for function in ordered)
-    return "".join(parts)
+    return {
+        "type": "object",
+        "properties": {argument.name: _property(argument) for argument in function.arguments},
+        "required": [argument.name for argument in function.arguments if argument.required],
+        "additionalProperties": False,
+    }
 
 
-def _function_action(function: BankingFunction) -> str:
-    resources = "Bank"
-    if function.resource is not None:
-        kinds = _kinds(next(argument for argument in function.arguments if argument.name == function.resource))
-        resources = ", ".join(sorted(ENTITY_TYPES[kind] for kind in kinds))
-    members = ", ".join(
-        f"{_quoted(argument.name)}{'' if argument.required or argument.default is not None else '?'}: {_cedar_type(argument)}"
-        for argument in function.arguments
+def definitions(functions: Functions, shape: str) -> list[Definition]:
+    """The definitions of these functions for one shape, sorted by name. ValueError for a shape that is none.
+
+    `strict` is false wherever it can be said: OpenAI's strict mode knows no optional arguments, and the gateway checks every call
+    itself.
+    """
+    define = _SHAPES[Shape(shape)]
+    return [define(function) for function in sorted(functions, key=lambda function: function.name)]
+
+
+def schema_hash(function: BankingFunction) -> str:
+    """SHA-256, in hexadecimal, of all that a model is told of a function and all that it can be answered."""
+    body = {
+        "arguments": json_schema(function),
+        "name": function.name,
+        "output": [_field(field) for field in function.output],
+        "summary": function.summary,
+    }
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def manifest(functions: Functions) -> tuple[FunctionEntry, ...]:
+    """What a policy bundle says of the functions that it was written for."""
+    return tuple(
+        FunctionEntry(
+            name=function.name,
+            version=function.version,
+            effect=function.effect.value,
+            level=function.level.value,
+            emergency=function.emergency,
+            egress=function.egress,
+            resource=function.resource,
+            data_classes=tuple(sorted(function.data_classes)),
+            schema_hash=schema_hash(function),
+        )
+        for function in sorted(functions, key=lambda function: function.name)
     )
-    return _action(_quoted(function.name), f" in [{_GROUPS[function.effect]}]", resources, f"{{ {members} }}" if members else "{}")
 
 
-def _action(name: str, groups: str, resources: str, args: str) -> str:
-    return (
-        f"\naction {name}{groups} appliesTo {{\n  principal: Customer, resource: [{resources}],\n"
-        f"  context: {{\n{_COMMON}    args: {args}\n  }}\n}};\n"
-    )
+def _property(argument: Argument) -> Definition:
+    described: Definition = {**_json_type(argument.type), "description": argument.description}
+    if argument.default is not None:
+        described["default"] = argument.default
+    return described
 
 
-def _kinds(argument: Argument) -> tuple[ReferenceKind, ...]:
-    if isinstance(argument.type, Reference | References):
-        return argument.type.kinds
-    raise TypeError(f"argument {argument.name} is no reference")
-
-
-def _cedar_type(argument: Argument) -> str:
-    """Cedar has no unions: a reference of several kinds is a record with one optional member per kind."""
-    match argument.type:
+def _json_type(declared: ArgumentType) -> Definition:
+    match declared:
         case Reference(kinds):
-            return _by_kind(kinds, "{}")
-        case References(kinds):
-            return _by_kind(kinds, "Set<{}>")
+            return {"type": "string", "pattern": f"^({'|'.join(kind.value for kind in kinds)})_[A-Za-z0-9_-]+$"}
+        case References(kinds, most):
+            return {"type": "array", "items": _json_type(Reference(kinds)), "minItems": 1, "maxItems": most, "uniqueItems": True}
         case Amount():
-            return "Money"
+            return _AMOUNT
         case Day():
-            return "datetime"
-        case Text() | Choice():
-            return "String"
-        case Count():
-            return "Long"
-    raise TypeError(f"no Cedar type for {type(argument.type).__name__}")
+            return {"type": "string", "format": "date"}
+        case Text(most, least, alphabet):
+            text: Definition = {"type": "string", "minLength": least, "maxLength": most}
+            return text if alphabet is None else {**text, "pattern": f"^[{alphabet}]*$"}
+        case Choice(values):
+            return {"type": "string", "enum": list(values)}
+        case Count(least, most):
+            return {"type": "integer", "minimum": least, "maximum": most}
+    raise TypeError(f"no JSON type for {type(declared).__name__}")
 
 
-def _by_kind(kinds: Sequence[ReferenceKind], form: str) -> str:
-    names = sorted(ENTITY_TYPES[kind] for kind in kinds)
-    if len(names) == 1:
-        return form.format(names[0])
-    return "{ " + ", ".join(f"{name}?: {form.format(name)}" for name in names) + " }"
+_AMOUNT: Definition = {
+    "type": "object",
+    "properties": {
+        "value": {
+            "type": "string",
+            "pattern": r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,6})?$",
+            "description": "A decimal, such as 12.50.",
+        },
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "The ISO 4217 code."},
+    },
+    "required": ["value", "currency"],
+    "additionalProperties": False,
+}
 
 
-def _quoted(text: str) -> str:
-    return '"' + text + '"'
+def _plain(function: BankingFunction) -> Definition:
+    return {"name": function.name, "description": function.summary, "parameters": json_schema(function)}
+
+
+def _nested(function: BankingFunction) -> Definition:
+    return {"type": "function", "function": {**_plain(function), "strict": False}}
+
+
+def _flat(function: BankingFunction) -> Definition:
+    return {"type": "function", **_plain(function), "strict": False}
+
+
+def _agent(function: BankingFunction) -> Definition:
+    return {"type": "function", **_plain(function)}
+
+
+def _mcp(function: BankingFunction) -> Definition:
+    reads = function.effect is Effect.READ
+    hints = {"readOnlyHint": reads, "destructiveHint": function.effect is Effect.IRREVERSIBLE, "openWorldHint": function.egress}
+    return {
+        "name": function.name,
+        "description": function.summary,
+        "inputSchema": json_schema(function),
+        "annotations": hints,
+    }
+
+
+_SHAPES: Mapping[Shape, Callable[[BankingFunction], Definition]] = {
+    Shape.ASSISTANTS: _nested,
+    Shape.CHAT: _nested,
+    Shape.RESPONSES: _flat,
+    Shape.AGENTS: _agent,
+    Shape.MCP: _mcp,
+}
+
+
+def _field(field: Field) -> Definition:
+    nested = [_field(member) for member in field.type] if isinstance(field.type, tuple) else str(field.type)
+    return {
+        "name": field.name,
+        "type": nested,
+        "description": field.description,
+        "label": field.label.value,
+        "mask": field.mask.value if field.mask else None,
+        "data_class": field.data_class,
+        "many": field.many,
+        "nullable": field.nullable,
+    }
+
+
+_EFFECTS: Mapping[Effect, str] = {
+    Effect.READ: "reads",
+    Effect.WRITE: "changes something, reversibly",
+    Effect.PROTECT: "protects",
+    Effect.IRREVERSIBLE: "cannot be undone",
+}
+
+
+def reference_page(functions: Functions) -> str:
+    """The reference of these functions in Markdown, sorted by name."""
+    parts = ["# Functions\n\nGenerated from the declarations: do not edit.\n"]
+    parts.extend(_section(function) for function in sorted(functions, key=lambda function: function.name))
+    return "\n".join(parts)
+
+
+def _section(function: BankingFunction) -> str:
+    marks = [f"Effect {function.effect.value} ({_EFFECTS[function.effect]})", f"level {function.level.name} at least"]
+    marks += ["never refused by kill switches"] if function.emergency else []
+    marks += ["carries text outside the bank"] if function.egress else []
+    lines = [f"## {function.name}\n", f"{function.summary}\n", f"{', '.join(marks)}; version {function.version}.\n"]
+    if function.arguments:
+        lines += ["| argument | type | required | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{argument.name}` | {_cell(_type_words(argument.type))} | {'yes' if argument.required else 'no'} "
+            f"| {_cell(argument.description)} |"
+            for argument in function.arguments
+        ]
+        lines.append("")
+    lines += ["| answer | type | class | source | meaning |", "|---|---|---|---|---|"]
+    lines += list(_rows(function.output, ""))
+    return "\n".join(lines) + "\n"
+
+
+def _rows(fields: Sequence[Field], prefix: str) -> Iterator[str]:
+    for field in fields:
+        nested = field.type if isinstance(field.type, tuple) else ()
+        kind = ("list of " if field.many else "") + ("records" if nested else str(field.type))
+        name = f"{prefix}{field.name}"
+        yield f"| `{name}` | {kind} | {field.data_class} | {field.label.value} | {_cell(field.description)} |"
+        yield from _rows(nested, f"{name}.")
+
+
+def _type_words(declared: ArgumentType) -> str:
+    match declared:
+        case Reference(kinds):
+            return "reference: " + " or ".join(f"`{kind.value}_...`" for kind in kinds)
+        case References(kinds, most):
+            return f"1 to {most} references: " + " or ".join(f"`{kind.value}_...`" for kind in kinds)
+        case Amount():
+            return '`{"value": "12.50", "currency": "GBP"}`'
+        case Day():
+            return "day, YYYY-MM-DD"
+        case Text(most, least):
+            return f"text of {least} to {most} characters"
+        case Choice(values):
+            return "one of " + ", ".join(f"`{value}`" for value in values)
+        case Count(least, most):
+            return f"integer from {least} to {most}"
+    raise TypeError(f"no words for {type(declared).__name__}")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def declared() -> tuple[BankingFunction, ...]:
+    """The functions that the modules of `adapters.functions` declare, each as its `FUNCTION`, sorted by name."""
+    modules = (importlib.import_module(f"adapters.functions.{module.name}") for module in pkgutil.iter_modules(_FOLDER))
+    found = (getattr(module, "FUNCTION", None) for module in modules)
+    return tuple(sorted((one for one in found if isinstance(one, BankingFunction)), key=lambda function: function.name))
+
+
+_FOLDER = adapters.functions.__path__
+_SCHEMA_FILE = Path(__file__).parent.parent / "policies" / "bank.cedarschema"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Without arguments, 1 if the schema file is stale; with `--write`, make it current."""
+    current = cedar_schema(declared())
+    if arguments == ["--write"]:
+        _SCHEMA_FILE.write_text(current)
+        return 0
+    if arguments:
+        return 2
+    return 0 if _SCHEMA_FILE.exists() and _SCHEMA_FILE.read_text() == current else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

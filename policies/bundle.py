@@ -27,7 +27,8 @@ class RuleFile:
 class FunctionEntry:
     """What the bundle was written for: a function as it was declared.
 
-    `effect` is R, W, P or I; `schema_hash` covers the arguments.
+    `effect` is R, W, P or I; `resource` names the argument that is the resource (None: the bank); `schema_hash` covers the
+    arguments.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FunctionEntry:
     level: int
     emergency: bool
     egress: bool
+    resource: str | None
     data_classes: tuple[str, ...]
     schema_hash: str
 

@@ -67,6 +67,15 @@ class Entities:
         except ValueError as error:
             raise CedarRefused(str(error)) from error
 
+    def with_added(self, text: str, schema: Schema) -> "Entities":
+        """These and others, checked together. CedarRefused if one of them is here already and differs."""
+        added = Entities.__new__(Entities)
+        try:
+            added.handle = self.handle.with_added_json_str(text, schema.handle)
+        except ValueError as error:
+            raise CedarRefused(str(error)) from error
+        return added
+
 
 def parse(text: str) -> tuple[Policy, ...]:
     """The policies of a rule file, in the order of the text. CedarRefused if it does not parse or holds a template."""

@@ -4,45 +4,161 @@ Default deny, forbid wins, and anything but an error-free answer denies: Cedar a
 whose arithmetic overflows would let the request through.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
 
 import orjson
 
 from policies import cedar, ladder
 from policies.bundle import Bundle
 from policies.cedar import CedarRefused, Entities, Rules
+from policies.disclosure import Disclosure
 from policies.ladder import Tally
-from policies.model import JSON, Assurance, Decision, Request
-from policies.reading import accept
+from policies.model import JSON, Assurance, Decision, Request, Uid
+from policies.reading import Rule, accept
+from policies.reads import concerns
+
+TOUCH = "touch"
+REVEAL = "reveal"
+
+_KNOWN_CUSTOMERS = 4096
 
 
 class Engine:
-    """Decides by one bundle. Immutable and safe to share. BundleRefused if the bundle is not fit to decide."""
+    """Decides by one bundle. Immutable to its callers and safe to share. BundleRefused if the bundle is not fit to decide."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._schema, rules = accept(bundle)
-        self._rules = Rules([rule.policy for rule in rules])
-        self._reasons = {rule.id: rule.reason for rule in rules}
         self.hash = bundle.hash
+        self._schema, rules = accept(bundle)
+        self._reasons = {rule.id: rule.reason for rule in rules}
+        self._functions = {function.name: _Declared(asdict(function)) for function in bundle.functions}
+        groups = cedar.actions(self._schema)
+        # A policy whose scope excludes the action is neither satisfied nor in error, so leaving it out changes nothing but the cost
+        self._rules = {action: _rules(rules, action, groups) for action in (*self._functions, TOUCH, REVEAL)}
+        self._disclosure = Disclosure([rule.policy for rule in rules if concerns(rule.policy, REVEAL, groups)])
+        self._principal = lru_cache(maxsize=_KNOWN_CUSTOMERS)(self._parsed)
 
     def decide(self, request: Request) -> Decision:
-        """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so."""
+        """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
+
+        Objects that the arguments name beside the resource are each asked for as `touch`, and all must be permitted.
+        """
         present = _assurance(request.context)
+        declared = self._functions.get(request.action)
         if present is None:
             return ladder.error(("the context has no assurance level from 0 to 4",))
+        if declared is None:
+            return ladder.error(("the bundle has no such function",))
+        if request.context.get("function") != declared.facts:
+            return ladder.error(("the context speaks of another function than the bundle",))
         try:
-            entities = Entities(_json(list(request.entities)), self._schema)
+            touched = list(declared.touched(request))
+            entities = self._entities(request)
         except (CedarRefused, TypeError) as refused:
             return ladder.error((str(refused),))
 
         def ask(rungs: Sequence[Assurance]) -> list[Tally]:
-            questions = []
-            for rung in rungs:
-                context = _json({**request.context, "assurance": {"level": int(rung)}})
-                questions.append(cedar.question(request.principal, request.action, request.resource, context))
-            return [_tally(answer) for answer in cedar.ask(questions, self._rules, entities, self._schema)]
+            return [self._tally(request, touched, entities, rung) for rung in rungs]
 
         return ladder.judge(present, ask, self._reasons)
+
+    def reveal(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
+        """Which of these data classes may leave in the answer to a permitted request. What is in error stays back."""
+        wanted = tuple(classes)
+        key = self._disclosure.key(request.context)
+        if key is None:
+            return self._revealed(request, wanted)
+        known = self._disclosure.known(key)
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            shown = self._revealed(request, unknown)
+            known.update((name, name in shown) for name in unknown)
+        return frozenset(name for name in wanted if known[name])
+
+    def _revealed(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
+        context = _json({**request.context, "args": {}})
+        names = list(classes)
+        try:
+            entities = self._entities(request)
+        except (CedarRefused, TypeError):
+            return frozenset()
+        questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in names]
+        answers = cedar.ask(questions, self._rules[REVEAL], entities, self._schema)
+        return frozenset(name for name, answer in zip(names, answers, strict=True) if answer.allowed and not answer.errors)
+
+    def _tally(self, request: Request, touched: Sequence[Uid], entities: Entities, rung: Assurance) -> Tally:
+        """What the rules say of the request and of every object that it touches, at this rung."""
+        context = {**request.context, "assurance": {"level": int(rung)}}
+        question = cedar.question(request.principal, request.action, request.resource, _json(context))
+        answers = cedar.ask([question], self._rules[request.action], entities, self._schema)
+        if touched:
+            text = _json({**context, "args": {}})
+            questions = [cedar.question(request.principal, TOUCH, uid, text) for uid in touched]
+            answers += cedar.ask(questions, self._rules[TOUCH], entities, self._schema)
+        return _together(answers)
+
+    def _entities(self, request: Request) -> Entities:
+        """The slice. Its largest part, the principal with the mandate, is parsed once for all requests that give the same bytes."""
+        principal = None
+        others = []
+        for entity in request.entities:
+            if principal is None and entity.get("uid") == {"type": request.principal.type, "id": request.principal.id}:
+                principal = entity
+            else:
+                others.append(entity)
+        if principal is None:
+            raise CedarRefused("the principal is not among the entities")
+        known = self._principal(_json([principal]))
+        return known.with_added(_json(others), self._schema) if others else known
+
+    def _parsed(self, text: str) -> Entities:
+        return Entities(text, self._schema)
+
+
+class _Declared:
+    """A function of the bundle, as requests must speak of it."""
+
+    def __init__(self, entry: Mapping[str, JSON]) -> None:
+        self.facts = {name: entry[name] for name in ("name", "effect", "level", "emergency", "egress")}
+        self._resource = entry["resource"]
+
+    def touched(self, request: Request) -> Iterator[Uid]:
+        """Every object that an argument names, save those of the argument that is the resource. TypeError for what is no object."""
+        args = request.context.get("args")
+        if not isinstance(args, Mapping):
+            raise TypeError("the context has no args")
+        for name, value in args.items():
+            if name != self._resource:
+                yield from _named(value)
+
+
+def _named(value: JSON) -> Iterator[Uid]:
+    if isinstance(value, Mapping):
+        entity = value.get("__entity")
+        if isinstance(entity, Mapping):
+            yield Uid(str(entity.get("type")), str(entity.get("id")))
+        else:
+            for member in value.values():
+                yield from _named(member)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for member in value:
+            yield from _named(member)
+
+
+def _rules(rules: Iterable[Rule], action: str, groups: Mapping[str, Iterable[str]]) -> Rules:
+    return Rules([rule.policy for rule in rules if concerns(rule.policy, action, groups)])
+
+
+def _together(answers: Sequence[cedar.Answer]) -> Tally:
+    """All of them or none. Of a refusal only the forbids count; an answer without a decision is an error."""
+    if len(answers) == 1:
+        return _tally(answers[0])
+    tallies = [_tally(answer) for answer in answers]
+    permitted = all(tally.permitted for tally in tallies)
+    policies = {policy for tally in tallies if tally.permitted is permitted for policy in tally.policies}
+    errors = tuple(error for tally in tallies for error in tally.errors)
+    return Tally(permitted, tuple(sorted(policies)), errors)
 
 
 def _tally(answer: cedar.Answer) -> Tally:

@@ -6,13 +6,12 @@ forbid may only cease. What a rule evaluates after the comparison must be unable
 which denies: so the comparison stands last. Everything else that touches the assurance is refused, even where it is harmless.
 """
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from enum import Flag, auto
 
 from cedarpy import pst
 
 from policies.cedar import Policy
+from policies.reads import parts
 
 
 class Turn(Flag):
@@ -87,14 +86,14 @@ def _reads_assurance(expr: pst.Expr) -> bool:
             return attr == "assurance"
         case pst.Var("context"):
             return True
-    return any(_reads_assurance(part) for part in _parts(expr))
+    return any(_reads_assurance(part) for part in parts(expr))
 
 
 def _last_in(expr: pst.Expr) -> bool:
     match expr:
         case pst.BinaryOp("and" | "or", left, right):
             return _last_in(left) and _last_in(right) and not (_reads_assurance(left) and _can_fail(right))
-    return all(_last_in(part) for part in _parts(expr))
+    return all(_last_in(part) for part in parts(expr))
 
 
 def _can_fail(expr: pst.Expr) -> bool:
@@ -106,7 +105,7 @@ def _can_fail(expr: pst.Expr) -> bool:
             return True
         case pst.BinaryOp("get_tag"):
             return True
-    return any(_can_fail(part) for part in _parts(expr))
+    return any(_can_fail(part) for part in parts(expr))
 
 
 def _always_there(expr: pst.GetAttr) -> bool:
@@ -117,11 +116,3 @@ def _always_there(expr: pst.GetAttr) -> bool:
         case pst.GetAttr(pst.GetAttr(pst.Var("context"), attr)):
             return attr != "args"
     return False
-
-
-def _parts(expr: pst.Expr) -> Iterator[pst.Expr]:
-    for field in fields(expr):
-        value = getattr(expr, field.name)
-        for part in value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,):
-            if is_dataclass(part) and isinstance(part, pst.Expr):
-                yield part

@@ -1,0 +1,64 @@
+"""What a rule looks at: which actions it can concern, and which members of the context it reads. Static, and never too little."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+
+from cedarpy import pst
+
+from policies.cedar import Policy
+
+Path = tuple[str, ...]
+
+
+def concerns(policy: Policy, action: str, groups: Mapping[str, Iterable[str]]) -> bool:
+    """Whether the policy's scope can match this action. A policy whose scope does not is neither satisfied nor in error."""
+    members = {action, *groups.get(action, ())}
+    match policy.action:
+        case pst.ActionEq(entity):
+            return entity.id == action
+        case pst.ActionIn(entities):
+            return any(entity.id in members for entity in entities)
+    return True
+
+
+def context_paths(policy: Policy) -> frozenset[Path] | None:
+    """Every path below the context that the conditions read, at most two members deep; None if they read anything else of the
+    request than these and whether the resource is a certain one.
+    """
+    found: set[Path] = set()
+    for clause in policy.clauses:
+        paths = list(_paths(clause.expr))
+        if None in paths:
+            return None
+        found.update(path for path in paths if path is not None)
+    return frozenset(found)
+
+
+def _paths(expr: pst.Expr) -> Iterator[Path | None]:
+    match expr:
+        case pst.GetAttr(pst.GetAttr(pst.Var("context"), outer), inner):
+            yield (outer, inner)
+        case pst.GetAttr(pst.Var("context"), attr):
+            yield (attr,)
+        case pst.HasAttr(pst.Var("context"), attrs):
+            yield attrs[:2]
+        case pst.HasAttr(pst.GetAttr(pst.Var("context"), outer), attrs):
+            yield (outer, attrs[0])
+        case pst.BinaryOp("eq" | "not_eq", pst.Var("resource"), pst.EntityLit()):
+            return
+        case pst.Var("action"):
+            return
+        case pst.Var():
+            yield None
+        case _:
+            for part in parts(expr):
+                yield from _paths(part)
+
+
+def parts(expr: pst.Expr) -> Iterator[pst.Expr]:
+    """The expressions that an expression is made of directly."""
+    for field in fields(expr):
+        value = getattr(expr, field.name)
+        for part in value if isinstance(value, tuple) else value.values() if isinstance(value, Mapping) else (value,):
+            if isinstance(part, pst.Expr):
+                yield part
