@@ -218,6 +218,8 @@ class BankingFunction:
     egress: bool = False
     """It carries the model's text outside the bank: a sink whatever its effect."""
     data_classes: frozenset[str] = frozenset({"basic"})
+    tells_limits: bool = False
+    """It is asked with the customer's allowances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

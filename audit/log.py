@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from audit.calls import CallRecords
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Pending, Publication
 from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
@@ -96,6 +97,7 @@ class Log:
         self.keys = keys
         self.signers = signers
         self.reads = Reads(stores.log)
+        self.calls = CallRecords(stores.log)
         self._stores = stores
         self._clock = clock
         self._random = random

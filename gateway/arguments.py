@@ -108,9 +108,7 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
 
 def unresolved(name: str) -> Refusal:
     """The one answer for a reference of someone else, of elsewhere, of yesterday, and for one that never was."""
-    return _refused(
-        "unresolved_reference", name, "is no reference of this conversation; list the objects again"
-    )
+    return _refused("unresolved_reference", name, "is no reference of this conversation; list the objects again")
 
 
 def _reference(name: str, value: Json, kinds: Sequence[ReferenceKind], resolve: Resolver) -> Identified:

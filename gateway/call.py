@@ -18,6 +18,7 @@ run in a task of their own: a client that hangs up cannot cancel them.
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,13 +26,13 @@ from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, Instruction, NotSeen, PermitRefused, Unknown
-from adapters.function import BankingFunction, EffectFunction, ReadFunction
+from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction
 from gateway.arguments import canonical_bytes, parse
 from gateway.decide import Decider
 from gateway.errors import MESSAGES, Code, Fault, InDoubt, Refusal, RequestFault, Unavailable
 from gateway.facts import asker, gather
 from gateway.grounding import ground
-from gateway.identity import SCOPE_CALLS, Identity, Principal, require_scope
+from gateway.identity import Principal
 from gateway.later import Later, code_of_decline
 from gateway.ports import Book, Claim, Claimed, Moved
 from gateway.rates import Rates
@@ -59,7 +60,12 @@ from gateway.stages import (
 )
 from gateway.telemetry import Telemetry
 
-STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {Done: "posted", Declined: "voided", Unknown: "unknown", NotSeen: "released"}
+STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
+    Done: "posted",
+    Declined: "voided",
+    Unknown: "unknown",
+    NotSeen: "released",
+}
 """What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
 
 _TRY_AGAIN = frozenset({Code.TEMPORARILY_UNAVAILABLE, Code.RATE_LIMITED})
@@ -72,7 +78,6 @@ _DECIDE_AGAIN = 3
 class Parts:
     """What the way is made of. Built by `main`, and by tests with other parts."""
 
-    identity: Identity
     functions: Mapping[str, BankingFunction]
     references: References
     book: Book
@@ -101,13 +106,7 @@ class Way:
         while self._running:
             await asyncio.wait(self._running)
 
-    # 1 -- authenticate
-
-    def authenticate(self, authorization: str | None) -> Principal:
-        """RequestFault for a token that is missing, invalid or without the scope."""
-        principal = self._parts.identity.authenticate(authorization, self._parts.clock())
-        require_scope(principal, SCOPE_CALLS)
-        return principal
+    # 1 -- authenticate: the door did, and hands in the Principal
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
@@ -147,8 +146,8 @@ class Way:
         except Refusal as refusal:
             return await self._refuse(Refused(received, reached, refusal))
         except Unavailable as unavailable:
-            refusal = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
-            return await self._refuse(Refused(received, reached, refusal))
+            again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
+            return await self._refuse(Refused(received, reached, again))
         except InDoubt:
             return _unproven(received, "in_doubt", Code.OUTCOME_UNKNOWN)
 
@@ -242,7 +241,7 @@ class Way:
                 trace_id=received.asked.trace.trace_id,
                 at=received.received_at,
                 amount=call.arguments.amount(),
-                payee=call.payee,
+                payee=None if call.payee is None else f"{call.payee.kind.value}:{call.payee.id}",
                 decided_on=facts.versions,
             )
         )
@@ -281,10 +280,10 @@ class Way:
 
     async def _settle(self, executed: Executed) -> Settled:
         received = executed.intended.reserved.effect.decided.call.received
-        try:
+        with suppress(
+            Unavailable
+        ):  # then the row stays pending, keeps its hold on the limits, and recovery settles it from the log
             await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
-        except Unavailable:
-            pass  # the row stays pending and keeps its hold on the limits; recovery settles it from the log
         received.steps.end("settle")
         return Settled(executed)
 
@@ -313,7 +312,7 @@ class Way:
         )
         allowed = parts.decider.revealed(decided)
         redacted = redact(call.function.output, raw, reference=reference, allowed=allowed)
-        if redacted.is_third_party and not call.facts.conversation.tainted:
+        if Label.THIRD_PARTY in redacted.labels and not call.facts.conversation.tainted:
             await parts.book.taint(call.facts.conversation.id)
         call.received.steps.end("redact")
         return Redacted(decided, "done", output=redacted.value, settled=settled)

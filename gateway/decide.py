@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from adapters.core import Identified, Money, ObjectFacts, ReferenceKind
 from adapters.function import Effect as FunctionEffect
-from adapters.function import Argument, Reference, Value
-from gateway.catalogue import ENTITY_TYPES
+from gateway.cedar_schema import ENTITY_TYPES, cedar_arguments
 from gateway.errors import Code, Refusal
+from gateway.facts import identified_in
 from gateway.limits import Totals
 from gateway.mandate import Mandate
 from gateway.stages import Call, CustomerFacts, Decided, Facts, Grounded
@@ -20,8 +20,6 @@ from policies.engine import Engine
 from policies.model import JSON, Assurance, Decision, Effect, Reason, Request, Uid
 
 BANK = Uid("Bank", "bank")
-TOUCH = "touch"
-"""The action that is asked of every object that a call names beside its resource."""
 
 _CHALLENGES: Mapping[Assurance, Code] = {
     Assurance.STRONG: Code.STEP_UP_REQUIRED,
@@ -74,27 +72,17 @@ def _requests(grounded: Grounded) -> Iterator[Request]:
     owners = sorted({owner for facts in call.facts.objects.values() for owner in facts.owners} - {call.customer})
     others: list[Mapping[str, JSON]] = [_customer(owner, CustomerFacts(None, False)) for owner in owners]
     entities = (customer, *objects, *others)
-    touched = set(call.facts.objects)
-    context: Mapping[str, JSON] = {}
     for resource in _resources(call):
-        context = _context(grounded, resource)
         uid = BANK if resource is None else _uid(resource.identified)
-        if resource is not None:
-            touched.discard(resource.identified)
-        yield Request(principal, call.function.name, uid, context, entities)
-    for identified in sorted(touched, key=lambda each: (each.kind, each.id)):
-        yield Request(principal, TOUCH, _uid(identified), {**context, "args": {}}, entities)
+        yield Request(principal, call.function.name, uid, _context(grounded, resource), entities)
 
 
 def _resources(call: Call) -> Iterator[ObjectFacts | None]:
     name = call.function.resource
-    value = call.arguments.get(name) if name is not None else None
-    if isinstance(value, Identified):
-        yield call.facts.objects[value]
-    elif isinstance(value, tuple):
-        for identified in value:
-            yield call.facts.objects[identified]
-    else:
+    named = identified_in(call.arguments[name]) if name is not None else ()
+    for identified in named:
+        yield call.facts.objects[identified]
+    if not named:
         yield None
 
 
@@ -115,11 +103,7 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
         "agent": {"id": principal.agent or principal.client},
         "conversation": {"tainted": facts.conversation.tainted},
         "grounding": dict(grounded.sources),
-        "args": {
-            argument.name: _argument(argument, call.arguments[argument.name])
-            for argument in function.arguments
-            if argument.name in call.arguments
-        },
+        "args": cedar_arguments(function, call.arguments),
     }
     if resource is not None:
         context["object"] = {"kind": ENTITY_TYPES[resource.identified.kind], "status": resource.status}
@@ -214,26 +198,6 @@ def _object(facts: ObjectFacts) -> Mapping[str, JSON]:
         attributes["account"] = _entity("Account", facts.account)
     uid = _uid(facts.identified)
     return {"uid": {"type": uid.type, "id": uid.id}, "attrs": attributes, "parents": []}
-
-
-def _argument(argument: Argument, value: Value) -> JSON:
-    match value:
-        case Identified():
-            return _by_kind(argument, value.kind, _entity(ENTITY_TYPES[value.kind], value.id))
-        case tuple():
-            return [_entity(ENTITY_TYPES[member.kind], member.id) for member in value]
-        case Money():
-            return {"minor": value.minor, "currency": value.currency}
-        case date():
-            return {"__extn": {"fn": "datetime", "arg": value.isoformat()}}
-        case _:
-            return value
-
-
-def _by_kind(argument: Argument, kind: ReferenceKind, entity: JSON) -> JSON:
-    # Cedar has no unions: an argument of several kinds is a record with one optional member for each
-    one_kind = isinstance(argument.type, Reference) and len(argument.type.kinds) == 1
-    return entity if one_kind else {ENTITY_TYPES[kind]: entity}
 
 
 def _uid(identified: Identified) -> Uid:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from adapters.core import CoreBank, CoreUnavailable, Identified, ObjectFacts
-from adapters.function import Arguments, Asker, BankingFunction, Reference, References
+from adapters.core import CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
+from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
 from gateway.arguments import unresolved
 from gateway.errors import Code, Refusal, Unavailable
 from gateway.ports import Book
@@ -38,12 +38,34 @@ async def gather(
     )
 
 
+def asker(call: Call, book: Book) -> Asker:
+    """For whom a read is done; with what is left of the customer's limits, where the function tells them."""
+    allowances = tuple(_allowances(call, book)) if call.function.tells_limits else ()
+    return Asker(call.customer, call.facts.as_of.date(), allowances)
+
+
+def _allowances(call: Call, book: Book) -> Iterator[Allowance]:
+    mandate = call.facts.customer.mandate
+    for currency, limits in sorted(mandate.limits.items()) if mandate else ():
+        totals = book.totals(call.customer, currency, call.facts.as_of)
+        for window, most, spent in (
+            ("payment", limits.payment_minor, 0),
+            ("day", limits.day_minor, totals.day_minor),
+            ("week", limits.week_minor, totals.week_minor),
+            ("month", limits.month_minor, totals.month_minor),
+        ):
+            yield Allowance(window, Money(most, currency), Money(max(0, most - spent), currency))
+
+
 def _identified(function: BankingFunction, arguments: Arguments) -> Iterator[tuple[str, Identified]]:
     for argument in function.arguments:
-        if argument.name in arguments and isinstance(argument.type, Reference | References):
-            value = arguments[argument.name]
-            if isinstance(value, Identified):
-                yield argument.name, value
-            elif isinstance(value, tuple):
-                for identified in value:
-                    yield argument.name, identified
+        if argument.name in arguments:
+            for identified in identified_in(arguments[argument.name]):
+                yield argument.name, identified
+
+
+def identified_in(value: Value) -> tuple[Identified, ...]:
+    """The identifiers in the value of one argument: one, several, or none."""
+    if isinstance(value, Identified):
+        return (value,)
+    return value if isinstance(value, tuple) else ()

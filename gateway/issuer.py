@@ -26,7 +26,15 @@ class LocalIssuer:
             raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
         seed = private_file(data / "dev" / "issuer.key", 32)
         x = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _b64(x), "d": _b64(seed), "kid": "dev-1", "alg": ALGORITHM, "use": "sig"}
+        jwk: dict[str, str | list[str]] = {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": _b64(x),
+            "d": _b64(seed),
+            "kid": "dev-1",
+            "alg": ALGORITHM,
+            "use": "sig",
+        }
         self._key = OKPKey.import_key(jwk)
 
     @property

@@ -15,7 +15,7 @@ from gateway.errors import MESSAGES, Code, Unavailable
 from gateway.ports import Book, Claimed
 from gateway.redaction import redact
 from gateway.references import References
-from gateway.stages import Entry, Recorded
+from gateway.stages import Place, Recorded
 
 _DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
 
@@ -40,19 +40,17 @@ class Later:
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
         answered = partial(self._answered, claimed.call_id, native_id)
-        record = self.log.reads.last_of_call(claimed.call_id)
+        record = self.log.calls.last(claimed.call_id)
         ended = record is not None and record.end_state not in (None, "outcome_unknown")
         if claimed.state not in ("posted", "voided") or record is None or not ended:
-            proof = None if record is None else Entry(record.index, record.leaf_hash)
+            proof = None if record is None else Place(record.index, record.leaf_hash)
             return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
-        proof = Entry(record.index, record.leaf_hash)
+        proof = Place(record.index, record.leaf_hash)
         answer = await self.core.status(claimed.core_key)
         match answer:
             case Done(output):
                 function = self.functions[claimed.function]
-                reference = partial(
-                    self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date()
-                )
+                reference = partial(self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date())
                 redacted = redact(function.output, output, reference=reference, allowed=function.data_classes)
                 return answered("done", None, output=redacted.value, proof=proof)
             case Declined(reason):
@@ -64,13 +62,13 @@ class Later:
 
     def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
-        record = self.log.reads.last_of_call(call_id)
-        if record is None or not self.log.keys.is_subject(customer, record.customer):
+        record = self.log.calls.last(call_id)
+        if record is None or record.customer is None or self.log.keys.subject_of(customer) != record.customer:
             return None
-        proof = Entry(record.index, record.leaf_hash)
+        proof = Place(record.index, record.leaf_hash)
         if record.kind == "read":
             return self._answered(call_id, "", "done", None, proof=proof)
-        code = Code(record.code) if record.code in Code else Code.DENIED
+        code = next((code for code in Code if code.value == record.facts.get("code")), Code.DENIED)
         return self._answered(call_id, "", "denied", code, proof=proof)
 
     def _answered(
@@ -81,7 +79,7 @@ class Later:
         code: Code | None,
         *,
         output: Mapping[str, object] | None = None,
-        proof: Entry | None,
+        proof: Place | None,
     ) -> Recorded:
         return Recorded(
             call_id=call_id,

@@ -4,16 +4,18 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from importlib.resources import files
 from typing import IO
 
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Connection, Engine
@@ -32,6 +34,7 @@ from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
 from gateway.decide import Decider
 from gateway.doors import rest, schemas
+from gateway.doors.rest import fault_response
 from gateway.errors import Fault, RequestFault
 from gateway.identity import BearerTokens, Issuer
 from gateway.issuer import LocalIssuer
@@ -45,11 +48,12 @@ from gateway.settings import Settings, UnsafeSettings
 from gateway.store.database import Database
 from gateway.telemetry import CallIds, Telemetry
 from gateway.vault import private_file
-from gateway.wire import fault_body, fault_headers, fault_status
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
 
 BUNDLE_VERSION = 1
+
+__version__ = version("tellergate")
 
 Clock = Callable[[], datetime]
 
@@ -125,9 +129,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         data / "audit", origin="tellergate.invalid/development", writer_id=f"gateway-{os.getpid()}", clock=clock, random=os.urandom
     )
     mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
-    book = Database(
-        data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
-    )
+    book = Database(data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
     bank_writers: list[GroupWriter[Item, Answer]] = []
 
     def bank_writer(
@@ -144,7 +146,11 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     gateway._bank_writers.extend(bank_writers)
     await log.append(Record(kind=Kind.LOG_START, time=clock()))
     await log.append(
-        Record(kind=Kind.POLICY_ACTIVATE, time=clock(), facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author})
+        Record(
+            kind=Kind.POLICY_ACTIVATE,
+            time=clock(),
+            facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
+        )
     )
     await gateway.recovery.sweep(grace=timedelta(0))
     return gateway
@@ -253,19 +259,16 @@ async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed255
             await grant(book, bank, key, customer, now)
 
 
-def build_app(opening: Callable[[], "asyncio.Future[Gateway]"]) -> FastAPI:
-    raise NotImplementedError
-
-
-def build_server_app(settings: Settings) -> FastAPI:
-    """The HTTP application; it opens the gateway when the server starts and closes it when it stops."""
+def build_app(settings: Settings, *, opened: Callable[[Gateway], None] | None = None) -> FastAPI:
+    """The HTTP application. It opens its gateway when the server starts, tells `opened`, and closes it when the server stops."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gateway = await open_gateway(settings)
-        app.state.gateway = gateway
         app.include_router(rest.router(gateway.door))
         chores = asyncio.create_task(gateway.recovery.run(gateway.way))
+        if opened is not None:
+            opened(gateway)
         try:
             yield
         finally:
@@ -276,18 +279,55 @@ def build_server_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Tellergate",
-        version="0.1.0",
+        version=__version__,
         description="A teller's window for AI assistants in banks.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-
-    @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> Response:
-        faults = {404: (Fault.NOT_FOUND, "no such path"), 405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method")}
-        fault, message = faults.get(error.status_code, (Fault.INVALID_REQUEST, "the request is not taken"))
-        return _response(RequestFault(fault, message), dict(error.headers or {}))
-
+    schemas.publish(app)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
     return app
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    headers = dict(getattr(error, "headers", None) or {})
+    fault, message = {
+        404: (Fault.NOT_FOUND, "no such path"),
+        405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method"),
+    }.get(status, (Fault.INVALID_REQUEST, "the request is not taken"))
+    return fault_response(RequestFault(fault, message), headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("",), "msg": ""}
+    name = str(first["loc"][-1])
+    return fault_response(RequestFault(Fault.INVALID_REQUEST, f"{name}: {first['msg']}", param=name))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
+
+
+async def serve(settings: Settings, *, started: Callable[[str, Gateway], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `started` gets the base URL once the gateway takes requests."""
+    listening = socket.create_server((settings.host, settings.port), backlog=1024)
+    port = listening.getsockname()[1]
+
+    def opened(gateway: Gateway) -> None:
+        started(f"http://{settings.host}:{port}", gateway)
+
+    config = uvicorn.Config(
+        build_app(settings, opened=opened),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+    await uvicorn.Server(config).serve(sockets=[listening])

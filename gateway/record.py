@@ -11,13 +11,14 @@ from datetime import datetime
 from adapters.core import ExecutionPermit
 from adapters.function import Choice
 from audit import leaf
+from audit.committer import Entry
 from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Policy, Public, Record
 from audit.log import Log, LogUnavailable
 from gateway.arguments import canonical
 from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
 from gateway.ports import Claimed
-from gateway.stages import Call, Decided, Entry, Received, Redacted, Refused, Reserved
+from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved
 from gateway.strict_json import Json
 from gateway.telemetry import timings_us
 from policies.model import Decision, Request
@@ -59,7 +60,7 @@ class Records:
     schema_hashes: Mapping[str, str]
     counters: Counters = field(default_factory=Counters)
 
-    async def outcome(self, redacted: Redacted) -> Entry:
+    async def outcome(self, redacted: Redacted) -> Place:
         """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
         record = self._decided(redacted.decided, Kind.READ)
         if redacted.output is not None:
@@ -80,16 +81,14 @@ class Records:
             )
         return await self._append(record)
 
-    async def intend(self, reserved: Reserved) -> tuple[Entry, ExecutionPermit]:
+    async def intend(self, reserved: Reserved) -> tuple[Place, ExecutionPermit]:
         """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
         over = reserved.instruction.canonical()
-        record = replace(
-            self._decided(reserved.effect.decided, Kind.INTENT), instruction=over, core_key=reserved.instruction.key
-        )
-        entry = await self._append(record)
-        return entry, self.log.permit(entry, over)
+        record = replace(self._decided(reserved.effect.decided, Kind.INTENT), instruction=over, core_key=reserved.instruction.key)
+        entry = await self._entry(record)
+        return Place(entry.index, entry.leaf_hash), self.log.permit(entry, over)
 
-    async def deny(self, refused: Refused) -> Entry:
+    async def deny(self, refused: Refused) -> Place:
         """A refusal, with as much as was known when it fell."""
         received, reached, refusal = refused.received, refused.reached, refused.refusal
         facts = {"code": refusal.code.value, "reason": refusal.reason}
@@ -108,11 +107,11 @@ class Records:
             )
         return await self._append(replace(record, facts=facts))
 
-    async def repeat(self, decided: Decided, first_call_id: str) -> Entry:
+    async def repeat(self, decided: Decided, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
         return await self._append(replace(self._decided(decided, Kind.READ), parent=first_call_id))
 
-    async def fault(self, customer: str, agent: str | None, *, at: datetime, reason: str, trace_id: str, span_id: str) -> Entry:
+    async def fault(self, customer: str, agent: str | None, *, at: datetime, reason: str, trace_id: str, span_id: str) -> Place:
         """A request of an authenticated customer that could not be taken as a whole."""
         record = Record(
             kind=Kind.DENY,
@@ -126,8 +125,8 @@ class Records:
         return await self._append(record)
 
     async def ended(
-        self, call_id: str, claimed: Claimed | None, intent: Entry, state: EndState, *, was_unknown: bool, at: datetime
-    ) -> Entry:
+        self, call_id: str, claimed: Claimed | None, intent: Place, state: EndState, *, was_unknown: bool, at: datetime
+    ) -> Place:
         """The end of an intent that `recovery` found open, or of one whose outcome was not known.
 
         `claimed` is None when the log took an intent late, after its claim had been given up.
@@ -147,12 +146,15 @@ class Records:
             record = replace(record, conversation=claimed.conversation, customer=claimed.customer, agent=claimed.agent)
         return await self._append(record)
 
-    async def _append(self, record: Record) -> Entry:
+    async def _append(self, record: Record) -> Place:
+        entry = await self._entry(record)
+        return Place(entry.index, entry.leaf_hash)
+
+    async def _entry(self, record: Record) -> Entry:
         try:
-            entry = await self.log.append(record)
+            return await self.log.append(record)
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
-        return Entry(entry.index, entry.leaf_hash)
 
     def _received(self, received: Received, kind: Kind) -> Record:
         principal, asked = received.principal, received.asked

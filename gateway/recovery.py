@@ -20,7 +20,7 @@ from gateway.call import Way
 from gateway.errors import Unavailable
 from gateway.ports import Book
 from gateway.record import Records
-from gateway.stages import Entry, core_key
+from gateway.stages import Place, core_key
 
 GRACE = timedelta(seconds=45)
 """Older than this, an intent is not under way any more: its permit lived for 30 s."""
@@ -61,7 +61,7 @@ class Recovery:
         before = self.clock() - grace
         released = settled = ended = unknown = 0
         for row in self.book.unsettled(before):
-            intent = self.log.reads.intent_of_call(row.call_id)
+            intent = self.log.calls.intent(row.call_id)
             if intent is None:
                 await self.book.settle(row.call_id, "released", self.clock())
                 released += 1
@@ -105,7 +105,7 @@ class Recovery:
         await self.records.ended(
             intent.call_id,
             self.book.find(intent.call_id),
-            Entry(intent.index, intent.leaf_hash),
+            Place(intent.index, intent.leaf_hash),
             state,
             was_unknown=intent.end_state is not None,
             at=self.clock(),
@@ -113,7 +113,7 @@ class Recovery:
 
     async def census(self, since: datetime) -> None:
         """One record of how much there was: the log's own counts beside the core's, so that neither can hide from the other."""
-        counts = self.log.reads.counts_since(since)
+        counts = self.log.calls.counts_since(since)
         facts = {f"recorded_{kind.replace('.', '_')}": count for kind, count in sorted(counts.items())}
         counters = self.records.counters
         facts |= {
@@ -150,7 +150,7 @@ class Recovery:
 
     async def _end_unrecorded(self, way: Way) -> None:
         for call_id in sorted(way.unrecorded):
-            intent = self.log.reads.intent_of_call(call_id)
+            intent = self.log.calls.intent(call_id)
             if intent is None or intent.end_state in _STATE_OF_END or await self.end(intent):
                 way.unrecorded.discard(call_id)
 

@@ -34,7 +34,7 @@ class References:
         return f"{identified.kind.value}_{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
     def resolve(
-        self, customer: str, conversation: str, text: str, *, kinds: Sequence[ReferenceKind], today: date
+        self, customer: str, conversation: str, text: str, kinds: Sequence[ReferenceKind], *, today: date
     ) -> Identified | None:
         """The identifier behind `text`, or None for whatever reason."""
         prefix, _, body = text.partition("_")

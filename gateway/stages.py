@@ -127,12 +127,12 @@ class Call:
         return self.received.principal.customer
 
     @property
-    def payee(self) -> str | None:
-        """Whom the call pays, as "kind:identifier"; None when it pays nobody."""
+    def payee(self) -> Identified | None:
+        """Whom the call pays; None when it pays nobody."""
         for argument in self.function.arguments:
             value = self.arguments.get(argument.name)
             if argument.kind is Kind.PAYEE and isinstance(value, Identified):
-                return f"{value.kind.value}:{value.id}"
+                return value
         return None
 
 
@@ -182,7 +182,7 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Place:
     """Where a record stands in the log."""
 
     index: int
@@ -194,7 +194,7 @@ class Intended:
     """Step 6's result: the intent is durable in the log, which gave a permit over exactly this instruction."""
 
     reserved: Reserved
-    intent: Entry
+    intent: Place
     permit: ExecutionPermit
 
 
@@ -247,4 +247,4 @@ class Recorded:
     code: Code | None
     message: str | None
     output: Mapping[str, Json] | None
-    proof: Entry | None
+    proof: Place | None

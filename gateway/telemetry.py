@@ -13,6 +13,7 @@ import orjson
 from opentelemetry import trace
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from gateway.stages import Received, Recorded, Trace
@@ -49,11 +50,27 @@ def _is_hex(text: str, digits: int) -> bool:
     return len(text) == digits and all(character in "0123456789abcdef" for character in text)
 
 
+class CallIds(RandomIdGenerator):
+    """Gives a call's span the id that its record holds; every other span a random one."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+
+    def use(self, span_id: str) -> None:
+        """The id of the span that is started next."""
+        self._next = int(span_id, 16)
+
+    def generate_span_id(self) -> int:
+        chosen, self._next = self._next, None
+        return super().generate_span_id() if chosen is None else chosen
+
+
 class Telemetry:
     """Where the way reports an answered call. Never raises into the way; never awaits."""
 
-    def __init__(self, provider: TracerProvider | None, meter: Meter, *, sampled_share: float) -> None:
-        self._tracer = None if provider is None else provider.get_tracer("tellergate")
+    def __init__(self, provider: TracerProvider, ids: CallIds, meter: Meter, *, sampled_share: float) -> None:
+        self._tracer = provider.get_tracer("tellergate")
+        self._ids = ids
         self._calls = meter.create_counter("tellergate.calls", description="Answered calls by function, status and code")
         self._seconds = meter.create_histogram("tellergate.call.duration", unit="s", description="From received to answered")
         self._share = sampled_share
@@ -67,13 +84,13 @@ class Telemetry:
         if answered.status != "done" and _LOG.isEnabledFor(logging.INFO):
             line = {**labels, "call_id": answered.call_id, "trace_id": received.asked.trace.trace_id}
             _LOG.info(orjson.dumps(line).decode())
-        if self._tracer is not None and self._wanted(received.asked.trace, answered):
-            self._span(self._tracer, received, answered, labels["function"])
+        if self._wanted(received.asked.trace, answered):
+            self._span(received, answered, labels["function"])
 
     def _wanted(self, context: Trace, answered: Recorded) -> bool:
         return context.sampled or answered.status != "done" or random.random() < self._share  # noqa: S311  # sampling, no secret
 
-    def _span(self, tracer: trace.Tracer, received: Received, answered: Recorded, function: str) -> None:
+    def _span(self, received: Received, answered: Recorded, function: str) -> None:
         context, steps = received.asked.trace, received.steps
         attributes: dict[str, str | int] = {
             "gen_ai.operation.name": "execute_tool",
@@ -86,8 +103,9 @@ class Telemetry:
         if answered.proof is not None:
             attributes["tellergate.log.index"] = answered.proof.index
         offset_ns = time.time_ns() - time.perf_counter_ns()
-        parent = trace.set_span_in_context(NonRecordingSpan(_span_context(context, received.span_id)))
-        span = tracer.start_span(
+        parent = trace.set_span_in_context(NonRecordingSpan(_span_context(context)))
+        self._ids.use(received.span_id)
+        span = self._tracer.start_span(
             f"execute_tool {function}",
             context=parent,
             kind=SpanKind.INTERNAL,
@@ -96,15 +114,16 @@ class Telemetry:
         )
         inside = trace.set_span_in_context(span)
         for name, started_ns, ended_ns in _intervals(steps.started_ns, steps.ended):
-            child = tracer.start_span(name, context=inside, start_time=started_ns + offset_ns)
+            child = self._tracer.start_span(name, context=inside, start_time=started_ns + offset_ns)
             child.end(ended_ns + offset_ns)
         if answered.status in ("in_doubt", "unavailable"):
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 
 
-def _span_context(context: Trace, span_id: str) -> SpanContext:
-    parent = context.parent_span_id or span_id
+def _span_context(context: Trace) -> SpanContext:
+    """The caller's span. Without one the call's span is a root of the call's trace, under an id that nobody has."""
+    parent = context.parent_span_id or context.trace_id[:16]
     return SpanContext(int(context.trace_id, 16), int(parent, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
@@ -116,5 +135,3 @@ def _intervals(started_ns: int, ended: Sequence[tuple[str, int]]) -> Sequence[tu
 def timings_us(started_ns: int, ended: Sequence[tuple[str, int]]) -> Mapping[str, int]:
     """Microseconds that each step took, for the record and the benchmark."""
     return {name: (end - start) // 1000 for name, start, end in _intervals(started_ns, ended)}
-
-

@@ -6,7 +6,7 @@ another status, and is recorded if its customer is known.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
@@ -62,12 +62,12 @@ class Door:
             return await self._faulted(request, principal, fault)
         except Unavailable as unavailable:
             cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
-            return _response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
+            return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
 
     async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
             self.records.counters.unauthenticated += 1
-            return _response(fault)
+            return fault_response(fault)
         trace = _trace(request)
         try:
             await self.records.fault(
@@ -79,15 +79,18 @@ class Door:
                 span_id=secrets.token_hex(8),
             )
         except Unavailable:
-            return _response(RequestFault(Fault.AUDIT_UNAVAILABLE, "the audit trail does not answer; nothing happened, try again"))
-        return _response(fault)
+            return fault_response(
+                RequestFault(Fault.AUDIT_UNAVAILABLE, "the audit trail does not answer; nothing happened, try again")
+            )
+        return fault_response(fault)
 
 
 def router(door: Door) -> APIRouter:
     """The routes of this door."""
     routes = APIRouter(prefix="/v1")
     faults: dict[int | str, dict[str, object]] = {
-        status: {"model": schemas.ErrorBody, "description": "The request was not taken"} for status in (400, 401, 403, 404, 413, 503)
+        status: {"model": schemas.ErrorBody, "description": "The request was not taken"}
+        for status in (400, 401, 403, 404, 413, 503)
     }
 
     def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
@@ -240,7 +243,11 @@ def _trace(request: Request) -> Trace:
     return parse_traceparent(request.headers.get("traceparent")) or Trace(secrets.token_hex(16))
 
 
-def _response(fault: RequestFault) -> Response:
+def fault_response(fault: RequestFault, headers: Mapping[str, str] | None = None) -> Response:
+    """The error body of a fault, with the headers that its status asks for."""
     return Response(
-        fault_body(fault), status_code=fault_status(fault), headers=fault_headers(fault), media_type="application/json"
+        fault_body(fault),
+        status_code=fault_status(fault),
+        headers={**(headers or {}), **fault_headers(fault)},
+        media_type="application/json",
     )

@@ -6,6 +6,7 @@ A claim runs inside the one writer's transaction, so what it reads cannot move b
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, func, insert, select, update
 
@@ -34,7 +35,7 @@ class Settlement:
     at: datetime
 
 
-_TOTALS: Select[tuple[int, int, int, int]] = select(
+_TOTALS: Select[int, int, int, int] = select(
     func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=0)), 0),
     func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=0)), 0),
     func.coalesce(func.sum(CALLS.c.minor), 0),
@@ -66,11 +67,7 @@ _BY_CALL = select(CALLS).where(CALLS.c.call_id == bindparam("call_id"))
 _UNSETTLED = select(CALLS).where(CALLS.c.state.in_(OPEN_STATES), CALLS.c.created_us < bindparam("before"))
 _IS_OPEN = and_(CALLS.c.call_id == bindparam("settled_id"), CALLS.c.state.in_(OPEN_STATES))
 _RELEASE = delete(CALLS).where(_IS_OPEN)
-_SETTLE = (
-    update(CALLS)
-    .where(_IS_OPEN)
-    .values(state=bindparam("new_state"), settled_us=bindparam("at_us"))
-)
+_SETTLE = update(CALLS).where(_IS_OPEN).values(state=bindparam("new_state"), settled_us=bindparam("at_us"))
 
 
 def totals(connection: Connection, customer: str, currency: str, now: datetime) -> Totals:
@@ -179,7 +176,7 @@ def unsettled(connection: Connection, before: datetime) -> Sequence[Claimed]:
     return [_claimed(row) for row in connection.execute(_UNSETTLED, {"before": to_us(before)})]
 
 
-def _claimed(row: Row[tuple[object, ...]]) -> Claimed:
+def _claimed(row: Row[Any]) -> Claimed:
     return Claimed(
         call_id=row.call_id,
         customer=row.customer,

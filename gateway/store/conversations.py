@@ -39,7 +39,7 @@ class Hearing:
     at: datetime
 
 
-def with_customer(connection: Connection, conversation: str) -> Row[tuple[str, bool, int | None, bool | None]] | None:
+def with_customer(connection: Connection, conversation: str) -> Row[str, bool, int, bool] | None:
     """A conversation's owner and taint, with the owner's grant: one statement, as it is on every call's way."""
     return connection.execute(_WITH_CUSTOMER, {"conversation": conversation}).one_or_none()
 

@@ -19,7 +19,7 @@ class Grant:
     signature: bytes
 
 
-def mandate(connection: Connection, customer: str) -> Row[tuple[bytes, bytes]] | None:
+def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
     return connection.execute(_MANDATE, {"customer": customer}).one_or_none()
 
 

@@ -128,14 +128,13 @@ class Database:
             case calls.NewCall():
                 return calls.claim(connection, item, self._duplicate_window_s)
             case calls.Settlement():
-                return calls.settle(connection, item)
+                calls.settle(connection, item)
             case conversations.Tainting():
-                return conversations.taint(connection, item)
+                conversations.taint(connection, item)
             case conversations.Opening():
-                return conversations.open_one(connection, item)
+                conversations.open_one(connection, item)
             case conversations.Hearing():
                 return conversations.hear(connection, item)
             case customers.Grant():
-                return customers.grant(connection, item)
-
-
+                customers.grant(connection, item)
+        return None

@@ -62,6 +62,10 @@ class SandboxBank:
         self._reader = Reader(engine)
         self._writer = writer(engine, self._apply)
 
+    def customers(self) -> list[str]:
+        """Everyone who owns an account here, sorted."""
+        return self._reader.customers()
+
     def seed_load(self, count: int) -> list[str]:
         """Make `count` load-test customers (see `seed.seed_load`). Before traffic only: it writes beside the writer."""
         with self._engine.begin() as connection:
