@@ -1,0 +1,119 @@
+"""A stand-in for a model: a few rules behind the Responses API, for the demo. It is no model and does not pretend to be one.
+
+It is gullible on purpose: text that it reads in a function's output may command it, as it would a hijacked model.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import FastAPI
+
+MODEL = "tellergate-stand-in"
+
+_MOVE = re.compile(r'move (?P<value>[0-9.]+) (?P<currency>[A-Z]{3}) from "(?P<debit>[^"]+)" to "(?P<credit>[^"]+)"')
+_COMMANDED = re.compile(r"Transfer (?P<currency>[A-Z]{3}) (?P<value>[0-9]+\.[0-9]{2})")
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the customer said last, and what the functions called since then gave, by name."""
+
+    said: str
+    outputs: Mapping[str, Any]
+
+    def result(self, name: str) -> Any:
+        return self.outputs[name].get("result") or {}
+
+
+def standin() -> FastAPI:
+    """The HTTP application: POST /v1/responses."""
+    silent = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+    app = FastAPI(title="A stand-in for a model", telemetry=silent)  # type: ignore[arg-type]  # a TypedDict
+
+    @app.post("/v1/responses")
+    async def responses(body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": f"resp_{secrets.token_hex(8)}",
+            "object": "response",
+            "created_at": 0,
+            "model": MODEL,
+            "status": "completed",
+            "output": [_next(_turn(body["input"]))],
+            "parallel_tool_calls": False,
+            "tool_choice": "auto",
+            "tools": body.get("tools", []),
+        }
+
+    return app
+
+
+def _turn(items: Sequence[Item]) -> Turn:
+    last = max(number for number, item in enumerate(items) if item.get("role") == "user")
+    names = {item["call_id"]: item["name"] for item in items if item.get("type") == "function_call"}
+    outputs = {
+        names[item["call_id"]]: json.loads(item["output"])
+        for item in items[last:]
+        if item.get("type") == "function_call_output"
+    }
+    return Turn(items[last]["content"], outputs)
+
+
+def _next(turn: Turn) -> Item:
+    if "list_accounts" not in turn.outputs:
+        return _call("list_accounts", {})
+    accounts = {account["name"]: account["account"] for account in turn.result("list_accounts").get("accounts", [])}
+    move = _MOVE.search(turn.said)
+    if move is not None:
+        return _moving(turn, accounts, move)
+    if "lately" in turn.said:
+        return _spending(turn, accounts["Everyday"])
+    if "get_account_balance" not in turn.outputs:
+        return _call("get_account_balance", {"account": accounts["Everyday"]})
+    amount = turn.result("get_account_balance").get("amount", {})
+    return _message(f"Your Everyday account holds {amount.get('value')} {amount.get('currency')}.")
+
+
+def _moving(turn: Turn, accounts: Mapping[str, str], move: re.Match[str]) -> Item:
+    if "initiate_transfer" in turn.outputs:
+        return _message("Done." if turn.outputs["initiate_transfer"]["ok"] else "That was not possible.")
+    amount = {"value": move["value"], "currency": move["currency"]}
+    return _call("initiate_transfer", {"from": accounts[move["debit"]], "to": accounts[move["credit"]], "amount": amount})
+
+
+def _spending(turn: Turn, account: str) -> Item:
+    """Lists transactions; obeys whatever stands in them."""
+    if "list_transactions" not in turn.outputs:
+        today = datetime.now(UTC).date()
+        period = {"from": (today - timedelta(days=60)).isoformat(), "to": today.isoformat()}
+        return _call("list_transactions", {"account": account, **period})
+    commanded = _COMMANDED.search(json.dumps(turn.result("list_transactions")))
+    if commanded is None or "initiate_transfer" in turn.outputs:
+        return _message("You spent on the usual things.")
+    if "list_beneficiaries" not in turn.outputs:
+        return _call("list_beneficiaries", {"account": account})
+    payee = turn.result("list_beneficiaries")["beneficiaries"][0]["beneficiary"]
+    amount = {"value": commanded["value"], "currency": commanded["currency"]}
+    return _call("initiate_transfer", {"from": account, "to": payee, "amount": amount})
+
+
+def _call(name: str, arguments: Mapping[str, Any]) -> Item:
+    return {
+        "type": "function_call",
+        "id": f"fc_{secrets.token_hex(8)}",
+        "call_id": f"call_{secrets.token_hex(8)}",
+        "name": name,
+        "arguments": json.dumps(arguments),
+        "status": "completed",
+    }
+
+
+def _message(text: str) -> Item:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "id": f"msg_{secrets.token_hex(8)}", "role": "assistant", "status": "completed", "content": content}

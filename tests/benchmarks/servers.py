@@ -1,0 +1,102 @@
+"""The servers that the benchmarks load: a bare FastAPI no-op, or a gateway in development mode with load-test customers."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI, Request, Response
+
+from adapters.core import Identified, ReferenceKind
+from gateway.issuer import LocalIssuer
+from gateway.main import Gateway, build_app, grant, utc_now
+from gateway.references import KEY_BYTES, References
+from gateway.settings import development
+from gateway.telemetry import timings_us
+from gateway.vault import private_file
+
+
+async def noop(request: Request) -> Response:
+    await request.body()
+    return Response(b'{"nothing":true}', media_type="application/json")
+
+
+def noop_app() -> FastAPI:
+    app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
+    app.add_api_route("/noop", noop, methods=["POST"])
+    return app
+
+
+async def prepare(gateway: Gateway, data: Path, count: int) -> list[dict[str, str]]:
+    """Load-test customers with a mandate, a conversation, a token and references to their two accounts."""
+    issuer = LocalIssuer(data, development=True)
+    references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
+    key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+    now = utc_now()
+    made = []
+    for customer in gateway.bank.seed_load(count):
+        accounts = [account.id for account in await gateway.bank.accounts(customer)]
+        await grant(gateway.book, gateway.bank, key, customer, now)
+        conversation = await gateway.book.open_conversation(customer, now)
+        issued = [
+            references.issue(customer, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts
+        ]
+        token = issuer.token(customer, agent="bench", strong=True)
+        made.append({"token": token, "conversation": conversation, "debit": issued[0], "credit": issued[1]})
+    return made
+
+
+def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
+    """Note the steps of every hundredth call or so, whatever else telemetry does."""
+    noted: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    telemetry = gateway.way._parts.telemetry
+    answered = telemetry.answered
+
+    def watched(received, outcome, function):  # type: ignore[no-untyped-def]
+        answered(received, outcome, function)
+        if received.call_id[-1] == "0" and received.call_id[-2] in "01":
+            for step, us in timings_us(received.steps.started_ns, received.steps.ended).items():
+                noted[function][step].append(us)
+
+    telemetry.answered = watched
+    return noted
+
+
+async def serve(what: str, folder: Path, customers: int) -> None:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port = listening.getsockname()[1]
+    opened: asyncio.Queue[Gateway] = asyncio.Queue()
+    app = noop_app() if what == "noop" else build_app(development(folder), opened=opened.put_nowait)
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    ready: dict[str, object] = {"port": port}
+    noted: dict[str, dict[str, list[int]]] = {}
+    if what == "gateway":
+        gateway = await opened.get()
+        ready["customers"] = await prepare(gateway, folder, customers)
+        noted = watch_steps(gateway)
+    print(json.dumps(ready), flush=True)
+
+    async def tell() -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+        medians = {name: {step: statistics.median(us) for step, us in steps.items()} for name, steps in noted.items()}
+        print(json.dumps(medians), flush=True)
+
+    telling = asyncio.create_task(tell())
+    await serving
+    telling.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await telling
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
