@@ -224,8 +224,8 @@ class KeyStore:
         except IntegrityError:
             # Another process was first.
             connection.rollback()
-        found = connection.execute(wanted).scalar_one()
-        return found
+        there: str = connection.execute(wanted).scalar_one()
+        return there
 
     def _unwrapped(self, connection: Connection, subject: str, retention: str) -> AESGCM:
         wrapped = self._wrapped(connection, subject, retention)

@@ -178,6 +178,10 @@ class Log:
         """The public keys that sign published checkpoints: Ed25519 and ML-DSA-44, both under the log's origin."""
         return [each.key for each in self._log_keys]
 
+    def now(self) -> datetime:
+        """The log's clock."""
+        return self._clock()
+
     def size(self) -> int:
         """Leaves committed, as this process knows."""
         return self._committer.size
