@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from audit.leaf import Committed, EndState, Function, IntentRef, Kind, Masked, Policy, Public, Record
 from audit.log import Log
 
