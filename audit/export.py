@@ -13,10 +13,12 @@ from pathlib import Path
 
 from audit import verify
 from audit.checkpoint import Note, sign_note
-from audit.keys import named
-from audit.leaf import rfc3339
+from audit.keys import KeyDestroyed, named
+from audit.leaf import Kind, Plain, rfc3339
 from audit.log import Log
 from audit.merkle import inclusion_proof
+from audit.query import NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
+from audit.store.find import Filter, find
 from audit.store.reads import LogCorrupt, Nodes, StoredLeaf
 
 SELECTED_MOST = 10_000
@@ -68,6 +70,66 @@ def trust_policy(log: Log) -> bytes:
         "permits": [named(f"{log.origin}/permits", log.signers.permits).key.encode()],
     }
     return _json(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A bundle, and the index of the record that it was made."""
+
+    raw: bytes
+    records: int
+    record: int
+
+
+async def export(
+    log: Log,
+    why: Why,
+    *,
+    query: Query | None = None,
+    reveal: bool = False,
+    policy_files: Mapping[str, bytes] | None = None,
+    pinned_sizes: Sequence[int] = (),
+) -> Exported:
+    """The bundle of a question's matches, or of the whole log (`query` None), with disclosures if `reveal`.
+
+    The record of the export is durable before anything is opened, and is in the bundle. ValueError for more than 10,000 matches
+    or a pinned size beyond the log; LogUnavailable, LogCorrupt, SealBroken. What was erased is left closed.
+    """
+    size = log.size()
+    if any(not 0 < pinned <= size for pinned in pinned_sizes):
+        raise ValueError("a pinned checkpoint is ahead of this log: stop, and ask why")
+    wanted = Filter() if query is None else filter_of(log, query)
+    matches = range(size) if query is None else _matches(log, wanted, size)
+    asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, **flat(wanted)}
+    record = await question(log, Kind.AUDIT_EXPORT, why, asked)
+    facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
+    if (name := sequence_of(wanted)) is not None:
+        facts[f"complete_{name}"] = str(wanted.named()[name])
+    contents = Contents(
+        indexes=None if query is None else [*matches, record],
+        disclosures=_opened(log, matches) if reveal else {},
+        policy_files=policy_files or {},
+        pinned_sizes=pinned_sizes,
+        facts=facts,
+    )
+    return Exported(await bundle(log, contents), len(matches), record)
+
+
+def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
+    found = [each.idx for each in find(log.engine, wanted, size, -1, SELECTED_MOST)]
+    if len(found) == SELECTED_MOST:
+        raise ValueError(f"a selection has fewer than {SELECTED_MOST} records: narrow the question, or export the whole log")
+    return found
+
+
+def _opened(log: Log, indexes: Sequence[int]) -> dict[int, dict[str, str]]:
+    opened = {}
+    for index in indexes:
+        try:
+            opened[index] = open_sealed(log, index)
+        except (NotSealed, KeyDestroyed):
+            continue
+    return opened
 
 
 async def bundle(log: Log, contents: Contents) -> bytes:

@@ -108,7 +108,7 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     wanted = filter_of(log, query)
     size, after, expected = _position(log, wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
-    record = await question(log, Kind.AUDIT_QUERY, why, {**_flat(wanted), **asked})
+    record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
     rows = find(log.engine, wanted, size, after, limit + 1)
     found = [_found(row) for row in rows[:limit]]
     gapless = None
@@ -187,6 +187,11 @@ def filter_of(log: Log, query: Query) -> Filter:
     )
 
 
+def flat(wanted: Filter) -> dict[str, Plain]:
+    """The question as public facts of its record."""
+    return {f"by_{name}": value for name, value in wanted.named().items()}
+
+
 def sequence_of(wanted: Filter) -> str | None:
     """`customer` or `conversation` if the question is by that alone, so that its sequence shows whether the answer is complete."""
     for name in ("customer", "conversation"):
@@ -210,10 +215,6 @@ def _position(log: Log, wanted: Filter, cursor: str | None) -> tuple[int, int, i
 
 def _digest(wanted: Filter) -> str:
     return hashlib.sha256(json.dumps(wanted.named(), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _flat(wanted: Filter) -> dict[str, Plain]:
-    return {f"by_{name}": value for name, value in wanted.named().items()}
 
 
 def _found(stored: StoredLeaf) -> Found:
