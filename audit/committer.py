@@ -21,6 +21,7 @@ from audit.store.writes import (
     read_counters,
     read_head,
     read_intents,
+    remove_sealed,
     write_checkpoint,
     write_head,
     write_intents,
@@ -77,6 +78,16 @@ class Publication:
     time_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Sealed blobs that an erasure removes."""
+
+    indexes: tuple[int, ...]
+
+
+Item = Pending | Publication | Removal
+
+
 @dataclass(slots=True)
 class _Group:
     """What one transaction will write, and the state after it."""
@@ -109,6 +120,9 @@ class Committer:
     def size(self) -> int:
         """Leaves committed."""
         return self._frontier.size
+
+    def head(self) -> tuple[int, bytes]:
+        return self._frontier.size, self._frontier.root()
 
     def load(self) -> None:
         """Take over the stored state. LogCorrupt unless head, signature, frontier and leaves agree."""
@@ -149,8 +163,8 @@ class Committer:
             raise LogCorrupt("the stored leaves do not lead to the signed root")
         return Tree(size, root, tuple(frontier.peaks))
 
-    def apply(self, connection: Connection, items: Sequence[Pending | Publication]) -> Sequence[Entry | Exception | None]:
-        """One transaction. Answers an Entry per record, None per publication, IntentEnded where it may not be."""
+    def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Entry | Exception | None]:
+        """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
         self._catch_up(connection)
         records = [each for each in items if isinstance(each, Pending)]
         group = self._begin(connection, records)
@@ -159,6 +173,9 @@ class Committer:
             if isinstance(each, Publication):
                 stored = Head(each.tree.size, each.tree.root, list(each.tree.peaks), each.note)
                 write_checkpoint(connection, stored, each.time_s)
+                answers.append(None)
+            elif isinstance(each, Removal):
+                remove_sealed(connection, each.indexes)
                 answers.append(None)
             else:
                 answers.append(self._add(group, each))

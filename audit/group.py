@@ -44,7 +44,7 @@ class CommitUnknown(Exception):
 
 
 def open_sqlite(path: Path) -> Engine:
-    """An engine over one SQLite file: WAL, `synchronous=FULL` (a commit returns after fsync), foreign keys on.
+    """An engine over one SQLite file: WAL, `synchronous=FULL` (a commit returns after fsync), deleted content overwritten.
 
     Its connections may be handed between threads, one at a time.
     """
@@ -52,7 +52,7 @@ def open_sqlite(path: Path) -> Engine:
 
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=20"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=20"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

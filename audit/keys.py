@@ -8,7 +8,7 @@ key-encryption key, together with the mapping from customers to pseudonyms and t
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import KeyType, SigningKey, VerifierKey
 from audit.leaf import b64url, rfc3339
-from audit.store.tables import data_keys, key_tables, subjects
+from audit.store.tables import data_keys, destructions, key_tables, subjects
 
 KEYS_CACHED = 16_384
 """Unwrapped data keys kept in memory, least recently used first out."""
@@ -174,6 +174,7 @@ class KeyStore:
         self._clock = clock
         self._random = random
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
+        self._destroyed = 0
         key_tables.create_all(engine)
 
     def key_for(self, customer: str | None, retention: str) -> DataKey:
@@ -208,6 +209,46 @@ class KeyStore:
         with self._engine.connect() as connection:
             return connection.execute(select(subjects.c.customer).where(subjects.c.subject == subject)).scalar()
 
+    def classes_of(self, subject: str) -> list[str]:
+        """Retention classes that the subject has a key for."""
+        wanted = select(data_keys.c.retention).where(data_keys.c.subject == subject).order_by(data_keys.c.retention)
+        with self._engine.connect() as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def destroy(self, subject: str, classes: Sequence[str], *, below: int, forget: bool) -> None:
+        """Destroy the subject's keys of these classes, list that, and with `forget` destroy the mapping to the customer too.
+
+        `below` is the index of the record that says so. Deleted rows are overwritten (`secure_delete`), and the write-ahead log is
+        emptied. Another process forgets its copies when it next calls `refresh`.
+        """
+        now = rfc3339(self._clock())
+        with self._engine.begin() as connection:
+            for table in (data_keys, destructions):
+                connection.execute(delete(table).where(table.c.subject == subject, table.c.retention.in_(classes)))
+            if rows := [{"subject": subject, "retention": each, "below": below, "time": now} for each in classes]:
+                connection.execute(insert(destructions), rows)
+            if forget:
+                connection.execute(delete(subjects).where(subjects.c.subject == subject))
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._cached.clear()
+
+    def destroyed(self) -> dict[str, dict[str, int]]:
+        """The list of destructions: subject to retention class to the index below which its records cannot be read any more."""
+        found: dict[str, dict[str, int]] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(destructions)):
+                found.setdefault(row.subject, {})[row.retention] = row.below
+        return found
+
+    def refresh(self) -> None:
+        """Forget the unwrapped keys if keys were destroyed since the last call, maybe by another process."""
+        with self._engine.connect() as connection:
+            count = connection.execute(select(func.count()).select_from(destructions)).scalar_one()
+        if count != self._destroyed:
+            self._destroyed = count
+            self._cached.clear()
+
     def close(self) -> None:
         self._cached.clear()
         self._engine.dispose()
@@ -224,8 +265,8 @@ class KeyStore:
         except IntegrityError:
             # Another process was first.
             connection.rollback()
-        found = connection.execute(wanted).scalar_one()
-        return found
+        there: str = connection.execute(wanted).scalar_one()
+        return there
 
     def _unwrapped(self, connection: Connection, subject: str, retention: str) -> AESGCM:
         wrapped = self._wrapped(connection, subject, retention)

@@ -8,6 +8,7 @@ What identifies or describes a customer is not in the leaf but committed: SHA-25
 """
 
 import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -260,16 +261,15 @@ def commitment(disclosed: str) -> str:
     return b64url(hashlib.sha256(disclosed.encode()).digest())
 
 
-def render(record: Record, disclosed: Disclosed, frame: Frame) -> Rendered:
-    """The canonical bytes, open at the sequences. LeafInvalid when they would be too long or are not encodable."""
-    fields = leaf_fields(record, disclosed, frame)
+def render(fields: Mapping[str, object]) -> Rendered:
+    """The canonical bytes of `leaf_fields`, open at the sequences. LeafInvalid when they are too long or not encodable."""
     try:
         leaf = canonical(fields)
     except UnicodeEncodeError as error:
         raise LeafInvalid("a lone surrogate") from error
     if len(leaf) + 40 > LEAF_MOST:
         raise LeafInvalid("the leaf is too long")
-    marks = [mark for mark, there in ((_CONVERSATION, record.conversation), (_CUSTOMER, record.customer)) if there is not None]
+    marks = [mark for name, mark in (("conversation", _CONVERSATION), ("customer", _CUSTOMER)) if name in fields]
     parts: list[bytes] = []
     start = 0
     for mark in marks:
@@ -374,7 +374,12 @@ def rfc3339(time: datetime) -> str:
 
 def b64url(raw: bytes) -> str:
     """RFC 4648 section 5, without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+def unb64url(text: str) -> bytes:
+    """The inverse of `b64url`. ValueError for what is not base64url."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
 
 
 def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
@@ -387,5 +392,6 @@ def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
 
 _dump = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _dump_secret = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _CONVERSATION = b'"conversation_seq":1'
 _CUSTOMER = b'"customer_seq":1'

@@ -7,7 +7,7 @@ with an effect is an intent, durable before a byte goes to the core, and an outc
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,15 +16,16 @@ from sqlalchemy import Engine
 
 from audit.calls import CallRecords
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
-from audit.committer import Committer, Entry, Pending, Publication
+from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
 from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
 from audit.keys import KeyStore, SigningKeys, make_files, read_files
-from audit.leaf import SALT_BYTES, Frame, Kind, LeafInvalid, Record, disclose, render, rfc3339, secrets_of
+from audit.leaf import SALT_BYTES, Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
 from audit.merkle import consistency_proof, inclusion_proof, range_root
 from audit.permits import Covered, Permit, Verifier, instruction_digest, issue
-from audit.schema import validate
+from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, Binding, digest, seal
-from audit.store.reads import LogCorrupt, Nodes, Reads
+from audit.store.find import Filter, count_kinds, find
+from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.tables import log_tables
 
 APPEND_TIMEOUT_MS = 250
@@ -98,13 +99,14 @@ class Log:
         self.signers = signers
         self.reads = Reads(stores.log)
         self.calls = CallRecords(stores.log)
+        self.engine = stores.log
         self._stores = stores
         self._clock = clock
         self._random = random
         log_tables.create_all(stores.log)
         self._log_keys = signers.log_keys(origin)
         self._committer = Committer(self.reads, self._sign_head, self._check_head)
-        self._writer: GroupWriter[Pending | Publication, Entry | None] = GroupWriter(
+        self._writer: GroupWriter[Item, Entry | None] = GroupWriter(
             stores.log, self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
@@ -144,13 +146,9 @@ class Log:
         pending, intent = self._prepare(record)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                entry = await self._writer.submit(pending)
+                entry = await self._submit(pending)
         except TimeoutError as error:
             raise LogUnavailable("not durable in time; it may be later") from error
-        except (WriterFull, WriterBusy, WriterClosed) as error:
-            raise LogUnavailable("nothing was written") from error
-        except CommitUnknown as error:
-            raise LogUnavailable("the commit failed; it may have happened") from error
         if entry is None:
             raise TypeError("the committer answers a record with an entry")
         if intent is not None:
@@ -179,6 +177,14 @@ class Log:
     def log_keys(self) -> list[VerifierKey]:
         """The public keys that sign published checkpoints: Ed25519 and ML-DSA-44, both under the log's origin."""
         return [each.key for each in self._log_keys]
+
+    def now(self) -> datetime:
+        """The log's clock."""
+        return self._clock()
+
+    def head(self) -> tuple[int, bytes]:
+        """Size and root that were committed, as this process knows."""
+        return self._committer.head()
 
     def size(self) -> int:
         """Leaves committed, as this process knows."""
@@ -222,17 +228,39 @@ class Log:
             tree = await asyncio.to_thread(self._committer.recomputed, last)
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
             note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
-            try:
-                await self._writer.submit(Publication(tree, note, now_s))
-            except (WriterFull, WriterBusy, WriterClosed, CommitUnknown) as error:
-                raise LogUnavailable("the checkpoint was not stored") from error
+            await self._submit(Publication(tree, note, now_s))
+            self.keys.refresh()
             return note
+
+    async def remove_sealed(self, indexes: Sequence[int]) -> None:
+        """Remove sealed blobs for good. Only `audit.erasure` calls this, after the record of it. LogUnavailable."""
+        await self._submit(Removal(tuple(indexes)))
+
+    def open_intents(self) -> list[OpenIntent]:
+        """Intents without a final end state, oldest first: what a sweep must settle."""
+        return self.reads.open_intents()
+
+    def entries_of(self, call_id: str) -> list[StoredLeaf]:
+        """The records of one call, in order. For the gateway's own work; auditors ask `audit.query.life_of`, which is recorded."""
+        return find(self.engine, Filter(call=call_id), self.size(), -1, 1000)
+
+    def counts_since(self, time: datetime) -> dict[str, int]:
+        """Records per kind with a time from `time` on: for the census."""
+        return count_kinds(self.engine, rfc3339(time))
 
     async def close(self) -> None:
         """Write what waits and let go of the databases. Publishes nothing: call `publish` before."""
         await self._writer.close()
         self.keys.close()
         self._stores.log.dispose()
+
+    async def _submit(self, item: Item) -> Entry | None:
+        try:
+            return await self._writer.submit(item)
+        except (WriterFull, WriterBusy, WriterClosed) as error:
+            raise LogUnavailable("nothing was written") from error
+        except CommitUnknown as error:
+            raise LogUnavailable("the commit failed; it may have happened") from error
 
     def _prepare(self, record: Record) -> tuple[Pending, tuple[bytes, bytes] | None]:
         if record.kind is Kind.INTENT and record.instruction is None:
@@ -247,9 +275,10 @@ class Log:
             blob = seal(key.cipher, entropy[:NONCE_BYTES], disclosed.payload(), binding)
         subject = None if record.customer is None else key.subject
         frame = Frame(self.origin, self.writer_id, subject, None if blob is None else digest(blob))
-        rendered = render(record, disclosed, frame)
-        pending = Pending(record, rendered, subject, blob)
-        validate(rendered.splice(1 if subject is not None else None, 1 if record.conversation is not None else None))
+        fields = leaf_fields(record, disclosed, frame)
+        # The bytes are the canonical form of these very fields, so this is `validate` without parsing what was just rendered.
+        check_fields(fields)
+        pending = Pending(record, render(fields), subject, blob)
         if record.kind is not Kind.INTENT:
             return pending, None
         at = next(number for number, secret in enumerate(secrets) if secret[1] == "instruction" and not secret[0])

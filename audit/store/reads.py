@@ -100,6 +100,21 @@ class Reads:
             row = connection.execute(wanted.order_by(checkpoints.c.id.desc()).limit(1)).first()
         return None if row is None else Head(row.size, row.root, split_hashes(row.peaks), row.note)
 
+    def published_size(self) -> int:
+        """Size of the latest published checkpoint, 0 before the first."""
+        published = self.checkpoint()
+        return 0 if published is None else published.size
+
+    def earlier_checkpoints(self, size: int, most: int) -> list[Head]:
+        """Up to `most` published checkpoints of distinct sizes below `size`, the first and the rest spread evenly, oldest first."""
+        newest = select(func.max(checkpoints.c.id).label("id")).where(checkpoints.c.size < size).group_by(checkpoints.c.size)
+        with self._engine.connect() as connection:
+            known = sorted(connection.execute(newest).scalars())
+            step = max(1, -(-len(known) // most))
+            wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
+            rows = connection.execute(wanted.where(checkpoints.c.id.in_(known[::step])).order_by(checkpoints.c.size)).all()
+        return [Head(row.size, row.root, split_hashes(row.peaks), row.note) for row in rows]
+
     def sealed(self, indexes: Sequence[int]) -> dict[int, bytes]:
         """Sealed blobs by index; those that were destroyed, or never were, are left out."""
         wanted = select(sealed.c.idx, sealed.c.blob).where(sealed.c.idx.in_(indexes))

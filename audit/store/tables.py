@@ -116,5 +116,7 @@ destructions = Table(
     key_tables,
     Column("subject", Text, primary_key=True),
     Column("retention", Text, primary_key=True),
+    # Records below this index were sealed under the destroyed key; a later one may have a new key.
+    Column("below", BigInteger, nullable=False),
     Column("time", Text, nullable=False),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.merkle import HASH_BYTES, Tile
@@ -76,6 +76,10 @@ def write_sequences(connection: Connection, rows: Sequence[dict[str, object]]) -
 def write_checkpoint(connection: Connection, published: Head, time_s: int) -> None:
     row = {"size": published.size, "root": published.root, "peaks": b"".join(published.peaks), "note": published.note}
     connection.execute(insert(checkpoints), {**row, "time_s": time_s})
+
+
+def remove_sealed(connection: Connection, indexes: Sequence[int]) -> None:
+    connection.execute(delete(sealed).where(sealed.c.idx.in_(indexes)))
 
 
 def read_counters(connection: Connection, keys: Sequence[str]) -> dict[str, Counter]:

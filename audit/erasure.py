@@ -1,0 +1,133 @@
+"""Erasing a person, and legal holds that forbid it.
+
+Old proofs stay: the leaves hold commitments and a pseudonym. What goes is the key that sealed the person's disclosures, the sealed
+blobs themselves, and the mapping from the customer to the pseudonym. The destruction is a record before it is done, and stands in
+a list in the key store, from which a restored backup of the log is cleaned again before it serves.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.checkpoint import sign_note
+from audit.export import tlog_proof
+from audit.keys import named
+from audit.leaf import Kind, Plain, Record
+from audit.log import Log
+from audit.merkle import inclusion_proof
+from audit.query import Why, question
+from audit.store.find import Filter, find
+from audit.store.reads import Nodes
+
+HOLDS_MOST = 10_000
+
+
+class Held(Exception):
+    """A legal hold forbids the erasure. Nothing was destroyed."""
+
+
+class NothingToErase(Exception):
+    """The customer has no record, or was erased already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was destroyed. `note` is signed by the export key; `proof` is a C2SP tlog-proof of the `key.destroy` record.
+
+    `locked` are retention classes under a legal minimum: their records stay sealed and readable until it has passed.
+    """
+
+    subject: str
+    destroyed: Sequence[str]
+    locked: Sequence[str]
+    index: int
+    note: str
+    proof: bytes
+
+
+async def place_hold(log: Log, customer: str, hold: str, why: Why) -> int:
+    """Forbid erasure of this customer until `release_hold` of the same name. Index of its record. NothingToErase if unknown."""
+    return await _hold_record(log, Kind.HOLD_PLACE, customer, hold, why)
+
+
+async def release_hold(log: Log, customer: str, hold: str, why: Why) -> int:
+    """End a hold. Index of the record."""
+    return await _hold_record(log, Kind.HOLD_RELEASE, customer, hold, why)
+
+
+def holds(log: Log, customer: str) -> list[str]:
+    """Names of the holds on this customer, oldest first."""
+    subject = log.keys.subject_of(customer)
+    if subject is None:
+        return []
+    placed: dict[str, None] = {}
+    wanted = Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))
+    for each in find(log.engine, wanted, log.size(), -1, HOLDS_MOST):
+        fields = json.loads(each.leaf)
+        if fields["kind"] == Kind.HOLD_PLACE.value:
+            placed[fields["facts"]["hold"]] = None
+        else:
+            placed.pop(fields["facts"]["hold"], None)
+    return list(placed)
+
+
+async def erase(log: Log, customer: str, why: Why, *, locked: frozenset[str] = frozenset()) -> Certificate:
+    """Destroy a customer's keys, sealed blobs and mapping, save for the retention classes of `locked`.
+
+    The mapping goes with the last class. Held, NothingToErase, LogUnavailable (nothing destroyed). After a crash between the record
+    and the destruction, erase again: the second certificate names what was left.
+    """
+    subject = log.keys.subject_of(customer)
+    if subject is None:
+        raise NothingToErase
+    if holds(log, customer):
+        raise Held
+    classes = log.keys.classes_of(subject)
+    doomed = [each for each in classes if each not in locked]
+    kept = [each for each in classes if each in locked]
+    facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
+    index = await question(log, Kind.KEY_DESTROY, why, facts)
+    log.keys.destroy(subject, doomed, below=index, forget=not kept)
+    await remove_sealed(log, {subject: dict.fromkeys(doomed, index)})
+    return await _certificate(log, subject, (doomed, kept), index)
+
+
+async def replay_destructions(log: Log) -> int:
+    """Clean a restored backup of the log: remove what was destroyed before it serves. How many blobs were still there."""
+    return await remove_sealed(log, log.keys.destroyed())
+
+
+async def remove_sealed(log: Log, doomed: Mapping[str, Mapping[str, int]]) -> int:
+    """Remove the sealed blobs of these subjects and retention classes below an index; how many there were."""
+    removed = 0
+    for subject, classes in doomed.items():
+        after = -1
+        while rows := find(log.engine, Filter(customer=subject), log.size(), after, 500):
+            after = rows[-1].idx
+            indexes = [each.idx for each in rows if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
+            present = list(log.reads.sealed(indexes))
+            if present:
+                await log.remove_sealed(present)
+                removed += len(present)
+    return removed
+
+
+async def _hold_record(log: Log, kind: Kind, customer: str, hold: str, why: Why) -> int:
+    if log.keys.subject_of(customer) is None:
+        raise NothingToErase
+    facts = {"hold": hold, "purpose": why.purpose, "case": why.case_id}
+    entry = await log.append(Record(kind=kind, time=log.now(), customer=customer, agent=why.auditor, facts=facts))
+    return entry.index
+
+
+async def _certificate(log: Log, subject: str, classes: tuple[Sequence[str], Sequence[str]], index: int) -> Certificate:
+    checkpoint = await log.publish(force=True)
+    size = log.reads.published_size()
+    if checkpoint is None or index >= size:
+        raise ValueError("the record of the destruction is not under the checkpoint")
+    destroyed, locked = classes
+    body = {"v": 1, "origin": log.origin, "subject": subject, "destroyed": destroyed, "locked": locked, "record": index}
+    text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
+    note = sign_note(text, [named(f"{log.origin}/exports", log.signers.exports)]).encode()
+    proof = tlog_proof(index, inclusion_proof(index, size, Nodes(log.reads, size)), checkpoint)
+    return Certificate(subject, destroyed, locked, index, note, proof)

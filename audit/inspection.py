@@ -1,0 +1,178 @@
+"""Verifies a live log in place: everything stored, against the signed head. The background verifier.
+
+Reads only. An auditor outside the bank verifies an evidence bundle instead (`audit.verify`), which shares no code with this.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from audit.checkpoint import Note, NoteInvalid, verify_checkpoint
+from audit.leaf import LeafInvalid
+from audit.log import Log
+from audit.merkle import Frontier, Tile, leaf_hash
+from audit.schema import validate
+from audit.seal import digest
+from audit.store.find import COLUMNS, columns_of
+from audit.store.tables import checkpoints, intents, leaves, sealed, sequences
+
+ROWS_AT_ONCE = 1000
+FINDINGS_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not hold. `index` is the leaf's, where it is about one."""
+
+    what: str
+    index: int | None = None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the leaves say, while they are read in order."""
+
+    findings: list[Finding] = field(default_factory=list)
+    frontier: Frontier = field(default_factory=Frontier)
+    roots: dict[int, bytes] = field(default_factory=dict)
+    tiles: list[Tile] = field(default_factory=list)
+    last: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ends: dict[int, str | None] = field(default_factory=dict)
+    hashes: dict[int, bytes] = field(default_factory=dict)
+
+    def find(self, what: str, index: int | None = None) -> None:
+        if len(self.findings) < FINDINGS_MOST:
+            self.findings.append(Finding(what, index))
+
+
+def verify_store(log: Log) -> list[Finding]:
+    """Every leaf, index column, sequence, intent, tile, sealed blob and checkpoint up to the present head. Empty: all good.
+
+    Blocking, and reads the whole log: run it in a thread. Stops counting at 100 findings.
+    """
+    seen = _Seen()
+    size, root = log.head()
+    wanted = set(_checkpoint_sizes(log, size))
+    for row in _rows(log, size):
+        index = seen.frontier.size
+        if row.idx != index:
+            seen.find("a leaf is missing", index)
+            return seen.findings
+        _check_leaf(seen, row, index)
+        seen.frontier.push(leaf_hash(row.leaf), seen.tiles)
+        _check_tiles(log, seen)
+        if seen.frontier.size in wanted:
+            seen.roots[seen.frontier.size] = seen.frontier.root()
+    if seen.frontier.size != size or seen.frontier.root() != root:
+        seen.find("the leaves do not lead to the signed root")
+    _check_sequences(log, seen, size)
+    _check_intents(log, seen, size)
+    _check_checkpoints(log, seen, size)
+    return seen.findings
+
+
+def _check_leaf(seen: _Seen, row: "_Row", index: int) -> None:
+    if leaf_hash(row.leaf) != row.hash:
+        seen.find("the stored hash is not the leaf's", index)
+    try:
+        fields = validate(row.leaf)
+    except LeafInvalid as error:
+        seen.find(f"not a canonical leaf ({error})", index)
+        return
+    if row.columns != columns_of(fields):
+        seen.find("a searchable column says something else than its leaf", index)
+    for name in ("customer", "conversation"):
+        if name in fields:
+            key, number = f"{name[0] if name == 'conversation' else 'u'}:{fields[name]}", fields[f"{name}_seq"]
+            if not isinstance(number, int) or number != seen.last.get(key, (0, 0))[0] + 1:
+                seen.find(f"the sequence of a {name} has a gap", index)
+            if isinstance(number, int):
+                seen.last[key] = (number, index)
+    commitment = fields.get("sealed")
+    if row.blob is not None and (not isinstance(commitment, dict) or digest(row.blob) != commitment["digest"]):
+        seen.find("the sealed blob is not the one of its leaf", index)
+    _check_end(seen, fields, index, row.hash)
+
+
+def _check_end(seen: _Seen, fields: dict[str, object], index: int, hashed: bytes) -> None:
+    kind, reference = fields["kind"], fields.get("intent")
+    if kind == "intent":
+        seen.ends[index], seen.hashes[index] = None, hashed
+    if kind not in ("outcome", "unknown", "reconciled") or not isinstance(reference, dict):
+        return
+    intent = reference["index"]
+    if intent not in seen.ends:
+        seen.find("an end state without its intent", index)
+        return
+    if seen.ends[intent] != ("outcome_unknown" if kind == "reconciled" else None):
+        seen.find("a second end state of an intent", index)
+    seen.ends[intent] = str(fields["end_state"])
+
+
+def _check_tiles(log: Log, seen: _Seen) -> None:
+    for tile in seen.tiles:
+        stored = log.reads.tile(tile.level, tile.index)
+        if stored is None or b"".join(stored) != tile.hashes:
+            seen.find(f"tile {tile.level}/{tile.index} is not what its leaves give")
+    seen.tiles.clear()
+
+
+def _check_sequences(log: Log, seen: _Seen, size: int) -> None:
+    with log.engine.connect() as connection:
+        stored = {row.key: (row.last, row.idx) for row in connection.execute(select(sequences).where(sequences.c.idx < size))}
+    for key, said in seen.last.items():
+        # A row that moved on while this ran points beyond `size`.
+        if stored.get(key, said) != said:
+            seen.find("a counter is not what the log says", said[1])
+
+
+def _check_intents(log: Log, seen: _Seen, size: int) -> None:
+    with log.engine.connect() as connection:
+        stored = {row.idx: row for row in connection.execute(select(intents).where(intents.c.idx < size))}
+    if stored.keys() != seen.ends.keys():
+        seen.find("the table of intents is not what the log says")
+    for index, row in stored.items():
+        ended_later = seen.ends.get(index) in (None, "outcome_unknown") and log.size() > size
+        if row.hash != seen.hashes.get(index) or (row.end_state != seen.ends.get(index) and not ended_later):
+            seen.find("an intent's row is not what the log says", index)
+
+
+def _check_checkpoints(log: Log, seen: _Seen, size: int) -> None:
+    with log.engine.connect() as connection:
+        rows = connection.execute(select(checkpoints).where(checkpoints.c.size <= size)).all()
+    for row in rows:
+        try:
+            verified = verify_checkpoint(Note.parse(row.note.encode()), log.origin, log.log_keys())
+        except NoteInvalid as error:
+            seen.find(f"a published checkpoint does not verify ({error})")
+            continue
+        if verified.checkpoint.size != row.size or verified.checkpoint.root != seen.roots.get(row.size):
+            seen.find("a published checkpoint is not what the leaves lead to")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    idx: int
+    leaf: bytes
+    hash: bytes
+    blob: bytes | None
+    columns: dict[str, object]
+
+
+def _rows(log: Log, size: int) -> Iterator[_Row]:
+    wanted = select(leaves, sealed.c.blob).select_from(leaves.outerjoin(sealed, sealed.c.idx == leaves.c.idx))
+    start = 0
+    while start < size:
+        until = min(size, start + ROWS_AT_ONCE)
+        with log.engine.connect() as connection:
+            here = wanted.where(leaves.c.idx >= start, leaves.c.idx < until).order_by(leaves.c.idx)
+            rows = connection.execute(here).all()
+        for row in rows:
+            yield _Row(row.idx, row.leaf, row.hash, row.blob, {name: getattr(row, name) for name in COLUMNS})
+        start = until
+
+
+def _checkpoint_sizes(log: Log, size: int) -> list[int]:
+    with log.engine.connect() as connection:
+        return list(connection.execute(select(checkpoints.c.size).where(checkpoints.c.size <= size)).scalars())

@@ -1,0 +1,223 @@
+"""What auditors may ask. Each question is itself a record, durable before its answer is given, with purpose and case id.
+
+Pages are pinned to a tree size, so they repeat. An answer by customer or conversation is provably complete: their sequences have
+no gaps.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.leaf import JSON, Kind, Plain, Record, rfc3339, unb64url
+from audit.log import Log
+from audit.merkle import leaf_hash
+from audit.seal import Binding, check_disclosed, digest, unseal
+from audit.store.find import Filter, find
+from audit.store.reads import LogCorrupt, StoredLeaf
+
+PAGE_MOST = 500
+"""Records of a page."""
+
+PURPOSE_MOST = 500
+"""Characters of a purpose or a case id."""
+
+
+class CursorInvalid(Exception):
+    """The cursor is not one of this question."""
+
+
+class NotSealed(Exception):
+    """The record has nothing sealed, or it was destroyed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Who asks, what for, under which case. None may be empty: it stands in the log for ever."""
+
+    auditor: str
+    purpose: str
+    case_id: str
+
+    def __post_init__(self) -> None:
+        if not all(0 < len(each) <= PURPOSE_MOST for each in (self.auditor, self.purpose, self.case_id)):
+            raise ValueError("auditor, purpose and case id are needed, each of at most 500 characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is looked for; None for any. `since` is inclusive, `until` exclusive, both aware and in UTC.
+
+    `customer` is the bank's id. The other fields are as in the leaf.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kinds: tuple[Kind, ...] = ()
+    customer: str | None = None
+    call_id: str | None = None
+    conversation: str | None = None
+    trace_id: str | None = None
+    function: str | None = None
+    decision: str | None = None
+    policy: str | None = None
+    bundle_hash: str | None = None
+    end_state: str | None = None
+    approver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as stored: the raw leaf is the evidence, `fields` is the same, parsed."""
+
+    index: int
+    leaf: bytes
+    leaf_hash: bytes
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Matches in the tree of `size` leaves, in order. `record` is the index of the question's own record.
+
+    `gapless`: for a question by customer or by conversation alone, whether the sequence is whole so far. None otherwise.
+    """
+
+    size: int
+    found: Sequence[Found]
+    next_cursor: str | None
+    gapless: bool | None
+    record: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """The opened disclosures of a record, by path: RFC 9901 texts, and their values."""
+
+    index: int
+    disclosures: Mapping[str, str]
+    values: Mapping[str, JSON]
+    record: int
+
+
+async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> Page:
+    """One page of matches, at most `limit` (1 to 500). CursorInvalid, LogUnavailable (then nothing is answered), LogCorrupt."""
+    if not 1 <= limit <= PAGE_MOST:
+        raise ValueError("a page has 1 to 500 records")
+    wanted = filter_of(log, query)
+    size, after, expected = _position(log, wanted, cursor)
+    asked = {"size": size, "after": after, "limit": limit}
+    record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    rows = find(log.engine, wanted, size, after, limit + 1)
+    found = [_found(row) for row in rows[:limit]]
+    gapless = None
+    name = sequence_of(wanted)
+    if name is not None:
+        numbers = [each.fields[f"{name}_seq"] for each in found]
+        gapless = numbers == list(range(expected, expected + len(numbers)))
+    following = None
+    if len(rows) > limit:
+        following = f"{size}.{found[-1].index}.{expected + len(found)}.{_digest(wanted)}"
+    return Page(size, found, following, gapless, record)
+
+
+async def life_of(log: Log, call_id: str, why: Why) -> Page:
+    """Everything that was recorded of one call: asked and decided, sent, answered, reconciled."""
+    return await page(log, Query(call_id=call_id), why, limit=PAGE_MOST)
+
+
+async def reveal(log: Log, index: int, why: Why) -> Revealed:
+    """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
+    record = await question(log, Kind.AUDIT_REVEAL, why, {"index": index})
+    disclosures = open_sealed(log, index)
+    values = {path: value_of(text) for path, text in disclosures.items()}
+    return Revealed(index, disclosures, values, record)
+
+
+async def question(log: Log, kind: Kind, why: Why, facts: Mapping[str, Plain]) -> int:
+    """Write the record of a question and return its index. LogUnavailable: then the question must not be answered."""
+    asked = {"purpose": why.purpose, "case": why.case_id, **facts}
+    entry = await log.append(Record(kind=kind, time=log.now(), agent=why.auditor, facts=asked))
+    return entry.index
+
+
+def open_sealed(log: Log, index: int) -> dict[str, str]:
+    """Path to disclosure of one record, checked against its leaf. Writes no record: `reveal` and `export` do."""
+    stored = log.reads.leaf(index)
+    blob = log.reads.sealed([index]).get(index)
+    if stored is None or blob is None:
+        raise NotSealed
+    fields = _found(stored).fields
+    sealed = fields.get("sealed")
+    if not isinstance(sealed, dict) or sealed["digest"] != digest(blob):
+        raise LogCorrupt("a sealed blob is not the one of its leaf")
+    subject = str(fields.get("customer", "-"))
+    retention, kind, time = (str(fields[name]) for name in ("retention", "kind", "time"))
+    disclosures = unseal(log.keys.key_of(subject, retention), blob, Binding(log.origin, subject, retention, kind, time))
+    check_disclosed(fields, disclosures)
+    return disclosures
+
+
+def value_of(disclosure: str) -> JSON:
+    """The value in an RFC 9901 disclosure."""
+    salt_name_value: list[JSON] = json.loads(unb64url(disclosure))
+    return salt_name_value[2]
+
+
+def filter_of(log: Log, query: Query) -> Filter:
+    """The question in the log's own terms: the customer by pseudonym (one that no record has, if there is none)."""
+    customer = None
+    if query.customer is not None:
+        customer = log.keys.subject_of(query.customer) or "?"
+    return Filter(
+        since=None if query.since is None else rfc3339(query.since),
+        until=None if query.until is None else rfc3339(query.until),
+        kinds=query.kinds,
+        customer=customer,
+        call=query.call_id,
+        conversation=query.conversation,
+        trace=query.trace_id,
+        function=query.function,
+        decision=query.decision,
+        policy=query.policy,
+        bundle=query.bundle_hash,
+        end_state=query.end_state,
+        approver=query.approver,
+    )
+
+
+def flat(wanted: Filter) -> dict[str, Plain]:
+    """The question as public facts of its record."""
+    return {f"by_{name}": value for name, value in wanted.named().items()}
+
+
+def sequence_of(wanted: Filter) -> str | None:
+    """`customer` or `conversation` if the question is by that alone, so that its sequence shows whether the answer is complete."""
+    for name in ("customer", "conversation"):
+        if wanted.named().keys() == {name}:
+            return name
+    return None
+
+
+def _position(log: Log, wanted: Filter, cursor: str | None) -> tuple[int, int, int]:
+    """Tree size, last index given, next number of the sequence."""
+    if cursor is None:
+        return log.size(), -1, 1
+    parts = cursor.split(".")
+    if len(parts) != 4 or parts[3] != _digest(wanted) or not all(each.isascii() and each.isdigit() for each in parts[:3]):
+        raise CursorInvalid
+    size, after, expected = (int(each) for each in parts[:3])
+    if not after < size <= log.size():
+        raise CursorInvalid
+    return size, after, expected
+
+
+def _digest(wanted: Filter) -> str:
+    return hashlib.sha256(json.dumps(wanted.named(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _found(stored: StoredLeaf) -> Found:
+    if leaf_hash(stored.leaf) != stored.hash:
+        raise LogCorrupt("a stored leaf is not the one that was hashed")
+    return Found(stored.idx, stored.leaf, stored.hash, json.loads(stored.leaf))

@@ -1,0 +1,100 @@
+"""Searches for auditors: which leaves of a tree of a given size match. Blocking, read-only."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from sqlalchemy import ColumnElement, Engine, Row, func, select
+
+from audit.leaf import Kind
+from audit.store.reads import LogCorrupt, StoredLeaf
+from audit.store.tables import leaves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Fields that must be equal, None for any. Times are RFC 3339 texts: from `since` on, before `until`."""
+
+    since: str | None = None
+    until: str | None = None
+    kinds: tuple[Kind, ...] = ()
+    customer: str | None = None
+    """The pseudonym."""
+    call: str | None = None
+    conversation: str | None = None
+    trace: str | None = None
+    function: str | None = None
+    decision: str | None = None
+    policy: str | None = None
+    bundle: str | None = None
+    end_state: str | None = None
+    approver: str | None = None
+
+    def named(self) -> dict[str, str | tuple[str, ...]]:
+        """What is asked for, by name; what is open is left out."""
+        asked = {each.name: getattr(self, each.name) for each in fields(self)} | {"kinds": tuple(each.value for each in self.kinds)}
+        return {name: value for name, value in asked.items() if value is not None and value != ()}
+
+
+EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver")
+
+
+def find(engine: Engine, wanted: Filter, size: int, after: int, limit: int) -> list[StoredLeaf]:
+    """Leaves behind `after` in the tree of `size`, in order. LogCorrupt where a row says something else than its leaf."""
+    statement = select(leaves).where(leaves.c.idx > after, leaves.c.idx < size, *_conditions(wanted))
+    with engine.connect() as connection:
+        rows = connection.execute(statement.order_by(leaves.c.idx).limit(limit)).all()
+    for row in rows:
+        check_row(row)
+    return [StoredLeaf(row.idx, row.leaf, row.hash) for row in rows]
+
+
+def count_kinds(engine: Engine, since: str) -> dict[str, int]:
+    """How many records of each kind have a time from `since` on."""
+    statement = select(leaves.c.kind, func.count().label("records")).where(leaves.c.time >= since).group_by(leaves.c.kind)
+    with engine.connect() as connection:
+        return {row.kind: row.records for row in connection.execute(statement)}
+
+
+def check_row(row: Row[*tuple[object, ...]]) -> None:
+    """LogCorrupt unless every searchable column repeats what the leaf says."""
+    if {name: getattr(row, name) for name in COLUMNS} != columns_of(json.loads(row.leaf)):
+        raise LogCorrupt("a row says something else than its leaf")
+
+
+def columns_of(leaf: dict[str, object]) -> dict[str, object]:
+    """The searchable columns, from a parsed leaf."""
+    function, policy, trace, approver = (_part(leaf, name) for name in ("function", "policy", "trace", "approver"))
+    policies = policy.get("policies")
+    joined = "".join(f"\n{each}\n" for each in policies) if isinstance(policies, list) else None
+    plain = ("time", "kind", "customer", "customer_seq", "call", "conversation", "conversation_seq", "end_state")
+    return {
+        **{name: leaf.get(name) for name in plain},
+        "trace": trace.get("id"),
+        "function": function.get("name"),
+        "decision": policy.get("decision"),
+        "policies": joined,
+        "bundle": policy.get("bundle"),
+        "approver": approver.get("id"),
+    }
+
+
+def _part(leaf: dict[str, object], name: str) -> dict[str, object]:
+    value = leaf.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+COLUMNS: Sequence[str] = tuple(columns_of({}))
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found = [leaves.c[name] == value for name in EQUAL if (value := getattr(wanted, name)) is not None]
+    if wanted.since is not None:
+        found.append(leaves.c.time >= wanted.since)
+    if wanted.until is not None:
+        found.append(leaves.c.time < wanted.until)
+    if wanted.kinds:
+        found.append(leaves.c.kind.in_([each.value for each in wanted.kinds]))
+    if wanted.policy is not None:
+        found.append(leaves.c.policies.contains(f"\n{wanted.policy}\n", autoescape=True))
+    return found

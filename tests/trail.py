@@ -1,0 +1,106 @@
+"""A small log with a clock and a source of randomness that repeat, and records as the gateway would fill them."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.leaf import Committed, EndState, Function, IntentRef, Kind, Masked, Policy, Public, Record
+from audit.log import Log
+
+ORIGIN = "bank.example/log"
+START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class Random:
+    """Bytes that look random and repeat from run to run."""
+
+    def __init__(self, seed: bytes = b"seed") -> None:
+        self.state = seed
+
+    def __call__(self, count: int) -> bytes:
+        made = b""
+        while len(made) < count:
+            self.state = hashlib.sha256(self.state).digest()
+            made += self.state
+        return made[:count]
+
+
+def a_record(**changes: object) -> Record:
+    """A read of a balance."""
+    read = Record(
+        kind=Kind.READ,
+        time=START,
+        call_id="call_1",
+        conversation="conv_1",
+        customer="C-1001",
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        span_id="b7ad6b7169203331",
+        agent="bank-app",
+        model="a-model",
+        function=Function("get_account_balance", 1, "aa" * 32),
+        policy=Policy(bundle_hash="bb" * 32, bundle_version="7", decision="permit", policies=("owner-reads",), reason="owner"),
+        arguments={"account": Committed("GB00-1"), "type": Public("ITAV")},
+        result={"amount": Committed({"value": "12.50", "currency": "GBP"}), "account": Masked("****1234")},
+        sealed={"decision_request": {"principal": "Customer::C-1001", "context": {"assurance": 1}}},
+        grounding={"object": "reference"},
+        timings={"decide": 81},
+        redaction="default-1",
+    )
+    return replace(read, **changes)
+
+
+def an_intent(**changes: object) -> Record:
+    return a_record(
+        **{
+            "kind": Kind.INTENT,
+            "function": Function("initiate_transfer", 1, "cc" * 32),
+            "result": {},
+            "instruction": b'{"key":"k1"}',
+            "core_key": "k1",
+            **changes,
+        }
+    )
+
+
+def an_end(index: int, leaf_hash: bytes, kind: Kind = Kind.OUTCOME, state: EndState = EndState.EXECUTED) -> Record:
+    return a_record(kind=kind, intent=IntentRef(index, leaf_hash), end_state=state, arguments={})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def open_log(tmp_path: Path, clock: Clock) -> Callable[[], Log]:
+    """Opens the same folder, each time as another process would."""
+    random = Random()
+
+    def open_again() -> Log:
+        return Log.open(tmp_path / "log", origin=ORIGIN, writer_id="w1", clock=clock, random=random)
+
+    return open_again
+
+
+@pytest.fixture
+async def log(open_log: Callable[[], Log]) -> AsyncIterator[Log]:
+    opened = open_log()
+    yield opened
+    await opened.close()
