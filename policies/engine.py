@@ -32,6 +32,7 @@ class Engine:
         self.hash = bundle.hash
         self._schema, rules = accept(bundle)
         self._reasons = {rule.id: rule.reason for rule in rules}
+        self.policies = tuple(rule.id for rule in rules)
         self._functions = {function.name: _Declared(asdict(function)) for function in bundle.functions}
         groups = cedar.actions(self._schema)
         # A policy whose scope excludes the action is neither satisfied nor in error, so leaving it out changes nothing but the cost
@@ -55,13 +56,11 @@ class Engine:
         try:
             touched = list(declared.touched(request))
             entities = self._entities(request)
-        except (CedarRefused, TypeError) as refused:
+            return ladder.judge(
+                present, lambda rungs: [self._tally(request, touched, entities, rung) for rung in rungs], self._reasons
+            )
+        except CedarRefused as refused:
             return ladder.error((str(refused),))
-
-        def ask(rungs: Sequence[Assurance]) -> list[Tally]:
-            return [self._tally(request, touched, entities, rung) for rung in rungs]
-
-        return ladder.judge(present, ask, self._reasons)
 
     def reveal(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
         """Which of these data classes may leave in the answer to a permitted request. What is in error stays back."""
@@ -76,16 +75,23 @@ class Engine:
             known.update((name, name in shown) for name in unknown)
         return frozenset(name for name in wanted if known[name])
 
-    def _revealed(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
-        context = _json({**request.context, "args": {}})
-        names = list(classes)
+    def disclose(self, request: Request, data_class: str) -> Decision:
+        """Whether one data class may leave, and why: permit or deny. What `reveal` answers, for cases and explanations."""
+        (answer,) = self._disclosed(request, [data_class])
+        return ladder.final(_tally(answer), self._reasons)
+
+    def _revealed(self, request: Request, classes: Sequence[str]) -> frozenset[str]:
+        answers = self._disclosed(request, classes)
+        return frozenset(name for name, answer in zip(classes, answers, strict=True) if answer.allowed and not answer.errors)
+
+    def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.Answer]:
         try:
+            context = _json({**request.context, "args": {}})
             entities = self._entities(request)
-        except (CedarRefused, TypeError):
-            return frozenset()
-        questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in names]
-        answers = cedar.ask(questions, self._rules[REVEAL], entities, self._schema)
-        return frozenset(name for name, answer in zip(names, answers, strict=True) if answer.allowed and not answer.errors)
+        except CedarRefused as refused:
+            return [cedar.Answer(None, (), (str(refused),))] * len(classes)
+        questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in classes]
+        return cedar.ask(questions, self._rules[REVEAL], entities, self._schema)
 
     def _tally(self, request: Request, touched: Sequence[Uid], entities: Entities, rung: Assurance) -> Tally:
         """What the rules say of the request and of every object that it touches, at this rung."""
@@ -124,10 +130,10 @@ class _Declared:
         self._resource = entry["resource"]
 
     def touched(self, request: Request) -> Iterator[Uid]:
-        """Every object that an argument names, save those of the argument that is the resource. TypeError for what is no object."""
+        """Every object that an argument names, save those of the argument that is the resource."""
         args = request.context.get("args")
         if not isinstance(args, Mapping):
-            raise TypeError("the context has no args")
+            raise CedarRefused("the context has no args")
         for name, value in args.items():
             if name != self._resource:
                 yield from _named(value)
@@ -177,4 +183,7 @@ def _assurance(context: Mapping[str, JSON]) -> Assurance | None:
 
 
 def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise CedarRefused(str(error)) from error

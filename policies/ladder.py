@@ -31,13 +31,9 @@ Ask = Callable[[Sequence[Assurance]], Sequence[Tally]]
 def judge(present: Assurance, ask: Ask, reasons: Mapping[str, Reason]) -> Decision:
     """The decision of a request with this assurance. `ask` answers for several rungs at once, in their order."""
     (now,) = ask((present,))
-    if now.errors:
-        return error(now.errors)
-    if now.permitted:
-        return Decision(Effect.PERMIT, _foremost(now, reasons, Reason.NO_RULE), now.policies)
     above = [rung for rung in Assurance if rung > present]
-    if not above:
-        return _deny(now, reasons)
+    if now.errors or now.permitted or not above:
+        return final(now, reasons)
     (top,) = ask((TOP,))
     if top.errors or not top.permitted:
         return _deny(top, reasons)
@@ -53,6 +49,13 @@ def judge(present: Assurance, ask: Ask, reasons: Mapping[str, Reason]) -> Decisi
 def error(errors: tuple[str, ...]) -> Decision:
     """What becomes of anything but an error-free answer."""
     return Decision(Effect.DENY, Reason.ERROR, errors=errors)
+
+
+def final(tally: Tally, reasons: Mapping[str, Reason]) -> Decision:
+    """The decision where more assurance is not asked for: permit or deny."""
+    if tally.permitted and not tally.errors:
+        return Decision(Effect.PERMIT, _foremost(tally, reasons, Reason.NO_RULE), tally.policies)
+    return _deny(tally, reasons)
 
 
 def _deny(tally: Tally, reasons: Mapping[str, Reason]) -> Decision:

@@ -99,7 +99,7 @@ def context(action: str, level: int = 1, **members: JSON) -> dict[str, JSON]:
         "channel": "app",
         "agent": {"id": "assistant"},
         "conversation": {"tainted": False, "calls": 2},
-        "grounding": {kind: "not_evaluated" for kind in ("payee", "amount", "credential", "free_text", "object")},
+        "grounding": dict.fromkeys(("payee", "amount", "credential", "free_text", "object"), "not_evaluated"),
         "args": {},
         **members,
     }

@@ -1,0 +1,41 @@
+"""What a bundle would be refused for, and what it holds."""
+
+from dataclasses import dataclass
+
+from policies.bundle import Bundle
+from policies.model import Reason
+from policies.reading import Finding, read
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One policy of a bundle, for a list of them."""
+
+    policy: str
+    effect: str
+    reason: Reason
+    says: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """`good` means that an engine takes the bundle; `policies` are those that passed."""
+
+    bundle: str
+    findings: tuple[Finding, ...]
+    policies: tuple[Listed, ...]
+
+    @property
+    def good(self) -> bool:
+        return not self.findings
+
+
+def check(bundle: Bundle) -> CheckReport:
+    """Everything that is wrong with a bundle, with file and line."""
+    reading = read(bundle)
+    policies = tuple(
+        Listed(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line) for rule in reading.rules
+    )
+    return CheckReport(bundle.hash, reading.findings, policies)
