@@ -383,6 +383,9 @@ class CoreBank(Protocol):
 
     async def standing_orders(self, account: str) -> Sequence[StandingOrder]: ...
 
+    async def scheduled_payments(self, account: str) -> Sequence[Payment]:
+        """Payments of this account that are scheduled for a later day, the next one first."""
+
     async def cards(self, customer: str) -> Sequence[Card]: ...
 
     async def payment(self, payment: str) -> Payment | None: ...

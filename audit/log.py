@@ -14,7 +14,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from audit.calls import CallRecords
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
 from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
@@ -98,7 +97,6 @@ class Log:
         self.keys = keys
         self.signers = signers
         self.reads = Reads(stores.log)
-        self.calls = CallRecords(stores.log)
         self.engine = stores.log
         self._stores = stores
         self._clock = clock

@@ -13,6 +13,7 @@ from adapters.function import BankingFunction
 from audit.log import Log
 from gateway.errors import MESSAGES, Code, Unavailable
 from gateway.ports import Book, Claimed
+from gateway.record import story_of
 from gateway.redaction import redact
 from gateway.references import References
 from gateway.stages import Place, Recorded
@@ -40,12 +41,10 @@ class Later:
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
         answered = partial(self._answered, claimed.call_id, native_id)
-        record = self.log.calls.last(claimed.call_id)
-        ended = record is not None and record.end_state not in (None, "outcome_unknown")
-        if claimed.state not in ("posted", "voided") or record is None or not ended:
-            proof = None if record is None else Place(record.index, record.leaf_hash)
+        story = story_of(self.log, claimed.call_id)
+        proof = None if story is None else story.place
+        if claimed.state not in ("posted", "voided") or story is None or not story.is_ended:
             return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
-        proof = Place(record.index, record.leaf_hash)
         answer = await self.core.status(claimed.core_key)
         match answer:
             case Done(output):
@@ -62,14 +61,16 @@ class Later:
 
     def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
-        record = self.log.calls.last(call_id)
-        if record is None or record.customer is None or self.log.keys.subject_of(customer) != record.customer:
+        story = story_of(self.log, call_id)
+        if story is None or story.last.get("customer") != self.log.keys.subject_of(customer):
             return None
-        proof = Place(record.index, record.leaf_hash)
-        if record.kind == "read":
-            return self._answered(call_id, "", "done", None, proof=proof)
-        code = next((code for code in Code if code.value == record.facts.get("code")), Code.DENIED)
-        return self._answered(call_id, "", "denied", code, proof=proof)
+        if story.last["kind"] == "read":
+            return self._answered(call_id, "", "done", None, proof=story.place)
+        facts = story.last.get("facts")
+        told = facts.get("code") if isinstance(facts, dict) else None
+        code = next((code for code in Code if code.value == told), Code.DENIED)
+        status = "unavailable" if code is Code.TEMPORARILY_UNAVAILABLE else "denied"
+        return self._answered(call_id, "", status, code, proof=story.place)
 
     def _answered(
         self,

@@ -4,6 +4,7 @@ In clear: which function, which policies decided what and why, states, codes, ti
 key: arguments, the output as it left, the exact decision request. Not at all: tokens, what the core answered beyond the output.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -221,3 +222,29 @@ def _sealed_requests(requests: tuple[Request, ...]) -> list[leaf.JSON]:
         }
         for request in requests
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the log has of one call: its last record, and its intent, if it has one, with how that ended."""
+
+    last: Mapping[str, object]
+    place: Place
+    intent: Place | None
+    end_state: str | None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is left to find out: the end is recorded, or there never was an intent."""
+        return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
+
+
+def story_of(log: Log, call_id: str) -> Story | None:
+    """The records of a call, read from the log; None when it has none."""
+    entries = log.entries_of(call_id)
+    if not entries:
+        return None
+    leaves = [json.loads(entry.leaf) for entry in entries]
+    intent = next((Place(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"), None)
+    ends = [leaf["end_state"] for leaf in leaves if "end_state" in leaf]
+    return Story(leaves[-1], Place(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)

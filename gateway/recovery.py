@@ -19,7 +19,7 @@ from audit.store.reads import OpenIntent
 from gateway.call import Way
 from gateway.errors import Unavailable
 from gateway.ports import Book
-from gateway.record import Records
+from gateway.record import Records, story_of
 from gateway.stages import Place, core_key
 
 GRACE = timedelta(seconds=45)
@@ -61,14 +61,14 @@ class Recovery:
         before = self.clock() - grace
         released = settled = ended = unknown = 0
         for row in self.book.unsettled(before):
-            intent = self.log.calls.intent(row.call_id)
-            if intent is None:
+            story = story_of(self.log, row.call_id)
+            if story is None or story.intent is None:
                 await self.book.settle(row.call_id, "released", self.clock())
                 released += 1
-            elif intent.end_state in _STATE_OF_END:
-                await self.book.settle(row.call_id, _STATE_OF_END[intent.end_state], self.clock())
+            elif story.end_state in _STATE_OF_END:
+                await self.book.settle(row.call_id, _STATE_OF_END[story.end_state], self.clock())
                 settled += 1
-        for intent in self.log.reads.open_intents():
+        for intent in self.log.open_intents():
             if datetime.fromisoformat(intent.time) < before:
                 if await self.end(intent):
                     ended += 1
@@ -113,12 +113,12 @@ class Recovery:
 
     async def census(self, since: datetime) -> None:
         """One record of how much there was: the log's own counts beside the core's, so that neither can hide from the other."""
-        counts = self.log.calls.counts_since(since)
+        counts = self.log.counts_since(since)
         facts = {f"recorded_{kind.replace('.', '_')}": count for kind, count in sorted(counts.items())}
         counters = self.records.counters
         facts |= {
             "core_executed": await self.core.executed(since),
-            "open_intents": len(self.log.reads.open_intents()),
+            "open_intents": len(self.log.open_intents()),
             "rate_limited": counters.rate_limited,
             "unauthenticated": counters.unauthenticated,
             "since_us": int(since.timestamp() * 1e6),
@@ -149,9 +149,9 @@ class Recovery:
                     last_census = now
 
     async def _end_unrecorded(self, way: Way) -> None:
+        intents = {intent.call_id: intent for intent in self.log.open_intents()}
         for call_id in sorted(way.unrecorded):
-            intent = self.log.calls.intent(call_id)
-            if intent is None or intent.end_state in _STATE_OF_END or await self.end(intent):
+            if call_id not in intents or await self.end(intents[call_id]):
                 way.unrecorded.discard(call_id)
 
 

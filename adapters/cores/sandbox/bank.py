@@ -32,9 +32,9 @@ from adapters.core import (
     TransactionFilter,
     TransactionPage,
 )
-from adapters.cores.sandbox import orders, seed, stored
+from adapters.cores.sandbox import books, orders, seed, stored
+from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Post, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
-from adapters.cores.sandbox.orders import Answer, Item
 from adapters.cores.sandbox.reads import Reader
 from adapters.cores.sandbox.tables import open_engine
 
@@ -103,6 +103,9 @@ class SandboxBank:
     async def cards(self, customer: str) -> Sequence[Card]:
         return self._reader.cards(customer)
 
+    async def scheduled_payments(self, account: str) -> Sequence[Payment]:
+        return self._reader.scheduled_payments(account)
+
     async def payment(self, payment: str) -> Payment | None:
         return self._reader.payment(payment)
 
@@ -110,7 +113,7 @@ class SandboxBank:
         """Verify the permit, then act at most once. Raises PermitRefused, and what the writer raises (then nothing happened)."""
         over = instruction.canonical()
         self._permits.verify(permit, over, self._clock())
-        answer = await self._writer.submit(orders.Submit(instruction, hashlib.sha256(over).hexdigest()))
+        answer = await self._writer.submit(Submit(instruction, hashlib.sha256(over).hexdigest()))
         if not isinstance(answer, Done | Declined):
             raise TypeError("an instruction is answered Done or Declined")
         return answer
@@ -120,8 +123,8 @@ class SandboxBank:
         known = self._reader.answer(key)
         if known is not None:
             return NotSeen() if known[0] == "burned" else stored.from_text(known[1])
-        answer = await self._writer.submit(orders.Burn(key))
-        if isinstance(answer, LedgerAnswer):
+        answer = await self._writer.submit(Burn(key))
+        if isinstance(answer, LedgerAnswer | Executed):
             raise TypeError("a key is answered Done, Declined or NotSeen")
         return answer
 
@@ -136,11 +139,23 @@ class SandboxBank:
 
     async def post(self, movement: str) -> LedgerAnswer:
         """Post what is held under this id."""
-        return await self._move(orders.Post(movement))
+        return await self._move(Post(movement))
 
     async def void(self, movement: str) -> LedgerAnswer:
         """Let go of what is held under this id."""
-        return await self._move(orders.Void(movement))
+        return await self._move(Void(movement))
+
+    async def execute_due(self) -> Executed:
+        """Carry out the scheduled payments whose day has come; funds and freezes are checked again."""
+        answer = await self._writer.submit(Due())
+        if not isinstance(answer, Executed):
+            raise TypeError("due payments are answered by a count")
+        return answer
+
+    def findings(self) -> list[str]:
+        """What does not hold in the books (see `books.findings`); empty when all is right. A pass over the whole ledger."""
+        with self._engine.connect() as connection:
+            return books.findings(connection)
 
     async def _move(self, item: Item) -> LedgerAnswer:
         answer = await self._writer.submit(item)

@@ -156,11 +156,11 @@ class Reader:
     def payment(self, payment_id: str) -> Payment | None:
         """One payment."""
         rows = self._rows(_PAYMENT, {"id": payment_id})
-        if not rows:
-            return None
-        id_, of, minor, currency, payee, reference, status, created, execute_on, assisted = rows[0]
-        amount = Money(minor, currency)
-        return Payment(id_, of, amount, payee, reference, status, moment(created), _day(execute_on), bool(assisted))
+        return _payment(rows[0]) if rows else None
+
+    def scheduled_payments(self, account_id: str) -> list[Payment]:
+        """The account's payments of a later day, the next one first."""
+        return [_payment(row) for row in self._rows(_SCHEDULED, {"id": account_id})]
 
     def answer(self, key: str) -> tuple[str, str] | None:
         """The outcome (done, declined, burned) and the stored answer under this key."""
@@ -210,6 +210,12 @@ def _transaction(row: tuple[Any, ...]) -> Transaction:
     amount = Money(abs(minor), currency)
     kind = "CRDT" if is_credit else "DBIT"
     return Transaction(id_, account_id, moment(booked_at), amount, kind, "BOOK", category, memo, name, number, payment_id)
+
+
+def _payment(row: tuple[Any, ...]) -> Payment:
+    id_, of, minor, currency, payee, reference, status, created, execute_on, assisted = row
+    amount = Money(minor, currency)
+    return Payment(id_, of, amount, payee, reference, status, moment(created), _day(execute_on), bool(assisted))
 
 
 def _compiled(statement: Select[Any]) -> str:
@@ -376,19 +382,23 @@ _CARDS = _compiled(
     .where(card.c.holder == bindparam("customer"))
     .order_by(card.c.id)
 )
-_PAYMENT = _compiled(
-    select(
-        payment.c.id,
-        payment.c.account,
-        payment.c.amount_minor,
-        payment.c.currency,
-        payment.c.counterparty_name,
-        payment.c.reference,
-        payment.c.status,
-        payment.c.created_at_us,
-        payment.c.execute_on,
-        payment.c.through_assistant,
-    ).where(payment.c.id == _id)
+_payments = select(
+    payment.c.id,
+    payment.c.account,
+    payment.c.amount_minor,
+    payment.c.currency,
+    payment.c.counterparty_name,
+    payment.c.reference,
+    payment.c.status,
+    payment.c.created_at_us,
+    payment.c.execute_on,
+    payment.c.through_assistant,
+)
+_PAYMENT = _compiled(_payments.where(payment.c.id == _id))
+_SCHEDULED = _compiled(
+    _payments.where(payment.c.account == _id, payment.c.status == literal_column("'SCHD'")).order_by(
+        payment.c.execute_on, payment.c.id
+    )
 )
 _ANSWER = _compiled(select(instruction.c.outcome, instruction.c.answer).where(instruction.c.key == bindparam("key")))
 _EXECUTED = _compiled(

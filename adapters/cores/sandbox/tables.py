@@ -175,7 +175,7 @@ payment = Table(
     Column("execute_on", String(10)),
     Column("through_assistant", Integer, nullable=False),
     Index("payment_beneficiary", "beneficiary", "settled_at_us"),
-    Index("payment_due", "execute_on", sqlite_where=text("status = 'SCHD'"), postgresql_where=text("status = 'SCHD'")),
+    Index("payment_due", "account", "execute_on", sqlite_where=text("status = 'SCHD'"), postgresql_where=text("status = 'SCHD'")),
     sqlite_with_rowid=False,
 )
 

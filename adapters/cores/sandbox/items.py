@@ -1,0 +1,54 @@
+"""What the bank's writer is given, and what it answers. Pure values; a held movement's `ledger.Pend` is an item too."""
+
+from dataclasses import dataclass
+
+from adapters.core import Declined, Done, Instruction, NotSeen
+from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Carry out this instruction; `digest` is the SHA-256 of its canonical bytes, in hexadecimal."""
+
+    instruction: Instruction
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """Say what became of this key, and refuse it from now on if nothing did."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Post a held movement."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Void a held movement."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Carry out the scheduled payments whose day has come, `most` of them."""
+
+    most: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How many scheduled payments were settled, and how many were rejected."""
+
+    settled: int
+    rejected: int
+
+
+Item = Submit | Burn | Pend | Post | Void | Due
+Answer = Done | Declined | NotSeen | LedgerAnswer | Executed
