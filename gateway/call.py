@@ -311,11 +311,11 @@ class Way:
             today=call.received.received_at.date(),
         )
         allowed = parts.decider.revealed(decided)
-        redacted = redact(call.function.output, raw, reference=reference, allowed=allowed)
-        if Label.THIRD_PARTY in redacted.labels and not call.facts.conversation.tainted:
+        shown = redact(call.function.output, raw, reference=reference, allowed=allowed)
+        if Label.THIRD_PARTY in shown.labels and not call.facts.conversation.tainted:
             await parts.book.taint(call.facts.conversation.id)
         call.received.steps.end("redact")
-        return Redacted(decided, "done", output=redacted.value, settled=settled)
+        return Redacted(decided, "done", output=shown.value, settled=settled)
 
     # 10 -- record
 

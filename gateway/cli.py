@@ -99,7 +99,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise UnsafeSettings("only --dev can be served: this version has no external issuer and no external core yet")
     settings = development(options.data, host=options.host, port=options.port)
 
-    def started(url: str, _gateway: Gateway) -> None:
+    def started(url: str, _gateway: Gateway, _stop: Callable[[], None]) -> None:
         if options.json:
             print(json.dumps({"url": url, "data": str(options.data), "mode": "development"}), flush=True)
             return

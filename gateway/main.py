@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 from adapters.core import ExecutionPermit, PermitRefused
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
-from adapters.cores.sandbox.orders import Answer, Item
+from adapters.cores.sandbox.items import Answer, Item
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit.group import GroupWriter
@@ -313,13 +313,16 @@ async def _broken(_request: Request, _error: Exception) -> Response:
     return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
 
 
-async def serve(settings: Settings, *, started: Callable[[str, Gateway], None]) -> None:
-    """Serve until SIGINT or SIGTERM. `started` gets the base URL once the gateway takes requests."""
+async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
+    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server."""
     listening = socket.create_server((settings.host, settings.port), backlog=1024)
     port = listening.getsockname()[1]
 
     def opened(gateway: Gateway) -> None:
-        started(f"http://{settings.host}:{port}", gateway)
+        started(f"http://{settings.host}:{port}", gateway, stop)
+
+    def stop() -> None:
+        server.should_exit = True
 
     config = uvicorn.Config(
         build_app(settings, opened=opened),
@@ -330,4 +333,5 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway], None]) 
         server_header=False,
         timeout_graceful_shutdown=30,
     )
-    await uvicorn.Server(config).serve(sockets=[listening])
+    server = uvicorn.Server(config)
+    await server.serve(sockets=[listening])

@@ -245,6 +245,8 @@ def story_of(log: Log, call_id: str) -> Story | None:
     if not entries:
         return None
     leaves = [json.loads(entry.leaf) for entry in entries]
-    intent = next((Place(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"), None)
+    intent = next(
+        (Place(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"), None
+    )
     ends = [leaf["end_state"] for leaf in leaves if "end_state" in leaf]
     return Story(leaves[-1], Place(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)

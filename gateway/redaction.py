@@ -13,8 +13,7 @@ from datetime import UTC, date, datetime
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
 from gateway.detection import Found, masked
-
-Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+from gateway.strict_json import Json
 
 MAX_BANK_CHARS = 500
 MAX_FOREIGN_CHARS = 280
@@ -29,7 +28,7 @@ FENCE = "untrusted_text"
 
 
 @dataclass(frozen=True, slots=True)
-class Redacted:
+class Shown:
     """What leaves, and what was done to it.
 
     `labels`: where the texts in it come from; `dropped`: paths of what the core sent and was not declared so; `withheld`: paths of
@@ -49,11 +48,11 @@ def redact(
     *,
     reference: Callable[[Identified], str],
     allowed: frozenset[str],
-) -> Redacted:
+) -> Shown:
     """`raw` as a model may see it. `allowed` are the data classes that the policies reveal; a field of another one is left out."""
     pass_ = _Pass(reference, allowed)
     value = pass_.fields(output_fields, raw, "", Label.BANK)
-    return Redacted(
+    return Shown(
         value,
         frozenset(pass_.labels),
         tuple(sorted(pass_.dropped)[:MAX_NAMED]),

@@ -58,9 +58,7 @@ def _turn(items: Sequence[Item]) -> Turn:
     last = max(number for number, item in enumerate(items) if item.get("role") == "user")
     names = {item["call_id"]: item["name"] for item in items if item.get("type") == "function_call"}
     outputs = {
-        names[item["call_id"]]: json.loads(item["output"])
-        for item in items[last:]
-        if item.get("type") == "function_call_output"
+        names[item["call_id"]]: json.loads(item["output"]) for item in items[last:] if item.get("type") == "function_call_output"
     }
     return Turn(items[last]["content"], outputs)
 
