@@ -55,9 +55,9 @@ from gateway.stages import (
     Refused,
     Reserved,
     Settled,
-    Steps,
     core_key,
 )
+from gateway.steps import Steps
 from gateway.telemetry import Telemetry
 
 STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-GOOD, FINDING, USAGE, UNAVAILABLE = 0, 1, 2, 3
+KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled", "policy.activate", "key.destroy", "hold.place", "hold.release")
+KINDS += ("audit.query", "audit.reveal", "audit.export", "census", "log.start", "log.stop")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _demo_arguments(commands.add_parser("demo", help="see a bank assistant's function calls go the whole way"))
     _serve_arguments(commands.add_parser("serve", help="serve the window over HTTP"))
     _dev_arguments(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
+    _audit_arguments(commands.add_parser("audit", help="query, verify and export the trail"))
     return parser
 
 
@@ -81,6 +83,73 @@ def _dev_arguments(parser: argparse.ArgumentParser) -> None:
     token.add_argument("--level", choices=("L1", "L2"), default="L1", help="L2: as after a sign-in with two factors, just now")
     token.add_argument("--json", action="store_true")
     token.set_defaults(command=_dev_token)
+
+
+def _audit_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    question = commands.add_parser("query", help="the records that match")
+    _asked_by(question)
+    _matching(question)
+    question.add_argument("--limit", type=int, default=100, help="records of a page, 1 to 500")
+    question.add_argument("--cursor", help="where the last page ended")
+    question.set_defaults(command=_late("audit", "query"))
+    opening = commands.add_parser("reveal", help="open what is sealed of one record")
+    opening.add_argument("index", type=int)
+    _asked_by(opening)
+    opening.set_defaults(command=_late("audit", "reveal_one"))
+    checking = commands.add_parser("verify", help="verify a bundle, or the live log of a folder")
+    checking.add_argument("bundle", type=Path, nargs="?", help="an evidence bundle")
+    checking.add_argument("--data", type=Path, help="the folder of a live log, instead of a bundle")
+    checking.add_argument("--trust", type=Path, help="the trust policy, got on another way than the bundle")
+    checking.add_argument("--pinned", type=Path, help="a checkpoint of this log that you kept")
+    checking.add_argument("--json", action="store_true")
+    checking.set_defaults(command=_late("audit", "verify_trail"))
+    making = commands.add_parser("export", help="write an evidence bundle: matches, or the whole log")
+    _asked_by(making)
+    _matching(making)
+    making.add_argument("--out", type=Path, required=True, help="file to write")
+    making.add_argument("--reveal", action="store_true", help="with what is sealed, opened")
+    making.add_argument("--trust-out", type=Path, help="write the public keys apart, to be handed over on another way")
+    making.set_defaults(command=_late("audit", "export_bundle"))
+    holding = commands.add_parser("hold", help="place a legal hold, which forbids erasure, or release it")
+    holding.add_argument("--hold", required=True, help="its name")
+    holding.add_argument("--release", action="store_true")
+    holding.set_defaults(command=_late("audit", "hold"))
+    erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
+    erasing.set_defaults(command=_late("audit", "erase"))
+    for each in (holding, erasing):
+        each.add_argument("--customer", required=True)
+        _asked_by(each)
+
+
+def _asked_by(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+    parser.add_argument("--auditor", required=True, help="who asks; stands in the trail")
+    parser.add_argument("--purpose", required=True, help="what for; stands in the trail")
+    parser.add_argument("--case", required=True, help="under which case; stands in the trail")
+    parser.add_argument("--json", action="store_true")
+
+
+def _matching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", help="inclusive, ISO 8601")
+    parser.add_argument("--until", help="exclusive, ISO 8601")
+    parser.add_argument("--kind", action="append", choices=KINDS)
+    for name in ("customer", "call", "conversation", "trace", "function", "policy", "bundle"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--decision", choices=("permit", "challenge", "deny"))
+    parser.add_argument("--end-state", choices=("executed", "rejected_by_core", "not_attempted", "outcome_unknown"))
+
+
+def _late(noun: str, verb: str) -> Command:
+    """A command of `gateway.commands`, imported when it is run: they are slow to load."""
+
+    def command(options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        status: int = getattr(import_module(f"gateway.commands.{noun}"), verb)(options)
+        return status
+
+    return command
 
 
 def _demo(options: argparse.Namespace) -> int:

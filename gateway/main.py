@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import IO
 
 import uvicorn
@@ -52,6 +53,9 @@ from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
 
 BUNDLE_VERSION = 1
+
+LOG_ORIGIN = "tellergate.invalid/development"
+"""The name under which the log of development mode signs."""
 
 __version__ = version("tellergate")
 
@@ -104,6 +108,11 @@ class Gateway:
         self.lock.close()
 
 
+def open_log(data: Path, *, writer_id: str, clock: Clock = utc_now) -> Log:
+    """The signed log of a data folder, for the gateway and, at the same time, for the command line."""
+    return Log.open(data / "audit", origin=LOG_ORIGIN, writer_id=writer_id, clock=clock, random=os.urandom)
+
+
 def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
     """The bundle that this distribution ships: its rules, over the schema of these functions."""
     folder = files("policies") / "rules"
@@ -125,9 +134,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _only_one(settings)
-    log = Log.open(
-        data / "audit", origin="tellergate.invalid/development", writer_id=f"gateway-{os.getpid()}", clock=clock, random=os.urandom
-    )
+    log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
     mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
     book = Database(data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
     bank_writers: list[GroupWriter[Item, Answer]] = []

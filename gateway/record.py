@@ -21,7 +21,6 @@ from gateway.errors import Unavailable
 from gateway.ports import Claimed
 from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved
 from gateway.strict_json import Json
-from gateway.telemetry import timings_us
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
@@ -169,7 +168,7 @@ class Records:
             span_id=received.span_id,
             agent=principal.agent or principal.client,
             model=asked.model,
-            timings=timings_us(received.steps.started_ns, received.steps.ended),
+            timings=received.steps.timings_us(),
         )
 
     def _called(self, call: Call, kind: Kind) -> Record:

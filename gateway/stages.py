@@ -4,10 +4,9 @@ A step's signature takes the stage that it needs, so that a step cannot be skipp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from time import perf_counter_ns
 
 from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
 from adapters.function import Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction
@@ -15,6 +14,7 @@ from gateway.errors import Code, Refusal
 from gateway.identity import Principal
 from gateway.limits import Totals
 from gateway.mandate import Mandate
+from gateway.steps import Steps
 from gateway.strict_json import Json
 from policies.model import Decision, Request
 
@@ -52,18 +52,6 @@ class Asked:
     model: str | None
     calls: tuple[NativeCall, ...]
     trace: Trace
-
-
-@dataclass(slots=True)
-class Steps:
-    """How long each step took. The one mutable thing on the way; nothing is decided from it."""
-
-    started_ns: int = field(default_factory=perf_counter_ns)
-    wall_ns: int = 0
-    ended: list[tuple[str, int]] = field(default_factory=list)
-
-    def end(self, step: str) -> None:
-        self.ended.append((step, perf_counter_ns()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ whose caller sampled them, those that were not done, and a share of the rest.
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
 
 import orjson
 from opentelemetry import trace
@@ -113,7 +112,7 @@ class Telemetry:
             start_time=steps.started_ns + offset_ns,
         )
         inside = trace.set_span_in_context(span)
-        for name, started_ns, ended_ns in _intervals(steps.started_ns, steps.ended):
+        for name, started_ns, ended_ns in steps.intervals():
             child = self._tracer.start_span(name, context=inside, start_time=started_ns + offset_ns)
             child.end(ended_ns + offset_ns)
         if answered.status in ("in_doubt", "unavailable"):
@@ -125,13 +124,3 @@ def _span_context(context: Trace) -> SpanContext:
     """The caller's span. Without one the call's span is a root of the call's trace, under an id that nobody has."""
     parent = context.parent_span_id or context.trace_id[:16]
     return SpanContext(int(context.trace_id, 16), int(parent, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def _intervals(started_ns: int, ended: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int, int]]:
-    starts = [started_ns, *(ended_ns for _, ended_ns in ended)]
-    return [(name, start, end) for start, (name, end) in zip(starts, ended, strict=False)]
-
-
-def timings_us(started_ns: int, ended: Sequence[tuple[str, int]]) -> Mapping[str, int]:
-    """Microseconds that each step took, for the record and the benchmark."""
-    return {name: (end - start) // 1000 for name, start, end in _intervals(started_ns, ended)}

@@ -143,7 +143,8 @@ def noop_requests() -> Iterator[bytes]:
 
 def balances(customers: list[Customer]) -> Iterator[bytes]:
     made = [
-        http("/v1/function-calls", each.token, calls(each, "b", "get_account_balance", {"account": each.debit})) for each in customers
+        http("/v1/function-calls", each.token, calls(each, "b", "get_account_balance", {"account": each.debit}))
+        for each in customers
     ]
     while True:
         yield from made

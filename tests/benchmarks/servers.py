@@ -19,7 +19,6 @@ from gateway.issuer import LocalIssuer
 from gateway.main import Gateway, build_app, grant, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.settings import development
-from gateway.telemetry import timings_us
 from gateway.vault import private_file
 
 
@@ -62,7 +61,7 @@ def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
     def watched(received, outcome, function):  # type: ignore[no-untyped-def]
         answered(received, outcome, function)
         if received.call_id[-1] == "0" and received.call_id[-2] in "01":
-            for step, us in timings_us(received.steps.started_ns, received.steps.ended).items():
+            for step, us in received.steps.timings_us().items():
                 noted[function][step].append(us)
 
     telemetry.answered = watched

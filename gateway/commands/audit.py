@@ -1,0 +1,228 @@
+"""`tellergate audit`: query, reveal, verify, export, hold and erase, on a data folder; a gateway may be running on it meanwhile.
+
+Every question is a record of the trail, with who asked, what for and under which case, before it is answered.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from audit import erasure, verify
+from audit.export import export, trust_policy
+from audit.inspection import verify_store
+from audit.keys import KeyDestroyed
+from audit.leaf import Kind
+from audit.log import Log, LogUnavailable
+from audit.query import CursorInvalid, Found, NotSealed, Query, Why, page, reveal
+from audit.store.reads import LogCorrupt
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.main import open_log, read_bundle
+
+_Work = Callable[[Log], Coroutine[Any, Any, int]]
+
+
+def _with_log(options: argparse.Namespace, work: _Work) -> int:
+    data: Path = options.data
+    if not (data / "audit" / "log.sqlite").exists():
+        return failed(f"there is no trail in {data}; give the folder of `tellergate serve`", USAGE)
+
+    async def run() -> int:
+        log = open_log(data, writer_id="command")
+        try:
+            return await work(log)
+        finally:
+            await log.close()
+
+    try:
+        return asyncio.run(run())
+    except LogUnavailable:
+        return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
+    except LogCorrupt as error:
+        return failed(f"the log is not what was signed: {error}; run `tellergate audit verify`", FINDING)
+    except (ValueError, CursorInvalid) as error:
+        return failed(str(error) or "the cursor is not one of this question", USAGE)
+
+
+def _why(options: argparse.Namespace) -> Why:
+    return Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
+
+
+def _query(options: argparse.Namespace) -> Query:
+    return Query(
+        since=_time(options.since),
+        until=_time(options.until),
+        kinds=tuple(Kind(kind) for kind in options.kind or ()),
+        customer=options.customer,
+        call_id=options.call,
+        conversation=options.conversation,
+        trace_id=options.trace,
+        function=options.function,
+        decision=options.decision,
+        policy=options.policy,
+        bundle_hash=options.bundle,
+        end_state=options.end_state,
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("a time is ISO 8601, such as 2026-11-24T09:00:00Z") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def query(options: argparse.Namespace) -> int:
+    """Print the records that match."""
+
+    async def work(log: Log) -> int:
+        found = await page(log, _query(options), _why(options), cursor=options.cursor, limit=options.limit)
+        if options.json:
+            print_json(
+                {
+                    "size": found.size,
+                    "gapless": found.gapless,
+                    "next_cursor": found.next_cursor,
+                    "question_record": found.record,
+                    "records": [{"index": each.index, "leaf_hash": each.leaf_hash.hex(), "leaf": each.fields} for each in found.found],
+                }
+            )
+            return GOOD
+        print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(each) for each in found.found))
+        whole = {True: "the sequence is gapless", False: "THE SEQUENCE HAS A GAP", None: ""}[found.gapless]
+        print(f"{len(found.found)} records of a tree of {found.size}; {whole}".rstrip("; "))
+        if found.next_cursor:
+            print(f"more: --cursor {found.next_cursor}")
+        return GOOD if found.gapless is not False else FINDING
+
+    return _with_log(options, work)
+
+
+def _row(found: Found) -> tuple[object, ...]:
+    fields: dict[str, Any] = dict(found.fields)
+    policy, facts = fields.get("policy", {}), fields.get("facts", {})
+    return (
+        found.index,
+        str(fields["time"])[:19],
+        fields["kind"],
+        fields.get("function", {}).get("name"),
+        policy.get("decision") or facts.get("code"),
+        ", ".join(policy.get("policies", ())) or facts.get("reason"),
+        fields.get("end_state"),
+        fields.get("call"),
+    )
+
+
+def reveal_one(options: argparse.Namespace) -> int:
+    """Print what is sealed of one record."""
+
+    async def work(log: Log) -> int:
+        try:
+            opened = await reveal(log, options.index, _why(options))
+        except (NotSealed, KeyDestroyed):
+            return failed("nothing is sealed in this record, or it was erased", FINDING)
+        if options.json:
+            print_json({"index": opened.index, "values": opened.values, "question_record": opened.record})
+        else:
+            print_table(("field", "value"), ((path, json.dumps(value)) for path, value in sorted(opened.values.items())))
+        return GOOD
+
+    return _with_log(options, work)
+
+
+def verify_trail(options: argparse.Namespace) -> int:
+    """Verify a bundle file, or the whole live log of a data folder."""
+    if (options.bundle is None) == (options.data is None):
+        return failed("give either a bundle file or --data FOLDER", USAGE)
+    if options.bundle is not None:
+        arguments = [str(options.bundle), *(["--json"] if options.json else [])]
+        for name in ("trust", "pinned"):
+            if getattr(options, name) is not None:
+                arguments += [f"--{name}", str(getattr(options, name))]
+        return verify.main(arguments)
+
+    async def work(log: Log) -> int:
+        with Console(stderr=True).status("reading every record"):
+            findings = await asyncio.to_thread(verify_store, log)
+        size, root = log.head()
+        if options.json:
+            told = [{"what": each.what, "index": each.index} for each in findings]
+            print_json({"good": not findings, "size": size, "root": root.hex(), "findings": told})
+        else:
+            for each in findings:
+                print(f"finding: {each.what}" + (f" (record {each.index})" if each.index is not None else ""))
+            print(f"{size} records, root {root.hex()}: {'good' if not findings else 'NOT GOOD'}")
+        return FINDING if findings else GOOD
+
+    return _with_log(options, work)
+
+
+def export_bundle(options: argparse.Namespace) -> int:
+    """Write an evidence bundle."""
+
+    async def work(log: Log) -> int:
+        asked = _query(options)
+        rules = {f"rules/{rule.name}": rule.text.encode() for rule in read_bundle().rules}
+        made = await export(
+            log, _why(options), query=None if asked == Query() else asked, reveal=options.reveal, policy_files=rules
+        )
+        options.out.write_bytes(made.raw)
+        if options.trust_out is not None:
+            options.trust_out.write_bytes(trust_policy(log))
+        if options.json:
+            print_json({"file": str(options.out), "records": made.records, "bytes": len(made.raw), "question_record": made.record})
+        else:
+            print(f"{made.records} records in {options.out} ({len(made.raw)} bytes); verify: tellergate audit verify {options.out}")
+        return GOOD
+
+    return _with_log(options, work)
+
+
+def hold(options: argparse.Namespace) -> int:
+    """Place or release a legal hold."""
+
+    async def work(log: Log) -> int:
+        change = erasure.release_hold if options.release else erasure.place_hold
+        return await _erasing(options, change(log, options.customer, options.hold, _why(options)), lambda index: {"record": index})
+
+    return _with_log(options, work)
+
+
+def erase(options: argparse.Namespace) -> int:
+    """Destroy a customer's keys, sealed values and mapping; print the certificate."""
+
+    async def work(log: Log) -> int:
+        def told(certificate: erasure.Certificate) -> dict[str, object]:
+            return {
+                "record": certificate.index,
+                "destroyed": list(certificate.destroyed),
+                "locked": list(certificate.locked),
+                "certificate": certificate.note,
+            }
+
+        return await _erasing(options, erasure.erase(log, options.customer, _why(options)), told)
+
+    return _with_log(options, work)
+
+
+async def _erasing(options: argparse.Namespace, work: Awaitable[Any], told: Callable[[Any], dict[str, object]]) -> int:
+    try:
+        done = told(await work)
+    except erasure.Held:
+        return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
+    except erasure.NothingToErase:
+        return failed("this customer has no record, or was erased already", FINDING)
+    if options.json:
+        print_json(done)
+    else:
+        for name, value in done.items():
+            print(f"{name}: {value}")
+    return GOOD

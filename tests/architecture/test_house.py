@@ -1,0 +1,157 @@
+"""The house rules, held by the syntax trees of the code itself."""
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import MESSAGES, Code, Fault
+from gateway.settings import Settings
+from gateway.wire import STATUS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("gateway", "policies", "adapters", "audit")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+LONGER = {"audit/verify.py"}
+"""One file on purpose: an auditor carries it alone."""
+
+LATE_IMPORTS = {"gateway/cli.py"}
+
+BROAD = {
+    "audit/group.py": 2,
+    "gateway/call.py": 1,
+    "gateway/demo.py": 1,
+}
+"""Where everything is caught, and how often: a writer's group, around the core, a thread's outermost line."""
+
+PURE = (
+    *sorted((ROOT / "policies").rglob("*.py")),
+    *(ROOT / "gateway" / f"{name}.py" for name in ("stages", "grounding", "decide", "limits", "redaction", "detection")),
+    *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
+    ROOT / "adapters" / "core.py",
+    ROOT / "adapters" / "function.py",
+)
+IMPURE_IMPORTS = {
+    "os",
+    "io",
+    "socket",
+    "random",
+    "secrets",
+    "time",
+    "subprocess",
+    "sqlite3",
+    "sqlalchemy",
+    "asyncio",
+    "pathlib",
+    "threading",
+}
+IMPURE_CALLS = {"open", "print", "input", "now", "utcnow", "today"}
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_keeps_the_sizes(path: Path) -> None:
+    text = path.read_text()
+    if named(path) not in LONGER:
+        assert text.count("\n") <= 400
+    for function in functions(ast.parse(text)):
+        assert (function.end_lineno or 0) - function.lineno + 1 <= 70, function.name
+        positional = [each for each in (*function.args.posonlyargs, *function.args.args) if each.arg not in ("self", "cls")]
+        assert len(positional) <= 5, function.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_stand_at_the_top_and_broad_excepts_where_they_are_listed(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    if named(path) not in LATE_IMPORTS:
+        for function in functions(tree):
+            assert not [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)], function.name
+    broad = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
+    ]
+    assert len(broad) == BROAD.get(named(path), 0)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_says_what_it_owns_and_uses_the_field_s_names(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree) or not path.read_text().strip(), "a module's docstring says what it owns"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            assert not re.search(r"(Manager|Service|Helper|Util)s?$", node.name)
+
+
+@pytest.mark.parametrize("path", PURE, ids=named)
+def test_a_pure_module_does_no_io_and_reads_no_clock(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {name.split(".")[0] for name in names} & IMPURE_IMPORTS
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            assert called not in IMPURE_CALLS
+
+
+def test_the_verifier_imports_the_standard_library_and_cryptography_alone() -> None:
+    allowed = {"__future__", "argparse", "base64", "binascii", "collections", "dataclasses", "datetime", "hashlib", "io", "json"}
+    allowed |= {"pathlib", "re", "struct", "sys", "typing", "zipfile", "zlib", "cryptography", "enum", "itertools"}
+    tree = ast.parse((ROOT / "audit" / "verify.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= allowed
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] in allowed
+
+
+def test_central_nouns_have_one_definition() -> None:
+    nouns = {
+        "Principal",
+        "Request",
+        "Decision",
+        "BankingFunction",
+        "CoreBank",
+        "ExecutionPermit",
+        "LogProof",
+        "Mandate",
+        "Facts",
+        "Leaf",
+    }
+    nouns |= {"Checkpoint", "Call", "Refusal", "Money", "Claim", "Redacted", "Record", "Settings", "References"}
+    found: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.name in nouns:
+                found.setdefault(node.name, []).append(named(path))
+    found["References"] = [
+        path for path in found["References"] if path != "adapters/function.py"
+    ]  # an argument's type, of this name
+    assert {name: paths for name, paths in found.items() if len(paths) != 1} == {}
+
+
+def test_every_setting_and_every_code_is_documented() -> None:
+    source = ast.parse((ROOT / "gateway" / "settings.py").read_text())
+    body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body
+    documented = {
+        first.target.id
+        for first, second in zip(body, body[1:], strict=False)
+        if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name)
+        if isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant) and isinstance(second.value.value, str)
+    }
+    assert documented == {field.name for field in dataclasses.fields(Settings)}
+    assert set(MESSAGES) == set(Code)
+    assert set(STATUS) == set(Fault)
