@@ -1,7 +1,8 @@
 """The one place that speaks to cedarpy. What goes in is text or bytes, what comes out is typed; nothing here decides."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -12,6 +13,9 @@ from policies.model import Uid
 
 Policy: TypeAlias = pst.Template
 Ask: TypeAlias = dict[str, object]
+
+
+_WRAPPED_PATH = re.compile(r"(?<![A-Za-z0-9_])\(([a-z][A-Za-z0-9_.]*|[0-9]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +147,41 @@ def _answer(result: cedarpy.AuthzResult) -> Answer:
     decision = result.decision
     allowed = None if decision is cedarpy.Decision.NoDecision else decision is cedarpy.Decision.Allow
     return Answer(allowed, tuple(result.diagnostics.reasons), tuple(map(str, result.diagnostics.errors)))
+
+
+def conditions(policy: Policy) -> Iterator[pst.Expr]:
+    """The conditions that must all hold for the policy to apply, one by one, in the order in which they are evaluated."""
+    for clause in policy.clauses:
+        yield from _conjuncts(clause.expr, negated=isinstance(clause, pst.Unless))
+
+
+def _conjuncts(expr: pst.Expr, *, negated: bool) -> Iterator[pst.Expr]:
+    match expr:
+        case pst.BinaryOp(op, left, right) if op == ("or" if negated else "and"):
+            yield from _conjuncts(left, negated=negated)
+            yield from _conjuncts(right, negated=negated)
+        case pst.UnaryOp("not", arg):
+            yield from _conjuncts(arg, negated=not negated)
+        case _:
+            yield pst.UnaryOp("not", expr) if negated else expr
+
+
+def conditioned(policy: Policy, wanted: Sequence[pst.Expr]) -> Policy:
+    """The policy with these conditions in place of its own."""
+    return replace(policy, clauses=tuple(pst.When(expr) for expr in wanted))
+
+
+def text(expr: pst.Expr) -> str:
+    """A condition in Cedar's syntax, on one line."""
+    scope = pst.ScopeAny()
+    policy = Policy("", "permit", principal=scope, action=scope, resource=scope, clauses=(pst.When(expr),), annotations={})
+    shown = " ".join(str(Rules([policy]).handle).split())
+    _, _, rest = shown.partition(" when { ")
+    return _unwrapped(rest.removesuffix(";").strip().removesuffix("}").strip())
+
+
+def _unwrapped(shown: str) -> str:
+    """Cedar wraps every operand; parentheses around a mere path only get in the way of reading."""
+    while (plainer := _WRAPPED_PATH.sub(r"\1", shown)) != shown:
+        shown = plainer
+    return shown

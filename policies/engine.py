@@ -86,7 +86,7 @@ class Engine:
 
     def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.Answer]:
         try:
-            context = _json({**request.context, "args": {}})
+            context = as_json({**request.context, "args": {}})
             entities = self._entities(request)
         except CedarRefused as refused:
             return [cedar.Answer(None, (), (str(refused),))] * len(classes)
@@ -96,10 +96,10 @@ class Engine:
     def _tally(self, request: Request, touched: Sequence[Uid], entities: Entities, rung: Assurance) -> Tally:
         """What the rules say of the request and of every object that it touches, at this rung."""
         context = {**request.context, "assurance": {"level": int(rung)}}
-        question = cedar.question(request.principal, request.action, request.resource, _json(context))
+        question = cedar.question(request.principal, request.action, request.resource, as_json(context))
         answers = cedar.ask([question], self._rules[request.action], entities, self._schema)
         if touched:
-            text = _json({**context, "args": {}})
+            text = as_json({**context, "args": {}})
             questions = [cedar.question(request.principal, TOUCH, uid, text) for uid in touched]
             answers += cedar.ask(questions, self._rules[TOUCH], entities, self._schema)
         return _together(answers)
@@ -115,8 +115,8 @@ class Engine:
                 others.append(entity)
         if principal is None:
             raise CedarRefused("the principal is not among the entities")
-        known = self._principal(_json([principal]))
-        return known.with_added(_json(others), self._schema) if others else known
+        known = self._principal(as_json([principal]))
+        return known.with_added(as_json(others), self._schema) if others else known
 
     def _parsed(self, text: str) -> Entities:
         return Entities(text, self._schema)
@@ -182,7 +182,8 @@ def _assurance(context: Mapping[str, JSON]) -> Assurance | None:
     return Assurance(level)
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """JSON text for Cedar. CedarRefused for what is none: a number beyond 64 bits, a lone surrogate, an object."""
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError as error:

@@ -1,0 +1,256 @@
+"""Whatever is not an error-free answer denies, and says so."""
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.core import ReferenceKind
+from adapters.function import Effect as FunctionEffect
+from adapters.function import Level
+from policies.engine import Engine
+from policies.model import Assurance, Decision, Effect, Reason, Uid
+from policies.reading import BundleRefused
+from tests.samples import bank, functions
+
+PERMIT = '@id("all") @reason("mandated") @says("Everything.") permit (principal, action, resource);\n'
+
+
+def forbid(condition: str, name: str = "forbid") -> str:
+    head = f'@id("{name}") @reason("limit") @says("Not this.")'
+    return f"{head} forbid (principal, action, resource) when {{ {condition} }};\n"
+
+
+def is_error(decision: Decision) -> bool:
+    return decision.effect is Effect.DENY and decision.reason is Reason.ERROR and bool(decision.errors) and not decision.policies
+
+
+def test_a_permit_names_what_permits() -> None:
+    assert bank.engine().decide(bank.balance()) == Decision(Effect.PERMIT, Reason.MANDATED, ("mandate.granted",))
+
+
+def test_a_challenge_names_the_rung_and_what_stands_in_the_way() -> None:
+    decision = bank.engine().decide(bank.transfer(2))
+    assert decision == Decision(Effect.CHALLENGE, Reason.CONFIRMATION, ("levels.confirmation",), Assurance.CONFIRMED)
+
+
+def test_what_no_assurance_would_permit_is_denied_without_asking() -> None:
+    decision = bank.engine().decide(bank.transfer(1, minor=50_001))
+    assert decision == Decision(Effect.DENY, Reason.LIMIT, ("payments.limit_payment",))
+
+
+def test_what_no_rule_permits_is_denied() -> None:
+    engine = Engine(bank.bundle(forbid("context.channel == 'fax'".replace("'", '"'))))
+    assert engine.decide(bank.balance()) == Decision(Effect.DENY, Reason.NO_RULE)
+
+
+def test_a_forbid_wins_over_a_permit() -> None:
+    engine = Engine(bank.bundle(PERMIT + forbid("true")))
+    assert engine.decide(bank.balance()) == Decision(Effect.DENY, Reason.LIMIT, ("forbid",))
+
+
+def test_a_forbid_whose_arithmetic_overflows_denies() -> None:
+    """Plain Cedar skips it and allows."""
+    engine = Engine(
+        bank.bundle(PERMIT + forbid("context.conversation has calls && 9223372036854775807 + context.conversation.calls > 0"))
+    )
+    decision = engine.decide(bank.balance())
+    assert is_error(decision)
+    assert "overflow" in decision.errors[0]
+
+
+def test_a_rule_that_errors_denies_even_if_another_permits() -> None:
+    engine = Engine(bank.bundle(PERMIT + forbid('resource has account && resource.account.status == "closed"')))
+    card = bank.thing("Card", "debit", of="missing")
+    context = bank.context("freeze_card", args={"card": bank.entity("Card::debit")})
+    request = replace(
+        bank.balance(), action="freeze_card", resource=Uid("Card", "debit"), context=context, entities=(bank.customer(), card)
+    )
+    assert is_error(engine.decide(request))
+
+
+@pytest.mark.parametrize(
+    "money",
+    [
+        {"minor": 2**63, "currency": "GBP"},
+        {"minor": 2**64, "currency": "GBP"},
+        {"minor": -(2**63) - 1, "currency": "GBP"},
+        {"minor": 12.5, "currency": "GBP"},
+        {"minor": "1250", "currency": "GBP"},
+        {"minor": True, "currency": "GBP"},
+        {"minor": None, "currency": "GBP"},
+        {"minor": 1},
+        {"minor": 1, "currency": "GBP", "note": "x"},
+        1250,
+    ],
+)
+def test_money_that_is_none_denies(money: object) -> None:
+    assert is_error(bank.engine().decide(bank.transfer(3, money=money)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("member", ["function", "now", "channel", "agent", "conversation", "grounding", "args", "assurance"])
+def test_a_context_that_lacks_a_member_denies(member: str) -> None:
+    request = bank.balance()
+    context = {name: value for name, value in request.context.items() if name != member}
+    assert is_error(bank.engine().decide(replace(request, context=context)))
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("assurance", {"level": 5}),
+        ("assurance", {"level": -1}),
+        ("assurance", {"level": True}),
+        ("assurance", {"level": "3"}),
+        ("assurance", {}),
+        ("assurance", 3),
+        ("now", "soon"),
+        ("now", {"__extn": {"fn": "datetime", "arg": "2026-13-01"}}),
+        ("now", {"__extn": {"fn": "decimal", "arg": "1.0"}}),
+        ("channel", 7),
+        ("channel", "\ud800"),
+        ("agent", {"id": None}),
+        ("agent", {"id": "a", "trusted": True}),
+        ("agent", "assistant"),
+        ("conversation", {"tainted": "no"}),
+        ("conversation", {"tainted": False, "calls": 2**63}),
+        ("grounding", {"payee": 1}),
+        ("grounding", {"payees": "typed"}),
+        ("args", {"account": {"__entity": {"type": "Account", "id": "current"}}}),
+        ("args", {"account": {"__entity": {"type": "Card", "id": "current"}}, "type": "ITAV"}),
+        ("args", {"account": "current", "type": "ITAV"}),
+        ("args", {"account": {"__entity": {"type": "Account"}}, "type": "ITAV"}),
+        ("args", {"account": {"__entity": {"type": "Account", "id": 7}}, "type": "ITAV"}),
+        ("args", {"account": {"__entity": {"type": "Account", "id": "current"}}, "type": "ITAV", "also": 1}),
+        ("args", []),
+        ("surprise", 1),
+        ("monay", {"minor": 1, "currency": "GBP"}),
+    ],
+)
+def test_a_malformed_context_denies(member: str, value: object) -> None:
+    request = bank.balance()
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, member: value})))  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("fact", [{"level": 0}, {"emergency": True}, {"egress": True}, {"effect": "R"}, {"name": "get_limits"}])
+def test_a_context_that_speaks_of_another_function_denies(fact: dict[str, object]) -> None:
+    request = bank.transfer(3)
+    function = {**request.context["function"], **fact}  # type: ignore[dict-item]
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, "function": function})))
+
+
+@pytest.mark.parametrize("action", ["get_money", "read", "call", "touch", "reveal", "", 'list_cards"; permit'])
+def test_what_is_no_function_of_the_bundle_denies(action: str) -> None:
+    assert is_error(bank.engine().decide(replace(bank.balance(), action=action)))
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        (),
+        (bank.customer(),),
+        (bank.account("current"),),
+        (bank.customer(), bank.account("savings")),
+        (bank.customer(), bank.account("current"), bank.account("current", "bob")),
+        (bank.customer(), bank.customer(frozen=True), bank.account("current")),
+        (bank.customer(), {"uid": {"type": "Account", "id": "current"}, "attrs": {"owners": []}, "parents": []}),
+        (bank.customer(), {"uid": {"type": "Vault", "id": "v"}, "attrs": {}, "parents": []}, bank.account("current")),
+        (bank.customer(), {"uid": "current"}, bank.account("current")),
+        ({**bank.customer(), "attrs": {"frozen": "no"}}, bank.account("current")),
+        ({**bank.customer(), "attrs": {}}, bank.account("current")),
+    ],
+)
+def test_a_malformed_slice_of_entities_denies(entities: tuple[dict[str, object], ...]) -> None:
+    decision = bank.engine().decide(bank.balance(entities=entities))  # type: ignore[arg-type]
+    assert is_error(decision)
+
+
+def test_the_wrong_kind_of_resource_denies() -> None:
+    assert is_error(bank.engine().decide(replace(bank.balance(), resource=Uid("Card", "debit"))))
+    assert is_error(bank.engine().decide(replace(bank.balance(), principal=Uid("Account", "current"))))
+
+
+def test_an_identifier_cannot_break_out_of_its_quotation() -> None:
+    name = 'anna" || true || "'
+    request = replace(bank.balance(entities=(bank.customer(name), bank.account("current"))), principal=Uid("Customer", name))
+    assert bank.engine().decide(request).reason is Reason.NOT_OWNER
+
+
+def test_every_object_that_a_call_names_is_asked_for() -> None:
+    theirs = bank.thing("Beneficiary", "dairy", "bob", of="current")
+    entities = (bank.customer(), bank.account("current"), theirs)
+    decision = bank.engine().decide(bank.transfer(3, entities=entities))
+    assert decision == Decision(Effect.DENY, Reason.NOT_OWNER, ("ownership.not_owner",))
+
+
+def test_an_object_that_is_named_but_unknown_denies() -> None:
+    assert is_error(bank.engine().decide(bank.transfer(3, entities=(bank.customer(), bank.account("current")))))
+
+
+def test_the_objects_of_the_resource_argument_are_left_to_their_own_requests() -> None:
+    """The gateway asks once for each of them."""
+    many = [bank.entity("Account::current"), bank.entity("Account::savings")]
+    context = bank.context("get_spending_summary")
+    named = {"from": bank.at("2026-05-01"), "to": bank.at("2026-06-01"), "group_by": "category"}
+    context["args"] = {"accounts": many, **named}
+    request = replace(bank.balance(), action="get_spending_summary", context=context)
+    assert bank.engine().decide(request).effect is Effect.PERMIT
+
+
+def test_a_second_person_is_the_highest_challenge() -> None:
+    rule = forbid("context.assurance.level < 4").replace('"limit"', '"approval"')
+    engine = Engine(bank.bundle(PERMIT + rule))
+    assert engine.decide(bank.balance()) == Decision(Effect.CHALLENGE, Reason.APPROVAL, ("forbid",), Assurance.APPROVED)
+    assert engine.decide(bank.balance(4)).effect is Effect.PERMIT
+
+
+def test_a_permit_that_waits_for_assurance_is_challenged_without_a_forbid() -> None:
+    engine = Engine(bank.bundle(PERMIT.replace(";", " when { context.assurance.level >= 3 };")))
+    assert engine.decide(bank.balance()) == Decision(Effect.CHALLENGE, Reason.CONFIRMATION, (), Assurance.CONFIRMED)
+
+
+def test_an_error_at_a_higher_rung_denies() -> None:
+    """It cannot come from a rule that passed the check, but the engine does not count on it."""
+    engine = Engine(bank.bundle())
+    calls = iter([False, True])
+
+    def answer(*_: object, **__: object) -> object:
+        from policies.ladder import Tally
+
+        return Tally(False, ("levels.floor",)) if not next(calls) else Tally(True, ("mandate.granted",), ("broken",))
+
+    engine._tally = answer  # type: ignore[method-assign, assignment]
+    assert is_error(engine.decide(bank.balance()))
+
+
+def test_an_unfit_bundle_makes_no_engine() -> None:
+    with pytest.raises(BundleRefused):
+        Engine(bank.bundle("permit (principal, action, resource);"))
+
+
+def test_rules_hold_for_functions_that_nobody_declared_yet() -> None:
+    """A declared function of an unknown bank, with a card as its resource and money in another argument."""
+    topping = functions.effect(
+        "top_up_card",
+        functions._argument("card", functions.Reference((ReferenceKind.CARD,))),
+        functions._argument("by", functions.Amount()),
+        does=FunctionEffect.WRITE,
+        level=Level.L1,
+        resource="card",
+    )
+    engine = Engine(bank.bundle(functions=(*functions.FUNCTIONS, topping)))
+    context = bank.context("list_cards", 2)
+    function = {"name": "top_up_card", "effect": "W", "level": 1, "emergency": False, "egress": False}
+    money = {"minor": 60_000, "currency": "GBP"}
+    context |= {"function": function, "money": money, "totals": bank.totals(60_000)}
+    context["args"] = {"card": bank.entity("Card::debit"), "by": money}
+    granted = bank.customer(mandate={"functions": ["top_up_card"]})
+    request = replace(
+        bank.balance(),
+        action="top_up_card",
+        resource=Uid("Card", "debit"),
+        context=context,
+        entities=(granted, bank.thing("Card", "debit")),
+    )
+    assert engine.decide(request).policies == ("payments.limit_payment",)
+    small = replace(request, context={**context, "money": {"minor": 1, "currency": "GBP"}, "totals": bank.totals(1)})
+    assert engine.decide(small).rung is Assurance.CONFIRMED
