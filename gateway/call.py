@@ -29,7 +29,7 @@ from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done,
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction
 from gateway.arguments import canonical_bytes, parse
 from gateway.decide import Decider
-from gateway.errors import MESSAGES, Code, Fault, InDoubt, Refusal, RequestFault, Unavailable
+from gateway.errors import MESSAGES, Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather
 from gateway.grounding import ground
 from gateway.identity import Principal
@@ -56,6 +56,7 @@ from gateway.stages import (
     Reserved,
     Settled,
     core_key,
+    new_call_id,
 )
 from gateway.steps import Steps
 from gateway.telemetry import Telemetry
@@ -110,19 +111,18 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
-        if self._parts.book.facts(principal.customer, asked.conversation_id) is None:
-            raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         async with lock:  # one at a time: each call sees what the one before let into the conversation
             return tuple([await self._take(principal, asked, native) for native in asked.calls])
 
     async def _take(self, principal: Principal, asked: Asked, native: NativeCall) -> Recorded:
+        now = self._parts.clock()
         received = Received(
-            call_id=f"call_{secrets.token_hex(12)}",
+            call_id=new_call_id(now, secrets.token_bytes(8)),
             principal=principal,
             asked=asked,
             native=native,
-            received_at=self._parts.clock(),
+            received_at=now,
             span_id=secrets.token_hex(8),
             steps=Steps(),
         )

@@ -1,18 +1,21 @@
-"""The `tellergate` command. Exit status: 0 good, 1 a finding, 2 usage, 3 unavailable. `--json` for programs.
+"""The `tellergate` command: its words. What they do is in `gateway.commands`, imported when it is run, so that `--help` is quick.
 
-Slow imports stand inside the commands, so that `--help` is quick.
+Exit status: 0 good, 1 a finding, 2 usage, 3 unavailable. `--json` for programs.
 """
 
 import argparse
-import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled", "policy.activate", "key.destroy", "hold.place", "hold.release")
-KINDS += ("audit.query", "audit.reveal", "audit.export", "census", "log.start", "log.stop")
+from gateway.commands.printing import UNAVAILABLE, USAGE, failed
+
+KINDS = tuple(
+    "deny read intent outcome unknown reconciled policy.activate key.destroy hold.place hold.release audit.query audit.reveal "
+    "audit.export census log.start log.stop".split()
+)
+"""Kinds of records that can be asked for."""
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -25,54 +28,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command is None:
         parser.print_help(sys.stderr)
         return USAGE
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError
 
     from gateway.settings import UnsafeSettings
 
     try:
         return command(options)
     except UnsafeSettings as error:
-        return _failed(f"refused to start: {error}", USAGE)
-    except OperationalError:
-        return _failed("a database of the data folder does not answer", UNAVAILABLE)
+        return failed(f"refused: {error}", USAGE)
+    except OSError as error:
+        return failed(f"{error.strerror or 'the system refused'}: {error.filename or ''}".rstrip(": "), USAGE)
+    except DatabaseError:
+        return failed("a database of the data folder does not answer or is none", UNAVAILABLE)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        return GOOD
 
 
-def _failed(message: str, status: int) -> int:
-    print(f"tellergate: {message}", file=sys.stderr)
-    return status
+def _late(noun: str, verb: str) -> Command:
+    def command(options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        status: int = getattr(import_module(f"gateway.commands.{noun}"), verb)(options)
+        return status
+
+    return command
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tellergate", description="A teller's window for AI assistants in banks.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _demo_arguments(commands.add_parser("demo", help="see a bank assistant's function calls go the whole way"))
-    _serve_arguments(commands.add_parser("serve", help="serve the window over HTTP"))
-    _dev_arguments(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
-    _audit_arguments(commands.add_parser("audit", help="query, verify and export the trail"))
+    _demo(commands.add_parser("demo", help="see a bank assistant's function calls go the whole way"))
+    _serve(commands.add_parser("serve", help="serve the window over HTTP"))
+    _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
+    _audit(commands.add_parser("audit", help="query, verify and export the trail; holds and erasure"))
+    _policy(commands.add_parser("policy", help="check, test and explain the policies"))
+    _functions(commands.add_parser("functions", help="what a model may call"))
     return parser
 
 
-def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after the story; status 0 only if everything held")
-    parser.add_argument("--json", action="store_true", help="the story as one JSON object")
+    parser.add_argument("--json", action="store_true", help="the story as one JSON object; implies --once")
     parser.add_argument("--data", type=Path, help="folder to keep; left out: a temporary one")
-    parser.set_defaults(command=_demo)
+    parser.set_defaults(command=_late("serving", "demo"))
 
 
-def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dev", action="store_true", help="the embedded default: sandbox bank, local issuer, made-up customers")
     parser.add_argument("--data", type=Path, required=True, help="folder of the databases and keys")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
-    parser.set_defaults(command=_serve)
+    parser.set_defaults(command=_late("serving", "serve"))
 
 
-def _dev_arguments(parser: argparse.ArgumentParser) -> None:
+def _dev(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     token = commands.add_parser("token", help="print a bearer token")
     token.add_argument("--data", type=Path, required=True, help="the folder of `serve --dev`")
@@ -82,10 +92,10 @@ def _dev_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--words", action="store_true", help="the customer's own: scope customer_words, no agent")
     token.add_argument("--level", choices=("L1", "L2"), default="L1", help="L2: as after a sign-in with two factors, just now")
     token.add_argument("--json", action="store_true")
-    token.set_defaults(command=_dev_token)
+    token.set_defaults(command=_late("serving", "dev_token"))
 
 
-def _audit_arguments(parser: argparse.ArgumentParser) -> None:
+def _audit(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     question = commands.add_parser("query", help="the records that match")
     _asked_by(question)
@@ -134,61 +144,43 @@ def _matching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", help="inclusive, ISO 8601")
     parser.add_argument("--until", help="exclusive, ISO 8601")
     parser.add_argument("--kind", action="append", choices=KINDS)
-    for name in ("customer", "call", "conversation", "trace", "function", "policy", "bundle"):
+    for name in ("call", "conversation", "trace", "function", "policy", "bundle", "customer"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--decision", choices=("permit", "challenge", "deny"))
     parser.add_argument("--end-state", choices=("executed", "rejected_by_core", "not_attempted", "outcome_unknown"))
 
 
-def _late(noun: str, verb: str) -> Command:
-    """A command of `gateway.commands`, imported when it is run: they are slow to load."""
-
-    def command(options: argparse.Namespace) -> int:
-        from importlib import import_module
-
-        status: int = getattr(import_module(f"gateway.commands.{noun}"), verb)(options)
-        return status
-
-    return command
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from gateway.demo import demo
-
-    return demo(once=options.once, as_json=options.json, data=options.data)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from gateway.main import Gateway, serve
-    from gateway.settings import Settings, UnsafeSettings, development
-
-    if not options.dev:
-        settings = Settings(data=options.data, development=False, host=options.host, port=options.port)
-        settings.checked()
-        raise UnsafeSettings("only --dev can be served: this version has no external issuer and no external core yet")
-    settings = development(options.data, host=options.host, port=options.port)
-
-    def started(url: str, _gateway: Gateway, _stop: Callable[[], None]) -> None:
-        if options.json:
-            print(json.dumps({"url": url, "data": str(options.data), "mode": "development"}), flush=True)
-            return
-        print(f"Tellergate listens on {url}  (development mode: made-up customers, never real ones)", flush=True)
-        print(f"a token:  tellergate dev token --data {options.data} --customer alice --agent demo --level L2", flush=True)
-
-    asyncio.run(serve(settings, started=started))
-    return GOOD
+def _policy(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    checking = commands.add_parser("check", help="would an engine take this bundle? findings with file and line")
+    checking.set_defaults(command=_late("policy", "check_bundle"))
+    testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
+    testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
+    testing.set_defaults(command=_late("policy", "test_bundle"))
+    explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
+    explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
+    explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
+    explaining.add_argument("--data", type=Path, help="folder of the gateway")
+    explaining.add_argument("--auditor", help="who asks; stands in the trail")
+    explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
+    explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
+    explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
+    explaining.set_defaults(command=_late("policy", "explain_one"))
+    for each in (checking, testing, explaining):
+        each.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
+        each.add_argument("--json", action="store_true")
 
 
-def _dev_token(options: argparse.Namespace) -> int:
-    from gateway.issuer import LocalIssuer
-
-    if not (options.data / "dev").is_dir():
-        return _failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
-    issuer = LocalIssuer(options.data, development=True)
-    agent = None if options.words else options.agent
-    token = issuer.token(options.customer, agent=agent, strong=options.level == "L2", words=options.words)
-    print(json.dumps({"token": token}) if options.json else token)
-    return GOOD
+def _functions(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="every function with its effect and level")
+    listing.set_defaults(command=_late("functions", "list_all"))
+    listing.add_argument("--json", action="store_true")
+    defining = commands.add_parser("definitions", help="definitions for one API, as JSON")
+    defining.add_argument("shape", choices=("assistants", "responses", "chat", "agents", "mcp"))
+    defining.set_defaults(command=_late("functions", "definitions_for"))
+    commands.add_parser("reference", help="the reference page, in Markdown").set_defaults(command=_late("functions", "reference"))
+    commands.add_parser("schema", help="the Cedar schema of the policies").set_defaults(command=_late("functions", "schema"))
 
 
 if __name__ == "__main__":

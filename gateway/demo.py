@@ -117,7 +117,7 @@ class Story:
     def _told(self, function: str, output: str, result: Mapping[str, Any]) -> Told:
         entries = self.running.gateway.log.entries_of(result["call_id"])
         leaves = [json.loads(entry.leaf) for entry in entries]
-        policy = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
+        policy: dict[str, Any] = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
         core_saw = self._core_saw(entries[0].idx) if result["status"] == "done" else None
         return Told(
             function=function,
@@ -145,8 +145,9 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
         running = stack.enter_context(_gateway(folder))
         story = _begin(stack, running, folder)
         told, attack = _tell(story, console)
-        found = {"calls": [each.as_json() for each in told], "attack": attack, "audit": _verified(running)}
-        held = bool(found["audit"]["verified"]) and attack["held"] is True and all(each.code is None for each in told)
+        audit = _verified(running)
+        found = {"calls": [each.as_json() for each in told], "attack": attack, "audit": audit}
+        held = audit["verified"] is True and attack["held"] is True and all(each.code is None for each in told)
         if as_json:
             print(json.dumps(found))
         _close(console, found, running, folder, held=held)
@@ -245,7 +246,7 @@ def _gateway(folder: Path) -> Iterator[Running]:
         loop = asyncio.get_running_loop()
 
         def ready(url: str, gateway: Gateway, stop: Callable[[], None]) -> None:
-            stopping.put(lambda: loop.call_soon_threadsafe(stop))  # type: ignore[arg-type,return-value]  # its handle is not used
+            stopping.put(lambda: _soon(loop, stop))
             started.put(Running(url, gateway, loop))
 
         await serve(development(folder, port=0), started=ready)
@@ -265,6 +266,10 @@ def _standin() -> Iterator[str]:
         await server.serve(sockets=[listening])
 
     yield from _on_thread(work, started)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(work)
 
 
 def _on_thread(

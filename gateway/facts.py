@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from adapters.core import CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
 from gateway.arguments import unresolved
-from gateway.errors import Code, Refusal, Unavailable
+from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.ports import Book
 from gateway.stages import Call, Facts, Received
 
@@ -13,11 +13,15 @@ from gateway.stages import Call, Facts, Received
 async def gather(
     received: Received, function: BankingFunction, arguments: Arguments, *, book: Book, core: CoreBank, strong_session_s: int
 ) -> Facts:
-    """Facts of one call. Refusal for an object that the core does not know, Unavailable when the core does not answer."""
+    """Facts of one call.
+
+    RequestFault when the conversation is not this customer's, Refusal for an object that the core does not know or another customer's,
+    Unavailable when the core does not answer.
+    """
     customer = received.principal.customer
     known = book.facts(customer, received.asked.conversation_id)
     if known is None:
-        raise Refusal(Code.DENIED, "conversation_gone")
+        raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
     objects: dict[Identified, ObjectFacts] = {}
     for name, identified in _identified(function, arguments):
         try:

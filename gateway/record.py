@@ -6,8 +6,9 @@ key: arguments, the output as it left, the exact decision request. Not at all: t
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Required, TypedDict
 
 from adapters.core import ExecutionPermit
 from adapters.function import Choice
@@ -20,7 +21,6 @@ from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
 from gateway.ports import Claimed
 from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved
-from gateway.strict_json import Json
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
@@ -35,6 +35,25 @@ END_STATES: Mapping[str, EndState] = {
 
 _CLAIMS_SHOWN = 256
 """Characters kept, sealed, of what a model wrote where a name of a function should be."""
+
+
+class _Known(TypedDict, total=False):
+    """Fields of a Record that are known at some stage; each later stage knows more."""
+
+    time: Required[datetime]
+    call_id: str
+    conversation: str
+    customer: str
+    trace_id: str
+    span_id: str
+    agent: str
+    model: str | None
+    timings: Mapping[str, int]
+    function: leaf.Function
+    retention: str
+    arguments: Mapping[str, FieldValue]
+    policy: Policy
+    grounding: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,54 +81,62 @@ class Records:
 
     async def outcome(self, redacted: Redacted) -> Place:
         """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
-        record = self._decided(redacted.decided, Kind.READ)
-        if redacted.output is not None:
-            record = replace(record, result=_committed(redacted.output), redaction=REDACTION_PROFILE)
-        if redacted.settled is not None:
-            intended = redacted.settled.executed.intended
-            state = END_STATES[redacted.status]
-            facts = {} if redacted.code is None else {"code": redacted.code.value}
-            if redacted.settled.executed.why is not None:
-                facts["reason"] = redacted.settled.executed.why
-            record = replace(
-                record,
-                kind=Kind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else Kind.OUTCOME,
-                end_state=state,
-                intent=IntentRef(intended.intent.index, intended.intent.leaf_hash),
-                facts=facts,
-                sealed={},
+        decided, settled = redacted.decided, redacted.settled
+        result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
+        profile = None if redacted.output is None else REDACTION_PROFILE
+        if settled is None:
+            return await self._append(
+                Record(
+                    kind=Kind.READ, result=result, redaction=profile, sealed=_replayable(decided.requests), **self._decided(decided)
+                )
             )
+        executed = settled.executed
+        state = END_STATES[redacted.status]
+        facts = {} if redacted.code is None else {"code": redacted.code.value}
+        if executed.why is not None:
+            facts["reason"] = executed.why
+        record = Record(
+            kind=Kind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else Kind.OUTCOME,
+            end_state=state,
+            intent=IntentRef(executed.intended.intent.index, executed.intended.intent.leaf_hash),
+            facts=facts,
+            result=result,
+            redaction=profile,
+            **self._decided(decided),
+        )
         return await self._append(record)
 
     async def intend(self, reserved: Reserved) -> tuple[Place, ExecutionPermit]:
         """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
-        over = reserved.instruction.canonical()
-        record = replace(self._decided(reserved.effect.decided, Kind.INTENT), instruction=over, core_key=reserved.instruction.key)
+        decided, over = reserved.effect.decided, reserved.instruction.canonical()
+        record = Record(
+            kind=Kind.INTENT,
+            instruction=over,
+            core_key=reserved.instruction.key,
+            sealed=_replayable(decided.requests),
+            **self._decided(decided),
+        )
         entry = await self._entry(record)
         return Place(entry.index, entry.leaf_hash), self.log.permit(entry, over)
 
     async def deny(self, refused: Refused) -> Place:
         """A refusal, with as much as was known when it fell."""
-        received, reached, refusal = refused.received, refused.reached, refused.refusal
+        reached, refusal = refused.reached, refused.refusal
         facts = {"code": refusal.code.value, "reason": refusal.reason}
         if isinstance(reached, Decided):
-            record = self._decided(reached, Kind.DENY)
+            known, sealed = self._decided(reached), _replayable(reached.requests)
         elif isinstance(reached, Call):
-            record = self._called(reached, Kind.DENY)
+            known, sealed = self._called(reached), {}
         else:
-            asked: dict[str, Json] = {"function": received.native.function[:_CLAIMS_SHOWN]}
-            record = replace(self._received(received, Kind.DENY), sealed={"asked": asked})
+            known, sealed = self._received(reached), {"asked": {"function": reached.native.function[:_CLAIMS_SHOWN]}}
         if isinstance(refusal, PolicyRefusal):
-            record = replace(
-                record,
-                policy=self._policy(refusal.decision),
-                sealed={**record.sealed, "decision_request": _sealed_requests(refusal.requests)},
-            )
-        return await self._append(replace(record, facts=facts))
+            known["policy"] = self._policy(refusal.decision)
+            sealed = _replayable(refusal.requests)
+        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
 
     async def repeat(self, decided: Decided, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
-        return await self._append(replace(self._decided(decided, Kind.READ), parent=first_call_id))
+        return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._decided(decided)))
 
     async def fault(self, customer: str, agent: str | None, *, at: datetime, reason: str, trace_id: str, span_id: str) -> Place:
         """A request of an authenticated customer that could not be taken as a whole."""
@@ -141,9 +168,10 @@ class Records:
             end_state=state,
             intent=IntentRef(intent.index, intent.leaf_hash),
             facts={"reason": "recovery"},
+            conversation=None if claimed is None else claimed.conversation,
+            customer=None if claimed is None else claimed.customer,
+            agent=None if claimed is None else claimed.agent,
         )
-        if claimed is not None:
-            record = replace(record, conversation=claimed.conversation, customer=claimed.customer, agent=claimed.agent)
         return await self._append(record)
 
     async def _append(self, record: Record) -> Place:
@@ -156,37 +184,33 @@ class Records:
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
-    def _received(self, received: Received, kind: Kind) -> Record:
+    def _received(self, received: Received) -> _Known:
         principal, asked = received.principal, received.asked
-        return Record(
-            kind=kind,
-            time=received.received_at,
-            call_id=received.call_id,
-            conversation=asked.conversation_id,
-            customer=principal.customer,
-            trace_id=asked.trace.trace_id,
-            span_id=received.span_id,
-            agent=principal.agent or principal.client,
-            model=asked.model,
-            timings=received.steps.timings_us(),
-        )
+        return {
+            "time": received.received_at,
+            "call_id": received.call_id,
+            "conversation": asked.conversation_id,
+            "customer": principal.customer,
+            "trace_id": asked.trace.trace_id,
+            "span_id": received.span_id,
+            "agent": principal.agent or principal.client,
+            "model": asked.model,
+            "timings": received.steps.timings_us(),
+        }
 
-    def _called(self, call: Call, kind: Kind) -> Record:
+    def _called(self, call: Call) -> _Known:
         function = call.function
-        return replace(
-            self._received(call.received, kind),
-            function=leaf.Function(function.name, function.version, self.schema_hashes[function.name]),
-            retention=function.retention,
-            arguments=_arguments(call),
-        )
+        known = self._received(call.received)
+        known["function"] = leaf.Function(function.name, function.version, self.schema_hashes[function.name])
+        known["retention"] = function.retention
+        known["arguments"] = _arguments(call)
+        return known
 
-    def _decided(self, decided: Decided, kind: Kind) -> Record:
-        return replace(
-            self._called(decided.call, kind),
-            policy=self._policy(decided.decision),
-            grounding=decided.grounded.sources,
-            sealed={"decision_request": _sealed_requests(decided.requests)},
-        )
+    def _decided(self, decided: Decided) -> _Known:
+        known = self._called(decided.call)
+        known["policy"] = self._policy(decided.decision)
+        known["grounding"] = decided.grounded.sources
+        return known
 
     def _policy(self, decision: Decision) -> Policy:
         return Policy(
@@ -206,21 +230,20 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
     }
 
 
-def _committed(output: Mapping[str, Json]) -> Mapping[str, FieldValue]:
-    return {name: Committed(value) for name, value in output.items()}
-
-
-def _sealed_requests(requests: tuple[Request, ...]) -> list[leaf.JSON]:
-    return [
-        {
-            "principal": [request.principal.type, request.principal.id],
-            "action": request.action,
-            "resource": [request.resource.type, request.resource.id],
-            "context": request.context,
-            "entities": list(request.entities),
-        }
-        for request in requests
-    ]
+def _replayable(requests: tuple[Request, ...]) -> dict[str, leaf.JSON]:
+    """The exact decision requests with their entity slices: what a replay needs, sealed."""
+    return {
+        "decision_request": [
+            {
+                "principal": [request.principal.type, request.principal.id],
+                "action": request.action,
+                "resource": [request.resource.type, request.resource.id],
+                "context": request.context,
+                "entities": list(request.entities),
+            }
+            for request in requests
+        ]
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ from gateway.strict_json import Json
 from policies.model import Decision, Request
 
 
+def new_call_id(now: datetime, random: bytes) -> str:
+    """An id of ours: milliseconds since 1970 and 64 random bits. Ordered by time, so that indexes over it grow at their end."""
+    return f"call_{int(now.timestamp() * 1000):012x}{random.hex()}"
+
+
 def core_key(call_id: str) -> str:
     """The core's idempotency key of a call: 34 characters, derived, so that it can be asked for when every store is lost."""
     return "tg" + sha256(b"tellergate/core-key/v1\x00" + call_id.encode()).hexdigest()[:32]

@@ -92,7 +92,9 @@ def query(options: argparse.Namespace) -> int:
                     "gapless": found.gapless,
                     "next_cursor": found.next_cursor,
                     "question_record": found.record,
-                    "records": [{"index": each.index, "leaf_hash": each.leaf_hash.hex(), "leaf": each.fields} for each in found.found],
+                    "records": [
+                        {"index": each.index, "leaf_hash": each.leaf_hash.hex(), "leaf": each.fields} for each in found.found
+                    ],
                 }
             )
             return GOOD

@@ -10,7 +10,7 @@ from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
 from gateway.errors import Code, Fault
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
-CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{24}$")]
+CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{28}$")]
 
 MAX_MESSAGES = 32
 MAX_MESSAGE_CHARS = 32_000

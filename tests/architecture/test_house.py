@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_every_setting_and_every_code_is_documented() -> None:
     body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body
     documented = {
         first.target.id
-        for first, second in zip(body, body[1:], strict=False)
+        for first, second in itertools.pairwise(body)
         if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name)
         if isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant) and isinstance(second.value.value, str)
     }

@@ -1,0 +1,131 @@
+"""`tellergate policy`: check, test and explain a bundle, before anybody activates it."""
+
+import argparse
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from audit.keys import KeyDestroyed
+from audit.log import LogUnavailable
+from audit.query import NotSealed, Why, reveal
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.main import open_log, read_bundle
+from policies.bundle import Bundle, RuleFile
+from policies.model import Request, Uid
+from policies.reading import BundleRefused
+from policies.review.cases import Case, CasesRefused, parse
+from policies.review.check import check
+from policies.review.explain import explain
+from policies.review.plain import plain
+from policies.review.trial import trial
+
+
+def check_bundle(options: argparse.Namespace) -> int:
+    """What a bundle would be refused for, with file and line."""
+    report = check(_bundle(options))
+    if options.json:
+        print_json(plain(report))
+    else:
+        for finding in report.findings:
+            print(f"{finding.place.file}:{finding.place.line}: {finding.says}")
+        print_table(("policy", "effect", "reason", "says"), ((each.policy, each.effect, each.reason, each.says) for each in report.policies))
+        print(f"bundle {report.bundle}: {'good' if report.good else 'refused'}")
+    return GOOD if report.good else FINDING
+
+
+def test_bundle(options: argparse.Namespace) -> int:
+    """Every case, decided by this bundle."""
+    bundle = _bundle(options)
+    try:
+        report = trial(bundle, _cases(options, bundle))
+    except (BundleRefused, CasesRefused) as refused:
+        return failed(f"{refused}; see `tellergate policy check`", FINDING)
+    if options.json:
+        print_json(plain(report))
+        return GOOD if report.good else FINDING
+    bad = [result for result in report.results if not result.good]
+    for result in bad:
+        print(f"{result.place.file}:{result.place.line}: {result.name}: {'; '.join(result.complaints)}")
+    for what, names in (("decided no case", report.undecided), ("no case calls it", report.untried)):
+        for name in names:
+            print(f"{name}: {what}")
+    print(f"{len(report.results) - len(bad)} of {len(report.results)} cases hold; bundle {report.bundle}")
+    return GOOD if report.good else FINDING
+
+
+def explain_one(options: argparse.Namespace) -> int:
+    """One decision in plain words: of a case, or of a record, replayed by this bundle."""
+    bundle = _bundle(options)
+    if (options.case_name is None) == (options.record is None):
+        return failed("give a case by its name, or --record with --data and --auditor", USAGE)
+    try:
+        requests = _of_record(options) if options.case_name is None else _of_case(options, bundle)
+    except ValueError as error:
+        return failed(str(error), USAGE)
+    except CasesRefused as refused:
+        return failed(str(refused), FINDING)
+    except (NotSealed, KeyDestroyed):
+        return failed("no decision is sealed in this record, or it was erased", FINDING)
+    except LogUnavailable:
+        return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
+    explanations = [explain(bundle, request) for request in requests]
+    if options.json:
+        print_json([plain(each) for each in explanations])
+        return GOOD
+    for each in explanations:
+        print(each.summary)
+        print_table(("decided by", "effect", "because"), ((one.policy, one.effect, one.says) for one in each.decided))
+        if each.needed:
+            print(f"what it takes: {each.needed}")
+        if each.near:
+            print_table(("was near", "condition that did not hold"), ((one.policy, f"{one.condition}  {dict(one.values)}") for one in each.near))
+    return GOOD
+
+
+def _bundle(options: argparse.Namespace) -> Bundle:
+    bundle = read_bundle()
+    if options.rules is None:
+        return bundle
+    rules = tuple(RuleFile(path.name, path.read_text()) for path in sorted(Path(options.rules).glob("*.cedar")))
+    return replace(bundle, rules=rules)
+
+
+def _cases(options: argparse.Namespace, bundle: Bundle) -> Sequence[Case]:
+    folder: Traversable = files("policies") / "cases" if options.cases is None else options.cases
+    texts = {each.name: each.read_text() for each in folder.iterdir() if each.name.endswith(".yaml")}
+    return parse(texts, bundle)
+
+
+def _of_case(options: argparse.Namespace, bundle: Bundle) -> Sequence[Request]:
+    named = {case.name: case for case in _cases(options, bundle)}
+    if options.case_name not in named:
+        raise ValueError("no case has this name; `tellergate policy test --json` lists them")
+    return [named[options.case_name].request]
+
+
+def _of_record(options: argparse.Namespace) -> Sequence[Request]:
+    if options.data is None or options.auditor is None:
+        raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
+    why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
+    if not (options.data / "audit" / "log.sqlite").exists():
+        raise ValueError(f"there is no trail in {options.data}")
+    values = asyncio.run(_opened(options.data, options.record, why))
+    if "sealed.decision_request" not in values:
+        raise NotSealed
+    return [_request(each) for each in values["sealed.decision_request"]]
+
+
+async def _opened(data: Path, index: int, why: Why) -> Mapping[str, Any]:
+    log = open_log(data, writer_id="command")
+    try:
+        return (await reveal(log, index, why)).values
+    finally:
+        await log.close()
+
+
+def _request(sealed: Mapping[str, Any]) -> Request:
+    return Request(Uid(*sealed["principal"]), sealed["action"], Uid(*sealed["resource"]), sealed["context"], sealed["entities"])
