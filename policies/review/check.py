@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from policies.bundle import Bundle
 from policies.model import Reason
-from policies.reading import Finding, read
+from policies.reading import Finding, Rule, read
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One policy of a bundle, for a list of them."""
+    """One policy of a bundle, in its own words, and where it stands."""
 
     policy: str
     effect: str
@@ -35,7 +35,9 @@ class CheckReport:
 def check(bundle: Bundle) -> CheckReport:
     """Everything that is wrong with a bundle, with file and line."""
     reading = read(bundle)
-    policies = tuple(
-        Listed(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line) for rule in reading.rules
-    )
-    return CheckReport(bundle.hash, reading.findings, policies)
+    return CheckReport(bundle.hash, reading.findings, tuple(listed(rule) for rule in reading.rules))
+
+
+def listed(rule: Rule) -> Listed:
+    """A rule as reports show it."""
+    return Listed(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line)

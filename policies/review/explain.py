@@ -7,22 +7,11 @@ from policies import cedar
 from policies.bundle import Bundle
 from policies.cedar import CedarRefused, Entities, Policy, Schema
 from policies.engine import Engine, as_json
-from policies.model import Assurance, Decision, Effect, Reason, Request
+from policies.model import Assurance, Decision, Effect, Request
 from policies.reading import Rule, accept
 from policies.reads import concerns
 from policies.review import values
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A rule that decided, in its own words."""
-
-    policy: str
-    effect: str
-    reason: Reason
-    says: str
-    file: str
-    line: int
+from policies.review.check import Listed, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,7 @@ class Explanation:
     bundle: str
     decision: Decision
     summary: str
-    decided: tuple[Said, ...]
+    decided: tuple[Listed, ...]
     needed: str | None
     near: tuple[Near, ...]
 
@@ -61,17 +50,13 @@ def explain(bundle: Bundle, request: Request) -> Explanation:
     schema, rules = accept(bundle)
     decision = Engine(bundle).decide(request)
     by_id = {rule.id: rule for rule in rules}
-    decided = tuple(_said(by_id[policy]) for policy in decision.policies)
+    decided = tuple(listed(by_id[policy]) for policy in decision.policies)
     needed = None if decision.rung is None else _NEEDED[decision.rung]
     near = () if decision.errors else tuple(_near(request, schema, _others(rules, decision)))
     return Explanation(bundle.hash, decision, _summary(decision, decided, needed), decided, needed, near)
 
 
-def _said(rule: Rule) -> Said:
-    return Said(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line)
-
-
-def _summary(decision: Decision, decided: tuple[Said, ...], needed: str | None) -> str:
+def _summary(decision: Decision, decided: tuple[Listed, ...], needed: str | None) -> str:
     because = " ".join(said.says for said in decided)
     if decision.errors:
         return "Denied, since the rules could not be applied: " + "; ".join(decision.errors)
