@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull, open_sqlite
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, insert, select
 from sqlalchemy.exc import OperationalError
+
+from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull, open_sqlite
 
 tables = MetaData()
 numbers = Table("numbers", tables, Column("n", Integer, primary_key=True))
