@@ -53,7 +53,8 @@ def test_consistency_by_the_stand_alone_verifier(path: Path) -> None:
     case = json.loads(path.read_text())
     (old_root, new_root), proof = hashes([case["root1"], case["root2"]]), hashes(case["proof"])
     if not 0 < case["size1"] < case["size2"] or any(len(each) != 32 for each in proof):
-        pytest.skip("refused before the proof is looked at")
+        assert case["wantErr"] or case["size1"] == case["size2"]
+        return
     led_to = verify.consistent(case["size1"], case["size2"], proof, old_root)
     assert (led_to != (old_root, new_root)) == case["wantErr"]
 
