@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class Random:
         return made[:count]
 
 
-def a_record(**changes: object) -> Record:
+def a_record(**changes: Any) -> Record:
     """A read of a balance."""
     read = Record(
         kind=Kind.READ,
@@ -66,7 +67,7 @@ def a_record(**changes: object) -> Record:
     return replace(read, **changes)
 
 
-def an_intent(**changes: object) -> Record:
+def an_intent(**changes: Any) -> Record:
     return a_record(
         **{
             "kind": Kind.INTENT,

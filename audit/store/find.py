@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import ColumnElement, Engine, Row, func, select
 
 from audit.leaf import Kind
-from audit.store.reads import LogCorrupt, StoredLeaf
+from audit.store.reads import LogCorrupt, StoredLeaf, stored_leaf
 from audit.store.tables import leaves
 
 
@@ -45,8 +45,8 @@ def find(engine: Engine, wanted: Filter, size: int, after: int, limit: int) -> l
     with engine.connect() as connection:
         rows = connection.execute(statement.order_by(leaves.c.idx).limit(limit)).all()
     for row in rows:
-        check_row(row)
-    return [StoredLeaf(row.idx, row.leaf, row.hash) for row in rows]
+        _check_row(row)
+    return [stored_leaf(row.idx, row.leaf, row.hash) for row in rows]
 
 
 def count_kinds(engine: Engine, since: str) -> dict[str, int]:
@@ -56,7 +56,7 @@ def count_kinds(engine: Engine, since: str) -> dict[str, int]:
         return {row.kind: row.records for row in connection.execute(statement)}
 
 
-def check_row(row: Row[*tuple[object, ...]]) -> None:
+def _check_row(row: Row[*tuple[object, ...]]) -> None:
     """LogCorrupt unless every searchable column repeats what the leaf says."""
     if {name: getattr(row, name) for name in COLUMNS} != columns_of(json.loads(row.leaf)):
         raise LogCorrupt("a row says something else than its leaf")

@@ -23,6 +23,13 @@ class StoredLeaf:
     hash: bytes
 
 
+def stored_leaf(idx: int, leaf: object, hashed: object) -> StoredLeaf:
+    """LogCorrupt unless both are bytes: SQLite keeps in a column whatever somebody else wrote there."""
+    if not isinstance(leaf, bytes) or not isinstance(hashed, bytes):
+        raise LogCorrupt("a leaf is not bytes")
+    return StoredLeaf(idx, leaf, hashed)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenIntent:
     """An intent without a final end state. `end_state` is None or `outcome_unknown`."""
@@ -48,7 +55,7 @@ class Reads:
         wanted = select(leaves.c.idx, leaves.c.leaf, leaves.c.hash).where(leaves.c.idx == index)
         with self._engine.connect() as connection:
             row = connection.execute(wanted).first()
-        return None if row is None else StoredLeaf(row.idx, row.leaf, row.hash)
+        return None if row is None else stored_leaf(row.idx, row.leaf, row.hash)
 
     def leaves(self, start: int, end: int) -> Iterator[StoredLeaf]:
         """The leaves of [start, end) in order, read in pieces; LogCorrupt where one is missing."""
@@ -60,7 +67,7 @@ class Reads:
             if [row.idx for row in rows] != list(range(start, until)):
                 raise LogCorrupt("a leaf is missing")
             for row in rows:
-                yield StoredLeaf(row.idx, row.leaf, row.hash)
+                yield stored_leaf(row.idx, row.leaf, row.hash)
             start = until
 
     def hashes(self, start: int, end: int) -> list[bytes]:

@@ -1,0 +1,279 @@
+"""Attacks on the trail: whatever is done to an export or to the store is never accepted silently."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from audit import verify
+from audit.checkpoint import Checkpoint, Note, sign_checkpoint, sign_note
+from audit.export import Contents, bundle, export, trust_policy
+from audit.inspection import verify_store
+from audit.keys import named
+from audit.leaf import EndState, Kind
+from audit.log import Log
+from audit.merkle import leaf_hash, subtree_root
+from audit.query import Query, Why
+from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent
+
+WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A whole export and a selection of it, with the keys that the attacker would love to have."""
+
+    log: Log
+    clock: Clock
+    folder: Path
+    whole: bytes
+    selection: bytes
+    trust: bytes
+    earlier: bytes
+    """A checkpoint that an auditor kept."""
+
+
+async def make_trail(folder: Path) -> Trail:
+    clock = Clock()
+    log = Log.open(folder, origin=ORIGIN, writer_id="w1", clock=clock, random=Random())
+    for number in range(3):
+        await log.append(a_record(call_id=f"call_{number}", customer=f"C-{number % 2}"))
+    earlier = await log.publish()
+    intent = await log.append(an_intent(call_id="call_7"))
+    await log.append(an_end(intent.index, intent.leaf_hash))
+    unknown = await log.append(an_intent(call_id="call_8"))
+    await log.append(an_end(unknown.index, unknown.leaf_hash, Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
+    await log.append(an_end(unknown.index, unknown.leaf_hash, Kind.RECONCILED))
+    whole = await export(log, WHY, reveal=True, policy_files={"rules.cedar": b"permit;"})
+    selection = await export(log, WHY, query=Query(customer="C-0"), reveal=True, pinned_sizes=[3])
+    assert earlier is not None
+    return Trail(log, clock, folder, whole.raw, selection.raw, trust_policy(log), earlier.encode())
+
+
+@pytest.fixture
+async def trail(tmp_path: Path) -> Trail:
+    return await make_trail(tmp_path / "log")
+
+
+def accepted(trail: Trail, raw: bytes, *, pinned: bool = True) -> bool:
+    return verify.verify(raw, trust=trail.trust, pinned=trail.earlier if pinned else None).good
+
+
+async def test_the_exports_themselves_are_good(trail: Trail) -> None:
+    for raw in (trail.whole, trail.selection):
+        report = verify.verify(raw, trust=trail.trust, pinned=trail.earlier)
+        assert report.findings == []
+        assert {name: report.verdict(name) for name in verify.VERDICTS} == dict.fromkeys(verify.VERDICTS, "good")
+    assert report.facts["intents"] == {}
+    assert verify.verify(trail.whole).facts["intents"] == {"executed": 2}
+    await trail.log.close()
+
+
+async def test_every_byte_of_the_file_counts(trail: Trail) -> None:
+    """Each byte of a selection is flipped, and every byte of the whole export's structure."""
+    for raw in (trail.selection, trail.whole):
+        survived = [at for at in range(len(raw)) if _flipped_is_accepted(trail, raw, at)]
+        assert survived == []
+    await trail.log.close()
+
+
+def _flipped_is_accepted(trail: Trail, raw: bytes, at: int) -> bool:
+    changed = bytearray(raw)
+    changed[at] ^= 1 << (at % 8)
+    return accepted(trail, bytes(changed), pinned=False)
+
+
+async def test_a_file_cut_at_any_length_or_made_longer_is_refused(trail: Trail) -> None:
+    assert [length for length in range(len(trail.whole)) if accepted(trail, trail.whole[:length], pinned=False)] == []
+    for more in (b"\x00", b"\n", b"PK\x05\x06" + bytes(18), trail.whole):
+        assert not accepted(trail, trail.whole + more)
+        assert not accepted(trail, more + trail.whole)
+    await trail.log.close()
+
+
+def repacked(raw: bytes, change: Callable[[dict[str, bytes]], None], log: Log | None = None) -> bytes:
+    """The bundle with changed members; with `log` the manifest is made anew and signed with the stolen export key."""
+    members = dict(verify.unpack(raw))
+    change(members)
+    if log is not None:
+        manifest = json.loads(members.pop("manifest.note").decode().split("\n")[0])
+        manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+        manifest["records"] = members["leaves.txt"].count(b"\n")
+        text = json.dumps(manifest, sort_keys=True, separators=(",", ":")) + "\n"
+        members["manifest.note"] = sign_note(text, [named(f"{ORIGIN}/exports", log.signers.exports)]).encode().encode()
+    return verify.pack(members)
+
+
+def rows_edits(rows: Sequence[bytes]) -> list[list[bytes]]:
+    """Every drop, neighbouring swap, duplicate and insertion of rows, and every tail that can be cut."""
+    edits = [[*rows[:at], *rows[at + 1 :]] for at in range(len(rows))]
+    edits += [[*rows[:at], rows[at + 1], rows[at], *rows[at + 2 :]] for at in range(len(rows) - 1)]
+    edits += [[*rows[: at + 1], rows[at], *rows[at + 1 :]] for at in range(len(rows))]
+    edits += [[*rows[:at], rows[-1], *rows[at:]] for at in range(len(rows) - 1)]
+    edits += [list(rows[:length]) for length in range(len(rows))]
+    return edits
+
+
+@pytest.mark.parametrize("folder", ["leaves.txt", "checkpoints/", "proofs/", "consistency/", "disclosures.txt", "manifest.note"])
+async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail, folder: str) -> None:
+    """The zip is packed again and the manifest signed again with the stolen key, for every third byte of the evidence."""
+    members = verify.unpack(trail.selection)
+    names = [name for name in members if name.startswith(folder)]
+    assert names
+    for name in names:
+        for at in range(0, len(members[name]), 3):
+
+            def change(members: dict[str, bytes], name: str = name, at: int = at) -> None:
+                content = bytearray(members[name])
+                content[at] ^= 1 << (at % 7)
+                members[name] = bytes(content)
+
+            forged = repacked(trail.selection, change, None if name == "manifest.note" else trail.log)
+            assert not accepted(trail, forged, pinned=False), (name, at)
+    await trail.log.close()
+
+
+@pytest.mark.parametrize("renumbered", [False, True])
+@pytest.mark.parametrize("stolen_export_key", [False, True])
+async def test_no_record_can_be_dropped_swapped_doubled_inserted_or_cut_off(
+    trail: Trail, stolen_export_key: bool, renumbered: bool
+) -> None:
+    """Even with the export key, and even when the attacker numbers the rest anew."""
+    rows = verify.unpack(trail.whole)["leaves.txt"].splitlines(keepends=True)
+    for rearranged in rows_edits(rows):
+        edited = rearranged
+        if renumbered:
+            edited = [b"%d %b" % (at, row.split(b" ", 1)[1]) for at, row in enumerate(rearranged)]
+
+        def change(members: dict[str, bytes], edited: list[bytes] = edited) -> None:
+            members["leaves.txt"] = b"".join(edited)
+
+        assert edited != rows
+        assert not accepted(trail, repacked(trail.whole, change, trail.log if stolen_export_key else None), pinned=False)
+    await trail.log.close()
+
+
+@pytest.mark.parametrize("length", range(1, 10))
+async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_checkpoint_only(trail: Trail, length: int) -> None:
+    """The honest limit, and the remedy: the bank itself cuts the tail and signs consistently."""
+    rows = verify.unpack(trail.whole)["leaves.txt"].splitlines(keepends=True)[:length]
+    leaves = [row.split(b" ", 1)[1].rstrip(b"\n") for row in rows]
+    root = subtree_root([leaf_hash(each) for each in leaves])
+    note = sign_checkpoint(Checkpoint(ORIGIN, length, root), trail.log.signers.log_keys(ORIGIN), int(trail.log.now().timestamp()))
+    last = await trail.log.publish(force=True)
+    assert last is not None
+
+    def change(members: dict[str, bytes]) -> None:
+        members["leaves.txt"] = b"".join(rows)
+        members["disclosures.txt"] = b""
+        for name in [name for name in members if name.startswith("checkpoints/")]:
+            del members[name]
+        members[f"checkpoints/{length:016d}.note"] = note.encode().encode()
+        manifest = json.loads(members["manifest.note"].decode().split("\n")[0])
+        manifest["size"] = length
+        members["manifest.note"] = (json.dumps(manifest) + "\n").encode()
+
+    shorter = repacked(trail.whole, change, trail.log)
+    assert verify.verify(shorter, trust=trail.trust).good
+    assert any("pinned" in each for each in verify.verify(shorter, trust=trail.trust).notes)
+    found = verify.verify(shorter, trust=trail.trust, pinned=last.encode()).findings
+    assert found == [("order", "4. the pinned checkpoint is ahead of this log, or of another history")]
+    await trail.log.close()
+
+
+async def test_a_bundle_signed_with_other_keys_is_found_by_a_trust_policy_of_ones_own(trail: Trail, tmp_path: Path) -> None:
+    other = Log.open(tmp_path / "other", origin=ORIGIN, writer_id="w1", clock=Clock(), random=Random(b"other"))
+    await other.append(a_record())
+    forged = await bundle(other, Contents())
+    report = verify.verify(forged)
+    assert report.good
+    assert any("fingerprints" in each for each in report.notes)
+    assert [verdict for verdict, _ in verify.verify(forged, trust=trail.trust).findings] == ["authenticity"]
+    await other.close()
+    await trail.log.close()
+
+
+async def test_a_disclosure_cannot_be_changed_or_moved(trail: Trail) -> None:
+    lines = verify.unpack(trail.whole)["disclosures.txt"].splitlines()
+    first, second = lines[0].split(b" "), lines[1].split(b" ")
+    for forged in (
+        b" ".join((first[0], first[1], second[2])),
+        b" ".join((first[0], second[1], first[2])),
+        b" ".join((b"1", first[1], first[2])),
+        b" ".join((first[0], b"arguments.type", first[2])),
+        b" ".join((first[0], b"no.where", first[2])),
+    ):
+
+        def change(members: dict[str, bytes], forged: bytes = forged) -> None:
+            members["disclosures.txt"] = forged + b"\n"
+
+        assert not accepted(trail, repacked(trail.whole, change, trail.log), pinned=False), forged
+    await trail.log.close()
+
+
+async def test_an_effect_that_ends_twice_is_found_even_if_the_log_took_it(trail: Trail) -> None:
+    """The log refuses a second end state; here its own table is changed so that it does not."""
+    with sqlite3.connect(trail.folder / "log.sqlite") as store:
+        store.execute("update intents set end_state = null")
+    store.close()
+    stored = trail.log.reads.leaf(3)
+    assert stored is not None
+    await trail.log.append(an_end(3, stored.hash, state=EndState.NOT_ATTEMPTED))
+    raw = await bundle(trail.log, Contents())
+    assert ("integrity", "10. intent 3 has more than one end state") in verify.verify(raw).findings
+    assert "a second end state of an intent" in {each.what for each in verify_store(trail.log)}
+    await trail.log.close()
+
+
+async def test_an_intent_left_open_is_found(trail: Trail) -> None:
+    await trail.log.append(an_intent(call_id="call_9"))
+    assert verify.verify(await bundle(trail.log, Contents())).facts["intents"] == {"executed": 2, "open": 1}
+    trail.clock.forward(901)
+    found = verify.verify(await bundle(trail.log, Contents())).findings
+    assert [verdict for verdict, _ in found] == ["completeness"]
+    await trail.log.close()
+
+
+async def test_a_frozen_log_is_found(trail: Trail) -> None:
+    stale = Note.parse(trail.earlier)
+
+    def change(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.note"].decode().split("\n")[0])
+        manifest["created"] = "2026-11-24T10:01:01.000000Z"
+        members["manifest.note"] = (json.dumps(manifest) + "\n").encode()
+
+    assert len(stale.signatures) == 2
+    assert [verdict for verdict, _ in verify.verify(repacked(trail.whole, change, trail.log)).findings] == ["freshness"]
+    await trail.log.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update leaves set leaf = cast(replace(leaf, 'bank-app', 'bank-APP') as blob) where idx = 1",
+        "update leaves set leaf = (select leaf from leaves where idx = 2) where idx = 1",
+        "delete from leaves where idx = 1",
+        "update leaves set customer = null, customer_seq = null where idx = 1",
+        "update leaves set customer = (select customer from leaves where idx = 0) where idx = 1",
+        "update leaves set time = '2025' || substr(time, 5) where idx = 1",
+        "update leaves set policies = '' where idx = 1",
+        "update leaves set hash = zeroblob(32) where idx = 1",
+        "update sequences set last = last + 1 where key like 'u:%'",
+        "update intents set end_state = null where idx = 3",
+        "delete from intents where idx = 3",
+        "update sealed set blob = zeroblob(100) where idx = 1",
+        "update checkpoints set root = zeroblob(32) where id = 1",
+        "update checkpoints set note = replace(note, 'bank', 'Bank') where id = 1",
+    ],
+)
+async def test_whatever_is_done_to_the_store_is_found_in_place(trail: Trail, sql: str) -> None:
+    assert verify_store(trail.log) == []
+    with sqlite3.connect(trail.folder / "log.sqlite") as store:
+        assert store.execute(sql).rowcount >= 1
+    store.close()
+    assert verify_store(trail.log) != []
+    await trail.log.close()

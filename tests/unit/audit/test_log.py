@@ -1,0 +1,332 @@
+"""The log: what is appended is durable, numbered without gaps, provable, and ends once."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from audit.checkpoint import Note, verify_checkpoint
+from audit.committer import IntentEnded
+from audit.group import GroupWriter, WriterFull
+from audit.keys import KeyRefused
+from audit.leaf import EndState, Kind, LeafInvalid, Public, b64url
+from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
+from audit.merkle import verify_consistency, verify_inclusion
+from audit.permits import PermitInvalid
+from audit.schema import validate
+from audit.store.reads import LogCorrupt
+from tests.trail import ORIGIN, Clock, a_record, an_end, an_intent
+
+OVER = b'{"key":"k1"}'
+
+
+async def test_an_entry_is_durable_and_says_where_it_is(log: Log, tmp_path: Path) -> None:
+    entry = await log.append(a_record())
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        ((leaf, hashed),) = other.execute("select leaf, hash from leaves").fetchall()
+    other.close()
+    found = validate(leaf)
+    assert (entry.index, entry.leaf_hash, entry.customer_seq, entry.conversation_seq) == (0, hashed, 1, 1)
+    assert (found["log"], found["writer"], found["customer_seq"]) == (ORIGIN, "w1", 1)
+
+
+async def test_sequences_count_from_one_without_gaps_per_customer_and_conversation(log: Log) -> None:
+    records = [a_record(customer=f"C-{n % 3}", conversation=f"conv_{n % 2}") for n in range(12)]
+    entries = await asyncio.gather(*(log.append(each) for each in records))
+    for who in range(3):
+        assert [each.customer_seq for n, each in enumerate(entries) if n % 3 == who] == [1, 2, 3, 4]
+    for where in range(2):
+        assert [each.conversation_seq for n, each in enumerate(entries) if n % 2 == where] == [1, 2, 3, 4, 5, 6]
+    alone = await log.append(a_record(kind=Kind.ADMIN, customer=None, conversation=None))
+    assert (alone.customer_seq, alone.conversation_seq) == (None, None)
+
+
+async def test_a_bad_record_fails_alone_and_leaves_no_gap(log: Log) -> None:
+    records = [a_record(), a_record(call_id="a b"), an_end(99, bytes(32)), a_record()]
+    answers = await asyncio.gather(*(log.append(each) for each in records), return_exceptions=True)
+    assert isinstance(answers[1], LeafInvalid)
+    assert isinstance(answers[2], IntentEnded)
+    good = [each for each in answers if not isinstance(each, BaseException)]
+    assert [(each.index, each.customer_seq) for each in good] == [(0, 1), (1, 2)]
+
+
+async def test_the_log_goes_on_where_it_was_after_it_was_opened_again(open_log: Callable[[], Log]) -> None:
+    for size in range(1, 5):
+        log = open_log()
+        entry = await log.append(a_record())
+        assert (entry.index, entry.customer_seq, entry.conversation_seq) == (size - 1, size, size)
+        await log.close()
+
+
+async def test_two_processes_on_one_log_see_each_other(open_log: Callable[[], Log]) -> None:
+    one, other = open_log(), open_log()
+    for n in range(4):
+        entry = await (one, other)[n % 2].append(a_record())
+        assert (entry.index, entry.customer_seq) == (n, n + 1)
+    await other.append(a_record(customer="C-new"))
+    assert (await one.append(a_record(customer="C-new"))).customer_seq == 2
+    assert one.size() == 6
+    assert one.proof(4, 5).root == other.proof(4, 5).root
+    await one.close()
+    await other.close()
+
+
+async def test_every_leaf_has_a_proof_in_every_tree_and_trees_are_consistent(log: Log) -> None:
+    for _ in range(300):
+        await log.append(a_record())
+    for size in (1, 2, 3, 255, 256, 257, 300):
+        for index in {0, size // 2, size - 1}:
+            proof = log.proof(index, size)
+            verify_inclusion(proof.leaf_hash, index, size, proof.hashes, proof.root)
+        for old in {1, max(1, size // 3), size}:
+            verify_consistency(old, size, log.consistency(old, size), log.proof(0, old).root, log.proof(0, size).root)
+    for index, size in ((-1, 1), (1, 1), (0, 0), (0, 301)):
+        with pytest.raises(ValueError, match="no such"):
+            log.proof(index, size)
+
+
+async def test_an_intent_yields_one_permit_over_its_own_instruction(log: Log, clock: Clock) -> None:
+    entry = await log.append(an_intent())
+    permit = log.permit(entry, OVER)
+    verifier = log.permit_verifier()
+    verifier.verify(permit, OVER, clock())
+    leaf = log.entries_of("call_1")[0].leaf
+    assert validate(leaf)["instruction"] == {"commitment": b64url(permit.digest)}
+    with pytest.raises(PermitInvalid):
+        verifier.verify(permit, OVER, clock() + PERMIT_LIFETIME)
+    with pytest.raises(PermitDenied):
+        log.permit(entry, OVER)
+
+
+async def test_no_permit_for_another_instruction_and_none_afterwards(log: Log) -> None:
+    entry = await log.append(an_intent())
+    with pytest.raises(PermitDenied, match="another instruction"):
+        log.permit(entry, b'{"key":"k2"}')
+    with pytest.raises(PermitDenied):
+        log.permit(entry, OVER)
+
+
+async def test_no_permit_for_what_is_no_intent_of_this_process(open_log: Callable[[], Log]) -> None:
+    log = open_log()
+    read, intent = await log.append(a_record()), await log.append(an_intent())
+    with pytest.raises(PermitDenied):
+        log.permit(read, OVER)
+    await log.close()
+    again = open_log()
+    with pytest.raises(PermitDenied):
+        again.permit(intent, OVER)
+    await again.close()
+
+
+@pytest.mark.parametrize("state", [EndState.EXECUTED, EndState.REJECTED_BY_CORE, EndState.NOT_ATTEMPTED])
+async def test_an_intent_ends_exactly_once(log: Log, state: EndState) -> None:
+    entry = await log.append(an_intent())
+    assert [(each.index, each.end_state) for each in log.open_intents()] == [(entry.index, None)]
+    ends = [an_end(entry.index, entry.leaf_hash, state=state) for _ in range(5)]
+    answers = await asyncio.gather(*(log.append(each) for each in ends), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in answers) == ["Entry", *["IntentEnded"] * 4]
+    assert log.open_intents() == []
+    for kind, other in ((Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN), (Kind.RECONCILED, EndState.EXECUTED)):
+        with pytest.raises(IntentEnded):
+            await log.append(an_end(entry.index, entry.leaf_hash, kind, other))
+
+
+async def test_an_unknown_outcome_stays_open_until_it_is_reconciled_once(log: Log) -> None:
+    entry = await log.append(an_intent())
+    with pytest.raises(IntentEnded):
+        await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
+    await log.append(an_end(entry.index, entry.leaf_hash, Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
+    assert [each.end_state for each in log.open_intents()] == ["outcome_unknown"]
+    with pytest.raises(IntentEnded):
+        await log.append(an_end(entry.index, entry.leaf_hash))
+    await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
+    with pytest.raises(IntentEnded):
+        await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
+    assert log.open_intents() == []
+
+
+async def test_an_end_must_name_its_intent_by_index_and_hash(log: Log) -> None:
+    read, intent = await log.append(a_record()), await log.append(an_intent())
+    for index, leaf_hash in ((read.index, read.leaf_hash), (intent.index, read.leaf_hash), (77, intent.leaf_hash)):
+        with pytest.raises(IntentEnded):
+            await log.append(an_end(index, leaf_hash))
+
+
+async def test_a_checkpoint_is_published_when_the_log_grew_or_was_silent_for_a_minute(log: Log, clock: Clock) -> None:
+    assert await log.publish() is None
+    assert log.checkpoint() is None
+    await log.append(a_record())
+    note = await log.publish()
+    assert note is not None
+    verified = verify_checkpoint(Note.parse(note.encode()), ORIGIN, log.log_keys())
+    assert verified.checkpoint.size == 1
+    assert verified.checkpoint.root == log.proof(0).root
+    assert verified.time_s == int(clock().timestamp())
+    assert await log.publish() is None
+    clock.forward(59)
+    assert await log.publish() is None
+    clock.forward(1)
+    silent = await log.publish()
+    assert silent is not None
+    assert silent != note
+    assert log.checkpoint() == silent
+
+
+async def test_a_log_that_does_not_answer_in_time_is_unavailable_but_the_record_may_be_there(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Connection.commit
+
+    def slow(connection: Connection) -> None:
+        time.sleep(0.15)
+        commit(connection)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "commit", slow)
+        with pytest.raises(LogUnavailable, match="later"):
+            await log.append(a_record(), timeout_ms=20)
+        entry = await log.append(a_record(), timeout_ms=5000)
+    assert (entry.index, entry.customer_seq) == (1, 2)
+
+
+async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both faults: failed and did not happen; failed and did happen."""
+    commit = Connection.commit
+    await log.append(a_record())
+    for happened in (False, True):
+
+        def broken(connection: Connection, happened: bool = happened) -> None:
+            if happened:
+                commit(connection)
+            raise OperationalError("COMMIT", None, OSError("disk"))
+
+        size = log.proof(0).size
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "commit", broken)
+            with pytest.raises(LogUnavailable, match="may have happened"):
+                await log.append(a_record())
+        entry = await log.append(a_record())
+        assert entry.index == size + happened
+        assert entry.customer_seq == entry.index + 1
+
+
+async def test_a_full_queue_is_unavailable(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_writer: object, _item: object) -> None:
+        raise WriterFull
+
+    monkeypatch.setattr(GroupWriter, "submit", full)
+    with pytest.raises(LogUnavailable, match="nothing was written"):
+        await log.append(a_record())
+
+
+async def test_reads_for_the_gateway(log: Log, clock: Clock) -> None:
+    await log.append(a_record(call_id="call_a"))
+    await log.append(a_record(call_id="call_b", time=clock() + timedelta(minutes=1)))
+    assert [validate(each.leaf)["call"] for each in log.entries_of("call_b")] == ["call_b"]
+    assert log.counts_since(clock()) == {"read": 2}
+    assert log.counts_since(clock() + timedelta(seconds=1)) == {"read": 1}
+
+
+DAMAGE = {
+    "the head is gone": "delete from head",
+    "an old head": "update head set size = 1, root = (select hash from leaves where idx = 0), peaks = root",
+    "another root": "update head set root = x'" + "00" * 32 + "'",
+    "another size": "update head set size = 2",
+    "a changed note": "update head set note = replace(note, char(10) || '3' || char(10), char(10) || '2' || char(10))",
+    "the last leaf is gone": "delete from leaves where idx = 2",
+    "a leaf too many": "insert into leaves (idx, leaf, hash, time, kind) select 3, leaf, hash, time, kind from leaves limit 1",
+    "other peaks": "update head set peaks = x'" + "00" * 64 + "'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+async def test_a_damaged_log_does_not_open(open_log: Callable[[], Log], tmp_path: Path, damage: str) -> None:
+    log = open_log()
+    for _ in range(3):
+        await log.append(a_record())
+    await log.close()
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        assert other.execute(damage).rowcount == 1
+    other.close()
+    with pytest.raises(LogCorrupt):
+        open_log()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update leaves set leaf = cast(replace(leaf, 'bank-app', 'other') as blob) where idx = 1",
+        "update leaves set leaf = cast(leaf as text) where idx = 1",
+        "delete from leaves where idx = 1",
+    ],
+)
+async def test_nothing_is_signed_over_changed_leaves(log: Log, tmp_path: Path, damage: str) -> None:
+    for _ in range(3):
+        await log.append(a_record())
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        other.execute(damage)
+    other.close()
+    with pytest.raises(LogCorrupt):
+        await log.publish()
+    assert log.checkpoint() is None
+
+
+async def test_a_counter_that_was_set_back_is_refused(open_log: Callable[[], Log], tmp_path: Path) -> None:
+    log = open_log()
+    for _ in range(3):
+        await log.append(a_record())
+    await log.close()
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        other.execute("update sequences set last = 1 where key like 'u:%'")
+    other.close()
+    again = open_log()
+    with pytest.raises(LogCorrupt):
+        await again.append(a_record())
+    assert again.size() == 3
+    await again.close()
+
+
+async def test_a_log_whose_rows_were_cut_while_it_runs_does_not_go_on(log: Log, tmp_path: Path) -> None:
+    for _ in range(3):
+        await log.append(a_record())
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        other.execute("delete from head")
+        other.execute("delete from leaves")
+    other.close()
+    with pytest.raises(LogCorrupt):
+        await log.append(a_record())
+
+
+@pytest.mark.parametrize("name", ["head.ed25519", "head.mldsa44", "permits.ed25519", "exports.ed25519", "customers.kek"])
+async def test_a_log_with_a_key_file_that_others_may_read_does_not_open(
+    open_log: Callable[[], Log], tmp_path: Path, name: str
+) -> None:
+    await open_log().close()
+    (tmp_path / "log" / "secrets" / name).chmod(0o640)
+    with pytest.raises(KeyRefused, match=name):
+        open_log()
+
+
+async def test_files_of_a_log_are_private_and_keys_are_never_made_twice(open_log: Callable[[], Log], tmp_path: Path) -> None:
+    await open_log().close()
+    folder = tmp_path / "log"
+    assert {each.stat().st_mode & 0o077 for each in folder.rglob("*")} == {0}
+    (folder / "secrets" / "head.ed25519").unlink()
+    with pytest.raises(KeyRefused):
+        open_log()
+    (folder / "log.sqlite").unlink()
+    with pytest.raises(KeyRefused, match="is there already"):
+        open_log()
+
+
+async def test_public_text_with_odd_characters_survives(log: Log) -> None:
+    text = '"\\\u0000\u001f\u007f\u2028\ud7ff\U0001f600é'
+    await log.append(a_record(arguments={"text": Public(text)}))
+    arguments = validate(log.entries_of("call_1")[0].leaf)["arguments"]
+    assert arguments == {"text": {"public": text}}
