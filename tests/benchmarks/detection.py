@@ -3,9 +3,9 @@
     python tests/benchmarks/detection.py [--json] [--each 200]
 
 Precision is over texts: of those in which something was masked, the share that held an identifier. Recall is over identifiers: the
-share of which no digit or letter was left readable. The corpus is synthetic: it says nothing about spellings that nobody
-thought of. What is spelled exactly like an identifier (a day and a number like a sort code and an account) is masked on purpose, and
-counts in `precision_with_ambiguous` only. `recall_of_hard_spellings` is told apart: it holds the known gaps.
+share of which no digit or letter was left readable. The corpus is synthetic: it says nothing about spellings that nobody thought
+of. What is spelled exactly like an identifier (a day and a number like a sort code and an account) is masked on purpose, and counts
+in `precision_with_ambiguous` only. `recall_of_hard_spellings` is told apart: it holds the known gaps.
 """
 
 import argparse

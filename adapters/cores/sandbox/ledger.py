@@ -6,7 +6,7 @@ Everything is computed exactly, in integers, from rows that are read once; `flus
 """
 
 import hashlib
-from base64 import b32encode
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,9 +160,11 @@ class LedgerGroup:
             return refused or LedgerAnswer.NOT_FOUND
         row = held.row
         self._release(held, "posted")
-        booked_at = max(self._now_us, *(self.accounts[row[side]].booked_at_us for side in ("debit", "credit")))
-        for side, sign in (("debit", -1), ("credit", 1)):
-            self._book(row, self.accounts[row[side]], sign * row["amount_minor"], booked_at)
+        debit, credit = self.accounts[row["debit"]], self.accounts[row["credit"]]
+        booked_at = max(self._now_us, debit.booked_at_us, credit.booked_at_us)
+        name = name_for("t", booked_at, id_)
+        self._book(row, debit, {"id": f"{name}d", "amount_minor": -row["amount_minor"], "booked_at_us": booked_at})
+        self._book(row, credit, {"id": f"{name}c", "amount_minor": row["amount_minor"], "booked_at_us": booked_at})
         return LedgerAnswer.CREATED
 
     def void(self, id_: str) -> LedgerAnswer:
@@ -211,28 +213,31 @@ class LedgerGroup:
         held.changed = True
         self.accounts[held.row["debit"]].pending_minor -= held.row["amount_minor"]
 
-    def _book(self, row: dict[str, Any], side: LedgerAccount, amount_minor: int, booked_at_us: int) -> None:
-        side.booked_minor += amount_minor
+    def _book(self, row: dict[str, Any], side: LedgerAccount, booking: dict[str, Any]) -> None:
+        side.booked_minor += booking["amount_minor"]
         side.entries += 1
-        side.booked_at_us = booked_at_us
+        side.booked_at_us = booking["booked_at_us"]
         self._touched.add(side.id)
         self._entries.append(
-            {
-                "id": name_for("t", row["id"], side.id),
-                "movement": row["id"],
-                "account": side.id,
-                "position": side.entries,
-                "amount_minor": amount_minor,
-                "currency": row["currency"],
-                "booked_at_us": booked_at_us,
-            }
+            booking | {"movement": row["id"], "account": side.id, "position": side.entries, "currency": row["currency"]}
         )
 
 
-def name_for(prefix: str, *parts: str) -> str:
-    """An identifier of at most 16 characters that follows from what it names: a resend names the same thing."""
+def name_for(prefix: str, now_us: int, *parts: str) -> str:
+    """An opaque identifier of 15 characters, the same for the same parts in the same millisecond.
+
+    It begins with the millisecond, in an alphabet that sorts as it counts: what is written together then lies together in the
+    indexes, and a group's commit writes few pages. 42 bits of a hash follow; should two ever meet, the database refuses one.
+    """
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return f"{prefix}-{b32encode(digest)[:13].decode().lower()}"
+    number = (now_us // 1000 << 46) | (int.from_bytes(digest[:6], "big") >> 2)
+    return prefix + b64encode(number.to_bytes(11, "big")).translate(_SORTED)[:14].decode()
+
+
+_SORTED = bytes.maketrans(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~",
+)
 
 
 def expire_overdue(connection: Connection, now: datetime) -> int:

@@ -132,7 +132,7 @@ def _transfer(group: Group, told: Instruction, order: Transfer) -> Done | Declin
 
 def _payment_row(group: Group, told: Instruction, order: Transfer, payee: tuple[str, str]) -> Row:
     return {
-        "id": name_for("p", told.key),
+        "id": name_for("p", micros(group.now), told.key),
         "account": order.debit.id,
         "credit": payee[0],
         "beneficiary": order.credit.id if order.credit.kind is ReferenceKind.BENEFICIARY else None,
@@ -149,7 +149,7 @@ def _payment_row(group: Group, told: Instruction, order: Transfer, payee: tuple[
 def _move(group: Group, row: Row, wording: Wording) -> str | None:
     """Pend and post a payment's money; the reason if the ledger refuses."""
     amount = Money(row["amount_minor"], row["currency"])
-    body = Pend(name_for("m", row["id"]), row["account"], row["credit"], amount, group.now + _TO_POST, wording, row["id"])
+    body = Pend(f"m{row['id'][1:]}", row["account"], row["credit"], amount, group.now + _TO_POST, wording, row["id"])
     for answer in (group.ledger.pend(body), group.ledger.post(body.id)):
         if answer is not LedgerAnswer.CREATED:
             return _REASONS.get(answer, "AG01")
@@ -229,7 +229,7 @@ def _report(group: Group, told: Instruction, order: ReportFraud) -> Done | Decli
 
 
 def _open_case(group: Group, told: Instruction, kind: str, about: Identified | None, words: str) -> Done:
-    number = name_for("c", told.key)
+    number = name_for("c", micros(group.now), told.key)
     group.open_case(
         {
             "number": number,

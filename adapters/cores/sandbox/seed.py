@@ -63,7 +63,7 @@ class _Event:
 
 def account_id(name: str) -> str:
     """The identifier of the account with this name in `people`."""
-    return name_for("a", name)
+    return name_for("a", 0, name)
 
 
 def _seed(connection: Connection, now: datetime) -> None:
@@ -101,8 +101,8 @@ def _accounts(connection: Connection, ledger: LedgerGroup, holdings: Any) -> Non
 
 def _book(ledger: LedgerGroup, event: _Event) -> None:
     ledger.turn_to(event.at)
-    id_ = name_for("m", "seed", event.name)
-    paid = None if event.payee is None else name_for("p", "seed", event.name)
+    id_ = name_for("m", micros(event.at), event.name)
+    paid = None if event.payee is None else name_for("p", micros(event.at), event.name)
     body = Pend(id_, event.debit, event.credit, event.amount, event.at + timedelta(minutes=1), event.wording, paid)
     for answer in (ledger.pend(body), ledger.post(id_)):
         if answer is not LedgerAnswer.CREATED:
@@ -167,7 +167,7 @@ def _hold(ledger: LedgerGroup, now: datetime, name: str, merchant: str, minor: i
     wording = Wording(f"AUTH {merchant.upper()}", "card", holding.title, _number(name), merchant, "")
     ledger.turn_to(now)
     body = Pend(
-        name_for("m", "hold", name),
+        name_for("m", 0, "hold", name),
         account_id(name),
         account_id(f"clearing.{holding.currency}"),
         Money(minor, holding.currency),
@@ -212,7 +212,7 @@ def _empty(id_: str, currency: str) -> dict[str, Any]:
 
 def _payee(payee: people.Payee, now: datetime) -> dict[str, Any]:
     return {
-        "id": name_for("b", payee.name),
+        "id": name_for("b", 0, payee.name),
         "account": account_id(payee.account),
         "name": payee.title,
         "identifier": payee.identifier,
@@ -224,14 +224,19 @@ def _paid(event: _Event) -> dict[str, Any] | None:
     if event.payee is None:
         return None
     row = _payment(event.payee, event.amount, event.wording.memo[:18], event.at)
-    return row | {"id": name_for("p", "seed", event.name), "status": "ACSC", "settled_at_us": micros(event.at), "execute_on": None}
+    return row | {
+        "id": name_for("p", micros(event.at), event.name),
+        "status": "ACSC",
+        "settled_at_us": micros(event.at),
+        "execute_on": None,
+    }
 
 
 def _planned(planned: people.Planned, now: datetime) -> dict[str, Any]:
     currency = next(holding.currency for holding in people.HOLDINGS if holding.name == planned.account)
     row = _payment(planned.payee, Money(planned.minor, currency), planned.reference, now - timedelta(days=2))
     on = (now.date() + timedelta(days=planned.in_days)).isoformat()
-    return row | {"id": name_for("p", "planned", planned.payee), "status": "SCHD", "settled_at_us": None, "execute_on": on}
+    return row | {"id": name_for("p", 0, "planned", planned.payee), "status": "SCHD", "settled_at_us": None, "execute_on": on}
 
 
 def _payment(name: str, amount: Money, reference: str, at: datetime) -> dict[str, Any]:
@@ -239,7 +244,7 @@ def _payment(name: str, amount: Money, reference: str, at: datetime) -> dict[str
     return {
         "account": account_id(payee.account),
         "credit": account_id(f"clearing.{amount.currency}"),
-        "beneficiary": name_for("b", name),
+        "beneficiary": name_for("b", 0, name),
         "amount_minor": amount.minor,
         "currency": amount.currency,
         "counterparty_name": payee.title,
@@ -251,7 +256,7 @@ def _payment(name: str, amount: Money, reference: str, at: datetime) -> dict[str
 
 def _card(plastic: people.Plastic) -> dict[str, Any]:
     return {
-        "id": name_for("k", plastic.name),
+        "id": name_for("k", 0, plastic.name),
         "account": account_id(plastic.account),
         "last4": plastic.last4,
         "scheme": plastic.scheme,
@@ -265,9 +270,9 @@ def _standing(order: people.Standing, today: date) -> dict[str, Any]:
     next_on = today.replace(day=order.day) if order.day > today.day else after.replace(day=order.day)
     currency = next(holding.currency for holding in people.HOLDINGS if holding.name == order.account)
     return {
-        "id": name_for("s", order.account, order.payee),
+        "id": name_for("s", 0, order.account, order.payee),
         "account": account_id(order.account),
-        "beneficiary": name_for("b", order.payee),
+        "beneficiary": name_for("b", 0, order.payee),
         "amount_minor": order.minor,
         "currency": currency,
         "frequency": "monthly",

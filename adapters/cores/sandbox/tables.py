@@ -174,7 +174,13 @@ payment = Table(
     Column("settled_at_us", BigInteger),
     Column("execute_on", String(10)),
     Column("through_assistant", Integer, nullable=False),
-    Index("payment_beneficiary", "beneficiary", "settled_at_us"),
+    Index(
+        "payment_beneficiary",
+        "beneficiary",
+        "settled_at_us",
+        sqlite_where=text("beneficiary IS NOT NULL"),
+        postgresql_where=text("beneficiary IS NOT NULL"),
+    ),
     Index("payment_due", "account", "execute_on", sqlite_where=text("status = 'SCHD'"), postgresql_where=text("status = 'SCHD'")),
     sqlite_with_rowid=False,
 )
@@ -202,7 +208,6 @@ instruction = Table(
     Column("answer", String(4000), nullable=False),
     Column("answered_at_us", BigInteger, nullable=False),
     Index("instruction_answered", "answered_at_us"),
-    sqlite_with_rowid=False,
 )
 """Every key the bank ever saw, with the answer that it gave: the journal of its effects. A burned key has no digest."""
 
