@@ -11,10 +11,9 @@ from pathlib import Path
 
 from gateway.commands.printing import UNAVAILABLE, USAGE, failed
 
-KINDS = tuple(
-    "deny read intent outcome unknown reconciled policy.activate key.destroy hold.place hold.release audit.query audit.reveal "
-    "audit.export census log.start log.stop".split()
-)
+CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
+DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "audit.query", "audit.reveal", "audit.export")
+KINDS = (*CALL_KINDS, *DUTY_KINDS, "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
 Command = Callable[[argparse.Namespace], int]

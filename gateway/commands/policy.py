@@ -32,7 +32,9 @@ def check_bundle(options: argparse.Namespace) -> int:
     else:
         for finding in report.findings:
             print(f"{finding.place.file}:{finding.place.line}: {finding.says}")
-        print_table(("policy", "effect", "reason", "says"), ((each.policy, each.effect, each.reason, each.says) for each in report.policies))
+        print_table(
+            ("policy", "effect", "reason", "says"), ((each.policy, each.effect, each.reason, each.says) for each in report.policies)
+        )
         print(f"bundle {report.bundle}: {'good' if report.good else 'refused'}")
     return GOOD if report.good else FINDING
 
@@ -82,7 +84,10 @@ def explain_one(options: argparse.Namespace) -> int:
         if each.needed:
             print(f"what it takes: {each.needed}")
         if each.near:
-            print_table(("was near", "condition that did not hold"), ((one.policy, f"{one.condition}  {dict(one.values)}") for one in each.near))
+            print_table(
+                ("was near", "condition that did not hold"),
+                ((one.policy, f"{one.condition}  {dict(one.values)}") for one in each.near),
+            )
     return GOOD
 
 
