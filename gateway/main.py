@@ -272,7 +272,7 @@ def build_app(settings: Settings, *, opened: Callable[[Gateway], None] | None = 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gateway = await open_gateway(settings)
-        app.include_router(rest.router(gateway.door))
+        rest.mount(app, gateway.door)
         chores = asyncio.create_task(gateway.recovery.run(gateway.way))
         if opened is not None:
             opened(gateway)

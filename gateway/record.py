@@ -19,8 +19,9 @@ from audit.log import Log, LogUnavailable
 from gateway.arguments import canonical
 from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
+from gateway.identity import Principal
 from gateway.ports import Claimed
-from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved
+from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved, Trace
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
@@ -138,16 +139,17 @@ class Records:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
         return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._decided(decided)))
 
-    async def fault(self, customer: str, agent: str | None, *, at: datetime, reason: str, trace_id: str, span_id: str) -> Place:
-        """A request of an authenticated customer that could not be taken as a whole."""
+    async def fault(self, principal: Principal, trace: Trace, reason: str, *, call_id: str, span_id: str, at: datetime) -> Place:
+        """A request of an authenticated customer that could not be taken as a whole; it gets a call id of its own."""
         record = Record(
             kind=Kind.DENY,
             time=at,
-            customer=customer,
-            agent=agent,
-            trace_id=trace_id,
+            call_id=call_id,
+            customer=principal.customer,
+            agent=principal.agent or principal.client,
+            trace_id=trace.trace_id,
             span_id=span_id,
-            facts={"code": "invalid_request", "reason": reason},
+            facts={"code": "request_fault", "reason": reason},
         )
         return await self._append(record)
 

@@ -31,7 +31,8 @@ def check_bundle(options: argparse.Namespace) -> int:
         print_json(plain(report))
     else:
         for finding in report.findings:
-            print(f"{finding.place.file}:{finding.place.line}: {finding.says}")
+            where = "" if finding.place is None else f"{finding.place.file}:{finding.place.line}: "
+            print(f"{where}{finding.message}")
         print_table(
             ("policy", "effect", "reason", "says"), ((each.policy, each.effect, each.reason, each.says) for each in report.policies)
         )
