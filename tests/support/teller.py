@@ -1,0 +1,137 @@
+"""A whole gateway in the test's own process, asked as a door asks it."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.cores.sandbox.books import findings
+from audit.inspection import verify_store
+from gateway.identity import SCOPE_CALLS, Principal
+from gateway.main import Gateway, open_gateway, utc_now
+from gateway.mandate import Mandate
+from gateway.settings import Settings, development
+from gateway.stages import Asked, NativeCall, Recorded, Trace, core_key
+from gateway.vault import private_file
+
+TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
+
+
+def principal(customer: str, *, strong: bool = True, agent: str | None = "assistant") -> Principal:
+    now_s = int(utc_now().timestamp())
+    return Principal(
+        customer=customer,
+        agent=agent,
+        client="app",
+        scopes=frozenset({SCOPE_CALLS}),
+        strong=strong,
+        authenticated_at_s=now_s,
+        expires_at_s=now_s + 3600,
+        channel="app",
+    )
+
+
+@dataclass
+class Teller:
+    gateway: Gateway
+    conversations: dict[str, str] = field(default_factory=dict)
+    ids: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def conversation(self, customer: str) -> str:
+        if customer not in self.conversations:
+            self.conversations[customer] = await self.gateway.book.open_conversation(customer, utc_now())
+        return self.conversations[customer]
+
+    async def ask(
+        self,
+        function: str,
+        arguments: object = None,
+        *,
+        customer: str = "alice",
+        native_id: str | None = None,
+        strong: bool = True,
+        conversation: str | None = None,
+    ) -> Recorded:
+        """One call of one request, as a door would make it of the model's item."""
+        raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+        native = NativeCall(native_id or f"n{next(self.ids)}", function, raw)
+        where = conversation or await self.conversation(customer)
+        asked = Asked("responses", where, "turn", "a-model", (native,), TRACE)
+        (recorded,) = await self.gateway.way.take(principal(customer, strong=strong), asked)
+        return recorded
+
+    async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:
+        """References of the customer's open accounts in a currency."""
+        answered = await self.ask("list_accounts", customer=customer)
+        assert answered.output is not None
+        found = answered.output["accounts"]
+        assert isinstance(found, list)
+        return [each["account"] for each in found if each["currency"] == currency and each["status"] == "open"]
+
+    async def transfer(self, value: str, *, native_id: str | None = None, customer: str = "alice") -> Recorded:
+        """Between the first two GBP accounts."""
+        debit, credit = (await self.accounts(customer=customer))[:2]
+        return await self.ask("initiate_transfer", payment(debit, credit, value), native_id=native_id, customer=customer)
+
+    async def granting(self, customer: str, **changes: object) -> Mandate:
+        """Put a mandate with these changes in the place of the customer's own."""
+        known = self.gateway.book.facts(customer, await self.conversation(customer))
+        assert known is not None
+        assert known[0].mandate is not None
+        changed = replace(known[0].mandate, version=known[0].mandate.version + 1, **changes)  # type: ignore[arg-type]
+        key = Ed25519PrivateKey.from_private_bytes(private_file(self.gateway.settings.data / "keys" / "mandates.key", 32))
+        await self.gateway.book.grant(changed, changed.sign(key))
+        return changed
+
+
+def payment(debit: str, credit: str, value: str, currency: str = "GBP") -> dict[str, object]:
+    return {"from": debit, "to": credit, "amount": {"value": value, "currency": currency}}
+
+
+@asynccontextmanager
+async def teller(folder: Path, **changes: object) -> AsyncIterator[Teller]:
+    """A gateway in development mode in this folder, with these settings changed."""
+    settings: Settings = replace(development(folder), **changes)  # type: ignore[arg-type]
+    gateway = await open_gateway(settings)
+    try:
+        yield Teller(gateway)
+    finally:
+        await gateway.close()
+
+
+def executed_keys(gateway: Gateway) -> list[str]:
+    """Keys of the effects that the bank did, by its own journal."""
+    with gateway.bank._engine.connect() as connection:
+        rows = connection.exec_driver_sql("select key from instruction where outcome = 'done'")
+        return [row[0] for row in rows]
+
+
+def what_does_not_hold(gateway: Gateway) -> list[str]:
+    """Everything that must hold after whatever happened, once recovery has run; what does not, in words.
+
+    No effect without an intent, none twice, one end state for each intent, the book agrees, the books balance, the trail verifies.
+    """
+    wrong = [finding.what for finding in verify_store(gateway.log)]
+    with gateway.bank._engine.connect() as connection:
+        wrong += findings(connection)
+    leaves = [json.loads(leaf.leaf) for leaf in gateway.log.reads.leaves(0, gateway.log.size())]
+    intents = [leaf["call"] for leaf in leaves if leaf["kind"] == "intent"]
+    ends: dict[str, list[str]] = {}
+    for leaf in leaves:
+        if leaf["kind"] in ("outcome", "reconciled"):
+            ends.setdefault(leaf["call"], []).append(leaf["end_state"])
+    wrong += [f"{call}: {len(ends.get(call, []))} end states" for call in intents if len(ends.get(call, [])) != 1]
+    wrong += [f"{call}: an end without an intent" for call in ends if call not in intents]
+    by_key = {core_key(call): call for call in intents}
+    done = executed_keys(gateway)
+    wrong += [f"an effect without an intent: {key}" for key in done if key not in by_key]
+    wrong += [f"an effect twice: {key}" for key in set(done) if done.count(key) != 1]
+    executed = {call for call, states in ends.items() if states == ["executed"]}
+    wrong += [f"{call}: recorded as executed, not done" for call in executed if core_key(call) not in done]
+    wrong += [f"{by_key[key]}: done, not recorded" for key in done if key in by_key and by_key[key] not in executed]
+    wrong += [f"{row.call_id}: {row.state}" for row in gateway.book.unsettled(utc_now().replace(year=2100))]
+    return wrong
