@@ -49,7 +49,9 @@ def identifier(asked: Teller, customer: str, kind: ReferenceKind) -> str:
     """A real object of this customer, of this kind."""
     table = OWN[kind]
     account = "id" if kind is ReferenceKind.ACCOUNT else "account"
-    statement = f"select t.id from {table} t join account_owner o on o.account = t.{account} where o.customer = ? order by t.id limit 1"
+    statement = (
+        f"select t.id from {table} t join account_owner o on o.account = t.{account} where o.customer = ? order by t.id limit 1"
+    )
     with asked.gateway.bank._engine.connect() as connection:
         row = connection.exec_driver_sql(statement, (customer,)).first()
     assert row is not None, f"the sandbox has no {kind} of {customer}"
@@ -81,7 +83,13 @@ CASES = [(function, argument, kind) for function in MANIFEST for argument, kind 
 
 def test_there_are_cases_for_every_kind() -> None:
     used = {kind for function in MANIFEST for _, kind in referring(function)}
-    assert used == {ReferenceKind.ACCOUNT, ReferenceKind.BENEFICIARY, ReferenceKind.CARD, ReferenceKind.PAYMENT, ReferenceKind.TRANSACTION}
+    assert used == {
+        ReferenceKind.ACCOUNT,
+        ReferenceKind.BENEFICIARY,
+        ReferenceKind.CARD,
+        ReferenceKind.PAYMENT,
+        ReferenceKind.TRANSACTION,
+    }
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -1,0 +1,70 @@
+"""A real server: the `tellergate serve` command in a process of its own, on loopback."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.cli import main
+from gateway.issuer import LocalIssuer
+
+
+@dataclass
+class Served:
+    url: str
+    data: Path
+    http: httpx.Client
+
+    def token(self, customer: str = "alice", **claims: Any) -> str:
+        claims = {"agent": "assistant", "strong": True, **claims}
+        return LocalIssuer(self.data, development=True).token(customer, **claims)
+
+    def post(self, path: str, body: object, *, token: str | None = None) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.http.post(path, content=content, headers={"authorization": f"Bearer {token or self.token()}"})
+
+    def get(self, path: str, *, token: str | None = None) -> httpx.Response:
+        return self.http.get(path, headers={"authorization": f"Bearer {token or self.token()}"})
+
+    def conversation(self, token: str | None = None) -> str:
+        answered = self.post("/v1/conversations", {}, token=token)
+        assert answered.status_code == 200, answered.text
+        return str(answered.json()["id"])
+
+    def call(self, name: str, arguments: object, **rest: Any) -> dict[str, Any]:
+        """One call in the Responses shape; its result and what the model reads."""
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        item = {"type": "function_call", "call_id": rest.pop("native_id", "c1"), "name": name, "arguments": text}
+        body = {"shape": "responses", "conversation_id": rest.pop("conversation", None) or self.conversation(rest.get("token"))}
+        answered = self.post("/v1/function-calls", {**body, "turn_id": "turn", "calls": [item]}, **rest)
+        assert answered.status_code == 200, answered.text
+        told = answered.json()
+        return {**told["results"][0], "model": json.loads(told["outputs"][0]["output"])}
+
+    def audit(self, *arguments: str) -> Any:
+        """What `tellergate audit query` finds."""
+        why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert main(["audit", "query", "--data", str(self.data), "--json", *why, *arguments]) == 0
+        return json.loads(printed.getvalue())
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    data = tmp_path_factory.mktemp("served") / "data"
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--data", str(data), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = json.loads(server.stdout.readline())["url"]
+        with httpx.Client(base_url=url, timeout=10) as client:
+            yield Served(url, data, client)
+        server.terminate()
+        assert server.wait(20) in (0, -15)
