@@ -58,7 +58,7 @@ class Engine:
         present = _assurance(request.context)
         declared = self._functions.get(request.action)
         if present is None:
-            return ladder.error(("the context has no assurance level from 0 to 4",))
+            return ladder.error(("the assurance is not a level from 0 to 4",))
         if declared is None:
             return ladder.error(("the bundle has no such function",))
         if not declared.described(request.context.get("function")):
@@ -189,7 +189,7 @@ def _tallied(answer: cedar.Answer) -> Tally:
 
 def _assurance(context: Mapping[str, JSON]) -> Assurance | None:
     assurance = context.get("assurance")
-    level = assurance.get("level") if isinstance(assurance, Mapping) else None
+    level = assurance.get("level") if type(assurance) is dict and len(assurance) == 1 else None
     return _RUNGS.get(level) if type(level) is int else None
 
 

@@ -102,6 +102,7 @@ def test_a_context_that_lacks_a_member_denies(member: str) -> None:
         ("assurance", {"level": True}),
         ("assurance", {"level": "3"}),
         ("assurance", {}),
+        ("assurance", {"level": 3, "since": 1}),
         ("assurance", 3),
         ("now", "soon"),
         ("now", {"__extn": {"fn": "datetime", "arg": "2026-13-01"}}),
