@@ -192,8 +192,7 @@ def test_the_objects_of_the_resource_argument_are_left_to_their_own_requests() -
     """The gateway asks once for each of them."""
     many = [bank.entity("Account::current"), bank.entity("Account::savings")]
     context = bank.context("get_spending_summary")
-    named = {"from": bank.at("2026-05-01"), "to": bank.at("2026-06-01"), "group_by": "category"}
-    context["args"] = {"accounts": many, **named}
+    context["args"] = {"accounts": many, "period": "last_month", "group_by": "category"}
     request = replace(bank.balance(), action="get_spending_summary", context=context)
     assert bank.engine().decide(request).effect is Effect.PERMIT
 
