@@ -104,8 +104,10 @@ def cedar_arguments(function: BankingFunction, arguments: Arguments) -> dict[str
 def _function_action(function: BankingFunction) -> str:
     resources = "Bank"
     if function.resource is not None:
-        kinds = _kinds(next(argument for argument in function.arguments if argument.name == function.resource))
-        resources = ", ".join(sorted(ENTITY_TYPES[kind] for kind in kinds))
+        argument = next(argument for argument in function.arguments if argument.name == function.resource)
+        # Left out, an optional resource leaves the bank itself
+        names = {ENTITY_TYPES[kind] for kind in _kinds(argument)} | (set() if argument.required else {"Bank"})
+        resources = ", ".join(sorted(names))
     members = ", ".join(
         f"{_quoted(argument.name)}{'' if argument.required or argument.default is not None else '?'}: {_cedar_type(argument)}"
         for argument in function.arguments

@@ -12,17 +12,19 @@ import orjson
 
 from policies import cedar, ladder
 from policies.bundle import Bundle
-from policies.cedar import CedarRefused, Entities, Rules
+from policies.cedar import CedarRefused, Entities, Policy, Rules
 from policies.disclosure import Disclosure
 from policies.ladder import Tally
+from policies.lens import Lens, Subject, grind, shown
 from policies.model import JSON, Assurance, Decision, Request, Uid
-from policies.reading import Rule, accept
+from policies.reading import accept
 from policies.reads import concerns
 
 TOUCH = "touch"
 REVEAL = "reveal"
 
-_KNOWN_CUSTOMERS = 4096
+_KNOWN_SLICES = 4096
+_RUNGS = {int(rung): rung for rung in Assurance}
 
 
 class Engine:
@@ -35,10 +37,18 @@ class Engine:
         self.policies = tuple(rule.id for rule in rules)
         self._functions = {function.name: _Declared(asdict(function)) for function in bundle.functions}
         groups = cedar.actions(self._schema)
+
         # A policy whose scope excludes the action is neither satisfied nor in error, so leaving it out changes nothing but the cost
-        self._rules = {action: _rules(rules, action, groups) for action in (*self._functions, TOUCH, REVEAL)}
-        self._disclosure = Disclosure([rule.policy for rule in rules if concerns(rule.policy, REVEAL, groups)])
-        self._principal = lru_cache(maxsize=_KNOWN_CUSTOMERS)(self._parsed)
+        def policies(action: str) -> list[Policy]:
+            return [rule.policy for rule in rules if concerns(rule.policy, action, groups)]
+
+        touch = policies(TOUCH)
+        subjects = [Subject(name, declared.facts, policies(name), touch) for name, declared in self._functions.items()]
+        self._lenses = grind(self._schema, subjects, TOUCH)
+        self._disclosing = Rules(policies(REVEAL))
+        self._disclosure = Disclosure(policies(REVEAL))
+        self._principal = lru_cache(maxsize=_KNOWN_SLICES)(self._parsed)
+        self._slice = lru_cache(maxsize=_KNOWN_SLICES)(self._joined)
 
     def decide(self, request: Request) -> Decision:
         """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
@@ -48,17 +58,16 @@ class Engine:
         present = _assurance(request.context)
         declared = self._functions.get(request.action)
         if present is None:
-            return ladder.error(("the context has no assurance level from 0 to 4",))
+            return ladder.error(("the assurance is not a level from 0 to 4",))
         if declared is None:
             return ladder.error(("the bundle has no such function",))
-        if request.context.get("function") != declared.facts:
+        if not declared.described(request.context.get("function")):
             return ladder.error(("the context speaks of another function than the bundle",))
         try:
             touched = list(declared.touched(request))
             entities = self._entities(request)
-            return ladder.judge(
-                present, lambda rungs: [self._tally(request, touched, entities, rung) for rung in rungs], self._reasons
-            )
+            lens = self._lenses[request.action].through(request.context)
+            return ladder.judge(present, lambda rungs: _tallies(request, touched, entities, lens, rungs), self._reasons)
         except CedarRefused as refused:
             return ladder.error((str(refused),))
 
@@ -67,22 +76,20 @@ class Engine:
         wanted = tuple(classes)
         key = self._disclosure.key(request.context)
         if key is None:
-            return self._revealed(request, wanted)
+            each = zip(wanted, self._disclosed(request, wanted), strict=True)
+            return frozenset(name for name, answer in each if answer.allowed and not answer.errors)
         known = self._disclosure.known(key)
         unknown = [name for name in wanted if name not in known]
         if unknown:
-            shown = self._revealed(request, unknown)
-            known.update((name, name in shown) for name in unknown)
-        return frozenset(name for name in wanted if known[name])
+            # An answer with an error may be this request's fault alone: it keeps the class back, and is not remembered
+            answers = zip(unknown, self._disclosed(request, unknown), strict=True)
+            known.update((name, answer.allowed is True) for name, answer in answers if not answer.errors)
+        return frozenset(name for name in wanted if known.get(name, False))
 
     def disclose(self, request: Request, data_class: str) -> Decision:
         """Whether one data class may leave, and why: permit or deny. What `reveal` answers, for cases and explanations."""
         (answer,) = self._disclosed(request, [data_class])
-        return ladder.final(_tally(answer), self._reasons)
-
-    def _revealed(self, request: Request, classes: Sequence[str]) -> frozenset[str]:
-        answers = self._disclosed(request, classes)
-        return frozenset(name for name, answer in zip(classes, answers, strict=True) if answer.allowed and not answer.errors)
+        return ladder.final(_tallied(answer), self._reasons)
 
     def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.Answer]:
         try:
@@ -91,32 +98,19 @@ class Engine:
         except CedarRefused as refused:
             return [cedar.Answer(None, (), (str(refused),))] * len(classes)
         questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in classes]
-        return cedar.ask(questions, self._rules[REVEAL], entities, self._schema)
-
-    def _tally(self, request: Request, touched: Sequence[Uid], entities: Entities, rung: Assurance) -> Tally:
-        """What the rules say of the request and of every object that it touches, at this rung."""
-        context = {**request.context, "assurance": {"level": int(rung)}}
-        question = cedar.question(request.principal, request.action, request.resource, as_json(context))
-        answers = cedar.ask([question], self._rules[request.action], entities, self._schema)
-        if touched:
-            text = as_json({**context, "args": {}})
-            questions = [cedar.question(request.principal, TOUCH, uid, text) for uid in touched]
-            answers += cedar.ask(questions, self._rules[TOUCH], entities, self._schema)
-        return _together(answers)
+        return cedar.ask(questions, self._disclosing, entities, self._schema)
 
     def _entities(self, request: Request) -> Entities:
         """The slice. Its largest part, the principal with the mandate, is parsed once for all requests that give the same bytes."""
-        principal = None
-        others = []
-        for entity in request.entities:
-            if principal is None and entity.get("uid") == {"type": request.principal.type, "id": request.principal.id}:
-                principal = entity
-            else:
-                others.append(entity)
+        uid = {"type": request.principal.type, "id": request.principal.id}
+        principal = next((entity for entity in request.entities if isinstance(entity, Mapping) and entity.get("uid") == uid), None)
         if principal is None:
             raise CedarRefused("the principal is not among the entities")
-        known = self._principal(as_json([principal]))
-        return known.with_added(as_json(others), self._schema) if others else known
+        others = [entity for entity in request.entities if entity is not principal]
+        return self._slice(as_json([principal]), as_json(others))
+
+    def _joined(self, principal: str, others: str) -> Entities:
+        return self._principal(principal).with_added(others, self._schema)
 
     def _parsed(self, text: str) -> Entities:
         return Entities(text, self._schema)
@@ -128,6 +122,12 @@ class _Declared:
     def __init__(self, entry: Mapping[str, JSON]) -> None:
         self.facts = {name: entry[name] for name in ("name", "effect", "level", "emergency", "egress")}
         self._resource = entry["resource"]
+
+    def described(self, given: JSON) -> bool:
+        """Whether a context says this of the function, to the type: True is no 1."""
+        if type(given) is not dict or given != self.facts:
+            return False
+        return all(type(given[name]) is type(value) for name, value in self.facts.items())
 
     def touched(self, request: Request) -> Iterator[Uid]:
         """Every object that an argument names, save those of the argument that is the resource."""
@@ -152,22 +152,35 @@ def _named(value: JSON) -> Iterator[Uid]:
             yield from _named(member)
 
 
-def _rules(rules: Iterable[Rule], action: str, groups: Mapping[str, Iterable[str]]) -> Rules:
-    return Rules([rule.policy for rule in rules if concerns(rule.policy, action, groups)])
+def _tallies(
+    request: Request, touched: Sequence[Uid], entities: Entities, lens: Lens, rungs: Sequence[Assurance]
+) -> Sequence[Tally]:
+    """What the rules say of the request and of every object that it touches, at each of these rungs."""
+    questions = []
+    for rung in rungs:
+        assurance = {"level": int(rung)}
+        context = as_json(shown(request.context, lens.members, assurance))
+        questions.append(cedar.question(request.principal, request.action, request.resource, context))
+        if touched:
+            context = as_json(shown({**request.context, "args": {}}, lens.touch_members, assurance))
+            questions += [cedar.question(request.principal, TOUCH, uid, context) for uid in touched]
+    answers = cedar.ask(questions, lens.rules, entities, lens.schema)
+    each = 1 + len(touched)
+    return [_together(answers[start : start + each]) for start in range(0, len(answers), each)]
 
 
 def _together(answers: Sequence[cedar.Answer]) -> Tally:
     """All of them or none. Of a refusal only the forbids count; an answer without a decision is an error."""
     if len(answers) == 1:
-        return _tally(answers[0])
-    tallies = [_tally(answer) for answer in answers]
+        return _tallied(answers[0])
+    tallies = [_tallied(answer) for answer in answers]
     permitted = all(tally.permitted for tally in tallies)
     policies = {policy for tally in tallies if tally.permitted is permitted for policy in tally.policies}
     errors = tuple(error for tally in tallies for error in tally.errors)
     return Tally(permitted, tuple(sorted(policies)), errors)
 
 
-def _tally(answer: cedar.Answer) -> Tally:
+def _tallied(answer: cedar.Answer) -> Tally:
     errors = answer.errors
     if answer.allowed is None and not errors:
         errors = ("no decision",)
@@ -176,10 +189,8 @@ def _tally(answer: cedar.Answer) -> Tally:
 
 def _assurance(context: Mapping[str, JSON]) -> Assurance | None:
     assurance = context.get("assurance")
-    level = assurance.get("level") if isinstance(assurance, Mapping) else None
-    if type(level) is not int or level not in set(Assurance):
-        return None
-    return Assurance(level)
+    level = assurance.get("level") if type(assurance) is dict and len(assurance) == 1 else None
+    return _RUNGS.get(level) if type(level) is int else None
 
 
 def as_json(value: object) -> str:

@@ -31,13 +31,12 @@ Ask = Callable[[Sequence[Assurance]], Sequence[Tally]]
 def judge(present: Assurance, ask: Ask, reasons: Mapping[str, Reason]) -> Decision:
     """The decision of a request with this assurance. `ask` answers for several rungs at once, in their order."""
     (now,) = ask((present,))
-    above = [rung for rung in Assurance if rung > present]
-    if now.errors or now.permitted or not above:
+    if now.errors or now.permitted or present is TOP:
         return final(now, reasons)
     (top,) = ask((TOP,))
     if top.errors or not top.permitted:
         return _deny(top, reasons)
-    between = above[:-1]
+    between = [rung for rung in Assurance if present < rung < TOP]
     for rung, tally in zip(between, ask(between) if between else (), strict=True):
         if tally.errors:
             return error(tally.errors)
@@ -70,4 +69,6 @@ def _challenge(rung: Assurance, now: Tally, reasons: Mapping[str, Reason]) -> De
 
 
 def _foremost(tally: Tally, reasons: Mapping[str, Reason], fallback: Reason) -> Reason:
+    if len(tally.policies) == 1:
+        return reasons[tally.policies[0]]
     return min((reasons[policy] for policy in tally.policies), key=_PRECEDENCE.__getitem__, default=fallback)

@@ -11,7 +11,7 @@ from enum import Flag, auto
 from cedarpy import pst
 
 from policies.cedar import Policy
-from policies.reads import parts
+from policies.reads import can_fail, parts
 
 
 class Turn(Flag):
@@ -24,7 +24,6 @@ class Turn(Flag):
 
 
 _LEVEL = pst.GetAttr(pst.GetAttr(pst.Var("context"), "assurance"), "level")
-_CAN_OVERFLOW = frozenset({"add", "sub", "mul", "neg", "offset", "duration_since"})
 _FALLS_WHEN_LEFT = frozenset({"less", "less_eq"})
 _RISES_WHEN_LEFT = frozenset({"greater", "greater_eq"})
 
@@ -41,7 +40,7 @@ def fault(policy: Policy) -> str | None:
             return "reads the assurance other than by comparing context.assurance.level with <, <=, > or >="
         if turn & ~wanted:
             return f"a {policy.effect} must not depend on assurance this way: more assurance could lose a permit"
-        if seen and _can_fail(clause.expr):
+        if seen and can_fail(clause.expr):
             return "the comparison with the assurance must stand last: what follows it could fail"
         seen = seen or turn is not Turn.NEVER
         if not _last_in(clause.expr):
@@ -92,27 +91,5 @@ def _reads_assurance(expr: pst.Expr) -> bool:
 def _last_in(expr: pst.Expr) -> bool:
     match expr:
         case pst.BinaryOp("and" | "or", left, right):
-            return _last_in(left) and _last_in(right) and not (_reads_assurance(left) and _can_fail(right))
+            return _last_in(left) and _last_in(right) and not (_reads_assurance(left) and can_fail(right))
     return all(_last_in(part) for part in parts(expr))
-
-
-def _can_fail(expr: pst.Expr) -> bool:
-    """Arithmetic overflows, and an entity may be missing from the request."""
-    match expr:
-        case pst.BinaryOp(op) | pst.UnaryOp(op) if op in _CAN_OVERFLOW:
-            return True
-        case pst.GetAttr() if not _always_there(expr):
-            return True
-        case pst.BinaryOp("get_tag"):
-            return True
-    return any(_can_fail(part) for part in parts(expr))
-
-
-def _always_there(expr: pst.GetAttr) -> bool:
-    """`context.a` and `context.a.b`, which the schema vouches for; not `args`, whose members may be entities."""
-    match expr:
-        case pst.GetAttr(pst.Var("context")):
-            return True
-        case pst.GetAttr(pst.GetAttr(pst.Var("context"), attr)):
-            return attr != "args"
-    return False

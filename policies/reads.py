@@ -9,6 +9,8 @@ from policies.cedar import Policy
 
 Path = tuple[str, ...]
 
+_CAN_OVERFLOW = frozenset({"add", "sub", "mul", "neg", "offset", "duration_since"})
+
 
 def concerns(policy: Policy, action: str, groups: Mapping[str, Iterable[str]]) -> bool:
     """Whether the policy's scope can match this action. A policy whose scope does not is neither satisfied nor in error."""
@@ -55,6 +57,22 @@ def _paths(expr: pst.Expr) -> Iterator[Path | None]:
                 yield from _paths(part)
 
 
+def context_members(policy: Policy) -> frozenset[str] | None:
+    """The members of the context that the conditions read or ask for; None if they take the context as a whole."""
+    found: set[str] = set()
+    waiting: list[pst.Expr] = [clause.expr for clause in policy.clauses]
+    while waiting:
+        expr = waiting.pop()
+        match expr:
+            case pst.GetAttr(pst.Var("context"), member) | pst.HasAttr(pst.Var("context"), (member, *_)):
+                found.add(member)
+            case pst.Var("context"):
+                return None
+            case _:
+                waiting.extend(parts(expr))
+    return frozenset(found)
+
+
 def parts(expr: pst.Expr) -> Iterator[pst.Expr]:
     """The expressions that an expression is made of directly."""
     for field in fields(expr):
@@ -62,3 +80,25 @@ def parts(expr: pst.Expr) -> Iterator[pst.Expr]:
         for part in value if isinstance(value, tuple) else value.values() if isinstance(value, Mapping) else (value,):
             if isinstance(part, pst.Expr):
                 yield part
+
+
+def can_fail(expr: pst.Expr) -> bool:
+    """Arithmetic overflows, and an entity may be missing from the request."""
+    match expr:
+        case pst.BinaryOp(op) | pst.UnaryOp(op) if op in _CAN_OVERFLOW:
+            return True
+        case pst.GetAttr() if not _always_there(expr):
+            return True
+        case pst.BinaryOp("get_tag"):
+            return True
+    return any(can_fail(part) for part in parts(expr))
+
+
+def _always_there(expr: pst.GetAttr) -> bool:
+    """`context.a` and `context.a.b`, which the schema vouches for; not `args`, whose members may be entities."""
+    match expr:
+        case pst.GetAttr(pst.Var("context")):
+            return True
+        case pst.GetAttr(pst.GetAttr(pst.Var("context"), attr)):
+            return attr != "args"
+    return False

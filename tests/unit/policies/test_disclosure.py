@@ -107,6 +107,12 @@ def test_one_customers_answer_is_never_anothers() -> None:
     assert engine.reveal(bank.balance(), ("basic",)) == {"basic"}
 
 
+def test_one_requests_error_is_not_remembered_for_others() -> None:
+    engine = Engine(bank.bundle(ALL))
+    assert engine.reveal(bank.balance(entities=(bank.account("current"),)), ("basic",)) == frozenset()
+    assert engine.reveal(bank.balance(), ("basic",)) == {"basic"}
+
+
 def test_true_is_not_one() -> None:
     request = bank.balance()
     one = replace(request, context={**request.context, "conversation": {"tainted": 1}})
