@@ -215,6 +215,7 @@ class Log:
         stored bytes. LogCorrupt when they differ: nothing is signed then. LogUnavailable when it could not be stored.
         """
         async with self._publishing:
+            self._committer.catch_up(self.reads.head())
             last = self.reads.checkpoint()
             now_s = int(self._clock().timestamp())
             if self.size() == 0:

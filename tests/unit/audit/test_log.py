@@ -330,3 +330,15 @@ async def test_public_text_with_odd_characters_survives(log: Log) -> None:
     await log.append(a_record(arguments={"text": Public(text)}))
     arguments = validate(log.entries_of("call_1")[0].leaf)["arguments"]
     assert arguments == {"text": {"public": text}}
+
+
+async def test_a_process_that_lags_behind_publishes_what_the_other_committed(open_log: Callable[[], Log]) -> None:
+    one, other = open_log(), open_log()
+    await one.append(a_record())
+    await other.append(a_record())
+    await other.publish()
+    note = await one.publish(force=True)
+    assert note is not None
+    assert note.split("\n")[1] == "2"
+    await one.close()
+    await other.close()
