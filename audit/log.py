@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
@@ -256,7 +257,7 @@ class Log:
     async def _submit(self, item: Item) -> Entry | None:
         try:
             return await self._writer.submit(item)
-        except (WriterFull, WriterBusy, WriterClosed) as error:
+        except (WriterFull, WriterBusy, WriterClosed, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:
             raise LogUnavailable("the commit failed; it may have happened") from error
