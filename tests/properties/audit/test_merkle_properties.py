@@ -104,10 +104,21 @@ def test_consistency_proofs_verify_and_nothing_else_does(new: int, data: st.Data
         (old, new, proof, new_root, old_root) if old != new else (old, new, [new_root], old_root, new_root),
         (old, new, proof[:-1] if proof else [old_root], old_root, new_root),
         (old, new, proof, old_root, HASHES[0] if new > 1 else HASHES[1]),
+        (old, new, proof, HASHES[1] if old == 1 else HASHES[0], new_root),
         (old, new, proof, old_root[:31], new_root),
     ):
         with pytest.raises(ProofInvalid):
             verify_consistency(*wrong)
+
+
+def test_hashes_of_other_lengths_cannot_shift_the_border_between_two() -> None:
+    """left and right are hashed one behind the other: without lengths, 33 and 31 bytes would give the same root as 32 and 32."""
+    left, right = HASHES[:2]
+    root = naive(LEAVES[:2])
+    with pytest.raises(ProofInvalid, match="32 bytes"):
+        verify_inclusion(left + right[:1], 0, 2, [right[1:]], root)
+    with pytest.raises(ProofInvalid, match="32 bytes"):
+        verify_consistency(1, 2, [right[1:]], left + right[:1], root)
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (-1, 3), (3, 3)])
