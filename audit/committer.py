@@ -151,9 +151,10 @@ class Committer:
     def recomputed(self, published: Head | None) -> Tree:
         """The present tree, its leaf hashes since `published` computed from the stored bytes. LogCorrupt if they do not fit.
 
-        Safe in another thread: it works on a copy of what was committed.
+        Safe in another thread: what was committed is replaced, never changed.
         """
-        size, root = self._frontier.size, self._frontier.root()
+        current = self._frontier
+        size, root = current.size, current.root()
         frontier = Frontier() if published is None else Frontier(published.size, list(published.peaks))
         if published is not None and frontier.root() != published.root:
             raise LogCorrupt("the frontier of the last checkpoint does not lead to its root")
@@ -165,7 +166,7 @@ class Committer:
 
     def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Entry | Exception | None]:
         """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
-        self._catch_up(connection)
+        self.catch_up(read_head(connection))
         records = [each for each in items if isinstance(each, Pending)]
         group = self._begin(connection, records)
         answers: list[Entry | Exception | None] = []
@@ -199,8 +200,8 @@ class Committer:
         self._staged = None
         self._counters.clear()
 
-    def _catch_up(self, connection: Connection) -> None:
-        stored = read_head(connection)
+    def catch_up(self, stored: Head | None) -> None:
+        """Take over what another process has committed. LogCorrupt unless it continues what this one knows."""
         if stored is None:
             if self._frontier.size:
                 raise LogCorrupt("the stored head is gone")

