@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, literal_col
 
 from adapters.core import CancelScheduledPayment, Declined, Done, FreezeCard, NotSeen, ReferenceKind, ReportFraud, Transfer
 from adapters.cores.sandbox import stored
+from adapters.cores.sandbox.bulk import Bulk
 from adapters.cores.sandbox.items import Burn, Due, Item, Post, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerGroup, Pend
 from adapters.cores.sandbox.tables import account, beneficiary, card, case, entry, instruction, micros, payment
@@ -97,15 +98,11 @@ class Group:
         self.ledger.flush()
         fresh = {row["id"] for row in self._new["payment"]}
         moved = [self.payments[id_] for id_ in sorted(self._moved - fresh)]
-        for statement, rows in (
-            (_INSERT_PAYMENT, self._new["payment"]),
-            (_INSERT_CASE, self._new["case"]),
-            (_FREEZE, [{"of": id_} for id_ in sorted(self._frozen)]),
-            (_MOVE, [{"of": row["id"], "to": row["status"], "at": row["settled_at_us"]} for row in moved]),
-            (_INSERT_INSTRUCTION, self._new["instruction"]),
-        ):
-            if rows:
-                self.connection.execute(statement, rows)
+        _INSERT_PAYMENT.run(self.connection, self._new["payment"])
+        _INSERT_CASE.run(self.connection, self._new["case"])
+        _UPDATE_CARD.run(self.connection, [{"of": id_, "to": "frozen"} for id_ in sorted(self._frozen)])
+        _UPDATE_PAYMENT.run(self.connection, [{"of": row["id"], "to": row["status"], "at": row["settled_at_us"]} for row in moved])
+        _INSERT_INSTRUCTION.run(self.connection, self._new["instruction"])
 
     def _load_keys(self, keys: set[str]) -> None:
         for row in self._rows(_KEYS, keys):
@@ -162,8 +159,8 @@ _DUE = (
     .order_by(payment.c.execute_on, payment.c.id)
     .limit(bindparam("most"))
 )
-_FREEZE = update(card).where(card.c.id == _of).values(status="frozen")
-_MOVE = update(payment).where(payment.c.id == _of).values(status=bindparam("to"), settled_at_us=bindparam("at"))
-_INSERT_PAYMENT = insert(payment)
-_INSERT_CASE = insert(case)
-_INSERT_INSTRUCTION = insert(instruction)
+_UPDATE_CARD = Bulk(update(card).where(card.c.id == _of).values(status=bindparam("to")))
+_UPDATE_PAYMENT = Bulk(update(payment).where(payment.c.id == _of).values(status=bindparam("to"), settled_at_us=bindparam("at")))
+_INSERT_PAYMENT = Bulk(insert(payment))
+_INSERT_CASE = Bulk(insert(case))
+_INSERT_INSTRUCTION = Bulk(insert(instruction))

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, literal_column, select, update
 
 from adapters.core import MAX_MINOR, Money
+from adapters.cores.sandbox.bulk import Bulk
 from adapters.cores.sandbox.tables import account, account_owner, balance, entry, micros, movement
 
 HOLD_MS = 7 * 24 * 3600 * 1000
@@ -181,17 +182,13 @@ class LedgerGroup:
         fresh = [held.row for held in self._movements.values() if held.is_new]
         changed = [_key_of(held.row) for held in self._movements.values() if held.changed and not held.is_new]
         touched = [self.accounts[id_] for id_ in sorted(self._touched)]
-        if fresh:
-            self._connection.execute(_INSERT_MOVEMENT, fresh)
-        if changed:
-            self._connection.execute(_UPDATE_MOVEMENT, changed)
-        if self._entries:
-            self._connection.execute(_INSERT_ENTRY, self._entries)
-        if touched:
-            self._connection.execute(
-                _UPDATE_BALANCE,
-                [{"of": it.id, "booked": it.booked_minor, "count": it.entries, "at": it.booked_at_us} for it in touched],
-            )
+        _INSERT_MOVEMENT.run(self._connection, fresh)
+        _UPDATE_MOVEMENT.run(self._connection, changed)
+        _INSERT_ENTRY.run(self._connection, self._entries)
+        _UPDATE_BALANCE.run(
+            self._connection,
+            [{"of": it.id, "booked": it.booked_minor, "count": it.entries, "at": it.booked_at_us} for it in touched],
+        )
 
     def _again(self, row: dict[str, Any], body: Pend) -> LedgerAnswer:
         if row["state"] == "failed":
@@ -310,14 +307,14 @@ _EXPIRE = (
     .where(_PENDING, movement.c.expires_at_us <= bindparam("now"))
     .values(state="expired", settled_at_us=movement.c.expires_at_us)
 )
-_INSERT_MOVEMENT = insert(movement)
-_INSERT_ENTRY = insert(entry)
-_UPDATE_MOVEMENT = (
+_INSERT_MOVEMENT = Bulk(insert(movement))
+_INSERT_ENTRY = Bulk(insert(entry))
+_UPDATE_MOVEMENT = Bulk(
     update(movement)
     .where(movement.c.id == bindparam("of"))
     .values(state=bindparam("new_state"), settled_at_us=bindparam("settled"))
 )
-_UPDATE_BALANCE = (
+_UPDATE_BALANCE = Bulk(
     update(balance)
     .where(balance.c.account == bindparam("of"))
     .values(booked_minor=bindparam("booked"), entries=bindparam("count"), booked_at_us=bindparam("at"))

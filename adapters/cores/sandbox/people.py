@@ -102,7 +102,7 @@ HOLDINGS = (
     Holding("bruno.sterling", ("bruno",), "London", "current", "GBP", 95_000),
     Holding("carla.current", ("carla",), "Carla", "current", "GBP", 292_300),
     Holding("david.current", ("david",), "David", "current", "GBP", 320_600),
-    Holding("household", ("carla", "david"), "Household", "joint", "GBP", 210_000),
+    Holding("household", ("carla", "david"), "Household", "joint", "GBP", 510_000),
     Holding("northwind.sterling", ("northwind",), "Operating", "business", "GBP", 4_812_000),
     Holding("northwind.dinar", ("northwind",), "Manama branch", "business", "BHD", 18_250_500),
     Holding("northwind.yen", ("northwind",), "Osaka suppliers", "business", "JPY", 6_400_000),
