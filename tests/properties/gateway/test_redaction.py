@@ -15,7 +15,7 @@ from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
 from adapters.functions import MANIFEST
 from gateway.detection import findings, masked
-from gateway.redaction import FENCE, MAX_FOREIGN_CHARS, MAX_ITEMS, Redacted, cleaned, last4, redact
+from gateway.redaction import FENCE, MAX_FOREIGN_CHARS, MAX_ITEMS, Shown, cleaned, last4, redact
 from tests.support.identifiers import IDENTIFIERS
 
 CLASSES = ("basic", "balances", "payees")
@@ -34,7 +34,7 @@ def field(name: str = "f", type_: object = "text", **more: object) -> Field:
     return Field(name=name, type=type_, description="", **more)  # type: ignore[arg-type]
 
 
-def one(member: Field, value: object, allowed: frozenset[str] = ALL) -> Redacted:
+def one(member: Field, value: object, allowed: frozenset[str] = ALL) -> Shown:
     return redact((member,), {member.name: value}, reference=issue, allowed=allowed)
 
 

@@ -1,0 +1,134 @@
+"""Strict arguments: whatever is written parses to canonical arguments that parse to themselves, or is refused with its reason."""
+
+import json
+import unicodedata
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.core import Identified, Money, ReferenceKind
+from adapters.function import BankingFunction
+from adapters.functions import MANIFEST
+from gateway.arguments import canonical_bytes, parse
+from gateway.errors import Code, Refusal
+from gateway.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, loads
+
+FUNCTIONS = {function.name: function for function in MANIFEST}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["acc_x", "1.00", "GBP", "2026-01-01"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["value", "currency"]), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def resolve(text: str, kinds: object) -> Identified | None:
+    return Identified(ReferenceKind(text.split("_")[0]), "x") if text in ("acc_x", "ben_x", "card_x", "pay_x", "txn_x") else None
+
+
+def arguments_of(function: BankingFunction) -> st.SearchStrategy[dict[str, object]]:
+    names = [argument.name for argument in function.arguments] + ["another"]
+    return st.dictionaries(st.sampled_from(names), ANYTHING)
+
+
+@given(st.sampled_from(MANIFEST).flatmap(lambda function: st.tuples(st.just(function), arguments_of(function))))
+def test_whatever_is_written_is_parsed_or_refused(given_: tuple[BankingFunction, dict[str, object]]) -> None:
+    function, written = given_
+    try:
+        parsed = parse(function, json.dumps(written), resolve)
+    except Refusal as refusal:
+        assert refusal.code is Code.INVALID_ARGUMENT
+        assert refusal.reason
+        assert refusal.message.endswith(".")
+        return
+    declared = {argument.name for argument in function.arguments}
+    assert set(parsed) <= declared
+    assert {argument.name for argument in function.arguments if argument.required} <= set(parsed)
+    assert "another" not in written
+
+
+@given(st.text(max_size=30), st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))
+def test_a_refusal_never_repeats_what_was_sent(secret: str, more: dict[str, str]) -> None:
+    written = json.dumps({"account": f"secret-{secret}", **{f"secret-{key}": value for key, value in more.items()}})
+    with pytest.raises(Refusal) as refused:
+        parse(FUNCTIONS["get_account_balance"], written, resolve)
+    assert "secret-" not in refused.value.message
+    assert "secret-" not in str(refused.value.param)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))
+def test_text_is_canonical(text: str) -> None:
+    function = FUNCTIONS["request_human"]
+    (argument,) = function.arguments
+    try:
+        parsed = parse(function, json.dumps({argument.name: text}), resolve)
+    except Refusal:
+        return
+    kept = parsed.must(argument.name, str)
+    assert kept == unicodedata.normalize("NFC", text)
+    assert kept.isprintable() or any(unicodedata.category(character) in ("Zs", "Cn") for character in kept)
+    assert not any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in kept)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(-5, 5) | st.text(max_size=3), min_size=1).flatmap(
+        lambda members: st.permutations(list(members.items()))
+    )
+)
+def test_the_order_of_keys_changes_no_canonical_form(members: list[tuple[str, object]]) -> None:
+    written = {"account": "acc_x", "type": "ITAV"}
+    one = parse(FUNCTIONS["get_account_balance"], json.dumps(written), resolve)
+    other = parse(FUNCTIONS["get_account_balance"], json.dumps(dict(reversed(written.items()))), resolve)
+    assert canonical_bytes("get_account_balance", one) == canonical_bytes("get_account_balance", other)
+    assert canonical_bytes("get_account_balance", one) != canonical_bytes("get_transaction", one)
+    assert members
+
+
+def test_the_default_is_part_of_the_canonical_form() -> None:
+    function = FUNCTIONS["get_account_balance"]
+    left_out, written = parse(function, '{"account": "acc_x"}', resolve), parse(function, '{"account": "acc_x", "type": "ITAV"}', resolve)
+    assert canonical_bytes(function.name, left_out) == canonical_bytes(function.name, written)
+
+
+def test_types_come_out_as_declared() -> None:
+    function = FUNCTIONS["initiate_transfer"]
+    amount = {"value": "12.5", "currency": "GBP"}
+    parsed = parse(function, {"from": "acc_x", "to": "ben_x", "amount": amount, "execute_on": "2028-02-29"}, resolve)  # type: ignore[dict-item]
+    assert parsed["from"] == Identified(ReferenceKind.ACCOUNT, "x")
+    assert parsed["amount"] == Money(1250, "GBP")
+    assert parsed["execute_on"] == date(2028, 2, 29)
+    assert parsed["reference"] == ""
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_json_or_a_fault(body: bytes) -> None:
+    try:
+        value = loads(body, max_bytes=MAX_BODY_BYTES)
+    except JsonError as error:
+        assert str(error)
+        return
+    assert json.loads(body) == value
+
+
+@given(ANYTHING)
+def test_what_another_parser_writes_is_read_alike(value: object) -> None:
+    text = json.dumps(value)
+    try:
+        assert loads(text.encode(), max_bytes=MAX_BODY_BYTES) == json.loads(text)
+    except JsonError:
+        assert "NaN" in text or "Infinity" in text or "\\u" in text or "[" in text or "{" in text or _has_a_long_integer(value)
+
+
+def _has_a_long_integer(value: object) -> bool:
+    return isinstance(value, int) and abs(value) > 2**53 - 1
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1])
+def test_the_depth_is_bounded_exactly(depth: int) -> None:
+    body = b"[" * depth + b"]" * depth
+    if depth <= MAX_DEPTH:
+        loads(body, max_bytes=100)
+    else:
+        with pytest.raises(JsonError):
+            loads(body, max_bytes=100)
