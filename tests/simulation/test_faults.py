@@ -1,0 +1,160 @@
+"""Every dependency fails at every step of a transfer, both ways: failed and not done, failed and done. The caller is told what may be
+believed about the money, and after recovery everything holds.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.core import CoreUnavailable, PermitRefused
+from audit.leaf import Kind, Record
+from audit.log import LogUnavailable
+from gateway.errors import Code, Unavailable
+from gateway.later import Later
+from gateway.record import Records
+from gateway.recovery import Recovery
+from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
+
+
+class Failing:
+    """Passes everything on, but `method` raises `error` once, for the calls that `when` picks: before it was done, or after."""
+
+    def __init__(self, inner: Any, method: str, error: Exception, *, done: bool, when: Callable[..., bool] = lambda *_: True) -> None:
+        self._inner, self._method, self._error, self._done, self._when = inner, method, error, done, when
+        self.failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._inner, name)
+        if name != self._method:
+            return real
+
+        async def failing(*args: Any, **kwargs: Any) -> Any:
+            if self.failed or not self._when(*args):
+                return await real(*args, **kwargs)
+            self.failed = True
+            if self._done:
+                await real(*args, **kwargs)
+            raise self._error
+
+        return failing
+
+
+def of_kind(kind: Kind) -> Callable[[Record], bool]:
+    return lambda record: record.kind is kind
+
+
+def settling(state: str) -> Callable[..., bool]:
+    return lambda _call_id, to, *_: to == state
+
+
+LOG, STORE = LogUnavailable("down"), Unavailable("store_unavailable")
+
+# what fails; method; error; which calls; what the caller hears if it was not done, and if it was
+FAULTS: dict[str, tuple[str, str, Exception, Callable[..., bool], str, str]] = {
+    "the store does not claim": ("book", "claim", STORE, lambda *_: True, "unavailable", "unavailable"),
+    "the log does not take the intent": ("log", "append", LOG, of_kind(Kind.INTENT), "unavailable", "unavailable"),
+    "the core breaks": ("core", "submit", ConnectionResetError("cut"), lambda *_: True, "in_doubt", "in_doubt"),
+    "the core takes too long": ("core", "submit", TimeoutError(), lambda *_: True, "in_doubt", "in_doubt"),
+    "the store does not settle": ("book", "settle", STORE, settling("posted"), "done", "done"),
+    "the log does not take the outcome": ("log", "append", LOG, of_kind(Kind.OUTCOME), "in_doubt", "in_doubt"),
+}
+
+
+def break_one(asked: Teller, what: str, failing: Callable[[Any], Failing]) -> Failing:
+    """Put a failing part in the place of one, everywhere on the way; recovery keeps the whole one."""
+    way = asked.gateway.way
+    parts = way._parts
+    broken = failing(parts.records.log if what == "log" else getattr(parts, what))
+    if what == "log":
+        way._parts = replace(parts, records=Records(broken, parts.records.bundle, parts.records.schema_hashes))  # type: ignore[arg-type]
+    else:
+        way._parts = replace(parts, **{what: broken})
+    return broken
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["failed and not done", "failed and done"])
+@pytest.mark.parametrize("name", FAULTS)
+async def test_what_fails_is_told_and_mended(tmp_path: Path, name: str, done: bool) -> None:
+    what, method, error, when, if_not_done, if_done = FAULTS[name]
+    async with teller(tmp_path / "data") as asked:
+        before = len(executed_keys(asked.gateway))
+        whole = asked.gateway.way._parts
+        broken = break_one(asked, what, lambda inner: Failing(inner, method, error, done=done, when=when))
+        answered = await asked.transfer("3.21", native_id="x")
+        assert broken.failed
+        assert answered.status == (if_done if done else if_not_done)
+        assert (answered.output is not None) == (answered.status == "done")
+        asked.gateway.way._parts = whole
+        swept = await asked.gateway.recovery.sweep(grace=timedelta(0))
+        asked.gateway.way.unrecorded.clear()
+        assert what_does_not_hold(asked.gateway) == [], swept
+        assert len(executed_keys(asked.gateway)) - before in (0, 1)
+        again = await asked.transfer("3.21", native_id="x")
+        effects = len(executed_keys(asked.gateway)) - before
+        assert (again.status, effects) == ("done", 1), "asked again with the same ids it is done, and once"
+        assert what_does_not_hold(asked.gateway) == []
+
+
+async def test_effects_are_refused_until_the_log_took_what_was_missing(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        whole = asked.gateway.way._parts
+        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=of_kind(Kind.OUTCOME)))
+        assert (await asked.transfer("3.21")).status == "in_doubt"
+        asked.gateway.way._parts = whole
+        refused = await asked.transfer("4.21")
+        assert (refused.status, refused.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        assert (await asked.ask("list_accounts")).status == "done", "reads go on"
+        await asked.gateway.recovery._end_unrecorded(asked.gateway.way)
+        assert asked.gateway.way.unrecorded == set()
+        assert (await asked.transfer("4.21")).status == "done"
+        assert what_does_not_hold(asked.gateway) == []
+
+
+async def test_a_core_that_refuses_the_permit_did_nothing(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        before = len(executed_keys(asked.gateway))
+        break_one(asked, "core", lambda inner: Failing(inner, "submit", PermitRefused("expired"), done=False))
+        answered = await asked.transfer("3.21")
+        assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        assert len(executed_keys(asked.gateway)) == before
+        assert what_does_not_hold(asked.gateway) == []
+
+
+async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=True, when=of_kind(Kind.READ)))
+        answered = await asked.ask("list_accounts")
+        assert (answered.status, answered.output) == ("unavailable", None)
+
+
+async def test_a_core_that_cannot_be_asked_ends_nothing(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=True))
+        assert (await asked.transfer("3.21")).status == "in_doubt"
+        gateway = asked.gateway
+        deaf = Failing(gateway.bank, "status", CoreUnavailable(), done=False)
+        recovery = Recovery(book=gateway.book, core=deaf, log=gateway.log, records=gateway.recovery.records, clock=gateway.recovery.clock)  # type: ignore[arg-type]
+        with pytest.raises(Unavailable):
+            await recovery.sweep(grace=timedelta(0))
+        assert [intent.end_state for intent in gateway.log.open_intents()] == ["outcome_unknown"]
+        swept = await recovery.sweep(grace=timedelta(0))
+        assert swept.ended == 1
+        assert what_does_not_hold(gateway) == []
+
+
+async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
+    """To ask the core for the status of a key burns it: a duplicate that comes while the first is under way must not."""
+    async with teller(tmp_path / "data") as asked:
+        parts = asked.gateway.way._parts
+        asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
+        later = Later(**{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking)  # type: ignore[arg-type]
+        break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
+        assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
+        (row,) = asked.gateway.book.unsettled(asked.gateway.door.clock() + timedelta(days=1))
+        told = await later.answer(row, "x")
+        assert (told.status, told.code) == ("in_doubt", Code.OUTCOME_UNKNOWN)
+        assert not asking.failed
