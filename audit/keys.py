@@ -229,8 +229,9 @@ class KeyStore:
                 connection.execute(insert(destructions), rows)
             if forget:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._cached.clear()
 
     def destroyed(self) -> dict[str, dict[str, int]]:

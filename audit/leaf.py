@@ -222,12 +222,12 @@ class Rendered:
 
 
 def secrets_of(record: Record) -> list[tuple[str, str, JSON]]:
-    """(section, name, value) of everything that is committed, in a fixed order. One salt is needed for each."""
+    """(section, name, value) of everything that is committed, in a fixed order. One salt is needed for each. LeafInvalid."""
     found: list[tuple[str, str, JSON]] = [("arguments", k, v.value) for k, v in record.arguments.items() if type(v) is Committed]
     found += [("result", k, v.value) for k, v in record.result.items() if type(v) is Committed]
     found += [("sealed", name, value) for name, value in record.sealed.items()]
     if record.instruction is not None:
-        found.append(("", "instruction", record.instruction.decode()))
+        found.append(("", "instruction", _text(record.instruction)))
     if record.core_key is not None:
         found.append(("", "core_key", record.core_key))
     if record.sca is not None and record.sca.evidence is not None:
@@ -386,6 +386,13 @@ def b64url(raw: bytes) -> str:
 def unb64url(text: str) -> bytes:
     """The inverse of `b64url`. ValueError for what is not base64url."""
     return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+
+
+def _text(instruction: bytes) -> str:
+    try:
+        return instruction.decode()
+    except UnicodeDecodeError as error:
+        raise LeafInvalid("instruction: not UTF-8") from error
 
 
 def _shown(value: FieldValue, made: str | None) -> dict[str, object]:

@@ -110,6 +110,8 @@ class Log:
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
+        self.erasing = asyncio.Lock()
+        """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between."""
 
     @classmethod
     def open(
