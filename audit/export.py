@@ -150,6 +150,8 @@ def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
 def _build(log: Log, contents: Contents, note: str) -> bytes:
     size = int(Note.parse(note.encode()).text.split("\n")[1])
     whole = contents.indexes is None
+    if any(verify.MEMBER.fullmatch(name) is None for name in contents.policy_files):
+        raise ValueError("the name of a policy file could lead out of its folder")
     chosen = range(size) if contents.indexes is None else sorted(set(contents.indexes))
     if not whole and len(chosen) > SELECTED_MOST:
         raise ValueError(f"a selection has at most {SELECTED_MOST} records")

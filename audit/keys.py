@@ -23,7 +23,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import KeyType, SigningKey, VerifierKey
-from audit.leaf import b64url, rfc3339
+from audit.disclosure import b64url
+from audit.leaf import rfc3339
 from audit.store.tables import data_keys, destructions, key_tables, subjects
 
 KEYS_CACHED = 16_384
