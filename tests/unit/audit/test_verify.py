@@ -161,6 +161,12 @@ async def test_a_whole_log_lacks_no_leaf_at_its_end(filled: Log) -> None:
     ]
 
 
+async def test_leaves_of_a_whole_log_must_lead_to_the_signed_root(filled: Log) -> None:
+    members = await a_bundle(filled)
+    members["leaves.txt"] = members["leaves.txt"].replace(b'"decide":81', b'"decide":82', 1)
+    assert findings(signed(filled, members)) == ["integrity: 6. the leaves do not lead to checkpoint 3"]
+
+
 async def test_both_signatures_of_a_checkpoint_are_needed(filled: Log) -> None:
     members = await a_bundle(filled)
     (name,) = [name for name in members if name.startswith("checkpoints/")]
