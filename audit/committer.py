@@ -196,9 +196,8 @@ class Committer:
             self._counters.popitem(last=False)
 
     def failed(self) -> None:
-        """The transaction may or may not have happened: the next one catches up from the stored head."""
+        """The transaction may or may not have happened. What is kept is from before it; the next one catches up from the head."""
         self._staged = None
-        self._counters.clear()
 
     def catch_up(self, stored: Head | None) -> None:
         """Take over what another process has committed. LogCorrupt unless it continues what this one knows."""

@@ -6,7 +6,7 @@ a list in the key store, from which a restored backup of the log is cleaned agai
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.checkpoint import sign_note
@@ -17,9 +17,9 @@ from audit.log import Log
 from audit.merkle import inclusion_proof
 from audit.query import Why, question
 from audit.store.find import Filter, find
-from audit.store.reads import Nodes
+from audit.store.reads import Nodes, StoredLeaf
 
-HOLDS_MOST = 10_000
+ROWS_AT_ONCE = 500
 
 
 class Held(Exception):
@@ -61,8 +61,7 @@ def holds(log: Log, customer: str) -> list[str]:
     if subject is None:
         return []
     placed: dict[str, None] = {}
-    wanted = Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))
-    for each in find(log.engine, wanted, log.size(), -1, HOLDS_MOST):
+    for each in _every(log, Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))):
         fields = json.loads(each.leaf)
         if fields["kind"] == Kind.HOLD_PLACE.value:
             placed[fields["facts"]["hold"]] = None
@@ -80,14 +79,15 @@ async def erase(log: Log, customer: str, why: Why, *, locked: frozenset[str] = f
     subject = log.keys.subject_of(customer)
     if subject is None:
         raise NothingToErase
-    if holds(log, customer):
-        raise Held
-    classes = log.keys.classes_of(subject)
-    doomed = [each for each in classes if each not in locked]
-    kept = [each for each in classes if each in locked]
-    facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
-    index = await question(log, Kind.KEY_DESTROY, why, facts)
-    log.keys.destroy(subject, doomed, below=index, forget=not kept)
+    async with log.erasing:
+        if holds(log, customer):
+            raise Held
+        classes = log.keys.classes_of(subject)
+        doomed = [each for each in classes if each not in locked]
+        kept = [each for each in classes if each in locked]
+        facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
+        index = await question(log, Kind.KEY_DESTROY, why, facts)
+        log.keys.destroy(subject, doomed, below=index, forget=not kept)
     await remove_sealed(log, {subject: dict.fromkeys(doomed, index)})
     return await _certificate(log, subject, (doomed, kept), index)
 
@@ -101,22 +101,29 @@ async def remove_sealed(log: Log, doomed: Mapping[str, Mapping[str, int]]) -> in
     """Remove the sealed blobs of these subjects and retention classes below an index; how many there were."""
     removed = 0
     for subject, classes in doomed.items():
-        after = -1
-        while rows := find(log.engine, Filter(customer=subject), log.size(), after, 500):
-            after = rows[-1].idx
-            indexes = [each.idx for each in rows if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
-            present = list(log.reads.sealed(indexes))
+        every = _every(log, Filter(customer=subject))
+        indexes = [each.idx for each in every if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
+        for start in range(0, len(indexes), ROWS_AT_ONCE):
+            present = list(log.reads.sealed(indexes[start : start + ROWS_AT_ONCE]))
             if present:
                 await log.remove_sealed(present)
                 removed += len(present)
     return removed
 
 
+def _every(log: Log, wanted: Filter) -> Iterator[StoredLeaf]:
+    after = -1
+    while rows := find(log.engine, wanted, log.size(), after, ROWS_AT_ONCE):
+        yield from rows
+        after = rows[-1].idx
+
+
 async def _hold_record(log: Log, kind: Kind, customer: str, hold: str, why: Why) -> int:
-    if log.keys.subject_of(customer) is None:
-        raise NothingToErase
     facts = {"hold": hold, "purpose": why.purpose, "case": why.case_id}
-    entry = await log.append(Record(kind=kind, time=log.now(), customer=customer, agent=why.auditor, facts=facts))
+    async with log.erasing:
+        if log.keys.subject_of(customer) is None:
+            raise NothingToErase
+        entry = await log.append(Record(kind=kind, time=log.now(), customer=customer, agent=why.auditor, facts=facts))
     return entry.index
 
 

@@ -4,6 +4,7 @@ A zip of leaves, proofs, checkpoints, trust policy, policy files, disclosures wh
 and a signed manifest. The same records under the same checkpoint give the same bytes, save for the manifest's time.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -107,7 +108,7 @@ async def export(
         facts[f"complete_{name}"] = str(wanted.named()[name])
     contents = Contents(
         indexes=None if query is None else [*matches, record],
-        disclosures=_opened(log, matches) if reveal else {},
+        disclosures=await asyncio.to_thread(_opened, log, matches) if reveal else {},
         policy_files=policy_files or {},
         pinned_sizes=pinned_sizes,
         facts=facts,
@@ -137,8 +138,20 @@ async def bundle(log: Log, contents: Contents) -> bytes:
     note = await log.publish(force=True)
     if note is None:
         raise ValueError("the log is empty")
+    return await asyncio.to_thread(_build, log, contents, note)
+
+
+def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
+    """C2SP tlog-proof: an inclusion proof and the checkpoint that it is under."""
+    lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(each).decode() for each in hashes), "", note]
+    return "\n".join(lines).encode()
+
+
+def _build(log: Log, contents: Contents, note: str) -> bytes:
     size = int(Note.parse(note.encode()).text.split("\n")[1])
     whole = contents.indexes is None
+    if any(verify.MEMBER.fullmatch(name) is None for name in contents.policy_files):
+        raise ValueError("the name of a policy file could lead out of its folder")
     chosen = range(size) if contents.indexes is None else sorted(set(contents.indexes))
     if not whole and len(chosen) > SELECTED_MOST:
         raise ValueError(f"a selection has at most {SELECTED_MOST} records")
@@ -171,12 +184,6 @@ async def bundle(log: Log, contents: Contents) -> bytes:
     signer = named(f"{log.origin}/exports", log.signers.exports)
     members["manifest.note"] = sign_note(_json(manifest).decode() + "\n", [signer]).encode().encode()
     return verify.pack(members)
-
-
-def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
-    """C2SP tlog-proof: an inclusion proof and the checkpoint that it is under."""
-    lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(each).decode() for each in hashes), "", note]
-    return "\n".join(lines).encode()
 
 
 def _add_earlier(log: Log, members: dict[str, bytes], size: int, contents: Contents) -> None:

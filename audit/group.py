@@ -150,11 +150,11 @@ class GroupWriter(Generic[Item, Answer]):
             raise
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, connection.commit)
-        except SQLAlchemyError as error:
+            if self._committed is not None:
+                self._committed(answers)
+        except Exception as error:
             self._undo(connection)
             raise CommitUnknown from error
-        if self._committed is not None:
-            self._committed(answers)
         return answers
 
     async def _begin(self) -> Connection:

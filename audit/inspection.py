@@ -57,11 +57,12 @@ def verify_store(log: Log) -> list[Finding]:
     wanted = set(_checkpoint_sizes(log, size))
     for row in _rows(log, size):
         index = seen.frontier.size
-        if row.idx != index:
-            seen.find("a leaf is missing", index)
+        if row.idx != index or not isinstance(row.leaf, bytes):
+            seen.find("a leaf is missing or not bytes", index)
             return seen.findings
-        _check_leaf(seen, row, index)
-        seen.frontier.push(leaf_hash(row.leaf), seen.tiles)
+        hashed = leaf_hash(row.leaf)
+        _check_leaf(seen, row, row.leaf, hashed)
+        seen.frontier.push(hashed, seen.tiles)
         _check_tiles(log, seen)
         if seen.frontier.size in wanted:
             seen.roots[seen.frontier.size] = seen.frontier.root()
@@ -73,11 +74,12 @@ def verify_store(log: Log) -> list[Finding]:
     return seen.findings
 
 
-def _check_leaf(seen: _Seen, row: "_Row", index: int) -> None:
-    if leaf_hash(row.leaf) != row.hash:
+def _check_leaf(seen: _Seen, row: "_Row", leaf: bytes, hashed: bytes) -> None:
+    index = row.idx
+    if hashed != row.hash:
         seen.find("the stored hash is not the leaf's", index)
     try:
-        fields = validate(row.leaf)
+        fields = validate(leaf)
     except LeafInvalid as error:
         seen.find(f"not a canonical leaf ({error})", index)
         return
@@ -91,9 +93,11 @@ def _check_leaf(seen: _Seen, row: "_Row", index: int) -> None:
             if isinstance(number, int):
                 seen.last[key] = (number, index)
     commitment = fields.get("sealed")
-    if row.blob is not None and (not isinstance(commitment, dict) or digest(row.blob) != commitment["digest"]):
+    if row.blob is not None and not (
+        isinstance(row.blob, bytes) and isinstance(commitment, dict) and digest(row.blob) == commitment["digest"]
+    ):
         seen.find("the sealed blob is not the one of its leaf", index)
-    _check_end(seen, fields, index, row.hash)
+    _check_end(seen, fields, index, hashed)
 
 
 def _check_end(seen: _Seen, fields: dict[str, object], index: int, hashed: bytes) -> None:
@@ -133,8 +137,10 @@ def _check_intents(log: Log, seen: _Seen, size: int) -> None:
         stored = {row.idx: row for row in connection.execute(select(intents).where(intents.c.idx < size))}
     if stored.keys() != seen.ends.keys():
         seen.find("the table of intents is not what the log says")
+    now = log.reads.head()
+    grew = now is not None and now.size > size
     for index, row in stored.items():
-        ended_later = seen.ends.get(index) in (None, "outcome_unknown") and log.size() > size
+        ended_later = grew and seen.ends.get(index) in (None, "outcome_unknown")
         if row.hash != seen.hashes.get(index) or (row.end_state != seen.ends.get(index) and not ended_later):
             seen.find("an intent's row is not what the log says", index)
 
@@ -144,9 +150,12 @@ def _check_checkpoints(log: Log, seen: _Seen, size: int) -> None:
         rows = connection.execute(select(checkpoints).where(checkpoints.c.size <= size)).all()
     for row in rows:
         try:
-            verified = verify_checkpoint(Note.parse(row.note.encode()), log.origin, log.log_keys())
+            verified = verify_checkpoint(Note.parse(str(row.note).encode()), log.origin, log.log_keys())
         except NoteInvalid as error:
             seen.find(f"a published checkpoint does not verify ({error})")
+            continue
+        if not isinstance(row.peaks, bytes):
+            seen.find("a published checkpoint is not what the leaves lead to")
             continue
         stored = (row.size, row.root, Frontier(row.size, split_hashes(row.peaks)).root())
         if stored != (verified.checkpoint.size, verified.checkpoint.root, seen.roots.get(row.size)):
@@ -156,9 +165,10 @@ def _check_checkpoints(log: Log, seen: _Seen, size: int) -> None:
 @dataclass(frozen=True, slots=True)
 class _Row:
     idx: int
-    leaf: bytes
-    hash: bytes
-    blob: bytes | None
+    # SQLite keeps in a column whatever somebody else wrote there.
+    leaf: object
+    hash: object
+    blob: object
     columns: dict[str, object]
 
 

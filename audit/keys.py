@@ -23,7 +23,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import KeyType, SigningKey, VerifierKey
-from audit.leaf import b64url, rfc3339
+from audit.disclosure import b64url
+from audit.leaf import rfc3339
 from audit.store.tables import data_keys, destructions, key_tables, subjects
 
 KEYS_CACHED = 16_384
@@ -229,8 +230,9 @@ class KeyStore:
                 connection.execute(insert(destructions), rows)
             if forget:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._cached.clear()
 
     def destroyed(self) -> dict[str, dict[str, int]]:

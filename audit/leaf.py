@@ -7,10 +7,6 @@ What identifies or describes a customer is not in the leaf but committed: SHA-25
 `[salt, name, value]`. The disclosures of a record are sealed beside the tree, so that an erasure leaves every proof intact.
 """
 
-import base64
-import binascii
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,15 +15,12 @@ from typing import TypeAlias
 
 import orjson
 
+from audit.disclosure import JSON, SALT_BYTES, b64url, commitment, disclosure
+
 VERSION = 1
 
 LEAF_MOST = 65_535
 """Bytes of a leaf: the entry bundles of C2SP tlog-tiles have 16-bit lengths."""
-
-SALT_BYTES = 16
-
-JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
-"""What a sealed value may be: plain dicts, lists, tuples and scalars. NaN and infinities are refused."""
 
 Plain: TypeAlias = "bool | int | str | tuple[str, ...] | None"
 """What a leaf shows in clear: no float, integers below 2**53."""
@@ -222,12 +215,12 @@ class Rendered:
 
 
 def secrets_of(record: Record) -> list[tuple[str, str, JSON]]:
-    """(section, name, value) of everything that is committed, in a fixed order. One salt is needed for each."""
+    """(section, name, value) of everything that is committed, in a fixed order. One salt is needed for each. LeafInvalid."""
     found: list[tuple[str, str, JSON]] = [("arguments", k, v.value) for k, v in record.arguments.items() if type(v) is Committed]
     found += [("result", k, v.value) for k, v in record.result.items() if type(v) is Committed]
     found += [("sealed", name, value) for name, value in record.sealed.items()]
     if record.instruction is not None:
-        found.append(("", "instruction", record.instruction.decode()))
+        found.append(("", "instruction", _text(record.instruction)))
     if record.core_key is not None:
         found.append(("", "core_key", record.core_key))
     if record.sca is not None and record.sca.evidence is not None:
@@ -238,29 +231,19 @@ def secrets_of(record: Record) -> list[tuple[str, str, JSON]]:
 
 
 def disclose(secrets: Sequence[tuple[str, str, JSON]], salts: bytes) -> Disclosed:
-    """Make the disclosures, with 16 random bytes of `salts` for each. ValueError when the salts do not fit."""
+    """Make the disclosures, with 16 random bytes of `salts` for each. LeafInvalid for what is not JSON; ValueError: wrong salts."""
     if len(salts) != SALT_BYTES * len(secrets):
         raise ValueError("16 bytes of salt for each disclosure")
     disclosures, commitments = {}, {}
     for number, (section, name, value) in enumerate(secrets):
         path = f"{section}.{name}" if section else name
-        text = disclosure(salts[number * SALT_BYTES : (number + 1) * SALT_BYTES], name, value)
+        try:
+            text = disclosure(salts[number * SALT_BYTES : (number + 1) * SALT_BYTES], name, value)
+        except ValueError as error:
+            raise LeafInvalid(f"{name}: not a JSON value") from error
         disclosures[path] = text
         commitments[path] = commitment(text)
     return Disclosed(disclosures, commitments)
-
-
-def disclosure(salt: bytes, name: str, value: JSON) -> str:
-    """RFC 9901 section 4.2.1: base64url of the JSON array of salt, name and value. LeafInvalid for a value that is not JSON."""
-    try:
-        return b64url(_dump_secret([b64url(salt), name, value]).encode())
-    except (TypeError, ValueError) as error:
-        raise LeafInvalid(f"{name}: not a JSON value") from error
-
-
-def commitment(disclosed: str) -> str:
-    """RFC 9901 section 4.2.3: base64url of SHA-256 over the disclosure's ASCII form."""
-    return b64url(hashlib.sha256(disclosed.encode()).digest())
 
 
 def render(fields: Mapping[str, object]) -> Rendered:
@@ -378,14 +361,11 @@ def rfc3339(time: datetime) -> str:
     return time.isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def b64url(raw: bytes) -> str:
-    """RFC 4648 section 5, without padding."""
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
-
-
-def unb64url(text: str) -> bytes:
-    """The inverse of `b64url`. ValueError for what is not base64url."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+def _text(instruction: bytes) -> str:
+    try:
+        return instruction.decode()
+    except UnicodeDecodeError as error:
+        raise LeafInvalid("instruction: not UTF-8") from error
 
 
 def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
@@ -396,7 +376,5 @@ def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
     return {"commitment": made}
 
 
-_dump_secret = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _CONVERSATION = b'"conversation_seq":1'
 _CUSTOMER = b'"customer_seq":1'

@@ -17,9 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
+from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
 from audit.keys import KeyStore, SigningKeys, make_files, read_files
-from audit.leaf import SALT_BYTES, Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
+from audit.leaf import Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
 from audit.merkle import consistency_proof, inclusion_proof, range_root
 from audit.permits import Covered, Permit, Verifier, instruction_digest, issue
 from audit.schema import check_fields
@@ -110,6 +111,8 @@ class Log:
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
+        self.erasing = asyncio.Lock()
+        """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between."""
 
     @classmethod
     def open(

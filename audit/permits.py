@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.checkpoint import check_ed25519_key
-from audit.leaf import SALT_BYTES, disclosure
+from audit.disclosure import SALT_BYTES, disclosure
 from audit.merkle import HASH_BYTES
 
 CLOCK_SKEW = timedelta(seconds=2)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit.leaf import JSON, Kind, Plain, Record, rfc3339, unb64url
+from audit.disclosure import JSON, value_of
+from audit.leaf import Kind, Plain, Record, rfc3339
 from audit.log import Log
 from audit.merkle import leaf_hash
 from audit.seal import Binding, check_disclosed, digest, unseal
@@ -157,12 +158,6 @@ def open_sealed(log: Log, index: int) -> dict[str, str]:
     disclosures = unseal(log.keys.key_of(subject, retention), blob, Binding(log.origin, subject, retention, kind, time))
     check_disclosed(fields, disclosures)
     return disclosures
-
-
-def value_of(disclosure: str) -> JSON:
-    """The value in an RFC 9901 disclosure."""
-    salt_name_value: list[JSON] = json.loads(unb64url(disclosure))
-    return salt_name_value[2]
 
 
 def filter_of(log: Log, query: Query) -> Filter:

@@ -57,6 +57,7 @@ FIELDS = words(
     "v log writer kind time retention call parent conversation conversation_seq customer customer_seq trace actor approver "
     "function policy sca arguments result sealed grounding facts timings redaction instruction core_key intent end_state"
 )
+MEMBER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", re.ASCII)
 END_KINDS = {"outcome": "end", "unknown": "end", "reconciled": "reconciled"}
 Json = dict[str, object]
 
@@ -126,7 +127,17 @@ def verify(raw: bytes, *, trust: bytes | None = None, pinned: bytes | None = Non
             step(bundle, report)
     except Finding as finding:
         report.findings.append((finding.args[0], finding.args[1]))
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError, struct.error, OverflowError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        RecursionError,
+        AttributeError,
+        struct.error,
+        OverflowError,
+        OSError,
+    ) as error:
         report.findings.append(("integrity", f"malformed beyond reading ({type(error).__name__})"))
     return report
 
@@ -158,7 +169,10 @@ def unpack(raw: bytes) -> dict[str, bytes]:
             break
         length, label = struct.unpack("<IH", raw[at + 22 : at + 28])
         start = at + 30 + label
-        members[raw[at + 30 : start].decode()] = raw[start : start + length]
+        name = raw[at + 30 : start].decode()
+        if MEMBER.fullmatch(name) is None:
+            raise Finding("integrity", "1. a member whose name could lead out of the folder")
+        members[name] = raw[start : start + length]
         at = start + length
     if at != directory or pack(members) != raw:
         raise Finding("integrity", "1. bytes of the zip are not those that its members give")
@@ -429,7 +443,9 @@ def step_tree(bundle: Bundle, report: Report) -> None:
             raise Finding("integrity", "6. a proof is malformed")
         if included(leaf, index, bundle.size, [hash_of(each) for each in hashes]) != bundle.checkpoints[bundle.size]:
             raise Finding("integrity", f"6. leaf {index} is not under the root")
-    report.notes.append("a selection: each leaf is in the log; what was left out is bounded by the sequences only")
+    report.notes.append(
+        "a selection: each leaf is in the log; what follows the last number of a sequence is known from a whole log only"
+    )
 
 
 def step_order(bundle: Bundle, _report: Report) -> None:

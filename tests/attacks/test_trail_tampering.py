@@ -118,10 +118,17 @@ def rows_edits(rows: Sequence[bytes]) -> list[list[bytes]]:
     return edits
 
 
-@pytest.mark.parametrize("folder", ["leaves.txt", "checkpoints/", "proofs/", "consistency/", "disclosures.txt", "manifest.note"])
-async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "folder"),
+    [
+        *(("selection", each) for each in ("leaves.txt", "proofs/", "consistency/", "disclosures.txt", "manifest.note")),
+        *(("whole", each) for each in ("leaves.txt", "checkpoints/")),
+    ],
+)
+async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail, part: str, folder: str) -> None:
     """The zip is packed again and the manifest signed again with the stolen key, for every third byte of the evidence."""
-    members = verify.unpack(trail.selection)
+    original = trail.selection if part == "selection" else trail.whole
+    members = verify.unpack(original)
     names = [name for name in members if name.startswith(folder)]
     assert names
     for name in names:
@@ -132,7 +139,7 @@ async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail,
                 content[at] ^= 1 << (at % 7)
                 members[name] = bytes(content)
 
-            forged = repacked(trail.selection, change, None if name == "manifest.note" else trail.log)
+            forged = repacked(original, change, None if name == "manifest.note" else trail.log)
             assert not accepted(trail, forged, pinned=False), (name, at)
     await trail.log.close()
 
@@ -266,6 +273,10 @@ async def test_a_frozen_log_is_found(trail: Trail) -> None:
         "update intents set end_state = null where idx = 3",
         "delete from intents where idx = 3",
         "update sealed set blob = zeroblob(100) where idx = 1",
+        "update leaves set leaf = cast(leaf as text) where idx = 1",
+        "update sealed set blob = 'text' where idx = 1",
+        "update checkpoints set peaks = 'text' where id = 1",
+        "update checkpoints set note = cast(note as blob) where id = 1",
         "update checkpoints set root = zeroblob(32) where id = 1",
         "update checkpoints set note = replace(note, 'bank', 'Bank') where id = 1",
     ],

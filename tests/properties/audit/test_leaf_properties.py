@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import leaf
+from audit.disclosure import SALT_BYTES, b64url, commitment, unb64url
 from audit.leaf import Committed, Frame, Kind, Masked, Public, Record
 from audit.schema import check_fields, validate
 
@@ -45,7 +46,7 @@ def test_a_rendered_record_is_a_valid_leaf_in_the_form_of_rfc_8785(
     record: Record, customer_seq: int, conversation_seq: int
 ) -> None:
     secrets = leaf.secrets_of(record)
-    disclosed = leaf.disclose(secrets, bytes(range(leaf.SALT_BYTES)) * len(secrets))
+    disclosed = leaf.disclose(secrets, bytes(range(SALT_BYTES)) * len(secrets))
     customer = None if record.customer is None else "pseudonym"
     fields = leaf.leaf_fields(record, disclosed, Frame("log", "w1", customer, "A" * 43 if secrets else None))
     check_fields(fields)
@@ -57,12 +58,12 @@ def test_a_rendered_record_is_a_valid_leaf_in_the_form_of_rfc_8785(
     assert found.get("customer_seq") == (None if customer is None else customer_seq)
     assert found.get("conversation_seq") == (None if record.conversation is None else conversation_seq)
     for path, text in disclosed.disclosures.items():
-        assert leaf.commitment(text).encode() in made
-        salt, name, value = json.loads(leaf.unb64url(text))
-        assert (leaf.unb64url(salt), name) == (bytes(range(16)), path.split(".", 1)[-1] if "." in path else path)
+        assert commitment(text).encode() in made
+        salt, name, value = json.loads(unb64url(text))
+        assert (unb64url(salt), name) == (bytes(range(16)), path.split(".", 1)[-1] if "." in path else path)
         assert value == {f"{section}.{name}" if section else name: value for section, name, value in secrets}[path]
 
 
 @given(st.binary(max_size=40))
 def test_base64url_is_undone(raw: bytes) -> None:
-    assert leaf.unb64url(leaf.b64url(raw)) == raw
+    assert unb64url(b64url(raw)) == raw

@@ -1,5 +1,6 @@
 """Erasing a person leaves every proof intact; a hold forbids it; a restored backup is cleaned before it serves."""
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from audit import verify
 from audit.checkpoint import Note, verify_note
-from audit.erasure import Held, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
+from audit.erasure import Certificate, Held, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
 from audit.export import Contents, bundle
 from audit.inspection import verify_store
 from audit.keys import named
@@ -57,8 +58,8 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
 
 async def test_the_mapping_leaves_no_trace_on_disk(filled: Log, tmp_path: Path) -> None:
     await filled.append(a_record(customer="a-name-to-forget"))
+    assert b"a-name-to-forget" in everything_on_disk(tmp_path / "log")
     await erase(filled, "a-name-to-forget", WHY)
-    await filled.close()
     assert b"a-name-to-forget" not in everything_on_disk(tmp_path / "log")
 
 
@@ -134,3 +135,11 @@ async def test_another_process_forgets_destroyed_keys_when_it_refreshes(open_log
     assert server.keys.key_for("C-1", "P7Y").subject != old
     await server.close()
     await command.close()
+
+
+async def test_a_hold_that_is_placed_while_an_erasure_runs_comes_before_or_after_it(filled: Log) -> None:
+    answers = await asyncio.gather(erase(filled, "C-1", WHY), place_hold(filled, "C-1", "late", WHY), return_exceptions=True)
+    assert [type(each) for each in answers] == [Certificate, NothingToErase]
+    assert filled.keys.subject_of("C-1") is None
+    answers = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
+    assert [type(each) for each in answers] == [int, Held]

@@ -152,3 +152,17 @@ async def test_the_writer_waits_for_a_lock_of_another_process_without_holding_th
     other.close()
     assert await waiting == 10
     await ledger.writer.close()
+
+
+async def test_what_was_committed_is_never_tried_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect in what runs after the commit must not write the group twice."""
+
+    def broken(_answers: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(ledger.writer, "_committed", broken)
+    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (1, 2)), return_exceptions=True)
+    assert [type(each) for each in answers] == [CommitUnknown, CommitUnknown]
+    assert sum(ledger.groups) == 2
+    assert ledger.stored() == {1, 2}
+    await ledger.writer.close()

@@ -9,6 +9,7 @@ import pytest
 import rfc8785
 
 from audit import leaf
+from audit.disclosure import SALT_BYTES, commitment, unb64url
 from audit.leaf import Approver, Committed, EndState, Frame, IntentRef, Kind, LeafInvalid, Masked, Public, Record, Sca
 from audit.schema import check_fields, validate
 from tests.trail import a_record, an_intent
@@ -18,7 +19,7 @@ FRAME = Frame("bank.example/log", "w1", "pseudonym", "A" * 43)
 
 def rendered(record: Record, frame: Frame = FRAME) -> bytes:
     secrets = leaf.secrets_of(record)
-    disclosed = leaf.disclose(secrets, b"\x07" * leaf.SALT_BYTES * len(secrets))
+    disclosed = leaf.disclose(secrets, b"\x07" * SALT_BYTES * len(secrets))
     found = leaf.leaf_fields(record, disclosed, frame)
     check_fields(found)
     return leaf.render(found).splice(5 if frame.customer is not None else None, 6 if record.conversation is not None else None)
@@ -89,11 +90,11 @@ def test_sequences_are_there_exactly_with_their_customer_or_conversation(custome
 def test_a_commitment_is_that_of_the_rfc_9901_disclosure_and_hides_the_value() -> None:
     record = a_record()
     secrets = leaf.secrets_of(record)
-    disclosed = leaf.disclose(secrets, bytes(range(leaf.SALT_BYTES)) * len(secrets))
+    disclosed = leaf.disclose(secrets, bytes(range(SALT_BYTES)) * len(secrets))
     made = rendered(record)
     text = disclosed.disclosures["arguments.account"]
-    salt, name, value = json.loads(leaf.unb64url(text))
-    assert (leaf.unb64url(salt), name, value) == (bytes(range(16)), "account", "GB00-1")
+    salt, name, value = json.loads(unb64url(text))
+    assert (unb64url(salt), name, value) == (bytes(range(16)), "account", "GB00-1")
     assert b"GB00-1" not in made
     assert b"C-1001" not in made
     assert b"12.50" not in made
@@ -101,9 +102,7 @@ def test_a_commitment_is_that_of_the_rfc_9901_disclosure_and_hides_the_value() -
 
 def test_rfc_9901_example_of_a_disclosure_digest() -> None:
     """Section 4.2.3: the digest over the example disclosure of `family_name`."""
-    assert (
-        leaf.commitment("WyI2cU1RdlJMNWhhaiIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0") == "uutlBuYeMDyjLLTpf6Jxi7yNkEF35jdyWMn9U7b_RYY"
-    )
+    assert commitment("WyI2cU1RdlJMNWhhaiIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0") == "uutlBuYeMDyjLLTpf6Jxi7yNkEF35jdyWMn9U7b_RYY"
 
 
 @pytest.mark.parametrize(

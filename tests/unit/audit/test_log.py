@@ -13,9 +13,10 @@ from sqlalchemy.exc import OperationalError
 
 from audit.checkpoint import Note, verify_checkpoint
 from audit.committer import IntentEnded
+from audit.disclosure import b64url
 from audit.group import GroupWriter, WriterFull
 from audit.keys import KeyRefused
-from audit.leaf import EndState, Kind, LeafInvalid, Public, b64url
+from audit.leaf import EndState, Kind, LeafInvalid, Public
 from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
 from audit.merkle import verify_consistency, verify_inclusion
 from audit.permits import PermitInvalid

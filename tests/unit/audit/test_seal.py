@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit import seal
-from audit.leaf import LeafInvalid, commitment, disclose
+from audit.disclosure import commitment
+from audit.leaf import LeafInvalid, disclose
 
 KEY = AESGCM(b"\x01" * 32)
 BINDING = seal.Binding("log", "subject", "P7Y", "read", "2026-11-24T10:00:00.000000Z")

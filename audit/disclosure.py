@@ -1,0 +1,46 @@
+"""Disclosures and commitments of RFC 9901 (SD-JWT): what stands in a leaf instead of a value, and what opens it. Pure."""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+SALT_BYTES = 16
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+"""What a sealed value may be: plain dicts, lists, tuples and scalars. NaN and infinities are refused."""
+
+
+def disclosure(salt: bytes, name: str, value: JSON) -> str:
+    """RFC 9901 section 4.2.1: base64url of the JSON array of salt, name and value. ValueError for a value that is not JSON."""
+    try:
+        return b64url(_dump_secret([b64url(salt), name, value]).encode())
+    except TypeError as error:
+        raise ValueError("not a JSON value") from error
+
+
+def commitment(disclosed: str) -> str:
+    """RFC 9901 section 4.2.3: base64url of SHA-256 over the disclosure's ASCII form."""
+    return b64url(hashlib.sha256(disclosed.encode()).digest())
+
+
+def value_of(disclosed: str) -> JSON:
+    """The value in a disclosure that was checked against its commitment."""
+    salt_name_value: list[JSON] = json.loads(unb64url(disclosed))
+    return salt_name_value[2]
+
+
+def b64url(raw: bytes) -> str:
+    """RFC 4648 section 5, without padding."""
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+def unb64url(text: str) -> bytes:
+    """The inverse of `b64url`. ValueError for what is not base64url."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+
+
+_dump_secret = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
