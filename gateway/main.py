@@ -266,23 +266,19 @@ async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed255
             await grant(book, bank, key, customer, now)
 
 
-def build_app(settings: Settings, *, opened: Callable[[Gateway], None] | None = None) -> FastAPI:
-    """The HTTP application. It opens its gateway when the server starts, tells `opened`, and closes it when the server stops."""
+def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """The HTTP application of an open gateway. Does the gateway's chores while it is served; tells `started` when it begins."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        gateway = await open_gateway(settings)
-        rest.mount(app, gateway.door)
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         chores = asyncio.create_task(gateway.recovery.run(gateway.way))
-        if opened is not None:
-            opened(gateway)
+        started()
         try:
             yield
         finally:
             chores.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await chores
-            await gateway.close()
 
     app = FastAPI(
         title="Tellergate",
@@ -294,6 +290,7 @@ def build_app(settings: Settings, *, opened: Callable[[Gateway], None] | None = 
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     schemas.publish(app)
+    rest.mount(app, gateway.door)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _broken)
@@ -321,24 +318,28 @@ async def _broken(_request: Request, _error: Exception) -> Response:
 
 
 async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
-    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server."""
-    listening = socket.create_server((settings.host, settings.port), backlog=1024)
-    port = listening.getsockname()[1]
+    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server.
 
-    def opened(gateway: Gateway) -> None:
-        started(f"http://{settings.host}:{port}", gateway, stop)
+    UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
+    """
+    gateway = await open_gateway(settings)
+    try:
+        with socket.create_server((settings.host, settings.port), backlog=1024) as listening:
+            url = f"http://{settings.host}:{listening.getsockname()[1]}"
+            config = uvicorn.Config(
+                build_app(gateway, started=lambda: started(url, gateway, stop)),
+                loop="uvloop",
+                http="httptools",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
+            server = uvicorn.Server(config)
 
-    def stop() -> None:
-        server.should_exit = True
+            def stop() -> None:
+                server.should_exit = True
 
-    config = uvicorn.Config(
-        build_app(settings, opened=opened),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=30,
-    )
-    server = uvicorn.Server(config)
-    await server.serve(sockets=[listening])
+            await server.serve(sockets=[listening])
+    finally:
+        await gateway.close()

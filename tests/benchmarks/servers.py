@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 
 from adapters.core import Identified, ReferenceKind
 from gateway.issuer import LocalIssuer
-from gateway.main import Gateway, build_app, grant, utc_now
+from gateway.main import Gateway, build_app, grant, open_gateway, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.settings import development
 from gateway.vault import private_file
@@ -69,19 +69,20 @@ def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
 
 
 async def serve(what: str, folder: Path, customers: int) -> None:
+    ready: dict[str, object] = {}
+    noted: dict[str, dict[str, list[int]]] = {}
+    if what == "noop":
+        app, gateway = noop_app(), None
+    else:
+        gateway = await open_gateway(development(folder))
+        ready["customers"] = await prepare(gateway, folder, customers)
+        noted = watch_steps(gateway)
+        app = build_app(gateway)
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    port = listening.getsockname()[1]
-    opened: asyncio.Queue[Gateway] = asyncio.Queue()
-    app = noop_app() if what == "noop" else build_app(development(folder), opened=opened.put_nowait)
+    ready["port"] = listening.getsockname()[1]
     config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    ready: dict[str, object] = {"port": port}
-    noted: dict[str, dict[str, list[int]]] = {}
-    if what == "gateway":
-        gateway = await opened.get()
-        ready["customers"] = await prepare(gateway, folder, customers)
-        noted = watch_steps(gateway)
     print(json.dumps(ready), flush=True)
 
     async def tell() -> None:
@@ -94,6 +95,8 @@ async def serve(what: str, folder: Path, customers: int) -> None:
     telling.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await telling
+    if gateway is not None:
+        await gateway.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""The command: exit statuses, `--json`, and wrong input told apart from findings."""
+
+import fcntl
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import main
+from tests.support.teller import teller
+
+WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    async with teller(tmp_path / "data") as asked:
+        assert (await asked.transfer("4.20", native_id="t1")).status == "done"
+        await asked.ask("get_account_balance", {"account": "acc_nonsense"})
+    return tmp_path / "data"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
+    status = main([str(each) for each in arguments])
+    printed = capsys.readouterr()
+    text = printed.out if status in (0, 1) and printed.out else printed.err
+    try:
+        return status, json.loads(text)
+    except ValueError:
+        return status, text
+
+
+def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alice")
+    assert status == 0
+    assert found["gapless"] is True
+    kinds = [each["leaf"]["kind"] for each in found["records"]]
+    assert kinds == ["read", "intent", "outcome", "deny"]
+    assert "alice" not in json.dumps([each["leaf"] for each in found["records"]]), "a pseudonym stands for the customer"
+    intent = found["records"][1]["index"]
+    status, opened = run(capsys, "audit", "reveal", intent, "--data", data, *WHY, "--json")
+    assert (status, opened["values"]["arguments.amount"]) == (0, {"currency": "GBP", "value": "4.20"})
+    bundle, trust = tmp_path / "evidence.zip", tmp_path / "trust.json"
+    status, made = run(capsys, "audit", "export", "--data", data, *WHY, "--json", "--out", bundle, "--trust-out", trust, "--reveal")
+    assert (status, made["file"]) == (0, str(bundle))
+    status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--json")
+    assert (status, report["good"]) == (0, True)
+    bundle.write_bytes(bundle.read_bytes().replace(b'"executed"', b'"notdone!"'))
+    status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--json")
+    assert (status, report["good"]) == (1, False)
+    status, live = run(capsys, "audit", "verify", "--data", data, "--json")
+    assert (status, live["good"]) == (0, True)
+
+
+def test_questions_are_records_themselves(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "audit", "query", "--data", data, *WHY, "--json")
+    _, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--kind", "audit.query")
+    (record,) = found["records"]
+    assert record["leaf"]["actor"] == {"agent": "eve"}
+    assert (record["leaf"]["facts"]["purpose"], record["leaf"]["facts"]["case"]) == ("a complaint", "C-1")
+
+
+def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--kind", "intent")
+    index = found["records"][0]["index"]
+    status, explained = run(capsys, "policy", "explain", "--record", index, "--data", data, "--auditor", "eve", "--json")
+    assert status == 0
+    assert [each["decision"]["effect"] for each in explained] == ["permit"]
+    assert [each["decision"]["policies"] for each in explained] == [found["records"][0]["leaf"]["policy"]["policies"]]
+
+
+def test_holds_block_an_erasure_and_an_erasure_leaves_the_trail_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    who = ["--data", data, *WHY, "--customer", "alice", "--json"]
+    assert run(capsys, "audit", "hold", *who, "--hold", "litigation")[0] == 0
+    assert run(capsys, "audit", "erase", *who)[0] == 1
+    assert run(capsys, "audit", "hold", *who, "--hold", "litigation", "--release")[0] == 0
+    status, certificate = run(capsys, "audit", "erase", *who)
+    assert (status, certificate["locked"]) == (0, [])
+    assert run(capsys, "audit", "erase", *who)[0] == 1
+    assert run(capsys, "audit", "verify", "--data", data, "--json")[1]["good"] is True
+
+
+USAGE: dict[str, list[str]] = {
+    "no command": [],
+    "a folder without a trail": ["audit", "query", "--data", "/nonexistent", *WHY],
+    "verify nothing": ["audit", "verify"],
+    "a bundle that is not there": ["policy", "explain"],
+    "a case that is none": ["policy", "explain", "no such case"],
+    "production": ["serve", "--data", "/nonexistent/x"],
+    "a folder that cannot be made": ["serve", "--dev", "--data", "/proc/nothing"],
+    "no issuer": ["dev", "token", "--data", "/nonexistent", "--customer", "alice", "--agent", "a"],
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_wrong_use_is_told_with_status_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, told = run(capsys, *USAGE[name])
+    assert status == 2
+    assert told
+
+
+def test_a_time_that_is_none_and_a_page_too_large_are_wrong_use(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "audit", "query", "--data", data, *WHY, "--since", "yesterday")[0] == 2
+    assert run(capsys, "audit", "query", "--data", data, *WHY, "--limit", "501")[0] == 2
+    assert run(capsys, "audit", "query", "--data", data, *WHY, "--cursor", "nonsense")[0] == 2
+
+
+def test_a_rule_without_an_id_is_a_finding_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.cedar").write_text("\n\npermit (principal, action, resource);\n")
+    status, report = run(capsys, "policy", "check", "--rules", tmp_path, "--json")
+    assert (status, report["good"]) == (1, False)
+    status, told = run(capsys, "policy", "check", "--rules", tmp_path)
+    assert status == 1
+    assert told.startswith("mine.cedar:3: ")
+    assert run(capsys, "policy", "test", "--rules", tmp_path)[0] == 1
+
+
+def test_the_shipped_policies_keep_their_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "policy", "check", "--json")[1]["good"] is True
+    status, report = run(capsys, "policy", "test", "--json")
+    assert (status, report["undecided"], report["untried"]) == (0, [], [])
+
+
+def test_every_file_of_the_data_folder_is_its_owner_s_alone(data: Path) -> None:
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    for path in [*data.rglob("*.key"), *data.rglob("secrets/*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_two_gateways_on_one_folder_are_one_too_many(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (data / "gateway.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, told = run(capsys, "serve", "--dev", "--data", data, "--port", "0")
+    assert status == 2
+    assert "another gateway" in told
