@@ -133,34 +133,38 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         raise UnsafeSettings("only development mode can run: this version has no external issuer and no external core yet")
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _only_one(settings)
-    log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
-    mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
-    book = Database(data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
-    bank_writers: list[GroupWriter[Item, Answer]] = []
-
-    def bank_writer(
-        engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
-    ) -> GroupWriter[Item, Answer]:
-        bank_writers.append(GroupWriter(engine, apply))
-        return bank_writers[-1]
-
-    bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
-    bundle = _activated(read_bundle())
-    issuer = LocalIssuer(data, development=settings.development).issuer
-    await _grant_sandbox_customers(book, bank, mandate_key, clock())
-    gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
-    gateway._bank_writers.extend(bank_writers)
-    await log.append(Record(kind=Kind.LOG_START, time=clock()))
-    await log.append(
-        Record(
-            kind=Kind.POLICY_ACTIVATE,
-            time=clock(),
-            facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
+    with contextlib.ExitStack() as undo:
+        lock = undo.enter_context(_only_one(settings))
+        log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
+        mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+        book = Database(
+            data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
         )
-    )
-    await gateway.recovery.sweep(grace=timedelta(0))
-    return gateway
+        bank_writers: list[GroupWriter[Item, Answer]] = []
+
+        def bank_writer(
+            engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
+        ) -> GroupWriter[Item, Answer]:
+            bank_writers.append(GroupWriter(engine, apply))
+            return bank_writers[-1]
+
+        bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
+        bundle = _activated(read_bundle())
+        issuer = LocalIssuer(data, development=settings.development).issuer
+        await _grant_sandbox_customers(book, bank, mandate_key, clock())
+        gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
+        gateway._bank_writers.extend(bank_writers)
+        await log.append(Record(kind=Kind.LOG_START, time=clock()))
+        await log.append(
+            Record(
+                kind=Kind.POLICY_ACTIVATE,
+                time=clock(),
+                facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
+            )
+        )
+        await gateway.recovery.sweep(grace=timedelta(0))
+        undo.pop_all()
+        return gateway
 
 
 def _assembled(
@@ -262,7 +266,7 @@ async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, custo
 
 async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
     for customer in bank.customers():
-        if not book.granted(customer):
+        if not book.has_granted(customer):
             await grant(book, bank, key, customer, now)
 
 

@@ -14,6 +14,7 @@ from adapters.core import ExecutionPermit
 from adapters.function import Choice
 from audit import leaf
 from audit.committer import Entry
+from audit.disclosure import JSON
 from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Policy, Public, Record
 from audit.log import Log, LogUnavailable
 from gateway.arguments import canonical
@@ -232,7 +233,7 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
     }
 
 
-def _replayable(requests: tuple[Request, ...]) -> dict[str, leaf.JSON]:
+def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
     """The exact decision requests with their entity slices: what a replay needs, sealed."""
     return {
         "decision_request": [

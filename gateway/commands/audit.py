@@ -6,6 +6,7 @@ Every question is a record of the trail, with who asked, what for and under whic
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,7 +150,7 @@ def verify_trail(options: argparse.Namespace) -> int:
         for name in ("trust", "pinned"):
             if getattr(options, name) is not None:
                 arguments += [f"--{name}", str(getattr(options, name))]
-        return verify.main(arguments)
+        return verify.main(arguments, sys.stdout.write)
 
     async def work(log: Log) -> int:
         with Console(stderr=True).status("reading every record"):

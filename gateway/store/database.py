@@ -4,6 +4,7 @@ On SQLite a read costs about 12 us on the loop, less than handing it to a thread
 in a thread.
 """
 
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from gateway.store import calls, conversations, customers
 from gateway.store.tables import METADATA
 
 _CACHED_MANDATES = 50_000
+
+_LOG = logging.getLogger("tellergate.store")
 
 Write = calls.NewCall | calls.Settlement | conversations.Opening | conversations.Tainting | conversations.Hearing | customers.Grant
 Answer = Claimed | str | int | None
@@ -60,7 +63,11 @@ class Database:
             stored = customers.mandate(self._reader, customer)
             if stored is None:
                 return None
-            cached = mandates.load(stored.mandate, stored.mandate_signature, self._mandate_key)
+            try:
+                cached = mandates.load(stored.mandate, stored.mandate_signature, self._mandate_key)
+            except ValueError:
+                _LOG.error('{"alarm": "mandate_not_as_signed"}')
+                return None
             if cached.customer != customer or cached.version != version:
                 return None  # moved since the first read, or not this customer's: no rights from it
             self._mandates[customer, version] = cached
@@ -72,6 +79,10 @@ class Database:
         version = customers.mandate_version(self._reader, customer)
         mandate = None if version is None else self._mandate(customer, version)
         return frozenset() if mandate is None else frozenset(mandate.functions)
+
+    def has_granted(self, customer: str) -> bool:
+        """Whether there is a row of this customer, good or not."""
+        return customers.mandate_version(self._reader, customer) is not None
 
     def is_frozen(self, customer: str) -> bool:
         return customers.is_frozen(self._reader, customer)

@@ -24,11 +24,15 @@ def item(shape: str, name: str) -> dict[str, Any]:
     function = {"name": name, "arguments": ARGUMENTS[shape]}
     match shape:
         case "assistants":
-            return RequiredActionFunctionToolCall.model_validate({"id": "n1", "type": "function", "function": function}).model_dump()
+            return RequiredActionFunctionToolCall.model_validate(
+                {"id": "n1", "type": "function", "function": function}
+            ).model_dump()
         case "chat":
             return ChatCompletionMessageToolCall.model_validate({"id": "n1", "type": "function", "function": function}).model_dump()
         case "responses":
-            return ResponseFunctionToolCall(call_id="n1", type="function_call", status="completed", id="fc_1", **function).model_dump()
+            return ResponseFunctionToolCall(
+                call_id="n1", type="function_call", status="completed", id="fc_1", **function
+            ).model_dump()
     return AgentFunctionCallItem.model_validate(
         {"id": "i1", "type": "function_call", "call_id": "n1", "turn_id": "t", "status": "completed", **function}
     ).model_dump()
@@ -123,7 +127,11 @@ def test_the_customer_s_words_come_with_the_customer_s_own_token(served: Served)
 def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
     conversation = served.conversation()
     accounts = served.call("list_accounts", {}, conversation=conversation)
-    found = [each["account"] for each in accounts["model"]["result"]["accounts"] if each["currency"] == "GBP" and each["status"] == "open"]
+    found = [
+        each["account"]
+        for each in accounts["model"]["result"]["accounts"]
+        if each["currency"] == "GBP" and each["status"] == "open"
+    ]
     wanted = {"from": found[0], "to": found[1], "amount": {"value": "7.77", "currency": "GBP"}}
     paid = served.call("initiate_transfer", wanted, conversation=conversation)
     assert paid["status"] == "done"

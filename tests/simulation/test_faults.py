@@ -23,7 +23,9 @@ from tests.support.teller import Teller, executed_keys, teller, what_does_not_ho
 class Failing:
     """Passes everything on, but `method` raises `error` once, for the calls that `when` picks: before it was done, or after."""
 
-    def __init__(self, inner: Any, method: str, error: Exception, *, done: bool, when: Callable[..., bool] = lambda *_: True) -> None:
+    def __init__(
+        self, inner: Any, method: str, error: Exception, *, done: bool, when: Callable[..., bool] = lambda *_: True
+    ) -> None:
         self._inner, self._method, self._error, self._done, self._when = inner, method, error, done, when
         self.failed = False
 
@@ -137,7 +139,9 @@ async def test_a_core_that_cannot_be_asked_ends_nothing(tmp_path: Path) -> None:
         assert (await asked.transfer("3.21")).status == "in_doubt"
         gateway = asked.gateway
         deaf = Failing(gateway.bank, "status", CoreUnavailable(), done=False)
-        recovery = Recovery(book=gateway.book, core=deaf, log=gateway.log, records=gateway.recovery.records, clock=gateway.recovery.clock)  # type: ignore[arg-type]
+        recovery = Recovery(
+            book=gateway.book, core=deaf, log=gateway.log, records=gateway.recovery.records, clock=gateway.recovery.clock
+        )  # type: ignore[arg-type]
         with pytest.raises(Unavailable):
             await recovery.sweep(grace=timedelta(0))
         assert [intent.end_state for intent in gateway.log.open_intents()] == ["outcome_unknown"]
@@ -151,7 +155,9 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         parts = asked.gateway.way._parts
         asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
-        later = Later(**{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking)  # type: ignore[arg-type]
+        later = Later(
+            **{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
+        )  # type: ignore[arg-type]
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
         assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
         (row,) = asked.gateway.book.unsettled(asked.gateway.door.clock() + timedelta(days=1))

@@ -70,10 +70,6 @@ class Reader:
         settled = None if first is None else moment(first)
         return ObjectFacts(identified, frozenset([row[0] for row in rows]), status, currency, its_account, settled)
 
-    def customers(self) -> list[str]:
-        """Everyone who owns an account, sorted."""
-        return [row[0] for row in self._rows(_CUSTOMERS, {})]
-
     def accounts(self, customer: str) -> list[Account]:
         """The customer's accounts, closed ones too."""
         owners: dict[str, set[str]] = {}
@@ -259,7 +255,6 @@ _DESCRIBE = {
     ReferenceKind.TRANSACTION: _owned(entry, entry.c.account, literal_column("'BOOK'"), entry.c.currency),
 }
 
-_CUSTOMERS = _compiled(select(account_owner.c.customer).distinct().order_by(account_owner.c.customer))
 _mine = account_owner.alias("mine")
 _ACCOUNTS = _compiled(
     select(

@@ -18,13 +18,19 @@ from gateway.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, loads
 FUNCTIONS = {function.name: function for function in MANIFEST}
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["acc_x", "1.00", "GBP", "2026-01-01"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["value", "currency"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["value", "currency"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
 
 def resolve(text: str, kinds: object) -> Identified | None:
-    return Identified(ReferenceKind(text.split("_")[0]), "x") if text in ("acc_x", "ben_x", "card_x", "pay_x", "txn_x") else None
+    return (
+        Identified(ReferenceKind(text.split("_", maxsplit=1)[0]), "x")
+        if text in ("acc_x", "ben_x", "card_x", "pay_x", "txn_x")
+        else None
+    )
 
 
 def arguments_of(function: BankingFunction) -> st.SearchStrategy[dict[str, object]]:
@@ -87,7 +93,10 @@ def test_the_order_of_keys_changes_no_canonical_form(members: list[tuple[str, ob
 
 def test_the_default_is_part_of_the_canonical_form() -> None:
     function = FUNCTIONS["get_account_balance"]
-    left_out, written = parse(function, '{"account": "acc_x"}', resolve), parse(function, '{"account": "acc_x", "type": "ITAV"}', resolve)
+    left_out, written = (
+        parse(function, '{"account": "acc_x"}', resolve),
+        parse(function, '{"account": "acc_x", "type": "ITAV"}', resolve),
+    )
     assert canonical_bytes(function.name, left_out) == canonical_bytes(function.name, written)
 
 

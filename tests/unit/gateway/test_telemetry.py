@@ -75,8 +75,14 @@ async def test_a_function_that_is_not_declared_labels_nothing(tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("header", "trace"),
     [
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True)),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", False)),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True),
+        ),
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+            Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", False),
+        ),
         ("00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
         ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", None),

@@ -1,0 +1,18 @@
+"""Each threat of the model is linked to the test that holds it, and the links live."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROWS = re.findall(r"^\| (T-\d+) \|.*\| ([^|]+) \|$", (ROOT / "gateway" / "THREATMODEL.md").read_text(), re.MULTILINE)
+
+
+def test_every_threat_names_a_test_that_exists() -> None:
+    assert [name for name, _ in ROWS] == [f"T-{number:02d}" for number in range(1, len(ROWS) + 1)]
+    for threat, links in ROWS:
+        named = re.findall(r"`([^`:]+)::([^`]+)`", links)
+        assert named, threat
+        for file, test in named:
+            tree = ast.parse((ROOT / file).read_text())
+            assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (threat, test)

@@ -1,0 +1,79 @@
+"""A mandate counts as it was signed, or not at all."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import Code
+from gateway.limits import Totals, exceeded
+from gateway.mandate import NO_LIMITS, Limits, Mandate, load
+from tests.support.teller import teller
+
+KEY = Ed25519PrivateKey.generate()
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+MANDATE = Mandate(
+    customer="alice",
+    version=3,
+    functions=("get_account_balance", "initiate_transfer"),
+    accounts=("a1", "a2"),
+    limits={"GBP": Limits(100, 200, 300, 400, 5)},
+    starts=NOW,
+    ends=NOW + timedelta(days=365),
+)
+
+
+def test_it_loads_as_it_was_signed() -> None:
+    loaded = load(MANDATE.canonical(), MANDATE.sign(KEY), KEY.public_key())
+    assert loaded.canonical() == MANDATE.canonical()
+    assert loaded.limits_in("GBP") == Limits(100, 200, 300, 400, 5)
+    assert loaded.limits_in("JPY") == NO_LIMITS
+
+
+@given(st.integers(0, len(MANDATE.canonical()) - 1), st.integers(1, 255))
+def test_a_changed_mandate_is_no_mandate(at: int, flip: int) -> None:
+    body = bytearray(MANDATE.canonical())
+    body[at] ^= flip
+    with pytest.raises(ValueError, match="signature"):
+        load(bytes(body), MANDATE.sign(KEY), KEY.public_key())
+
+
+def test_another_form_of_the_same_mandate_is_none_even_if_it_is_signed() -> None:
+    spaced = json.dumps(json.loads(MANDATE.canonical())).encode()
+    signature = KEY.sign(b"tellergate/mandate/v1\x00" + spaced)
+    with pytest.raises(ValueError, match="canonical"):
+        load(spaced, signature, KEY.public_key())
+
+
+@pytest.mark.parametrize("column", ["mandate", "mandate_signature"])
+async def test_a_row_changed_in_the_database_gives_no_rights(tmp_path: Path, column: str) -> None:
+    async with teller(tmp_path / "data") as asked:
+        pass
+    with sqlite3.connect(tmp_path / "data" / "gateway.sqlite") as database:
+        database.execute(f"update customers set {column} = cast(replace({column}, 'a', 'b') || 'x' as blob) where customer = 'alice'")
+    database.close()
+    async with teller(tmp_path / "data") as asked:
+        answered = await asked.ask("list_accounts")
+        assert (answered.status, answered.code) == ("denied", Code.DENIED)
+        assert (await asked.ask("list_accounts", customer="bruno")).status == "done"
+
+
+@given(
+    st.builds(Limits, *[st.integers(0, 100)] * 5),
+    st.builds(Totals, *[st.integers(0, 100)] * 4),
+    st.integers(1, 100),
+)
+def test_a_payment_is_over_exactly_when_a_window_would_be(limits: Limits, totals: Totals, minor: int) -> None:
+    fits = (
+        minor <= limits.payment_minor
+        and totals.day_minor + minor <= limits.day_minor
+        and totals.week_minor + minor <= limits.week_minor
+        and totals.month_minor + minor <= limits.month_minor
+        and totals.day_count + 1 <= limits.day_count
+    )
+    assert (exceeded(limits, totals, minor) is None) == fits
