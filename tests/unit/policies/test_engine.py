@@ -6,9 +6,9 @@ import pytest
 
 from adapters.core import ReferenceKind
 from adapters.function import Effect as FunctionEffect
-from adapters.function import Level
+from adapters.function import EffectFunction, Level, ReadFunction
 from policies.engine import Engine
-from policies.model import Assurance, Decision, Effect, Reason, Uid
+from policies.model import JSON, Assurance, Decision, Effect, Reason, Uid
 from policies.reading import BundleRefused
 from tests.samples import bank, functions
 
@@ -248,3 +248,54 @@ def test_every_default_function_is_decided_through_a_narrow_lens() -> None:
     lenses = bank.engine()._lenses
     assert all(one.narrow is not None for one in lenses.values())
     assert set(lenses["get_limits"].unread) >= {"agent", "args", "channel", "function", "grounding"}
+
+
+def asked_of(function: EffectFunction | ReadFunction, level: int = 1, **members: JSON) -> Decision:
+    """The decision on a function that only this test declares, without arguments, under a mandate that names it."""
+    facts = {
+        "name": function.name,
+        "effect": function.effect.value,
+        "level": function.level.value,
+        "emergency": function.emergency,
+        "egress": function.egress,
+    }
+    engine = Engine(bank.bundle(functions=(*functions.FUNCTIONS, function)))
+    context = {**bank.context("list_cards", level), "function": facts, **members}
+    granted = bank.customer(mandate={"functions": [function.name]})
+    request = replace(bank.balance(), action=function.name, resource=Uid("Bank", "bank"), context=context, entities=(granted,))
+    return engine.decide(request)
+
+
+TAINTED: dict[str, JSON] = {"conversation": {"tainted": True}}
+OWN: dict[str, JSON] = {
+    "money": {"minor": 1, "currency": "GBP"},
+    "totals": bank.totals(1),
+    "payee": {"own_account": True, "same_currency": True, "known": True},
+}
+
+
+def test_words_do_not_leave_a_tainted_conversation_unconfirmed() -> None:
+    ask_rates = functions.read("ask_rates", egress=True)
+    assert asked_of(ask_rates).effect is Effect.PERMIT
+    held = asked_of(ask_rates, **TAINTED)
+    assert held == Decision(Effect.CHALLENGE, Reason.TAINTED, ("conversation.tainted",), Assurance.CONFIRMED)
+    assert asked_of(ask_rates, 3, **TAINTED).effect is Effect.PERMIT
+
+
+def test_a_move_between_own_accounts_that_carries_words_outside_is_held_when_tainted() -> None:
+    inside = functions.effect("sweep", does=FunctionEffect.WRITE, level=Level.L1)
+    outside = functions.effect("sweep_and_tell", does=FunctionEffect.WRITE, level=Level.L1, egress=True)
+    assert asked_of(inside, 2, **TAINTED, **OWN).effect is Effect.PERMIT
+    assert asked_of(outside, 2, **TAINTED, **OWN).rung is Assurance.CONFIRMED
+    assert asked_of(outside, 2, **OWN).effect is Effect.PERMIT
+
+
+def test_the_emergency_door_is_for_what_protects_and_says_so() -> None:
+    plain = functions.effect("lower_limit", does=FunctionEffect.PROTECT, level=Level.L1)
+    urgent = functions.effect("lock_everything", does=FunctionEffect.PROTECT, level=Level.L1, emergency=True)
+    posing = functions.read("read_everything", emergency=True)
+    paying = functions.effect("pay_now", does=FunctionEffect.IRREVERSIBLE, level=Level.L1, emergency=True)
+    assert asked_of(plain).policies == ("mandate.granted",)
+    assert asked_of(urgent).policies == ("emergency.door", "mandate.granted")
+    assert asked_of(posing).policies == ("mandate.granted",)
+    assert asked_of(paying).rung is Assurance.CONFIRMED
