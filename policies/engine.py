@@ -23,7 +23,9 @@ from policies.reads import concerns
 TOUCH = "touch"
 REVEAL = "reveal"
 
-_KNOWN_SLICES = 4096
+_KNOWN_SLICES = 2048
+"""About 35 KB each, the principal alone and the slice."""
+
 _RUNGS = {int(rung): rung for rung in Assurance}
 
 
