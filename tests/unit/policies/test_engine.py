@@ -132,7 +132,21 @@ def test_a_malformed_context_denies(member: str, value: object) -> None:
     assert is_error(bank.engine().decide(replace(request, context={**request.context, member: value})))  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize("fact", [{"level": 0}, {"emergency": True}, {"egress": True}, {"effect": "R"}, {"name": "get_limits"}])
+OTHER_FACTS: list[dict[str, JSON]] = [
+    {"level": 0},
+    {"emergency": True},
+    {"egress": True},
+    {"effect": "R"},
+    {"name": "get_limits"},
+    {"also": 1},
+    # Equal to what was declared, for Python alone
+    {"level": True},
+    {"level": 1.0},  # type: ignore[dict-item]
+    {"emergency": 0},
+]
+
+
+@pytest.mark.parametrize("fact", OTHER_FACTS)
 def test_a_context_that_speaks_of_another_function_denies(fact: dict[str, object]) -> None:
     request = bank.transfer(3)
     function = {**request.context["function"], **fact}  # type: ignore[dict-item]
