@@ -63,7 +63,7 @@ class Engine:
             return ladder.error(("the assurance is not a level from 0 to 4",))
         if declared is None:
             return ladder.error(("the bundle has no such function",))
-        if not declared.described(request.context.get("function")):
+        if request.context.get("function") != declared.facts:
             return ladder.error(("the context speaks of another function than the bundle",))
         try:
             touched = list(declared.touched(request))
@@ -124,12 +124,6 @@ class _Declared:
     def __init__(self, entry: Mapping[str, JSON]) -> None:
         self.facts = {name: entry[name] for name in ("name", "effect", "level", "emergency", "egress")}
         self._resource = entry["resource"]
-
-    def described(self, given: JSON) -> bool:
-        """Whether a context says this of the function, to the type: True is no 1."""
-        if type(given) is not dict or given != self.facts:
-            return False
-        return all(type(given[name]) is type(value) for name, value in self.facts.items())
 
     def touched(self, request: Request) -> Iterator[Uid]:
         """Every object that an argument names, save those of the argument that is the resource."""
