@@ -136,16 +136,16 @@ class _Declared:
 
 
 def _named(value: JSON) -> Iterator[Uid]:
-    if isinstance(value, Mapping):
-        entity = value.get("__entity")
-        if isinstance(entity, Mapping):
-            yield Uid(str(entity.get("type")), str(entity.get("id")))
-        else:
-            for member in value.values():
-                yield from _named(member)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for member in value:
-            yield from _named(member)
+    """Every entity in a value, in whatever form Cedar might take it for one: in doubt one too many, which denies."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case Mapping() as members:
+                if "type" in members and "id" in members:
+                    yield Uid(str(members["type"]), str(members["id"]))
+                waiting.extend(members.values())
+            case list() | tuple() as members:
+                waiting.extend(members)
 
 
 def _tallies(

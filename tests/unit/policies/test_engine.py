@@ -198,6 +198,40 @@ def test_every_object_that_a_call_names_is_asked_for() -> None:
     assert decision == Decision(Effect.DENY, Reason.NOT_OWNER, ("ownership.not_owner",))
 
 
+THEIRS: list[JSON] = [
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}},
+    {"__entity": {"type": "Beneficiary", "id": "theirs", "more": "x"}},
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}, "type": "Beneficiary"},
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}, "type": "Beneficiary", "id": "dairy"},
+    {"type": "Beneficiary", "id": "theirs"},
+    {"type": "Beneficiary", "id": "theirs", "more": "x"},
+    {"type": "Beneficiary", "id": "theirs", "__entity": {"type": "Beneficiary", "id": "dairy"}},
+    {"__expr": 'Beneficiary::"theirs"'},
+    'Beneficiary::"theirs"',
+    ["Beneficiary", "theirs"],
+]
+
+
+@pytest.mark.parametrize("form", THEIRS)
+def test_no_way_of_naming_an_object_hides_it(form: JSON) -> None:
+    """Some of these forms Cedar takes, some it does not; none becomes a payment to what somebody else owns."""
+    theirs = bank.thing("Beneficiary", "theirs", "bob", of="current")
+    entities = (bank.customer(), bank.account("current"), theirs, bank.thing("Beneficiary", "dairy"))
+    request = bank.transfer(3, entities=entities)
+    args: JSON = {**request.context["args"], "to": {"Beneficiary": form}}  # type: ignore[dict-item]
+    decision = bank.engine().decide(replace(request, context={**request.context, "args": args}))
+    assert decision.effect is Effect.DENY
+
+
+def test_a_context_without_a_bottom_denies() -> None:
+    nested: JSON = []
+    for _ in range(100_000):
+        nested = [nested]
+    request = bank.balance()
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, "args": {"account": nested}})))
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, "agent": nested})))
+
+
 def test_an_object_that_is_named_but_unknown_denies() -> None:
     assert is_error(bank.engine().decide(bank.transfer(3, entities=(bank.customer(), bank.account("current")))))
 
