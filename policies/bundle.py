@@ -69,6 +69,31 @@ class Bundle:
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
+def load(body: bytes) -> Bundle:
+    """The bundle of these canonical bytes: `load(bundle.canonical()) == bundle`. ValueError for anything else."""
+    try:
+        fields = json.loads(body, parse_float=_no_float)
+        bundle = Bundle(
+            version=fields["version"],
+            author=fields["author"],
+            schema=fields["schema"],
+            rules=tuple(RuleFile(**rules) for rules in fields["rules"]),
+            functions=tuple(
+                FunctionEntry(**{**function, "data_classes": tuple(function["data_classes"])}) for function in fields["functions"]
+            ),
+        )
+        canonical = bundle.canonical()
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a bundle") from error
+    if canonical != body:
+        raise ValueError("not a bundle in canonical form")
+    return bundle
+
+
+def _no_float(text: str) -> int:
+    raise ValueError("not a bundle: it has no fractions")
+
+
 class Role(StrEnum):
     """In which capacity someone signs."""
 

@@ -9,7 +9,8 @@ from policies.cedar import Policy
 
 Path = tuple[str, ...]
 
-_CAN_OVERFLOW = frozenset({"add", "sub", "mul", "neg", "offset", "duration_since"})
+_CAN_FAIL = frozenset({"add", "sub", "mul", "neg", "offset", "duration_since", "to_date", "get_tag"})
+_CONSTRUCTORS = frozenset({"datetime", "duration", "decimal", "ip"})
 
 
 def concerns(policy: Policy, action: str, groups: Mapping[str, Iterable[str]]) -> bool:
@@ -83,13 +84,11 @@ def parts(expr: pst.Expr) -> Iterator[pst.Expr]:
 
 
 def can_fail(expr: pst.Expr) -> bool:
-    """Arithmetic overflows, and an entity may be missing from the request."""
+    """Whether evaluating it could be an error: arithmetic overflows, text may be no time, an entity may be missing."""
     match expr:
-        case pst.BinaryOp(op) | pst.UnaryOp(op) if op in _CAN_OVERFLOW:
+        case pst.BinaryOp(op) | pst.UnaryOp(op) if op in _CAN_FAIL or op in _CONSTRUCTORS:
             return True
         case pst.GetAttr() if not _always_there(expr):
-            return True
-        case pst.BinaryOp("get_tag"):
             return True
     return any(can_fail(part) for part in parts(expr))
 

@@ -62,7 +62,7 @@ bank_balance = bank.balance()
 
 
 def _over_customers(engine: Engine, customers: int, rounds: int) -> float:
-    """Every call is another customer's; the remembered slices are far fewer than the customers beyond 4,096."""
+    """Every call is another customer's; beyond the slices that an engine remembers, all are new."""
     requests = [_of_customer(number) for number in range(min(customers, CALLS * 3))]
     best = float("inf")
     for _ in range(rounds):

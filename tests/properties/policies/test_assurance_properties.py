@@ -10,39 +10,25 @@ from policies import cedar, monotone
 from policies.cedar import Entities, Rules, Schema
 from policies.model import Effect, Request
 from tests.samples import bank
+from tests.samples.rules import policies_of
 
 LEVELS = range(5)
 
-ATOMS = st.sampled_from(
-    [
-        "context.assurance.level < 1",
-        "context.assurance.level <= 2",
-        "context.assurance.level > 2",
-        "context.assurance.level >= 3",
-        "3 > context.assurance.level",
-        "context.assurance.level < context.function.level",
-        "context.assurance.level == 2",
-        "context.assurance.level + 9223372036854775805 > 0",
-        "context.conversation.tainted",
-        "9223372036854775807 + context.function.level > 0",
-        "9223372036854775807 + context.assurance.level > 0",
-        "principal.frozen",
-        "true",
-        "false",
-    ]
-)
-CONDITIONS = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda made: f"({made[0]} {made[1]} {made[2]})"),
-        inner.map(lambda made: f"!({made})"),
-        st.tuples(inner, inner, inner).map(lambda made: f"(if {made[0]} then {made[1]} else {made[2]})"),
-    ),
-    max_leaves=5,
-)
-CLAUSE = st.tuples(st.sampled_from(["when", "unless"]), CONDITIONS).map(lambda made: f"{made[0]} {{ {made[1]} }}")
-POLICY = st.tuples(st.sampled_from(["permit", "forbid"]), st.lists(CLAUSE, max_size=3)).map(
-    lambda made: f"{made[0]} (principal, action, resource) {' '.join(made[1])};"
+POLICY = policies_of(
+    "context.assurance.level < 1",
+    "context.assurance.level <= 2",
+    "context.assurance.level > 2",
+    "context.assurance.level >= 3",
+    "3 > context.assurance.level",
+    "context.assurance.level < context.function.level",
+    "context.assurance.level == 2",
+    "context.assurance.level + 9223372036854775805 > 0",
+    "context.conversation.tainted",
+    "9223372036854775807 + context.function.level > 0",
+    "9223372036854775807 + context.assurance.level > 0",
+    "principal.frozen",
+    "true",
+    "false",
 )
 
 

@@ -14,49 +14,35 @@ from policies.folding import folded
 from policies.model import JSON, Effect, Request
 from policies.reading import accept
 from tests.samples import bank
+from tests.samples.rules import policies_of
 
 _SCHEMA, _DEFAULT = accept(bank.bundle())
 _EVERYTHING = Rules([rule.policy for rule in _DEFAULT])
 _CONTEXTS = shape.contexts(str(_SCHEMA.handle))
 
-ATOMS = st.sampled_from(
-    [
-        "context.function.emergency",
-        "context.function.egress",
-        'context.function.effect == "R"',
-        'context.function.effect != "W"',
-        "context.function.level < 2",
-        "context.function.level >= 2",
-        "context.assurance.level < context.function.level",
-        'context.function.name == "get_account_balance"',
-        "principal.mandate.functions.contains(context.function.name)",
-        "principal has mandate",
-        "principal.frozen",
-        "context has money",
-        "context.conversation.tainted",
-        "9223372036854775807 + context.function.level > 0",
-        "9223372036854775807 + context.assurance.level > 0",
-        '[context.function.effect, "W"].contains("W")',
-        "{level: context.function.level}.level == 1",
-        '(if context.function.emergency then "a" else "b") == "a"',
-        "context.function == context.function",
-        "context has function",
-        "true",
-        "false",
-    ]
-)
-CONDITIONS = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda made: f"({made[0]} {made[1]} {made[2]})"),
-        inner.map(lambda made: f"!({made})"),
-        st.tuples(inner, inner, inner).map(lambda made: f"(if {made[0]} then {made[1]} else {made[2]})"),
-    ),
-    max_leaves=6,
-)
-CLAUSE = st.tuples(st.sampled_from(["when", "unless"]), CONDITIONS).map(lambda made: f"{made[0]} {{ {made[1]} }}")
-POLICY = st.tuples(st.sampled_from(["permit", "forbid"]), st.lists(CLAUSE, max_size=3)).map(
-    lambda made: f"{made[0]} (principal, action, resource) {' '.join(made[1])};"
+POLICY = policies_of(
+    "context.function.emergency",
+    "context.function.egress",
+    'context.function.effect == "R"',
+    'context.function.effect != "W"',
+    "context.function.level < 2",
+    "context.function.level >= 2",
+    "context.assurance.level < context.function.level",
+    'context.function.name == "get_account_balance"',
+    "principal.mandate.functions.contains(context.function.name)",
+    "principal has mandate",
+    "principal.frozen",
+    "context has money",
+    "context.conversation.tainted",
+    "9223372036854775807 + context.function.level > 0",
+    "9223372036854775807 + context.assurance.level > 0",
+    '[context.function.effect, "W"].contains("W")',
+    "{level: context.function.level}.level == 1",
+    '(if context.function.emergency then "a" else "b") == "a"',
+    "context.function == context.function",
+    "context has function",
+    "true",
+    "false",
 )
 FACTS = st.fixed_dictionaries(
     {

@@ -1,11 +1,13 @@
 """A bundle is one thing: its hash covers all of it, and two people stand for it."""
 
+import json
 from dataclasses import replace
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policies.bundle import Bundle, NotActivated, Role, RuleFile, SignedBundle, activate, sign
+from policies.bundle import Bundle, NotActivated, Role, RuleFile, SignedBundle, activate, load, sign
 from tests.samples import bank
 
 ADA = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
@@ -26,6 +28,16 @@ def test_the_order_of_files_and_functions_does_not_matter() -> None:
     bundle = bank.bundle()
     shuffled = replace(bundle, rules=bundle.rules[::-1], functions=bundle.functions[::-1])
     assert shuffled.hash == bundle.hash
+
+
+def test_a_bundle_comes_back_from_its_bytes() -> None:
+    bundle = bank.bundle()
+    body = bundle.canonical()
+    assert load(body) == bundle
+    assert body == rfc8785.dumps(json.loads(body))
+    for wrong in (b"", b"{}", b"[]", b"null", body + b" ", body.replace(b'"version":1', b'"version":1.0'), body[:-1] + b',"x":1}'):
+        with pytest.raises(ValueError, match=r"not a bundle|Expecting value"):
+            load(wrong)
 
 
 def test_every_part_is_in_the_hash() -> None:

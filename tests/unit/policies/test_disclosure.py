@@ -129,3 +129,14 @@ def test_remembering_is_bounded() -> None:
         assert key is not None
         disclosure.known(key)["basic"] = True
     assert len(disclosure._known) <= 1024
+
+
+def test_what_every_rule_reads_is_in_the_key() -> None:
+    rules = ALL + keep_back("context.assurance.level < 2") + keep_back('context.channel == "x"').replace("kept", "other")
+    engine = Engine(bank.bundle(rules + keep_back("context.conversation.tainted").replace("kept", "third")))
+    for level in (1, 2):
+        for channel in ("x", "y"):
+            for tainted in (True, False):
+                request = bank.balance(level, channel=channel, conversation={"tainted": tainted})
+                told = level == 2 and channel == "y" and not tainted
+                assert engine.reveal(request, ("basic",)) == (frozenset({"basic"}) if told else frozenset())

@@ -6,9 +6,9 @@ import pytest
 
 from adapters.core import ReferenceKind
 from adapters.function import Effect as FunctionEffect
-from adapters.function import Level
+from adapters.function import EffectFunction, Level, ReadFunction
 from policies.engine import Engine
-from policies.model import Assurance, Decision, Effect, Reason, Uid
+from policies.model import JSON, Assurance, Decision, Effect, Reason, Uid
 from policies.reading import BundleRefused
 from tests.samples import bank, functions
 
@@ -132,7 +132,21 @@ def test_a_malformed_context_denies(member: str, value: object) -> None:
     assert is_error(bank.engine().decide(replace(request, context={**request.context, member: value})))  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize("fact", [{"level": 0}, {"emergency": True}, {"egress": True}, {"effect": "R"}, {"name": "get_limits"}])
+OTHER_FACTS: list[dict[str, JSON]] = [
+    {"level": 0},
+    {"emergency": True},
+    {"egress": True},
+    {"effect": "R"},
+    {"name": "get_limits"},
+    {"also": 1},
+    # Equal to what was declared, for Python alone
+    {"level": True},
+    {"level": 1.0},  # type: ignore[dict-item]
+    {"emergency": 0},
+]
+
+
+@pytest.mark.parametrize("fact", OTHER_FACTS)
 def test_a_context_that_speaks_of_another_function_denies(fact: dict[str, object]) -> None:
     request = bank.transfer(3)
     function = {**request.context["function"], **fact}  # type: ignore[dict-item]
@@ -182,6 +196,40 @@ def test_every_object_that_a_call_names_is_asked_for() -> None:
     entities = (bank.customer(), bank.account("current"), theirs)
     decision = bank.engine().decide(bank.transfer(3, entities=entities))
     assert decision == Decision(Effect.DENY, Reason.NOT_OWNER, ("ownership.not_owner",))
+
+
+THEIRS: list[JSON] = [
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}},
+    {"__entity": {"type": "Beneficiary", "id": "theirs", "more": "x"}},
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}, "type": "Beneficiary"},
+    {"__entity": {"type": "Beneficiary", "id": "theirs"}, "type": "Beneficiary", "id": "dairy"},
+    {"type": "Beneficiary", "id": "theirs"},
+    {"type": "Beneficiary", "id": "theirs", "more": "x"},
+    {"type": "Beneficiary", "id": "theirs", "__entity": {"type": "Beneficiary", "id": "dairy"}},
+    {"__expr": 'Beneficiary::"theirs"'},
+    'Beneficiary::"theirs"',
+    ["Beneficiary", "theirs"],
+]
+
+
+@pytest.mark.parametrize("form", THEIRS)
+def test_no_way_of_naming_an_object_hides_it(form: JSON) -> None:
+    """Some of these forms Cedar takes, some it does not; none becomes a payment to what somebody else owns."""
+    theirs = bank.thing("Beneficiary", "theirs", "bob", of="current")
+    entities = (bank.customer(), bank.account("current"), theirs, bank.thing("Beneficiary", "dairy"))
+    request = bank.transfer(3, entities=entities)
+    args: JSON = {**request.context["args"], "to": {"Beneficiary": form}}  # type: ignore[dict-item]
+    decision = bank.engine().decide(replace(request, context={**request.context, "args": args}))
+    assert decision.effect is Effect.DENY
+
+
+def test_a_context_without_a_bottom_denies() -> None:
+    nested: JSON = []
+    for _ in range(100_000):
+        nested = [nested]
+    request = bank.balance()
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, "args": {"account": nested}})))
+    assert is_error(bank.engine().decide(replace(request, context={**request.context, "agent": nested})))
 
 
 def test_an_object_that_is_named_but_unknown_denies() -> None:
@@ -248,3 +296,54 @@ def test_every_default_function_is_decided_through_a_narrow_lens() -> None:
     lenses = bank.engine()._lenses
     assert all(one.narrow is not None for one in lenses.values())
     assert set(lenses["get_limits"].unread) >= {"agent", "args", "channel", "function", "grounding"}
+
+
+def asked_of(function: EffectFunction | ReadFunction, level: int = 1, **members: JSON) -> Decision:
+    """The decision on a function that only this test declares, without arguments, under a mandate that names it."""
+    facts = {
+        "name": function.name,
+        "effect": function.effect.value,
+        "level": function.level.value,
+        "emergency": function.emergency,
+        "egress": function.egress,
+    }
+    engine = Engine(bank.bundle(functions=(*functions.FUNCTIONS, function)))
+    context = {**bank.context("list_cards", level), "function": facts, **members}
+    granted = bank.customer(mandate={"functions": [function.name]})
+    request = replace(bank.balance(), action=function.name, resource=Uid("Bank", "bank"), context=context, entities=(granted,))
+    return engine.decide(request)
+
+
+TAINTED: dict[str, JSON] = {"conversation": {"tainted": True}}
+OWN: dict[str, JSON] = {
+    "money": {"minor": 1, "currency": "GBP"},
+    "totals": bank.totals(1),
+    "payee": {"own_account": True, "same_currency": True, "known": True},
+}
+
+
+def test_words_do_not_leave_a_tainted_conversation_unconfirmed() -> None:
+    ask_rates = functions.read("ask_rates", egress=True)
+    assert asked_of(ask_rates).effect is Effect.PERMIT
+    held = asked_of(ask_rates, **TAINTED)
+    assert held == Decision(Effect.CHALLENGE, Reason.TAINTED, ("conversation.tainted",), Assurance.CONFIRMED)
+    assert asked_of(ask_rates, 3, **TAINTED).effect is Effect.PERMIT
+
+
+def test_a_move_between_own_accounts_that_carries_words_outside_is_held_when_tainted() -> None:
+    inside = functions.effect("sweep", does=FunctionEffect.WRITE, level=Level.L1)
+    outside = functions.effect("sweep_and_tell", does=FunctionEffect.WRITE, level=Level.L1, egress=True)
+    assert asked_of(inside, 2, **TAINTED, **OWN).effect is Effect.PERMIT
+    assert asked_of(outside, 2, **TAINTED, **OWN).rung is Assurance.CONFIRMED
+    assert asked_of(outside, 2, **OWN).effect is Effect.PERMIT
+
+
+def test_the_emergency_door_is_for_what_protects_and_says_so() -> None:
+    plain = functions.effect("lower_limit", does=FunctionEffect.PROTECT, level=Level.L1)
+    urgent = functions.effect("lock_everything", does=FunctionEffect.PROTECT, level=Level.L1, emergency=True)
+    posing = functions.read("read_everything", emergency=True)
+    paying = functions.effect("pay_now", does=FunctionEffect.IRREVERSIBLE, level=Level.L1, emergency=True)
+    assert asked_of(plain).policies == ("mandate.granted",)
+    assert asked_of(urgent).policies == ("emergency.door", "mandate.granted")
+    assert asked_of(posing).policies == ("mandate.granted",)
+    assert asked_of(paying).rung is Assurance.CONFIRMED

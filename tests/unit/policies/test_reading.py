@@ -6,7 +6,7 @@ import pytest
 
 from policies.bundle import RuleFile
 from policies.engine import Engine
-from policies.model import Reason
+from policies.model import Assurance, Decision, Effect, Reason
 from policies.reading import BundleRefused, Fault, read, without
 from policies.review.check import check
 from policies.review.plain import plain
@@ -173,3 +173,14 @@ def test_every_reason_of_a_rule_is_used_by_the_default_rules() -> None:
     """Save those that the engine gives itself, and those that are for a bank's own rules."""
     used = {listed.reason for listed in check(bank.bundle()).policies}
     assert set(Reason) - used == {Reason.ERROR, Reason.NO_RULE, Reason.APPROVAL, Reason.FORBIDDEN}
+
+
+def test_the_rule_of_the_readme_is_fit_and_asks_for_a_second_person() -> None:
+    text = (bank.POLICIES / "README.md").read_text()
+    rule = text.partition('   @id("payments.large")')
+    example = "\n".join(line.removeprefix("   ") for line in (rule[1] + rule[2]).partition("```")[0].splitlines())
+    engine = Engine(replace(bank.bundle(), rules=(*bank.rule_files(), RuleFile("large.cedar", example))))
+    totals = bank.totals(1, payment_limit_minor=10**7)
+    large = bank.transfer(3, minor=1_000_001, totals=totals)
+    assert engine.decide(large) == Decision(Effect.CHALLENGE, Reason.APPROVAL, ("payments.large",), Assurance.APPROVED)
+    assert engine.decide(bank.transfer(3, minor=1_000_000, totals=totals)).effect is Effect.PERMIT
