@@ -145,7 +145,10 @@ class Log:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
-        pending, intent = self._prepare(record)
+        try:
+            pending, intent = self._prepare(record)
+        except SQLAlchemyError as error:
+            raise LogUnavailable("the key store does not answer; nothing was written") from error
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 entry = await self._submit(pending)

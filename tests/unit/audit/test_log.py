@@ -232,6 +232,16 @@ async def test_a_database_that_does_not_take_the_write_is_unavailable_and_the_lo
     assert (entry.index, entry.customer_seq) == (1, 2)
 
 
+async def test_a_key_store_that_does_not_answer_makes_the_log_unavailable(log: Log, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "log" / "keys.sqlite", isolation_level=None) as other:
+        other.execute("begin immediate")
+        with pytest.raises(LogUnavailable, match="key store"):
+            await log.append(a_record())
+        other.execute("rollback")
+    other.close()
+    assert (await log.append(a_record())).index == 0
+
+
 async def test_a_full_queue_is_unavailable(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(_writer: object, _item: object) -> None:
         raise WriterFull
