@@ -185,8 +185,18 @@ class KeyStore:
             self._cached.move_to_end((customer, retention))
             return cached
         with self._engine.connect() as connection:
-            subject = NO_CUSTOMER if customer is None else self._subject(connection, customer)
-            key = DataKey(subject, self._unwrapped(connection, subject, retention))
+            key = self._stored(connection, customer, retention)
+            if key is None:
+                connection.rollback()
+                try:
+                    self._make(connection, customer, retention)
+                    connection.commit()
+                except IntegrityError:
+                    # Another process was first.
+                    connection.rollback()
+                key = self._stored(connection, customer, retention)
+        if key is None:
+            raise KeyDestroyed
         self._cached[customer, retention] = key
         if len(self._cached) > KEYS_CACHED:
             self._cached.popitem(last=False)
@@ -203,7 +213,7 @@ class KeyStore:
     def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased."""
         with self._engine.connect() as connection:
-            return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
+            return _subject_of(connection, customer)
 
     def customer_of(self, subject: str) -> str | None:
         """The customer behind a pseudonym, None if they were erased."""
@@ -255,37 +265,22 @@ class KeyStore:
         self._cached.clear()
         self._engine.dispose()
 
-    def _subject(self, connection: Connection, customer: str) -> str:
-        wanted = select(subjects.c.subject).where(subjects.c.customer == customer)
-        found: str | None = connection.execute(wanted).scalar()
-        if found is not None:
-            return found
-        connection.rollback()
-        try:
-            connection.execute(insert(subjects).values(customer=customer, subject=b64url(self._random(16))))
-            connection.commit()
-        except IntegrityError:
-            # Another process was first.
-            connection.rollback()
-        there: str = connection.execute(wanted).scalar_one()
-        return there
+    def _stored(self, connection: Connection, customer: str | None, retention: str) -> DataKey | None:
+        subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
+        wrapped = None if subject is None else self._wrapped(connection, subject, retention)
+        if subject is None or wrapped is None:
+            return None
+        return DataKey(subject, self._unwrap(wrapped, subject, retention))
 
-    def _unwrapped(self, connection: Connection, subject: str, retention: str) -> AESGCM:
-        wrapped = self._wrapped(connection, subject, retention)
-        if wrapped is None:
-            connection.rollback()
-            nonce = self._random(12)
-            made = nonce + self._kek.encrypt(nonce, self._random(32), _bound(subject, retention))
-            row = {"subject": subject, "retention": retention, "wrapped": made, "created": rfc3339(self._clock())}
-            try:
-                connection.execute(insert(data_keys).values(row))
-                connection.commit()
-            except IntegrityError:
-                connection.rollback()
-            wrapped = self._wrapped(connection, subject, retention)
-        if wrapped is None:
-            raise KeyDestroyed
-        return self._unwrap(wrapped, subject, retention)
+    def _make(self, connection: Connection, customer: str | None, retention: str) -> None:
+        subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
+        if subject is None:
+            subject = b64url(self._random(16))
+            connection.execute(insert(subjects).values(customer=customer, subject=subject))
+        nonce = self._random(12)
+        wrapped = nonce + self._kek.encrypt(nonce, self._random(32), _bound(subject, retention))
+        row = {"subject": subject, "retention": retention, "wrapped": wrapped, "created": rfc3339(self._clock())}
+        connection.execute(insert(data_keys).values(row))
 
     def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
         wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
@@ -296,6 +291,10 @@ class KeyStore:
             return AESGCM(self._kek.decrypt(wrapped[:12], wrapped[12:], _bound(subject, retention)))
         except InvalidTag as error:
             raise KeyRefused("a data key does not unwrap: another key-encryption key, or changed bytes") from error
+
+
+def _subject_of(connection: Connection, customer: str) -> str | None:
+    return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
 
 
 def _bound(subject: str, retention: str) -> bytes:

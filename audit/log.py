@@ -21,7 +21,7 @@ from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
 from audit.keys import KeyStore, SigningKeys, make_files, read_files
 from audit.leaf import Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
-from audit.merkle import consistency_proof, inclusion_proof, range_root
+from audit.merkle import TILE_HEIGHT, TILE_WIDTH, consistency_proof, inclusion_proof, range_root
 from audit.permits import Covered, Permit, Verifier, instruction_digest, issue
 from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, Binding, digest, seal
@@ -145,7 +145,10 @@ class Log:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
-        pending, intent = self._prepare(record)
+        try:
+            pending, intent = self._prepare(record)
+        except SQLAlchemyError as error:
+            raise LogUnavailable("the key store does not answer; nothing was written") from error
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 entry = await self._submit(pending)
@@ -207,6 +210,21 @@ class Log:
             raise ValueError("no such tree")
         return consistency_proof(old, new, Nodes(self.reads, new))
 
+    def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
+        """The first `width` hashes of a tile (C2SP tlog-tiles); 256 for a full one. ValueError where the log has fewer."""
+        if not 0 <= level < 8 or index < 0 or not 0 < width <= TILE_WIDTH:
+            raise ValueError("no such tile")
+        if index * TILE_WIDTH + width > self.size() >> (TILE_HEIGHT * level):
+            raise ValueError("no such tile yet")
+        return b"".join(Nodes(self.reads, self.size()).tile(level, index)[:width])
+
+    def entry_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes:
+        """Leaves of the level-0 tile of this index, each behind its length in 16 bits (C2SP tlog-tiles). For auditors only."""
+        start = index * TILE_WIDTH
+        if index < 0 or not 0 < width <= TILE_WIDTH or start + width > self.size():
+            raise ValueError("no such bundle yet")
+        return b"".join(len(each.leaf).to_bytes(2) + each.leaf for each in self.reads.leaves(start, start + width))
+
     def checkpoint(self) -> str | None:
         """The latest published checkpoint, a signed note; None before the first."""
         published = self.reads.checkpoint()
@@ -224,10 +242,8 @@ class Log:
             now_s = int(self._clock().timestamp())
             if self.size() == 0:
                 return None
-            if not force and last is not None and last.size == self.size():
-                known = verify_checkpoint(Note.parse(last.note.encode()), self.origin, self.log_keys())
-                if known.time_s is not None and now_s - known.time_s < SILENCE_MOST.total_seconds():
-                    return None
+            if not force and last is not None and last.size == self.size() and self._is_fresh(last.note, now_s):
+                return None
             tree = await asyncio.to_thread(self._committer.recomputed, last)
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
             note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
@@ -287,6 +303,13 @@ class Log:
         at = next(number for number, secret in enumerate(secrets) if secret[1] == "instruction" and not secret[0])
         salt = entropy[NONCE_BYTES + at * SALT_BYTES : NONCE_BYTES + (at + 1) * SALT_BYTES]
         return pending, (salt, hashlib.sha256(disclosed.disclosures["instruction"].encode()).digest())
+
+    def _is_fresh(self, note: str, now_s: int) -> bool:
+        try:
+            known = verify_checkpoint(Note.parse(note.encode()), self.origin, self.log_keys())
+        except NoteInvalid as error:
+            raise LogCorrupt("the last checkpoint is not signed by this log") from error
+        return known.time_s is not None and now_s - known.time_s < SILENCE_MOST.total_seconds()
 
     def _sign_head(self, size: int, root: bytes) -> str:
         return sign_note(Checkpoint(self.origin, size, root).text(), self._log_keys[:1]).encode()

@@ -217,7 +217,7 @@ def low_order(public: bytes) -> bool:
     """Under a point of order 1, 2, 4 or 8 anything verifies; so may what is not reduced below the field's prime."""
     prime = 2**255 - 19
     y = int.from_bytes(public, "little") & (2**255 - 1)
-    eighth = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+    eighth = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
     return len(public) != 32 or y >= prime or y in (0, 1, prime - 1, eighth, prime - eighth)
 
 

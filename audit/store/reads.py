@@ -149,11 +149,12 @@ class Nodes:
     def __call__(self, height: int, index: int) -> bytes:
         level, above = divmod(height, TILE_HEIGHT)
         first = index << above
-        hashes = self._tile(level, first // TILE_WIDTH)
+        hashes = self.tile(level, first // TILE_WIDTH)
         start = first % TILE_WIDTH
         return subtree_root(hashes[start : start + (1 << above)])
 
-    def _tile(self, level: int, index: int) -> list[bytes]:
+    def tile(self, level: int, index: int) -> list[bytes]:
+        """The hashes that this tree has of a tile: 256, or fewer at its right edge."""
         found = self._tiles.get((level, index))
         if found is None:
             start = index * TILE_WIDTH

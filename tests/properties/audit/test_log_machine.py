@@ -4,17 +4,21 @@ import asyncio
 import tempfile
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from audit import verify
 from audit.committer import Entry, IntentEnded
 from audit.export import Contents, bundle
 from audit.inspection import verify_store
 from audit.leaf import EndState, Kind, Record
-from audit.log import Log
+from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
 from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent
 
@@ -83,6 +87,26 @@ class LogMachine(RuleBasedStateMachine):
         assert allowed
         self.took(record, entry)
         self.states[index] = state
+
+    @rule(which=st.integers(0, 1), customer=CUSTOMERS, conversation=CONVERSATIONS, happened=st.booleans())
+    def fault(self, which: int, customer: str, conversation: str | None, happened: bool) -> None:
+        """A commit that raises: it failed and did not happen, or it failed and did happen."""
+        log, record, commit = self.logs[which], a_record(customer=customer, conversation=conversation), Connection.commit
+        log.keys.key_for(customer, record.retention)
+
+        def broken(connection: Connection) -> None:
+            if happened:
+                commit(connection)
+            raise OperationalError("COMMIT", None, OSError("disk"))
+
+        with patch.object(Connection, "commit", broken), pytest.raises(LogUnavailable):
+            self.runner.run(log.append(record, timeout_ms=10_000))
+        stored = log.reads.leaf(len(self.entries))
+        assert (stored is not None) == happened
+        if stored is not None:
+            customer_seq = self.customers[customer] + 1
+            conversation_seq = None if conversation is None else self.conversations[conversation] + 1
+            self.took(record, Entry(stored.idx, stored.hash, customer_seq, conversation_seq))
 
     @rule(which=st.integers(0, 1))
     def reopen(self, which: int) -> None:

@@ -187,3 +187,28 @@ def test_keys_survive_their_text_form_and_a_changed_one_is_refused(key: Verifier
     ):
         with pytest.raises(NoteInvalid):
             VerifierKey.parse(changed)
+
+
+def test_the_list_of_low_order_points_is_that_of_the_curve() -> None:
+    """Eight times such a point is the neutral element (RFC 8032 section 5.1); there are five such y, two of them also unreduced."""
+    p = 2**255 - 19
+    d = -121665 * pow(121666, -1, p) % p
+
+    def added(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+        (x1, y1), (x2, y2) = one, other
+        cross = d * x1 * x2 * y1 * y2 % p
+        return (x1 * y2 + x2 * y1) * pow(1 + cross, -1, p) % p, (y1 * y2 + x1 * x2) * pow(1 - cross, -1, p) % p
+
+    def x_of(y: int) -> int:
+        square = (y * y - 1) * pow(d * y * y + 1, -1, p) % p
+        root = pow(square, (p + 3) // 8, p)
+        return root if root * root % p == square else root * pow(2, (p - 1) // 4, p) % p
+
+    ys = {int.from_bytes(each, "little") % p for each in LOW_ORDER}
+    assert len(ys) == 5
+    assert len(LOW_ORDER) == 7
+    for y in ys:
+        point = (x_of(y), y)
+        for _ in range(3):
+            point = added(point, point)
+        assert point == (0, 1)

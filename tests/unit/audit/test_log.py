@@ -18,7 +18,7 @@ from audit.group import GroupWriter, WriterFull
 from audit.keys import KeyRefused
 from audit.leaf import EndState, Kind, LeafInvalid, Public
 from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
-from audit.merkle import verify_consistency, verify_inclusion
+from audit.merkle import leaf_hash, subtree_root, verify_consistency, verify_inclusion
 from audit.permits import PermitInvalid
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
@@ -92,6 +92,37 @@ async def test_every_leaf_has_a_proof_in_every_tree_and_trees_are_consistent(log
             log.proof(index, size)
 
 
+async def test_tiles_and_entry_bundles_are_those_of_the_tree(log: Log) -> None:
+    for _ in range(260):
+        await log.append(a_record())
+    full, edge, upper = log.tile(0, 0), log.tile(0, 1, 4), log.tile(1, 0, 1)
+    hashes = [tile[at : at + 32] for tile in (full, edge) for at in range(0, len(tile), 32)]
+    assert subtree_root(hashes) == log.head()[1]
+    assert subtree_root(hashes[:256]) == upper
+    bundle, leaves = log.entry_bundle(1, 4), []
+    while bundle:
+        length = int.from_bytes(bundle[:2])
+        leaves.append(bundle[2 : 2 + length])
+        bundle = bundle[2 + length :]
+    assert [leaf_hash(each) for each in leaves] == hashes[256:]
+    for level, index, width in (
+        (0, 1, 5),
+        (0, 2, 1),
+        (1, 0, 2),
+        (1, 1, 1),
+        (0, 0, 0),
+        (0, 0, 257),
+        (-1, 0, 1),
+        (0, -1, 1),
+        (8, 0, 1),
+    ):
+        with pytest.raises(ValueError, match="no such tile"):
+            log.tile(level, index, width)
+    for index, width in ((1, 5), (2, 1), (-1, 1), (0, 0), (0, 257)):
+        with pytest.raises(ValueError, match="no such bundle"):
+            log.entry_bundle(index, width)
+
+
 async def test_an_intent_yields_one_permit_over_its_own_instruction(log: Log, clock: Clock) -> None:
     entry = await log.append(an_intent())
     permit = log.permit(entry, OVER)
@@ -154,9 +185,9 @@ async def test_an_unknown_outcome_stays_open_until_it_is_reconciled_once(log: Lo
 
 async def test_an_end_must_name_its_intent_by_index_and_hash(log: Log) -> None:
     read, intent = await log.append(a_record()), await log.append(an_intent())
-    for index, leaf_hash in ((read.index, read.leaf_hash), (intent.index, read.leaf_hash), (77, intent.leaf_hash)):
+    for index, hashed in ((read.index, read.leaf_hash), (intent.index, read.leaf_hash), (77, intent.leaf_hash)):
         with pytest.raises(IntentEnded):
-            await log.append(an_end(index, leaf_hash))
+            await log.append(an_end(index, hashed))
 
 
 async def test_a_checkpoint_is_published_when_the_log_grew_or_was_silent_for_a_minute(log: Log, clock: Clock) -> None:
@@ -232,6 +263,16 @@ async def test_a_database_that_does_not_take_the_write_is_unavailable_and_the_lo
     assert (entry.index, entry.customer_seq) == (1, 2)
 
 
+async def test_a_key_store_that_does_not_answer_makes_the_log_unavailable(log: Log, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "log" / "keys.sqlite", isolation_level=None) as other:
+        other.execute("begin immediate")
+        with pytest.raises(LogUnavailable, match="key store"):
+            await log.append(a_record())
+        other.execute("rollback")
+    other.close()
+    assert (await log.append(a_record())).index == 0
+
+
 async def test_a_full_queue_is_unavailable(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(_writer: object, _item: object) -> None:
         raise WriterFull
@@ -247,6 +288,16 @@ async def test_reads_for_the_gateway(log: Log, clock: Clock) -> None:
     assert [validate(each.leaf)["call"] for each in log.entries_of("call_b")] == ["call_b"]
     assert log.counts_since(clock()) == {"read": 2}
     assert log.counts_since(clock() + timedelta(seconds=1)) == {"read": 1}
+
+
+async def test_a_changed_checkpoint_is_not_taken_for_the_last_one(log: Log, tmp_path: Path) -> None:
+    await log.append(a_record())
+    await log.publish()
+    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as other:
+        other.execute("update checkpoints set note = replace(note, '\n1\n', '\n2\n')")
+    other.close()
+    with pytest.raises(LogCorrupt, match="last checkpoint"):
+        await log.publish()
 
 
 DAMAGE = {

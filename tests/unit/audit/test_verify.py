@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import verify
-from audit.checkpoint import Checkpoint, KeyType, SigningKey, VerifierKey, sign_checkpoint, sign_note
+from audit.checkpoint import LOW_ORDER, Checkpoint, KeyType, SigningKey, VerifierKey, sign_checkpoint, sign_note
+from audit.disclosure import commitment, disclosure
 from audit.export import Contents, bundle
 from audit.keys import named
 from audit.leaf import canonical
@@ -212,15 +213,12 @@ async def test_a_manifest_with_a_strangers_signature_is_refused(filled: Log) -> 
 async def test_a_trust_policy_that_cannot_be_trusted_is_refused(filled: Log) -> None:
     members = await a_bundle(filled)
     raw, policy = verify.pack(members), json.loads(members["trust.json"])
-    low = VerifierKey(ORIGIN, KeyType.ED25519, b"\x09" + bytes(31))
-    object.__setattr__(low, "public", b"\x01" + bytes(31))
     assert findings(raw, trust=canonical({**policy, "extra": "ignored"})) == []
     for changes in (
         {"log": []},
         {"exports": []},
         {"log": policy["log"][:1]},
         {"log": policy["log"][1:]},
-        {"log": [low.encode(), policy["log"][1]]},
         {"log": [policy["log"][0].replace("+", "+0", 1), policy["log"][1]]},
         {"log": "text"},
         {"origin": 3},
@@ -244,3 +242,40 @@ async def test_a_note_that_is_not_canonical_is_refused(filled: Log) -> None:
     (name,) = [name for name in members if name.startswith("checkpoints/")]
     for changed in (members[name] + b"\n", members[name].replace("— ".encode(), "—  ".encode()), members[name][:-1]):
         assert findings(signed(filled, {**members, name: changed})) != []
+
+
+@pytest.mark.parametrize("line", [b"0 %b", b"00 %b", b"3 %b", b"-1 %b"])
+async def test_a_line_more_cannot_hide_among_the_leaves(filled: Log, line: bytes) -> None:
+    """Even if the manifest is signed for the number of different leaves."""
+    members = await a_bundle(filled)
+    lines = members["leaves.txt"].splitlines(keepends=True)
+    members["leaves.txt"] = b"".join([line % lines[0].split(b" ", 1)[1], *lines])
+    assert findings(signed(filled, members)) == ["order: 5. leaves are not in the order of their index"]
+
+
+async def test_a_disclosure_must_have_the_name_of_its_place(filled: Log) -> None:
+    members = await a_bundle(filled)
+    leaves = [line.split(b" ", 1)[1] for line in members["leaves.txt"].splitlines()]
+    text = disclosure(bytes(16), "other", "GB00-1")
+    known = json.loads(leaves[0])["arguments"]["account"]["commitment"]
+    leaves[0] = leaves[0].replace(known.encode(), commitment(text).encode())
+    members["disclosures.txt"] = f"0 arguments.account {text}\n".encode()
+    assert findings(rewritten(filled, members, leaves)) == [
+        "disclosure: 11. a disclosure of leaf 0 is not what the leaf commits to"
+    ]
+
+
+@pytest.mark.parametrize("sign", [0, 0x80])
+@pytest.mark.parametrize("y", sorted(LOW_ORDER))
+def test_keys_of_low_order_are_refused(y: bytes, sign: int) -> None:
+    public = y[:31] + bytes([y[31] | sign])
+    key = verify.Key("name", 1, public)
+    text = f"name+{key.id.hex()}+{base64.b64encode(bytes([1]) + public).decode()}"
+    with pytest.raises(verify.Finding, match="cannot be used"):
+        verify.parse_key(text)
+
+
+def test_base64_with_stray_bits_is_refused() -> None:
+    assert verify.unb64("eHg=") == b"xx"
+    with pytest.raises(verify.Finding, match="canonical"):
+        verify.unb64("eHh=")
