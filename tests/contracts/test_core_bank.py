@@ -228,6 +228,13 @@ async def test_fraud_is_reported_and_a_human_is_asked_for(bank: BankUnderTest) -
     assert await send(bank, ReportFraud(unknown, ""), "key-10") == Declined("NOOR")
 
 
+async def test_a_payee_of_somebody_else_is_answered_like_none(bank: BankUnderTest) -> None:
+    for number, payee in enumerate((bank.payee, Identified(ReferenceKind.BENEFICIARY, "none"))):
+        order = Transfer(bank.strangers, payee, Money(100, "GBP"), "")
+        instruction = Instruction(f"key-{number}", bank.stranger, "agent-1", order)
+        assert await bank.core.submit(instruction, permit(bank, instruction)) == Declined("AC03")
+
+
 @pytest.mark.parametrize("order", ["cancel", "freeze", "report"])
 async def test_an_object_of_somebody_else_is_answered_like_none(bank: BankUnderTest, order: str) -> None:
     def of(payment: Identified, card: Identified) -> Order:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Engine
 
@@ -111,13 +113,24 @@ class BankUnderTest:
 
 @contextmanager
 def sandbox(path: Path, writer: Callable[[Engine, Apply], object] = ImmediateWriter) -> Iterator[tuple[SandboxBank, Clock]]:
-    """A seeded sandbox bank at noon."""
+    """A seeded sandbox bank at noon. It is seeded once and copied, since seeding costs more than most tests."""
     clock = Clock()
-    bank = open_sandbox(path / "bank.sqlite", clock=clock, writer=writer, permits=Permits())  # type: ignore[arg-type]
+    file = path / "bank.sqlite"
+    if not file.exists():
+        file.write_bytes(_seeded())
+    bank = open_sandbox(file, clock=clock, writer=writer, permits=Permits())  # type: ignore[arg-type]
     try:
         yield bank, clock
     finally:
         bank.close()
+
+
+@cache
+def _seeded() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "bank.sqlite"
+        open_sandbox(file, clock=Clock(), writer=ImmediateWriter, permits=Permits()).close()  # type: ignore[arg-type]
+        return file.read_bytes()
 
 
 async def sandbox_under_test(bank: SandboxBank, clock: Clock) -> BankUnderTest:

@@ -158,7 +158,7 @@ class SandboxBank:
     def findings(self) -> list[str]:
         """What does not hold in the books (see `books.findings`); empty when all is right. A pass over the whole ledger."""
         with self._engine.connect() as connection:
-            return books.findings(connection)
+            return books.findings(connection, self._clock())
 
     async def _move(self, item: Item) -> LedgerAnswer:
         answer = await self._writer.submit(item)

@@ -3,22 +3,24 @@
 Costs a pass over the whole ledger. For tests, for an auditor and for a start after a crash; not for the way of a call.
 """
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from datetime import datetime
 
-from adapters.cores.sandbox.tables import account, balance, entry, movement
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
+
+from adapters.cores.sandbox.tables import account, balance, entry, micros, movement
 
 _MOST = 20
 """Findings named per check: enough to see what is wrong."""
 
 
-def findings(connection: Connection) -> list[str]:
-    """What does not hold, in words; empty when the books are right.
+def findings(connection: Connection, now: datetime) -> list[str]:
+    """What does not hold at this time, in words; empty when the books are right.
 
     1. The entries of each currency sum to zero: debits equal credits.
     2. Each posted movement has exactly its two entries, for its amount, in its currency; no other movement has any.
     3. Each account's balance row equals the sum and the count of its entries, and its positions are 1 to that count.
     4. An entry has the currency of its account.
-    5. No customer's account is overdrawn beyond its overdraft, with everything held on it taken.
+    5. No customer's account is overdrawn beyond its overdraft, with everything taken that is held on it and not expired.
     """
     found = [f"currency {name} sums to {total}" for name, total in connection.execute(_UNEVEN)]
     for said, statement in (
@@ -27,7 +29,7 @@ def findings(connection: Connection) -> list[str]:
         ("entry {} is in another currency than its account", _FOREIGN),
         ("account {} is overdrawn", _OVERDRAWN),
     ):
-        found += [said.format(id_) for (id_,) in connection.execute(statement.limit(_MOST))]
+        found += [said.format(id_) for (id_,) in connection.execute(statement.limit(_MOST), {"now": micros(now)})]
     return found
 
 
@@ -75,7 +77,7 @@ _DRIFTED = (
 _FOREIGN = select(entry.c.id).join(account, account.c.id == entry.c.account).where(account.c.currency != entry.c.currency)
 _HELD = (
     select(func.coalesce(func.sum(movement.c.amount_minor), 0))
-    .where(movement.c.debit == balance.c.account, movement.c.state == "pending")
+    .where(movement.c.debit == balance.c.account, movement.c.state == "pending", movement.c.expires_at_us > bindparam("now"))
     .scalar_subquery()
 )
 _OVERDRAWN = (

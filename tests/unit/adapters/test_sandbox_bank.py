@@ -63,10 +63,10 @@ async def everything(bank: SandboxBank) -> list[object]:
 async def test_the_seed_is_the_same_for_the_same_day_and_adds_up(tmp_path: Path) -> None:
     seen = []
     for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        with sandbox(tmp_path / name) as (bank, _):
-            assert bank.findings() == []
-            seen.append(await everything(bank))
+        bank = open_sandbox(tmp_path / name, clock=Clock(), writer=ImmediateWriter, permits=Permits())  # type: ignore[arg-type]
+        assert bank.findings() == []
+        seen.append(await everything(bank))
+        bank.close()
     assert seen[0] == seen[1]
     assert {it.currency for it in HOLDINGS} == {"GBP", "JPY", "BHD", "EUR"}
 

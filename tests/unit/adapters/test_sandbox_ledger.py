@@ -133,6 +133,14 @@ async def test_post_after_the_timeout_is_expired_and_the_hold_is_gone(bank: Sand
     assert await amounts(bank) == before
 
 
+async def test_a_hold_stops_counting_at_its_very_moment(bank: SandboxBank, clock: Clock) -> None:
+    _, available = await amounts(bank, SAVINGS)
+    whole = replace(BODY, debit=SAVINGS, credit=MAIN, amount=Money(available, "GBP"))
+    await bank.pend(whole)
+    clock.turn(timedelta(hours=1))
+    assert await bank.pend(replace(whole, id="m-next", expires_at=clock() + timedelta(1))) is LedgerAnswer.CREATED
+
+
 async def test_the_last_moment_before_the_timeout_still_posts(bank: SandboxBank, clock: Clock) -> None:
     await bank.pend(BODY)
     clock.turn(timedelta(hours=1) - timedelta(microseconds=1))
@@ -197,7 +205,7 @@ async def test_the_database_itself_refuses(bank: SandboxBank, connection: Connec
     ],
 )
 def test_the_check_of_the_books_finds(connection: Connection, damage: str, said: str) -> None:
-    assert books.findings(connection) == []
+    assert books.findings(connection, NOON) == []
     connection.execute(text(damage), {"main": MAIN})
-    assert any(said in finding for finding in books.findings(connection))
+    assert any(said in finding for finding in books.findings(connection, NOON))
     connection.rollback()
