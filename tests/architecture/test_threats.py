@@ -15,4 +15,7 @@ def test_every_threat_names_a_test_that_exists() -> None:
         assert named, threat
         for file, test in named:
             tree = ast.parse((ROOT / file).read_text())
-            assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (threat, test)
+            assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (
+                threat,
+                test,
+            )

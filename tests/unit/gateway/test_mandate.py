@@ -55,7 +55,9 @@ async def test_a_row_changed_in_the_database_gives_no_rights(tmp_path: Path, col
     async with teller(tmp_path / "data") as asked:
         pass
     with sqlite3.connect(tmp_path / "data" / "gateway.sqlite") as database:
-        database.execute(f"update customers set {column} = cast(replace({column}, 'a', 'b') || 'x' as blob) where customer = 'alice'")
+        database.execute(
+            f"update customers set {column} = cast(replace({column}, 'a', 'b') || 'x' as blob) where customer = 'alice'"
+        )
     database.close()
     async with teller(tmp_path / "data") as asked:
         answered = await asked.ask("list_accounts")
