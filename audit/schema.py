@@ -83,10 +83,9 @@ def _integer(least: int) -> Check:
 
 
 def _plain(value: object) -> bool:
-    kind = type(value)
-    if kind is int:
-        return -INTEGER_BOUND < value < INTEGER_BOUND  # type: ignore[operator]  # narrowed by its exact type above
-    return value is None or kind is bool or kind is str or _texts(value)
+    if type(value) is int:
+        return -INTEGER_BOUND < value < INTEGER_BOUND
+    return value is None or type(value) is bool or type(value) is str or _texts(value)
 
 
 def _texts(value: object) -> bool:

@@ -18,11 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from audit import verify
+from audit import leaf, verify
 from audit.committer import Entry
+from audit.disclosure import SALT_BYTES
 from audit.export import Contents, bundle
 from audit.leaf import Record
 from audit.log import Log
+from audit.schema import validate
 from tests.trail import a_record, an_intent
 
 RECORDS_MOST = 100_000
@@ -88,6 +90,25 @@ def cost_us(act: Callable[[], object], count: int) -> float:
     return round(statistics.median(times) * 1e6, 1)
 
 
+def parts(log: Log) -> dict[str, float]:
+    """What single steps cost: both ways to the canonical form, validation of bytes, and both signatures."""
+    record = records_of(1, 1)[0]
+    secrets = leaf.secrets_of(record)
+    disclosed = leaf.disclose(secrets, os.urandom(SALT_BYTES * len(secrets)))
+    fields = leaf.leaf_fields(record, disclosed, leaf.Frame("bench.example/log", "w1", "pseudonym", "A" * 43))
+    made = leaf.canonical(fields)
+    return {
+        "render_and_seal_us": cost_us(lambda: log._prepare(record), 1000),
+        "canonical_us": cost_us(lambda: leaf.canonical(fields), 1000),
+        "canonical_by_json_us": cost_us(
+            lambda: json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(), 1000
+        ),
+        "validate_us": cost_us(lambda: validate(made), 1000),
+        "sign_ed25519_us": cost_us(lambda: log.signers.head.sign(made), 200),
+        "sign_mldsa44_us": cost_us(lambda: log.signers.head_pq.sign(made), 100),
+    }
+
+
 async def permits(log: Log, count: int) -> dict[str, float]:
     over = b'{"key":"k1"}'
     entries: list[Entry] = [await log.append(an_intent(call_id=f"call_{n}", time=log.now())) for n in range(count)]
@@ -106,8 +127,7 @@ async def run(callers: int, records: int) -> dict[str, float]:
         log = fresh(Path(folder) / "log")
         found: dict[str, float] = {"callers": callers, "records": records}
         found |= await throughput(log, callers, records)
-        record = records_of(1, 1)[0]
-        found["render_and_seal_us"] = cost_us(lambda: log._prepare(record), 1000)
+        found |= parts(log)
         alone = records_of(1, 100)
         begun = time.perf_counter()
         for each in alone:
