@@ -18,7 +18,7 @@ from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
     end_intents,
-    read_counters,
+    read_counter,
     read_head,
     read_intents,
     remove_sealed,
@@ -27,7 +27,6 @@ from audit.store.writes import (
     write_intents,
     write_leaves,
     write_sealed,
-    write_sequences,
     write_tiles,
 )
 
@@ -99,7 +98,6 @@ class _Group:
     leaves: list[dict[str, object]] = field(default_factory=list)
     sealed: list[dict[str, object]] = field(default_factory=list)
     tiles: list[Tile] = field(default_factory=list)
-    touched: dict[str, tuple[int, int]] = field(default_factory=dict)
     new_intents: list[dict[str, object]] = field(default_factory=list)
     ended: list[dict[str, object]] = field(default_factory=list)
 
@@ -189,7 +187,7 @@ class Committer:
         if group is None:
             return
         self._frontier = group.frontier
-        for key, (last, _) in group.touched.items():
+        for key, last in group.counters.items():
             self._counters[key] = last
             self._counters.move_to_end(key)
         while len(self._counters) > COUNTERS_CACHED:
@@ -226,9 +224,10 @@ class Committer:
     def _begin(self, connection: Connection, records: Sequence[Pending]) -> _Group:
         keys = {key for each in records for key in _keys(each)}
         counters = {key: self._counters[key] for key in keys if key in self._counters}
-        if absent := [key for key in keys if key not in counters]:
-            for key, counter in read_counters(connection, absent).items():
-                if counter.leaf is None or leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
+        for key in keys - counters.keys():
+            counter = read_counter(connection, key)
+            if counter is not None:
+                if leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
                     raise LogCorrupt("a sequence is not what the log's last leaf of it says")
                 counters[key] = counter.last
         wanted = [each.record.intent.index for each in records if each.record.intent is not None]
@@ -245,8 +244,8 @@ class Committer:
         if record.kind in ENDING and not _may_end(group, record):
             return IntentEnded()
         index = group.frontier.size
-        customer_seq = _next(group, f"u:{pending.subject}", index) if pending.subject is not None else None
-        conversation_seq = _next(group, f"c:{record.conversation}", index) if record.conversation is not None else None
+        customer_seq = _next(group, f"u:{pending.subject}") if pending.subject is not None else None
+        conversation_seq = _next(group, f"c:{record.conversation}") if record.conversation is not None else None
         leaf = pending.rendered.splice(customer_seq, conversation_seq)
         hashed = leaf_hash(leaf)
         group.frontier.push(hashed, group.tiles)
@@ -273,8 +272,6 @@ class Committer:
             end_intents(connection, group.ended)
         if group.tiles:
             write_tiles(connection, group.tiles)
-        if group.touched:
-            write_sequences(connection, [{"key": key, "last": last, "idx": at} for key, (last, at) in group.touched.items()])
         frontier = group.frontier
         root = frontier.root()
         write_head(connection, Head(frontier.size, root, frontier.peaks, self._sign(frontier.size, root)))
@@ -289,10 +286,9 @@ def _keys(pending: Pending) -> list[str]:
     return keys
 
 
-def _next(group: _Group, key: str, index: int) -> int:
+def _next(group: _Group, key: str) -> int:
     number = group.counters.get(key, 0) + 1
     group.counters[key] = number
-    group.touched[key] = (number, index)
     return number
 
 

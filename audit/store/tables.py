@@ -30,9 +30,15 @@ leaves = Table(
     Column("approver", Text),
 )
 Index("leaves_time", leaves.c.time)
-Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, sqlite_where=leaves.c.customer.is_not(None))
+Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, unique=True, sqlite_where=leaves.c.customer.is_not(None))
 Index("leaves_call", leaves.c.call, sqlite_where=leaves.c.call.is_not(None))
-Index("leaves_conversation", leaves.c.conversation, leaves.c.conversation_seq, sqlite_where=leaves.c.conversation.is_not(None))
+Index(
+    "leaves_conversation",
+    leaves.c.conversation,
+    leaves.c.conversation_seq,
+    unique=True,
+    sqlite_where=leaves.c.conversation.is_not(None),
+)
 Index("leaves_trace", leaves.c.trace, sqlite_where=leaves.c.trace.is_not(None))
 
 sealed = Table(
@@ -52,15 +58,6 @@ intents = Table(
     Column("end_state", Text),
 )
 Index("intents_open", intents.c.idx, sqlite_where=intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown"))
-
-sequences = Table(
-    "sequences",
-    log_tables,
-    # `u:` and a pseudonym, or `c:` and a conversation.
-    Column("key", Text, primary_key=True),
-    Column("last", BigInteger, nullable=False),
-    Column("idx", BigInteger, nullable=False),
-)
 
 tiles = Table(
     "tiles",

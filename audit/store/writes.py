@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, Connection, bindparam, delete, insert, literal_column, select, update
 
 from audit.merkle import HASH_BYTES, Tile
-from audit.store.tables import checkpoints, head, intents, leaves, sealed, sequences, tiles
+from audit.store.prepared import Prepared
+from audit.store.tables import checkpoints, head, intents, leaves, sealed, tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Last number of a sequence, and the leaf that says so (None: the row points at nothing)."""
+    """Last number of a sequence, and the leaf that says so."""
 
     last: int
     idx: int
-    leaf: bytes | None
-    hash: bytes | None
+    leaf: bytes
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +37,35 @@ class Intent:
 
 
 def read_head(connection: Connection) -> Head | None:
-    row = connection.execute(_HEAD).first()
-    return None if row is None else Head(row.size, row.root, split_hashes(row.peaks), row.note)
+    found = _HEAD.rows(connection, {})
+    return None if not found else Head(found[0][0], found[0][1], split_hashes(found[0][2]), found[0][3])
 
 
 def write_head(connection: Connection, new: Head) -> None:
     row = {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
-    if connection.execute(_HEAD_UPDATE, {**row, "b_id": 1}).rowcount == 0:
-        connection.execute(insert(head), row)
+    if _HEAD_UPDATE.one(connection, {**row, "b_id": 1}) == 0:
+        _HEAD_INSERT.one(connection, row)
 
 
 def write_leaves(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(leaves), rows)
+    _LEAVES.many(connection, rows)
 
 
 def write_sealed(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(sealed), rows)
+    _SEALED.many(connection, rows)
 
 
 def write_intents(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(intents), rows)
+    _NEW_INTENTS.many(connection, rows)
 
 
 def end_intents(connection: Connection, ended: Sequence[dict[str, object]]) -> None:
-    connection.execute(_INTENT_UPDATE, ended)
+    _ENDED_INTENTS.many(connection, ended)
 
 
 def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:
     rows = [{"level": each.level, "idx": each.index, "root": each.root, "hashes": each.hashes} for each in full]
     connection.execute(insert(tiles), rows)
-
-
-def write_sequences(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Insert or update `key`, `last`, `idx`."""
-    connection.execute(_SEQUENCE_UPSERTS[connection.dialect.name], rows)
 
 
 def write_checkpoint(connection: Connection, published: Head, time_s: int) -> None:
@@ -82,9 +77,10 @@ def remove_sealed(connection: Connection, indexes: Sequence[int]) -> None:
     connection.execute(delete(sealed).where(sealed.c.idx.in_(indexes)))
 
 
-def read_counters(connection: Connection, keys: Sequence[str]) -> dict[str, Counter]:
-    rows = connection.execute(_COUNTERS, {"keys": keys})
-    return {row.key: Counter(row.last, row.idx, row.leaf, row.hash) for row in rows}
+def read_counter(connection: Connection, key: str) -> Counter | None:
+    """The last leaf of a sequence, by its index: no other table repeats what the leaves say."""
+    rows = _LAST[key[0]].rows(connection, {"key": key[2:]})
+    return None if not rows else Counter(*rows[0])
 
 
 def read_intents(connection: Connection, indexes: Sequence[int]) -> dict[int, Intent]:
@@ -96,22 +92,26 @@ def split_hashes(joined: bytes) -> list[bytes]:
     return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
 
 
-_HEAD = select(head.c.size, head.c.root, head.c.peaks, head.c.note).where(head.c.id == 1)
-_HEAD_UPDATE = update(head).where(head.c.id == bindparam("b_id"))
-_INTENT_UPDATE = update(intents).where(intents.c.idx == bindparam("b_idx")).values(end_state=bindparam("b_end_state"))
-_COUNTERS = (
-    select(sequences.c.key, sequences.c.last, sequences.c.idx, leaves.c.leaf, leaves.c.hash)
-    .select_from(sequences.outerjoin(leaves, leaves.c.idx == sequences.c.idx))
-    .where(sequences.c.key.in_(bindparam("keys", expanding=True)))
+_HEAD = Prepared(select(head.c.size, head.c.root, head.c.peaks, head.c.note).where(head.c.id == literal_column("1")))
+_HEAD_UPDATE = Prepared(
+    update(head)
+    .where(head.c.id == bindparam("b_id"))
+    .values({name: bindparam(name) for name in ("id", "size", "root", "peaks", "note")})
 )
+_HEAD_INSERT = Prepared(insert(head))
+_LEAVES = Prepared(insert(leaves))
+_SEALED = Prepared(insert(sealed))
+_NEW_INTENTS = Prepared(insert(intents).values({name: bindparam(name) for name in ("idx", "hash", "call", "time")}))
+_ENDED_INTENTS = Prepared(update(intents).where(intents.c.idx == bindparam("b_idx")).values(end_state=bindparam("b_end_state")))
 _INTENTS = select(intents.c.idx, intents.c.hash, intents.c.end_state).where(intents.c.idx.in_(bindparam("indexes", expanding=True)))
 
 
-def _upsert(dialect_insert: "type[sqlite.Insert] | type[postgresql.Insert]") -> "sqlite.Insert | postgresql.Insert":
-    statement = dialect_insert(sequences)
-    return statement.on_conflict_do_update(
-        index_elements=[sequences.c.key], set_={"last": statement.excluded.last, "idx": statement.excluded.idx}
-    )
+def _last(name: "Column[str]", number: "Column[int]") -> Prepared:
+    wanted = select(number, leaves.c.idx, leaves.c.leaf, leaves.c.hash).where(name == bindparam("key"), number.is_not(None))
+    return Prepared(wanted.order_by(number.desc()).limit(literal_column("1")))
 
 
-_SEQUENCE_UPSERTS = {"sqlite": _upsert(sqlite.Insert), "postgresql": _upsert(postgresql.Insert)}
+_LAST = {
+    "u": _last(leaves.c.customer, leaves.c.customer_seq),
+    "c": _last(leaves.c.conversation, leaves.c.conversation_seq),
+}
