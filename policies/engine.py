@@ -65,10 +65,15 @@ class Engine:
             return ladder.error(("the bundle has no such function",))
         if request.context.get("function") != declared.facts:
             return ladder.error(("the context speaks of another function than the bundle",))
+        lenses = self._lenses[request.action]
+        args = request.context.get("args")
+        # Cedar takes entities in forms that only the schema tells from text: what could hide an object from `touch` is refused
+        if not isinstance(args, dict) or not lenses.arguments(args):
+            return ladder.error(("the arguments have not the shape that the schema gives them",))
+        touched = list(declared.touched(args))
         try:
-            touched = list(declared.touched(request))
             entities = self._entities(request)
-            lens = self._lenses[request.action].through(request.context)
+            lens = lenses.through(request.context)
             return ladder.judge(present, lambda rungs: _tallies(request, touched, entities, lens, rungs), self._reasons)
         except CedarRefused as refused:
             return ladder.error((str(refused),))
@@ -125,27 +130,24 @@ class _Declared:
         self.facts = {name: entry[name] for name in ("name", "effect", "level", "emergency", "egress")}
         self._resource = entry["resource"]
 
-    def touched(self, request: Request) -> Iterator[Uid]:
+    def touched(self, args: Mapping[str, JSON]) -> Iterator[Uid]:
         """Every object that an argument names, save those of the argument that is the resource."""
-        args = request.context.get("args")
-        if not isinstance(args, Mapping):
-            raise CedarRefused("the context has no args")
         for name, value in args.items():
             if name != self._resource:
                 yield from _named(value)
 
 
 def _named(value: JSON) -> Iterator[Uid]:
-    """Every entity in a value, in whatever form Cedar might take it for one: in doubt one too many, which denies."""
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case Mapping() as members:
-                if "type" in members and "id" in members:
-                    yield Uid(str(members["type"]), str(members["id"]))
-                waiting.extend(members.values())
-            case list() | tuple() as members:
-                waiting.extend(members)
+    """Every entity in a value that fits its shape, in which entities have one form."""
+    match value:
+        case {"__entity": {"type": str(kind), "id": str(identifier)}}:
+            yield Uid(kind, identifier)
+        case Mapping():
+            for member in value.values():
+                yield from _named(member)
+        case list():
+            for member in value:
+                yield from _named(member)
 
 
 def _tallies(

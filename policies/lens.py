@@ -14,7 +14,7 @@ from policies.cedar import Policy, Rules, Schema
 from policies.folding import folded
 from policies.model import JSON
 from policies.reads import context_members
-from policies.shape import Context, Member
+from policies.shape import Check, Context, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,14 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class Lenses:
-    """Of one function: the whole, and the narrow where the schema can be read, with what the narrow one leaves out."""
+    """Of one function: the whole, the narrow, and what the narrow one leaves out. `arguments` checks the shape of `args`.
+
+    There is no narrow one where the context of a touch differs from that of the function.
+    """
 
     whole: Lens
     narrow: Lens | None
+    arguments: Check
     unread: Mapping[str, Member]
     known: frozenset[str]
 
@@ -75,28 +79,22 @@ def shown(context: Mapping[str, JSON], members: tuple[str, ...] | None, assuranc
 def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, Lenses]:
     """The lenses of each function. `touch` is the name of the action that is asked of touched objects."""
     text = str(schema.handle)
-    known = _contexts(text)
+    known = shape.contexts(text)
     constant = {subject.action: _constant(subject) for subject in subjects}
-    kept = {action: _members(subject.call, known.get(action)) for action, subject in constant.items()}
-    kept[touch] = frozenset().union(*(_members(subject.touch, known.get(touch)) for subject in constant.values()))
-    narrow_schema = Schema(shape.narrowed(text, kept)) if known else schema
+    kept = {action: _members(subject.call, known[action]) for action, subject in constant.items()}
+    kept[touch] = frozenset().union(*(_members(subject.touch, known[touch]) for subject in constant.values()))
+    narrow_schema = Schema(shape.narrowed(text, kept))
     made = {}
     for subject in subjects:
-        context = known.get(subject.action, Context({}, 0, 0))
+        context = known[subject.action]
         narrow = None
-        if touch in known and _alike(context, known[touch]):
+        if _alike(context, known[touch]):
             rules = constant[subject.action].rules()
             narrow = Lens(rules, narrow_schema, tuple(sorted(kept[subject.action])), tuple(sorted(kept[touch])))
-        unread = {name: member for name, member in context.members.items() if name not in kept[subject.action]}
-        made[subject.action] = Lenses(Lens(subject.rules(), schema), narrow, unread, frozenset(context.members))
+        unread = {name: member for name, member in context.members.items() if name not in {*kept[subject.action], "args"}}
+        whole = Lens(subject.rules(), schema)
+        made[subject.action] = Lenses(whole, narrow, context.members["args"].check, unread, frozenset(context.members))
     return made
-
-
-def _contexts(text: str) -> Mapping[str, Context]:
-    try:
-        return shape.contexts(text)
-    except shape.Unreadable:
-        return {}
 
 
 def _constant(subject: Subject) -> Subject:
@@ -104,10 +102,8 @@ def _constant(subject: Subject) -> Subject:
     return replace(subject, call=call, touch=tuple(folded(subject.touch, subject.facts)))
 
 
-def _members(policies: Iterable[Policy], context: Context | None) -> frozenset[str]:
+def _members(policies: Iterable[Policy], context: Context) -> frozenset[str]:
     """What of a context these policies read; all of it if one of them takes the context as a whole."""
-    if context is None:
-        return frozenset()
     everything = frozenset(context.members)
     found: frozenset[str] = frozenset()
     for policy in policies:
@@ -118,6 +114,6 @@ def _members(policies: Iterable[Policy], context: Context | None) -> frozenset[s
 
 def _alike(call: Context, touch: Context) -> bool:
     """Whether what fits a call's context fits its touches' too, which have no arguments."""
-    if set(call.members) != set(touch.members) or "args" not in touch.members or not touch.members["args"].check({}):
+    if set(call.members) != set(touch.members) or not touch.members["args"].check({}):
         return False
     return all(member.text == call.members[name].text for name, member in touch.members.items() if name != "args")

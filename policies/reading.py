@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies import cedar, monotone
+from policies import cedar, monotone, shape
 from policies.bundle import Bundle, RuleFile
 from policies.cedar import CedarRefused, Policy, Schema
 from policies.model import Reason
@@ -87,6 +87,7 @@ def read(bundle: Bundle) -> Reading:
         findings.append(Finding(Fault.SCHEMA, f"the schema is refused: {refused}", place=Place(SCHEMA_FILE, 1)))
     if schema is not None:
         findings.extend(_manifest_faults(bundle, schema))
+        findings.extend(_shape_faults(bundle, schema))
     rules: list[Rule] = []
     for file in sorted(bundle.rules, key=lambda file: file.name):
         for passage in passages(file.name, file.text):
@@ -149,6 +150,19 @@ def _manifest_faults(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
             yield Finding(Fault.SCHEMA, f"the schema has function {name} in the wrong group", place=Place(SCHEMA_FILE, 1))
     for name in sorted(set(actions) - set(wanted) - {"call", "touch", "reveal", *groups.values()}):
         yield Finding(Fault.SCHEMA, f"the schema has an action for {name}, which is no function", place=Place(SCHEMA_FILE, 1))
+
+
+def _shape_faults(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
+    """The engine must know the shape of every function's arguments."""
+    place = Place(SCHEMA_FILE, 1)
+    try:
+        contexts = shape.contexts(str(schema.handle))
+    except shape.Unreadable as error:
+        yield Finding(Fault.SCHEMA, f"the schema is in a form that the engine cannot read: {error}", place=place)
+        return
+    for name in sorted({function.name for function in bundle.functions} | {"touch", "reveal"}):
+        if name not in contexts or "args" not in contexts[name].members:
+            yield Finding(Fault.SCHEMA, f"the schema has no args in the context of {name}", place=place)
 
 
 def _passage_faults(passage: Passage, schema: Schema | None) -> Iterator[Finding | Rule]:

@@ -1,7 +1,7 @@
 """The shapes that a schema gives to contexts, checked without Cedar: sound, not complete.
 
 A check says yes only to what Cedar's own would take; where it is not sure it says no, and Cedar is asked. The schema is read as
-Cedar prints it; in another form it is not understood, and then Cedar is asked about everything.
+Cedar prints it; a bundle with a schema that this does not understand is refused.
 """
 
 import re

@@ -292,10 +292,10 @@ def test_rules_hold_for_functions_that_nobody_declared_yet() -> None:
 
 
 def test_every_default_function_is_decided_through_a_narrow_lens() -> None:
-    """Were the printed schema unreadable to it, decisions would stay right and grow slow."""
+    """Else decisions would stay right and grow slow."""
     lenses = bank.engine()._lenses
     assert all(one.narrow is not None for one in lenses.values())
-    assert set(lenses["get_limits"].unread) >= {"agent", "args", "channel", "function", "grounding"}
+    assert set(lenses["get_limits"].unread) >= {"agent", "channel", "function", "grounding"}
 
 
 def asked_of(function: EffectFunction | ReadFunction, level: int = 1, **members: JSON) -> Decision:

@@ -5,7 +5,7 @@ import pytest
 from policies import shape
 from policies.cedar import Schema
 from policies.engine import Engine
-from policies.model import Effect
+from policies.reading import BundleRefused
 from tests.samples import bank
 
 PRINTED = """
@@ -68,9 +68,15 @@ def test_another_form_is_unreadable(text: str) -> None:
         shape.contexts(text)
 
 
-def test_with_an_unreadable_schema_the_whole_request_is_asked_about() -> None:
+def test_a_bundle_whose_schema_is_unreadable_is_refused() -> None:
     schema = '@doc("annotated")\n' + bank.bundle().schema.partition("\n\n")[2]
-    engine = Engine(bank.bundle(schema=schema))
+    with pytest.raises(BundleRefused, match="cannot read"):
+        Engine(bank.bundle(schema=schema))
+
+
+def test_where_touches_have_another_context_the_whole_request_is_asked_about() -> None:
+    head, mark, tail = bank.bundle().schema.partition("\naction touch ")
+    engine = Engine(bank.bundle(schema=head + mark + tail.replace("channel: String", "channel?: String", 1)))
     assert all(one.narrow is None for one in engine._lenses.values())
-    assert engine.decide(bank.balance()) == bank.engine().decide(bank.balance())
-    assert engine.decide(bank.transfer(2)).effect is Effect.CHALLENGE
+    for request in (bank.balance(), bank.transfer(3), bank.transfer(2), bank.transfer(1, minor=60_000)):
+        assert engine.decide(request) == bank.engine().decide(request)
