@@ -4,16 +4,13 @@ Knows no single function. Pure, save for the command: `python -m gateway.catalog
 """
 
 import hashlib
-import importlib
 import json
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-import adapters.functions
 from adapters.function import (
     Amount,
     Argument,
@@ -28,6 +25,7 @@ from adapters.function import (
     References,
     Text,
 )
+from adapters.functions import MANIFEST
 from gateway.cedar_schema import cedar_arguments, cedar_schema
 from policies.bundle import FunctionEntry
 
@@ -38,7 +36,6 @@ __all__ = [
     "Shape",
     "cedar_arguments",
     "cedar_schema",
-    "declared",
     "definitions",
     "json_schema",
     "manifest",
@@ -266,20 +263,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def declared() -> tuple[BankingFunction, ...]:
-    """The functions that the modules of `adapters.functions` declare, each as its `FUNCTION`, sorted by name."""
-    modules = (importlib.import_module(f"adapters.functions.{module.name}") for module in pkgutil.iter_modules(_FOLDER))
-    found = (getattr(module, "FUNCTION", None) for module in modules)
-    return tuple(sorted((one for one in found if isinstance(one, BankingFunction)), key=lambda function: function.name))
-
-
-_FOLDER = adapters.functions.__path__
 _SCHEMA_FILE = Path(__file__).parent.parent / "policies" / "bank.cedarschema"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Without arguments, 1 if the schema file is stale; with `--write`, make it current."""
-    current = cedar_schema(declared())
+    current = cedar_schema(MANIFEST)
     if arguments == ["--write"]:
         _SCHEMA_FILE.write_text(current)
         return 0

@@ -23,7 +23,7 @@ from adapters.function import (
     References,
     Text,
 )
-from gateway.catalogue import declared
+from adapters.functions import MANIFEST
 
 ACCOUNT = Reference((ReferenceKind.ACCOUNT,))
 NOTE = (Field(name="note", type="text", description="A note."),)
@@ -140,7 +140,7 @@ _SAMPLES: tuple[BankingFunction, ...] = (
 )
 
 
-_BY_NAME = {function.name: function for function in (*_SAMPLES, *declared())}
+_BY_NAME = {function.name: function for function in (*_SAMPLES, *MANIFEST)}
 
 FUNCTIONS: tuple[BankingFunction, ...] = tuple(_BY_NAME[name] for name in sorted(_BY_NAME))
 """Every function, real where it is declared."""
