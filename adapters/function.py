@@ -99,6 +99,8 @@ ArgumentType = Reference | References | Amount | Day | Text | Choice | Count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
+    """One argument: its strict type, what it means to rules and grounding (`kind`), and what a model is told of it."""
+
     name: str
     type: ArgumentType
     description: str
@@ -176,6 +178,10 @@ class Arguments(Mapping[str, Value]):
         """The value of an optional argument, None when absent."""
         return self.must(name, kind) if name in self._values else None
 
+    def amount(self) -> Money | None:
+        """The amount that the call moves; a function declares one at most."""
+        return next((value for value in self._values.values() if isinstance(value, Money)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -214,6 +220,8 @@ class BankingFunction:
     egress: bool = False
     """It carries the model's text outside the bank: a sink whatever its effect."""
     data_classes: frozenset[str] = frozenset({"basic"})
+    tells_limits: bool = False
+    """It is asked with the customer's allowances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

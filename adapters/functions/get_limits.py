@@ -15,6 +15,7 @@ FUNCTION = ReadFunction(
     summary="How much may be paid through the assistant, per currency: the limits and what is left of them.",
     effect=Effect.READ,
     level=Level.L1,
+    tells_limits=True,
     output=(
         Field(
             name="limits",
