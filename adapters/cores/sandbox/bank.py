@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from adapters.core import (
     Account,
@@ -36,7 +36,7 @@ from adapters.cores.sandbox import books, orders, seed, stored
 from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Post, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
 from adapters.cores.sandbox.reads import Reader
-from adapters.cores.sandbox.tables import open_engine
+from adapters.cores.sandbox.tables import account_owner, open_engine
 
 
 class Writer(Protocol):
@@ -66,7 +66,10 @@ class SandboxBank:
 
     def customers(self) -> list[str]:
         """Everyone who owns an account here, sorted."""
-        return self._reader.customers()
+        with self._engine.connect() as connection:
+            return list(
+                connection.execute(select(account_owner.c.customer).distinct().order_by(account_owner.c.customer)).scalars()
+            )
 
     def seed_load(self, count: int) -> list[str]:
         """Make `count` load-test customers (see `seed.seed_load`). Before traffic only: it writes beside the writer."""

@@ -62,7 +62,6 @@ DESCRIBE = {
     ReferenceKind.TRANSACTION: _owned(entry, entry.c.account, literal_column("'BOOK'"), entry.c.currency),
 }
 
-CUSTOMERS = _compiled(select(account_owner.c.customer).distinct().order_by(account_owner.c.customer))
 _mine = account_owner.alias("mine")
 ACCOUNTS = _compiled(
     select(

@@ -56,10 +56,6 @@ class Reader:
         settled = None if first is None else moment(first)
         return ObjectFacts(identified, frozenset([row[0] for row in rows]), status, currency, its_account, settled)
 
-    def customers(self) -> list[str]:
-        """Everyone who owns an account, sorted."""
-        return [row[0] for row in self._rows(questions.CUSTOMERS, {})]
-
     def accounts(self, customer: str) -> list[Account]:
         """The customer's accounts, closed ones too."""
         owners: dict[str, set[str]] = {}
