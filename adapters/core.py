@@ -6,71 +6,16 @@ execution permit covers exactly its canonical bytes.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from iso4217 import Currency as IsoCurrency
-
-MAX_MINOR = 10**15
-"""Largest amount that any part of the system handles, in minor units."""
-
-_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,6}))?", re.ASCII)
-
-
-def exponent(currency: str) -> int:
-    """Digits after the decimal point of an ISO 4217 currency. ValueError for an unknown one or one without minor unit."""
-    try:
-        digits = IsoCurrency(currency).exponent
-    except ValueError:
-        digits = None
-    if digits is None:
-        raise ValueError("not an ISO 4217 currency with a minor unit")
-    return int(digits)
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount of at most `MAX_MINOR` minor units in an ISO 4217 currency. Negative only in ledgers and balances."""
-
-    minor: int
-    currency: str
-
-    def __post_init__(self) -> None:
-        exponent(self.currency)
-        if abs(self.minor) > MAX_MINOR:
-            raise ValueError("amount out of range")
-
-    @classmethod
-    def parse(cls, value: str, currency: str) -> "Money":
-        """A positive amount from its wire form: "12.50" and "GBP". No sign, exponent, leading zero or surplus digit.
-
-        Fewer fraction digits than the currency's are padded ("12.5" GBP is 12.50); more are an error, never rounded.
-        """
-        digits = exponent(currency)
-        matched = _DECIMAL.fullmatch(value)
-        if matched is None:
-            raise ValueError("an amount is a decimal string such as 12.50")
-        whole, fraction = matched[1], matched[2] or ""
-        if len(fraction) > digits:
-            raise ValueError(f"{currency} has {digits} fraction digits")
-        minor = int(whole + fraction.ljust(digits, "0"))
-        if not 0 < minor <= MAX_MINOR:
-            raise ValueError("amount out of range")
-        return cls(minor, currency)
-
-    @property
-    def value(self) -> str:
-        """The decimal string of the wire, always with the currency's full number of fraction digits."""
-        digits = exponent(self.currency)
-        if digits == 0:
-            return str(self.minor)
-        sign, rest = ("-", -self.minor) if self.minor < 0 else ("", self.minor)
-        text = str(rest).rjust(digits + 1, "0")
-        return f"{sign}{text[:-digits]}.{text[-digits:]}"
+# Money is part of the port's vocabulary: whoever speaks it imports it from here.
+from adapters.money import MAX_MINOR as MAX_MINOR  # noqa: PLC0414
+from adapters.money import Money as Money  # noqa: PLC0414
+from adapters.money import exponent as exponent  # noqa: PLC0414
 
 
 class ReferenceKind(StrEnum):
@@ -110,6 +55,8 @@ class ObjectFacts:
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """An account as its owners know it. `status` is open, frozen or closed; its number is never shown whole to a model."""
+
     id: str
     name: str
     product: str
@@ -150,12 +97,16 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
+    """Transactions, the newest first. `next_cursor` is the `cursor` of the next page and names nothing by itself; None: no more."""
+
     transactions: Sequence[Transaction]
     next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingGroup:
+    """What was spent in one group and one currency, in `count` transactions."""
+
     group: str
     total: Money
     count: int
@@ -163,6 +114,8 @@ class SpendingGroup:
 
 @dataclass(frozen=True, slots=True)
 class Beneficiary:
+    """A payee that the customer saved for an account, under the customer's own `name`. `identifier` is the payee's account."""
+
     id: str
     account: str
     name: str
@@ -173,6 +126,8 @@ class Beneficiary:
 
 @dataclass(frozen=True, slots=True)
 class StandingOrder:
+    """A payment that recurs. `frequency` is weekly, monthly ...; `last_on` None is open-ended; `reference` is free text."""
+
     id: str
     account: str
     beneficiary_name: str
@@ -186,6 +141,8 @@ class StandingOrder:
 
 @dataclass(frozen=True, slots=True)
 class Card:
+    """A card, by the last four digits of its number only. `status` is active, frozen or expired; `holder` is a customer."""
+
     id: str
     account: str
     last4: str
@@ -238,11 +195,15 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FreezeCard:
+    """Freeze a card at once; one that is frozen already stays so, and that is Done too."""
+
     card: Identified
 
 
 @dataclass(frozen=True, slots=True)
 class CancelScheduledPayment:
+    """Cancel a payment whose day has not come; Declined for any other."""
+
     payment: Identified
 
 
@@ -256,6 +217,8 @@ class ReportFraud:
 
 @dataclass(frozen=True, slots=True)
 class RequestHuman:
+    """Ask for a person at the bank, about `topic` (free text of the model or the customer)."""
+
     topic: str
 
 
@@ -344,7 +307,8 @@ class ExecutionPermit(Protocol):
     """What lets a core act: proof that an intent over exactly these bytes is durable in the log. Opaque to adapters."""
 
     @property
-    def index(self) -> int: ...
+    def index(self) -> int:
+        """Where the intent stands in the log."""
 
 
 class PermitVerifier(Protocol):
@@ -368,27 +332,35 @@ class CoreBank(Protocol):
     async def describe(self, identified: Identified) -> ObjectFacts | None:
         """What the policies may know of this object, fresh, never cached."""
 
-    async def accounts(self, customer: str) -> Sequence[Account]: ...
+    async def accounts(self, customer: str) -> Sequence[Account]:
+        """The accounts that this customer owns, alone or jointly, closed ones too."""
 
-    async def balance(self, account: str, balance_type: str) -> Balance | None: ...
+    async def balance(self, account: str, balance_type: str) -> Balance | None:
+        """The balance of one ISO 20022 type, and when it was so. ValueError for a type that the core does not keep."""
 
-    async def transactions(self, wanted: TransactionFilter) -> TransactionPage: ...
+    async def transactions(self, wanted: TransactionFilter) -> TransactionPage:
+        """One page of booked transactions. `text` is matched in memo and counterparty name, literally, whatever the case."""
 
-    async def transaction(self, transaction: str) -> Transaction | None: ...
+    async def transaction(self, transaction: str) -> Transaction | None:
+        """One transaction."""
 
     async def spending(self, accounts: Sequence[str], start: date, end: date, group_by: str) -> Sequence[SpendingGroup]:
         """Booked debits of these accounts, per group (`category`, `month` or `counterparty`) and currency."""
 
-    async def beneficiaries(self, account: str) -> Sequence[Beneficiary]: ...
+    async def beneficiaries(self, account: str) -> Sequence[Beneficiary]:
+        """The payees saved for this account."""
 
-    async def standing_orders(self, account: str) -> Sequence[StandingOrder]: ...
+    async def standing_orders(self, account: str) -> Sequence[StandingOrder]:
+        """The standing orders of this account."""
 
     async def scheduled_payments(self, account: str) -> Sequence[Payment]:
         """Payments of this account that are scheduled for a later day, the next one first."""
 
-    async def cards(self, customer: str) -> Sequence[Card]: ...
+    async def cards(self, customer: str) -> Sequence[Card]:
+        """The cards that this customer holds."""
 
-    async def payment(self, payment: str) -> Payment | None: ...
+    async def payment(self, payment: str) -> Payment | None:
+        """One payment, whatever its status."""
 
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Verify `permit` over `instruction.canonical()`, then act at most once under `instruction.key`."""

@@ -99,6 +99,8 @@ ArgumentType = Reference | References | Amount | Day | Text | Choice | Count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
+    """One argument: its strict type, what it means to rules and grounding (`kind`), and what a model is told of it."""
+
     name: str
     type: ArgumentType
     description: str

@@ -43,7 +43,8 @@ class Writer(Protocol):
     """Applies items in groups, each group in one transaction. An answer that `submit` returns is durable; an exception means that
     its item had no effect."""
 
-    async def submit(self, item: Item) -> Answer: ...
+    async def submit(self, item: Item) -> Answer:
+        """The answer to this item, once it is durable."""
 
 
 WriterFactory = Callable[[Engine, Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]], Writer]
@@ -53,7 +54,8 @@ Clock = Callable[[], datetime]
 
 
 class SandboxBank:
-    """A `CoreBank`. Reads are synchronous work on the event loop; its writes go through the writer, in order."""
+    """A `CoreBank`; the port says what each of its methods does. Reads are synchronous work on the event loop, writes go through
+    the writer, in order."""
 
     def __init__(self, engine: Engine, *, clock: Clock, writer: WriterFactory, permits: PermitVerifier) -> None:
         self._engine = engine

@@ -63,6 +63,8 @@ class Oddity:
 
 @dataclass(frozen=True, slots=True)
 class Plastic:
+    """A card, drawing on an account, held by a customer."""
+
     name: str
     account: str
     holder: str

@@ -18,12 +18,13 @@ from adapters.core import (
     Identified,
     Instruction,
     Money,
+    NotSeen,
     ReferenceKind,
     TransactionFilter,
     Transfer,
 )
 from adapters.cores.sandbox import SandboxBank, open_sandbox
-from adapters.cores.sandbox.items import Executed
+from adapters.cores.sandbox.items import Answer, Executed, Item
 from adapters.cores.sandbox.people import HOLDINGS, ODDITIES
 from adapters.cores.sandbox.seed import LOAD_FUNDS_MINOR, account_id
 from adapters.function import Arguments, Asker, ReadFunction
@@ -203,6 +204,40 @@ async def test_an_expired_card_cannot_be_frozen_and_a_frozen_account_cannot_pay(
         told = Instruction("key-1", "alice", "agent", FreezeCard(Identified(ReferenceKind.CARD, card.id)))
         assert await send(bank, told) == Declined("AG01")
         assert await send(bank, transfer("key-2")) == Declined("AG01")
+
+
+class FailingWriter(ImmediateWriter):
+    """Fails once: before the commit, or after it."""
+
+    when: str | None = None
+
+    async def submit(self, item: Item) -> Answer:
+        when, self.when = self.when, None
+        if when == "before":
+            raise OSError("the disk is gone")
+        answer = await super().submit(item)
+        if when == "after":
+            raise OSError("the answer is gone")
+        return answer
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("then", ["resend", "ask"])
+async def test_a_failure_that_happened_or_not_is_told_apart_by_the_key(tmp_path: Path, when: str, then: str) -> None:
+    with sandbox(tmp_path, FailingWriter) as (bank, _):
+        before = await booked(bank, MAIN)
+        bank._writer.when = when  # type: ignore[attr-defined]
+        with pytest.raises(OSError, match="gone"):
+            await send(bank, transfer("key", 700))
+        happened = when == "after"
+        assert await booked(bank, MAIN) == before - 700 * happened
+        answer = await send(bank, transfer("key", 700)) if then == "resend" else await bank.status("key")
+        assert isinstance(answer, Done if happened or then == "resend" else NotSeen)
+        acted = happened or then == "resend"
+        assert await booked(bank, MAIN) == before - 700 * acted
+        assert await bank.executed(NOON) == acted
+        assert (await send(bank, transfer("key", 700)) == answer) == acted
+        assert bank.findings() == []
 
 
 async def test_load_customers_have_two_funded_accounts_and_right_books(tmp_path: Path) -> None:

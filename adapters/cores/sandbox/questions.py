@@ -1,0 +1,210 @@
+"""The statements behind the reads: SQLAlchemy Core, compiled once to SQLite's text. One constant per question; a read fills in its
+parameters. Another database compiles the same statements by its own dialect."""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnClause, ColumnElement, Select, bindparam, case, func, literal_column, select
+from sqlalchemy.dialects import sqlite
+
+from adapters.core import ReferenceKind
+from adapters.cores.sandbox.tables import (
+    account,
+    account_owner,
+    balance,
+    beneficiary,
+    card,
+    entry,
+    instruction,
+    movement,
+    payment,
+    standing_order,
+)
+
+
+def _compiled(statement: Select[Any]) -> str:
+    """The statement as SQLite's text. Its constants must be literal columns: a parameter has no value here."""
+    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+    if any(value is not None for value in compiled.params.values()):
+        raise ValueError(f"a constant became a parameter: {compiled.params}")
+    return str(compiled)
+
+
+_ZERO: ColumnClause[Any] = literal_column("0")
+_NULL: ColumnClause[Any] = literal_column("NULL")
+_id: BindParameter[Any] = bindparam("id")
+
+
+def _owned(table: Any, its_account: ColumnElement[str], status: Any, currency: Any, first: Any = _NULL) -> str:
+    """Facts of an object with its owners, who are those of its account: one row for each."""
+    return _compiled(
+        select(account_owner.c.customer, status, currency, its_account, first)
+        .select_from(table)
+        .join(account_owner, account_owner.c.account == its_account)
+        .where(table.c.id == _id)
+    )
+
+
+_FIRST_SETTLED = (
+    select(func.min(payment.c.settled_at_us)).where(payment.c.beneficiary == beneficiary.c.id, payment.c.settled_at_us.is_not(None))
+).scalar_subquery()
+_ACCOUNT_CURRENCY = select(account.c.currency).where(account.c.id == beneficiary.c.account).scalar_subquery()
+
+DESCRIBE = {
+    ReferenceKind.ACCOUNT: _owned(account, account.c.id, account.c.status, account.c.currency),
+    ReferenceKind.BENEFICIARY: _owned(
+        beneficiary, beneficiary.c.account, literal_column("'saved'"), _ACCOUNT_CURRENCY, _FIRST_SETTLED
+    ),
+    ReferenceKind.CARD: _owned(card, card.c.account, card.c.status, _NULL),
+    ReferenceKind.PAYMENT: _owned(payment, payment.c.account, payment.c.status, payment.c.currency),
+    ReferenceKind.STANDING_ORDER: _owned(
+        standing_order, standing_order.c.account, standing_order.c.status, standing_order.c.currency
+    ),
+    ReferenceKind.TRANSACTION: _owned(entry, entry.c.account, literal_column("'BOOK'"), entry.c.currency),
+}
+
+_mine = account_owner.alias("mine")
+ACCOUNTS = _compiled(
+    select(
+        account.c.id,
+        account.c.name,
+        account.c.product,
+        account.c.currency,
+        account.c.status,
+        account.c.iban,
+        account.c.sort_code,
+        account.c.number,
+        account_owner.c.customer,
+    )
+    .select_from(_mine)
+    .join(account, account.c.id == _mine.c.account)
+    .join(account_owner, account_owner.c.account == account.c.id)
+    .where(_mine.c.customer == bindparam("customer"))
+    .order_by(account.c.id)
+)
+_HELD = (
+    select(func.coalesce(func.sum(movement.c.amount_minor), _ZERO))
+    .where(
+        movement.c.debit == balance.c.account,
+        movement.c.state == literal_column("'pending'"),
+        movement.c.expires_at_us > bindparam("at"),
+    )
+    .scalar_subquery()
+)
+_SINCE = (
+    select(func.coalesce(func.sum(entry.c.amount_minor), _ZERO))
+    .where(entry.c.account == balance.c.account, entry.c.booked_at_us >= bindparam("at"))
+    .scalar_subquery()
+)
+_of_account = balance.c.account == _id
+BOOKED = _compiled(select(balance.c.booked_minor, balance.c.currency).where(_of_account))
+AVAILABLE = _compiled(select(balance.c.booked_minor - _HELD, balance.c.currency).where(_of_account))
+CLOSING = _compiled(select(balance.c.booked_minor - _SINCE, balance.c.currency).where(_of_account))
+
+_entries = (
+    select(
+        entry.c.id,
+        entry.c.account,
+        entry.c.booked_at_us,
+        entry.c.amount_minor,
+        entry.c.currency,
+        movement.c.category,
+        movement.c.memo,
+        movement.c.payment,
+        movement.c.debtor_name,
+        movement.c.debtor_account,
+        movement.c.creditor_name,
+        movement.c.creditor_account,
+        entry.c.position,
+    )
+    .select_from(entry)
+    .join(movement, movement.c.id == entry.c.movement)
+)
+_counterparty = case((entry.c.amount_minor > _ZERO, movement.c.debtor_name), else_=movement.c.creditor_name)
+_like: BindParameter[Any] = bindparam("like")
+LISTING = _compiled(
+    _entries.where(
+        entry.c.account == bindparam("account"),
+        entry.c.booked_at_us >= bindparam("start"),
+        entry.c.booked_at_us < bindparam("end"),
+        entry.c.position < bindparam("before"),
+        entry.c.amount_minor * bindparam("sign") >= _ZERO,
+        (_like == literal_column("'%'"))
+        | func.lower(movement.c.memo).like(_like, escape="\\")
+        | func.lower(_counterparty).like(_like, escape="\\"),
+    )
+    .order_by(entry.c.booked_at_us.desc(), entry.c.position.desc())
+    .limit(bindparam("n"))
+    .offset(_ZERO)
+)
+TRANSACTION = _compiled(_entries.where(entry.c.id == _id))
+DEBITS = _compiled(
+    select(movement.c.category, entry.c.booked_at_us, movement.c.creditor_name, entry.c.currency, -entry.c.amount_minor)
+    .select_from(entry)
+    .join(movement, movement.c.id == entry.c.movement)
+    .where(
+        entry.c.account == _id,
+        entry.c.booked_at_us >= bindparam("start"),
+        entry.c.booked_at_us < bindparam("end"),
+        entry.c.amount_minor < _ZERO,
+    )
+)
+_LAST_PAID = select(func.max(payment.c.settled_at_us)).where(payment.c.beneficiary == beneficiary.c.id).scalar_subquery()
+BENEFICIARIES = _compiled(
+    select(
+        beneficiary.c.id,
+        beneficiary.c.account,
+        beneficiary.c.name,
+        beneficiary.c.identifier,
+        beneficiary.c.created_at_us,
+        _LAST_PAID,
+    )
+    .where(beneficiary.c.account == _id)
+    .order_by(beneficiary.c.name, beneficiary.c.id)
+)
+STANDING = _compiled(
+    select(
+        standing_order.c.id,
+        standing_order.c.account,
+        beneficiary.c.name,
+        standing_order.c.amount_minor,
+        standing_order.c.currency,
+        standing_order.c.frequency,
+        standing_order.c.next_on,
+        standing_order.c.last_on,
+        standing_order.c.reference,
+        standing_order.c.status,
+    )
+    .select_from(standing_order)
+    .join(beneficiary, beneficiary.c.id == standing_order.c.beneficiary)
+    .where(standing_order.c.account == _id)
+    .order_by(standing_order.c.next_on, standing_order.c.id)
+)
+CARDS = _compiled(
+    select(card.c.id, card.c.account, card.c.last4, card.c.scheme, card.c.status, card.c.holder)
+    .where(card.c.holder == bindparam("customer"))
+    .order_by(card.c.id)
+)
+_payments = select(
+    payment.c.id,
+    payment.c.account,
+    payment.c.amount_minor,
+    payment.c.currency,
+    payment.c.counterparty_name,
+    payment.c.reference,
+    payment.c.status,
+    payment.c.created_at_us,
+    payment.c.execute_on,
+    payment.c.through_assistant,
+)
+PAYMENT = _compiled(_payments.where(payment.c.id == _id))
+SCHEDULED = _compiled(
+    _payments.where(payment.c.account == _id, payment.c.status == literal_column("'SCHD'")).order_by(
+        payment.c.execute_on, payment.c.id
+    )
+)
+ANSWER = _compiled(select(instruction.c.outcome, instruction.c.answer).where(instruction.c.key == bindparam("key")))
+EXECUTED = _compiled(
+    select(func.count())
+    .select_from(instruction)
+    .where(instruction.c.outcome == literal_column("'done'"), instruction.c.answered_at_us >= bindparam("at"))
+)
