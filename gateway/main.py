@@ -270,19 +270,26 @@ async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed255
             await grant(book, bank, key, customer, now)
 
 
+async def _banking_days(bank: SandboxBank) -> None:
+    """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
+    while True:
+        await bank.execute_due()
+        await asyncio.sleep(60)
+
+
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
     """The HTTP application of an open gateway. Does the gateway's chores while it is served; tells `started` when it begins."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        chores = asyncio.create_task(gateway.recovery.run(gateway.way))
+        chores = [asyncio.create_task(gateway.recovery.run(gateway.way)), asyncio.create_task(_banking_days(gateway.bank))]
         started()
         try:
             yield
         finally:
-            chores.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await chores
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
 
     app = FastAPI(
         title="Tellergate",

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
 
+from audit.store.prepared import Prepared
 from gateway.errors import Code, Refusal
 from gateway.limits import Starts, Totals, exceeded
 from gateway.mandate import Limits
 from gateway.ports import Claim, Claimed, Moved
 from gateway.store.conversations import with_customer
-from gateway.store.tables import CALLS, OPEN_STATES
+from gateway.store.tables import CALLS
 from gateway.store.times import from_us, to_us
 
 LimitsOf = Callable[[str, int, str], Limits]
@@ -35,23 +36,38 @@ class Settlement:
     at: datetime
 
 
-_TOTALS: Select[int, int, int, int] = select(
-    func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=0)), 0),
-    func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=0)), 0),
-    func.coalesce(func.sum(CALLS.c.minor), 0),
-    func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), 1), else_=0)), 0),
-).where(
-    CALLS.c.customer == bindparam("customer"),
-    CALLS.c.currency == bindparam("currency"),
-    CALLS.c.created_us > bindparam("month"),
-    CALLS.c.state != "voided",
+_TOTALS = Prepared(
+    select(
+        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=0)), 0),
+        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=0)), 0),
+        func.coalesce(func.sum(CALLS.c.minor), 0),
+        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), 1), else_=0)), 0),
+    ).where(
+        CALLS.c.customer == bindparam("customer"),
+        CALLS.c.currency == bindparam("currency"),
+        CALLS.c.created_us > bindparam("month"),
+        CALLS.c.state != "voided",
+    )
 )
-_BY_IDS = select(CALLS).where(
-    CALLS.c.conversation == bindparam("conversation"),
-    CALLS.c.turn == bindparam("turn"),
-    CALLS.c.native_id == bindparam("native_id"),
+_HEAD = (
+    CALLS.c.call_id,
+    CALLS.c.customer,
+    CALLS.c.conversation,
+    CALLS.c.function,
+    CALLS.c.agent,
+    CALLS.c.core_key,
+    CALLS.c.trace_id,
+    CALLS.c.state,
+    CALLS.c.created_us,
 )
-_LIKE = (
+_BY_IDS = Prepared(
+    select(*_HEAD, CALLS.c.arguments_hash).where(
+        CALLS.c.conversation == bindparam("conversation"),
+        CALLS.c.turn == bindparam("turn"),
+        CALLS.c.native_id == bindparam("native_id"),
+    )
+)
+_LIKE = Prepared(
     select(CALLS.c.call_id)
     .where(
         CALLS.c.customer == bindparam("customer"),
@@ -63,45 +79,38 @@ _LIKE = (
     )
     .limit(1)
 )
-_BY_CALL = select(CALLS).where(CALLS.c.call_id == bindparam("call_id"))
-_UNSETTLED = select(CALLS).where(CALLS.c.state.in_(OPEN_STATES), CALLS.c.created_us < bindparam("before"))
-_IS_OPEN = and_(CALLS.c.call_id == bindparam("settled_id"), CALLS.c.state.in_(OPEN_STATES))
-_RELEASE = delete(CALLS).where(_IS_OPEN)
-_SETTLE = update(CALLS).where(_IS_OPEN).values(state=bindparam("new_state"), settled_us=bindparam("at_us"))
+_NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
+_IS_OPEN = or_(CALLS.c.state == "pending", CALLS.c.state == "unknown")
+_BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))
+_UNSETTLED = Prepared(select(*_HEAD).where(_IS_OPEN, CALLS.c.created_us < bindparam("before")))
+_IS_THIS = and_(CALLS.c.call_id == bindparam("settled_id"), _IS_OPEN)
+_RELEASE = Prepared(delete(CALLS).where(_IS_THIS))
+_SETTLE = Prepared(update(CALLS).where(_IS_THIS).values(state=bindparam("new_state"), settled_us=bindparam("at_us")))
 
 
 def totals(connection: Connection, customer: str, currency: str, now: datetime) -> Totals:
     starts = Starts.at(now)
-    row = connection.execute(
-        _TOTALS,
-        {
-            "customer": customer,
-            "currency": currency,
-            "day": to_us(starts.day),
-            "week": to_us(starts.week),
-            "month": to_us(starts.month),
-        },
-    ).one()
-    return Totals(int(row[0]), int(row[1]), int(row[2]), int(row[3]))
+    windows = {"day": to_us(starts.day), "week": to_us(starts.week), "month": to_us(starts.month)}
+    (row,) = _TOTALS.rows(connection, {"customer": customer, "currency": currency, **windows})
+    return Totals(*row)
 
 
 def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Claimed | Exception:
     """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
     wanted = item.claim
     ids = {"conversation": wanted.conversation, "turn": wanted.turn, "native_id": wanted.native_id}
-    stored = connection.execute(_BY_IDS, ids).one_or_none()
-    if stored is not None:
-        if stored.arguments_hash != wanted.arguments_hash:
+    for stored in _BY_IDS.rows(connection, ids):
+        if stored[-1] != wanted.arguments_hash:
             message = "The id of this call was used for another call; a new call needs a new id."
             return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
-        return _claimed(stored)
+        return _claimed(stored[:-1])
     facts = with_customer(connection, wanted.conversation)
-    if facts is None or (facts.mandate_version or 0, bool(facts.frozen), bool(facts.tainted)) != wanted.decided_on:
+    if facts is None or (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted) != wanted.decided_on:
         return Moved()
     refusal = _held(connection, item, duplicate_window_s)
     if refusal is not None:
         return refusal
-    connection.execute(insert(CALLS), [_row(wanted)])
+    _NEW.one(connection, _row(wanted))
     return Claimed(
         call_id=wanted.call_id,
         customer=wanted.customer,
@@ -126,8 +135,8 @@ def _held(connection: Connection, item: NewCall, duplicate_window_s: int) -> Ref
     limit = exceeded(limits, spent, money.minor)
     if limit is not None:
         return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-    like = connection.execute(
-        _LIKE,
+    like = _LIKE.rows(
+        connection,
         {
             "customer": wanted.customer,
             "currency": money.currency,
@@ -135,8 +144,8 @@ def _held(connection: Connection, item: NewCall, duplicate_window_s: int) -> Ref
             "payee": wanted.payee,
             "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
         },
-    ).first()
-    return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected") if like is not None else None
+    )
+    return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected") if like else None
 
 
 def _row(wanted: Claim) -> dict[str, object]:
@@ -162,29 +171,31 @@ def _row(wanted: Claim) -> dict[str, object]:
 
 def settle(connection: Connection, item: Settlement) -> None:
     if item.state == "released":
-        connection.execute(_RELEASE, {"settled_id": item.call_id})
+        _RELEASE.one(connection, {"settled_id": item.call_id})
     else:
-        connection.execute(_SETTLE, {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)})
+        _SETTLE.one(connection, {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)})
 
 
 def find(connection: Connection, call_id: str) -> Claimed | None:
-    row = connection.execute(_BY_CALL, {"call_id": call_id}).one_or_none()
-    return None if row is None else _claimed(row)
+    rows = _BY_CALL.rows(connection, {"call_id": call_id})
+    return _claimed(rows[0]) if rows else None
 
 
 def unsettled(connection: Connection, before: datetime) -> Sequence[Claimed]:
-    return [_claimed(row) for row in connection.execute(_UNSETTLED, {"before": to_us(before)})]
+    return [_claimed(row) for row in _UNSETTLED.rows(connection, {"before": to_us(before)})]
 
 
-def _claimed(row: Row[Any]) -> Claimed:
+def _claimed(row: Sequence[Any]) -> Claimed:
+    """From the columns of `_HEAD`."""
+    call_id, customer, conversation, function, agent, core_key, trace_id, state, created_us = row
     return Claimed(
-        call_id=row.call_id,
-        customer=row.customer,
-        conversation=row.conversation,
-        function=row.function,
-        agent=row.agent,
-        core_key=row.core_key,
-        trace_id=row.trace_id,
-        state=row.state,
-        at=from_us(row.created_us),
+        call_id=call_id,
+        customer=customer,
+        conversation=conversation,
+        function=function,
+        agent=agent,
+        core_key=core_key,
+        trace_id=trace_id,
+        state=state,
+        at=from_us(created_us),
     )

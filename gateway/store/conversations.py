@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from audit.store.prepared import Prepared
 from gateway.store.tables import CONVERSATIONS, CUSTOMERS, WORDS
 from gateway.store.times import to_us
 
-_WITH_CUSTOMER = (
+_WITH_CUSTOMER = Prepared(
     select(CONVERSATIONS.c.customer, CONVERSATIONS.c.tainted, CUSTOMERS.c.mandate_version, CUSTOMERS.c.frozen)
     .select_from(CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer))
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
@@ -39,9 +40,23 @@ class Hearing:
     at: datetime
 
 
-def with_customer(connection: Connection, conversation: str) -> Row[str, bool, int, bool] | None:
-    """A conversation's owner and taint, with the owner's grant: one statement, as it is on every call's way."""
-    return connection.execute(_WITH_CUSTOMER, {"conversation": conversation}).one_or_none()
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A conversation's owner and taint, with the owner's grant. `mandate_version` is None for a customer without a row."""
+
+    customer: str
+    is_tainted: bool
+    mandate_version: int | None
+    is_frozen: bool
+
+
+def with_customer(connection: Connection, conversation: str) -> Known | None:
+    """One statement, as it is on every call's way."""
+    rows = _WITH_CUSTOMER.rows(connection, {"conversation": conversation})
+    if not rows:
+        return None
+    customer, tainted, version, frozen = rows[0]
+    return Known(customer, bool(tainted), version, bool(frozen))
 
 
 def open_one(connection: Connection, item: Opening) -> None:

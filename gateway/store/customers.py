@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
+from audit.store.prepared import Prepared
 from gateway.mandate import Mandate
 from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
 
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
-_FROZEN = select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer"))
+_FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def grant(connection: Connection, item: Grant) -> None:
 
 
 def is_frozen(connection: Connection, customer: str) -> bool:
-    return connection.execute(_FROZEN, {"customer": customer}).scalar_one_or_none() is not False
+    rows = _FROZEN.rows(connection, {"customer": customer})
+    return not rows or bool(rows[0][0])
 
 
 def mandate_version(connection: Connection, customer: str) -> int | None:

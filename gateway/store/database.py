@@ -55,7 +55,7 @@ class Database:
         if row is None or row.customer != customer:
             return None
         mandate = None if row.mandate_version is None else self._mandate(customer, row.mandate_version)
-        return CustomerFacts(mandate, bool(row.frozen)), ConversationFacts(conversation, bool(row.tainted))
+        return CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted)
 
     def _mandate(self, customer: str, version: int) -> Mandate | None:
         cached = self._mandates.get((customer, version))
