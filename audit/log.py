@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
@@ -276,6 +276,8 @@ class Log:
     async def _submit(self, item: Item) -> Entry | None:
         try:
             return await self._writer.submit(item)
+        except IntegrityError as error:
+            raise LogCorrupt("something stands where the next record belongs: was the tail cut?") from error
         except (WriterFull, WriterBusy, WriterClosed, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:
