@@ -1,9 +1,10 @@
 """Statements of the committer: what one transaction of the log reads and writes. Blocking; the caller owns the transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Insert, Update, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.merkle import HASH_BYTES, Tile
@@ -42,24 +43,24 @@ def read_head(connection: Connection) -> Head | None:
 
 
 def write_head(connection: Connection, new: Head) -> None:
-    row = {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
-    if connection.execute(_HEAD_UPDATE, {**row, "b_id": 1}).rowcount == 0:
-        connection.execute(insert(head), row)
+    row = {"b_id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
+    if _HEAD_UPDATE.run(connection, [row]) == 0:
+        connection.execute(insert(head), {"id": row.pop("b_id"), **row})
 
 
-def write_leaves(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(leaves), rows)
+def write_leaves(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    _LEAVES.run(connection, rows)
 
 
-def write_sealed(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(sealed), rows)
+def write_sealed(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    _SEALED.run(connection, rows)
 
 
-def write_intents(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+def write_intents(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     connection.execute(insert(intents), rows)
 
 
-def end_intents(connection: Connection, ended: Sequence[dict[str, object]]) -> None:
+def end_intents(connection: Connection, ended: Sequence[Mapping[str, object]]) -> None:
     connection.execute(_INTENT_UPDATE, ended)
 
 
@@ -68,9 +69,9 @@ def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:
     connection.execute(insert(tiles), rows)
 
 
-def write_sequences(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+def write_sequences(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert or update `key`, `last`, `idx`."""
-    connection.execute(_SEQUENCE_UPSERTS[connection.dialect.name], rows)
+    _SEQUENCE_UPSERTS[connection.dialect.name].run(connection, rows)
 
 
 def write_checkpoint(connection: Connection, published: Head, time_s: int) -> None:
@@ -96,8 +97,32 @@ def split_hashes(joined: bytes) -> list[bytes]:
     return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
 
 
+class _Hot:
+    """A statement of the hot path: compiled by Core once per dialect, its parameters handed to the driver as they are.
+
+    Core's own handling of parameters costs 3 us a row and 15 us a statement; nothing here needs a conversion.
+    """
+
+    def __init__(self, statement: Insert | Update, keys: Sequence[str]) -> None:
+        self._statement = statement
+        self._keys = keys
+        self._compiled: dict[str, tuple[str, Callable[[Mapping[str, object]], tuple[object, ...]]]] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
+        """Rows that were changed, as the driver counts them."""
+        known = self._compiled.get(connection.dialect.name)
+        if known is None:
+            compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(self._keys))
+            known = compiled.string, itemgetter(*(compiled.positiontup or ()))
+            self._compiled[connection.dialect.name] = known
+        sql, ordered = known
+        return connection.exec_driver_sql(sql, [ordered(row) for row in rows]).rowcount
+
+
 _HEAD = select(head.c.size, head.c.root, head.c.peaks, head.c.note).where(head.c.id == 1)
-_HEAD_UPDATE = update(head).where(head.c.id == bindparam("b_id"))
+_HEAD_UPDATE = _Hot(update(head).where(head.c.id == bindparam("b_id")), ("size", "root", "peaks", "note"))
+_LEAVES = _Hot(insert(leaves), leaves.c.keys())
+_SEALED = _Hot(insert(sealed), sealed.c.keys())
 _INTENT_UPDATE = update(intents).where(intents.c.idx == bindparam("b_idx")).values(end_state=bindparam("b_end_state"))
 _COUNTERS = (
     select(sequences.c.key, sequences.c.last, sequences.c.idx, leaves.c.leaf, leaves.c.hash)
@@ -114,4 +139,7 @@ def _upsert(dialect_insert: "type[sqlite.Insert] | type[postgresql.Insert]") -> 
     )
 
 
-_SEQUENCE_UPSERTS = {"sqlite": _upsert(sqlite.Insert), "postgresql": _upsert(postgresql.Insert)}
+_SEQUENCE_UPSERTS = {
+    "sqlite": _Hot(_upsert(sqlite.Insert), sequences.c.keys()),
+    "postgresql": _Hot(_upsert(postgresql.Insert), sequences.c.keys()),
+}
