@@ -138,7 +138,12 @@ class Log:
         stores = Stores(open_sqlite(folder / "log.sqlite"), open_sqlite(folder / "keys.sqlite"))
         keys = KeyStore(stores.keys, kek, clock, random)
         log = cls(stores, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
-        log._committer.load()
+        try:
+            log._committer.load()
+        except LogCorrupt:
+            stores.log.dispose()
+            keys.close()
+            raise
         return log
 
     async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> Entry:
