@@ -89,6 +89,16 @@ async def test_nothing_is_exported_of_an_empty_log_or_beyond_it(log: Log, filled
             await bundle(filled, Contents(indexes=wrong))
 
 
+async def test_a_bundle_has_a_bound(filled: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.export.BUNDLE_MOST", 10_000)
+    with pytest.raises(ValueError, match="export selections"):
+        await bundle(filled, Contents())
+    monkeypatch.setattr("audit.export.SELECTED_MOST", 3)
+    for query in (Query(), Query(customer="C-0")):
+        with pytest.raises(ValueError, match="a selection has fewer"):
+            await export(filled, WHY, query=query)
+
+
 async def test_an_empty_log_has_no_bundle(log: Log) -> None:
     with pytest.raises(ValueError, match="empty"):
         await bundle(log, Contents())
