@@ -57,6 +57,8 @@ async def test_a_selection_has_proofs_and_says_that_it_is_complete_for_its_custo
     assert sum(name.startswith("proofs/") for name in members) == exported.records + 1 == 4
     other = await export(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
     assert verify.verify(other.raw).verdict("completeness") == "not claimed"
+    nobody = await export(filled, WHY, query=Query(customer="nobody"))
+    assert (nobody.records, verify.verify(nobody.raw).verdict("completeness")) == (0, "not claimed")
 
 
 async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_so(filled: Log) -> None:
