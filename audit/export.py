@@ -27,6 +27,9 @@ SELECTED_MOST = 10_000
 
 EARLIER_CHECKPOINTS_MOST = 8
 
+BUNDLE_MOST = 2**30
+"""Bytes of a bundle: it is built and verified in memory."""
+
 _VERIFIER = Path(verify.__file__).read_bytes()
 
 README = """Evidence bundle of a Tellergate log
@@ -134,7 +137,7 @@ def _opened(log: Log, indexes: Sequence[int]) -> dict[int, dict[str, str]]:
 
 
 async def bundle(log: Log, contents: Contents) -> bytes:
-    """Publish a checkpoint and build the zip under it. ValueError for an index beyond it or too many; LogCorrupt as `publish`."""
+    """Publish a checkpoint and build the zip under it. ValueError for an index beyond it or too much; LogCorrupt as `publish`."""
     note = await log.publish(force=True)
     if note is None:
         raise ValueError("the log is empty")
@@ -171,6 +174,8 @@ def _build(log: Log, contents: Contents, note: str) -> bytes:
         for index in chosen:
             members[f"proofs/{index:016d}.tlog-proof"] = tlog_proof(index, inclusion_proof(index, size, nodes), note)
     _add_earlier(log, members, size, contents)
+    if sum(map(len, members.values())) > BUNDLE_MOST:
+        raise ValueError("the bundle would be larger than 1 GiB: export selections")
     manifest = {
         **contents.facts,
         "v": 1,

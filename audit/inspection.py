@@ -68,7 +68,11 @@ def verify_store(log: Log) -> list[Finding]:
             seen.roots[seen.frontier.size] = seen.frontier.root()
     if seen.frontier.size != size or seen.frontier.root() != root:
         seen.find("the leaves do not lead to the signed root")
-    _check_intents(log, seen, size)
+    now = log.reads.head()
+    grew = now is not None and now.size > size
+    if not grew:
+        _check_beyond(log, seen, size)
+    _check_intents(log, seen, size, grew)
     _check_checkpoints(log, seen, size)
     return seen.findings
 
@@ -122,13 +126,20 @@ def _check_tiles(log: Log, seen: _Seen) -> None:
     seen.tiles.clear()
 
 
-def _check_intents(log: Log, seen: _Seen, size: int) -> None:
+def _check_beyond(log: Log, seen: _Seen, size: int) -> None:
+    """What a cut of the tail leaves behind when only leaves and head were set back."""
+    with log.engine.connect() as connection:
+        blob = connection.execute(select(sealed.c.idx).where(sealed.c.idx >= size).limit(1)).first()
+        note = connection.execute(select(checkpoints.c.id).where(checkpoints.c.size > size).limit(1)).first()
+    if blob is not None or note is not None:
+        seen.find("there is evidence of records beyond the head: was the tail cut?")
+
+
+def _check_intents(log: Log, seen: _Seen, size: int, grew: bool) -> None:
     with log.engine.connect() as connection:
         stored = {row.idx: row for row in connection.execute(select(intents).where(intents.c.idx < size))}
     if stored.keys() != seen.ends.keys():
         seen.find("the table of intents is not what the log says")
-    now = log.reads.head()
-    grew = now is not None and now.size > size
     for index, row in stored.items():
         ended_later = grew and seen.ends.get(index) in (None, "outcome_unknown")
         if row.hash != seen.hashes.get(index) or (row.end_state != seen.ends.get(index) and not ended_later):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
@@ -138,7 +138,12 @@ class Log:
         stores = Stores(open_sqlite(folder / "log.sqlite"), open_sqlite(folder / "keys.sqlite"))
         keys = KeyStore(stores.keys, kek, clock, random)
         log = cls(stores, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
-        log._committer.load()
+        try:
+            log._committer.load()
+        except LogCorrupt:
+            stores.log.dispose()
+            keys.close()
+            raise
         return log
 
     async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> Entry:
@@ -276,6 +281,8 @@ class Log:
     async def _submit(self, item: Item) -> Entry | None:
         try:
             return await self._writer.submit(item)
+        except IntegrityError as error:
+            raise LogCorrupt("something stands where the next record belongs: was the tail cut?") from error
         except (WriterFull, WriterBusy, WriterClosed, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:

@@ -479,7 +479,7 @@ def step_sequences(bundle: Bundle, report: Report) -> None:
                 numbers.setdefault(leaf[name], []).append(leaf[f"{name}_seq"])
         if not bundle.whole:
             claimed = bundle.manifest.get(f"complete_{name}")
-            numbers = {claimed: numbers.get(claimed, [])} if claimed is not None else {}
+            numbers = {claimed: numbers[claimed]} if claimed in numbers else {}
         for found in numbers.values():
             report.checked.add("completeness")
             if found != list(range(1, len(found) + 1)):

@@ -27,6 +27,7 @@ from weakref import WeakValueDictionary
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, Instruction, NotSeen, PermitRefused, Unknown
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction
+from audit.committer import IntentEnded
 from gateway.arguments import canonical_bytes, parse
 from gateway.decide import Decider
 from gateway.errors import MESSAGES, Code, InDoubt, Refusal, Unavailable
@@ -323,6 +324,8 @@ class Way:
         received = redacted.decided.call.received
         try:
             proof = await self._parts.records.outcome(redacted)
+        except IntentEnded:  # recovery was quicker: what it recorded is the end, and is told by the call's status
+            raise InDoubt("ended_by_recovery") from None
         except Unavailable as unavailable:
             if redacted.settled is None:
                 raise  # a read: nothing happened, nothing is told

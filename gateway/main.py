@@ -27,6 +27,7 @@ from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
+from audit.erasure import replay_destructions
 from audit.group import GroupWriter
 from audit.leaf import Kind, Record
 from audit.log import Log
@@ -162,6 +163,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
                 facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
             )
         )
+        await replay_destructions(log)
         await gateway.recovery.sweep(grace=timedelta(0))
         undo.pop_all()
         return gateway

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
+from audit.committer import IntentEnded
 from audit.leaf import EndState, Kind, Record
 from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
@@ -97,7 +98,8 @@ class Recovery:
                     await self._record(intent, EndState.OUTCOME_UNKNOWN)
                     await self.book.settle(intent.call_id, "unknown", self.clock())
                 return False
-        await self._record(intent, state)
+        with contextlib.suppress(IntentEnded):  # somebody else was quicker; the log holds their word
+            await self._record(intent, state)
         await self.book.settle(intent.call_id, _STATE_OF_END[state.value], self.clock())
         return True
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from audit.leaf import EndState, Kind
 from audit.log import Log
 from audit.merkle import leaf_hash, subtree_root
 from audit.query import Query, Why
+from audit.store.reads import LogCorrupt
 from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
@@ -256,6 +258,53 @@ async def test_a_frozen_log_is_found(trail: Trail) -> None:
     assert len(stale.signatures) == 2
     assert [verdict for verdict, _ in verify.verify(repacked(trail.whole, change, trail.log)).findings] == ["freshness"]
     await trail.log.close()
+
+
+async def test_an_honest_writer_does_not_go_on_after_the_tail_was_cut(trail: Trail) -> None:
+    """Leaves and head are set back to a head that was signed once; what was sealed with the lost records is still there.
+
+    Whoever removes that too is found by a pinned checkpoint only: see the next test.
+    """
+    with sqlite3.connect(trail.folder / "log.sqlite") as store:
+        old = store.execute("select size, root, peaks, note from head").fetchone()
+    await trail.log.append(a_record(customer="C-0"))
+    await trail.log.close()
+    with sqlite3.connect(trail.folder / "log.sqlite") as store:
+        store.execute("delete from leaves where idx >= ?", old[:1])
+        store.execute("update head set size = ?, root = ?, peaks = ?, note = ?", old)
+    store.close()
+    cut = Log.open(trail.folder, origin=ORIGIN, writer_id="w1", clock=trail.clock, random=Random(b"later"))
+    assert cut.size() == old[0]
+    assert {each.what for each in verify_store(cut)} == {"there is evidence of records beyond the head: was the tail cut?"}
+    alarm = a_record(kind=Kind.ALARM, customer=None, conversation=None)
+    with pytest.raises(LogCorrupt):
+        await cut.append(a_record(customer="C-0"))
+    with pytest.raises(LogCorrupt, match="tail"):
+        await cut.append(alarm)
+    await cut.close()
+
+
+async def test_an_old_backup_that_was_restored_is_found_by_a_pinned_checkpoint(trail: Trail, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.sqlite"
+    with sqlite3.connect(trail.folder / "log.sqlite") as store, sqlite3.connect(backup) as copy:
+        store.backup(copy)
+    store.close()
+    copy.close()
+    await trail.log.append(a_record())
+    kept = await trail.log.publish()
+    assert kept is not None
+    await trail.log.close()
+    for leftover in trail.folder.glob("log.sqlite-*"):
+        leftover.unlink()
+    shutil.copy(backup, trail.folder / "log.sqlite")
+    restored = Log.open(trail.folder, origin=ORIGIN, writer_id="w1", clock=trail.clock, random=Random(b"later"))
+    assert verify_store(restored) == []
+    for more in range(3):
+        raw = await bundle(restored, Contents())
+        assert verify.verify(raw, trust=trail.trust).good
+        assert [verdict for verdict, _ in verify.verify(raw, trust=trail.trust, pinned=kept.encode()).findings] == ["order"], more
+        await restored.append(a_record(call_id="call_again"))
+    await restored.close()
 
 
 @pytest.mark.parametrize(

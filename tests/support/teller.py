@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.cores.sandbox.books import findings
 from audit.inspection import verify_store
 from gateway.identity import SCOPE_CALLS, Principal
 from gateway.main import Gateway, open_gateway, utc_now
@@ -116,8 +115,7 @@ def what_does_not_hold(gateway: Gateway) -> list[str]:
     No effect without an intent, none twice, one end state for each intent, the book agrees, the books balance, the trail verifies.
     """
     wrong = [finding.what for finding in verify_store(gateway.log)]
-    with gateway.bank._engine.connect() as connection:
-        wrong += findings(connection)
+    wrong += gateway.bank.findings()
     leaves = [json.loads(leaf.leaf) for leaf in gateway.log.reads.leaves(0, gateway.log.size())]
     intents = [leaf["call"] for leaf in leaves if leaf["kind"] == "intent"]
     ends: dict[str, list[str]] = {}

@@ -57,6 +57,8 @@ async def test_a_selection_has_proofs_and_says_that_it_is_complete_for_its_custo
     assert sum(name.startswith("proofs/") for name in members) == exported.records + 1 == 4
     other = await export(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
     assert verify.verify(other.raw).verdict("completeness") == "not claimed"
+    nobody = await export(filled, WHY, query=Query(customer="nobody"))
+    assert (nobody.records, verify.verify(nobody.raw).verdict("completeness")) == (0, "not claimed")
 
 
 async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_so(filled: Log) -> None:
@@ -87,6 +89,16 @@ async def test_nothing_is_exported_of_an_empty_log_or_beyond_it(log: Log, filled
     for wrong in ([], [99]):
         with pytest.raises(ValueError, match="no such record"):
             await bundle(filled, Contents(indexes=wrong))
+
+
+async def test_a_bundle_has_a_bound(filled: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.export.BUNDLE_MOST", 10_000)
+    with pytest.raises(ValueError, match="export selections"):
+        await bundle(filled, Contents())
+    monkeypatch.setattr("audit.export.SELECTED_MOST", 3)
+    for query in (Query(), Query(customer="C-0")):
+        with pytest.raises(ValueError, match="a selection has fewer"):
+            await export(filled, WHY, query=query)
 
 
 async def test_an_empty_log_has_no_bundle(log: Log) -> None:
