@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import orjson
+
 SALT_BYTES = 16
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -16,9 +18,13 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 def disclosure(salt: bytes, name: str, value: JSON) -> str:
     """RFC 9901 section 4.2.1: base64url of the JSON array of salt, name and value. ValueError for a value that is not JSON."""
     try:
-        return b64url(_dump_secret([b64url(salt), name, value]).encode())
+        text = orjson.dumps([b64url(salt), name, value])
+        if b"null" in text:
+            # orjson writes NaN and infinities as null; the standard encoder tells them from None, and refuses them
+            text = _dump_secret([b64url(salt), name, value]).encode()
     except TypeError as error:
         raise ValueError("not a JSON value") from error
+    return b64url(text)
 
 
 def commitment(disclosed: str) -> str:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -330,6 +332,16 @@ async def _broken(_request: Request, _error: Exception) -> Response:
     return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
 
 
+def settle_the_interpreter() -> None:
+    """Measured under load: full collections over what lives as long as the process stopped it for 100 ms, and a thread that had
+    committed waited up to 5 ms for its turn.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    sys.setswitchinterval(0.0005)
+
+
 async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
     """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server.
 
@@ -340,12 +352,13 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable
         with socket.create_server((settings.host, settings.port), backlog=1024) as listening:
             url = f"http://{settings.host}:{listening.getsockname()[1]}"
             config = uvicorn.Config(
-                build_app(gateway, started=lambda: started(url, gateway, stop)),
+                rest.in_front(build_app(gateway, started=lambda: started(url, gateway, stop)), gateway.door),
                 loop="uvloop",
                 http="httptools",
                 access_log=False,
                 log_level="warning",
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=30,
             )
             server = uvicorn.Server(config)
@@ -353,6 +366,7 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable
             def stop() -> None:
                 server.should_exit = True
 
+            settle_the_interpreter()
             await server.serve(sockets=[listening])
     finally:
         await gateway.close()

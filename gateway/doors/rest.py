@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import orjson
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.function import BankingFunction
 from gateway.call import Way
@@ -128,8 +128,21 @@ def mount(app: FastAPI, door: Door) -> None:
         """What became of a call; waits up to `wait_s` seconds (30 at most) for one that is in doubt."""
         return await door.answer(request, _call_status, SCOPE_CALLS)
 
-    # Matched first: the path operation of the same name costs 22 us more a call, and stays for OpenAPI alone.
-    app.router.routes.insert(0, Route("/v1/function-calls", function_calls, methods=["POST"]))
+
+def in_front(app: ASGIApp, door: Door) -> ASGIApp:
+    """The application with the hot route before it: routing and middleware cost a call 60 us, and it needs none of them.
+
+    The path operation of the same path stays for OpenAPI. `Door.answer` bounds the body and catches what FastAPI would.
+    """
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/v1/function-calls" and scope["method"] == "POST":
+            response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS)
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return front
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> bytes:

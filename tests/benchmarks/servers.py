@@ -15,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request, Response
 
 from adapters.core import Identified, ReferenceKind
+from gateway.doors.rest import in_front
 from gateway.issuer import LocalIssuer
-from gateway.main import Gateway, build_app, grant, open_gateway, utc_now
+from gateway.main import Gateway, build_app, grant, open_gateway, settle_the_interpreter, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.settings import development
+from gateway.stages import Asked, NativeCall, Trace
 from gateway.vault import private_file
 
 
@@ -48,8 +50,19 @@ async def prepare(gateway: Gateway, data: Path, count: int) -> list[dict[str, st
             references.issue(customer, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts
         ]
         token = issuer.token(customer, agent="bench", strong=True)
+        await one_call(gateway, issuer, customer, conversation, issued[0])
         made.append({"token": token, "conversation": conversation, "debit": issued[0], "credit": issued[1]})
     return made
+
+
+async def one_call(gateway: Gateway, issuer: LocalIssuer, customer: str, conversation: str, account: str) -> None:
+    """A first balance: the customers of the load are known ones, with a data key and a pseudonym in the trail."""
+    principal = gateway.door.identity.authenticate(f"Bearer {issuer.token(customer, agent='bench', strong=True)}", utc_now())
+    native = NativeCall("first", "get_account_balance", {"account": account})
+    asked = Asked("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
+    (answered,) = await gateway.way.take(principal, asked)
+    if answered.status != "done":
+        raise RuntimeError(f"the load cannot begin: {answered.code}")
 
 
 def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
@@ -77,10 +90,13 @@ async def serve(what: str, folder: Path, customers: int) -> None:
         gateway = await open_gateway(development(folder))
         ready["customers"] = await prepare(gateway, folder, customers)
         noted = watch_steps(gateway)
-        app = build_app(gateway)
+        app = in_front(build_app(gateway), gateway.door)
+    settle_the_interpreter()
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     ready["port"] = listening.getsockname()[1]
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False, proxy_headers=False
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     print(json.dumps(ready), flush=True)
