@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 from collections.abc import Callable
 
 from gateway import demo as story
@@ -28,6 +29,7 @@ def serve(options: argparse.Namespace) -> int:
             print(f"Tellergate listens on {url}  (development mode: made-up customers, never real ones)")
             print(f"a token:  tellergate dev token --data {options.data} --customer alice --agent demo --level L2", flush=True)
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
     asyncio.run(composition.serve(settings, started=started))
     return GOOD
 
