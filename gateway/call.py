@@ -167,7 +167,11 @@ class Way:
         intended = await self._intend(reserved)
         executed = await self._execute(intended)
         settled = await self._settle(executed)
-        return await self._record(await self._redact(settled))
+        try:
+            redacted = await self._redact(settled)
+        except Unavailable as unavailable:
+            raise self._in_doubt(reserved.effect.decided.call.received, unavailable) from None
+        return await self._record(redacted)
 
     # 2 -- validate
 
@@ -217,9 +221,9 @@ class Way:
 
     async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
         """Reserved; or the row of an earlier call with the same ids and arguments."""
-        if self.unrecorded:
-            raise Unavailable("audit_unavailable")
         call = effect.decided.call
+        if self.unrecorded and not call.function.emergency:
+            raise Unavailable("audit_unavailable")
         received, principal, facts = call.received, call.received.principal, call.facts
         instruction = Instruction(
             key=core_key(received.call_id),
@@ -281,9 +285,8 @@ class Way:
 
     async def _settle(self, executed: Executed) -> Settled:
         received = executed.intended.reserved.effect.decided.call.received
-        with suppress(
-            Unavailable
-        ):  # then the row stays pending, keeps its hold on the limits, and recovery settles it from the log
+        # What cannot be settled stays pending and keeps its hold on the limits; recovery settles it from the log.
+        with suppress(Unavailable):
             await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
         received.steps.end("settle")
         return Settled(executed)
@@ -329,8 +332,7 @@ class Way:
         except Unavailable as unavailable:
             if redacted.settled is None:
                 raise  # a read: nothing happened, nothing is told
-            self.unrecorded.add(received.call_id)
-            raise InDoubt(unavailable.reason) from None
+            raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
         code = redacted.code
         return Recorded(
@@ -342,6 +344,11 @@ class Way:
             output=redacted.output,
             proof=proof,
         )
+
+    def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
+        """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""
+        self.unrecorded.add(received.call_id)
+        return InDoubt(unavailable.reason)
 
     async def _refuse(self, refused: Refused) -> Recorded:
         received, refusal = refused.received, refused.refusal

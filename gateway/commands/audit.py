@@ -168,6 +168,22 @@ def verify_trail(options: argparse.Namespace) -> int:
     return _with_log(options, work)
 
 
+def checkpoint(options: argparse.Namespace) -> int:
+    """Print the latest published checkpoint: a C2SP signed note, public."""
+
+    async def work(log: Log) -> int:
+        note = log.checkpoint()
+        if note is None:
+            return failed("no checkpoint has been published yet; a running gateway publishes one each second", FINDING)
+        if options.json:
+            print_json({"checkpoint": note})
+        else:
+            print(note, end="")
+        return GOOD
+
+    return _with_log(options, work)
+
+
 def export_bundle(options: argparse.Namespace) -> int:
     """Write an evidence bundle."""
 

@@ -43,10 +43,14 @@ def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path
     status, opened = run(capsys, "audit", "reveal", intent, "--data", data, *WHY, "--json")
     assert (status, opened["values"]["arguments.amount"]) == (0, {"currency": "GBP", "value": "4.20"})
     bundle, trust = tmp_path / "evidence.zip", tmp_path / "trust.json"
+    status, kept = run(capsys, "audit", "checkpoint", "--data", data, "--json")
+    assert status == 0
+    pinned = tmp_path / "checkpoint.txt"
+    pinned.write_text(kept["checkpoint"])
     status, made = run(capsys, "audit", "export", "--data", data, *WHY, "--json", "--out", bundle, "--trust-out", trust, "--reveal")
     assert (status, made["file"]) == (0, str(bundle))
-    status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--json")
-    assert (status, report["good"]) == (0, True)
+    status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--pinned", pinned, "--json")
+    assert (status, report["good"], report["notes"]) == (0, True, [])
     bundle.write_bytes(bundle.read_bytes().replace(b'"executed"', b'"notdone!"'))
     status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--json")
     assert (status, report["good"]) == (1, False)

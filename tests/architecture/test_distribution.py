@@ -1,0 +1,49 @@
+"""What is installed: four import packages that nobody else owns, and nothing beyond the lock."""
+
+import re
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("gateway", "policies", "adapters", "audit")
+
+
+def installed_files() -> set[str]:
+    try:
+        files = distribution("tellergate").files or []
+    except PackageNotFoundError:
+        pytest.skip("tellergate is not installed here")
+    return {file.parts[0] for file in files}
+
+
+def test_the_four_names_have_no_other_owner() -> None:
+    if not set(PACKAGES) & installed_files():
+        pytest.skip("tellergate is installed in place: its files are not listed")
+    owners = packages_distributions()
+    assert {name: owners[name] for name in PACKAGES} == {name: ["tellergate"] for name in PACKAGES}
+
+
+def test_the_distribution_holds_the_rules_the_cases_and_nothing_of_the_tests() -> None:
+    if not set(PACKAGES) & installed_files():
+        pytest.skip("tellergate is installed in place: its files are not listed")
+    names = {file.as_posix() for file in distribution("tellergate").files or []}
+    assert {"policies/rules/ownership.cedar", "policies/cases/world.yaml", "policies/bank.cedarschema", "audit/verify.py"} <= names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_every_direct_dependency_has_its_reason_and_there_are_at_most_twenty() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = text.split("\ndependencies = [\n", 1)[1].split("\n]\n", 1)[0].splitlines()
+    assert len(listed) <= 20
+    assert all(re.fullmatch(r'  "[^"]+",\s+# .+', line) for line in listed), "each with its reason beside it"
+
+
+def test_locks_hold_hashes_and_no_addresses() -> None:
+    for name in ("requirements.lock", "requirements-test.lock"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        pinned = re.findall(r"^[a-z0-9][^ ]*==[^ ]+", text, re.MULTILINE)
+        assert len(pinned) > 20
+        assert len(re.findall(r"^[a-z0-9][^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned)
