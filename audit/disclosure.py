@@ -17,14 +17,22 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 def disclosure(salt: bytes, name: str, value: JSON) -> str:
     """RFC 9901 section 4.2.1: base64url of the JSON array of salt, name and value. ValueError for a value that is not JSON."""
+    opened = [b64url(salt), name, value]
     try:
-        text = orjson.dumps([b64url(salt), name, value])
-        if b"null" in text:
-            # orjson writes NaN and infinities as null; the standard encoder tells them from None, and refuses them
-            text = _dump_secret([b64url(salt), name, value]).encode()
+        text = orjson.dumps(opened)
+    except TypeError:
+        text = b"null"
+    if b"null" in text:
+        # orjson knows no integers beyond 64 bits, and writes NaN as null; the standard encoder takes the one and refuses the other
+        text = _standard(opened)
+    return b64url(text)
+
+
+def _standard(opened: list[JSON]) -> bytes:
+    try:
+        return _dump_secret(opened).encode()
     except TypeError as error:
         raise ValueError("not a JSON value") from error
-    return b64url(text)
 
 
 def commitment(disclosed: str) -> str:
