@@ -19,6 +19,7 @@ from policies.lens import Lens, Subject, grind, shown
 from policies.model import JSON, Assurance, Decision, Request, Uid
 from policies.reading import accept
 from policies.reads import concerns
+from policies.remembering import Key, Memory
 
 TOUCH = "touch"
 REVEAL = "reveal"
@@ -51,6 +52,7 @@ class Engine:
         self._disclosure = Disclosure(policies(REVEAL))
         self._principal = lru_cache(maxsize=_KNOWN_SLICES)(self._parsed)
         self._slice = lru_cache(maxsize=_KNOWN_SLICES)(self._joined)
+        self._memory = Memory()
 
     def decide(self, request: Request) -> Decision:
         """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
@@ -72,11 +74,30 @@ class Engine:
             return ladder.error(("the arguments have not the shape that the schema gives them",))
         touched = list(declared.touched(args))
         try:
-            entities = self._entities(request)
-            lens = lenses.through(request.context)
-            return ladder.judge(present, lambda rungs: _tallies(request, touched, entities, lens, rungs), self._reasons)
+            return self._decided(request, present, touched, lenses.through(request.context))
         except CedarRefused as refused:
             return ladder.error((str(refused),))
+
+    def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Lens) -> Decision:
+        """What was decided of the same before, where `policies.remembering` shows that it still holds; else what the rules say."""
+        texts = _texts(request)
+
+        def asked() -> Decision:
+            entities = self._slice(*texts)
+            return ladder.judge(present, lambda rungs: _tallies(request, touched, entities, lens, rungs), self._reasons)
+
+        lasting = lens.memorable
+        moment = None if lasting is None else lasting.moment(request.context.get("now"))
+        if lasting is None or moment is None:
+            return asked()
+        context = request.context
+        seen = as_json({name: context[name] for name in lasting.members if name in context})
+        place = self._memory.place(_key(request, present, touched, (*texts, seen)))
+        decision = place.recall(moment)
+        if decision is None:
+            decision = asked()
+            place.keep(moment, lasting.flips(*texts), decision)
+        return decision
 
     def reveal(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
         """Which of these data classes may leave in the answer to a permitted request. What is in error stays back."""
@@ -109,18 +130,30 @@ class Engine:
 
     def _entities(self, request: Request) -> Entities:
         """The slice. Its largest part, the principal with the mandate, is parsed once for all requests that give the same bytes."""
-        uid = {"type": request.principal.type, "id": request.principal.id}
-        principal = next((entity for entity in request.entities if isinstance(entity, Mapping) and entity.get("uid") == uid), None)
-        if principal is None:
-            raise CedarRefused("the principal is not among the entities")
-        others = [entity for entity in request.entities if entity is not principal]
-        return self._slice(as_json([principal]), as_json(others))
+        return self._slice(*_texts(request))
 
     def _joined(self, principal: str, others: str) -> Entities:
         return self._principal(principal).with_added(others, self._schema)
 
     def _parsed(self, text: str) -> Entities:
         return Entities(text, self._schema)
+
+
+def _texts(request: Request) -> tuple[str, str]:
+    """The entities as JSON: the principal, and the others."""
+    uid = {"type": request.principal.type, "id": request.principal.id}
+    principal = next((entity for entity in request.entities if isinstance(entity, Mapping) and entity.get("uid") == uid), None)
+    if principal is None:
+        raise CedarRefused("the principal is not among the entities")
+    others = [entity for entity in request.entities if entity is not principal]
+    return as_json([principal]), as_json(others)
+
+
+def _key(request: Request, present: Assurance, touched: Sequence[Uid], texts: tuple[str, str, str]) -> Key:
+    """All that Cedar sees of a request, but for `now`."""
+    principal, resource = request.principal, request.resource
+    named = tuple((uid.type, uid.id) for uid in touched)
+    return (request.action, principal.type, principal.id, resource.type, resource.id, present, named, texts)
 
 
 class _Declared:

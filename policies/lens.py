@@ -14,6 +14,7 @@ from policies.cedar import Policy, Rules, Schema
 from policies.folding import folded
 from policies.model import JSON
 from policies.reads import context_members
+from policies.remembering import Memorable, memorable
 from policies.shape import Check, Context, Member
 
 
@@ -21,13 +22,15 @@ from policies.shape import Check, Context, Member
 class Lens:
     """How a call is asked about: by which rules, under which schema, with which members of the context (None: all).
 
-    The rules are those of the function and those of its touches together: their scopes keep them apart.
+    The rules are those of the function and those of its touches together: their scopes keep them apart. `memorable` says how the
+    decision may be remembered (None: it may not).
     """
 
     rules: Rules
     schema: Schema
     members: tuple[str, ...] | None = None
     touch_members: tuple[str, ...] | None = None
+    memorable: Memorable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,10 @@ def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, 
         context = known[subject.action]
         narrow = None
         if _alike(context, known[touch]):
-            rules = constant[subject.action].rules()
-            narrow = Lens(rules, narrow_schema, tuple(sorted(kept[subject.action])), tuple(sorted(kept[touch])))
+            rules = constant[subject.action]
+            members, touched = kept[subject.action], kept[touch]
+            lasting = memorable((*rules.call, *rules.touch), members | touched)
+            narrow = Lens(rules.rules(), narrow_schema, tuple(sorted(members)), tuple(sorted(touched)), lasting)
         unread = {name: member for name, member in context.members.items() if name not in {*kept[subject.action], "args"}}
         whole = Lens(subject.rules(), schema)
         made[subject.action] = Lenses(whole, narrow, context.members["args"].check, unread, frozenset(context.members))
