@@ -96,11 +96,14 @@ POLICY = policies_of(
     "principal.frozen",
     "context.conversation.tainted",
 )
+SCOPED = st.tuples(POLICY, st.sampled_from(["action", 'action in Action::"call"', 'action == Action::"touch"'])).map(
+    lambda made: made[0].replace(", action,", f", {made[1]},")
+)
 PERMIT = '@id("all") @reason("mandated") @says("x") permit (principal, action, resource);'
 
 
 @settings(max_examples=60, deadline=None)
-@given(texts=st.lists(POLICY, min_size=1, max_size=2), order=ORDERS)
+@given(texts=st.lists(SCOPED, min_size=1, max_size=2), order=ORDERS)
 def test_whatever_the_rules_do_with_the_time(texts: list[str], order: list[tuple[Request, str]]) -> None:
     rules = [f'@id("p{number}") @reason("limit") @says("x") {text}' for number, text in enumerate(texts)]
     bundle = bank.bundle("\n".join([PERMIT, *rules]))
