@@ -20,9 +20,9 @@ def of(condition: str) -> Memorable | None:
     return memorable(cedar.parse(f"permit (principal, action, resource) when {{ {condition} }};"), ["now", "money"])
 
 
-def under(condition: str) -> Engine:
+def under(condition: str, action: str = "action") -> Engine:
     head = '@id("forbid") @reason("limit") @says("Not this.")'
-    return Engine(bank.bundle(PERMIT + f"{head} forbid (principal, action, resource) when {{ {condition} }};\n"))
+    return Engine(bank.bundle(PERMIT + f"{head} forbid (principal, {action}, resource) when {{ {condition} }};\n"))
 
 
 def asked(engine: Engine, monkeypatch: pytest.MonkeyPatch, *requests: Request) -> int:
@@ -125,8 +125,9 @@ def test_what_reads_no_time_holds_at_any(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked(engine, monkeypatch, at(STARTS), at(ENDS), at("2026-06-01")) == 1
 
 
-def test_a_rule_that_does_more_with_the_time_is_asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = under('context.now.toTime() < duration("8h")')
+@pytest.mark.parametrize("action", ["action", 'action in Action::"call"', 'action == Action::"touch"'])
+def test_a_rule_that_does_more_with_the_time_is_asked_each_time(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = under('context.now.toTime() < duration("8h")', action)
     assert asked(engine, monkeypatch, bank.balance(), bank.balance()) == 2
 
 
