@@ -88,8 +88,8 @@ class Engine:
 
         lasting = lens.memorable
         moment = None if lasting is None else lasting.moment(request.context.get("now"))
-        if lasting is None or moment is None:
-            return asked()
+        if lasting is None or moment is None or "money" in request.context:
+            return asked()  # of an amount nothing is remembered: only a duplicate would ask it again, and it would push out a read
         context = request.context
         seen = as_json({name: context[name] for name in lasting.members if name in context})
         place = self._memory.place(_key(request, present, touched, (*texts, seen)))
