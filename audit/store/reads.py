@@ -3,13 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, bindparam, func, select
 
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, subtree_root
+from audit.store.prepared import Prepared
 from audit.store.tables import checkpoints, intents, leaves, sealed, tiles
 from audit.store.writes import Head, read_head, split_hashes
 
 LEAVES_AT_ONCE = 1024
+
+_RANGE = Prepared(
+    select(leaves.c.idx, leaves.c.leaf, leaves.c.hash)
+    .where(leaves.c.idx >= bindparam("start"), leaves.c.idx < bindparam("until"))
+    .order_by(leaves.c.idx)
+)
 
 
 class LogCorrupt(Exception):
@@ -59,15 +66,14 @@ class Reads:
 
     def leaves(self, start: int, end: int) -> Iterator[StoredLeaf]:
         """The leaves of [start, end) in order, read in pieces; LogCorrupt where one is missing."""
-        wanted = select(leaves.c.idx, leaves.c.leaf, leaves.c.hash).order_by(leaves.c.idx)
         while start < end:
             until = min(end, start + LEAVES_AT_ONCE)
             with self._engine.connect() as connection:
-                rows = connection.execute(wanted.where(leaves.c.idx >= start, leaves.c.idx < until)).all()
-            if [row.idx for row in rows] != list(range(start, until)):
+                rows = _RANGE.rows(connection, {"start": start, "until": until})
+            if [row[0] for row in rows] != list(range(start, until)):
                 raise LogCorrupt("a leaf is missing")
-            for row in rows:
-                yield stored_leaf(row.idx, row.leaf, row.hash)
+            for index, leaf, hashed in rows:
+                yield stored_leaf(index, leaf, hashed)
             start = until
 
     def hashes(self, start: int, end: int) -> list[bytes]:
