@@ -96,6 +96,7 @@ class Gateway:
     book: Database
     bank: SandboxBank
     lock: IO[str]
+    instruments: tuple[TracerProvider, MeterProvider]
     _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -108,6 +109,8 @@ class Gateway:
             await writer.close()
         self.bank.close()
         await self.log.close()
+        for instrument in self.instruments:
+            await asyncio.to_thread(instrument.shutdown)
         self.lock.close()
 
 
@@ -191,7 +194,7 @@ def _assembled(
     )
     later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
     ids = CallIds()
-    provider = TracerProvider(id_generator=ids)
+    tracing, metering = _instruments(settings.otlp_endpoint, ids)
     identity = BearerTokens(issuer)
     way = Way(
         Parts(
@@ -203,7 +206,7 @@ def _assembled(
             records=records,
             later=later,
             rates=Rates(settings.calls_per_minute),
-            telemetry=Telemetry(provider, ids, MeterProvider().get_meter("tellergate"), sampled_share=settings.trace_share),
+            telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
             clock=clock,
             strong_session_s=settings.strong_session_s,
         )
@@ -219,7 +222,17 @@ def _assembled(
         calls_per_request=settings.calls_per_request,
     )
     recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
-    return Gateway(settings, way, door, recovery, log, book, bank, lock)
+    return Gateway(settings, way, door, recovery, log, book, bank, lock, (tracing, metering))
+
+
+def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
+    if not endpoint:
+        return TracerProvider(id_generator=ids), MeterProvider()
+    try:
+        from gateway.exporting import exporting
+    except ImportError:
+        raise UnsafeSettings("otlp_endpoint is set, but the extra `otlp` is not installed") from None
+    return exporting(endpoint, ids)
 
 
 def _only_one(settings: Settings) -> IO[str]:

@@ -43,6 +43,9 @@ class Settings:
     trace_share: float = 0.01
     """Share of the calls that were done whose spans are made although the caller did not sample them, 0 to 1."""
 
+    otlp_endpoint: str = ""
+    """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
+
     def checked(self) -> "Settings":
         """These settings, or UnsafeSettings."""
         if not self.issuer or not self.audience:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway import demo as story
 from gateway import main as composition
@@ -21,6 +22,7 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
     where = {"data": options.data, "host": options.host, "port": options.port}
     settings = development(**where) if options.dev else Settings(development=False, **where)
+    settings = replace(settings, otlp_endpoint=options.otlp_endpoint)
 
     def started(url: str, _gateway: composition.Gateway, _stop: Callable[[], None]) -> None:
         if options.json:
