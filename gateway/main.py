@@ -29,6 +29,7 @@ from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
+from audit import leaf
 from audit.erasure import replay_destructions
 from audit.group import GroupWriter
 from audit.leaf import Kind, Record
@@ -190,7 +191,7 @@ def _assembled(
     records = Records(
         log,
         BundleName(bundle.hash, str(bundle.version)),
-        {function.name: schema_hash(function) for function in MANIFEST},
+        {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in MANIFEST},
     )
     later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
     ids = CallIds()

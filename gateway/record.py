@@ -78,7 +78,7 @@ class Records:
 
     log: Log
     bundle: BundleName
-    schema_hashes: Mapping[str, str]
+    declared: Mapping[str, leaf.Function]
     counters: Counters = field(default_factory=Counters)
 
     async def outcome(self, redacted: Redacted) -> Place:
@@ -130,7 +130,12 @@ class Records:
         elif isinstance(reached, Call):
             known, sealed = self._called(reached), {}
         else:
-            known, sealed = self._received(reached), {"asked": {"function": reached.native.function[:_CLAIMS_SHOWN]}}
+            known, sealed = self._received(reached), {}
+            function = self.declared.get(reached.native.function)
+            if function is None:
+                sealed = {"asked": {"function": reached.native.function[:_CLAIMS_SHOWN]}}
+            else:
+                known["function"] = function
         if isinstance(refusal, PolicyRefusal):
             known["policy"] = self._policy(refusal.decision)
             sealed = _replayable(refusal.requests)
@@ -204,7 +209,7 @@ class Records:
     def _called(self, call: Call) -> _Known:
         function = call.function
         known = self._received(call.received)
-        known["function"] = leaf.Function(function.name, function.version, self.schema_hashes[function.name])
+        known["function"] = self.declared[function.name]
         known["retention"] = function.retention
         known["arguments"] = _arguments(call)
         return known

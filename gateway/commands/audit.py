@@ -114,7 +114,7 @@ def _row(found: Found) -> tuple[object, ...]:
     policy, facts = fields.get("policy", {}), fields.get("facts", {})
     return (
         found.index,
-        str(fields["time"])[:19],
+        str(fields["time"])[5:19].replace("T", " "),
         fields["kind"],
         fields.get("function", {}).get("name"),
         policy.get("decision") or facts.get("code"),
