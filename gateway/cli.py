@@ -77,6 +77,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the databases and keys")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
+    parser.add_argument("--audit-wait-ms", type=int, default=250, help="how long the log may take before a call is refused")
     parser.add_argument("--otlp-endpoint", default="", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
     parser.set_defaults(command=_late("serving", "serve"))

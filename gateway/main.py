@@ -192,6 +192,7 @@ def _assembled(
         log,
         BundleName(bundle.hash, str(bundle.version)),
         {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in MANIFEST},
+        settings.audit_wait_ms,
     )
     later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
     ids = CallIds()

@@ -79,6 +79,7 @@ class Records:
     log: Log
     bundle: BundleName
     declared: Mapping[str, leaf.Function]
+    wait_ms: int
     counters: Counters = field(default_factory=Counters)
 
     async def outcome(self, redacted: Redacted) -> Place:
@@ -188,7 +189,7 @@ class Records:
 
     async def _entry(self, record: Record) -> Entry:
         try:
-            return await self.log.append(record)
+            return await self.log.append(record, timeout_ms=self.wait_ms)
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 

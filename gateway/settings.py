@@ -34,6 +34,9 @@ class Settings:
     duplicate_window_s: int = 900
     """Within how many seconds the same payee, amount and currency under a new id is a suspected duplicate."""
 
+    audit_wait_ms: int = 250
+    """How long the log may take to make a record durable. Beyond it the call is refused with `temporarily_unavailable`."""
+
     calls_per_minute: int = 600
     """Function calls of one customer, per minute and process."""
 
@@ -54,8 +57,9 @@ class Settings:
             raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
-        if min(self.strong_session_s, self.duplicate_window_s, self.calls_per_minute, self.calls_per_request) < 1:
-            raise UnsafeSettings("strong_session_s, duplicate_window_s, calls_per_minute and calls_per_request are at least 1")
+        for name in ("strong_session_s", "duplicate_window_s", "audit_wait_ms", "calls_per_minute", "calls_per_request"):
+            if getattr(self, name) < 1:
+                raise UnsafeSettings(f"{name} is at least 1")
         return self
 
 

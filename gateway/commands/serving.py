@@ -22,7 +22,7 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
     where = {"data": options.data, "host": options.host, "port": options.port}
     settings = development(**where) if options.dev else Settings(development=False, **where)
-    settings = replace(settings, otlp_endpoint=options.otlp_endpoint)
+    settings = replace(settings, otlp_endpoint=options.otlp_endpoint, audit_wait_ms=options.audit_wait_ms)
 
     def started(url: str, _gateway: composition.Gateway, _stop: Callable[[], None]) -> None:
         if options.json:

@@ -60,7 +60,20 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("served") / "data"
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--data", str(data), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway.cli",
+        "serve",
+        "--dev",
+        "--data",
+        str(data),
+        "--port",
+        "0",
+        "--json",
+        "--audit-wait-ms",
+        "20000",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = json.loads(server.stdout.readline())["url"]

@@ -72,7 +72,7 @@ def break_one(asked: Teller, what: str, failing: Callable[[Any], Failing]) -> Fa
     parts = way._parts
     broken = failing(parts.records.log if what == "log" else getattr(parts, what))
     if what == "log":
-        way._parts = replace(parts, records=Records(broken, parts.records.bundle, parts.records.declared))  # type: ignore[arg-type]
+        way._parts = replace(parts, records=Records(broken, parts.records.bundle, parts.records.declared, parts.records.wait_ms))  # type: ignore[arg-type]
     else:
         way._parts = replace(parts, **{what: broken})
     return broken
