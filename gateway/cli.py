@@ -162,6 +162,9 @@ def _policy(parser: argparse.ArgumentParser) -> None:
     testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
     testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
     testing.set_defaults(command=_late("policy", "test_bundle"))
+    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of the present ones")
+    comparing.add_argument("--cases", type=Path, help="folder of cases to ask; left out: those of this distribution")
+    comparing.set_defaults(command=_late("policy", "compare"))
     explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
     explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
     explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
@@ -171,7 +174,7 @@ def _policy(parser: argparse.ArgumentParser) -> None:
     explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
     explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
     explaining.set_defaults(command=_late("policy", "explain_one"))
-    for each in (checking, testing, explaining):
+    for each in (checking, testing, comparing, explaining):
         each.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
         each.add_argument("--json", action="store_true")
 

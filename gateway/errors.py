@@ -102,7 +102,3 @@ class InDoubt(TellergateError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Broken(TellergateError):
-    """An invariant does not hold: a defect. The worker takes no further effects."""

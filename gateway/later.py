@@ -17,6 +17,7 @@ from gateway.record import story_of
 from gateway.redaction import redact
 from gateway.references import References
 from gateway.stages import Place, Recorded
+from gateway.strict_json import Json
 
 _DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
 
@@ -79,7 +80,7 @@ class Later:
         status: str,
         code: Code | None,
         *,
-        output: Mapping[str, object] | None = None,
+        output: Mapping[str, Json] | None = None,
         proof: Place | None,
     ) -> Recorded:
         return Recorded(
@@ -88,6 +89,6 @@ class Later:
             status=status,
             code=code,
             message=MESSAGES[code] if code else None,
-            output=output,  # type: ignore[arg-type]
+            output=output,
             proof=proof,
         )

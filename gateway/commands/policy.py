@@ -15,10 +15,11 @@ from audit.query import NotSealed, Why, reveal
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.main import open_log, read_bundle
 from policies.bundle import Bundle, RuleFile
-from policies.model import Request, Uid
+from policies.model import Decision, Request, Uid
 from policies.reading import BundleRefused
 from policies.review.cases import Case, CasesRefused, parse
 from policies.review.check import check
+from policies.review.difference import difference
 from policies.review.explain import explain
 from policies.review.plain import plain
 from policies.review.trial import trial
@@ -58,6 +59,30 @@ def test_bundle(options: argparse.Namespace) -> int:
             print(f"{name}: {what}")
     print(f"{len(report.results) - len(bad)} of {len(report.results)} cases hold; bundle {report.bundle}")
     return GOOD if report.good else FINDING
+
+
+def compare(options: argparse.Namespace) -> int:
+    """What a change of the rules would change for whom; a finding if anybody gains."""
+    if options.rules is None:
+        return failed("give the changed rules with --rules FOLDER", USAGE)
+    before, after = read_bundle(), _bundle(options)
+    try:
+        asked = {case.name: case.request for case in _cases(options, before) if case.data_class is None}
+        report = difference(before, after, asked)
+    except (BundleRefused, CasesRefused) as refused:
+        return failed(f"{refused}; see `tellergate policy check`", FINDING)
+    if options.json:
+        print_json(plain(report))
+        return GOOD if report.good else FINDING
+    for what, names in (("added", report.added), ("removed", report.removed), ("changed", report.changed)):
+        print(f"policies {what}: {', '.join(names) or 'none'}")
+    rows = ((each.name, _told(each.before), _told(each.after), "gains" if each.gains else "loses") for each in report.changes)
+    print_table(("case", "before", "after", "the customer"), rows)
+    return GOOD if report.good else FINDING
+
+
+def _told(decision: Decision) -> str:
+    return f"{decision.effect.value}: {decision.reason.value}"
 
 
 def explain_one(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
+from gateway.main import read_bundle
 from tests.support.teller import teller
 
 WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
@@ -119,6 +120,18 @@ def test_a_rule_without_an_id_is_a_finding_with_its_place(tmp_path: Path, capsys
     assert status == 1
     assert told.startswith("mine.cedar:3: ")
     assert run(capsys, "policy", "test", "--rules", tmp_path)[0] == 1
+
+
+def test_who_gains_from_changed_rules_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for rule in read_bundle().rules:
+        (tmp_path / rule.name).write_text(rule.text)
+    assert run(capsys, "policy", "diff", "--rules", tmp_path, "--json")[0] == 0
+    reads = tmp_path / "reads.cedar"
+    reads.write_text(reads.read_text().replace("oldest_days > 90", "oldest_days > 365"))
+    status, report = run(capsys, "policy", "diff", "--rules", tmp_path, "--json")
+    assert (status, report["changed"]) == (1, ["reads.history"])
+    assert [each["name"] for each in report["changes"] if each["gains"]] != []
+    assert run(capsys, "policy", "diff")[0] == 2
 
 
 def test_the_shipped_policies_keep_their_cases(capsys: pytest.CaptureFixture[str]) -> None:
