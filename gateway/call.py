@@ -19,7 +19,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -31,7 +31,7 @@ from audit.committer import IntentEnded
 from gateway.arguments import canonical_bytes, parse
 from gateway.decide import Decider
 from gateway.errors import MESSAGES, Code, InDoubt, Refusal, Unavailable
-from gateway.facts import asker, gather
+from gateway.facts import asker, gather, no_such_conversation
 from gateway.grounding import ground
 from gateway.identity import Principal
 from gateway.later import Later, code_of_decline
@@ -50,6 +50,7 @@ from gateway.stages import (
     Grounded,
     Intended,
     NativeCall,
+    Place,
     Received,
     Recorded,
     Redacted,
@@ -60,6 +61,7 @@ from gateway.stages import (
     new_call_id,
 )
 from gateway.steps import Steps
+from gateway.strict_json import Json
 from gateway.telemetry import Telemetry
 
 STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
@@ -112,6 +114,8 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
+        if self._parts.book.facts(principal.customer, asked.conversation_id) is None:
+            raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         async with lock:  # one at a time: each call sees what the one before let into the conversation
             return tuple([await self._take(principal, asked, native) for native in asked.calls])
@@ -150,7 +154,7 @@ class Way:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
             return await self._refuse(Refused(received, reached, again))
         except InDoubt:
-            return _unproven(received, "in_doubt", Code.OUTCOME_UNKNOWN)
+            return _answered(received, "in_doubt", Code.OUTCOME_UNKNOWN)
 
     async def _go_on(self, decided: Decided) -> Recorded:
         function = decided.call.function
@@ -334,16 +338,7 @@ class Way:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        code = redacted.code
-        return Recorded(
-            call_id=received.call_id,
-            native_id=received.native.native_id,
-            status=redacted.status,
-            code=code,
-            message=MESSAGES[code] if code else None,
-            output=redacted.output,
-            proof=proof,
-        )
+        return _answered(received, redacted.status, redacted.code, output=redacted.output, proof=proof)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""
@@ -355,27 +350,23 @@ class Way:
         status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
         if refusal.code is Code.RATE_LIMITED:
             self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
-            return _unproven(received, status, refusal.code)
+            return _answered(received, status, refusal.code)
         try:
             proof = await self._parts.records.deny(refused)
         except Unavailable:
-            return _unproven(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
-        return Recorded(
-            call_id=received.call_id,
-            native_id=received.native.native_id,
-            status=status,
-            code=refusal.code,
-            message=refusal.message,
-            output=None,
-            proof=proof,
-        )
+            return _answered(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        return _answered(received, status, refusal.code, message=refusal.message, proof=proof)
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 
     async def _repeat(self, decided: Decided, claimed: Claimed) -> Recorded:
         received = decided.call.received
-        answered = await self._parts.later.answer(claimed, received.native.native_id)
-        await self._parts.records.repeat(decided, claimed.call_id)
+        native_id, allowed = received.native.native_id, self._parts.decider.revealed(decided)
+        answered = await self._parts.later.answer(claimed, native_id, allowed=allowed)
+        try:
+            await self._parts.records.repeat(decided, claimed.call_id)
+        except Unavailable:  # not recorded, not answered; and something did happen under these ids
+            return replace(_answered(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
         received.steps.end("repeat")
         return answered
 
@@ -386,13 +377,22 @@ class Way:
         return await asyncio.shield(task)
 
 
-def _unproven(received: Received, status: str, code: Code) -> Recorded:
+def _answered(
+    received: Received,
+    status: str,
+    code: Code | None,
+    *,
+    message: str | None = None,
+    output: Mapping[str, Json] | None = None,
+    proof: Place | None = None,
+) -> Recorded:
+    """What the caller gets. `message` None: the code's own."""
     return Recorded(
         call_id=received.call_id,
         native_id=received.native.native_id,
         status=status,
         code=code,
-        message=MESSAGES[code],
-        output=None,
-        proof=None,
+        message=message or (MESSAGES[code] if code else None),
+        output=output,
+        proof=proof,
     )

@@ -56,7 +56,6 @@ class Fault(StrEnum):
     MISSING_TOKEN = "missing_token"  # noqa: S105  # a code, no secret
     INVALID_TOKEN = "invalid_token"  # noqa: S105
     INSUFFICIENT_SCOPE = "insufficient_scope"
-    RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BROKEN = "internal_error"
@@ -80,12 +79,11 @@ class Refusal(TellergateError):
 class RequestFault(TellergateError):
     """The request as a whole cannot be taken; no call of it was looked at and nothing happened."""
 
-    def __init__(self, fault: Fault, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(self, fault: Fault, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.fault = fault
         self.message = message
         self.param = param
-        self.retry_after_s = retry_after_s
 
 
 class Unavailable(TellergateError):

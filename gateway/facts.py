@@ -21,7 +21,7 @@ async def gather(
     customer = received.principal.customer
     known = book.facts(customer, received.asked.conversation_id)
     if known is None:
-        raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
+        raise no_such_conversation()
     objects: dict[Identified, ObjectFacts] = {}
     for name, identified in _identified(function, arguments):
         try:
@@ -40,6 +40,11 @@ async def gather(
         objects=objects,
         totals=None if money is None else book.totals(customer, money.currency, received.received_at),
     )
+
+
+def no_such_conversation() -> RequestFault:
+    """The one answer for another customer's conversation and for one that never was."""
+    return RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
 
 
 def asker(call: Call, book: Book) -> Asker:

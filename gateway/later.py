@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from adapters.core import CoreBank, Declined, Done, NotSeen, Unknown
+from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from adapters.function import BankingFunction
 from audit.log import Log
-from gateway.errors import MESSAGES, Code, Unavailable
+from gateway.errors import MESSAGES, Code
 from gateway.ports import Book, Claimed
 from gateway.record import story_of
 from gateway.redaction import redact
@@ -20,6 +20,10 @@ from gateway.stages import Place, Recorded
 from gateway.strict_json import Json
 
 _DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
+
+
+UNDECIDED = frozenset({"basic"})
+"""The data classes of an answer that is told without a decision at hand: a policy may keep back any other."""
 
 
 def code_of_decline(reason: str) -> Code:
@@ -36,8 +40,8 @@ class Later:
     log: Log
     clock: Callable[[], datetime]
 
-    async def answer(self, claimed: Claimed, native_id: str) -> Recorded:
-        """The stored answer of an effect. In doubt while its end is not recorded; asking changes nothing.
+    async def answer(self, claimed: Claimed, native_id: str, *, allowed: frozenset[str] = UNDECIDED) -> Recorded:
+        """The stored answer of an effect, with these data classes. In doubt while its end is not recorded, or the core cannot be asked.
 
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
@@ -46,19 +50,20 @@ class Later:
         proof = None if story is None else story.place
         if claimed.state not in ("posted", "voided") or story is None or not story.is_ended:
             return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
-        answer = await self.core.status(claimed.core_key)
+        try:
+            answer = await self.core.status(claimed.core_key)
+        except CoreUnavailable:
+            return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
         match answer:
             case Done(output):
                 function = self.functions[claimed.function]
                 reference = partial(self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date())
-                redacted = redact(function.output, output, reference=reference, allowed=function.data_classes)
+                redacted = redact(function.output, output, reference=reference, allowed=allowed)
                 return answered("done", None, output=redacted.value, proof=proof)
             case Declined(reason):
                 return answered("denied", code_of_decline(reason), proof=proof)
-            case Unknown():
+            case Unknown() | NotSeen():  # a core that forgot what it did is no proof that it did nothing
                 return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
-            case NotSeen():
-                raise Unavailable("core_forgot")
 
     def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""

@@ -47,7 +47,7 @@ from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
-from gateway.recovery import Recovery
+from gateway.recovery import Recovery, alarmed
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.database import Database
@@ -194,6 +194,7 @@ def _assembled(
         {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in MANIFEST},
         settings.audit_wait_ms,
     )
+    rates = Rates(settings.calls_per_minute)
     later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
@@ -207,7 +208,7 @@ def _assembled(
             decider=Decider(PolicyEngine(bundle)),
             records=records,
             later=later,
-            rates=Rates(settings.calls_per_minute),
+            rates=rates,
             telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
             clock=clock,
             strong_session_s=settings.strong_session_s,
@@ -222,6 +223,7 @@ def _assembled(
         functions=MANIFEST,
         clock=clock,
         calls_per_request=settings.calls_per_request,
+        rates=rates,
     )
     recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
     return Gateway(settings, way, door, recovery, log, book, bank, lock, (tracing, metering))
@@ -292,7 +294,8 @@ async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed255
 async def _banking_days(bank: SandboxBank) -> None:
     """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
     while True:
-        await bank.execute_due()
+        with alarmed("scheduled_payments"):
+            await bank.execute_due()
         await asyncio.sleep(60)
 
 

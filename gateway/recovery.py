@@ -136,16 +136,16 @@ class Recovery:
         last_census = self.clock()
         for second in itertools.count(1):
             await asyncio.sleep(PUBLISH_EVERY_S)
-            with _logged("publish"):
+            with alarmed("publish"):
                 await self.log.publish()
             if way.unrecorded:
-                with _logged("unrecorded"):
+                with alarmed("unrecorded"):
                     await self._end_unrecorded(way)
             if second % SWEEP_EVERY_S == 0:
-                with _logged("sweep"):
+                with alarmed("sweep"):
                     await self.sweep()
             if second % CENSUS_EVERY_S == 0:
-                with _logged("census"):
+                with alarmed("census"):
                     now = self.clock()
                     await self.census(last_census)
                     last_census = now
@@ -158,8 +158,9 @@ class Recovery:
 
 
 @contextlib.contextmanager
-def _logged(chore: str) -> Iterator[None]:
+def alarmed(chore: str) -> Iterator[None]:
+    """A chore that fails is an alarm, and has its next turn."""
     try:
         yield
-    except (Unavailable, LogUnavailable) as error:
+    except Exception as error:  # noqa: BLE001  # a chore that died in silence would leave the log without checkpoints
         _LOG.warning('{"alarm": "chore_failed", "chore": "%s", "cause": "%s"}', chore, type(error).__name__)

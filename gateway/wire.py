@@ -21,7 +21,6 @@ STATUS: Mapping[Fault, int] = {
     Fault.MISSING_TOKEN: 401,
     Fault.INVALID_TOKEN: 401,
     Fault.INSUFFICIENT_SCOPE: 403,
-    Fault.RATE_LIMITED: 429,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
     Fault.BROKEN: 500,
@@ -32,7 +31,6 @@ _TYPES: Mapping[int, str] = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
-    429: "rate_limit_error",
     500: "server_error",
     503: "server_error",
 }
@@ -61,8 +59,8 @@ def fault_headers(fault: RequestFault) -> dict[str, str]:
     if status in (401, 403):
         detail = "" if fault.fault is Fault.MISSING_TOKEN else f', error="{_BEARER.get(fault.fault, "invalid_token")}"'
         return {"www-authenticate": f'Bearer realm="tellergate"{detail}'}
-    if status in (429, 503):
-        return {"retry-after": str(fault.retry_after_s or _RETRY_AFTER_S)}
+    if status == 503:
+        return {"retry-after": str(_RETRY_AFTER_S)}
     return {}
 
 

@@ -25,9 +25,11 @@ from gateway.doors import schemas
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
+from gateway.facts import no_such_conversation
 from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_scope
 from gateway.later import Later
 from gateway.ports import Book
+from gateway.rates import Rates
 from gateway.record import Records
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
 from gateway.strict_json import MAX_BODY_BYTES, Json, JsonError, loads
@@ -55,6 +57,7 @@ class Door:
     functions: tuple[BankingFunction, ...]
     clock: Callable[[], datetime]
     calls_per_request: int
+    rates: Rates
 
     async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
         """Authenticate, then handle; a fault becomes its error body, and is recorded when the customer is known."""
@@ -80,6 +83,9 @@ class Door:
             self.records.counters.unauthenticated += 1
             return fault_response(fault)
         at = self.clock()
+        if not self.rates.take(principal.customer, at):
+            self.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
+            return fault_response(fault)
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
         try:
             await self.records.fault(principal, _trace(request), fault.fault.value, at=at, **ids)
@@ -179,7 +185,7 @@ async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
     messages = [(word.text, word.origin) for word in words.messages]
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
-        raise RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
+        raise no_such_conversation()
     return orjson.dumps({"count": count})
 
 

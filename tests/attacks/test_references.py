@@ -3,6 +3,7 @@ same to whoever asks, and nothing executes.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest_asyncio
 from adapters.core import Identified, ReferenceKind
 from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, References, Text
 from adapters.functions import MANIFEST
+from gateway.errors import RequestFault
 from gateway.main import utc_now
 from gateway.references import KEY_BYTES
 from gateway.references import References as Issuer
 from gateway.vault import private_file
 from gateway.wire import output_text
-from tests.support.teller import Teller, executed_keys, teller
+from tests.support.teller import Teller, executed_keys, payment, teller
 
 OWN: dict[ReferenceKind, str] = {
     ReferenceKind.ACCOUNT: "account",
@@ -129,3 +131,28 @@ async def test_what_is_not_a_reference_of_this_conversation_is_one_and_the_same(
         answers[name] = (answered.status, answered.code, output_text(answered))
     assert len(set(answers.values())) == 1, answers
     assert executed_keys(asked.gateway) == before
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("function", ["no_such_function", "get_account_balance"])
+async def test_nothing_is_recorded_in_a_conversation_of_somebody_else(asked: Teller, function: str) -> None:
+    theirs, before = await asked.conversation("bruno"), asked.gateway.log.size()
+    with pytest.raises(RequestFault, match="no such conversation"):
+        await asked.ask(function, conversation=theirs)
+    assert asked.gateway.log.size() == before
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_repeat_tells_no_more_than_the_policies_let_out_now(asked: Teller) -> None:
+    debit, credit = (await asked.accounts())[:2]
+    wanted = payment(debit, credit, "1.23")
+    assert (await asked.ask("initiate_transfer", wanted, native_id="told")).output
+    parts = asked.gateway.way._parts
+
+    class Narrow(type(parts.decider)):  # type: ignore[misc]
+        def revealed(self, decided: object) -> frozenset[str]:
+            return frozenset()
+
+    asked.gateway.way._parts = replace(parts, decider=Narrow(parts.decider.engine))
+    assert (await asked.ask("initiate_transfer", wanted, native_id="told")).output == {}
+    asked.gateway.way._parts = parts

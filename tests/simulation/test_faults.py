@@ -16,7 +16,7 @@ from audit.log import LogUnavailable
 from gateway.errors import Code, Unavailable
 from gateway.later import Later
 from gateway.record import Records
-from gateway.recovery import Recovery
+from gateway.recovery import Recovery, alarmed
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
 
 
@@ -164,3 +164,29 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
         told = await later.answer(row, "x")
         assert (told.status, told.code) == ("in_doubt", Code.OUTCOME_UNKNOWN)
         assert not asking.failed
+
+
+async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        first = await asked.transfer("3.21", native_id="x")
+        assert first.status == "done"
+        whole = asked.gateway.way._parts
+        break_one(
+            asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=lambda record: record.parent is not None)
+        )
+        again = await asked.transfer("3.21", native_id="x")
+        assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
+        deaf = Failing(whole.core, "status", CoreUnavailable(), done=False)
+        asked.gateway.way._parts = replace(whole, later=replace(whole.later, core=deaf))  # type: ignore[arg-type]
+        again = await asked.transfer("3.21", native_id="x")
+        assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
+        asked.gateway.way._parts = whole
+        assert await asked.transfer("3.21", native_id="x") == first
+
+
+async def test_a_chore_that_breaks_is_an_alarm_and_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with teller(tmp_path / "data"):
+        with alarmed("publish"):
+            raise KeyError("a defect that holds input")
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line == '{"alarm": "chore_failed", "chore": "publish", "cause": "KeyError"}'

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.errors import Code
+from fastapi import Request
+
+from gateway.errors import Code, Fault, RequestFault
 from gateway.rates import Rates
 from tests.support.banks import NOON
-from tests.support.teller import teller
+from tests.support.teller import principal, teller
 
 
 async def test_beyond_the_rate_calls_are_counted_not_recorded(tmp_path: Path) -> None:
@@ -24,6 +26,18 @@ async def test_beyond_the_rate_calls_are_counted_not_recorded(tmp_path: Path) ->
         leaf = asked.gateway.log.reads.leaf(asked.gateway.log.size() - 1)
         assert leaf is not None
         assert b'"rate_limited":1' in leaf.leaf
+
+
+async def test_malformed_requests_beyond_the_rate_are_counted_too(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data", calls_per_minute=2) as asked:
+        door, before = asked.gateway.door, asked.gateway.log.size()
+        request = Request({"type": "http", "method": "POST", "path": "/", "headers": []})
+        fault = RequestFault(Fault.INVALID_JSON, "not JSON")
+        for _ in range(5):
+            answered = await door._faulted(request, principal("alice"), fault)
+            assert answered.status_code == 400
+        assert asked.gateway.log.size() == before + 2
+        assert door.records.counters.rate_limited == 3
 
 
 def test_a_bucket_fills_again_and_never_beyond_its_size() -> None:
