@@ -114,7 +114,7 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
-        if self._parts.book.facts(principal.customer, asked.conversation_id) is None:
+        if await self._parts.book.facts(principal.customer, asked.conversation_id) is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         async with lock:  # one at a time: each call sees what the one before let into the conversation
@@ -213,7 +213,7 @@ class Way:
     async def _read(self, read: DecidedRead) -> Redacted:
         call = read.decided.call
         try:
-            raw = await read.function.read(self._parts.core, asker(call, self._parts.book), call.arguments)
+            raw = await read.function.read(self._parts.core, await asker(call, self._parts.book), call.arguments)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
         call.received.steps.end("read")
@@ -274,7 +274,7 @@ class Way:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
-        if not call.function.emergency and self._parts.book.is_frozen(call.customer):
+        if not call.function.emergency and await self._parts.book.is_frozen(call.customer):
             return Executed(intended, NotSeen(), "frozen")
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)

@@ -270,9 +270,12 @@ class Story:
         return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
 
 
-def story_of(log: Log, call_id: str) -> Story | None:
-    """The records of a call, read from the log; None when it has none."""
-    entries = log.entries_of(call_id)
+async def story_of(log: Log, call_id: str) -> Story | None:
+    """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
+    try:
+        entries = await log.entries_of(call_id)
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
     if not entries:
         return None
     leaves = [json.loads(entry.leaf) for entry in entries]

@@ -190,7 +190,7 @@ async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
 
 
 async def _functions(door: Door, request: Request, principal: Principal) -> bytes:
-    granted = door.book.granted(principal.customer)
+    granted = await door.book.granted(principal.customer)
     offered = [function for function in door.functions if function.emergency or function.name in granted]
     return orjson.dumps({"data": definitions(offered, request.query_params["shape"])})
 
@@ -215,9 +215,9 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> by
 
 
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
-    claimed = door.book.find(call_id)
+    claimed = await door.book.find(call_id)
     if claimed is None:
-        return door.later.of_record(principal.customer, call_id)
+        return await door.later.of_record(principal.customer, call_id)
     return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 
