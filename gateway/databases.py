@@ -5,6 +5,7 @@ The key store may have an address of its own, so that it stays out of the backup
 
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -68,7 +69,7 @@ class Places:
         """The database of this part; its tables may not be there yet. UnsafeSettings for an address that is none."""
         url = self.keys_url or self.url if part is Part.KEYS else self.url
         if not url:
-            path = self.data / _FILES[part]
+            path = self.file(part)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return SqliteDatabase(path)
         try:
@@ -77,9 +78,13 @@ class Places:
             raise UnsafeSettings("a PostgreSQL address is set, but the extra `postgresql` is not installed") from None
         return PostgresDatabase(_address(url), part.value, name=name)
 
+    def file(self, part: Part) -> Path:
+        """The SQLite file of this part."""
+        return self.data / _FILES[part]
+
     def is_there(self, part: Part) -> bool:
         """Whether the file of this part is there; an address is taken to be."""
-        return self.shared or (self.data / _FILES[part]).exists()
+        return self.shared or self.file(part).exists()
 
 
 def _address(url: str) -> URL:
@@ -92,22 +97,32 @@ def _address(url: str) -> URL:
     return address
 
 
-async def open_log(places: Places, *, writer_id: str, clock: Callable[[], datetime], may_upgrade: bool = True) -> Log:
+async def open_log(
+    places: Places,
+    *,
+    writer_id: str,
+    clock: Callable[[], datetime],
+    origin: str = LOG_ORIGIN,
+    random: Callable[[int], bytes] = os.urandom,
+    may_upgrade: bool = True,
+) -> Log:
     """The signed log, begun with new keys where there is none. KeyRefused, LogCorrupt, HistoryUnknown."""
-    stores = Stores(places.open(Part.LOG, name=writer_id), places.open(Part.KEYS, name=writer_id))
-    try:
-        found = await prepare(stores.log, LOG_HISTORY, may_upgrade=may_upgrade)
-        await prepare(stores.keys, KEYS_HISTORY, may_upgrade=may_upgrade)
+    async with AsyncExitStack() as undo:
+        log, keys = (places.open(part, name=writer_id) for part in (Part.LOG, Part.KEYS))
+        undo.push_async_callback(log.close)
+        undo.push_async_callback(keys.close)
+        found = await prepare(log, LOG_HISTORY, may_upgrade=may_upgrade)
+        await prepare(keys, KEYS_HISTORY, may_upgrade=may_upgrade)
         secrets = places.data / "audit" / "secrets"
         if found is None:
-            make_files(secrets, os.urandom)
+            make_files(secrets, random)
         signers, kek = read_files(secrets)
-        keys = KeyStore(stores.keys, kek, clock, os.urandom)
-        return await Log.open(stores, signers, keys, origin=LOG_ORIGIN, writer_id=writer_id, clock=clock, random=os.urandom)
-    except BaseException:
-        await stores.keys.close()
-        await stores.log.close()
-        raise
+        stored_keys = KeyStore(keys, kek, clock, random)
+        opened = await Log.open(
+            Stores(log, keys), signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random
+        )
+        undo.pop_all()
+    return opened
 
 
 async def is_trail(places: Places) -> bool:

@@ -135,7 +135,7 @@ def _last(name: "Column[str]", number: "Column[int]") -> Prepared:
 
 
 def _last_of_all(name: "Column[str]", number: "Column[int]") -> Prepared:
-    asked = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key", name="asked")
+    asked = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key", name="asked").render_derived()
     last = (
         select(number, leaves.c.idx, leaves.c.leaf, leaves.c.hash)
         .where(name == asked.c.key, number.is_not(None))
