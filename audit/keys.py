@@ -261,9 +261,10 @@ class KeyStore:
             self._destroyed = count
             self._cached.clear()
 
-    def close(self) -> None:
-        """Forget the unwrapped keys."""
+    async def close(self) -> None:
+        """Forget the unwrapped keys and let go of the database."""
         self._cached.clear()
+        await self._database.close()
 
     def _stored(self, connection: Connection, customer: str | None, retention: str) -> DataKey | None:
         subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)

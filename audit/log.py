@@ -73,14 +73,6 @@ class _Intent:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The two databases of a log: the log itself, and the key store, which is kept out of the log's backups."""
-
-    log: Database
-    keys: Database
-
-
 class Log:
     """One append-only, signed log.
 
@@ -91,7 +83,7 @@ class Log:
 
     def __init__(
         self,
-        stores: Stores,
+        database: Database,
         signers: SigningKeys,
         keys: KeyStore,
         *,
@@ -104,13 +96,13 @@ class Log:
         self.writer_id = writer_id
         self.keys = keys
         self.signers = signers
-        self._stores = stores
+        self._database = database
         self._clock = clock
         self._random = random
         self._log_keys = signers.log_keys(origin)
         self._committer = Committer(self._sign_head, self._check_head)
         self._writer: GroupWriter[Item, Entry | None] = GroupWriter(
-            stores.log.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
+            database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
@@ -120,7 +112,7 @@ class Log:
     @classmethod
     async def open(
         cls,
-        stores: Stores,
+        database: Database,
         signers: SigningKeys,
         keys: KeyStore,
         *,
@@ -129,25 +121,25 @@ class Log:
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> "Log":
-        """Open the log in `stores`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head's signature and the
+        """Open the log in `database`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head's signature and the
         tree's frontier are checked.
         """
-        log = cls(stores, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
+        log = cls(database, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
         if await log.read(Reads.head) is None:
             with suppress(IntegrityError):  # another process was first
-                await stores.log.write(log._committer.begin)
+                await database.write(log._committer.begin)
         await log.read_long(log._committer.load)
         return log
 
     async def read(self, question: Callable[[Reads], T]) -> T:
         """Ask the stored log, on the way of a call. LogUnavailable when it does not answer."""
         with _answering():
-            return await self._stores.log.read(lambda connection: question(Reads(connection)))
+            return await self._database.read(lambda connection: question(Reads(connection)))
 
     async def read_long(self, question: Callable[[Reads], T]) -> T:
         """Ask the stored log, one snapshot of it, beside the way of a call. LogUnavailable when it does not answer."""
         with _answering():
-            return await self._stores.log.read_long(lambda connection: question(Reads(connection)))
+            return await self._database.read_long(lambda connection: question(Reads(connection)))
 
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased. LogUnavailable."""
@@ -308,9 +300,8 @@ class Log:
     async def close(self) -> None:
         """Write what waits and let go of the databases. Publishes nothing: call `publish` before."""
         await self._writer.close()
-        self.keys.close()
-        await self._stores.keys.close()
-        await self._stores.log.close()
+        await self.keys.close()
+        await self._database.close()
 
     async def _submit(self, item: Item) -> Entry | None:
         try:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from adapters.cores.sandbox.tables import METADATA as BANK_TABLES
 from audit.database import Database, SqliteDatabase
 from audit.keys import KeyStore, make_files, read_files
-from audit.log import Log, Stores
+from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare, revision
 from gateway.settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
@@ -118,9 +118,7 @@ async def open_log(
             make_files(secrets, random)
         signers, kek = read_files(secrets)
         stored_keys = KeyStore(keys, kek, clock, random)
-        opened = await Log.open(
-            Stores(log, keys), signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random
-        )
+        opened = await Log.open(log, signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
         undo.pop_all()
     return opened
 

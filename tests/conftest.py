@@ -26,6 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _databases_go_with_their_test() -> Iterator[None]:
+def _databases_go_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    databases.drop_all()
+    databases.drop(request.node.funcargs.get("tmp_path"))

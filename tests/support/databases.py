@@ -47,11 +47,11 @@ def postgresql(folder: Path) -> str:
     return server().url(name)
 
 
-def drop_all() -> None:
-    """After each test: its databases go as its folder does."""
-    for name in Kept.made.values():
-        _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    Kept.made.clear()
+def drop(below: Path | None) -> None:
+    """After a test: the databases of its folders, and of folders that are gone."""
+    for folder in list(Kept.made):
+        if not folder.parent.exists() or (below is not None and folder.is_relative_to(below)):
+            _administer(f'DROP DATABASE "{Kept.made.pop(folder)}" WITH (FORCE)')
 
 
 def sql(folder: Path, part: Part, statement: str, **values: object) -> int:

@@ -50,8 +50,8 @@ def server(*, fsync: bool = False) -> Server:
         "fsync": durable,
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    log = (folder / "log").open("w")
-    process = subprocess.Popen([binaries / "postgres", "-D", folder / "data", *options], stderr=log, **run)  # type: ignore[call-overload]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([binaries / "postgres", "-D", folder / "data", *options], stderr=log, **run)  # type: ignore[call-overload]
     atexit.register(_stop, process, folder)
     deadline = time.monotonic() + START_S
     while True:

@@ -143,7 +143,7 @@ async def test_another_process_forgets_destroyed_keys_when_it_refreshes(open_log
 
 async def test_a_hold_that_is_placed_while_an_erasure_runs_comes_before_or_after_it(filled: Log) -> None:
     answers = await asyncio.gather(erase(filled, "C-1", WHY), place_hold(filled, "C-1", "late", WHY), return_exceptions=True)
-    assert [type(each) for each in answers] == [Certificate, NothingToErase]
-    assert (await filled.keys.subject_of("C-1")) is None
+    assert [type(each) for each in answers] in ([Certificate, NothingToErase], [Held, int])
+    assert (await filled.keys.subject_of("C-1") is None) == isinstance(answers[0], Certificate)
     answers = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
     assert [type(each) for each in answers] == [int, Held]

@@ -78,12 +78,12 @@ async def test_each_customer_and_class_has_its_own_key_and_keeps_it(tmp_path: Pa
     assert len(set(sealed.values())) == 6
     assert len({subject for subject, _ in sealed}) == 3
     assert NO_CUSTOMER in {subject for subject, _ in sealed}
-    store.close()
+    await store.close()
     again = await a_store(tmp_path, Random(b"other"))
     for (subject, retention), blob in sealed.items():
         assert (await again.key_of(subject, retention)).decrypt(b"\x00" * 12, blob, None) == b"same"
     assert (await again.key_for("C-1", "P1Y")).subject == (await again.subject_of("C-1"))
-    again.close()
+    await again.close()
 
 
 async def test_pseudonyms_say_nothing_of_the_customer(tmp_path: Path) -> None:
@@ -94,15 +94,15 @@ async def test_pseudonyms_say_nothing_of_the_customer(tmp_path: Path) -> None:
     assert (await store.customer_of("nobody")) is None
     other = await a_store(tmp_path / "other", Random(b"other"))
     assert (await other.key_for("C-1", "P7Y")).subject != subject
-    store.close()
-    other.close()
+    await store.close()
+    await other.close()
 
 
 async def test_two_processes_agree_on_a_new_customer(tmp_path: Path) -> None:
     one, other = await a_store(tmp_path, Random()), await a_store(tmp_path, Random(b"other"))
     assert (await one.key_for("C-1", "P7Y")).subject == (await other.key_for("C-1", "P7Y")).subject
-    one.close()
-    other.close()
+    await one.close()
+    await other.close()
 
 
 async def test_a_destroyed_key_is_gone(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_a_destroyed_key_is_gone(tmp_path: Path) -> None:
         await store.key_of(subject, "P7Y")
     assert (await store.destroyed()) == {subject: {"P7Y": 3}}
     assert (await store.key_for("C-1", "P7Y")).subject != subject
-    store.close()
+    await store.close()
 
 
 async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for customer in ("C-1", "C-2", "C-1", "C-3", "C-1"):
         await store.key_for(customer, "P7Y")
     assert [customer for customer, _ in store._cached] == ["C-3", "C-1"]
-    store.close()
+    await store.close()
 
 
 def test_a_kek_has_32_bytes(tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from gateway.cli import main
 from gateway.main import read_bundle
+from tests.support.databases import url
 from tests.support.teller import teller
 
 WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
 
 
 @pytest.fixture
-async def data(tmp_path: Path) -> Path:
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TELLERGATE_DATABASE", url(tmp_path / "data"))
     async with teller(tmp_path / "data") as asked:
         assert (await asked.transfer("4.20", native_id="t1")).status == "done"
         await asked.ask("get_account_balance", {"account": "acc_nonsense"})
