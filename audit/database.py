@@ -20,6 +20,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 LOCK_WAIT_S = 5.0
 """How long a writer waits for another process's lock. Beyond it nothing was written."""
 
+MAKING = 7_310_824_401
+"""The advisory lock of PostgreSQL under which schemas and tables are made: several processes may start at once."""
+
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",

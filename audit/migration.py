@@ -11,13 +11,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select, text
 
-from audit.database import Database
+from audit.database import MAKING, Database
 from audit.store.tables import key_tables, log_tables
 
 _FOLDER = Path(__file__).parent / "store"
-
-LANE = 7_310_824_401
-"""The advisory lock of PostgreSQL under which tables are made: several processes may start at once."""
 
 _VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
@@ -49,7 +46,7 @@ async def prepare(database: Database, history: History, *, may_upgrade: bool) ->
 
     def work(connection: Connection) -> str | None:
         if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({LANE})"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
         found = revision(connection)
         if found is None:
             _make(connection, history)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from audit.database import LOCK_WAIT_S, DatabaseUnavailable, Lane
+from audit.database import LOCK_WAIT_S, MAKING, DatabaseUnavailable, Lane
 
 ANSWER_WAIT_S = 10.0
 """How long the server may take to connect, or to answer one statement of a call."""
@@ -88,8 +88,12 @@ class PostgresDatabase:
         """Asks first, since a role that may not make schemas may not even say IF NOT EXISTS."""
         there = text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
         if await self.read(lambda connection: connection.execute(there, {"schema": self._schema}).first()) is None:
-            make = text(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-            await self.write(lambda connection: connection.execute(make))
+
+            def make(connection: Connection) -> None:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))  # IF NOT EXISTS alone fails for two at once
+                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"'))
+
+            await self.write(make)
 
     async def close(self) -> None:
         for engine in (self._writing, self._reading, self._long):

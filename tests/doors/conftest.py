@@ -15,7 +15,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.issuer import LocalIssuer
-from tests.support.databases import url
+from tests.support import databases
 
 
 @dataclass
@@ -54,7 +54,12 @@ class Served:
         """What `tellergate audit query` finds."""
         why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert main(["audit", "query", "--data", str(self.data), "--database", url(self.data), "--json", *why, *arguments]) == 0
+            assert (
+                main(
+                    ["audit", "query", "--data", str(self.data), "--database", databases.url(self.data), "--json", *why, *arguments]
+                )
+                == 0
+            )
         return json.loads(printed.getvalue())
 
 
@@ -70,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "--data",
         str(data),
         "--database",
-        url(data),
+        databases.url(data),
         "--port",
         "0",
         "--json",

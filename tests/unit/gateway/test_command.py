@@ -10,7 +10,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.main import read_bundle
-from tests.support.databases import url
+from tests.support.databases import sqlite_only, url
 from tests.support.teller import teller
 
 WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
@@ -148,6 +148,7 @@ def test_every_file_of_the_data_folder_is_its_owner_s_alone(data: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@sqlite_only("several gateways share a PostgreSQL database")
 def test_two_gateways_on_one_folder_are_one_too_many(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (data / "gateway.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
