@@ -54,12 +54,8 @@ class Served:
         """What `tellergate audit query` finds."""
         why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert (
-                main(
-                    ["audit", "query", "--data", str(self.data), "--database", databases.url(self.data), "--json", *why, *arguments]
-                )
-                == 0
-            )
+            where = ["--data", str(self.data), "--database", databases.url(self.data)]
+            assert main(["audit", "query", *where, "--json", *why, *arguments]) == 0
         return json.loads(printed.getvalue())
 
 
