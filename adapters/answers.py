@@ -98,7 +98,8 @@ class StandingOrder:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card, by the last four digits of its number only. `status` is active, frozen or expired; `holder` is a customer."""
+    """A card, by the last four digits of its number only. `status` is active, frozen, expired, closed for good, or ordered and not yet
+    in use; `holder` is a customer."""
 
     id: str
     account: str
