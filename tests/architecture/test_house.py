@@ -38,6 +38,7 @@ PURE = (
     *sorted((ROOT / "policies").rglob("*.py")),
     *(ROOT / "gateway" / f"{name}.py" for name in ("stages", "grounding", "decide", "limits", "redaction", "detection")),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
+    ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",
     ROOT / "adapters" / "function.py",
 )
