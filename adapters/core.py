@@ -138,7 +138,8 @@ class FreezeCard:
 class CloseCard:
     """Close a card for good and at once, and send a replacement to the address that the core has on file; `reason` is lost or stolen.
 
-    Done again for a card that is closed already, with the replacement that was ordered then. Nothing opens a closed card.
+    Done again for a card that is closed already, with the replacement that was ordered then; Declined for one that has expired.
+    Nothing opens a closed card.
     """
 
     card: Identified

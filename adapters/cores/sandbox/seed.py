@@ -285,7 +285,7 @@ def _collected(debit: people.Collected, last: dict[tuple[str, str], _Event], tod
         "id": name_for("d", 0, debit.account, debit.creditor),
         "account": account_id(debit.account),
         "creditor_name": debit.creditor,
-        "reference": debit.reference[:35],
+        "reference": debit.reference,
         "status": debit.status,
         "last_minor": None if found is None else found.amount.minor,
         "currency": _currency(debit.account),

@@ -222,3 +222,12 @@ def test_a_period_has_one_form(text: str) -> None:
         return
     assert form is not None
     assert parsed["period"] == text
+
+
+@pytest.mark.parametrize(
+    "wrong", ["2026-13", "2026-00", "2026-Q0", "2026-Q5", "1999-12", "2026/02", "2026-2 ", "20260-2", "Q1-2026"]
+)
+def test_a_period_of_another_form_is_refused(wrong: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse(FUNCTIONS["get_statement"], {"account": "acc_x", "period": wrong}, resolve)
+    assert refused.value.reason == "wrong_form"

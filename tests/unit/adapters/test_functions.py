@@ -14,6 +14,7 @@ from adapters.core import (
     FreezeCard,
     Identified,
     Money,
+    PayeeCheck,
     ReferenceKind,
     ReportFraud,
     RequestHuman,
@@ -396,3 +397,16 @@ def test_only_a_single_masked_text_of_a_read_is_told_whole_to_the_app() -> None:
     closing = BY_NAME["report_card_lost_or_stolen"]
     with pytest.raises(ValueError, match="told again"):
         replace(closing, output=(whole,))
+
+
+@pytest.mark.parametrize("outcome", ["match", "no_match", "not_possible"])
+async def test_a_core_that_tells_the_holder_s_name_where_it_may_not_is_not_passed_on(outcome: str) -> None:
+    class Telling:
+        async def check_payee(self, customer: str, name: str, identifier: str) -> PayeeCheck:
+            return PayeeCheck("v-1", outcome, "Somebody Real", NOON)
+
+    function = BY_NAME["verify_payee"]
+    assert isinstance(function, ReadFunction)
+    raw = await function.read(Telling(), ASKER, Arguments({"name": "N N", "identifier": "0"}))  # type: ignore[arg-type]
+    assert raw is not None
+    assert raw["actual_name"] is None
