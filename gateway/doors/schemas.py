@@ -41,14 +41,22 @@ class Proof(_Strict):
     leaf_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class StepUp(_Strict):
+    """What the customer's next sign-in must satisfy (RFC 9470): `acr_values` and `max_age` of the authorization request."""
+
+    acr_values: str
+    max_age: int
+
+
 class Result(_Strict):
-    """For the back end, never for the model."""
+    """For the back end, never for the model. `challenge` with `step_up_required` only."""
 
     call_id: str
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
     proof: Proof | None
+    challenge: StepUp | None
 
 
 class CallsAnswer(_Strict):

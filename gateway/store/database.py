@@ -22,14 +22,23 @@ from gateway.limits import Totals
 from gateway.mandate import Mandate
 from gateway.ports import Claim, Claimed
 from gateway.stages import ConversationFacts, CustomerFacts
-from gateway.store import calls, conversations, customers
+from gateway.store import calls, conversations, customers, proofs
 from gateway.store.tables import METADATA
 
 _CACHED_MANDATES = 50_000
 
 _LOG = logging.getLogger("tellergate.store")
 
-Write = calls.NewCall | calls.Settlement | conversations.Opening | conversations.Tainting | conversations.Hearing | customers.Grant
+Write = (
+    calls.NewCall
+    | calls.Settlement
+    | conversations.Opening
+    | conversations.Tainting
+    | conversations.Hearing
+    | customers.Grant
+    | proofs.Seen
+    | proofs.Sweep
+)
 Answer = Claimed | str | int | None
 
 
@@ -125,6 +134,14 @@ class Database:
         """Put a signed mandate in the place of the customer's earlier one."""
         await self._write(customers.Grant(mandate, signature))
 
+    async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
+        """SeenProofs: whether this proof was not taken before, by any worker on this database."""
+        return await self._write(proofs.Seen(jti_hash, key, expires_s)) is True
+
+    async def forget_proofs(self, now: datetime) -> None:
+        """Delete the proofs that are too old to be taken anyway."""
+        await self._write(proofs.Sweep(int(now.timestamp())))
+
     async def _write(self, item: Write) -> Answer:
         try:
             return await self._writer.submit(item)
@@ -148,4 +165,8 @@ class Database:
                 return conversations.hear(connection, item)
             case customers.Grant():
                 customers.grant(connection, item)
+            case proofs.Seen():
+                return proofs.first_use(connection, item)
+            case proofs.Sweep():
+                return proofs.sweep(connection, item)
         return None
