@@ -74,7 +74,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer if none is set"
+        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer unless one is set"
     )
     parser.add_argument("--settings", type=Path, help="TOML file of settings; what is said here wins over it")
     parser.add_argument("--data", type=Path, help="folder of the databases and keys")

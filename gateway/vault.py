@@ -37,9 +37,9 @@ def secret_of(path: Path) -> str:
     """The one line of text in a file that its owner alone may read. UnsafeSettings, without a word of it, for anything else."""
     refuse_others(path)
     try:
-        secret = path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="ascii").strip()
     except UnicodeDecodeError:
-        raise UnsafeSettings(f"{path.name} does not hold a secret of one line") from None
+        secret = ""
     if not secret or not secret.isprintable():
-        raise UnsafeSettings(f"{path.name} does not hold a secret of one line")
+        raise UnsafeSettings(f"{path.name} does not hold a secret of one line (RFC 6749 appendix A.2)")
     return secret
