@@ -301,11 +301,11 @@ async def _banking_days(bank: SandboxBank) -> None:
         await asyncio.sleep(60)
 
 
-async def _old_proofs(book: Database, clock: Clock) -> None:
+async def _old_proofs(book: Database) -> None:
     """Forget, each minute, the proofs of possession that are too old to be taken."""
     while True:
         with alarmed("proofs_sweep"):
-            await book.forget_proofs(clock())
+            await book.forget_proofs(utc_now())
         await asyncio.sleep(60)
 
 
@@ -314,7 +314,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = (gateway.recovery.run(gateway.way), _banking_days(gateway.bank), _old_proofs(gateway.book, utc_now))
+        running = (gateway.recovery.run(gateway.way), _banking_days(gateway.bank), _old_proofs(gateway.book), gateway.trust.run())
         chores = [asyncio.create_task(each) for each in running]
         started()
         try:

@@ -71,7 +71,7 @@ class Settings:
     """How far, in seconds, `iat` and `nbf` of an access token may lie ahead, 0 to 60. `exp` is never stretched."""
 
     keys_refresh_s: int = 300
-    """After how many seconds the issuer's keys are fetched again. So long a key that it rotated away may still be taken."""
+    """After how many seconds the issuer's keys are fetched again. So long, and `keys_retry_s` more, a rotated-away one may be taken."""
 
     keys_age_s: int = 3600
     """How old the issuer's keys may become while it does not answer. Then every request is refused with 503."""

@@ -1,7 +1,7 @@
 """Settings become the gateway's identity: whose tokens are taken, how they are bound, who is asked whether they stand."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from gateway.identity import AccessTokens, Binding, Issuer
@@ -17,11 +17,12 @@ from gateway.wire import Challenges, protected_resource
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Identity as the settings have it, and what clients are told of it. `metadata` None: not published. Close it with `close`."""
+    """Identity as the settings have it, and what clients are told of it. `metadata` None: not published. `run` is its chore."""
 
     identity: AccessTokens
     challenges: Challenges
     metadata: bytes | None
+    run: Callable[[], Coroutine[object, object, None]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -30,7 +31,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
     if not settings.has_external_issuer:
         local = LocalIssuer(settings.data, development=settings.development).issuer
         challenges = Challenges(acr_values=tuple(sorted(local.strong)), max_age_s=settings.strong_session_s)
-        return Trust(AccessTokens(local, binding=Binding(settings.binding)), challenges, None, _nothing)
+        return Trust(AccessTokens(local, binding=Binding(settings.binding)), challenges, None, _nothing, _nothing)
     trust = None if settings.issuer_ca is None else ssl.create_default_context(cafile=settings.issuer_ca)
     fetcher = Fetcher(loopback_http=settings.development, trust=trust)
     keys = RemoteKeys(
@@ -54,7 +55,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
         await fetcher.close()
 
     challenges = _challenges(settings)
-    return Trust(identity, challenges, _metadata(settings, challenges), close)
+    return Trust(identity, challenges, _metadata(settings, challenges), keys.run, close)
 
 
 async def _nothing() -> None: ...

@@ -140,8 +140,11 @@ def publish(app: FastAPI) -> None:
                 schema = model.model_json_schema(ref_template=_REF)
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
-            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}}
-            made["security"] = [{"bearer": []}]
+            components["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"},
+                "dpop": {"type": "http", "scheme": "dpop", "description": "An access token with a proof of possession (RFC 9449)"},
+            }
+            made["security"] = [{"bearer": []}, {"dpop": []}]
             app.openapi_schema = made
         return app.openapi_schema
 

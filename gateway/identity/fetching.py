@@ -34,7 +34,10 @@ def is_safe_url(url: str, *, loopback_http: bool) -> bool:
 
 
 class Fetcher:
-    """JSON objects from the provider. NoAnswer for whatever is not a 200 with a strict JSON object in time; nothing is retried."""
+    """JSON objects from the provider. NoAnswer for whatever is not a 200 with a strict JSON object in time.
+
+    Retry: once, when the provider closed a connection that was kept open; asking twice does nothing there.
+    """
 
     def __init__(self, *, loopback_http: bool, trust: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._loopback_http = loopback_http
@@ -58,12 +61,20 @@ class Fetcher:
         if not is_safe_url(url, loopback_http=self._loopback_http):
             raise NoAnswer("an address that is not https")
         try:
-            async with self._opened().request(method, url, data=form, headers=headers, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise NoAnswer(f"status {response.status}")
-                return _object(await _bounded(response))
-        except (TimeoutError, aiohttp.ClientError, OSError, JsonError) as error:
+            try:
+                return await self._once(method, url, form, headers)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                return await self._once(method, url, form, headers)
+        except (aiohttp.ClientError, OSError, JsonError) as error:  # a TimeoutError is an OSError
             raise NoAnswer(type(error).__name__) from None
+
+    async def _once(
+        self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
+    ) -> Mapping[str, Json]:
+        async with self._opened().request(method, url, data=form, headers=headers, allow_redirects=False) as response:
+            if response.status != 200:
+                raise NoAnswer(f"status {response.status}")
+            return _object(await _bounded(response))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made where the loop runs
@@ -71,7 +82,7 @@ class Fetcher:
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MOST, ssl=self._trust if self._trust is not None else True),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"accept": "application/json"},
+                headers={"accept": "application/json", "accept-encoding": "identity"},
                 auto_decompress=False,
             )
         return self._session

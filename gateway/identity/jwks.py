@@ -92,6 +92,12 @@ class RemoteKeys:
             raise Unavailable("issuer_unavailable")
         return self._keys.get(kid)
 
+    async def run(self) -> None:
+        """Keep the keys fresh although nobody asks for one: else a key that was rotated away would serve whoever comes first."""
+        while True:
+            self.current("")
+            await asyncio.sleep(min(self._ages.retry_s, self._ages.refresh_s))
+
     async def close(self) -> None:
         if self._running is not None:
             self._running.cancel()
@@ -109,7 +115,8 @@ class RemoteKeys:
         try:
             fetched = await self._fetch()
         except NoAnswer as error:
-            _LOG.error('{"alarm": "issuer_keys_not_fetched", "why": "%s"}', error)
+            age = "null" if math.isinf(self._fetched_at) else str(int(begun - self._fetched_at))
+            _LOG.error('{"alarm": "issuer_keys_not_fetched", "why": "%s", "held_s": %s}', error, age)
         else:
             # a key that is still the same stays the same object, so that the tokens it verified stay verified
             kept = {kid: self._keys[kid] for kid in fetched if _is_same(self._keys.get(kid), fetched[kid])}

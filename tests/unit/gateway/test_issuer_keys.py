@@ -1,6 +1,7 @@
 """The issuer's keys: which are taken, how long they serve, and what made-up key ids cost."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from gateway.errors import Unavailable
+from gateway.identity import Principal
 from gateway.identity.compact import Malformed, encode
 from gateway.identity.fetching import MAX_ANSWER_BYTES, Fetcher, NoAnswer, is_safe_url
+from gateway.identity.introspection import Introspection
 from gateway.identity.jwks import OAUTH, OPENID, Ages, IssuerKeys, RemoteKeys, metadata_url, usable_keys
 from gateway.identity.keys import Key, has_private_part, public_key
 
@@ -79,6 +82,21 @@ async def test_a_rotated_key_is_found_at_once_and_the_old_one_goes() -> None:
     assert await source.find("b")
     assert source.current("a") is None
     assert await source.find("a") is None
+
+
+async def test_keys_stay_fresh_although_nobody_asks() -> None:
+    issuer = Issuer(A)
+    ages = Ages(refresh_s=0.02, most_s=1000, retry_s=0.01)
+    source = RemoteKeys(issuer.fetch, ages)
+    running = asyncio.ensure_future(source.run())
+    while issuer.asked < 3:
+        await asyncio.sleep(0.01)
+    issuer.keys, asked = [B], issuer.asked
+    while issuer.asked < asked + 2:
+        await asyncio.sleep(0.01)
+    assert source._keys.keys() == {"b"}
+    running.cancel()
+    await source.close()
 
 
 async def test_the_same_id_with_another_key_is_another_key() -> None:
@@ -325,6 +343,71 @@ async def test_an_answer_that_is_not_as_it_must_be_is_none(name: str) -> None:
                 await fetcher.get(url)
         with pytest.raises(NoAnswer):
             await fetcher.get(url)  # nobody listens there any more
+    finally:
+        await fetcher.close()
+
+
+async def test_a_connection_that_the_provider_closed_is_asked_once_more() -> None:
+    asked = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"n": asked})
+
+    fetcher = Fetcher(loopback_http=True)
+    try:
+        async with answering(handler) as url:
+            assert await fetcher.post(url, {}, "x") == {"n": 1}
+            assert await fetcher.post(url, {}, "x") == {"n": 3}
+    finally:
+        await fetcher.close()
+
+
+def principal(token: str | None) -> Principal:
+    return Principal("alice", None, "c", frozenset(), False, 0, 0, "app", token=token)
+
+
+STANDING: dict[str, tuple[dict[str, Any], bool | None]] = {
+    "active": ({"text": '{"active": true}'}, True),
+    "active, of this customer": ({"text": '{"active": true, "sub": "alice"}'}, True),
+    "active, of another customer": ({"text": '{"active": true, "sub": "bruno"}'}, False),
+    "not active": ({"text": '{"active": false}'}, False),
+    "active by a word": ({"text": '{"active": "true"}'}, False),
+    "active by a number": ({"text": '{"active": 1}'}, False),
+    "nothing said": ({"text": "{}"}, False),
+    "active and not": ({"text": '{"active": false, "active": true}'}, None),
+    "not asked by whom it knows": ({"status": 401, "text": '{"active": true}'}, None),
+    "an error": ({"status": 500}, None),
+}
+
+
+@pytest.mark.parametrize("name", STANDING)
+async def test_a_token_stands_when_its_issuer_says_so_and_in_no_other_case(name: str) -> None:
+    answer, stands = STANDING[name]
+    fetcher = Fetcher(loopback_http=True)
+    asked: list[tuple[str | None, dict[str, str]]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append((request.headers.get("authorization"), dict(await request.post())))  # type: ignore[arg-type]
+        return web.Response(**answer)
+
+    try:
+        async with answering(handler) as url:
+            introspection = Introspection(fetcher, url, "win:dow", "s%cret")
+            if stands is None:
+                with pytest.raises(Unavailable):
+                    await introspection.still_stands(principal("a.token"))
+            else:
+                assert await introspection.still_stands(principal("a.token")) is stands
+            with pytest.raises(Unavailable):
+                await introspection.still_stands(principal(None))
+        basic = "Basic " + base64.b64encode(b"win%3Adow:s%25cret").decode()
+        assert asked == [(basic, {"token": "a.token", "token_type_hint": "access_token"})]
+        assert "s%cret" not in repr(introspection)
     finally:
         await fetcher.close()
 
