@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -108,6 +109,30 @@ def signed_by_another(proof: str) -> str:
 
 def decoded(token: str, part: int) -> bytes:
     return base64.urlsafe_b64decode(token.split(".")[part] + "==")
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """Settings of two gateway processes with one table of proofs and one key of nonces.
+
+    On SQLite a data folder has one gateway, so the second folder's database and key are links to the first's.
+    """
+    for name in ("one", "other"):
+        (tmp_path / name / "data" / "keys").mkdir(mode=0o700, parents=True)
+    for file in ("gateway.sqlite", "keys/dpop-nonces.key"):
+        (tmp_path / "other" / "data" / file).symlink_to(tmp_path / "one" / "data" / file)
+    return {name: {"data": str(tmp_path / name / "data"), "public_url": "http://127.0.0.1:1"} for name in ("one", "other")}
+
+
+def test_a_proof_that_one_process_took_is_refused_by_another(oidc: Oidc, shared: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    with window(tmp_path / "one", oidc, **shared["one"]) as one, window(tmp_path / "other", oidc, **shared["other"]) as other:
+        roaming = oidc.sign_in()
+        assert one.send(roaming, "GET", PATH).status_code == 200
+        proof = roaming.proof("GET", one.public_url + PATH)
+        assert one.send(roaming, "GET", PATH, proofs=[proof]).status_code == 200
+        refused = other.send(roaming, "GET", PATH, proofs=[proof])
+        assert (refused.status_code, code(refused)) == (401, "invalid_dpop_proof")
+        assert other.send(roaming, "GET", PATH, retry=False).status_code == 200, "the nonce of one is the nonce of all"
 
 
 def changed_proofs(served: Window, client: Client) -> dict[str, list[str]]:

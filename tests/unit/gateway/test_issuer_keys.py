@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,10 +12,11 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from gateway.errors import Unavailable
 from gateway.identity import Principal
-from gateway.identity.compact import Malformed, encode
+from gateway.identity.compact import Compact, Malformed, encode
 from gateway.identity.fetching import MAX_ANSWER_BYTES, Fetcher, NoAnswer, is_safe_url
 from gateway.identity.introspection import Introspection
 from gateway.identity.jwks import OAUTH, OPENID, Ages, IssuerKeys, RemoteKeys, metadata_url, usable_keys
@@ -264,6 +266,24 @@ def test_every_private_member_makes_a_key_private(member: str) -> None:
     assert has_private_part({**public(A), member: "AA"})
 
 
+def signed_by(key: Any, algorithm: str) -> Compact:
+    return Compact({"alg": algorithm}, {}, b"signed", JWSRegistry.algorithms[algorithm].sign(b"signed", key))
+
+
+def test_a_key_verifies_what_is_pinned_and_nothing_else() -> None:
+    rsa_key, ed = RSAKey.generate_key(2048), OKPKey.generate_key("Ed25519")
+    both = frozenset({"RS256", "PS256", "EdDSA", "Ed25519"})
+    for name in ("RS256", "PS256"):
+        assert public_key(public(rsa_key)).verifies(signed_by(rsa_key, name), both)
+        assert public_key(public(rsa_key, alg=name)).verifies(signed_by(rsa_key, name), both)
+        assert not public_key(public(rsa_key)).verifies(signed_by(rsa_key, name), both - {name})
+    assert not public_key(public(rsa_key, alg="PS256")).verifies(signed_by(rsa_key, "RS256"), both), "pinned by the key itself"
+    for name in ("EdDSA", "Ed25519"):  # one algorithm under two names (RFC 9864)
+        assert public_key(public(ed, alg=name)).verifies(signed_by(ed, "Ed25519"), both)
+        assert public_key(public(ed, alg=name)).verifies(signed_by(ed, "EdDSA"), both)
+    assert not public_key(public(ed)).verifies(signed_by(OctKey.generate_key(256), "HS256"), both | {"HS256"})
+
+
 def test_where_the_metadata_lies() -> None:
     assert metadata_url("https://a.example", OPENID) == "https://a.example/.well-known/openid-configuration"
     assert metadata_url("https://a.example/t/", OPENID) == "https://a.example/t/.well-known/openid-configuration"
@@ -345,6 +365,29 @@ async def test_an_answer_that_is_not_as_it_must_be_is_none(name: str) -> None:
             await fetcher.get(url)  # nobody listens there any more
     finally:
         await fetcher.close()
+
+
+async def test_an_answer_without_end_is_cut_off() -> None:
+    sent = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while sent < 100 * MAX_ANSWER_BYTES:
+                await response.write(b" " * 65_536)
+                sent += 65_536
+        return response
+
+    fetcher = Fetcher(loopback_http=True)
+    try:
+        async with answering(handler) as url:
+            with pytest.raises(NoAnswer, match="too long"):
+                await fetcher.get(url)
+    finally:
+        await fetcher.close()
+    assert sent < 100 * MAX_ANSWER_BYTES
 
 
 async def test_a_connection_that_the_provider_closed_is_asked_once_more() -> None:
