@@ -280,6 +280,8 @@ class Way:
             answer = await self._parts.core.submit(instruction, intended.permit)
         except PermitRefused:
             return Executed(intended, NotSeen(), "permit_refused")
+        except CoreUnavailable:
+            return Executed(intended, NotSeen(), "core_unavailable")
         except Exception as error:  # noqa: BLE001  # whatever a core raises, the money may have moved
             answer = Unknown(type(error).__name__)
         call.received.steps.end("execute")

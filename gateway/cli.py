@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     _audit(commands.add_parser("audit", help="query, verify and export the trail; holds and erasure"))
     _policy(commands.add_parser("policy", help="check, test and explain the policies"))
     _functions(commands.add_parser("functions", help="what a model may call"))
+    _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
+    _core_proxy(commands.add_parser("core-proxy", help="stand before a core: nothing passes without a permit of the log"))
+    _keys(commands.add_parser("keys", help="public keys for other processes"))
     return parser
 
 
@@ -78,9 +81,42 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--audit-wait-ms", type=int, default=250, help="how long the log may take before a call is refused")
+    parser.add_argument("--core-url", default="", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
+    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
     parser.add_argument("--otlp-endpoint", default="", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
     parser.set_defaults(command=_late("serving", "serve"))
+
+
+def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of the bank's database")
+    _listening(parser)
+    trusting = parser.add_mutually_exclusive_group(required=True)
+    trusting.add_argument("--permit-key", type=Path, help="file of `keys permits`: the bank verifies permits itself")
+    trusting.add_argument("--trust-credential", action="store_true", help="behind a core-proxy: whoever has the credential may act")
+    parser.set_defaults(command=_late("cores", "sandbox_bank"))
+
+
+def _core_proxy(parser: argparse.ArgumentParser) -> None:
+    _listening(parser)
+    parser.add_argument("--permit-key", type=Path, required=True, help="file of `keys permits`")
+    parser.add_argument("--bank-url", required=True, help="base URL of the core: https, or http on loopback")
+    parser.add_argument("--bank-credential-file", type=Path, required=True, help="file with the bearer token for it")
+    parser.set_defaults(command=_late("cores", "core_proxy"))
+
+
+def _listening(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
+    parser.add_argument("--credential-file", type=Path, required=True, help="who may ask; made on first use, private to its owner")
+    parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    permits = commands.add_parser("permits", help="what a core or its proxy verifies permits with: the log's origin and public key")
+    permits.add_argument("--data", type=Path, required=True, help="folder of the gateway; a new one gets its keys")
+    permits.set_defaults(command=_late("cores", "permit_key"))
 
 
 def _dev(parser: argparse.ArgumentParser) -> None:

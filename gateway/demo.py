@@ -192,7 +192,7 @@ def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]
 
 
 def _funds(running: Running) -> list[str]:
-    bank = running.gateway.bank
+    bank = running.gateway.core
 
     async def balances() -> list[str]:
         found = [await bank.balance(account.id, "ITBD") for account in await bank.accounts(CUSTOMER)]

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
@@ -21,33 +22,32 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from sqlalchemy import Connection, Engine
 from starlette.exceptions import HTTPException
 
-from adapters.core import ExecutionPermit, PermitRefused
-from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
-from adapters.cores.sandbox.items import Answer, Item
+from adapters.core import CoreBank, CoreUnavailable
+from adapters.cores.remote.client import Bounds
+from adapters.cores.sandbox.bank import SandboxBank
+from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
-from audit.group import GroupWriter
 from audit.leaf import Kind, Record
 from audit.log import Log
-from audit.permits import Permit, PermitInvalid, Verifier
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.cores import Core, CorePermits, banking_days, behind_http, embedded
 from gateway.decide import Decider
 from gateway.doors import rest, schemas
 from gateway.doors.rest import fault_response
-from gateway.errors import Fault, RequestFault
+from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.identity import BearerTokens, Issuer
 from gateway.issuer import LocalIssuer
 from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
-from gateway.recovery import Recovery, alarmed
+from gateway.recovery import Recovery
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.database import Database
@@ -63,26 +63,13 @@ LOG_ORIGIN = "tellergate.invalid/development"
 
 __version__ = version("tellergate")
 
+_LOG = logging.getLogger("tellergate.main")
+
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class CorePermits:
-    """The core's view of permits: audit's verifier behind the protocol that the cores declare."""
-
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
-
-    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
-        if not isinstance(permit, Permit):
-            raise PermitRefused("not a permit of this log")
-        try:
-            self._verifier.verify(permit, over, now)
-        except PermitInvalid as invalid:
-            raise PermitRefused(str(invalid)) from None
 
 
 @dataclass(slots=True)
@@ -95,10 +82,12 @@ class Gateway:
     recovery: Recovery
     log: Log
     book: Database
-    bank: SandboxBank
+    core: CoreBank
+    bank: SandboxBank | None
+    """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
     lock: IO[str]
     instruments: tuple[TracerProvider, MeterProvider]
-    _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
+    _close_core: Callable[[], Awaitable[None]]
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
@@ -106,9 +95,7 @@ class Gateway:
         await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
         await self.log.publish(force=True)
         await self.book.close()
-        for writer in self._bank_writers:
-            await writer.close()
-        self.bank.close()
+        await self._close_core()
         await self.log.close()
         for instrument in self.instruments:
             await asyncio.to_thread(instrument.shutdown)
@@ -147,20 +134,11 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         book = Database(
             data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
         )
-        bank_writers: list[GroupWriter[Item, Answer]] = []
-
-        def bank_writer(
-            engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
-        ) -> GroupWriter[Item, Answer]:
-            bank_writers.append(GroupWriter(engine, apply))
-            return bank_writers[-1]
-
-        bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
+        core = _core(settings, log, clock)
         bundle = _activated(read_bundle())
         issuer = LocalIssuer(data, development=settings.development).issuer
-        await _grant_sandbox_customers(book, bank, mandate_key, clock())
-        gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
-        gateway._bank_writers.extend(bank_writers)
+        await _grant_sandbox_customers(book, core, mandate_key, clock())
+        gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, core=core, clock=clock, lock=lock)
         await log.append(Record(kind=Kind.LOG_START, time=clock()))
         await log.append(
             Record(
@@ -170,7 +148,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             )
         )
         await replay_destructions(log)
-        await gateway.recovery.sweep(grace=timedelta(0))
+        try:
+            await gateway.recovery.sweep(grace=timedelta(0))
+        except Unavailable:
+            if core.sandbox is not None:
+                raise
+            _LOG.warning('{"alarm": "started_without_core"}')  # what is open is ended by the chores, once the core answers
         undo.pop_all()
         return gateway
 
@@ -182,7 +165,7 @@ def _assembled(
     bundle: Bundle,
     log: Log,
     book: Database,
-    bank: SandboxBank,
+    core: Core,
     clock: Clock,
     lock: IO[str],
 ) -> Gateway:
@@ -195,7 +178,7 @@ def _assembled(
         settings.audit_wait_ms,
     )
     rates = Rates(settings.calls_per_minute)
-    later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
+    later = Later(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     identity = BearerTokens(issuer)
@@ -204,7 +187,7 @@ def _assembled(
             functions=functions,
             references=references,
             book=book,
-            core=bank,
+            core=core.bank,
             decider=Decider(PolicyEngine(bundle)),
             records=records,
             later=later,
@@ -225,8 +208,17 @@ def _assembled(
         calls_per_request=settings.calls_per_request,
         rates=rates,
     )
-    recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
-    return Gateway(settings, way, door, recovery, log, book, bank, lock, (tracing, metering))
+    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
+    instruments = (tracing, metering)
+    return Gateway(settings, way, door, recovery, log, book, core.bank, core.sandbox, lock, instruments, core.close)
+
+
+def _core(settings: Settings, log: Log, clock: Clock) -> Core:
+    """Here alone it is chosen what stands behind the port."""
+    if not settings.core_url:
+        return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
+    bounds = Bounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
+    return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
 
 
 def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
@@ -270,7 +262,7 @@ SANDBOX_LIMITS = {
 """What the made-up customers of development mode granted, in minor units."""
 
 
-async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
+async def grant(book: Database, bank: CoreBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
     """Sign and store a mandate over all functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
@@ -285,18 +277,14 @@ async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, custo
     await book.grant(mandate, mandate.sign(key))
 
 
-async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
-    for customer in bank.customers():
-        if not book.has_granted(customer):
-            await grant(book, bank, key, customer, now)
-
-
-async def _banking_days(bank: SandboxBank) -> None:
-    """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
-    while True:
-        with alarmed("scheduled_payments"):
-            await bank.execute_due()
-        await asyncio.sleep(60)
+async def _grant_sandbox_customers(book: Database, core: Core, key: Ed25519PrivateKey, now: datetime) -> None:
+    """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
+    try:
+        for customer in core.sandbox.customers() if core.sandbox else CUSTOMERS:
+            if not book.has_granted(customer):
+                await grant(book, core.bank, key, customer, now)
+    except CoreUnavailable as error:
+        raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -304,7 +292,9 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        chores = [asyncio.create_task(gateway.recovery.run(gateway.way)), asyncio.create_task(_banking_days(gateway.bank))]
+        chores = [asyncio.create_task(gateway.recovery.run(gateway.way))]
+        if gateway.bank is not None:
+            chores.append(asyncio.create_task(banking_days(gateway.bank)))
         started()
         try:
             yield

@@ -46,6 +46,18 @@ class Settings:
     trace_share: float = 0.01
     """Share of the calls that were done whose spans are made although the caller did not sample them, 0 to 1."""
 
+    core_url: str = ""
+    """Base URL of the core bank, or of the proxy before it: https, or http on loopback. Empty: the embedded sandbox bank."""
+
+    core_credential_file: Path | None = None
+    """File with the bearer token for `core_url`, readable by its owner alone."""
+
+    core_question_ms: int = 2_000
+    """How long a question to the core may take, with every repeat. Beyond it the call is refused with `temporarily_unavailable`."""
+
+    core_instruction_ms: int = 10_000
+    """How long an instruction to the core may take, with every repeat. Beyond it, and once a byte was sent, it is in doubt."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
@@ -57,7 +69,8 @@ class Settings:
             raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
-        for name in ("strong_session_s", "duplicate_window_s", "audit_wait_ms", "calls_per_minute", "calls_per_request"):
+        counted = ("strong_session_s", "duplicate_window_s", "audit_wait_ms", "calls_per_minute", "calls_per_request")
+        for name in (*counted, "core_question_ms", "core_instruction_ms"):
             if getattr(self, name) < 1:
                 raise UnsafeSettings(f"{name} is at least 1")
         return self

@@ -23,6 +23,7 @@ def serve(options: argparse.Namespace) -> int:
     where = {"data": options.data, "host": options.host, "port": options.port}
     settings = development(**where) if options.dev else Settings(development=False, **where)
     settings = replace(settings, otlp_endpoint=options.otlp_endpoint, audit_wait_ms=options.audit_wait_ms)
+    settings = replace(settings, core_url=options.core_url, core_credential_file=options.core_credential_file)
 
     def started(url: str, _gateway: composition.Gateway, _stop: Callable[[], None]) -> None:
         if options.json:

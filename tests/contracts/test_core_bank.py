@@ -12,6 +12,7 @@ from adapters.core import (
     CancelScheduledPayment,
     Declined,
     Done,
+    ExecutionPermit,
     FreezeCard,
     Identified,
     Instruction,
@@ -25,24 +26,23 @@ from adapters.core import (
     TransactionFilter,
     Transfer,
 )
-from tests.support.banks import CORES, BankUnderTest, Permit
+from tests.support.banks import CORES, BankUnderTest
 
 EVER = (date(2000, 1, 1), date(2100, 1, 1))
 
 
 @pytest.fixture(params=sorted(CORES))
 async def bank(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BankUnderTest]:
-    opened, described = CORES[request.param]
-    with opened(tmp_path) as (core, clock):
-        yield await described(core, clock)
+    async with CORES[request.param](tmp_path) as bank:
+        yield bank
 
 
 def told(bank: BankUnderTest, order: Order, key: str = "key-1") -> Instruction:
     return Instruction(key, bank.customer, "agent-1", order)
 
 
-def permit(bank: BankUnderTest, instruction: Instruction) -> Permit:
-    return Permit(instruction.canonical(), bank.clock() + timedelta(minutes=1))
+def permit(bank: BankUnderTest, instruction: Instruction, left: timedelta = timedelta(minutes=1)) -> ExecutionPermit:
+    return bank.permit(instruction.canonical(), bank.clock() + left)
 
 
 async def send(bank: BankUnderTest, order: Order, key: str = "key-1") -> object:
@@ -121,8 +121,8 @@ async def test_nothing_happens_without_a_permit_over_exactly_these_bytes(bank: B
     good = permit(bank, instruction)
     bad = {
         "none": None,
-        "other bytes": replace(good, over=replace(instruction, key="key-2").canonical()),
-        "too late": replace(good, until=bank.clock() - timedelta(seconds=1)),
+        "other bytes": permit(bank, replace(instruction, key="key-2")),
+        "too late": permit(bank, instruction, left=-timedelta(seconds=1)),
     }[flaw]
     before = await booked(bank, bank.main)
     with pytest.raises(PermitRefused):
