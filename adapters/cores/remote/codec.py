@@ -237,9 +237,10 @@ def _tagged_union(of: Sequence[Any]) -> Codec:
         return {"is": name, **encoded} if isinstance(encoded, dict) else encoded
 
     def decode(value: Json) -> Any:
-        if type(value) is not dict or value.get("is") not in by_name:
+        name = value.get("is") if type(value) is dict else None
+        if type(value) is not dict or type(name) is not str or name not in by_name:
             raise WireError(f"not one of {', '.join(by_name)}")
-        return by_name[_text(value["is"])].decode({name: each for name, each in value.items() if name != "is"})
+        return by_name[name].decode({each: value[each] for each in value if each != "is"})
 
     return Codec(encode, decode)
 
