@@ -78,6 +78,8 @@ class CoreServer:
                     parts.append(part)
         except TimeoutError:
             raise _Refused(Fault.TOO_SLOW) from None
+        except (ConnectionError, web.RequestPayloadError):  # the client is gone; nobody reads this
+            raise _Refused(Fault.MALFORMED) from None
         return b"".join(parts)
 
     async def _submit(self, request: web.BaseRequest, instruction: Instruction, body: bytes) -> CoreAnswer:
