@@ -55,11 +55,11 @@ class Bounds:
 
 
 class _Failed(Exception):
-    """One try without an answer. `is_final`: another try would fail alike."""
+    """One try without an answer. `is_final`: another try would fail alike. `is_stale`: the server had closed an idle connection."""
 
-    def __init__(self, why: str, *, sent: bool, is_final: bool = False) -> None:
+    def __init__(self, why: str, *, sent: bool, is_final: bool = False, is_stale: bool = False) -> None:
         super().__init__(why)
-        self.why, self.sent, self.is_final = why, sent, is_final
+        self.why, self.sent, self.is_final, self.is_stale = why, sent, is_final, is_stale
 
 
 @dataclass(slots=True)
@@ -232,7 +232,7 @@ class RemoteCore:
 
     async def _exchange(self, path: str, body: bytes, headers: Mapping[str, str], key: str | None, deadline: float) -> Json | Fault:
         """Once: what the frame holds. _Failed for everything that is not a whole frame of this request and this key."""
-        number, noted = secrets.token_hex(16), SimpleNamespace(connected=False)
+        number, noted = secrets.token_hex(16), SimpleNamespace(connected=False, reused=False)
         given = self._bounds.instruction_s if path == wire.SUBMIT_PATH else self._bounds.question_s
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self._bounds.connect_s, sock_read=min(self._bounds.silence_s, given / 2)
@@ -256,7 +256,8 @@ class RemoteCore:
                     response.close()  # what comes next on this connection belongs to nothing
                     raise _Failed(str(error), sent=True) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # OSError: TimeoutError is one, sockets raise others
-            raise _Failed(type(error).__name__, sent=noted.connected) from None
+            is_stale = noted.reused and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+            raise _Failed(type(error).__name__, sent=noted.connected, is_stale=is_stale) from None
 
     async def _pause(self, attempt: int, deadline: float) -> bool:
         """Wait a random part of the pause after this try; whether another may follow."""
@@ -283,7 +284,9 @@ class _Turn:
         return self
 
     def __exit__(self, of: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        answered = None if error is not None and not isinstance(error, _Failed) else error is None and self.answered
+        answered: bool | None = self.answered
+        if error is not None:
+            answered = False if isinstance(error, _Failed) and not error.is_stale else None
         self._breaker.ended(self._ticket, self._now(), answered=answered)
 
 
@@ -326,9 +329,12 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
     async def connected(_session: aiohttp.ClientSession, noted: SimpleNamespace, _parameters: object) -> None:
         noted.trace_request_ctx.connected = True
 
+    async def reused(_session: aiohttp.ClientSession, noted: SimpleNamespace, _parameters: object) -> None:
+        noted.trace_request_ctx.connected = noted.trace_request_ctx.reused = True
+
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_create_end.append(connected)
-    tracing.on_connection_reuseconn.append(connected)
+    tracing.on_connection_reuseconn.append(reused)
     return tracing
 
 
