@@ -235,7 +235,12 @@ async def test_an_answer_larger_than_any_is_not_read(line: Line) -> None:
             await writer.drain()
         return False
 
-    for answer in (endless, raw(lambda _: http(b" " * (wire.MAX_ANSWER_BYTES + 1)))):
+    def padded(it: Any) -> bytes:
+        """Well-formed, and believed if it were smaller."""
+        value = {"is": "Done", "output": {}} if it.key else []
+        return http(wire.answered(it.number, it.key, value) + b" " * wire.MAX_ANSWER_BYTES)
+
+    for answer in (endless, raw(padded)):
         async with hostile(answer, silence_s=5.0, question_s=5.0, instruction_s=5.0) as (core, _server):
             await neither_believed_nor_waited_for(core, line)
 
