@@ -124,10 +124,10 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
     settings.checked()
     if not settings.development:
-        raise UnsafeSettings("only development mode can run: this version has no external issuer and no external core yet")
+        raise UnsafeSettings("only development mode can run: this version has no external issuer yet")
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.ExitStack() as undo:
+    async with contextlib.AsyncExitStack() as undo:
         lock = undo.enter_context(_only_one(settings))
         log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
@@ -135,6 +135,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
         )
         core = _core(settings, log, clock)
+        undo.push_async_callback(core.close)
         bundle = _activated(read_bundle())
         issuer = LocalIssuer(data, development=settings.development).issuer
         await _grant_sandbox_customers(book, core, mandate_key, clock())

@@ -93,11 +93,11 @@ class RemoteCore:
     def __init__(
         self, url: str, *, credential: str, clock: Callable[[], datetime], bounds: Bounds, limits: Limits | None = None
     ) -> None:
-        self._base = URL(url.rstrip("/"))
+        paths = (wire.SUBMIT_PATH, *(each.path for each in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)))
+        self._urls = {path: URL(url.rstrip("/") + path) for path in paths}
         self._clock = clock
         self._bounds = bounds
         self._breaker = Breaker(limits, moved=_tell)
-        self._urls: dict[str, URL] = {}
         self._on_their_way: dict[str, datetime] = {}
         """Keys under which bytes may still travel, with the end of their permit."""
         self._session = aiohttp.ClientSession(
@@ -237,12 +237,11 @@ class RemoteCore:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self._bounds.connect_s, sock_read=min(self._bounds.silence_s, given / 2)
         )
-        url = self._urls.setdefault(path, self._base.joinpath(path[1:]))
         try:
             async with (
                 asyncio.timeout_at(deadline),
                 self._session.post(
-                    url,
+                    self._urls[path],
                     data=body,
                     headers={**headers, wire.REQUEST: number},
                     timeout=timeout,
