@@ -40,6 +40,8 @@ class Core:
     bank: CoreBank
     close: Callable[[], Awaitable[None]]
     sandbox: SandboxBank | None = None
+    breaker: Callable[[], str] | None = None
+    """State of the breaker, where there is one."""
 
 
 class CorePermits:
@@ -92,7 +94,7 @@ def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds:
     if credential_file is None:
         raise UnsafeSettings("core_credential_file must be set together with core_url")
     bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds)
-    return Core(bank, remote.close)
+    return Core(bank, remote.close, breaker=lambda: remote.breaker.value)
 
 
 async def banking_days(bank: SandboxBank) -> None:

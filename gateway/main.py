@@ -51,7 +51,7 @@ from gateway.recovery import Recovery
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.database import Database
-from gateway.telemetry import CallIds, Telemetry
+from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.vault import private_file
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
@@ -182,6 +182,8 @@ def _assembled(
     later = Later(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
+    if core.breaker is not None:
+        watch_breaker(metering.get_meter("tellergate"), core.breaker)
     identity = BearerTokens(issuer)
     way = Way(
         Parts(

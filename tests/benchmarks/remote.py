@@ -3,9 +3,9 @@
     python -m tests.benchmarks.remote [--json] [--rounds N] [--seconds S]
 
 Two gateways in this process, each asked as a door asks it: one over the embedded sandbox bank, one over the same bank in a process of its
-own (`tellergate sandbox-bank`, which verifies permits). Rounds take turns; a ratio is the median of the ratios of the rounds. The last lines
-are the processor time of this process for one question at the port alone: what the HTTP client costs the gateway. Bounded in count and
-time; asserts nothing about time.
+own (`tellergate sandbox-bank`, which verifies permits). Rounds take turns; a ratio is the median of the ratios of the rounds. The last
+lines are the processor time of this process for one question at the port alone: what the HTTP client costs the gateway. Bounded in
+count and time; asserts nothing about time.
 """
 
 import argparse

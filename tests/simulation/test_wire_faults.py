@@ -125,3 +125,28 @@ async def test_a_fault_at_every_byte_of_the_exchange(tmp_path: Path) -> None:
         done = set(executed_keys(gateway)) - known
         assert [each for each in told if each.status == "done" and core_key(each.call_id) not in done] == []
         assert all(len(set(each.bodies)) == 1 for each in relayed.seen.values()), "the same bytes each time"
+
+
+async def test_a_question_whose_answer_is_cut_or_garbled_anywhere_is_answered_truly_or_not_at_all(tmp_path: Path) -> None:
+    """Every eleventh byte of the exchange of a balance: once (the repeat answers) and for good (the call is unavailable)."""
+    clock, folder = TurnedClock(), tmp_path / "data"
+    async with (
+        sandbox_bank(folder, clock) as (bank, port),
+        relay(port) as (relayed, front),
+        over_http(folder, front, bank, clock, **QUICK) as asked,
+    ):
+        asked.gateway.core._breaker = Breaker(BreakerLimits(failures=10**6))  # type: ignore[attr-defined]
+        (account, *_) = await asked.accounts()
+        honest = await asked.ask("get_account_balance", {"account": account})
+        assert honest.output is not None
+        faults: list[Plan] = []
+        relayed.for_questions = lambda path: faults.pop(0) if faults and path == "/v1/balance" else None
+        statuses: Counter[str] = Counter()
+        for at, what, times in itertools.product(range(0, 620, 11), ("cut_request", "cut_answer", "garbage"), (1, 3)):
+            faults[:] = [Plan(what, at, is_done=True, is_reset=at % 2 == 0)] * times
+            told = await asked.ask("get_account_balance", {"account": account})
+            statuses[told.status] += 1
+            assert told.status in ("done", "unavailable")
+            assert told.output is None or told.output["amount"] == honest.output["amount"]
+        assert statuses["done"] > 150
+        assert statuses["unavailable"] > 80
