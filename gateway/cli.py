@@ -108,6 +108,8 @@ def _core_proxy(parser: argparse.ArgumentParser) -> None:
 def _listening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM; needed beyond loopback")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
     parser.add_argument("--credential-file", type=Path, required=True, help="who may ask; made on first use, private to its owner")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
 

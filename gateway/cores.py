@@ -7,6 +7,7 @@ import asyncio
 import base64
 import binascii
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,8 +94,27 @@ def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds:
         raise UnsafeSettings("core_url is https, or http on loopback: the credential of the core would cross the network in clear")
     if credential_file is None:
         raise UnsafeSettings("core_credential_file must be set together with core_url")
-    bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds)
+    # made here, not when a library is imported: SSL_CERT_FILE and SSL_CERT_DIR say whom else to trust
+    tls = ssl.create_default_context() if address.scheme == "https" else None
+    bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds, tls=tls)
     return Core(bank, remote.close, breaker=lambda: remote.breaker.value)
+
+
+def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """TLS of a server on the core's side; None on loopback without a certificate. UnsafeSettings elsewhere, or for bad files."""
+    if certificate is None and key is None:
+        if host not in LOOPBACK:
+            raise UnsafeSettings("beyond loopback a server needs --tls-cert and --tls-key: a credential would cross in clear")
+        return None
+    if certificate is None or key is None:
+        raise UnsafeSettings("--tls-cert and --tls-key go together")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        tls.load_cert_chain(certificate, key)
+    except ssl.SSLError:
+        raise UnsafeSettings(f"{certificate.name} and {key.name} are no certificate with its key") from None
+    return tls
 
 
 async def banking_days(bank: SandboxBank) -> None:

@@ -20,6 +20,7 @@ from gateway.cores import (
     embedded,
     permit_verifier,
     read_permit,
+    server_tls,
     trust_of,
     verified_permit,
 )
@@ -87,13 +88,16 @@ def permit_key(options: argparse.Namespace) -> int:
 def _served(
     options: argparse.Namespace, token: str, opened: contextlib.AbstractAsyncContextManager[tuple[Core, PermitReader]]
 ) -> int:
+    tls = server_tls(options.host, options.tls_cert, options.tls_key)
+
     async def run() -> None:
         stopped = asyncio.Event()
         for each in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(each, stopped.set)
         async with opened as (core, permits):
-            runner, port = await listen(CoreServer(core.bank, credential=token, permits=permits), options.host, options.port)
-            url = f"http://{options.host}:{port}"
+            server = CoreServer(core.bank, credential=token, permits=permits)
+            runner, port = await listen(server, options.host, options.port, tls=tls)
+            url = f"{'https' if tls else 'http'}://{options.host}:{port}"
             if options.json:
                 print_json({"url": url, "credential_file": str(options.credential_file)})
             else:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from ssl import SSLContext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -81,9 +82,11 @@ def open_remote(
     clock: Callable[[], datetime],
     bounds: Bounds | None = None,
     limits: Limits | None = None,
+    tls: SSLContext | None = None,
 ) -> tuple[CoreBank, "RemoteCore"]:
-    """The core at this base URL, as the port and as itself. `credential` is the bearer token. Must be called on the event loop."""
-    core = RemoteCore(url, credential=credential, clock=clock, bounds=bounds or Bounds(), limits=limits)
+    """The core at this base URL, as the port and as itself. `credential` is the bearer token; `tls` says whom https trusts. Must be
+    called on the event loop."""
+    core = RemoteCore(url, credential=credential, clock=clock, bounds=bounds or Bounds(), limits=limits, tls=tls)
     return cast(CoreBank, core), core  # its questions come from the port itself, which mypy cannot see
 
 
@@ -91,7 +94,14 @@ class RemoteCore:
     """A `CoreBank`: the port says what each method does. Its questions are made of the port's own methods. Close it with `close`."""
 
     def __init__(
-        self, url: str, *, credential: str, clock: Callable[[], datetime], bounds: Bounds, limits: Limits | None = None
+        self,
+        url: str,
+        *,
+        credential: str,
+        clock: Callable[[], datetime],
+        bounds: Bounds,
+        limits: Limits | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         paths = (wire.SUBMIT_PATH, *(each.path for each in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)))
         self._urls = {path: URL(url.rstrip("/") + path) for path in paths}
@@ -101,7 +111,7 @@ class RemoteCore:
         self._on_their_way: dict[str, datetime] = {}
         """Keys under which bytes may still travel, with the end of their permit."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=bounds.connections, keepalive_timeout=bounds.idle_s),
+            connector=aiohttp.TCPConnector(limit=bounds.connections, keepalive_timeout=bounds.idle_s, ssl=tls or True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect_s),
             headers={
                 "Authorization": f"Bearer {credential}",
@@ -192,7 +202,10 @@ class RemoteCore:
             raise CoreUnavailable("not a key")
         headers = {wire.KEY: instruction.key, wire.PERMIT: encoded}
         deadline = self._now() + min(self._bounds.instruction_s, left_s)
-        for key in [key for key, until in self._on_their_way.items() if until + SKEW <= now]:
+        while self._on_their_way:  # about in the order of their ends
+            key, until = next(iter(self._on_their_way.items()))
+            if now < until + SKEW:
+                break
             del self._on_their_way[key]
         self._on_their_way[instruction.key] = max(permit.expires, self._on_their_way.get(instruction.key, permit.expires))
         return _Sending(instruction, permit, headers, body, deadline)

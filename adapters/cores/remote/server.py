@@ -7,6 +7,7 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from hashlib import sha256
+from ssl import SSLContext
 from typing import TypeVar
 
 from aiohttp import web
@@ -120,10 +121,10 @@ def _response(body: bytes, status: int) -> web.Response:
     return web.Response(body=body, status=status, content_type="application/json", headers={"Server": "tellergate"})
 
 
-async def listen(server: CoreServer, host: str, port: int) -> tuple[web.ServerRunner, int]:
+async def listen(server: CoreServer, host: str, port: int, *, tls: SSLContext | None = None) -> tuple[web.ServerRunner, int]:
     """Listen at this address; 0 takes a free port, which is told. Close it with `cleanup`, which lets running requests end."""
     runner = web.ServerRunner(web.Server(server.handle, keepalive_timeout=IDLE_S, access_log=None))
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=1024)
+    site = web.TCPSite(runner, host, port, backlog=1024, ssl_context=tls)
     await site.start()
     return runner, int(runner.addresses[0][1])

@@ -3,15 +3,26 @@
 import json
 import socket
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from adapters.cores.remote.client import Bounds
+from adapters.core import CoreUnavailable
+from adapters.cores.remote.client import SKEW, Bounds
+from adapters.cores.remote.server import CoreServer, listen
+from adapters.cores.remote.wire import STATUS, Fault
+from audit.log import PERMIT_LIFETIME
 from gateway.cli import main
-from gateway.cores import behind_http, permit_verifier, trust_of
+from gateway.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.errors import Code
 from gateway.main import open_gateway, open_log, utc_now
+from gateway.recovery import GRACE
 from gateway.settings import UnsafeSettings, development
 from gateway.vault import credential
 from tests.support.teller import Teller, over_http, sandbox_bank
@@ -149,3 +160,59 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
         assert len(gateway.log.open_intents()) == 1, "its end is found once the core answers"
     finally:
         await gateway.close()
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate of its own CA for this name of loopback, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = (
+        builder.serial_number(1).not_valid_before(utc_now() - timedelta(days=1)).not_valid_after(utc_now() + timedelta(days=1))
+    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    made = builder.sign(key, hashes.SHA256())
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    files[0].write_bytes(made.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+@pytest.mark.parametrize("flaw", ["none", "not trusted", "another name"])
+async def test_over_tls_the_core_is_who_its_certificate_says(
+    tmp_path: Path, token: Path, monkeypatch: pytest.MonkeyPatch, flaw: str
+) -> None:
+    chain, key = certificate(tmp_path, "other.invalid" if flaw == "another name" else "localhost")
+    if flaw != "not trusted":
+        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    bank = embedded(tmp_path / "bank.sqlite", clock=utc_now, permits=UnsafeNoPermits())
+    server = CoreServer(bank.bank, credential=credential(token), permits=read_permit)
+    runner, port = await listen(server, "127.0.0.1", 0, tls=server_tls("localhost", chain, key))
+    core = behind_http(f"https://localhost:{port}", token, clock=utc_now, bounds=Bounds())
+    if flaw == "none":
+        assert len(await core.bank.accounts("alice")) > 0
+    else:
+        with pytest.raises(CoreUnavailable):
+            await core.bank.accounts("alice")
+    await core.close()
+    await runner.cleanup()
+    await bank.close()
+
+
+def test_a_server_beyond_loopback_needs_tls_with_good_files(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path, "localhost")
+    assert server_tls("127.0.0.1", None, None) is None
+    assert server_tls("0.0.0.0", chain, key) is not None
+    for host, given in (("0.0.0.0", (None, None)), ("127.0.0.1", (chain, None)), ("127.0.0.1", (None, key)), ("::", (key, chain))):
+        with pytest.raises(UnsafeSettings, match=r"tls|certificate"):
+            server_tls(host, *given)
+
+
+def test_recovery_asks_for_a_key_only_when_its_client_lets_it() -> None:
+    assert GRACE > PERMIT_LIFETIME + SKEW
+
+
+def test_every_code_of_the_wire_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
+    assert [code for code in Fault if f"`{code.value}`" not in page or str(STATUS[code]) not in page] == []
