@@ -230,10 +230,10 @@ class RemoteCore:
             else:
                 if decoded is not None:
                     return decoded
+                _refused(answer)
                 if answer is Fault.PERMIT_REFUSED and not sending.sent:
                     raise PermitRefused("by the core")
                 sending.sent = True
-                _refused(answer)
                 last = _Failed(str(answer), sent=True, is_final=answer is not Fault.UNAVAILABLE)
             if last.is_final or not await self._pause(attempt, sending.deadline):
                 break

@@ -99,11 +99,12 @@ async def test_a_decline_and_a_doubt_of_the_core_are_its_answer(answer: Declined
         assert len(server.requests) == 1
 
 
-async def test_a_refused_permit_is_believed_of_the_first_request_alone() -> None:
+async def test_a_refused_permit_is_believed_of_the_first_request_alone(caplog: pytest.LogCaptureFixture) -> None:
     async with talking([fault(Fault.PERMIT_REFUSED)]) as (core, server, clock):
         with pytest.raises(PermitRefused):
             await core.submit(TOLD, permit(clock))
         assert len(server.requests) == 1
+    assert '{"alarm": "core_refuses", "code": "permit_refused"}' in [each.getMessage() for each in caplog.records]
     async with talking([CUT, fault(Fault.PERMIT_REFUSED)], pause_s=0.001) as (core, server, clock):
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown), "the first one may have acted"
         assert len(server.requests) == 2
