@@ -22,6 +22,7 @@ from adapters.cores.remote.server import PermitReader
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
 from audit.checkpoint import NoteInvalid
+from audit.database import SqliteLane
 from audit.group import GroupWriter
 from audit.log import Log
 from audit.permits import Permit, PermitInvalid, Verifier, decode
@@ -74,7 +75,7 @@ def embedded(path: Path, *, clock: Clock, permits: PermitVerifier) -> Core:
     def writer(
         engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
     ) -> GroupWriter[Item, Answer]:
-        writers.append(GroupWriter(engine, apply))
+        writers.append(GroupWriter(SqliteLane(engine), apply))
         return writers[-1]
 
     bank = open_sandbox(path, clock=clock, writer=writer, permits=permits)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import IO
 
 import uvicorn
@@ -34,9 +33,11 @@ from audit import leaf
 from audit.erasure import replay_destructions
 from audit.leaf import Kind, Record
 from audit.log import Log
+from audit.migration import prepare
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
 from gateway.cores import Core, CorePermits, banking_days, behind_http, embedded
+from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
 from gateway.doors import rest, schemas
 from gateway.doors.rest import fault_response
@@ -47,19 +48,16 @@ from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
-from gateway.recovery import Recovery
+from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
-from gateway.store.database import Database
+from gateway.store.book import SqlBook
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.vault import private_file
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
 
 BUNDLE_VERSION = 1
-
-LOG_ORIGIN = "tellergate.invalid/development"
-"""The name under which the log of development mode signs."""
 
 __version__ = version("tellergate")
 
@@ -81,11 +79,11 @@ class Gateway:
     door: rest.Door
     recovery: Recovery
     log: Log
-    book: Database
+    book: SqlBook
     core: CoreBank
     bank: SandboxBank | None
     """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
-    lock: IO[str]
+    lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     _close_core: Callable[[], Awaitable[None]]
 
@@ -99,12 +97,8 @@ class Gateway:
         await self.log.close()
         for instrument in self.instruments:
             await asyncio.to_thread(instrument.shutdown)
-        self.lock.close()
-
-
-def open_log(data: Path, *, writer_id: str, clock: Clock = utc_now) -> Log:
-    """The signed log of a data folder, for the gateway and, at the same time, for the command line."""
-    return Log.open(data / "audit", origin=LOG_ORIGIN, writer_id=writer_id, clock=clock, random=os.urandom)
+        if self.lock is not None:
+            self.lock.close()
 
 
 def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
@@ -128,12 +122,14 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        lock = undo.enter_context(_only_one(settings))
-        log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
+        places = Places(data, settings.database, settings.keys_database)
+        lock = None if places.shared else undo.enter_context(_only_one(settings))
+        name = f"gateway-{os.getpid()}"
+        log = await open_log(places, writer_id=name, clock=clock)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
-        book = Database(
-            data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
-        )
+        database = places.open(Part.GATEWAY, name=name)
+        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
+        book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
         core = _core(settings, log, clock)
         undo.push_async_callback(core.close)
         bundle = _activated(read_bundle())
@@ -150,7 +146,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         )
         await replay_destructions(log)
         try:
-            await gateway.recovery.sweep(grace=timedelta(0))
+            await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
         except Unavailable:
             if core.sandbox is not None:
                 raise
@@ -165,10 +161,10 @@ def _assembled(
     issuer: Issuer,
     bundle: Bundle,
     log: Log,
-    book: Database,
+    book: SqlBook,
     core: Core,
     clock: Clock,
-    lock: IO[str],
+    lock: IO[str] | None,
 ) -> Gateway:
     functions = {function.name: function for function in MANIFEST}
     references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
@@ -265,7 +261,7 @@ SANDBOX_LIMITS = {
 """What the made-up customers of development mode granted, in minor units."""
 
 
-async def grant(book: Database, bank: CoreBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
+async def grant(book: SqlBook, bank: CoreBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
     """Sign and store a mandate over all functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
@@ -280,11 +276,11 @@ async def grant(book: Database, bank: CoreBank, key: Ed25519PrivateKey, customer
     await book.grant(mandate, mandate.sign(key))
 
 
-async def _grant_sandbox_customers(book: Database, core: Core, key: Ed25519PrivateKey, now: datetime) -> None:
+async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime) -> None:
     """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
     try:
         for customer in core.sandbox.customers() if core.sandbox else CUSTOMERS:
-            if not book.has_granted(customer):
+            if not await book.has_granted(customer):
                 await grant(book, core.bank, key, customer, now)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

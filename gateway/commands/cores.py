@@ -24,7 +24,8 @@ from gateway.cores import (
     trust_of,
     verified_permit,
 )
-from gateway.main import open_log, utc_now
+from gateway.databases import Places, open_log
+from gateway.main import utc_now
 from gateway.settings import UnsafeSettings
 from gateway.vault import credential
 
@@ -74,7 +75,7 @@ def permit_key(options: argparse.Namespace) -> int:
     """Print what verifies the permits of a folder's log."""
 
     async def run() -> str:
-        log = open_log(options.data, writer_id="command")
+        log = await open_log(Places(options.data, options.database), writer_id="command", clock=utc_now)
         try:
             return trust_of(log)
         finally:

@@ -20,7 +20,7 @@ def demo(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    where = {"data": options.data, "host": options.host, "port": options.port}
+    where = {"data": options.data, "database": options.database, "host": options.host, "port": options.port}
     settings = development(**where) if options.dev else Settings(development=False, **where)
     settings = replace(settings, otlp_endpoint=options.otlp_endpoint, audit_wait_ms=options.audit_wait_ms)
     settings = replace(settings, core_url=options.core_url, core_credential_file=options.core_credential_file)

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.function import BankingFunction
+from adapters.function import BankingFunction, Level
 from gateway.call import Way
 from gateway.catalogue import definitions
 from gateway.doors import schemas
@@ -168,7 +168,7 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
     return orjson.dumps(
         {
             "outputs": [shape.output(each, head.turn_id) for each in answered],
-            "results": [result_item(each) for each in answered],
+            "results": [{**result_item(each), "app": each.app} for each in answered],
         }
     )
 
@@ -190,8 +190,10 @@ async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
 
 
 async def _functions(door: Door, request: Request, principal: Principal) -> bytes:
-    granted = door.book.granted(principal.customer)
-    offered = [function for function in door.functions if function.emergency or function.name in granted]
+    granted = await door.book.granted(principal.customer)
+    offered = [
+        function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
+    ]
     return orjson.dumps({"data": definitions(offered, request.query_params["shape"])})
 
 
@@ -215,9 +217,9 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> by
 
 
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
-    claimed = door.book.find(call_id)
+    claimed = await door.book.find(call_id)
     if claimed is None:
-        return door.later.of_record(principal.customer, call_id)
+        return await door.later.of_record(principal.customer, call_id)
     return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 

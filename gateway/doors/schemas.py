@@ -42,13 +42,14 @@ class Proof(_Strict):
 
 
 class Result(_Strict):
-    """For the back end, never for the model."""
+    """For the back end, never for the model. `app`: whole values of fields that the output shows masked, for the customer's eyes."""
 
     call_id: str
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
     proof: Proof | None
+    app: dict[str, str] | None
 
 
 class CallsAnswer(_Strict):

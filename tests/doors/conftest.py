@@ -13,6 +13,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.issuer import LocalIssuer
+from tests.support import databases
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started
 
@@ -53,7 +54,8 @@ class Served:
         """What `tellergate audit query` finds."""
         why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert main(["audit", "query", "--data", str(self.data), "--json", *why, *arguments]) == 0
+            where = ["--data", str(self.data), "--database", databases.url(self.data)]
+            assert main(["audit", "query", *where, "--json", *why, *arguments]) == 0
         return json.loads(printed.getvalue())
 
 
@@ -61,6 +63,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("served") / "data"
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
+    command += ["--database", databases.url(data)]
     with contextlib.ExitStack() as stack:
         if OPTIONS.core == "remote":
             command += stack.enter_context(sandbox_bank(data))

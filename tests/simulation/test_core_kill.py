@@ -20,6 +20,7 @@ from gateway.mandate import Limits
 from gateway.settings import development
 from gateway.stages import Recorded, core_key
 from tests.simulation.test_wire_faults import TurnedClock
+from tests.support.databases import url
 from tests.support.processes import permits_of, start
 from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
 from tests.support.waiting import wait_until
@@ -100,7 +101,7 @@ def sides(tmp_path: Path) -> Any:
 async def test_whoever_is_killed_on_the_core_s_side_the_end_is_the_true_one(tmp_path: Path, sides: dict[str, Side]) -> None:
     clock = TurnedClock()
     settings = replace(
-        development(tmp_path / "gateway"),
+        development(tmp_path / "gateway", database=url(tmp_path / "gateway")),
         core_url=f"http://127.0.0.1:{sides['proxy'].port}",
         core_credential_file=tmp_path / "proxy.token",
         core_question_ms=1000,
@@ -134,7 +135,7 @@ async def test_whoever_is_killed_on_the_core_s_side_the_end_is_the_true_one(tmp_
             each for each in told.every if each.status != "in_doubt" and (core_key(each.call_id) in done) != (each.status == "done")
         ]
         assert lies == []
-        assert what_does_not_hold(gateway) == []
+        assert await what_does_not_hold(gateway) == []
         await looked_into.close()
     finally:
         await gateway.close()

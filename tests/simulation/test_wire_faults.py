@@ -121,7 +121,7 @@ async def test_a_fault_at_every_byte_of_the_exchange(tmp_path: Path) -> None:
         assert swept.unknown == 0
         await _deliver(relayed, "late")
         assert set(executed_keys(gateway)) & held == early, "what comes after its key was burned does nothing"
-        assert what_does_not_hold(gateway) == before == []
+        assert await what_does_not_hold(gateway) == before == []
         done = set(executed_keys(gateway)) - known
         assert [each for each in told if each.status == "done" and core_key(each.call_id) not in done] == []
         assert all(len(set(each.bodies)) == 1 for each in relayed.seen.values()), "the same bytes each time"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli import main
+from tests.support.databases import url
 
 
 def start(*command: str) -> "tuple[subprocess.Popen[str], dict[str, Any]]":
@@ -47,7 +48,7 @@ def sandbox_bank(data: Path) -> Iterator[list[str]]:
 def permits_of(data: Path) -> Path:
     """A file with what verifies the permits of this folder's log."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(["keys", "permits", "--data", str(data)]) == 0
+        assert main(["keys", "permits", "--data", str(data), "--database", url(data)]) == 0
     trust = data / "permits.json"
     trust.write_text(printed.getvalue())
     return trust

@@ -12,13 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
+from audit.store.reads import StoredLeaf
 from gateway.cores import Clock, embedded, permit_verifier, read_permit, trust_of
+from gateway.databases import open_log
 from gateway.identity import SCOPE_CALLS, Principal
-from gateway.main import Gateway, open_gateway, open_log, utc_now
+from gateway.main import Gateway, open_gateway, utc_now
 from gateway.mandate import Mandate
 from gateway.settings import Settings, development
 from gateway.stages import Asked, NativeCall, Recorded, Trace, core_key
 from gateway.vault import credential, private_file
+from tests.support.databases import places, url
 from tests.support.options import OPTIONS
 
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
@@ -82,7 +85,7 @@ class Teller:
 
     async def granting(self, customer: str, **changes: object) -> Mandate:
         """Put a mandate with these changes in the place of the customer's own."""
-        known = self.gateway.book.facts(customer, await self.conversation(customer))
+        known = await self.gateway.book.facts(customer, await self.conversation(customer))
         assert known is not None
         assert known[0].mandate is not None
         changed = replace(known[0].mandate, version=known[0].mandate.version + 1, **changes)  # type: ignore[arg-type]
@@ -113,7 +116,7 @@ PATIENT = {"core_question_ms": 20_000, "core_instruction_ms": 20_000}
 async def sandbox_bank(folder: Path, clock: Clock) -> AsyncIterator[tuple[SandboxBank, int]]:
     """The sandbox bank of a gateway's folder, which verifies its permits, and the port of loopback where it is served."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = open_log(folder, writer_id="tests")
+    log = await open_log(places(folder), writer_id="tests", clock=clock)
     trust = folder / "permits.json"
     trust.write_text(trust_of(log))
     await log.close()
@@ -140,7 +143,7 @@ async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = u
 @asynccontextmanager
 async def _opened(folder: Path, clock: Clock, **changes: object) -> AsyncIterator[Teller]:
     changes = {"audit_wait_ms": 20_000, **changes}  # a busy disk of a test machine is no finding
-    settings: Settings = replace(development(folder), **changes)  # type: ignore[arg-type]
+    settings: Settings = replace(development(folder, database=url(folder)), **changes)  # type: ignore[arg-type]
     gateway = await open_gateway(settings, clock=clock)
     try:
         yield Teller(gateway)
@@ -155,14 +158,20 @@ def executed_keys(gateway: Gateway) -> list[str]:
         return [row[0] for row in rows]
 
 
-def what_does_not_hold(gateway: Gateway) -> list[str]:
+async def leaves_of(gateway: Gateway) -> Sequence[StoredLeaf]:
+    """Every record of the trail."""
+    size, _ = await gateway.log.head()
+    return await gateway.log.read(lambda reads: list(reads.leaves(0, size)))
+
+
+async def what_does_not_hold(gateway: Gateway) -> list[str]:
     """Everything that must hold after whatever happened, once recovery has run; what does not, in words.
 
     No effect without an intent, none twice, one end state for each intent, the book agrees, the books balance, the trail verifies.
     """
-    wrong = [finding.what for finding in verify_store(gateway.log)]
+    wrong = [finding.what for finding in await verify_store(gateway.log)]
     wrong += gateway.bank.findings()
-    leaves = [json.loads(leaf.leaf) for leaf in gateway.log.reads.leaves(0, gateway.log.size())]
+    leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(gateway)]
     intents = [leaf["call"] for leaf in leaves if leaf["kind"] == "intent"]
     ends: dict[str, list[str]] = {}
     for leaf in leaves:
@@ -177,5 +186,5 @@ def what_does_not_hold(gateway: Gateway) -> list[str]:
     executed = {call for call, states in ends.items() if states == ["executed"]}
     wrong += [f"{call}: recorded as executed, not done" for call in executed if core_key(call) not in done]
     wrong += [f"{by_key[key]}: done, not recorded" for key in done if key in by_key and by_key[key] not in executed]
-    wrong += [f"{row.call_id}: {row.state}" for row in gateway.book.unsettled(utc_now().replace(year=2100))]
+    wrong += [f"{row.call_id}: {row.state}" for row in (await gateway.book.unsettled(utc_now().replace(year=2100)))]
     return wrong

@@ -20,11 +20,13 @@ from adapters.cores.remote.wire import STATUS, Fault
 from audit.log import PERMIT_LIFETIME
 from gateway.cli import main
 from gateway.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
+from gateway.databases import open_log
 from gateway.errors import Code
-from gateway.main import open_gateway, open_log, utc_now
+from gateway.main import open_gateway, utc_now
 from gateway.recovery import GRACE
 from gateway.settings import UnsafeSettings, development
 from gateway.vault import credential
+from tests.support.databases import places
 from tests.support.teller import Teller, over_http, sandbox_bank
 
 
@@ -76,7 +78,7 @@ def test_a_bad_credential_file_is_refused(tmp_path: Path, flaw: str) -> None:
 
 
 async def test_the_trust_of_a_log_is_its_origin_and_its_public_key_alone(tmp_path: Path) -> None:
-    log = open_log(tmp_path / "data", writer_id="tests")
+    log = await open_log(places(tmp_path / "data"), writer_id="tests", clock=utc_now)
     file = tmp_path / "permits.json"
     file.write_text(trust_of(log))
     assert json.loads(file.read_text()).keys() == {"origin", "permit_key"}
@@ -148,7 +150,7 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
     settings = type(development(folder))(
         **{
             name: getattr(asked.gateway.settings, name)
-            for name in ("data", "development", "issuer", "audience", "core_credential_file")
+            for name in ("data", "database", "development", "issuer", "audience", "core_credential_file")
         },
         core_url=nobody,
     )
@@ -157,7 +159,7 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
         assert '{"alarm": "started_without_core"}' in [each.getMessage() for each in caplog.records]
         answered = await Teller(gateway).ask("list_accounts")
         assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
-        assert len(gateway.log.open_intents()) == 1, "its end is found once the core answers"
+        assert len(await gateway.log.open_intents()) == 1, "its end is found once the core answers"
     finally:
         await gateway.close()
 
