@@ -30,10 +30,10 @@ from adapters.function import BankingFunction, EffectFunction, Label, ReadFuncti
 from audit.committer import IntentEnded
 from gateway.arguments import canonical_bytes, parse, unfit
 from gateway.decide import Decider
-from gateway.errors import MESSAGES, Code, InDoubt, Refusal, Unavailable
+from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation
 from gateway.grounding import ground
-from gateway.identity import Principal
+from gateway.identity import Principal, Standing, invalid_token
 from gateway.later import Later, code_of_decline
 from gateway.ports import Book, Claim, Claimed, Moved
 from gateway.rates import Rates
@@ -50,18 +50,18 @@ from gateway.stages import (
     Grounded,
     Intended,
     NativeCall,
-    Place,
     Received,
     Recorded,
     Redacted,
     Refused,
     Reserved,
     Settled,
+    answer_of,
     core_key,
+    has_effects,
     new_call_id,
 )
 from gateway.steps import Steps
-from gateway.strict_json import Json
 from gateway.telemetry import Telemetry
 
 STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
@@ -83,6 +83,7 @@ class Parts:
     """What the way is made of. Built by `main`, and by tests with other parts."""
 
     functions: Mapping[str, BankingFunction]
+    standing: Standing
     references: References
     book: Book
     core: CoreBank
@@ -113,11 +114,13 @@ class Way:
     # 1 -- authenticate: the door did, and hands in the Principal
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
-        """The calls of one request, in their order. RequestFault NOT_FOUND for a conversation that is not this customer's."""
+        """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
         if await self._parts.book.facts(principal.customer, asked.conversation_id) is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         async with lock:  # one at a time: each call sees what the one before let into the conversation
+            if has_effects(asked, self._parts.functions) and not await self._parts.standing.still_stands(principal):
+                raise invalid_token(principal.scheme)
             return tuple([await self._take(principal, asked, native) for native in asked.calls])
 
     async def _take(self, principal: Principal, asked: Asked, native: NativeCall) -> Recorded:
@@ -154,7 +157,7 @@ class Way:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
             return await self._refuse(Refused(received, reached, again))
         except InDoubt:
-            return _answered(received, "in_doubt", Code.OUTCOME_UNKNOWN)
+            return answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN)
 
     async def _go_on(self, decided: Decided) -> Recorded:
         function = decided.call.function
@@ -339,7 +342,7 @@ class Way:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        return replace(_answered(received, redacted.status, redacted.code, output=redacted.output, proof=proof), app=redacted.app)
+        return replace(answer_of(received, redacted.status, redacted.code, output=redacted.output, proof=proof), app=redacted.app)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""
@@ -351,12 +354,12 @@ class Way:
         status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
         if refusal.code is Code.RATE_LIMITED:
             self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
-            return _answered(received, status, refusal.code)
+            return answer_of(received, status, refusal.code)
         try:
             proof = await self._parts.records.deny(refused)
         except Unavailable:
-            return _answered(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
-        return _answered(received, status, refusal.code, message=refusal.message, proof=proof)
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        return answer_of(received, status, refusal.code, message=refusal.message, proof=proof)
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 
@@ -367,7 +370,7 @@ class Way:
         try:
             await self._parts.records.repeat(decided, claimed.call_id)
         except Unavailable:  # not recorded, not answered; and something did happen under these ids
-            return replace(_answered(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
+            return replace(answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
         received.steps.end("repeat")
         return answered
 
@@ -376,24 +379,3 @@ class Way:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
-
-
-def _answered(
-    received: Received,
-    status: str,
-    code: Code | None,
-    *,
-    message: str | None = None,
-    output: Mapping[str, Json] | None = None,
-    proof: Place | None = None,
-) -> Recorded:
-    """What the caller gets. `message` None: the code's own."""
-    return Recorded(
-        call_id=received.call_id,
-        native_id=received.native.native_id,
-        status=status,
-        code=code,
-        message=message or (MESSAGES[code] if code else None),
-        output=output,
-        proof=proof,
-    )

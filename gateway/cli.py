@@ -74,13 +74,16 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dev", action="store_true", help="the embedded default: sandbox bank, local issuer, made-up customers")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the databases and keys")
+    parser.add_argument(
+        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer unless one is set"
+    )
+    parser.add_argument("--settings", type=Path, help="TOML file of settings; what is said here wins over it")
+    parser.add_argument("--data", type=Path, help="folder of the databases and keys")
     _database(parser)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
-    parser.add_argument("--audit-wait-ms", type=int, default=250, help="how long the log may take before a call is refused")
-    parser.add_argument("--otlp-endpoint", default="", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
+    parser.add_argument("--host", help="127.0.0.1 if nothing else is said")
+    parser.add_argument("--port", type=int, help="8080 if nothing else is said; 0 takes a free one")
+    parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
+    parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
     parser.set_defaults(command=_late("serving", "serve"))
 

@@ -55,6 +55,8 @@ class Fault(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MISSING_TOKEN = "missing_token"  # noqa: S105  # a code, no secret
     INVALID_TOKEN = "invalid_token"  # noqa: S105
+    INVALID_DPOP_PROOF = "invalid_dpop_proof"
+    USE_DPOP_NONCE = "use_dpop_nonce"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"

@@ -8,9 +8,11 @@ from pathlib import Path
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import OKPKey
 
 from gateway.identity import ACR_STRONG, SCOPE_CALLS, SCOPE_WORDS, Issuer
+from gateway.identity.jwks import FixedKeys
+from gateway.identity.keys import public_key
 from gateway.settings import DEV_AUDIENCE, DEV_ISSUER, UnsafeSettings
 from gateway.vault import private_file
 
@@ -40,8 +42,8 @@ class LocalIssuer:
     @property
     def issuer(self) -> Issuer:
         """What verifies these tokens; public keys only."""
-        public = OKPKey.import_key(self._key.as_dict(private=False))
-        return Issuer(DEV_ISSUER, DEV_AUDIENCE, KeySet([public]), ALGORITHM)
+        public = public_key({"kty": "OKP", "crv": "Ed25519", "x": str(self._key.as_dict(private=False)["x"])})
+        return Issuer(DEV_ISSUER, DEV_AUDIENCE, FixedKeys({"dev-1": public}), frozenset({ALGORITHM}))
 
     def token(self, customer: str, *, agent: str | None, strong: bool = False, words: bool = False) -> str:
         """An RFC 9068 access token. `words`: the customer's own, with the scope for their words and without an agent."""

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
@@ -16,12 +16,10 @@ from typing import IO
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Connection, Engine
-from starlette.exceptions import HTTPException
 
 from adapters.core import ExecutionPermit, PermitRefused
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
@@ -41,10 +39,8 @@ from gateway.catalogue import cedar_schema, manifest, schema_hash
 from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
 from gateway.doors import rest, schemas
-from gateway.doors.rest import fault_response
-from gateway.errors import Fault, RequestFault
-from gateway.identity import BearerTokens, Issuer
-from gateway.issuer import LocalIssuer
+from gateway.doors.presented import Presenting
+from gateway.doors.tls import server_config
 from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
@@ -54,6 +50,7 @@ from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.book import SqlBook
 from gateway.telemetry import CallIds, Telemetry
+from gateway.trust import Trust, establish
 from gateway.vault import private_file
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
@@ -95,6 +92,7 @@ class Gateway:
     log: Log
     book: SqlBook
     bank: SandboxBank
+    trust: Trust
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
@@ -102,6 +100,7 @@ class Gateway:
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
         await self.way.drain()
+        await self.trust.close()
         await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
         await self.log.publish(force=True)
         await self.book.close()
@@ -132,7 +131,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
     settings.checked()
     if not settings.development:
-        raise UnsafeSettings("only development mode can run: this version has no external issuer and no external core yet")
+        raise UnsafeSettings("only development mode can run: this version has no external core and no PostgreSQL yet")
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as undo:
@@ -154,9 +153,9 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
 
         bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
         bundle = _activated(read_bundle())
-        issuer = LocalIssuer(data, development=settings.development).issuer
+        trust = establish(settings, book)
         await _grant_sandbox_customers(book, bank, mandate_key, clock())
-        gateway = _assembled(settings, issuer=issuer, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
+        gateway = _assembled(settings, trust=trust, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
         gateway._bank_writers.extend(bank_writers)
         await log.append(Record(kind=Kind.LOG_START, time=clock()))
         await log.append(
@@ -175,7 +174,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
 def _assembled(
     settings: Settings,
     *,
-    issuer: Issuer,
+    trust: Trust,
     bundle: Bundle,
     log: Log,
     book: SqlBook,
@@ -195,10 +194,10 @@ def _assembled(
     later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
-    identity = BearerTokens(issuer)
     way = Way(
         Parts(
             functions=functions,
+            standing=trust.identity,
             references=references,
             book=book,
             core=bank,
@@ -214,7 +213,10 @@ def _assembled(
     door = rest.Door(
         way=way,
         later=later,
-        identity=identity,
+        identity=trust.identity,
+        presenting=Presenting(settings.public_url, settings.trusted_proxies),
+        challenges=trust.challenges,
+        metadata=trust.metadata,
         book=book,
         records=records,
         functions=MANIFEST,
@@ -223,7 +225,7 @@ def _assembled(
         rates=rates,
     )
     recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
-    return Gateway(settings, way, door, recovery, log, book, bank, lock, (tracing, metering))
+    return Gateway(settings, way, door, recovery, log, book, bank, trust, lock, (tracing, metering))
 
 
 def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
@@ -296,12 +298,21 @@ async def _banking_days(bank: SandboxBank) -> None:
         await asyncio.sleep(60)
 
 
+async def _old_proofs(book: SqlBook) -> None:
+    """Forget, each minute, the proofs of possession that are too old to be taken."""
+    while True:
+        with alarmed("proofs_sweep"):
+            await book.forget_proofs(utc_now())
+        await asyncio.sleep(60)
+
+
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
     """The HTTP application of an open gateway. Does the gateway's chores while it is served; tells `started` when it begins."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        chores = [asyncio.create_task(gateway.recovery.run(gateway.way)), asyncio.create_task(_banking_days(gateway.bank))]
+        running = (gateway.recovery.run(gateway.way), _banking_days(gateway.bank), _old_proofs(gateway.book), gateway.trust.run())
+        chores = [asyncio.create_task(each) for each in running]
         started()
         try:
             yield
@@ -321,30 +332,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     )
     schemas.publish(app)
     rest.mount(app, gateway.door)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _broken)
     return app
-
-
-async def _http_error(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    headers = dict(getattr(error, "headers", None) or {})
-    fault, message = {
-        404: (Fault.NOT_FOUND, "no such path"),
-        405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method"),
-    }.get(status, (Fault.INVALID_REQUEST, "the request is not taken"))
-    return fault_response(RequestFault(fault, message), headers)
-
-
-async def _invalid(_request: Request, error: Exception) -> Response:
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("",), "msg": ""}
-    name = str(first["loc"][-1])
-    return fault_response(RequestFault(Fault.INVALID_REQUEST, f"{name}: {first['msg']}", param=name))
-
-
-async def _broken(_request: Request, _error: Exception) -> Response:
-    return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
 
 
 def settle_the_interpreter() -> None:
@@ -362,26 +350,33 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable
 
     UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
     """
-    gateway = await open_gateway(settings)
-    try:
-        with socket.create_server((settings.host, settings.port), backlog=1024) as listening:
-            url = f"http://{settings.host}:{listening.getsockname()[1]}"
-            config = uvicorn.Config(
-                rest.in_front(build_app(gateway, started=lambda: started(url, gateway, stop)), gateway.door),
-                loop="uvloop",
-                http="httptools",
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=30,
-            )
-            server = uvicorn.Server(config)
+    settings.checked()
+    with _bound(settings) as listening:
+        where = f"[{settings.host}]" if ":" in settings.host else settings.host
+        scheme = "http" if settings.tls_certificate is None else "https"
+        url = f"{scheme}://{where}:{listening.getsockname()[1]}"
+        gateway = await open_gateway(replace(settings, public_url=settings.public_url or url))
+        try:
+            app = rest.in_front(build_app(gateway, started=lambda: started(url, gateway, stop)), gateway.door)
+            server = uvicorn.Server(server_config(app, settings))
 
             def stop() -> None:
                 server.should_exit = True
 
             settle_the_interpreter()
             await server.serve(sockets=[listening])
-    finally:
-        await gateway.close()
+        finally:
+            await gateway.close()
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """The address is taken, so that its port is known; it listens once the server runs."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

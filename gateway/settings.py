@@ -1,7 +1,14 @@
 """Frozen settings. No insecure default: what is not set and has no safe value stops the start. Each field is documented by its string."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.identity import Binding
+from gateway.identity.fetching import is_safe_url
+from gateway.identity.jwks import OAUTH, OPENID
+from gateway.identity.keys import ALGORITHMS
 
 
 class UnsafeSettings(Exception):
@@ -29,11 +36,78 @@ class Settings:
     port: int = 8080
     """TCP port to listen on; 0 takes a free one."""
 
+    public_url: str = ""
+    """Base URL under which clients reach the gateway, with a path if a proxy takes one off. DPoP proofs are compared with it, never with
+    what a request says of its host. Needed with an external issuer outside development mode; else the address that is listened on."""
+
+    tls_certificate: Path | None = None
+    """PEM file of the server's certificate chain. None: plain HTTP, on loopback or behind a proxy that ends TLS."""
+
+    tls_key: Path | None = None
+    """PEM file of its private key, readable by its owner alone."""
+
+    tls_client_ca: Path | None = None
+    """PEM file of the certificates that clients' certificates must lead to. With it clients may show one, and tokens be bound to it."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that end TLS. Only from them is the header `Client-Cert` taken (RFC 9440), and they must strip it
+    from what clients send. No other header about the client or the URL is taken from anybody."""
+
     issuer: str = ""
-    """Exact `iss` of the access tokens that are taken. Development mode sets its own."""
+    """Exact `iss` of the access tokens that are taken (RFC 9068). Development mode has its own, unless one is set."""
 
     audience: str = ""
     """What `aud` of the access tokens must hold."""
+
+    issuer_metadata: str = OPENID
+    """Where the issuer tells its `jwks_uri`: `openid-configuration` or `oauth-authorization-server` (RFC 8414)."""
+
+    jwks_uri: str = ""
+    """Where the issuer's keys are. Empty: as its metadata says."""
+
+    issuer_ca: Path | None = None
+    """PEM file of the certificates that the issuer's own certificate must lead to. None: those of the system."""
+
+    token_algorithms: tuple[str, ...] = ("ES256", "PS256", "EdDSA", "Ed25519")
+    """Signature algorithms of access tokens that are taken; asymmetric ones only."""
+
+    strong_acr: tuple[str, ...] = ()
+    """Which `acr` of an access token says that two factors were used. Empty: none does, and nothing that needs it is possible."""
+
+    clock_skew_s: int = 5
+    """How far, in seconds, `iat` and `nbf` of an access token may lie ahead, 0 to 60. `exp` is never stretched."""
+
+    keys_refresh_s: int = 300
+    """After how many seconds the issuer's keys are fetched again. So long, and `keys_retry_s` more, a rotated-away one may be taken."""
+
+    keys_age_s: int = 3600
+    """How old the issuer's keys may become while it does not answer. Then every request is refused with 503."""
+
+    keys_retry_s: int = 10
+    """Least time, in seconds, between two fetches, whatever key ids are presented."""
+
+    introspection_endpoint: str = ""
+    """Where the issuer tells whether a token still stands (RFC 7662), asked before each request with an effect. Empty: nobody is asked,
+    and a token that was revoked goes on until it expires. With it, reads go on until then all the same."""
+
+    introspection_client: str = ""
+    """Client id by which the gateway asks."""
+
+    introspection_secret_file: Path | None = None
+    """File of the client secret, readable by its owner alone."""
+
+    binding: str = "any"
+    """What access tokens must be bound to: `dpop` (RFC 9449), `certificate` (RFC 8705), `any` of both, or `optional`: then whoever holds
+    a bearer token may use it. What a token is bound to is checked in any case."""
+
+    dpop_algorithms: tuple[str, ...] = ("ES256", "PS256", "EdDSA", "Ed25519")
+    """Signature algorithms of DPoP proofs that are taken; asymmetric ones only."""
+
+    dpop_proof_s: int = 60
+    """How old, in seconds, a DPoP proof may be. So long each is remembered, so that none is taken twice."""
+
+    dpop_nonce_s: int = 300
+    """How many seconds a nonce of ours is good for at least (twice that at most). 0: none is asked for."""
 
     strong_session_s: int = 300
     """How old, in seconds, a two-factor sign-in may be to count as a strong session (L2)."""
@@ -64,19 +138,88 @@ class Settings:
             raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
-        for name in ("strong_session_s", "duplicate_window_s", "audit_wait_ms", "calls_per_minute", "calls_per_request"):
-            if getattr(self, name) < 1:
-                raise UnsafeSettings(f"{name} is at least 1")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise UnsafeSettings(f"{name} lies between {least} and {most}")
+        if not self.has_external_issuer and not self.development:
+            raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
+        if self.has_external_issuer:
+            self._check_issuer()
+        self._check_door()
         return self
 
+    @property
+    def has_external_issuer(self) -> bool:
+        """Whether tokens come from the bank's OpenID provider, and not from the local issuer of development mode."""
+        return self.issuer != DEV_ISSUER
+
+    def _check_issuer(self) -> None:
+        for name in ("issuer", "jwks_uri", "introspection_endpoint"):
+            url = getattr(self, name)
+            if url and not is_safe_url(url, loopback_http=self.development):
+                raise UnsafeSettings(f"{name} must be an https URL; http is for loopback in development mode")
+        if urlsplit(self.issuer).query:
+            raise UnsafeSettings("issuer has no query")
+        for name in ("token_algorithms", "dpop_algorithms"):
+            chosen = getattr(self, name)
+            if not chosen or not set(chosen) <= set(ALGORITHMS):
+                raise UnsafeSettings(f"{name} are some of {', '.join(ALGORITHMS)}")
+        if self.issuer_metadata not in (OPENID, OAUTH):
+            raise UnsafeSettings(f"issuer_metadata is {OPENID} or {OAUTH}")
+        if self.keys_refresh_s > self.keys_age_s:
+            raise UnsafeSettings("keys_refresh_s is at most keys_age_s")
+        if bool(self.introspection_endpoint) != bool(self.introspection_client and self.introspection_secret_file):
+            raise UnsafeSettings(
+                "introspection_endpoint needs introspection_client and introspection_secret_file, and they need it"
+            )
+        if not self.public_url and not self.development:
+            raise UnsafeSettings("public_url must be set: DPoP proofs are compared with it")
+
+    def _check_door(self) -> None:
+        if self.binding not in tuple(Binding):
+            raise UnsafeSettings(f"binding is one of {', '.join(Binding)}")
+        if self.public_url and not (
+            is_safe_url(self.public_url, loopback_http=self.development) and not urlsplit(self.public_url).query
+        ):
+            raise UnsafeSettings("public_url is an https URL without query and fragment; http is for loopback in development mode")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise UnsafeSettings("tls_certificate and tls_key are set together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise UnsafeSettings("tls_client_ca needs tls_certificate: without TLS no client shows a certificate")
+        for network in self.trusted_proxies:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise UnsafeSettings("trusted_proxies are addresses or networks, such as 10.0.0.8 or 10.0.0.0/24") from None
+
+
+_RANGES = {
+    "strong_session_s": (1, 86_400),
+    "duplicate_window_s": (1, 30 * 86_400),
+    "audit_wait_ms": (1, 3_600_000),
+    "calls_per_minute": (1, 1_000_000),
+    "calls_per_request": (1, 10_000),
+    "clock_skew_s": (0, 60),
+    "keys_refresh_s": (1, 86_400),
+    "keys_age_s": (1, 7 * 86_400),
+    "keys_retry_s": (1, 3600),
+    "dpop_proof_s": (5, 600),
+    "dpop_nonce_s": (0, 86_400),
+}
 
 DEV_ISSUER = "https://issuer.tellergate.invalid"
 DEV_AUDIENCE = "tellergate"
 
 
 def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port: int = 8080) -> Settings:
-    """The settings of `serve --dev` and of the demo."""
-    settings = Settings(
-        data=data, database=database, development=True, host=host, port=port, issuer=DEV_ISSUER, audience=DEV_AUDIENCE
-    )
-    return settings.checked()
+    """The settings of `serve --dev` and of the demo: the local issuer, whose bearer tokens nothing binds."""
+    return Settings(
+        data=data,
+        database=database,
+        development=True,
+        host=host,
+        port=port,
+        issuer=DEV_ISSUER,
+        audience=DEV_AUDIENCE,
+        binding=Binding.OPTIONAL,
+    ).checked()

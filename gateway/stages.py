@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
 from adapters.function import Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction
-from gateway.errors import Code, Refusal
+from gateway.errors import MESSAGES, Code, Refusal
 from gateway.identity import Principal
 from gateway.limits import Totals
 from gateway.mandate import Mandate
@@ -57,6 +57,12 @@ class Asked:
     model: str | None
     calls: tuple[NativeCall, ...]
     trace: Trace
+
+
+def has_effects(asked: Asked, functions: Mapping[str, BankingFunction]) -> bool:
+    """Whether a call of the request may move something, so that its token must stand. What protects the customer never waits for that."""
+    named = (functions.get(native.function) for native in asked.calls)
+    return any(isinstance(function, EffectFunction) and not function.emergency for function in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +250,24 @@ class Recorded:
     output: Mapping[str, Json] | None
     proof: Place | None
     app: Mapping[str, Json] | None = None
+
+
+def answer_of(
+    received: Received,
+    status: str,
+    code: Code | None,
+    *,
+    message: str | None = None,
+    output: Mapping[str, Json] | None = None,
+    proof: Place | None = None,
+) -> Recorded:
+    """What the caller gets. `message` None: the code's own."""
+    return Recorded(
+        call_id=received.call_id,
+        native_id=received.native.native_id,
+        status=status,
+        code=code,
+        message=message or (MESSAGES[code] if code else None),
+        output=output,
+        proof=proof,
+    )

@@ -5,12 +5,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from gateway import demo as story
 from gateway import main as composition
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.issuer import LocalIssuer
-from gateway.settings import Settings, development
+from gateway.settings import Settings, UnsafeSettings, development
+from gateway.settings_file import read_settings
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -20,20 +22,31 @@ def demo(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    where = {"data": options.data, "database": options.database, "host": options.host, "port": options.port}
-    settings = development(**where) if options.dev else Settings(development=False, **where)
-    settings = replace(settings, otlp_endpoint=options.otlp_endpoint, audit_wait_ms=options.audit_wait_ms)
+    settings = _chosen(options)
 
     def started(url: str, _gateway: composition.Gateway, _stop: Callable[[], None]) -> None:
         if options.json:
-            print_json({"url": url, "data": str(options.data), "mode": "development"})
+            print_json({"url": url, "data": str(settings.data), "mode": "development", "issuer": settings.issuer})
         else:
             print(f"Tellergate listens on {url}  (development mode: made-up customers, never real ones)")
-            print(f"a token:  tellergate dev token --data {options.data} --customer alice --agent demo --level L2", flush=True)
+            token = f"tellergate dev token --data {settings.data} --customer alice --agent demo --level L2"
+            print(f"tokens: of {settings.issuer}" if settings.has_external_issuer else f"a token:  {token}", flush=True)
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
     asyncio.run(composition.serve(settings, started=started))
     return GOOD
+
+
+def _chosen(options: argparse.Namespace) -> Settings:
+    """The settings of the file, those of the command line over them; what neither says is the default."""
+    chosen: dict[str, Any] = {} if options.settings is None else dict(read_settings(options.settings))
+    named = {name: getattr(options, name) for name in ("data", "database", "host", "port", "audit_wait_ms", "otlp_endpoint")}
+    chosen |= {name: value for name, value in named.items() if value not in (None, "")}
+    if "data" not in chosen:
+        raise UnsafeSettings("data must be set, by --data or in the file of --settings")
+    if options.dev and "issuer" not in chosen:
+        return replace(development(chosen.pop("data")), **chosen).checked()
+    return Settings(development=options.dev, **chosen).checked()
 
 
 def dev_token(options: argparse.Namespace) -> int:

@@ -15,18 +15,21 @@ from typing import Literal, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.function import BankingFunction, Level
 from gateway.call import Way
 from gateway.catalogue import definitions
 from gateway.doors import schemas
+from gateway.doors.presented import Presenting
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.facts import no_such_conversation
-from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_scope
+from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Presented, Principal, require_scope
 from gateway.later import Later
 from gateway.ports import Book
 from gateway.rates import Rates
@@ -34,15 +37,25 @@ from gateway.record import Records
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
 from gateway.strict_json import MAX_BODY_BYTES, Json, JsonError, loads
 from gateway.telemetry import parse_traceparent
-from gateway.wire import fault_body, fault_headers, fault_status, output_text, result_item
+from gateway.wire import (
+    Challenges,
+    call_result,
+    fault_body,
+    fault_headers,
+    fault_status,
+    output_text,
+    result_item,
+    step_up_headers,
+)
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_Handler = Callable[["Door", Request, Principal], Coroutine[object, object, bytes]]
+_Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 
 MAX_WAIT_S = 30
 _POLL_S = 0.05
 
 _LOG = logging.getLogger("tellergate.door")
+_NO_CHALLENGES = Challenges()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,9 @@ class Door:
     way: Way
     later: Later
     identity: Identity
+    presenting: Presenting
+    challenges: Challenges
+    metadata: bytes | None
     book: Book
     records: Records
     functions: tuple[BankingFunction, ...]
@@ -60,12 +76,20 @@ class Door:
     rates: Rates
 
     async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
-        """Authenticate, then handle; a fault becomes its error body, and is recorded when the customer is known."""
+        """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
+        presented = self.presenting.of(request.scope)
+        response = await self._answered(request, presented, handler, scope)
+        if presented.proofs and (nonce := self.identity.nonce(self.clock())) is not None:
+            response.headers["dpop-nonce"] = nonce
+        return response
+
+    async def _answered(self, request: Request, presented: Presented, handler: _Handler, scope: str) -> Response:
+        """A fault becomes its error body, and is recorded when the customer is known."""
         principal = None
         try:
-            principal = self.identity.authenticate(request.headers.get("authorization"), self.clock())
+            principal = await self.identity.authenticate(presented, self.clock())
             require_scope(principal, scope)
-            return Response(await handler(self, request, principal), media_type="application/json")
+            return await handler(self, request, principal)
         except RequestFault as fault:
             return await self._faulted(request, principal, fault)
         except Unavailable as unavailable:
@@ -81,18 +105,18 @@ class Door:
     async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
             self.records.counters.unauthenticated += 1
-            return fault_response(fault)
+            return fault_response(fault, challenges=self.challenges)
         at = self.clock()
         if not self.rates.take(principal.customer, at):
             self.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
-            return fault_response(fault)
+            return fault_response(fault, challenges=self.challenges)
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
         try:
             await self.records.fault(principal, _trace(request), fault.fault.value, at=at, **ids)
         except Unavailable:
             message = "the audit trail does not answer; nothing happened, try again"
             return fault_response(RequestFault(Fault.AUDIT_UNAVAILABLE, message))
-        return fault_response(fault)
+        return fault_response(fault, challenges=self.challenges)
 
 
 def mount(app: FastAPI, door: Door) -> None:
@@ -134,6 +158,17 @@ def mount(app: FastAPI, door: Door) -> None:
         """What became of a call; waits up to `wait_s` seconds (30 at most) for one that is in doubt."""
         return await door.answer(request, _call_status, SCOPE_CALLS)
 
+    if door.metadata is not None:
+
+        @app.get("/.well-known/oauth-protected-resource", include_in_schema=False)
+        async def metadata() -> Response:
+            """Where tokens for this window come from (RFC 9728)."""
+            return Response(door.metadata, media_type="application/json")
+
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(Exception, _broken)
+
 
 def in_front(app: ASGIApp, door: Door) -> ASGIApp:
     """The application with the hot route before it: routing and middleware cost a call 60 us, and it needs none of them.
@@ -151,7 +186,11 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
     return front
 
 
-async def _function_calls(door: Door, request: Request, principal: Principal) -> bytes:
+def _json(value: object, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json", headers=headers)
+
+
+async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
     head = _model(schemas.CallsHead, await _body(request))
     if len(head.calls) > door.calls_per_request:
         raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
@@ -165,20 +204,21 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
         trace=_trace(request),
     )
     answered = await door.way.take(principal, asked)
-    return orjson.dumps(
+    return _json(
         {
             "outputs": [shape.output(each, head.turn_id) for each in answered],
-            "results": [{**result_item(each), "app": each.app} for each in answered],
-        }
+            "results": [{**call_result(each, door.challenges), "app": each.app} for each in answered],
+        },
+        step_up_headers(answered, principal.scheme, door.challenges),
     )
 
 
-async def _open_conversation(door: Door, request: Request, principal: Principal) -> bytes:
+async def _open_conversation(door: Door, request: Request, principal: Principal) -> Response:
     _model(schemas.NewConversation, await _body(request))
-    return orjson.dumps({"id": await door.book.open_conversation(principal.customer, door.clock())})
+    return _json({"id": await door.book.open_conversation(principal.customer, door.clock())})
 
 
-async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
+async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     if principal.agent is not None:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "the customer's words come with the customer's own token, without an agent")
     words = _model(schemas.Words, await _body(request))
@@ -186,18 +226,18 @@ async def _hear(door: Door, request: Request, principal: Principal) -> bytes:
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
-    return orjson.dumps({"count": count})
+    return _json({"count": count})
 
 
-async def _functions(door: Door, request: Request, principal: Principal) -> bytes:
+async def _functions(door: Door, request: Request, principal: Principal) -> Response:
     granted = await door.book.granted(principal.customer)
     offered = [
         function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
     ]
-    return orjson.dumps({"data": definitions(offered, request.query_params["shape"])})
+    return _json({"data": definitions(offered, request.query_params["shape"])})
 
 
-async def _call_status(door: Door, request: Request, principal: Principal) -> bytes:
+async def _call_status(door: Door, request: Request, principal: Principal) -> Response:
     call_id = request.path_params["call_id"]
     wait_s = int(request.query_params.get("wait_s", "0"))
     if not 0 <= wait_s <= MAX_WAIT_S:
@@ -213,7 +253,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> by
     item = result_item(found)
     del item["native_id"]
     output = output_text(found) if found.output is not None or found.code is not None else None
-    return orjson.dumps({**item, "output": output})
+    return _json({**item, "output": output})
 
 
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
@@ -268,11 +308,33 @@ def _trace(request: Request) -> Trace:
     return parse_traceparent(request.headers.get("traceparent")) or Trace(secrets.token_hex(16))
 
 
-def fault_response(fault: RequestFault, headers: Mapping[str, str] | None = None) -> Response:
+async def _http_error(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    headers = dict(getattr(error, "headers", None) or {})
+    fault, message = {
+        404: (Fault.NOT_FOUND, "no such path"),
+        405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method"),
+    }.get(status, (Fault.INVALID_REQUEST, "the request is not taken"))
+    return fault_response(RequestFault(fault, message), headers)
+
+
+async def _not_valid(_request: Request, error: Exception) -> Response:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("",), "msg": ""}
+    name = str(first["loc"][-1])
+    return fault_response(RequestFault(Fault.INVALID_REQUEST, f"{name}: {first['msg']}", param=name))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
+
+
+def fault_response(
+    fault: RequestFault, headers: Mapping[str, str] | None = None, *, challenges: Challenges = _NO_CHALLENGES
+) -> Response:
     """The error body of a fault, with the headers that its status asks for."""
     return Response(
         fault_body(fault),
         status_code=fault_status(fault),
-        headers={**(headers or {}), **fault_headers(fault)},
+        headers={**(headers or {}), **fault_headers(fault, challenges)},
         media_type="application/json",
     )

@@ -41,8 +41,17 @@ class Proof(_Strict):
     leaf_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class StepUp(_Strict):
+    """What the customer's next sign-in must satisfy (RFC 9470): `acr_values` and `max_age` of the authorization request."""
+
+    acr_values: str
+    max_age: int
+
+
 class Result(_Strict):
-    """For the back end, never for the model. `app`: whole values of fields that the output shows masked, for the customer's eyes."""
+    """For the back end, never for the model. `app`: whole values of fields that the output shows masked, for the customer's eyes.
+    `challenge` with `step_up_required` only.
+    """
 
     call_id: str
     native_id: str
@@ -50,6 +59,7 @@ class Result(_Strict):
     code: Code | None
     proof: Proof | None
     app: dict[str, str] | None
+    challenge: StepUp | None
 
 
 class CallsAnswer(_Strict):
@@ -133,8 +143,11 @@ def publish(app: FastAPI) -> None:
                 schema = model.model_json_schema(ref_template=_REF)
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
-            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}}
-            made["security"] = [{"bearer": []}]
+            components["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"},
+                "dpop": {"type": "http", "scheme": "dpop", "description": "An access token with a proof of possession (RFC 9449)"},
+            }
+            made["security"] = [{"bearer": []}, {"dpop": []}]
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -23,13 +23,22 @@ from gateway.limits import Totals
 from gateway.mandate import Mandate
 from gateway.ports import Claim, Claimed
 from gateway.stages import ConversationFacts, CustomerFacts
-from gateway.store import calls, conversations, customers
+from gateway.store import calls, conversations, customers, proofs
 
 _CACHED_MANDATES = 50_000
 
 _LOG = logging.getLogger("tellergate.store")
 
-Write = calls.NewCall | calls.Settlement | conversations.Opening | conversations.Tainting | conversations.Hearing | customers.Grant
+Write = (
+    calls.NewCall
+    | calls.Settlement
+    | conversations.Opening
+    | conversations.Tainting
+    | conversations.Hearing
+    | customers.Grant
+    | proofs.Seen
+    | proofs.Sweep
+)
 Answer = Claimed | str | int | None
 
 T = TypeVar("T")
@@ -130,6 +139,14 @@ class SqlBook:
         """Put a signed mandate in the place of the customer's earlier one."""
         await self._write(customers.Grant(mandate, signature))
 
+    async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
+        """SeenProofs: whether this proof was not taken before, by any worker on this database."""
+        return await self._write(proofs.Seen(jti_hash, key, expires_s)) is True
+
+    async def forget_proofs(self, now: datetime) -> None:
+        """Delete the proofs that are too old to be taken anyway."""
+        await self._write(proofs.Sweep(int(now.timestamp())))
+
     async def _read(self, question: Callable[[Connection], T]) -> T:
         try:
             return await self._database.read(question)
@@ -169,4 +186,8 @@ class SqlBook:
                 return conversations.hear(connection, item)
             case customers.Grant():
                 customers.grant(connection, item)
+            case proofs.Seen():
+                return proofs.first_use(connection, item)
+            case proofs.Sweep():
+                return proofs.sweep(connection, item)
         return None

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 
 from adapters.core import Identified, ReferenceKind
 from gateway.doors.rest import in_front
+from gateway.identity import Presented
 from gateway.issuer import LocalIssuer
 from gateway.main import Gateway, build_app, grant, open_gateway, settle_the_interpreter, utc_now
 from gateway.references import KEY_BYTES, References
@@ -57,7 +58,9 @@ async def prepare(gateway: Gateway, data: Path, count: int) -> list[dict[str, st
 
 async def one_call(gateway: Gateway, issuer: LocalIssuer, customer: str, conversation: str, account: str) -> None:
     """A first balance: the customers of the load are known ones, with a data key and a pseudonym in the trail."""
-    principal = gateway.door.identity.authenticate(f"Bearer {issuer.token(customer, agent='bench', strong=True)}", utc_now())
+    token = issuer.token(customer, agent="bench", strong=True)
+    presented = Presented(f"Bearer {token}", (), "POST", "/v1/function-calls")
+    principal = await gateway.door.identity.authenticate(presented, utc_now())
     native = NativeCall("first", "get_account_balance", {"account": account})
     asked = Asked("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
     (answered,) = await gateway.way.take(principal, asked)

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select, text
 
+from audit.migration import prepare
 from gateway.databases import HISTORIES, Part, Places
+from gateway.store.book import SqlBook
 from tests.support.postgres import server
 
 T = TypeVar("T")
@@ -74,6 +77,13 @@ def _in_postgresql(statement: str) -> str:
     ):
         statement = re.sub(ours, theirs, statement)
     return statement
+
+
+async def book_in(folder: Path, key: Ed25519PublicKey, *, duplicate_window_s: int = 1) -> SqlBook:
+    """The book of calls of this folder, wherever its database is."""
+    database = places(folder).open(Part.GATEWAY, name="tests")
+    await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=False)
+    return SqlBook(database, mandate_key=key, duplicate_window_s=duplicate_window_s)
 
 
 Dump = dict[str, list[dict[str, Any]]]

@@ -1,18 +1,23 @@
 """A token is taken only if everything about it is right; whatever is wrong, the answer is the same."""
 
 import base64
+import hmac
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc import jws
-from joserfc.jwk import KeySet, OctKey, OKPKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from adapters.function import Level
 from gateway.errors import Fault, RequestFault
-from gateway.identity import ACR_STRONG, BearerTokens, Issuer
+from gateway.identity import ACR_STRONG, AccessTokens, Binding, Issuer, Presented, Principal
+from gateway.identity.jwks import FixedKeys
+from gateway.identity.keys import Key, public_key
 from gateway.issuer import LocalIssuer
 from gateway.settings import UnsafeSettings
 
@@ -20,8 +25,11 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())
 KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 OTHER = OKPKey.generate_key("Ed25519", {"kid": "k1"})
-PUBLIC = OKPKey.import_key(KEY.as_dict(private=False))
-ISSUER = Issuer("https://bank.example", "tellergate", KeySet([PUBLIC]), "Ed25519")
+RSA = RSAKey.generate_key(2048, {"kid": "r1"})
+EC = ECKey.generate_key("P-256", {"kid": "e1"})
+KEYS: Mapping[str, Key] = {str(key.kid): public_key(key.as_dict(private=False)) for key in (KEY, RSA, EC)}
+ISSUER = Issuer("https://bank.example", "tellergate", FixedKeys(KEYS), frozenset({"Ed25519", "PS256", "ES256"}))
+RSA_PEM = RSA.as_pem(private=False)
 HEADER = {"typ": "at+jwt", "alg": "Ed25519", "kid": "k1"}
 CLAIMS: dict[str, Any] = {
     "iss": "https://bank.example",
@@ -36,26 +44,48 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-def signed(claims: Any = CLAIMS, header: dict[str, Any] = HEADER, key: Any = KEY) -> str:
-    payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
-    return jws.serialize_compact(header, payload, key, algorithms=["Ed25519", "HS256"])
+def signed(claims: Any = CLAIMS, header: Any = HEADER, key: Any = KEY) -> str:
+    """A JWS as an attacker would write it: nothing of its header is checked."""
+    segments = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
+    text = ".".join(b64(segment) for segment in segments)
+    if isinstance(key, bytes):
+        return f"{text}.{b64(hmac.digest(key, text.encode(), 'sha256'))}"
+    return (
+        f"{text}.{b64(JWSRegistry.algorithms[header['alg'] if isinstance(header, dict) else 'Ed25519'].sign(text.encode(), key))}"
+    )
 
 
-def b64(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+def respelt(token: str) -> str:
+    """The same bytes with another last character: 64 bytes leave four bits of it unused."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    other = alphabet[alphabet.index(token[-1]) ^ 1]
+    assert base64.urlsafe_b64decode(token[-86:] + "==") == base64.urlsafe_b64decode(token[-86:-1] + other + "==")
+    return token[:-1] + other
 
 
-def authenticate(token: str, now: datetime = NOW) -> Any:
-    return BearerTokens(ISSUER).authenticate(f"Bearer {token}", now)
+def b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def test_a_good_token_is_its_customer_and_agent() -> None:
-    principal = authenticate(signed())
+def presented(authorization: str | None, **changes: Any) -> Presented:
+    return replace(Presented(authorization, (), "POST", "https://window.example/v1/function-calls"), **changes)
+
+
+async def authenticate(token: str, now: datetime = NOW, **changes: Any) -> Principal:
+    tokens = AccessTokens(replace(ISSUER, **changes), binding=Binding.OPTIONAL)
+    return await tokens.authenticate(presented(f"Bearer {token}"), now)
+
+
+async def test_a_good_token_is_its_customer_and_agent() -> None:
+    principal = await authenticate(signed())
     assert (principal.customer, principal.agent, principal.client) == ("alice", "assistant", "app")
     assert principal.scopes == frozenset({"function_calls"})
-    assert authenticate(signed({**CLAIMS, "aud": ["other", "tellergate"]})).customer == "alice"
+    assert (await authenticate(signed({**CLAIMS, "aud": ["other", "tellergate"]}))).customer == "alice"
+    assert (await authenticate(signed(header={**HEADER, "typ": "application/at+jwt"}))).customer == "alice"
+    assert (await authenticate(signed(header={**HEADER, "alg": "PS256", "kid": "r1"}, key=RSA))).customer == "alice"
+    assert (await authenticate(signed(header={**HEADER, "alg": "ES256", "kid": "e1"}, key=EC))).customer == "alice"
     without = {name: value for name, value in CLAIMS.items() if name != "act"}
-    assert authenticate(signed(without)).agent is None
+    assert (await authenticate(signed(without))).agent is None
 
 
 WRONG: dict[str, str] = {
@@ -70,12 +100,33 @@ WRONG: dict[str, str] = {
     "no key id": signed(header={"typ": "at+jwt", "alg": "Ed25519"}),
     "an unknown key id": signed(header={**HEADER, "kid": "k2"}),
     "signed by another key of the same id": signed(key=OTHER),
-    "an HMAC under the public key": signed(
-        header={**HEADER, "alg": "HS256"}, key=OctKey.import_key(str(PUBLIC.as_dict()["x"]) * 2, {"kid": "k1"})
+    "an HMAC under the public key": signed(header={**HEADER, "alg": "HS256", "kid": "r1"}, key=RSA_PEM),
+    "an algorithm that is not pinned": signed(header={**HEADER, "alg": "RS256", "kid": "r1"}, key=RSA),
+    "the algorithm of another type of key": signed(header={**HEADER, "kid": "r1"}),
+    "a key that it brings itself": signed(
+        header={"typ": "at+jwt", "alg": "Ed25519", "jwk": OTHER.as_dict(private=False)}, key=OTHER
     ),
-    "unsigned": f"{b64({**HEADER, 'alg': 'none'})}.{b64(CLAIMS)}.",
+    "a key that it brings under a known id": signed(header={**HEADER, "jwk": OTHER.as_dict(private=False)}, key=OTHER),
+    "an address of keys under a known id": signed(header={**HEADER, "jku": "https://evil.example/jwks"}, key=OTHER),
+    "an address of a certificate": signed(header={**HEADER, "x5u": "https://evil.example/x5u"}, key=OTHER),
+    "a critical extension": signed(header={**HEADER, "crit": ["exp"], "exp": 1}),
+    "an unencoded payload": signed(header={**HEADER, "b64": False, "crit": ["b64"]}),
+    "a key id that is a number": signed(header={**HEADER, "kid": 1}),
+    "a header key twice": signed(header=json.dumps(HEADER).encode()[:-1] + b', "kid": "k1"}'),
+    "padded segments": ".".join(part + "=" * (-len(part) % 4) for part in signed().split(".")),
+    "a signature spelt otherwise": respelt(signed()),
+    "bound to something that is not known here": signed({**CLAIMS, "cnf": {"kid": "x"}}),
+    "bound to something known and something not": signed({**CLAIMS, "cnf": {"jkt": "x", "jwk": {}}}),
+    "bound to nothing": signed({**CLAIMS, "cnf": {}}),
+    "a binding that is no object": signed({**CLAIMS, "cnf": None}),
+    "bound to a key, shown as a bearer": signed({**CLAIMS, "cnf": {"jkt": "a" * 43}}),
+    "bound to a certificate, shown without": signed({**CLAIMS, "cnf": {"x5t#S256": "a" * 43}}),
+    "an ID token": signed({"iss": "https://bank.example", "sub": "alice", "aud": "app", "iat": NOW_S, "exp": NOW_S + 600}),
+    "unsigned": signed(header={**HEADER, "alg": "none"}, key=b"").rsplit(".", 1)[0] + ".",
     "without its signature": signed().rsplit(".", 1)[0] + ".",
-    "with another payload": ".".join([signed().split(".")[0], b64({**CLAIMS, "sub": "bruno"}), signed().split(".")[2]]),
+    "with another payload": ".".join(
+        [signed().split(".")[0], b64(json.dumps({**CLAIMS, "sub": "bruno"}).encode()), signed().split(".")[2]]
+    ),
     "a duplicate claim": signed(json.dumps(CLAIMS).encode().replace(b'"sub": "alice"', b'"sub": "alice", "sub": "bruno"')),
     "a payload that is no object": signed(b"[]"),
     "a chain of agents": signed({**CLAIMS, "act": {"sub": "a", "act": {"sub": "b"}}}),
@@ -92,40 +143,72 @@ WRONG: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_whatever_is_wrong_the_answer_is_the_same(name: str) -> None:
+async def test_whatever_is_wrong_the_answer_is_the_same(name: str) -> None:
     with pytest.raises(RequestFault) as fault:
-        authenticate(WRONG[name])
+        await authenticate(WRONG[name])
     assert fault.value.fault is Fault.INVALID_TOKEN
-    assert fault.value.message == "the bearer token is not valid here; obtain a new one"
+    assert fault.value.message == "the access token is not valid here; obtain a new one"
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "DPoP x"])
-def test_another_scheme_is_no_bearer_token(header: str | None) -> None:
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "DPoP x", f"DPoP {signed()}", f"Bearer  {signed()}"]
+)
+async def test_another_scheme_is_no_bearer_token(header: str | None) -> None:
     with pytest.raises(RequestFault) as fault:
-        BearerTokens(ISSUER).authenticate(header, NOW)
+        await AccessTokens(ISSUER, binding=Binding.OPTIONAL).authenticate(presented(header), NOW)
     assert fault.value.fault is (Fault.MISSING_TOKEN if header is None else Fault.INVALID_TOKEN)
 
 
-def test_a_cached_token_expires_all_the_same() -> None:
-    tokens = BearerTokens(ISSUER)
-    tokens.authenticate(f"Bearer {signed()}", NOW)
+async def test_a_cached_token_expires_all_the_same() -> None:
+    tokens = AccessTokens(ISSUER, binding=Binding.OPTIONAL)
+    assert await tokens.authenticate(presented(f"Bearer {signed()}"), NOW)
     with pytest.raises(RequestFault):
-        tokens.authenticate(f"Bearer {signed()}", NOW + timedelta(seconds=600))
+        await tokens.authenticate(presented(f"Bearer {signed()}"), NOW + timedelta(seconds=600))
 
 
-def test_a_strong_session_grows_weak_with_time() -> None:
-    principal = authenticate(signed({**CLAIMS, "acr": ACR_STRONG}))
+@pytest.mark.parametrize("binding", [Binding.ANY, Binding.DPOP, Binding.CERTIFICATE])
+async def test_where_a_binding_is_demanded_a_bearer_is_refused(binding: Binding) -> None:
+    with pytest.raises(RequestFault) as fault:
+        await AccessTokens(ISSUER, binding=binding).authenticate(presented(f"Bearer {signed()}"), NOW)
+    assert fault.value.fault is Fault.INVALID_TOKEN
+
+
+async def test_clocks_may_differ_by_what_is_set_and_no_more() -> None:
+    for claim in ("iat", "nbf"):
+        assert await authenticate(signed({**CLAIMS, claim: NOW_S + 5}))
+        with pytest.raises(RequestFault):
+            await authenticate(signed({**CLAIMS, claim: NOW_S + 6}))
+        assert await authenticate(signed({**CLAIMS, claim: NOW_S + 30}), clock_skew_s=30)
+
+
+async def test_the_token_is_kept_only_where_the_issuer_can_be_asked_and_is_never_printed() -> None:
+    class Asked:
+        async def still_stands(self, principal: Principal) -> bool:
+            return principal.token == signed()
+
+    assert (await authenticate(signed())).token is None
+    asked = AccessTokens(ISSUER, binding=Binding.OPTIONAL, standing=Asked())
+    for _ in ("fresh", "cached"):
+        principal = await asked.authenticate(presented(f"Bearer {signed()}"), NOW)
+        assert await asked.still_stands(principal)
+        assert signed() not in repr(principal)
+
+
+async def test_a_strong_session_grows_weak_with_time() -> None:
+    principal = await authenticate(signed({**CLAIMS, "acr": ACR_STRONG}))
     assert principal.level(NOW, 300) is Level.L2
     assert principal.level(NOW + timedelta(seconds=290), 300) is Level.L2
     assert principal.level(NOW + timedelta(seconds=291), 300) is Level.L1
-    assert authenticate(signed({**CLAIMS, "acr": "urn:other"})).level(NOW, 300) is Level.L1
+    for other in ("urn:other", ACR_STRONG + " ", [ACR_STRONG], True, None):
+        assert (await authenticate(signed({**CLAIMS, "acr": other}))).level(NOW, 300) is Level.L1
+    elsewhere = await authenticate(signed({**CLAIMS, "acr": "urn:other"}), strong=frozenset({"urn:other"}))
+    assert elsewhere.level(NOW, 300) is Level.L2
 
 
 @pytest.mark.parametrize("missing", [{"issuer": ""}, {"audience": ""}])
 def test_without_an_issuer_or_an_audience_nothing_starts(missing: dict[str, str]) -> None:
-    values = {"issuer": "https://bank.example", "audience": "tellergate", **missing}
     with pytest.raises(ValueError, match="issuer and an audience"):
-        BearerTokens(Issuer(values["issuer"], values["audience"], KeySet([PUBLIC]), "Ed25519"))
+        AccessTokens(replace(ISSUER, **missing), binding=Binding.OPTIONAL)
 
 
 def test_the_local_issuer_refuses_to_exist_outside_development_mode(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""What was presented becomes a Principal: access tokens (RFC 9068), what binds them (RFC 9449, 8705), whether they stand (RFC 7662).
+
+Owns the trust in the bank's OpenID provider. Must never let absence mean more: what cannot be checked is refused.
+"""
+
+from gateway.identity.principal import (
+    SCOPE_CALLS,
+    SCOPE_WORDS,
+    Identity,
+    NotAuthenticated,
+    Presented,
+    Principal,
+    Standing,
+    invalid_token,
+    require_scope,
+)
+from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
+
+__all__ = [
+    "ACR_STRONG",
+    "SCOPE_CALLS",
+    "SCOPE_WORDS",
+    "AccessTokens",
+    "Binding",
+    "Identity",
+    "Issuer",
+    "NotAuthenticated",
+    "Presented",
+    "Principal",
+    "Standing",
+    "invalid_token",
+    "require_scope",
+]

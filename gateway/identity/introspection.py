@@ -1,0 +1,34 @@
+"""Whether a token still stands, asked of its issuer (RFC 7662) by our own client credentials. Never cached."""
+
+import logging
+from base64 import b64encode
+from dataclasses import dataclass, field
+from urllib.parse import quote_plus
+
+from gateway.errors import Unavailable
+from gateway.identity.fetching import Fetcher, NoAnswer
+from gateway.identity.principal import Principal
+
+_LOG = logging.getLogger("tellergate.identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """Asks `endpoint` as the client `client_id`, by HTTP Basic (RFC 6749 section 2.3.1)."""
+
+    fetcher: Fetcher
+    endpoint: str
+    client_id: str
+    secret: str = field(repr=False)
+
+    async def still_stands(self, principal: Principal) -> bool:
+        if principal.token is None:  # a Principal that no token made: nothing to ask about, and no effect without an answer
+            raise Unavailable("introspection_unavailable")
+        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
+        form = {"token": principal.token, "token_type_hint": "access_token"}
+        try:
+            told = await self.fetcher.post(self.endpoint, form, "Basic " + b64encode(pair.encode()).decode())
+        except NoAnswer as error:
+            _LOG.error('{"alarm": "introspection_not_answered", "why": "%s"}', error)
+            raise Unavailable("introspection_unavailable") from None
+        return told.get("active") is True and told.get("sub", principal.customer) == principal.customer

@@ -1,0 +1,206 @@
+"""An access token becomes a Principal: the customer, and the agent that acts for them (RFC 9068, RFC 8693 `act`).
+
+Verified here beyond a signature: the type `at+jwt`, a known `kid`, one of the pinned algorithms, no key twice, every claim that the
+gateway relies on present and of its type, and the binding of the token to who presents it. A verified token is kept until it expires
+or its key goes.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.errors import Fault
+from gateway.identity.certificate import thumbprint
+from gateway.identity.compact import Malformed, parse
+from gateway.identity.dpop import Proofs
+from gateway.identity.jwks import KeySource
+from gateway.identity.keys import Key
+from gateway.identity.principal import BEARER, DPOP, NotAuthenticated, Presented, Principal, Standing, invalid_token
+from gateway.strict_json import Json
+
+ACR_STRONG = "urn:tellergate:acr:two-factor"
+MAX_TOKEN_BYTES = 4096
+CLOCK_SKEW_S = 5
+_CACHE_ENTRIES = 100_000
+_TYPES = ("at+jwt", "application/at+jwt")
+_SCHEMES = {"bearer": BEARER, "dpop": DPOP}
+_CONFIRMATIONS = frozenset({"jkt", "x5t#S256"})
+
+
+class Binding(StrEnum):
+    """What an access token must be bound to. What a token says of itself is checked in any case."""
+
+    OPTIONAL = "optional"
+    ANY = "any"
+    DPOP = "dpop"
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are taken: exact `iss`, our audience in `aud`, keys by `kid`, asymmetric algorithms; which `acr` is two factors."""
+
+    issuer: str
+    audience: str
+    keys: KeySource
+    algorithms: frozenset[str]
+    strong: frozenset[str] = frozenset({ACR_STRONG})
+    clock_skew_s: int = CLOCK_SKEW_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose own words were checked. `jkt`, `x5t`: what it is bound to (RFC 9449 section 6, RFC 8705 section 3.1)."""
+
+    principal: Principal
+    kid: str
+    key: Key
+    jkt: str | None
+    x5t: str | None
+
+
+class AccessTokens:
+    """Identity by signed JWT access tokens of one issuer. `proofs` None: tokens that are bound to a key cannot be checked, so none is
+    taken; `standing` None: the issuer is never asked again, and a token stands until it expires.
+    """
+
+    def __init__(self, issuer: Issuer, *, binding: Binding, proofs: Proofs | None = None, standing: Standing | None = None) -> None:
+        if not issuer.issuer or not issuer.audience:
+            raise ValueError("an issuer and an audience must be set: without them a token of anyone would do")
+        self._issuer = issuer
+        self._binding = binding
+        self._proofs = proofs
+        self._standing = standing
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    async def authenticate(self, presented: Presented, now: datetime) -> Principal:
+        if presented.authorization is None:
+            raise NotAuthenticated(Fault.MISSING_TOKEN, "an Authorization header with an access token is needed")
+        named, _, token = presented.authorization.partition(" ")
+        scheme = _SCHEMES.get(named.lower())
+        if scheme is None or not token or len(token) > MAX_TOKEN_BYTES:
+            raise invalid_token(scheme)
+        # keyed by digest: a dump of the cache is no bag of usable tokens
+        digest = hashlib.sha256(token.encode()).digest()
+        verified = self._verified.get(digest)
+        if verified is None or self._issuer.keys.current(verified.kid) is not verified.key:
+            self._verified.pop(digest, None)
+            verified = self._verified[digest] = await self._verify(token, now, scheme)
+            if len(self._verified) > _CACHE_ENTRIES:
+                self._verified.popitem(last=False)
+        if now.timestamp() >= verified.principal.expires_at_s:
+            self._verified.pop(digest, None)
+            raise invalid_token(scheme)
+        if scheme is not verified.principal.scheme:  # a bound token as a bearer, or the other way round
+            raise invalid_token(scheme)
+        if verified.x5t is not None and not _is_of(presented.certificate, verified.x5t):
+            raise invalid_token(scheme)
+        if verified.jkt is not None:
+            if self._proofs is None:
+                raise invalid_token(scheme)
+            await self._proofs.check(presented, token, verified.jkt, now)
+        return verified.principal if self._standing is None else replace(verified.principal, token=token)
+
+    async def still_stands(self, principal: Principal) -> bool:
+        return self._standing is None or await self._standing.still_stands(principal)
+
+    def nonce(self, now: datetime) -> str | None:
+        return None if self._proofs is None else self._proofs.nonce(now)
+
+    async def _verify(self, token: str, now: datetime, scheme: str) -> _Verified:
+        try:
+            parsed = parse(token, max_bytes=MAX_TOKEN_BYTES)
+        except Malformed:
+            raise invalid_token(scheme) from None
+        header, kid = parsed.header, parsed.header.get("kid")
+        if header.get("typ") not in _TYPES or not isinstance(kid, str) or parsed.algorithm not in self._issuer.algorithms:
+            raise invalid_token(scheme)
+        key = await self._issuer.keys.find(kid)
+        if key is None or not key.verifies(parsed, self._issuer.algorithms):
+            raise invalid_token(scheme)
+        try:
+            jkt, x5t = _confirmation(parsed.payload)
+            principal = self._principal(parsed.payload, now, DPOP if jkt is not None else BEARER)
+        except Malformed:
+            raise invalid_token(scheme) from None
+        if not _satisfies(self._binding, jkt, x5t):
+            raise invalid_token(scheme)
+        return _Verified(principal, kid, key, jkt, x5t)
+
+    def _principal(self, claims: Mapping[str, Json], now: datetime, scheme: str) -> Principal:
+        issuer, audience = self._issuer, claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss") != issuer.issuer or issuer.audience not in audiences:
+            raise Malformed("of another issuer, or for another audience")
+        now_s, expires = now.timestamp(), _integer(claims, "exp")
+        if now_s >= expires or _integer(claims, "iat") > now_s + issuer.clock_skew_s:
+            raise Malformed("not valid now")
+        if "nbf" in claims and _integer(claims, "nbf") > now_s + issuer.clock_skew_s:
+            raise Malformed("not valid yet")
+        agent = None
+        if "act" in claims:
+            actor = claims["act"]
+            if not isinstance(actor, dict) or "act" in actor:  # chains of agents are not served
+                raise Malformed("not one actor")
+            agent = _string(actor, "sub")
+        return Principal(
+            customer=_string(claims, "sub"),
+            agent=agent,
+            client=_string(claims, "client_id"),
+            scopes=frozenset(_string(claims, "scope").split()),
+            strong=_is_strong(claims.get("acr"), issuer.strong),
+            authenticated_at_s=_integer(claims, "auth_time"),
+            expires_at_s=expires,
+            channel=_string(claims, "channel") if "channel" in claims else "app",
+            scheme=scheme,
+        )
+
+
+def _is_strong(acr: Json, strong: frozenset[str]) -> bool:
+    return isinstance(acr, str) and acr in strong
+
+
+def _confirmation(claims: Mapping[str, Json]) -> tuple[str | None, str | None]:
+    """`cnf.jkt` and `cnf.x5t#S256` (RFC 7800). A confirmation that is not known here is one that was not checked: Malformed."""
+    if "cnf" not in claims:
+        return None, None
+    confirmation = claims["cnf"]
+    if not isinstance(confirmation, dict) or not confirmation or not _CONFIRMATIONS.issuperset(confirmation):
+        raise Malformed("a confirmation that cannot be checked")
+    jkt = _string(confirmation, "jkt") if "jkt" in confirmation else None
+    x5t = _string(confirmation, "x5t#S256") if "x5t#S256" in confirmation else None
+    return jkt, x5t
+
+
+def _satisfies(binding: Binding, jkt: str | None, x5t: str | None) -> bool:
+    match binding:
+        case Binding.OPTIONAL:
+            return True
+        case Binding.ANY:
+            return jkt is not None or x5t is not None
+        case Binding.DPOP:
+            return jkt is not None
+        case Binding.CERTIFICATE:
+            return x5t is not None
+
+
+def _is_of(certificate: bytes | None, x5t: str) -> bool:
+    return certificate is not None and hmac.compare_digest(thumbprint(certificate).encode(), x5t.encode())
+
+
+def _string(claims: Mapping[str, Json], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 256 or not value.isprintable():
+        raise Malformed("a claim that is missing or of another type")
+    return value
+
+
+def _integer(claims: Mapping[str, Json], name: str) -> int:
+    value = claims.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Malformed("a claim that is missing or of another type")
+    return value

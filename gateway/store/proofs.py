@@ -1,0 +1,46 @@
+"""DPoP proofs that were taken, for all workers: each is inserted once, whoever comes second finds it there.
+
+Statements over one connection, of SQLite and PostgreSQL alike. A row is kept until its proof is too old to be taken anyway.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, text
+
+from gateway.store.tables import PROOFS
+
+SLACK_S = 120
+"""How long a row outlives its proof, for workers whose clocks differ."""
+
+# `on conflict do nothing` is the same words in both dialects; one statement, so that two workers cannot both be first
+_INSERT = text(
+    "insert into proofs (jti_hash, thumbprint, expires_s) values (:jti_hash, :thumbprint, :expires_s) on conflict do nothing"
+).bindparams(bindparam("jti_hash", type_=LargeBinary), bindparam("expires_s", type_=BigInteger))
+_EXPIRED = delete(PROOFS).where(PROOFS.c.expires_s < bindparam("before_s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A proof that is about to be taken. `jti_hash`: SHA-256 of its id; `thumbprint`: of the key that made it."""
+
+    jti_hash: bytes
+    thumbprint: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Forget what expired before `now_s`."""
+
+    now_s: int
+
+
+def first_use(connection: Connection, seen: Seen) -> bool:
+    """Whether the row was not there before; it is now."""
+    row = {"jti_hash": seen.jti_hash, "thumbprint": seen.thumbprint, "expires_s": seen.expires_s}
+    return connection.execute(_INSERT, row).rowcount == 1
+
+
+def sweep(connection: Connection, item: Sweep) -> int:
+    """Delete what is expired; how many rows that were."""
+    return connection.execute(_EXPIRED, {"before_s": item.now_s - SLACK_S}).rowcount

@@ -1,0 +1,255 @@
+"""Proofs of possession: what a kept key, a nonce, an address and the table of seen proofs must and must not do."""
+
+import hashlib
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey
+from sqlalchemy import Connection
+
+from gateway.databases import Part
+from gateway.doors.presented import CERTIFICATE, Presenting
+from gateway.errors import Fault, Unavailable
+from gateway.identity import NotAuthenticated, Presented
+from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
+from gateway.identity.keys import public_key
+from gateway.store import proofs as table
+from tests.support.databases import book_in, on_database
+from tests.support.oidc import Client
+
+URL = "https://window.example/v1/function-calls"
+NOW = datetime.fromtimestamp(int(time.time()), UTC)
+ALGORITHMS = frozenset({"ES256", "EdDSA"})
+
+
+class Table:
+    """Seen proofs in memory; it may be out of order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[bytes, str], int] = {}
+        self.is_down = False
+
+    async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
+        if self.is_down:
+            raise Unavailable("store_unavailable")
+        new = (jti_hash, key) not in self.rows
+        self.rows[jti_hash, key] = expires_s
+        return new
+
+
+def thumbprint(client: Client) -> str:
+    return public_key(client.key.as_dict(private=False)).thumbprint  # type: ignore[arg-type]
+
+
+async def check(proofs: Proofs, client: Client, *made: str, url: str = URL, now: datetime = NOW) -> None:
+    await proofs.check(Presented(None, made, "POST", url), client.access, thumbprint(client), now)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(access="a.token")
+
+
+def proofs(seen: Table | None = None, **rules: Any) -> Proofs:
+    return Proofs(DpopRules(seen=seen or Table(), algorithms=ALGORITHMS, **rules))
+
+
+async def test_a_row_is_kept_as_long_as_its_proof_could_be_taken(client: Client) -> None:
+    seen = Table()
+    issued = int(NOW.timestamp()) + 5
+    await check(proofs(seen, age_s=60), client, client.proof("POST", URL, iat=issued, jti="j"))
+    ((jti_hash, key),) = seen.rows
+    assert (jti_hash, key) == (hashlib.sha256(b"j").digest(), thumbprint(client))
+    last_taken = issued + 60
+    assert seen.rows[jti_hash, key] > last_taken
+
+
+@pytest.mark.parametrize(("offset", "is_taken"), [(-61, False), (-60, True), (0, True), (5, True), (6, False)])
+async def test_the_window_of_a_proof_s_age(client: Client, offset: int, is_taken: bool) -> None:
+    proof = client.proof("POST", URL, iat=int(NOW.timestamp()) + offset)
+    if is_taken:
+        await check(proofs(), client, proof)
+    else:
+        with pytest.raises(NotAuthenticated) as refused:
+            await check(proofs(), client, proof)
+        assert refused.value.fault is Fault.INVALID_DPOP_PROOF
+
+
+async def test_when_the_table_does_not_answer_nothing_is_taken(client: Client) -> None:
+    seen = Table()
+    seen.is_down = True
+    with pytest.raises(Unavailable):
+        await check(proofs(seen), client, client.proof("POST", URL))
+
+
+async def test_a_refused_proof_leaves_no_row(client: Client) -> None:
+    seen = Table()
+    for wrong in ({"htm": "GET"}, {"htu": "https://x.example/"}, {"ath": "x"}, {"iat": 1}, {"header": {"typ": "JWT"}}):
+        with pytest.raises(NotAuthenticated):
+            await check(proofs(seen), client, client.proof("POST", URL, **wrong))  # type: ignore[arg-type]
+    with pytest.raises(NotAuthenticated) as refused:
+        await check(proofs(seen, nonces=Nonces(bytes(32), 300)), client, client.proof("POST", URL))
+    assert refused.value.fault is Fault.USE_DPOP_NONCE
+    assert seen.rows == {}
+
+
+@pytest.mark.parametrize("member", ["d", "p", "oth", "k"])
+async def test_a_private_member_is_refused_although_the_key_is_known(client: Client, member: str) -> None:
+    checking = proofs()
+    await check(checking, client, client.proof("POST", URL))
+    leaked = {**client.key.as_dict(private=False), member: "AA"}
+    with pytest.raises(NotAuthenticated):
+        await check(checking, client, client.proof("POST", URL, header={"jwk": leaked}))
+
+
+async def test_a_key_that_was_first_shown_for_one_algorithm_is_not_pinned_to_it(client: Client) -> None:
+    checking = proofs()
+    own = client.key.as_dict(private=False)
+    for alg in ("ES384", "none", "ES256"):
+        await check(checking, client, client.proof("POST", URL, header={"jwk": {**own, "alg": alg, "kid": "x"}}))
+
+
+async def test_of_two_clients_each_has_ids_of_its_own(client: Client) -> None:
+    checking, other = proofs(), Client(access="another.token")
+    await check(checking, client, client.proof("POST", URL, jti="same"))
+    await check(checking, other, other.proof("POST", URL, jti="same"))
+    with pytest.raises(NotAuthenticated):
+        await check(checking, other, other.proof("POST", URL, jti="same"))
+
+
+async def test_another_key_than_the_token_s_is_refused_before_it_is_parsed(client: Client) -> None:
+    thief = Client(key=ECKey.generate_key("P-256"), access=client.access)
+    checking = proofs()
+    with pytest.raises(NotAuthenticated):
+        await checking.check(Presented(None, (thief.proof("POST", URL),), "POST", URL), client.access, thumbprint(client), NOW)
+    assert not checking._keys, "nobody fills the cache with keys that no token is bound to"
+
+
+async def test_a_token_bound_to_something_that_is_no_thumbprint_is_refused(client: Client) -> None:
+    for bound_to in ("", "ü", "x" * 43):
+        with pytest.raises(NotAuthenticated):
+            await proofs().check(Presented(None, (client.proof("POST", URL),), "POST", URL), client.access, bound_to, NOW)
+
+
+def test_a_nonce_is_good_for_its_lifetime_and_at_most_twice_that_in_every_process() -> None:
+    one, other, stranger = Nonces(bytes(32), 300), Nonces(bytes(32), 300), Nonces(b"x" * 32, 300)
+    start = 300 * 6_000_000
+    nonce = one.current(start + 299)
+    assert other.current(start) == nonce
+    assert all(other.is_good(nonce, start + later) for later in (0, 299, 300, 599))
+    assert not any(other.is_good(nonce, start + later) for later in (-1, 600, 3000))
+    assert not stranger.is_good(nonce, start)
+    assert not one.is_good("ü", start)
+
+
+SAME = [
+    "https://window.example:443/v1/function-calls",
+    "HTTPS://WINDOW.EXAMPLE/v1/function-calls",
+    "https://window.example/v1/function%2Dcalls?x=1#y",
+    "https://window.example/./v1/x/../function-calls",
+]
+OTHER = [
+    "http://window.example/v1/function-calls",
+    "https://window.example:8443/v1/function-calls",
+    "https://window.example/v1/function-calls/",
+    "https://window.example/v1/Function-calls",
+    "https://window.example/v1%2Ffunction-calls",
+    "https://window.example.evil.example/v1/function-calls",
+    "https://a@window.example/v1/function-calls",
+    "https://window.example/v1/function-calls\n",
+    "https://window.example /v1/function-calls",
+    "//window.example/v1/function-calls",
+    "/v1/function-calls",
+    "https://window.example:x/v1/function-calls",
+    "https://[window.example/v1/function-calls",
+    "",
+]
+
+
+@pytest.mark.parametrize("htu", SAME)
+def test_the_same_address_in_another_spelling(htu: str) -> None:
+    assert normalised(htu) == URL
+
+
+@pytest.mark.parametrize("htu", OTHER)
+def test_another_address(htu: str) -> None:
+    assert normalised(htu) != URL
+
+
+@given(st.text(alphabet="/.%2eEfF aA:?#@[]~", max_size=24))
+def test_normalising_twice_is_normalising_once(rest: str) -> None:
+    once = normalised(f"https://window.example/{rest}")
+    assert once is None or (normalised(once) == once and "/../" not in once and not once.endswith("/.."))
+
+
+async def test_of_two_connections_one_is_first(tmp_path: Path) -> None:
+    await (await book_in(tmp_path, Ed25519PrivateKey.generate().public_key())).close()
+    seen = table.Seen(b"j" * 32, "k", 1000)
+
+    def later(connection: Connection) -> None:
+        assert not table.first_use(connection, seen)
+        assert table.first_use(connection, table.Seen(b"j" * 32, "another key", 1000))
+        assert table.sweep(connection, table.Sweep(1000 + table.SLACK_S)) == 0
+        assert not table.first_use(connection, seen)
+        assert table.sweep(connection, table.Sweep(1001 + table.SLACK_S)) == 2
+        assert table.first_use(connection, seen)
+
+    assert on_database(tmp_path, Part.GATEWAY, lambda connection: table.first_use(connection, seen))
+    on_database(tmp_path, Part.GATEWAY, later)
+
+
+async def test_the_gateway_s_store_remembers_across_a_restart_and_fails_closed(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate().public_key()
+    for is_first in (True, False):
+        book = await book_in(tmp_path, key)
+        assert await book.first_use(b"j" * 32, "k", int(NOW.timestamp())) is is_first
+        await book.close()
+    with pytest.raises(Unavailable):
+        await book.first_use(b"i" * 32, "k", 1)
+    book = await book_in(tmp_path, key)
+    await book.forget_proofs(NOW + timedelta(hours=1))
+    assert await book.first_use(b"j" * 32, "k", int(NOW.timestamp()))
+    await book.close()
+
+
+def scope(*headers: tuple[str, str], client: object = ("10.0.0.8", 1), **more: Any) -> dict[str, Any]:
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    return {"headers": raw, "method": "GET", "path": "/a b", "raw_path": b"/a%20b", "client": client, **more}
+
+
+def test_what_is_presented_is_read_off_the_scope_alone() -> None:
+    presenting = Presenting("https://window.example/teller/", ["10.0.0.0/24", "::1"])
+    read = presenting.of(scope(("authorization", "DPoP x"), ("dpop", "p"), ("dpop", "q"), ("host", "evil.example")))
+    assert read == Presented("DPoP x", ("p", "q"), "GET", "https://window.example/teller/a%20b", None)
+    assert presenting.of(scope(("authorization", "Bearer x"), ("authorization", "Bearer y"))).authorization == "Bearer x, Bearer y"
+
+
+@pytest.mark.parametrize(
+    ("client", "is_believed"),
+    [
+        (("10.0.0.8", 1), True),
+        (("::1", 1), True),
+        (("10.0.1.8", 1), False),
+        (("", 0), False),
+        (None, False),
+        (("::ffff:10.0.0.8", 1), False),
+    ],
+)
+def test_a_certificate_is_taken_from_our_proxies_alone(client: object, is_believed: bool) -> None:
+    presenting = Presenting("https://window.example", ["10.0.0.0/24", "::1"])
+    told = scope(("client-cert", ":AAAA:"), client=client, extensions={CERTIFICATE: b"connection"})
+    assert presenting.of(told).certificate == (b"\0\0\0" if is_believed else b"connection")
+    silent = scope(client=client, extensions={CERTIFICATE: b"connection"})
+    assert presenting.of(silent).certificate == (None if is_believed else b"connection"), "the proxy's own is nobody's"
+    twice = scope(("client-cert", ":AAAA:"), ("client-cert", ":AAAA:"), client=client)
+    assert presenting.of(twice).certificate is None
+
+
+def test_a_presented_certificate_is_not_printed() -> None:
+    assert "secret" not in repr(Presented(None, (), "GET", URL, b"secret"))
