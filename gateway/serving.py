@@ -1,29 +1,22 @@
-"""An open gateway becomes a server: its HTTP application, its chores, one process or several on one address."""
+"""An open gateway becomes a server: its HTTP application, and its chores."""
 
 import asyncio
 import contextlib
 import gc
-import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.supervisors import Multiprocess
 
-from audit.database import DatabaseUnavailable
 from gateway.cores import banking_days
 from gateway.doors import rest, schemas
 from gateway.doors.tls import server_config
-from gateway.errors import Unavailable
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
-from gateway.settings import Settings, UnsafeSettings
+from gateway.settings import Settings
 from gateway.store.book import SqlBook
 
 
@@ -82,82 +75,39 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable
     UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
     """
     settings.checked()
-    with _bound(settings) as listening:
-        url = _url(settings, listening)
-        gateway = await open_gateway(replace(settings, public_url=settings.public_url or url))
-        try:
-            app = rest.in_front(build_app(gateway, started=lambda: started(url, gateway, stop)), gateway.door)
-            server = uvicorn.Server(server_config(app, settings))
-
-            def stop() -> None:
-                server.should_exit = True
-
-            settle_the_interpreter()
-            await server.serve(sockets=[listening])
-        finally:
-            await gateway.close()
-
-
-def serve_several(settings: Settings, workers: int, *, started: Callable[[str], None]) -> None:
-    """Serve with so many processes on one address until SIGINT or SIGTERM; one that dies is replaced, SIGHUP replaces one after the
-    other. `started` gets the base URL, where requests wait until the first worker takes them.
-
-    UnsafeSettings before anything listens: several processes share what one keeps to itself otherwise.
-    """
-    settings.checked()
-    if not settings.database or not settings.core_url:
-        raise UnsafeSettings("several workers share a database (PostgreSQL) and a core: set database and core_url")
-    with _bound(settings) as listening:
-        url = _url(settings, listening)
+    with bound(settings) as listening:
+        url = url_of(settings, listening)
         settings = replace(settings, public_url=settings.public_url or url)
-        asyncio.run(_tried(settings))  # makes keys and tables once, and says what is wrong where it is seen
-        listening.listen(1024)
-        started(url)
-        config = server_config(partial(_Worker, settings), settings, workers=workers)
-        Multiprocess(config, [listening]).run()
+        await serve_on(listening, settings, started=lambda gateway, stop: started(url, gateway, stop))
 
 
-async def _tried(settings: Settings) -> None:
-    await (await open_gateway(settings)).close()
+async def serve_on(
+    listening: socket.socket, settings: Settings, *, started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None
+) -> None:
+    """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
+    gateway = await open_gateway(settings)
+    try:
+        app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
+        server = uvicorn.Server(server_config(app, settings))
+
+        def stop() -> None:
+            server.should_exit = True
+
+        settle_the_interpreter()
+        await server.serve(sockets=[listening])
+    finally:
+        await gateway.close()
 
 
-class _Worker:
-    """The application of one of several processes: opens its gateway when the server starts, closes it when the server stops."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-        elif self._app is not None:
-            await self._app(scope, receive, send)
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        try:
-            gateway = await open_gateway(self._settings)
-        except (UnsafeSettings, Unavailable, DatabaseUnavailable, SQLAlchemyError, OSError) as error:
-            await receive()
-            await send({"type": "lifespan.startup.failed", "message": f"a worker does not start: {type(error).__name__}"})
-            return
-        try:
-            self._app = rest.in_front(build_app(gateway), gateway.door)
-            settle_the_interpreter()
-            await self._app(scope, receive, send)
-        finally:
-            await gateway.close()
-
-
-def _url(settings: Settings, listening: socket.socket) -> str:
+def url_of(settings: Settings, listening: socket.socket) -> str:
+    """Base URL of a socket that is bound."""
     where = f"[{settings.host}]" if ":" in settings.host else settings.host
     scheme = "http" if settings.tls_certificate is None else "https"
     return f"{scheme}://{where}:{listening.getsockname()[1]}"
 
 
-def _bound(settings: Settings) -> socket.socket:
-    """The address is taken, so that its port is known; it listens once the server runs."""
+def bound(settings: Settings) -> socket.socket:
+    """A socket of the address that the settings say: taken, so that its port is known; it listens once the server runs."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import demo as story
-from gateway import serving
+from gateway import serving, workers
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.issuer import LocalIssuer
 from gateway.settings import Settings, UnsafeSettings, development
@@ -36,7 +36,7 @@ def serve(options: argparse.Namespace) -> int:
     if options.workers == 1:
         asyncio.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
     else:
-        serving.serve_several(settings, options.workers, started=told)
+        workers.serve_several(settings, options.workers, started=told)
     return GOOD
 
 

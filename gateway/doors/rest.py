@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.function import BankingFunction, Level
@@ -95,6 +96,8 @@ class Door:
         except Unavailable as unavailable:
             cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
             return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
+        except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
+            return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
         except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
             where = traceback.extract_tb(error.__traceback__)[-1]
             _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
