@@ -85,6 +85,12 @@ async def test_the_window_of_a_proof_s_age(client: Client, offset: int, is_taken
         assert refused.value.fault is Fault.INVALID_DPOP_PROOF
 
 
+async def test_a_clock_ahead_is_taken_as_far_as_it_is_set(client: Client) -> None:
+    await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 60))
+    with pytest.raises(NotAuthenticated):
+        await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 61))
+
+
 async def test_when_the_table_does_not_answer_nothing_is_taken(client: Client) -> None:
     seen = Table()
     seen.is_down = True

@@ -109,6 +109,8 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "clients' certificates without TLS": {"tls_client_ca": Path("x")},
     "a proxy by its name": {"trusted_proxies": ("proxy.example",)},
     "a network with host bits": {"trusted_proxies": ("10.0.0.1/8",)},
+    "everybody as a proxy": {"trusted_proxies": ("10.0.0.8", "0.0.0.0/0")},
+    "a binding to certificates that nobody can show": {"binding": "certificate"},
     "clocks that may differ by an hour": {"clock_skew_s": 3600},
     "keys that are refreshed after they are too old": {"keys_refresh_s": 7200},
     "proofs of a day": {"dpop_proof_s": 86_400},
