@@ -12,10 +12,69 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-# Money is part of the port's vocabulary: whoever speaks it imports it from here.
-from adapters.money import MAX_MINOR as MAX_MINOR  # noqa: PLC0414
-from adapters.money import Money as Money  # noqa: PLC0414
-from adapters.money import exponent as exponent  # noqa: PLC0414
+# The values of answers and money are part of the port's vocabulary: whoever speaks it imports them from here.
+from adapters.answers import (
+    Account,
+    Balance,
+    Beneficiary,
+    Card,
+    DirectDebit,
+    FxQuote,
+    PayeeCheck,
+    Payment,
+    ProductTerms,
+    SpendingGroup,
+    StandingOrder,
+    Statement,
+    Term,
+    Transaction,
+    TransactionFilter,
+    TransactionPage,
+)
+from adapters.money import MAX_MINOR, Money, exponent
+
+__all__ = [
+    "MAX_MINOR",
+    "Account",
+    "Balance",
+    "Beneficiary",
+    "CancelScheduledPayment",
+    "Card",
+    "CloseCard",
+    "CoreAnswer",
+    "CoreBank",
+    "CoreUnavailable",
+    "Declined",
+    "DirectDebit",
+    "Done",
+    "ExecutionPermit",
+    "FreezeCard",
+    "FxQuote",
+    "Identified",
+    "Instruction",
+    "Money",
+    "NotSeen",
+    "ObjectFacts",
+    "Order",
+    "PayeeCheck",
+    "Payment",
+    "PermitRefused",
+    "PermitVerifier",
+    "ProductTerms",
+    "ReferenceKind",
+    "ReportFraud",
+    "RequestHuman",
+    "SpendingGroup",
+    "StandingOrder",
+    "Statement",
+    "Term",
+    "Transaction",
+    "TransactionFilter",
+    "TransactionPage",
+    "Transfer",
+    "Unknown",
+    "exponent",
+]
 
 
 class ReferenceKind(StrEnum):
@@ -24,7 +83,11 @@ class ReferenceKind(StrEnum):
     ACCOUNT = "acc"
     BENEFICIARY = "ben"
     CARD = "card"
+    DIRECT_DEBIT = "ddi"
+    DOCUMENT = "doc"
+    PAYEE_CHECK = "chk"
     PAYMENT = "pay"
+    QUOTE = "quo"
     STANDING_ORDER = "ord"
     TRANSACTION = "txn"
 
@@ -35,9 +98,6 @@ class Identified:
 
     kind: ReferenceKind
     id: str
-
-
-# What a core answers to questions. Times are aware datetimes in UTC.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,132 +111,6 @@ class ObjectFacts:
     account: str | None = None
     first_settled_at: datetime | None = None
     """Of a beneficiary: when a payment of an owner to it first settled; None if never."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account as its owners know it. `status` is open, frozen or closed; its number is never shown whole to a model."""
-
-    id: str
-    name: str
-    product: str
-    currency: str
-    status: str
-    owners: frozenset[str]
-    iban: str | None
-    sort_code: str | None
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """`type` is an ISO 20022 balance type: ITBD booked, ITAV available (booked less pending debits), CLBD, CLAV."""
-
-    account: str
-    type: str
-    amount: Money
-    as_of: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """`credit_debit` is CRDT or DBIT, `status` BOOK or PDNG (ISO 20022). Memo and counterparty are third parties' text."""
-
-    id: str
-    account: str
-    booked_at: datetime
-    amount: Money
-    credit_debit: str
-    status: str
-    category: str
-    memo: str
-    counterparty_name: str
-    counterparty_account: str
-    payment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionPage:
-    """Transactions, the newest first. `next_cursor` is the `cursor` of the next page and names nothing by itself; None: no more."""
-
-    transactions: Sequence[Transaction]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SpendingGroup:
-    """What was spent in one group and one currency, in `count` transactions."""
-
-    group: str
-    total: Money
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Beneficiary:
-    """A payee that the customer saved for an account, under the customer's own `name`. `identifier` is the payee's account."""
-
-    id: str
-    account: str
-    name: str
-    identifier: str
-    created_at: datetime
-    last_paid_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class StandingOrder:
-    """A payment that recurs. `frequency` is weekly, monthly ...; `last_on` None is open-ended; `reference` is free text."""
-
-    id: str
-    account: str
-    beneficiary_name: str
-    amount: Money
-    frequency: str
-    next_on: date
-    last_on: date | None
-    reference: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A card, by the last four digits of its number only. `status` is active, frozen or expired; `holder` is a customer."""
-
-    id: str
-    account: str
-    last4: str
-    scheme: str
-    status: str
-    holder: str
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """`status` is an ISO 20022 payment status: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, or SCHD scheduled."""
-
-    id: str
-    account: str
-    amount: Money
-    counterparty_name: str
-    reference: str
-    status: str
-    created_at: datetime
-    execute_on: date | None
-    initiated_through_assistant: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionFilter:
-    """Which transactions of an account: booked on `start` to `end`, both inclusive. `limit` is 1 to 100."""
-
-    account: str
-    start: date
-    end: date
-    credit_debit: str | None = None
-    text: str | None = None
-    cursor: str | None = None
-    limit: int = 50
 
 
 # What a core may be told to do. One frozen type per effect.
@@ -195,9 +129,21 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FreezeCard:
-    """Freeze a card at once; one that is frozen already stays so, and that is Done too."""
+    """Freeze a card at once; one that is frozen already stays so, and that is Done too. Declined for a closed one."""
 
     card: Identified
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCard:
+    """Close a card for good and at once, and send a replacement to the address that the core has on file; `reason` is lost or stolen.
+
+    Done again for a card that is closed already, with the replacement that was ordered then; Declined for one that has expired.
+    Nothing opens a closed card.
+    """
+
+    card: Identified
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +168,7 @@ class RequestHuman:
     topic: str
 
 
-Order = Transfer | FreezeCard | CancelScheduledPayment | ReportFraud | RequestHuman
+Order = Transfer | FreezeCard | CloseCard | CancelScheduledPayment | ReportFraud | RequestHuman
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +307,30 @@ class CoreBank(Protocol):
 
     async def payment(self, payment: str) -> Payment | None:
         """One payment, whatever its status."""
+
+    async def direct_debits(self, account: str) -> Sequence[DirectDebit]:
+        """The mandates for direct debit on this account, by creditor."""
+
+    async def funds(self, account: str, amount: Money) -> bool | None:
+        """Whether a payment of `amount` (more than zero) would find its funds now: what is booked, less what is held, plus the
+        overdraft. False for an account that cannot pay; None when there is no such account, and for an amount in another currency."""
+
+    async def statement(self, account: str, start: date, end: date) -> Statement | None:
+        """The statement over these days, both inclusive and in the past; None where there is nothing to state."""
+
+    async def product(self, product: str) -> ProductTerms | None:
+        """The terms in force of a product, by the name that `Account.product` holds. Not about any customer."""
+
+    # These two leave something behind in the core, which a later order can name; no effect on the customer, no instruction, no permit.
+
+    async def fx_quote(self, customer: str, sell: str, buy: str, amount: Money) -> FxQuote | None:
+        """A quote for this customer, kept by the core. `amount` is in one of the two currencies (ISO 4217) and fixes that side.
+
+        None for a pair, or an amount, that the core does not quote. ValueError for an amount in a third currency."""
+
+    async def check_payee(self, customer: str, name: str, identifier: str) -> PayeeCheck:
+        """Whether the account `identifier` (see `adapters.function.AccountIdentifier`) is in this name; the answer is kept by the core
+        as evidence. It may ask another bank. Whoever offers it holds the rate down: it tells who has which account."""
 
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Verify `permit` over `instruction.canonical()`, then act at most once under `instruction.key`."""

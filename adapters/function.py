@@ -77,6 +77,17 @@ class Text:
     least: int = 0
     alphabet: str | None = None
     """An RE2 character class body, for example `A-Za-z0-9 /?:().,+-` (the rail's character set)."""
+    pattern: str | None = None
+    """An RE2 expression that the whole text must match, instead of an alphabet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountIdentifier:
+    """An account at any bank: an IBAN in its electronic form (ISO 13616), or a UK sort code and account number as 14 digits.
+
+    The check digits, the length and the structure of an IBAN must be right. A UK number has none that can be checked without the
+    schemes' table. Parses to str. Data of the customer, of the kind payee: never how a function names an own object.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,7 @@ class Count:
     most: int
 
 
-ArgumentType = Reference | References | Amount | Day | Text | Choice | Count
+ArgumentType = Reference | References | Amount | Day | Text | AccountIdentifier | Choice | Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +144,9 @@ class Field:
 
     Scalars: text (str), money (Money), day (date), time (aware datetime), count (int), flag (bool).
     A reference field holds an Identified and leaves as a reference. `data_class` names what a policy may keep back as a whole.
+
+    `app_class`, of a masked text in the first rank of a read's output only: the data class under which the whole value is told beside
+    the output, to the back end of the app that holds the token, and never to the model. None: to nobody.
     """
 
     name: str
@@ -141,8 +155,27 @@ class Field:
     label: Label = Label.BANK
     mask: Mask | None = None
     data_class: str = "basic"
+    app_class: str | None = None
     many: bool = False
     nullable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.app_class is not None and (self.type != "text" or self.mask is None or self.many):
+            raise ValueError(f"{self.name}: only a single masked text is told whole to the app")
+        if isinstance(self.type, tuple) and any(member.app_class for member in self.type):
+            raise ValueError(f"{self.name}: what is told whole to the app stands in the first rank of an output")
+
+
+class Unfit(Exception):
+    """An argument that is well formed and does not fit what it is asked of: a read raises it, and nothing was read or told.
+
+    `must` says what the argument must be, in words of the declaration alone: never a value, nor anything about the object.
+    """
+
+    def __init__(self, argument: str, must: str) -> None:
+        super().__init__(argument)
+        self.argument = argument
+        self.must = must
 
 
 Value = Identified | tuple[Identified, ...] | Money | date | str | int
@@ -219,6 +252,8 @@ class BankingFunction:
     """Never refused for kill switches or bespoke rules: the door to protection and to a human."""
     egress: bool = False
     """It carries the model's text outside the bank: a sink whatever its effect."""
+    calls_per_hour: int | None = None
+    """Of one customer, for what could be used to guess: a rate of its own, within the general one."""
     data_classes: frozenset[str] = frozenset({"basic"})
     tells_limits: bool = False
     """It is asked with the customer's allowances."""
@@ -226,7 +261,7 @@ class BankingFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFunction(BankingFunction):
-    """A function without effect. `read` asks the core and returns the raw output; None: the object is gone."""
+    """A function without effect. `read` asks the core and returns the raw output; None: the object is gone. Unfit may be raised."""
 
     read: Callable[[CoreBank, Asker, Arguments], Awaitable[Mapping[str, object] | None]]
 
@@ -236,3 +271,7 @@ class EffectFunction(BankingFunction):
     """A function with an effect. `order` is pure: canonical arguments to what the core is told."""
 
     order: Callable[[Arguments], Order]
+
+    def __post_init__(self) -> None:
+        if any(member.app_class for member in self.output):
+            raise ValueError(f"{self.name}: an effect's answer is told again, so it tells nothing whole to the app")

@@ -18,8 +18,8 @@ from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
     end_intents,
-    read_counter,
-    read_head,
+    lock_head,
+    read_counters,
     read_intents,
     remove_sealed,
     write_checkpoint,
@@ -105,9 +105,8 @@ class _Group:
 class Committer:
     """`apply`, `committed` and `failed` of a `GroupWriter`. Not safe for use by two writers at once."""
 
-    def __init__(self, reads: Reads, sign: Callable[[int, bytes], str], check: Callable[[str], Checkpoint]) -> None:
+    def __init__(self, sign: Callable[[int, bytes], str], check: Callable[[str], Checkpoint]) -> None:
         """`sign` makes the note of an internal head; `check` returns what a stored note says, or raises LogCorrupt."""
-        self._reads = reads
         self._sign = sign
         self._check = check
         self._frontier = Frontier()
@@ -122,49 +121,56 @@ class Committer:
     def head(self) -> tuple[int, bytes]:
         return self._frontier.size, self._frontier.root()
 
-    def load(self) -> None:
+    def begin(self, connection: Connection) -> None:
+        """Give a new log its head, of no leaves. LogCorrupt if there are leaves."""
+        if Reads(connection).last_leaf_index() is not None:
+            raise LogCorrupt("there are leaves without a head")
+        root = Frontier().root()
+        write_head(connection, Head(0, root, [], self._sign(0, root)))
+
+    def load(self, reads: Reads) -> None:
         """Take over the stored state. LogCorrupt unless head, signature, frontier and leaves agree."""
-        stored = self._reads.head()
-        last = self._reads.last_leaf_index()
+        stored, last = reads.head(), reads.last_leaf_index()
         self._counters.clear()
         if stored is None:
-            if last is not None:
-                raise LogCorrupt("there are leaves without a head")
-            self._frontier = Frontier()
-            return
-        self._check_signed(stored)
-        if last != stored.size - 1:
+            raise LogCorrupt("the stored head is gone")
+        self.check_signed(stored)
+        if (-1 if last is None else last) != stored.size - 1:
             raise LogCorrupt("the leaves do not end where the head says")
         frontier = Frontier(stored.size, list(stored.peaks))
         level = 0
         while (count := stored.size >> (TILE_HEIGHT * level)) > 0:
             start = count - count % TILE_WIDTH
-            missing = self._reads.hashes(start, count) if level == 0 else self._reads.tile_roots(level - 1, start, count)
+            missing = reads.hashes(start, count) if level == 0 else reads.tile_roots(level - 1, start, count)
             frontier.open_tiles.append(missing)
             level += 1
         if bin(stored.size).count("1") != len(stored.peaks) or frontier.root() != stored.root:
             raise LogCorrupt("the frontier does not lead to the signed root")
         self._frontier = frontier
 
-    def recomputed(self, published: Head | None) -> Tree:
-        """The present tree, its leaf hashes since `published` computed from the stored bytes. LogCorrupt if they do not fit.
-
-        Safe in another thread: what was committed is replaced, never changed.
+    def recomputed(self, reads: Reads, published: Head | None) -> Tree:
+        """The stored tree, its leaf hashes since `published` computed from the stored bytes. LogCorrupt if they do not lead to the
+        signed head. Safe beside everything else: it looks at nothing in memory.
         """
-        current = self._frontier
-        size, root = current.size, current.root()
+        stored = reads.head()
+        if stored is None:
+            raise LogCorrupt("the stored head is gone")
+        self.check_signed(stored)
+        size, root = stored.size, stored.root
         frontier = Frontier() if published is None else Frontier(published.size, list(published.peaks))
         if published is not None and frontier.root() != published.root:
             raise LogCorrupt("the frontier of the last checkpoint does not lead to its root")
-        for stored in self._reads.leaves(frontier.size, size):
-            frontier.push(leaf_hash(stored.leaf), [])
+        if size < frontier.size:
+            raise LogCorrupt("the stored log is shorter than its last checkpoint")
+        for each in reads.leaves(frontier.size, size):
+            frontier.push(leaf_hash(each.leaf), [])
         if frontier.root() != root:
             raise LogCorrupt("the stored leaves do not lead to the signed root")
         return Tree(size, root, tuple(frontier.peaks))
 
     def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Entry | Exception | None]:
         """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
-        self.catch_up(read_head(connection))
+        self._catch_up(connection, lock_head(connection))
         records = [each for each in items if isinstance(each, Pending)]
         group = self._begin(connection, records)
         answers: list[Entry | Exception | None] = []
@@ -197,26 +203,29 @@ class Committer:
         """The transaction may or may not have happened. What is kept is from before it; the next one catches up from the head."""
         self._staged = None
 
-    def catch_up(self, stored: Head | None) -> None:
-        """Take over what another process has committed. LogCorrupt unless it continues what this one knows."""
+    def _catch_up(self, connection: Connection, stored: Head | None) -> None:
+        """Take over what another process has committed. LogCorrupt unless it continues what this one knows.
+
+        Stored hashes will do, since they must lead to the signed root; that the leaves give them is looked at before a checkpoint.
+        """
         if stored is None:
-            if self._frontier.size:
-                raise LogCorrupt("the stored head is gone")
-            return
+            raise LogCorrupt("the stored head is gone")
         if stored.size == self._frontier.size and stored.root == self._frontier.root():
             return
         if stored.size <= self._frontier.size:
             raise LogCorrupt("the stored log is not a continuation of what this process committed")
-        self._check_signed(stored)
+        self.check_signed(stored)
         frontier = self._frontier.copy()
-        for each in self._reads.leaves(frontier.size, stored.size):
-            frontier.push(leaf_hash(each.leaf), [])
+        for hashed, customer, conversation in Reads(connection).grown(frontier.size, stored.size):
+            frontier.push(hashed, [])
+            self._counters.pop(f"u:{customer}", None)
+            self._counters.pop(f"c:{conversation}", None)
         if frontier.root() != stored.root:
             raise LogCorrupt("the stored log is not a continuation of what this process committed")
         self._frontier = frontier
-        self._counters.clear()
 
-    def _check_signed(self, stored: Head) -> None:
+    def check_signed(self, stored: Head) -> None:
+        """LogCorrupt unless the stored head is what this log signed."""
         said = self._check(stored.note)
         if (said.size, said.root) != (stored.size, stored.root):
             raise LogCorrupt("the stored head is not what was signed")
@@ -224,12 +233,10 @@ class Committer:
     def _begin(self, connection: Connection, records: Sequence[Pending]) -> _Group:
         keys = {key for each in records for key in _keys(each)}
         counters = {key: self._counters[key] for key in keys if key in self._counters}
-        for key in keys - counters.keys():
-            counter = read_counter(connection, key)
-            if counter is not None:
-                if leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
-                    raise LogCorrupt("a sequence is not what the log's last leaf of it says")
-                counters[key] = counter.last
+        for key, counter in read_counters(connection, keys - counters.keys()).items():
+            if leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
+                raise LogCorrupt("a sequence is not what the log's last leaf of it says")
+            counters[key] = counter.last
         wanted = [each.record.intent.index for each in records if each.record.intent is not None]
         known = read_intents(connection, wanted) if wanted else {}
         return _Group(

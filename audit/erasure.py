@@ -6,18 +6,18 @@ a list in the key store, from which a restored backup of the log is cleaned agai
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.checkpoint import sign_note
 from audit.export import tlog_proof
 from audit.keys import named
 from audit.leaf import Kind, Plain, Record
-from audit.log import Log
+from audit.log import LEAVES_MOST, Log
 from audit.merkle import inclusion_proof
 from audit.query import Why, question
 from audit.store.find import Filter, find
-from audit.store.reads import Nodes, StoredLeaf
+from audit.store.reads import Nodes, Reads, StoredLeaf
 
 ROWS_AT_ONCE = 500
 
@@ -55,13 +55,13 @@ async def release_hold(log: Log, customer: str, hold: str, why: Why) -> int:
     return await _hold_record(log, Kind.HOLD_RELEASE, customer, hold, why)
 
 
-def holds(log: Log, customer: str) -> list[str]:
+async def holds(log: Log, customer: str) -> list[str]:
     """Names of the holds on this customer, oldest first."""
-    subject = log.keys.subject_of(customer)
+    subject = await log.keys.subject_of(customer)
     if subject is None:
         return []
     placed: dict[str, None] = {}
-    for each in _every(log, Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))):
+    async for each in _every(log, Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))):
         fields = json.loads(each.leaf)
         if fields["kind"] == Kind.HOLD_PLACE.value:
             placed[fields["facts"]["hold"]] = None
@@ -76,25 +76,25 @@ async def erase(log: Log, customer: str, why: Why, *, locked: frozenset[str] = f
     The mapping goes with the last class. Held, NothingToErase, LogUnavailable (nothing destroyed). After a crash between the record
     and the destruction, erase again: the second certificate names what was left.
     """
-    subject = log.keys.subject_of(customer)
+    subject = await log.keys.subject_of(customer)
     if subject is None:
         raise NothingToErase
     async with log.erasing:
-        if holds(log, customer):
+        if await holds(log, customer):
             raise Held
-        classes = log.keys.classes_of(subject)
+        classes = await log.keys.classes_of(subject)
         doomed = [each for each in classes if each not in locked]
         kept = [each for each in classes if each in locked]
         facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
         index = await question(log, Kind.KEY_DESTROY, why, facts)
-        log.keys.destroy(subject, doomed, below=index, forget=not kept)
+        await log.keys.destroy(subject, doomed, below=index, forget=not kept)
     await remove_sealed(log, {subject: dict.fromkeys(doomed, index)})
     return await _certificate(log, subject, (doomed, kept), index)
 
 
 async def replay_destructions(log: Log) -> int:
     """Clean a restored backup of the log: remove what was destroyed before it serves. How many blobs were still there."""
-    return await remove_sealed(log, log.keys.destroyed())
+    return await remove_sealed(log, await log.keys.destroyed())
 
 
 async def remove_sealed(log: Log, doomed: Mapping[str, Mapping[str, int]]) -> int:
@@ -102,26 +102,35 @@ async def remove_sealed(log: Log, doomed: Mapping[str, Mapping[str, int]]) -> in
     removed = 0
     for subject, classes in doomed.items():
         every = _every(log, Filter(customer=subject))
-        indexes = [each.idx for each in every if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
+        indexes = [each.idx async for each in every if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
         for start in range(0, len(indexes), ROWS_AT_ONCE):
-            present = list(log.reads.sealed(indexes[start : start + ROWS_AT_ONCE]))
+            present = await _still_sealed(log, indexes[start : start + ROWS_AT_ONCE])
             if present:
                 await log.remove_sealed(present)
                 removed += len(present)
     return removed
 
 
-def _every(log: Log, wanted: Filter) -> Iterator[StoredLeaf]:
+async def _still_sealed(log: Log, indexes: Sequence[int]) -> list[int]:
+    return list(await log.read(lambda reads: reads.sealed(indexes)))
+
+
+async def _every(log: Log, wanted: Filter) -> AsyncIterator[StoredLeaf]:
     after = -1
-    while rows := find(log.engine, wanted, log.size(), after, ROWS_AT_ONCE):
-        yield from rows
+    while rows := await _following(log, wanted, after):
+        for each in rows:
+            yield each
         after = rows[-1].idx
+
+
+async def _following(log: Log, wanted: Filter, after: int) -> list[StoredLeaf]:
+    return await log.read(lambda reads: find(reads.connection, wanted, LEAVES_MOST, after, ROWS_AT_ONCE))
 
 
 async def _hold_record(log: Log, kind: Kind, customer: str, hold: str, why: Why) -> int:
     facts = {"hold": hold, "purpose": why.purpose, "case": why.case_id}
     async with log.erasing:
-        if log.keys.subject_of(customer) is None:
+        if await log.keys.subject_of(customer) is None:
             raise NothingToErase
         entry = await log.append(Record(kind=kind, time=log.now(), customer=customer, agent=why.auditor, facts=facts))
     return entry.index
@@ -129,12 +138,13 @@ async def _hold_record(log: Log, kind: Kind, customer: str, hold: str, why: Why)
 
 async def _certificate(log: Log, subject: str, classes: tuple[Sequence[str], Sequence[str]], index: int) -> Certificate:
     checkpoint = await log.publish(force=True)
-    size = log.reads.published_size()
+    size = await log.read(Reads.published_size)
     if checkpoint is None or index >= size:
         raise ValueError("the record of the destruction is not under the checkpoint")
     destroyed, locked = classes
     body = {"v": 1, "origin": log.origin, "subject": subject, "destroyed": destroyed, "locked": locked, "record": index}
     text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
     note = sign_note(text, [named(f"{log.origin}/exports", log.signers.exports)]).encode()
-    proof = tlog_proof(index, inclusion_proof(index, size, Nodes(log.reads, size)), checkpoint)
+    hashes = await log.read(lambda reads: inclusion_proof(index, size, Nodes(reads, size)))
+    proof = tlog_proof(index, hashes, checkpoint)
     return Certificate(subject, destroyed, locked, index, note, proof)

@@ -4,7 +4,6 @@ A zip of leaves, proofs, checkpoints, trust policy, policy files, disclosures wh
 and a signed manifest. The same records under the same checkpoint give the same bytes, save for the manifest's time.
 """
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -17,10 +16,10 @@ from audit.checkpoint import Note, sign_note
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Kind, Plain, rfc3339
 from audit.log import Log
-from audit.merkle import inclusion_proof
+from audit.merkle import consistency_proof, inclusion_proof
 from audit.query import NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
 from audit.store.find import Filter, find
-from audit.store.reads import LogCorrupt, Nodes, StoredLeaf
+from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
 
 SELECTED_MOST = 10_000
 """Records of a selection: each brings a proof file of 4 KB. A whole log brings none."""
@@ -99,11 +98,11 @@ async def export(
     The record of the export is durable before anything is opened, and is in the bundle. ValueError for more than 10,000 matches
     or a pinned size beyond the log; LogUnavailable, LogCorrupt, SealBroken. What was erased is left closed.
     """
-    size = log.size()
+    size, _ = await log.head()
     if any(not 0 < pinned <= size for pinned in pinned_sizes):
         raise ValueError("a pinned checkpoint is ahead of this log: stop, and ask why")
-    wanted = Filter() if query is None else filter_of(log, query)
-    matches = range(size) if query is None else _matches(log, wanted, size)
+    wanted = Filter() if query is None else await filter_of(log, query)
+    matches = range(size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, **flat(wanted)}
     record = await question(log, Kind.AUDIT_EXPORT, why, asked)
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
@@ -111,7 +110,7 @@ async def export(
         facts[f"complete_{name}"] = str(wanted.named()[name])
     contents = Contents(
         indexes=None if query is None else [*matches, record],
-        disclosures=await asyncio.to_thread(_opened, log, matches) if reveal else {},
+        disclosures=await _opened(log, matches) if reveal else {},
         policy_files=policy_files or {},
         pinned_sizes=pinned_sizes,
         facts=facts,
@@ -119,18 +118,19 @@ async def export(
     return Exported(await bundle(log, contents), len(matches), record)
 
 
-def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
-    found = [each.idx for each in find(log.engine, wanted, size, -1, SELECTED_MOST)]
+async def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
+    rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, -1, SELECTED_MOST))
+    found = [each.idx for each in rows]
     if len(found) == SELECTED_MOST:
         raise ValueError(f"a selection has fewer than {SELECTED_MOST} records: narrow the question, or export the whole log")
     return found
 
 
-def _opened(log: Log, indexes: Sequence[int]) -> dict[int, dict[str, str]]:
+async def _opened(log: Log, indexes: Sequence[int]) -> dict[int, dict[str, str]]:
     opened = {}
     for index in indexes:
         try:
-            opened[index] = open_sealed(log, index)
+            opened[index] = await open_sealed(log, index)
         except (NotSealed, KeyDestroyed):
             continue
     return opened
@@ -141,7 +141,7 @@ async def bundle(log: Log, contents: Contents) -> bytes:
     note = await log.publish(force=True)
     if note is None:
         raise ValueError("the log is empty")
-    return await asyncio.to_thread(_build, log, contents, note)
+    return await log.read_long(lambda reads: _build(log, reads, contents, note))
 
 
 def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
@@ -150,7 +150,7 @@ def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _build(log: Log, contents: Contents, note: str) -> bytes:
+def _build(log: Log, reads: Reads, contents: Contents, note: str) -> bytes:
     size = int(Note.parse(note.encode()).text.split("\n")[1])
     whole = contents.indexes is None
     if any(verify.MEMBER.fullmatch(name) is None for name in contents.policy_files):
@@ -164,16 +164,16 @@ def _build(log: Log, contents: Contents, note: str) -> bytes:
         "README.md": README.encode(),
         "verify.py": _VERIFIER,
         "trust.json": trust_policy(log),
-        "leaves.txt": b"".join(b"%d %b\n" % (each.idx, each.leaf) for each in _stored(log, chosen)),
+        "leaves.txt": b"".join(b"%d %b\n" % (each.idx, each.leaf) for each in _stored(reads, chosen)),
         "disclosures.txt": _disclosures(contents.disclosures),
         f"checkpoints/{size:016d}.note": note.encode(),
         **{f"policy/{name}": content for name, content in contents.policy_files.items()},
     }
     if not whole:
-        nodes = Nodes(log.reads, size)
+        nodes = Nodes(reads, size)
         for index in chosen:
             members[f"proofs/{index:016d}.tlog-proof"] = tlog_proof(index, inclusion_proof(index, size, nodes), note)
-    _add_earlier(log, members, size, contents)
+    _add_earlier(reads, members, size, contents)
     if sum(map(len, members.values())) > BUNDLE_MOST:
         raise ValueError("the bundle would be larger than 1 GiB: export selections")
     manifest = {
@@ -191,24 +191,25 @@ def _build(log: Log, contents: Contents, note: str) -> bytes:
     return verify.pack(members)
 
 
-def _add_earlier(log: Log, members: dict[str, bytes], size: int, contents: Contents) -> None:
-    for earlier in log.reads.earlier_checkpoints(size, EARLIER_CHECKPOINTS_MOST):
+def _add_earlier(reads: Reads, members: dict[str, bytes], size: int, contents: Contents) -> None:
+    for earlier in reads.earlier_checkpoints(size, EARLIER_CHECKPOINTS_MOST):
         members[f"checkpoints/{earlier.size:016d}.note"] = earlier.note.encode()
     if contents.indexes is None:
         return
     named_sizes = {int(name[12:28]) for name in members if name.startswith("checkpoints/")}
     for old in sorted(named_sizes.union(contents.pinned_sizes)):
         if 0 < old < size:
-            proof = "".join(f"{base64.b64encode(each).decode()}\n" for each in log.consistency(old, size))
+            hashes = consistency_proof(old, size, Nodes(reads, size))
+            proof = "".join(f"{base64.b64encode(each).decode()}\n" for each in hashes)
             members[f"consistency/{old:016d}-{size:016d}.txt"] = proof.encode()
 
 
-def _stored(log: Log, chosen: Sequence[int]) -> Iterable[StoredLeaf]:
+def _stored(reads: Reads, chosen: Sequence[int]) -> Iterable[StoredLeaf]:
     if isinstance(chosen, range):
-        yield from log.reads.leaves(chosen.start, chosen.stop)
+        yield from reads.leaves(chosen.start, chosen.stop)
         return
     for index in chosen:
-        found = log.reads.leaf(index)
+        found = reads.leaf(index)
         if found is None:
             raise LogCorrupt("a leaf is missing")
         yield found

@@ -5,34 +5,16 @@ gateway's store and the sandbox bank use it too.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection
+
+from audit.database import DatabaseUnavailable, Lane
 
 GROUP_MOST = 256
 """Items of one transaction: bounds how long the statements of a group may hold the event loop."""
-
-LOCK_WAIT_S = 5.0
-"""How long the writer asks for SQLite's write lock before it gives up; another process holds it for a millisecond."""
-
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-    "secure_delete=ON",
-    "busy_timeout=20",
-    # 64 MiB each: with the defaults (4 MiB of log, 2 MiB of cache) every fourth commit of a busy log copies its pages back
-    "wal_autocheckpoint=16384",
-    "cache_size=-65536",
-)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -46,29 +28,8 @@ class WriterClosed(Exception):
     """The writer was closed. Nothing was written."""
 
 
-class WriterBusy(Exception):
-    """Another process kept the database's write lock for `LOCK_WAIT_S`. Nothing was written."""
-
-
 class CommitUnknown(Exception):
     """The commit raised: the item may or may not be durable. Read the database to know."""
-
-
-def open_sqlite(path: Path) -> Engine:
-    """An engine over one SQLite file: WAL, `synchronous=FULL` (a commit returns after fsync), deleted content overwritten.
-
-    Its connections may be handed between threads, one at a time.
-    """
-    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False})
-
-    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    event.listen(engine, "connect", prepare)
-    return engine
 
 
 class GroupWriter(Generic[Item, Answer]):
@@ -80,28 +41,26 @@ class GroupWriter(Generic[Item, Answer]):
     `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
     rolled back or whose commit raised, so that what `apply` keeps in memory can be dropped.
 
-    Durability: an answer is given after the commit. Concurrency: one event loop; statements run on it, since they are CPU work, and
-    only the commit waits in a thread. No timer: a lone item is written at once. Retry: what raised WriterFull, WriterClosed or
-    WriterBusy may be submitted again; after CommitUnknown look first.
+    Durability: an answer is given after the commit. Concurrency: one event loop, one lane of the database; other processes may have
+    theirs. No timer: a lone item is written at once. Retry: what raised WriterFull, WriterClosed or DatabaseUnavailable may be submitted
+    again; after CommitUnknown look first.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        lane: Lane,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]],
         *,
         committed: Callable[[Sequence[Answer | Exception]], None] | None = None,
         failed: Callable[[], None] | None = None,
         capacity: int = 4096,
     ) -> None:
-        self._engine = engine
+        self._lane = lane
         self._apply = apply
         self._committed = committed
         self._failed = failed
         self._capacity = capacity
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._connection: Connection | None = None
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._running: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -119,12 +78,11 @@ class GroupWriter(Generic[Item, Answer]):
         return await future
 
     async def close(self) -> None:
-        """Take no more items, write those that wait, and let go of the connection."""
+        """Take no more items, write those that wait, and let go of the lane."""
         self._closed = True
         if self._running is not None:
             await self._running
-        self._drop_connection()
-        self._executor.shutdown(wait=True)
+        await self._lane.close()
 
     async def _run(self) -> None:
         while self._waiting:
@@ -137,7 +95,7 @@ class GroupWriter(Generic[Item, Answer]):
         try:
             answers = await self._write([item for item, _ in group])
         except Exception as error:  # noqa: BLE001  the writer's group: whatever went wrong fails futures, not the writer
-            if len(group) > 1 and not isinstance(error, (CommitUnknown, WriterBusy)):
+            if len(group) > 1 and not isinstance(error, (CommitUnknown, DatabaseUnavailable)):
                 for single in group:
                     await self._write_group([single])
                 return
@@ -151,48 +109,24 @@ class GroupWriter(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _write(self, items: list[Item]) -> Sequence[Answer | Exception]:
-        connection = await self._begin()
+        await self._lane.begin()
         try:
-            answers = self._apply(connection, items)
+            answers = await self._lane.run(lambda connection: self._apply(connection, items))
             if len(answers) != len(items):
                 raise RuntimeError("apply must answer every item")
         except Exception:
-            self._undo(connection)
+            await self._undo()
             raise
         try:
-            await asyncio.get_running_loop().run_in_executor(self._executor, connection.commit)
+            await self._lane.commit()
             if self._committed is not None:
                 self._committed(answers)
         except Exception as error:
-            self._undo(connection)
+            await self._undo()
             raise CommitUnknown from error
         return answers
 
-    async def _begin(self) -> Connection:
-        """Open the transaction. On SQLite at once for writing: a lock that is taken late can only fail."""
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            try:
-                if self._engine.dialect.name == "sqlite":
-                    self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-                return self._connection
-            except OperationalError as error:
-                self._undo(self._connection)
-                if time.monotonic() > deadline:
-                    raise WriterBusy from error
-                await asyncio.sleep(0.005)
-
-    def _undo(self, connection: Connection) -> None:
-        try:
-            connection.rollback()
-        except SQLAlchemyError:
-            self._drop_connection()
+    async def _undo(self) -> None:
+        await self._lane.rollback()
         if self._failed is not None:
             self._failed()
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate() if self._connection.in_transaction() else self._connection.close()
-            self._connection = None

@@ -9,6 +9,7 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import KeyType, SigningKey, VerifierKey
+from audit.database import Database
 from audit.disclosure import b64url
 from audit.leaf import rfc3339
-from audit.store.tables import data_keys, destructions, key_tables, subjects
+from audit.store.tables import data_keys, destructions, subjects
 
 KEYS_CACHED = 16_384
 """Unwrapped data keys kept in memory, least recently used first out."""
@@ -164,37 +166,33 @@ class KeyStore:
     """Customers' pseudonyms and data keys, made when first needed.
 
     Durability: a key is durable before it is returned. Concurrency: one event loop per process, several processes. Errors:
-    KeyDestroyed; SQLAlchemy's when the database is out of reach.
+    KeyDestroyed; SQLAlchemy's and DatabaseUnavailable when the database is out of reach.
     """
 
-    def __init__(self, engine: Engine, kek: bytes, clock: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
+    def __init__(self, database: Database, kek: bytes, clock: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
         if len(kek) != 32:
             raise KeyRefused("the key-encryption key has 32 bytes")
-        self._engine = engine
+        self._database = database
         self._kek = AESGCM(kek)
         self._clock = clock
         self._random = random
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
         self._destroyed = 0
-        key_tables.create_all(engine)
 
-    def key_for(self, customer: str | None, retention: str) -> DataKey:
-        """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
+    def known(self, customer: str | None, retention: str) -> DataKey | None:
+        """The key, if this process has used it lately."""
         cached = self._cached.get((customer, retention))
         if cached is not None:
             self._cached.move_to_end((customer, retention))
-            return cached
-        with self._engine.connect() as connection:
-            key = self._stored(connection, customer, retention)
-            if key is None:
-                connection.rollback()
-                try:
-                    self._make(connection, customer, retention)
-                    connection.commit()
-                except IntegrityError:
-                    # Another process was first.
-                    connection.rollback()
-                key = self._stored(connection, customer, retention)
+        return cached
+
+    async def key_for(self, customer: str | None, retention: str) -> DataKey:
+        """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
+        key = await self._database.read(lambda connection: self._stored(connection, customer, retention))
+        if key is None:
+            with suppress(IntegrityError):  # another process was first
+                await self._database.write(lambda connection: self._make(connection, customer, retention))
+            key = await self._database.read(lambda connection: self._stored(connection, customer, retention))
         if key is None:
             raise KeyDestroyed
         self._cached[customer, retention] = key
@@ -202,68 +200,71 @@ class KeyStore:
             self._cached.popitem(last=False)
         return key
 
-    def key_of(self, subject: str, retention: str) -> AESGCM:
+    async def key_of(self, subject: str, retention: str) -> AESGCM:
         """The key of a subject, to open what it sealed. KeyDestroyed if there is none (any more)."""
-        with self._engine.connect() as connection:
-            wrapped = self._wrapped(connection, subject, retention)
+        wrapped = await self._database.read(lambda connection: self._wrapped(connection, subject, retention))
         if wrapped is None:
             raise KeyDestroyed
         return self._unwrap(wrapped, subject, retention)
 
-    def subject_of(self, customer: str) -> str | None:
+    async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased."""
-        with self._engine.connect() as connection:
-            return _subject_of(connection, customer)
+        return await self._database.read(lambda connection: _subject_of(connection, customer))
 
-    def customer_of(self, subject: str) -> str | None:
+    async def customer_of(self, subject: str) -> str | None:
         """The customer behind a pseudonym, None if they were erased."""
-        with self._engine.connect() as connection:
-            return connection.execute(select(subjects.c.customer).where(subjects.c.subject == subject)).scalar()
+        wanted = select(subjects.c.customer).where(subjects.c.subject == subject)
+        return await self._database.read(lambda connection: connection.execute(wanted).scalar())
 
-    def classes_of(self, subject: str) -> list[str]:
+    async def classes_of(self, subject: str) -> list[str]:
         """Retention classes that the subject has a key for."""
         wanted = select(data_keys.c.retention).where(data_keys.c.subject == subject).order_by(data_keys.c.retention)
-        with self._engine.connect() as connection:
-            return list(connection.execute(wanted).scalars())
+        return await self._database.read(lambda connection: list(connection.execute(wanted).scalars()))
 
-    def destroy(self, subject: str, classes: Sequence[str], *, below: int, forget: bool) -> None:
+    async def destroy(self, subject: str, classes: Sequence[str], *, below: int, forget: bool) -> None:
         """Destroy the subject's keys of these classes, list that, and with `forget` destroy the mapping to the customer too.
 
-        `below` is the index of the record that says so. Deleted rows are overwritten (`secure_delete`), and the write-ahead log is
-        emptied. Another process forgets its copies when it next calls `refresh`.
+        `below` is the index of the record that says so. On SQLite deleted rows are overwritten (`secure_delete`) and the write-ahead
+        log is emptied; on PostgreSQL dead rows wait for vacuum, wrapped as they were. Another process forgets its copies when it next
+        calls `refresh`.
         """
         now = rfc3339(self._clock())
-        with self._engine.begin() as connection:
+
+        def work(connection: Connection) -> None:
             for table in (data_keys, destructions):
                 connection.execute(delete(table).where(table.c.subject == subject, table.c.retention.in_(classes)))
             if rows := [{"subject": subject, "retention": each, "below": below, "time": now} for each in classes]:
                 connection.execute(insert(destructions), rows)
             if forget:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        await self._database.write(work)
+        await self._database.read(_empty_wal)
         self._cached.clear()
 
-    def destroyed(self) -> dict[str, dict[str, int]]:
+    async def destroyed(self) -> dict[str, dict[str, int]]:
         """The list of destructions: subject to retention class to the index below which its records cannot be read any more."""
-        found: dict[str, dict[str, int]] = {}
-        with self._engine.connect() as connection:
+
+        def ask(connection: Connection) -> dict[str, dict[str, int]]:
+            found: dict[str, dict[str, int]] = {}
             for row in connection.execute(select(destructions)):
                 found.setdefault(row.subject, {})[row.retention] = row.below
-        return found
+            return found
 
-    def refresh(self) -> None:
+        return await self._database.read(ask)
+
+    async def refresh(self) -> None:
         """Forget the unwrapped keys if keys were destroyed since the last call, maybe by another process."""
-        with self._engine.connect() as connection:
-            count = connection.execute(select(func.count()).select_from(destructions)).scalar_one()
+        wanted = select(func.count()).select_from(destructions)
+        count = await self._database.read(lambda connection: connection.execute(wanted).scalar_one())
         if count != self._destroyed:
             self._destroyed = count
             self._cached.clear()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Forget the unwrapped keys and let go of the database."""
         self._cached.clear()
-        self._engine.dispose()
+        await self._database.close()
 
     def _stored(self, connection: Connection, customer: str | None, retention: str) -> DataKey | None:
         subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
@@ -295,6 +296,11 @@ class KeyStore:
 
 def _subject_of(connection: Connection, customer: str) -> str | None:
     return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
+
+
+def _empty_wal(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _bound(subject: str, retention: str) -> bytes:

@@ -7,19 +7,20 @@ with an effect is an intent, durable before a byte goes to the core, and an outc
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
 from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
+from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
-from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
-from audit.keys import KeyStore, SigningKeys, make_files, read_files
+from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
+from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, consistency_proof, inclusion_proof, range_root
 from audit.permits import Covered, Permit, Verifier, instruction_digest, issue
@@ -27,7 +28,7 @@ from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, Binding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
-from audit.store.tables import log_tables
+from audit.store.writes import Head
 
 APPEND_TIMEOUT_MS = 250
 
@@ -37,8 +38,13 @@ PERMIT_LIFETIME = timedelta(seconds=30)
 PERMITS_WAITING_MOST = 16_384
 """Intents whose permit was not asked for yet."""
 
+LEAVES_MOST = 2**62
+"""A size beyond every log: for reads that want all there is."""
+
 SILENCE_MOST = timedelta(seconds=60)
 """A log that does not grow publishes a checkpoint at least this often, so that silence is an alarm."""
+
+T = TypeVar("T")
 
 
 class LogUnavailable(Exception):
@@ -67,25 +73,17 @@ class _Intent:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The two databases of a log: the log itself, and the key store, which is kept out of the log's backups."""
-
-    log: Engine
-    keys: Engine
-
-
 class Log:
     """One append-only, signed log.
 
-    Durability: `append` returns after the commit (fsync). Concurrency: one event loop per process; a second process on the same
-    database (a command line) is safe. Retry: a record that raised LogUnavailable may have been written. Errors: LeafInvalid (the
+    Durability: `append` returns after the commit (fsync). Concurrency: one event loop per process, any number of processes on the
+    same database. Retry: a record that raised LogUnavailable may have been written. Errors: LeafInvalid (the
     record breaks the schema), LogUnavailable, IntentEnded (a second end state), LogCorrupt (stop and look).
     """
 
     def __init__(
         self,
-        stores: Stores,
+        database: Database,
         signers: SigningKeys,
         keys: KeyStore,
         *,
@@ -98,16 +96,13 @@ class Log:
         self.writer_id = writer_id
         self.keys = keys
         self.signers = signers
-        self.reads = Reads(stores.log)
-        self.engine = stores.log
-        self._stores = stores
+        self._database = database
         self._clock = clock
         self._random = random
-        log_tables.create_all(stores.log)
         self._log_keys = signers.log_keys(origin)
-        self._committer = Committer(self.reads, self._sign_head, self._check_head)
+        self._committer = Committer(self._sign_head, self._check_head)
         self._writer: GroupWriter[Item, Entry | None] = GroupWriter(
-            stores.log, self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
+            database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
@@ -115,45 +110,49 @@ class Log:
         """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between."""
 
     @classmethod
-    def open(
+    async def open(
         cls,
-        folder: Path,
+        database: Database,
+        signers: SigningKeys,
+        keys: KeyStore,
         *,
         origin: str,
         writer_id: str,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> "Log":
-        """Open the log in `folder`, or begin one there: `log.sqlite`, `keys.sqlite`, and key files under `secrets/`, all private.
-
-        Checks the stored head's signature and the tree's frontier against it. KeyRefused, LogCorrupt.
+        """Open the log in `database`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head's signature and the
+        tree's frontier are checked.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        secrets = folder / "secrets"
-        if not (folder / "log.sqlite").exists():
-            make_files(secrets, random)
-        signers, kek = read_files(secrets)
-        for name in ("log.sqlite", "keys.sqlite"):
-            (folder / name).touch(mode=0o600)
-        stores = Stores(open_sqlite(folder / "log.sqlite"), open_sqlite(folder / "keys.sqlite"))
-        keys = KeyStore(stores.keys, kek, clock, random)
-        log = cls(stores, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
-        try:
-            log._committer.load()
-        except LogCorrupt:
-            stores.log.dispose()
-            keys.close()
-            raise
+        log = cls(database, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
+        if await log.read(Reads.head) is None:
+            with suppress(IntegrityError):  # another process was first
+                await database.write(log._committer.begin)
+        await log.read_long(log._committer.load)
         return log
+
+    async def read(self, question: Callable[[Reads], T]) -> T:
+        """Ask the stored log, on the way of a call. LogUnavailable when it does not answer."""
+        with _answering():
+            return await self._database.read(lambda connection: question(Reads(connection)))
+
+    async def read_long(self, question: Callable[[Reads], T]) -> T:
+        """Ask the stored log, one snapshot of it, beside the way of a call. LogUnavailable when it does not answer."""
+        with _answering():
+            return await self._database.read_long(lambda connection: question(Reads(connection)))
+
+    async def subject_of(self, customer: str) -> str | None:
+        """The pseudonym of a customer, None if they have no record or were erased. LogUnavailable."""
+        with _answering():
+            return await self.keys.subject_of(customer)
 
     async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> Entry:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
-        try:
-            pending, intent = self._prepare(record)
-        except SQLAlchemyError as error:
-            raise LogUnavailable("the key store does not answer; nothing was written") from error
+        with _answering():
+            key = self.keys.known(record.customer, record.retention) or await self.keys.key_for(record.customer, record.retention)
+        pending, intent = self._prepare(record, key)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 entry = await self._submit(pending)
@@ -192,109 +191,134 @@ class Log:
         """The log's clock."""
         return self._clock()
 
-    def head(self) -> tuple[int, bytes]:
-        """Size and root that were committed, as this process knows."""
-        return self._committer.head()
-
     def size(self) -> int:
-        """Leaves committed, as this process knows."""
+        """Leaves committed, as this process knows: at least those that it appended itself."""
         return self._committer.size
 
-    def proof(self, index: int, size: int | None = None) -> LogProof:
+    def stored_head(self, reads: Reads) -> Head:
+        """The stored head, whose signature was checked: what is committed, by whichever process. LogCorrupt."""
+        head = reads.head()
+        if head is None:
+            raise LogCorrupt("the stored head is gone")
+        self._committer.check_signed(head)
+        return head
+
+    async def head(self) -> tuple[int, bytes]:
+        """Size and root of what is committed."""
+        head = await self.read(self.stored_head)
+        return head.size, head.root
+
+    async def proof(self, index: int, size: int | None = None) -> LogProof:
         """Inclusion of the leaf at `index` in the tree of `size` leaves (None: all). ValueError when there is none such."""
-        size = self.size() if size is None else size
-        if not 0 <= index < size <= self.size():
-            raise ValueError("no such leaf or tree")
-        nodes = Nodes(self.reads, size)
-        hashes = tuple(inclusion_proof(index, size, nodes))
-        return LogProof(index, size, nodes(0, index), hashes, range_root(0, size, nodes))
 
-    def consistency(self, old: int, new: int) -> list[bytes]:
+        def ask(reads: Reads) -> LogProof:
+            all_of = self.stored_head(reads).size
+            chosen = all_of if size is None else size
+            if not 0 <= index < chosen <= all_of:
+                raise ValueError("no such leaf or tree")
+            nodes = Nodes(reads, chosen)
+            hashes = tuple(inclusion_proof(index, chosen, nodes))
+            return LogProof(index, chosen, nodes(0, index), hashes, range_root(0, chosen, nodes))
+
+        return await self.read(ask)
+
+    async def consistency(self, old: int, new: int) -> list[bytes]:
         """Proof that the tree of `old` leaves is a prefix of that of `new`. ValueError for sizes that are none."""
-        if new > self.size():
-            raise ValueError("no such tree")
-        return consistency_proof(old, new, Nodes(self.reads, new))
 
-    def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
+        def ask(reads: Reads) -> list[bytes]:
+            if new > self.stored_head(reads).size:
+                raise ValueError("no such tree")
+            return consistency_proof(old, new, Nodes(reads, new))
+
+        return await self.read(ask)
+
+    async def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile (C2SP tlog-tiles); 256 for a full one. ValueError where the log has fewer."""
         if not 0 <= level < 8 or index < 0 or not 0 < width <= TILE_WIDTH:
             raise ValueError("no such tile")
-        if index * TILE_WIDTH + width > self.size() >> (TILE_HEIGHT * level):
-            raise ValueError("no such tile yet")
-        return b"".join(Nodes(self.reads, self.size()).tile(level, index)[:width])
 
-    def entry_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes:
+        def ask(reads: Reads) -> bytes:
+            size = self.stored_head(reads).size
+            if index * TILE_WIDTH + width > size >> (TILE_HEIGHT * level):
+                raise ValueError("no such tile yet")
+            return b"".join(Nodes(reads, size).tile(level, index)[:width])
+
+        return await self.read(ask)
+
+    async def entry_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes:
         """Leaves of the level-0 tile of this index, each behind its length in 16 bits (C2SP tlog-tiles). For auditors only."""
         start = index * TILE_WIDTH
-        if index < 0 or not 0 < width <= TILE_WIDTH or start + width > self.size():
-            raise ValueError("no such bundle yet")
-        return b"".join(len(each.leaf).to_bytes(2) + each.leaf for each in self.reads.leaves(start, start + width))
 
-    def checkpoint(self) -> str | None:
+        def ask(reads: Reads) -> bytes:
+            if index < 0 or not 0 < width <= TILE_WIDTH or start + width > self.stored_head(reads).size:
+                raise ValueError("no such bundle yet")
+            return b"".join(len(each.leaf).to_bytes(2) + each.leaf for each in reads.leaves(start, start + width))
+
+        return await self.read(ask)
+
+    async def checkpoint(self) -> str | None:
         """The latest published checkpoint, a signed note; None before the first."""
-        published = self.reads.checkpoint()
+        published = await self.read(Reads.checkpoint)
         return None if published is None else published.note
 
     async def publish(self, *, force: bool = False) -> str | None:
         """Publish a checkpoint if the log grew, if the last one is 60 s old, or if forced; its note, or None if there was no need.
 
-        Call it each second. Before it is signed, the leaf hashes since the last published one are computed again from the
-        stored bytes. LogCorrupt when they differ: nothing is signed then. LogUnavailable when it could not be stored.
+        Call it each second; where several processes do, the first of a second does the work. Before a checkpoint is signed, the leaf
+        hashes since the last published one are computed again from the stored bytes. LogCorrupt when they differ: nothing is signed
+        then. LogUnavailable when the database does not answer.
         """
         async with self._publishing:
-            self._committer.catch_up(self.reads.head())
-            last = self.reads.checkpoint()
             now_s = int(self._clock().timestamp())
-            if self.size() == 0:
+            with _answering():
+                await self.keys.refresh()
+            head, last = await self.read(lambda reads: (self.stored_head(reads), reads.checkpoint()))
+            if head.size == 0 or (not force and last is not None and not self._is_due(head, last, now_s)):
                 return None
-            if not force and last is not None and last.size == self.size() and self._is_fresh(last.note, now_s):
-                return None
-            tree = await asyncio.to_thread(self._committer.recomputed, last)
+            tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
             note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
             await self._submit(Publication(tree, note, now_s))
-            self.keys.refresh()
             return note
 
     async def remove_sealed(self, indexes: Sequence[int]) -> None:
         """Remove sealed blobs for good. Only `audit.erasure` calls this, after the record of it. LogUnavailable."""
         await self._submit(Removal(tuple(indexes)))
 
-    def open_intents(self) -> list[OpenIntent]:
+    async def open_intents(self) -> list[OpenIntent]:
         """Intents without a final end state, oldest first: what a sweep must settle."""
-        return self.reads.open_intents()
+        return await self.read(Reads.open_intents)
 
-    def entries_of(self, call_id: str) -> list[StoredLeaf]:
+    async def entries_of(self, call_id: str) -> list[StoredLeaf]:
         """The records of one call, in order. For the gateway's own work; auditors ask `audit.query.life_of`, which is recorded."""
-        return find(self.engine, Filter(call=call_id), self.size(), -1, 1000)
+        return await self.read(lambda reads: find(reads.connection, Filter(call=call_id), LEAVES_MOST, -1, 1000))
 
-    def counts_since(self, time: datetime) -> dict[str, int]:
+    async def counts_since(self, time: datetime) -> dict[str, int]:
         """Records per kind with a time from `time` on: for the census."""
-        return count_kinds(self.engine, rfc3339(time))
+        return await self.read_long(lambda reads: count_kinds(reads.connection, rfc3339(time)))
 
     async def close(self) -> None:
         """Write what waits and let go of the databases. Publishes nothing: call `publish` before."""
         await self._writer.close()
-        self.keys.close()
-        self._stores.log.dispose()
+        await self.keys.close()
+        await self._database.close()
 
     async def _submit(self, item: Item) -> Entry | None:
         try:
             return await self._writer.submit(item)
         except IntegrityError as error:
             raise LogCorrupt("something stands where the next record belongs: was the tail cut?") from error
-        except (WriterFull, WriterBusy, WriterClosed, SQLAlchemyError) as error:
+        except (WriterFull, WriterClosed, DatabaseUnavailable, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:
             raise LogUnavailable("the commit failed; it may have happened") from error
 
-    def _prepare(self, record: Record) -> tuple[Pending, tuple[bytes, bytes] | None]:
+    def _prepare(self, record: Record, key: DataKey) -> tuple[Pending, tuple[bytes, bytes] | None]:
         if record.kind is Kind.INTENT and record.instruction is None:
             raise LeafInvalid("instruction: absent")
         secrets = secrets_of(record)
         entropy = self._random(SALT_BYTES * len(secrets) + NONCE_BYTES)
         disclosed = disclose(secrets, entropy[NONCE_BYTES:])
-        key = self.keys.key_for(record.customer, record.retention)
         blob = None
         if secrets:
             binding = Binding(self.origin, key.subject, record.retention, record.kind.value, rfc3339(record.time))
@@ -311,12 +335,14 @@ class Log:
         salt = entropy[NONCE_BYTES + at * SALT_BYTES : NONCE_BYTES + (at + 1) * SALT_BYTES]
         return pending, (salt, hashlib.sha256(disclosed.disclosures["instruction"].encode()).digest())
 
-    def _is_fresh(self, note: str, now_s: int) -> bool:
+    def _is_due(self, head: Head, last: Head, now_s: int) -> bool:
+        """A log that grew is published at most once a second, one that did not each `SILENCE_MOST`."""
         try:
-            known = verify_checkpoint(Note.parse(note.encode()), self.origin, self.log_keys())
+            known = verify_checkpoint(Note.parse(last.note.encode()), self.origin, self.log_keys())
         except NoteInvalid as error:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
-        return known.time_s is not None and now_s - known.time_s < SILENCE_MOST.total_seconds()
+        age_s = None if known.time_s is None else now_s - known.time_s
+        return age_s is None or age_s >= (SILENCE_MOST.total_seconds() if last.size == head.size else 1)
 
     def _sign_head(self, size: int, root: bytes) -> str:
         return sign_note(Checkpoint(self.origin, size, root).text(), self._log_keys[:1]).encode()
@@ -328,3 +354,11 @@ class Log:
             return Checkpoint.parse(parsed.text)
         except NoteInvalid as error:
             raise LogCorrupt("the stored head is not signed by this log") from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, DatabaseUnavailable) as error:
+        raise LogUnavailable("the database does not answer; nothing was written") from error

@@ -106,11 +106,11 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     """One page of matches, at most `limit` (1 to 500). CursorInvalid, LogUnavailable (then nothing is answered), LogCorrupt."""
     if not 1 <= limit <= PAGE_MOST:
         raise ValueError("a page has 1 to 500 records")
-    wanted = filter_of(log, query)
-    size, after, expected = _position(log, wanted, cursor)
+    wanted = await filter_of(log, query)
+    size, after, expected = _position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
     record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
-    rows = find(log.engine, wanted, size, after, limit + 1)
+    rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     gapless = None
     name = sequence_of(wanted)
@@ -131,7 +131,7 @@ async def life_of(log: Log, call_id: str, why: Why) -> Page:
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
     """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
     record = await question(log, Kind.AUDIT_REVEAL, why, {"index": index})
-    disclosures = open_sealed(log, index)
+    disclosures = await open_sealed(log, index)
     values = {path: value_of(text) for path, text in disclosures.items()}
     return Revealed(index, disclosures, values, record)
 
@@ -143,10 +143,9 @@ async def question(log: Log, kind: Kind, why: Why, facts: Mapping[str, Plain]) -
     return entry.index
 
 
-def open_sealed(log: Log, index: int) -> dict[str, str]:
+async def open_sealed(log: Log, index: int) -> dict[str, str]:
     """Path to disclosure of one record, checked against its leaf. Writes no record: `reveal` and `export` do."""
-    stored = log.reads.leaf(index)
-    blob = log.reads.sealed([index]).get(index)
+    stored, blob = await log.read(lambda reads: (reads.leaf(index), reads.sealed([index]).get(index)))
     if stored is None or blob is None:
         raise NotSealed
     fields = _found(stored).fields
@@ -155,16 +154,17 @@ def open_sealed(log: Log, index: int) -> dict[str, str]:
         raise LogCorrupt("a sealed blob is not the one of its leaf")
     subject = str(fields.get("customer", "-"))
     retention, kind, time = (str(fields[name]) for name in ("retention", "kind", "time"))
-    disclosures = unseal(log.keys.key_of(subject, retention), blob, Binding(log.origin, subject, retention, kind, time))
+    key = await log.keys.key_of(subject, retention)
+    disclosures = unseal(key, blob, Binding(log.origin, subject, retention, kind, time))
     check_disclosed(fields, disclosures)
     return disclosures
 
 
-def filter_of(log: Log, query: Query) -> Filter:
+async def filter_of(log: Log, query: Query) -> Filter:
     """The question in the log's own terms: the customer by pseudonym (one that no record has, if there is none)."""
     customer = None
     if query.customer is not None:
-        customer = log.keys.subject_of(query.customer) or "?"
+        customer = await log.keys.subject_of(query.customer) or "?"
     return Filter(
         since=None if query.since is None else rfc3339(query.since),
         until=None if query.until is None else rfc3339(query.until),
@@ -195,15 +195,15 @@ def sequence_of(wanted: Filter) -> str | None:
     return None
 
 
-def _position(log: Log, wanted: Filter, cursor: str | None) -> tuple[int, int, int]:
+def _position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[int, int, int]:
     """Tree size, last index given, next number of the sequence."""
     if cursor is None:
-        return log.size(), -1, 1
+        return present_size, -1, 1
     parts = cursor.split(".")
     if len(parts) != 4 or parts[3] != _digest(wanted) or not all(each.isascii() and each.isdigit() for each in parts[:3]):
         raise CursorInvalid
     size, after, expected = (int(each) for each in parts[:3])
-    if not after < size <= log.size():
+    if not after < size <= present_size:
         raise CursorInvalid
     return size, after, expected
 

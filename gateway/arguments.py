@@ -9,8 +9,12 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
+from stdnum import iban
+from stdnum.exceptions import ValidationError
+
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import (
+    AccountIdentifier,
     Amount,
     Argument,
     Arguments,
@@ -21,6 +25,7 @@ from adapters.function import (
     Reference,
     References,
     Text,
+    Unfit,
     Value,
 )
 from gateway.errors import Code, Refusal
@@ -33,6 +38,8 @@ _FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
+_SORT_CODE_AND_NUMBER = re.compile(r"[0-9]{14}", re.ASCII)
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -96,6 +103,8 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
             return _day(name, value)
         case Text() as text:
             return _text(name, value, text)
+        case AccountIdentifier():
+            return _account_identifier(name, value)
         case Choice(values):
             if not isinstance(value, str) or value not in values:
                 raise _refused("not_a_choice", name, "must be one of " + ", ".join(values))
@@ -109,6 +118,11 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
 def unresolved(name: str) -> Refusal:
     """The one answer for a reference of someone else, of elsewhere, of yesterday, and for one that never was."""
     return _refused("unresolved_reference", name, "is no reference of this conversation; list the objects again")
+
+
+def unfit(refused: Unfit) -> Refusal:
+    """An argument that a read did not take."""
+    return _refused("unfit_argument", refused.argument, refused.must)
 
 
 def _reference(name: str, value: Json, kinds: Sequence[ReferenceKind], resolve: Resolver) -> Identified:
@@ -153,7 +167,20 @@ def _text(name: str, value: Json, declared: Text) -> str:
         raise _refused("forbidden_character", name, "holds a control, invisible or bidirectional character")
     if declared.alphabet is not None and not re.fullmatch(f"[{declared.alphabet}]*", text):
         raise _refused("forbidden_character", name, "holds a character that the payment scheme does not carry")
+    if declared.pattern is not None and not re.fullmatch(declared.pattern, text):
+        raise _refused("wrong_form", name, "is not in the form that its description gives")
     return text
+
+
+def _account_identifier(name: str, value: Json) -> str:
+    if isinstance(value, str) and _SORT_CODE_AND_NUMBER.fullmatch(value):
+        return value
+    if isinstance(value, str) and _IBAN.fullmatch(value):
+        try:
+            return str(iban.validate(value))
+        except ValidationError:
+            pass
+    raise _refused("invalid_identifier", name, "must be an IBAN without spaces, or a sort code and account number as 14 digits")
 
 
 def _plain(value: Value) -> Json:

@@ -26,9 +26,9 @@ from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, Instruction, NotSeen, PermitRefused, Unknown
-from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction
+from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
 from audit.committer import IntentEnded
-from gateway.arguments import canonical_bytes, parse
+from gateway.arguments import canonical_bytes, parse, unfit
 from gateway.decide import Decider
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation
@@ -115,7 +115,7 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
-        if self._parts.book.facts(principal.customer, asked.conversation_id) is None:
+        if await self._parts.book.facts(principal.customer, asked.conversation_id) is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         async with lock:  # one at a time: each call sees what the one before let into the conversation
@@ -185,7 +185,7 @@ class Way:
     async def _validate(self, received: Received) -> Call:
         parts, customer, asked = self._parts, received.principal.customer, received.asked
         function = parts.functions.get(received.native.function)
-        if (function is None or not function.emergency) and not parts.rates.take(customer, received.received_at):
+        if (function is None or not function.emergency) and not parts.rates.take(customer, received.received_at, function):
             raise Refusal(Code.RATE_LIMITED, "rate_limited")
         if function is None:
             raise Refusal(Code.DENIED, "unknown_function")
@@ -216,9 +216,11 @@ class Way:
     async def _read(self, read: DecidedRead) -> Redacted:
         call = read.decided.call
         try:
-            raw = await read.function.read(self._parts.core, asker(call, self._parts.book), call.arguments)
+            raw = await read.function.read(self._parts.core, await asker(call, self._parts.book), call.arguments)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
+        except Unfit as refused:
+            raise unfit(refused) from None
         call.received.steps.end("read")
         if raw is None:
             raise Refusal(Code.DENIED, "object_gone")
@@ -277,7 +279,7 @@ class Way:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
-        if not call.function.emergency and self._parts.book.is_frozen(call.customer):
+        if not call.function.emergency and await self._parts.book.is_frozen(call.customer):
             return Executed(intended, NotSeen(), "frozen")
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)
@@ -321,12 +323,11 @@ class Way:
             call.facts.conversation.id,
             today=call.received.received_at.date(),
         )
-        allowed = parts.decider.revealed(decided)
-        shown = redact(call.function.output, raw, reference=reference, allowed=allowed)
+        shown = redact(call.function.output, raw, reference=reference, allowed=parts.decider.revealed(decided))
         if Label.THIRD_PARTY in shown.labels and not call.facts.conversation.tainted:
             await parts.book.taint(call.facts.conversation.id)
         call.received.steps.end("redact")
-        return Redacted(decided, "done", output=shown.value, settled=settled)
+        return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)
 
     # 10 -- record
 
@@ -341,7 +342,7 @@ class Way:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        return answer_of(received, redacted.status, redacted.code, output=redacted.output, proof=proof)
+        return replace(answer_of(received, redacted.status, redacted.code, output=redacted.output, proof=proof), app=redacted.app)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""

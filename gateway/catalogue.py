@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from adapters.function import (
+    AccountIdentifier,
     Amount,
     Argument,
     ArgumentType,
@@ -123,9 +124,12 @@ def _json_type(declared: ArgumentType) -> Definition:
             return _AMOUNT
         case Day():
             return {"type": "string", "format": "date"}
-        case Text(most, least, alphabet):
+        case Text(most, least, alphabet, pattern):
             text: Definition = {"type": "string", "minLength": least, "maxLength": most}
-            return text if alphabet is None else {**text, "pattern": f"^[{alphabet}]*$"}
+            whole = f"[{alphabet}]*" if alphabet is not None else pattern
+            return text if whole is None else {**text, "pattern": f"^(?:{whole})$" if alphabet is None else f"^{whole}$"}
+        case AccountIdentifier():
+            return {"type": "string", "pattern": "^(?:[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}|[0-9]{14})$"}
         case Choice(values):
             return {"type": "string", "enum": list(values)}
         case Count(least, most):
@@ -193,6 +197,7 @@ def _field(field: Field) -> Definition:
         "label": field.label.value,
         "mask": field.mask.value if field.mask else None,
         "data_class": field.data_class,
+        "app_class": field.app_class,
         "many": field.many,
         "nullable": field.nullable,
     }
@@ -217,6 +222,7 @@ def _section(function: BankingFunction) -> str:
     marks = [f"Effect {function.effect.value} ({_EFFECTS[function.effect]})", f"level {function.level.name} at least"]
     marks += ["never refused by kill switches"] if function.emergency else []
     marks += ["carries text outside the bank"] if function.egress else []
+    marks += [f"{function.calls_per_hour} calls an hour at most"] if function.calls_per_hour else []
     lines = [f"## {function.name}\n", f"{function.summary}\n", f"{', '.join(marks)}; version {function.version}.\n"]
     if function.arguments:
         lines += ["| argument | type | required | meaning |", "|---|---|---|---|"]
@@ -236,7 +242,8 @@ def _rows(fields: Sequence[Field], prefix: str) -> Iterator[str]:
         nested = field.type if isinstance(field.type, tuple) else ()
         kind = ("list of " if field.many else "") + ("records" if nested else str(field.type))
         name = f"{prefix}{field.name}"
-        yield f"| `{name}` | {kind} | {field.data_class} | {field.label.value} | {_cell(field.description)} |"
+        classes = field.data_class if field.app_class is None else f"{field.data_class}; whole to the app: {field.app_class}"
+        yield f"| `{name}` | {kind} | {classes} | {field.label.value} | {_cell(field.description)} |"
         yield from _rows(nested, f"{name}.")
 
 
@@ -252,6 +259,8 @@ def _type_words(declared: ArgumentType) -> str:
             return "day, YYYY-MM-DD"
         case Text(most, least):
             return f"text of {least} to {most} characters"
+        case AccountIdentifier():
+            return "IBAN, or sort code and account number"
         case Choice(values):
             return "one of " + ", ".join(f"`{value}`" for value in values)
         case Count(least, most):

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import (
+    AccountIdentifier,
     Amount,
     Argument,
     Arguments,
@@ -27,7 +28,11 @@ ENTITY_TYPES: Mapping[ReferenceKind, str] = {
     ReferenceKind.ACCOUNT: "Account",
     ReferenceKind.BENEFICIARY: "Beneficiary",
     ReferenceKind.CARD: "Card",
+    ReferenceKind.DIRECT_DEBIT: "DirectDebit",
+    ReferenceKind.DOCUMENT: "Document",
+    ReferenceKind.PAYEE_CHECK: "PayeeCheck",
     ReferenceKind.PAYMENT: "Payment",
+    ReferenceKind.QUOTE: "Quote",
     ReferenceKind.STANDING_ORDER: "StandingOrder",
     ReferenceKind.TRANSACTION: "Transaction",
 }
@@ -60,7 +65,9 @@ type Grounding = { payee?: String, amount?: String, credential?: String, free_te
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
-entity Beneficiary, Card, Payment, StandingOrder, Transaction { owners: Set<Customer>, status: String, account?: Account };
+entity Beneficiary, Card, DirectDebit, Document, PayeeCheck, Payment, Quote, StandingOrder, Transaction {
+  owners: Set<Customer>, status: String, account?: Account
+};
 entity Bank;
 """
 
@@ -69,7 +76,7 @@ _COMMON = """\
     money?: Money, payee?: Payee, object?: Object, period?: Period, totals?: Totals, grounding: Grounding,
 """
 
-_EVERY_OBJECT = "Account, Beneficiary, Card, Payment, StandingOrder, Transaction"
+_EVERY_OBJECT = ", ".join(sorted(ENTITY_TYPES.values()))
 
 
 def cedar_schema(functions: Functions) -> str:
@@ -139,7 +146,7 @@ def _cedar_type(argument: Argument) -> str:
             return "Money"
         case Day():
             return "datetime"
-        case Text() | Choice():
+        case Text() | AccountIdentifier() | Choice():
             return "String"
         case Count():
             return "Long"

@@ -4,6 +4,7 @@ Exit status: 0 good, 1 a finding, 2 usage, 3 unavailable. `--json` for programs.
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -78,6 +79,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--settings", type=Path, help="TOML file of settings; what is said here wins over it")
     parser.add_argument("--data", type=Path, help="folder of the databases and keys")
+    _database(parser)
     parser.add_argument("--host", help="127.0.0.1 if nothing else is said")
     parser.add_argument("--port", type=int, help="8080 if nothing else is said; 0 takes a free one")
     parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
@@ -114,12 +116,14 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     checking = commands.add_parser("verify", help="verify a bundle, or the live log of a folder")
     checking.add_argument("bundle", type=Path, nargs="?", help="an evidence bundle")
     checking.add_argument("--data", type=Path, help="the folder of a live log, instead of a bundle")
+    _database(checking)
     checking.add_argument("--trust", type=Path, help="the trust policy, got on another way than the bundle")
     checking.add_argument("--pinned", type=Path, help="a checkpoint of this log that you kept")
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
     keeping.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+    _database(keeping)
     keeping.add_argument("--json", action="store_true")
     keeping.set_defaults(command=_late("audit", "checkpoint"))
     making = commands.add_parser("export", help="write an evidence bundle: matches, or the whole log")
@@ -140,8 +144,14 @@ def _audit(parser: argparse.ArgumentParser) -> None:
         _asked_by(each)
 
 
+def _database(parser: argparse.ArgumentParser) -> None:
+    told = "PostgreSQL address instead of files in the folder; better said in the variable TELLERGATE_DATABASE, since it holds a password"
+    parser.add_argument("--database", default=os.environ.get("TELLERGATE_DATABASE", ""), help=told)
+
+
 def _asked_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+    _database(parser)
     parser.add_argument("--auditor", required=True, help="who asks; stands in the trail")
     parser.add_argument("--purpose", required=True, help="what for; stands in the trail")
     parser.add_argument("--case", required=True, help="under which case; stands in the trail")
@@ -172,6 +182,7 @@ def _policy(parser: argparse.ArgumentParser) -> None:
     explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
     explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
     explaining.add_argument("--data", type=Path, help="folder of the gateway")
+    _database(explaining)
     explaining.add_argument("--auditor", help="who asks; stands in the trail")
     explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
     explaining.add_argument("--case", default="none", help="under which case; stands in the trail")

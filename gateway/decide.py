@@ -79,7 +79,7 @@ def _requests(grounded: Grounded) -> Iterator[Request]:
 
 def _resources(call: Call) -> Iterator[ObjectFacts | None]:
     name = call.function.resource
-    named = identified_in(call.arguments[name]) if name is not None else ()
+    named = identified_in(call.arguments[name]) if name is not None and name in call.arguments else ()
     for identified in named:
         yield call.facts.objects[identified]
     if not named:

@@ -115,7 +115,7 @@ class Story:
         return "(the model did not come to an end)", told
 
     def _told(self, function: str, output: str, result: Mapping[str, Any]) -> Told:
-        entries = self.running.gateway.log.entries_of(result["call_id"])
+        entries = self.running.on_loop(self.running.gateway.log.entries_of(result["call_id"]))
         leaves = [json.loads(entry.leaf) for entry in entries]
         policy: dict[str, Any] = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
         core_saw = self._core_saw(entries[0].idx) if result["status"] == "done" else None
@@ -204,8 +204,8 @@ def _funds(running: Running) -> list[str]:
 def _verified(running: Running) -> dict[str, Any]:
     log = running.gateway.log
     running.on_loop(log.publish(force=True))
-    findings = verify_store(log)
-    size, root = log.head()
+    findings = running.on_loop(verify_store(log))
+    size, root = running.on_loop(log.head())
     return {"size": size, "root": root.hex(), "verified": not findings}
 
 

@@ -1,6 +1,6 @@
 """Gathers the one immutable Facts of a call, through the ports. Nothing is decided here."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from adapters.core import CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
@@ -19,7 +19,7 @@ async def gather(
     Unavailable when the core does not answer.
     """
     customer = received.principal.customer
-    known = book.facts(customer, received.asked.conversation_id)
+    known = await book.facts(customer, received.asked.conversation_id)
     if known is None:
         raise no_such_conversation()
     objects: dict[Identified, ObjectFacts] = {}
@@ -38,7 +38,7 @@ async def gather(
         customer=known[0],
         conversation=known[1],
         objects=objects,
-        totals=None if money is None else book.totals(customer, money.currency, received.received_at),
+        totals=None if money is None else await book.totals(customer, money.currency, received.received_at),
     )
 
 
@@ -47,16 +47,16 @@ def no_such_conversation() -> RequestFault:
     return RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
 
 
-def asker(call: Call, book: Book) -> Asker:
+async def asker(call: Call, book: Book) -> Asker:
     """For whom a read is done; with what is left of the customer's limits, where the function tells them."""
-    allowances = tuple(_allowances(call, book)) if call.function.tells_limits else ()
+    allowances = tuple([each async for each in _allowances(call, book)]) if call.function.tells_limits else ()
     return Asker(call.customer, call.facts.as_of.date(), allowances)
 
 
-def _allowances(call: Call, book: Book) -> Iterator[Allowance]:
+async def _allowances(call: Call, book: Book) -> AsyncIterator[Allowance]:
     mandate = call.facts.customer.mandate
     for currency, limits in sorted(mandate.limits.items()) if mandate else ():
-        totals = book.totals(call.customer, currency, call.facts.as_of)
+        totals = await book.totals(call.customer, currency, call.facts.as_of)
         for window, most, spent in (
             ("payment", limits.payment_minor, 0),
             ("day", limits.day_minor, totals.day_minor),

@@ -10,8 +10,8 @@ from functools import partial
 
 from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from adapters.function import BankingFunction
-from audit.log import Log
-from gateway.errors import MESSAGES, Code
+from audit.log import Log, LogUnavailable
+from gateway.errors import MESSAGES, Code, Unavailable
 from gateway.ports import Book, Claimed
 from gateway.record import story_of
 from gateway.redaction import redact
@@ -46,7 +46,7 @@ class Later:
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
         answered = partial(self._answered, claimed.call_id, native_id)
-        story = story_of(self.log, claimed.call_id)
+        story = await story_of(self.log, claimed.call_id)
         proof = None if story is None else story.place
         if claimed.state not in ("posted", "voided") or story is None or not story.is_ended:
             return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
@@ -65,10 +65,10 @@ class Later:
             case Unknown() | NotSeen():  # a core that forgot what it did is no proof that it did nothing
                 return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
 
-    def of_record(self, customer: str, call_id: str) -> Recorded | None:
+    async def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
-        story = story_of(self.log, call_id)
-        if story is None or story.last.get("customer") != self.log.keys.subject_of(customer):
+        story = await story_of(self.log, call_id)
+        if story is None or story.last.get("customer") != await self._subject_of(customer):
             return None
         if story.last["kind"] == "read":
             return self._answered(call_id, "", "done", None, proof=story.place)
@@ -77,6 +77,12 @@ class Later:
         code = next((code for code in Code if code.value == told), Code.DENIED)
         status = "unavailable" if code is Code.TEMPORARILY_UNAVAILABLE else "denied"
         return self._answered(call_id, "", status, code, proof=story.place)
+
+    async def _subject_of(self, customer: str) -> str | None:
+        try:
+            return await self.log.subject_of(customer)
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
 
     def _answered(
         self,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import IO
 
 import uvicorn
@@ -28,13 +27,16 @@ from adapters.cores.sandbox.items import Answer, Item
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit import leaf
+from audit.database import SqliteLane
 from audit.erasure import replay_destructions
 from audit.group import GroupWriter
 from audit.leaf import Kind, Record
 from audit.log import Log
+from audit.migration import prepare
 from audit.permits import Permit, PermitInvalid, Verifier
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
 from gateway.doors import rest, schemas
 from gateway.doors.presented import Presenting
@@ -43,10 +45,10 @@ from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
-from gateway.recovery import Recovery, alarmed
+from gateway.recovery import GRACE, Recovery, alarmed
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
-from gateway.store.database import Database
+from gateway.store.book import SqlBook
 from gateway.telemetry import CallIds, Telemetry
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
@@ -54,9 +56,6 @@ from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
 from policies.engine import Engine as PolicyEngine
 
 BUNDLE_VERSION = 1
-
-LOG_ORIGIN = "tellergate.invalid/development"
-"""The name under which the log of development mode signs."""
 
 __version__ = version("tellergate")
 
@@ -91,10 +90,10 @@ class Gateway:
     door: rest.Door
     recovery: Recovery
     log: Log
-    book: Database
+    book: SqlBook
     bank: SandboxBank
     trust: Trust
-    lock: IO[str]
+    lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
 
@@ -111,12 +110,8 @@ class Gateway:
         await self.log.close()
         for instrument in self.instruments:
             await asyncio.to_thread(instrument.shutdown)
-        self.lock.close()
-
-
-def open_log(data: Path, *, writer_id: str, clock: Clock = utc_now) -> Log:
-    """The signed log of a data folder, for the gateway and, at the same time, for the command line."""
-    return Log.open(data / "audit", origin=LOG_ORIGIN, writer_id=writer_id, clock=clock, random=os.urandom)
+        if self.lock is not None:
+            self.lock.close()
 
 
 def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
@@ -140,18 +135,20 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as undo:
-        lock = undo.enter_context(_only_one(settings))
-        log = open_log(data, writer_id=f"gateway-{os.getpid()}", clock=clock)
+        places = Places(data, settings.database, settings.keys_database)
+        lock = None if places.shared else undo.enter_context(_only_one(settings))
+        name = f"gateway-{os.getpid()}"
+        log = await open_log(places, writer_id=name, clock=clock)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
-        book = Database(
-            data / "gateway.sqlite", mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s
-        )
+        database = places.open(Part.GATEWAY, name=name)
+        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
+        book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
         bank_writers: list[GroupWriter[Item, Answer]] = []
 
         def bank_writer(
             engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
         ) -> GroupWriter[Item, Answer]:
-            bank_writers.append(GroupWriter(engine, apply))
+            bank_writers.append(GroupWriter(SqliteLane(engine), apply))
             return bank_writers[-1]
 
         bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
@@ -169,7 +166,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             )
         )
         await replay_destructions(log)
-        await gateway.recovery.sweep(grace=timedelta(0))
+        await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
         undo.pop_all()
         return gateway
 
@@ -180,10 +177,10 @@ def _assembled(
     trust: Trust,
     bundle: Bundle,
     log: Log,
-    book: Database,
+    book: SqlBook,
     bank: SandboxBank,
     clock: Clock,
-    lock: IO[str],
+    lock: IO[str] | None,
 ) -> Gateway:
     functions = {function.name: function for function in MANIFEST}
     references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
@@ -272,7 +269,7 @@ SANDBOX_LIMITS = {
 """What the made-up customers of development mode granted, in minor units."""
 
 
-async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
+async def grant(book: SqlBook, bank: SandboxBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
     """Sign and store a mandate over all functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
@@ -287,9 +284,9 @@ async def grant(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, custo
     await book.grant(mandate, mandate.sign(key))
 
 
-async def _grant_sandbox_customers(book: Database, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
+async def _grant_sandbox_customers(book: SqlBook, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
     for customer in bank.customers():
-        if not book.has_granted(customer):
+        if not await book.has_granted(customer):
             await grant(book, bank, key, customer, now)
 
 
@@ -301,7 +298,7 @@ async def _banking_days(bank: SandboxBank) -> None:
         await asyncio.sleep(60)
 
 
-async def _old_proofs(book: Database) -> None:
+async def _old_proofs(book: SqlBook) -> None:
     """Forget, each minute, the proofs of possession that are too old to be taken."""
     while True:
         with alarmed("proofs_sweep"):

@@ -61,16 +61,16 @@ class Book(Protocol):
     write may have happened: a claim is then found again by its ids).
     """
 
-    def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
+    async def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
         """None when the conversation is not this customer's, or not at all."""
 
-    def totals(self, customer: str, currency: str, now: datetime) -> Totals:
+    async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
 
-    def granted(self, customer: str) -> frozenset[str]:
+    async def granted(self, customer: str) -> frozenset[str]:
         """Names of the functions in the customer's mandate; empty without one."""
 
-    def is_frozen(self, customer: str) -> bool:
+    async def is_frozen(self, customer: str) -> bool:
         """Read just before an effect. True also for a customer without a row."""
 
     async def claim(self, claim: Claim) -> Claimed:
@@ -87,7 +87,7 @@ class Book(Protocol):
     async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
         """Store the customer's own words (text, origin); how many the conversation has now; None: not theirs."""
 
-    def find(self, call_id: str) -> Claimed | None: ...
+    async def find(self, call_id: str) -> Claimed | None: ...
 
-    def unsettled(self, before: datetime) -> Sequence[Claimed]:
+    async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         """Rows pending or unknown that were claimed before then."""

@@ -15,7 +15,7 @@ from adapters.function import Choice
 from audit import leaf
 from audit.committer import Entry
 from audit.disclosure import JSON
-from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Policy, Public, Record
+from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Plain, Policy, Public, Record
 from audit.log import Log, LogUnavailable
 from gateway.arguments import canonical
 from gateway.decide import PolicyRefusal
@@ -88,10 +88,10 @@ class Records:
         result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
         profile = None if redacted.output is None else REDACTION_PROFILE
         if settled is None:
+            told = _told_to_app(redacted)
+            sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
             return await self._append(
-                Record(
-                    kind=Kind.READ, result=result, redaction=profile, sealed=_replayable(decided.requests), **self._decided(decided)
-                )
+                Record(kind=Kind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
             )
         executed = settled.executed
         state = END_STATES[redacted.status]
@@ -239,6 +239,15 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
     }
 
 
+def _told_to_app(redacted: Redacted) -> dict[str, Plain]:
+    """In clear: which fields were told whole to the app, and as which data classes. The values are sealed."""
+    told = [field for field in redacted.decided.call.function.output if field.name in (redacted.app or {})]
+    if not told:
+        return {}
+    classes = sorted({field.app_class for field in told if field.app_class is not None})
+    return {"app_fields": tuple(sorted(field.name for field in told)), "app_classes": tuple(classes)}
+
+
 def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
     """The exact decision requests with their entity slices: what a replay needs, sealed."""
     return {
@@ -270,9 +279,12 @@ class Story:
         return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
 
 
-def story_of(log: Log, call_id: str) -> Story | None:
-    """The records of a call, read from the log; None when it has none."""
-    entries = log.entries_of(call_id)
+async def story_of(log: Log, call_id: str) -> Story | None:
+    """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
+    try:
+        entries = await log.entries_of(call_id)
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
     if not entries:
         return None
     leaves = [json.loads(entry.leaf) for entry in entries]

@@ -61,15 +61,15 @@ class Recovery:
         """Once over everything that has been open for longer than `grace`. Unavailable when a dependency does not answer."""
         before = self.clock() - grace
         released = settled = ended = unknown = 0
-        for row in self.book.unsettled(before):
-            story = story_of(self.log, row.call_id)
+        for row in await self.book.unsettled(before):
+            story = await story_of(self.log, row.call_id)
             if story is None or story.intent is None:
                 await self.book.settle(row.call_id, "released", self.clock())
                 released += 1
             elif story.end_state in _STATE_OF_END:
                 await self.book.settle(row.call_id, _STATE_OF_END[story.end_state], self.clock())
                 settled += 1
-        for intent in self.log.open_intents():
+        for intent in await self.log.open_intents():
             if datetime.fromisoformat(intent.time) < before:
                 if await self.end(intent):
                     ended += 1
@@ -106,7 +106,7 @@ class Recovery:
     async def _record(self, intent: OpenIntent, state: EndState) -> None:
         await self.records.ended(
             intent.call_id,
-            self.book.find(intent.call_id),
+            await self.book.find(intent.call_id),
             Place(intent.index, intent.leaf_hash),
             state,
             was_unknown=intent.end_state is not None,
@@ -115,12 +115,12 @@ class Recovery:
 
     async def census(self, since: datetime) -> None:
         """One record of how much there was: the log's own counts beside the core's, so that neither can hide from the other."""
-        counts = self.log.counts_since(since)
+        counts = await self.log.counts_since(since)
         facts = {f"recorded_{kind.replace('.', '_')}": count for kind, count in sorted(counts.items())}
         counters = self.records.counters
         facts |= {
             "core_executed": await self.core.executed(since),
-            "open_intents": len(self.log.open_intents()),
+            "open_intents": len(await self.log.open_intents()),
             "rate_limited": counters.rate_limited,
             "unauthenticated": counters.unauthenticated,
             "since_us": int(since.timestamp() * 1e6),
@@ -151,7 +151,7 @@ class Recovery:
                     last_census = now
 
     async def _end_unrecorded(self, way: Way) -> None:
-        intents = {intent.call_id: intent for intent in self.log.open_intents()}
+        intents = {intent.call_id: intent for intent in await self.log.open_intents()}
         for call_id in sorted(way.unrecorded):
             if call_id not in intents or await self.end(intents[call_id]):
                 way.unrecorded.discard(call_id)

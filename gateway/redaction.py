@@ -31,11 +31,13 @@ FENCE = "untrusted_text"
 class Shown:
     """What leaves, and what was done to it.
 
-    `labels`: where the texts in it come from; `dropped`: paths of what the core sent and was not declared so; `withheld`: paths of
+    `app`: whole values of masked fields, for the back end of the app alone; they are no part of `value`. `labels`: where the texts in
+    `value` come from; `dropped`: paths of what the core sent and was not declared so; `withheld`: paths of
     declared fields whose data class is not allowed; `found`: `path: [kind]` of what was masked inside texts.
     """
 
     value: dict[str, Json]
+    app: dict[str, Json]
     labels: frozenset[Label]
     dropped: tuple[str, ...]
     withheld: tuple[str, ...]
@@ -54,6 +56,7 @@ def redact(
     value = pass_.fields(output_fields, raw, "", Label.BANK)
     return Shown(
         value,
+        pass_.app,
         frozenset(pass_.labels),
         tuple(sorted(pass_.dropped)[:MAX_NAMED]),
         tuple(sorted(pass_.withheld)[:MAX_NAMED]),
@@ -120,6 +123,7 @@ class _Pass:
 
     reference: Callable[[Identified], str]
     allowed: frozenset[str]
+    app: dict[str, Json] = field(default_factory=dict)
     labels: set[Label] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
@@ -176,6 +180,8 @@ class _Pass:
         if not isinstance(value, str):
             raise _Wrong
         if member.mask is Mask.LAST4:
+            if member.app_class is not None and member.app_class in self.allowed:
+                self.app[name] = cleaned(value, MAX_BANK_CHARS)
             return last4(value)
         is_banks = member.label is Label.BANK
         text, found = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)

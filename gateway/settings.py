@@ -1,6 +1,6 @@
 """Frozen settings. No insecure default: what is not set and has no safe value stops the start. Each field is documented by its string."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +18,14 @@ class UnsafeSettings(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     data: Path
-    """Folder of the databases and keys. Created with access for its owner alone."""
+    """Folder of the keys, and of the databases where no other is named. Created with access for its owner alone."""
+
+    database: str = field(default="", repr=False)
+    """Address of a PostgreSQL database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: several gateways may share it, each part in a
+    schema of its own. Empty: SQLite files in `data`, for one process. Needs the extra `postgresql`."""
+
+    keys_database: str = field(default="", repr=False)
+    """The same for the customers' sealing keys alone, to keep them out of the other database's backups. Empty: in `database`."""
 
     development: bool
     """The embedded default: local token issuer, sandbox bank with made-up customers. Never for real customers."""
@@ -208,8 +215,15 @@ DEV_ISSUER = "https://issuer.tellergate.invalid"
 DEV_AUDIENCE = "tellergate"
 
 
-def development(data: Path, *, host: str = "127.0.0.1", port: int = 8080) -> Settings:
+def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port: int = 8080) -> Settings:
     """The settings of `serve --dev` and of the demo: the local issuer, whose bearer tokens nothing binds."""
     return Settings(
-        data=data, development=True, host=host, port=port, issuer=DEV_ISSUER, audience=DEV_AUDIENCE, binding=Binding.OPTIONAL
+        data=data,
+        database=database,
+        development=True,
+        host=host,
+        port=port,
+        issuer=DEV_ISSUER,
+        audience=DEV_AUDIENCE,
+        binding=Binding.OPTIONAL,
     ).checked()

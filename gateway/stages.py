@@ -215,12 +215,13 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Step 9's result. `output` is all that may leave."""
+    """Step 9's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
 
     decided: Decided
     status: str
     code: Code | None = None
     output: Mapping[str, Json] | None = None
+    app: Mapping[str, Json] | None = None
     settled: Settled | None = None
 
 
@@ -237,7 +238,8 @@ class Refused:
 class Recorded:
     """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
 
-    `proof` is None only where the log could not take a record: then there is no output either.
+    `proof` is None only where the log could not take a record: then there is no output either. `app` is what the output has masked,
+    whole, for the back end that asked: never for the model, and not told a second time.
     """
 
     call_id: str
@@ -247,6 +249,7 @@ class Recorded:
     message: str | None
     output: Mapping[str, Json] | None
     proof: Place | None
+    app: Mapping[str, Json] | None = None
 
 
 def answer_of(

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     NO_RULE = "no_rule"
     EMERGENCY = "emergency"
+    PUBLIC = "public"
     MANDATED = "mandated"
     OWNED = "owned"
     DISCLOSED = "disclosed"

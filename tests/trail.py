@@ -1,7 +1,7 @@
 """A small log with a clock and a source of randomness that repeat, and records as the gateway would fill them."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,8 @@ import pytest
 
 from audit.leaf import Committed, EndState, Function, IntentRef, Kind, Masked, Policy, Public, Record
 from audit.log import Log
+from gateway.databases import open_log as open_log_in
+from tests.support.databases import places
 
 ORIGIN = "bank.example/log"
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -89,19 +91,24 @@ def clock() -> Clock:
     return Clock()
 
 
+async def open_trail(folder: Path, clock: Clock, random: Random) -> Log:
+    """The log of a folder, wherever its databases are."""
+    return await open_log_in(places(folder), origin=ORIGIN, writer_id="w1", clock=clock, random=random)
+
+
 @pytest.fixture
-def open_log(tmp_path: Path, clock: Clock) -> Callable[[], Log]:
+def open_log(tmp_path: Path, clock: Clock) -> Callable[[], Awaitable[Log]]:
     """Opens the same folder, each time as another process would."""
     random = Random()
 
-    def open_again() -> Log:
-        return Log.open(tmp_path / "log", origin=ORIGIN, writer_id="w1", clock=clock, random=random)
+    def open_again() -> Awaitable[Log]:
+        return open_trail(tmp_path / "log", clock, random)
 
     return open_again
 
 
 @pytest.fixture
-async def log(open_log: Callable[[], Log]) -> AsyncIterator[Log]:
-    opened = open_log()
+async def log(open_log: Callable[[], Awaitable[Log]]) -> AsyncIterator[Log]:
+    opened = await open_log()
     yield opened
     await opened.close()

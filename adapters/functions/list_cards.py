@@ -37,7 +37,7 @@ FUNCTION = ReadFunction(
                 Field(name="account", type=ReferenceKind.ACCOUNT, description="The account that it draws on."),
                 Field(name="last4", type="text", description="Last four digits of its number."),
                 Field(name="scheme", type="text", description="Visa, Mastercard ..."),
-                Field(name="status", type="text", description="active, frozen or expired."),
+                Field(name="status", type="text", description="active, frozen, expired, closed, or ordered: not yet in use."),
             ),
         ),
     ),

@@ -1,10 +1,10 @@
-"""Searches for auditors: which leaves of a tree of a given size match. Blocking, read-only."""
+"""Searches for auditors: which leaves of a tree of a given size match. Reads only."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import ColumnElement, Engine, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from audit.leaf import Kind
 from audit.store.reads import LogCorrupt, StoredLeaf, stored_leaf
@@ -39,21 +39,19 @@ class Filter:
 EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver")
 
 
-def find(engine: Engine, wanted: Filter, size: int, after: int, limit: int) -> list[StoredLeaf]:
+def find(connection: Connection, wanted: Filter, size: int, after: int, limit: int) -> list[StoredLeaf]:
     """Leaves behind `after` in the tree of `size`, in order. LogCorrupt where a row says something else than its leaf."""
     statement = select(leaves).where(leaves.c.idx > after, leaves.c.idx < size, *_conditions(wanted))
-    with engine.connect() as connection:
-        rows = connection.execute(statement.order_by(leaves.c.idx).limit(limit)).all()
+    rows = connection.execute(statement.order_by(leaves.c.idx).limit(limit)).all()
     for row in rows:
         _check_row(row)
     return [stored_leaf(row.idx, row.leaf, row.hash) for row in rows]
 
 
-def count_kinds(engine: Engine, since: str) -> dict[str, int]:
+def count_kinds(connection: Connection, since: str) -> dict[str, int]:
     """How many records of each kind have a time from `since` on."""
     statement = select(leaves.c.kind, func.count().label("records")).where(leaves.c.time >= since).group_by(leaves.c.kind)
-    with engine.connect() as connection:
-        return {row.kind: row.records for row in connection.execute(statement)}
+    return {row.kind: row.records for row in connection.execute(statement)}
 
 
 def _check_row(row: Row[*tuple[object, ...]]) -> None:

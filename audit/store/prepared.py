@@ -5,6 +5,7 @@ no processing: they are integers, text and bytes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -18,45 +19,53 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._by_dialect: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._constants: Mapping[str, object] = {}
+        self._by_dialect: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, parameters: Mapping[str, object]) -> Sequence[Any]:
         """What a query gives, as plain tuples."""
-        sql, order = self._compiled(connection)
+        compiled = self._compiled(connection)
         with _driver(connection) as cursor:
-            cursor.execute(sql, self._in_order(parameters, order))
+            cursor.execute(compiled.sql, compiled.in_order(parameters))
             found: Sequence[Any] = cursor.fetchall()
         return found
 
     def one(self, connection: Connection, parameters: Mapping[str, object]) -> int:
         """Execute a change; how many rows it changed."""
-        sql, order = self._compiled(connection)
+        compiled = self._compiled(connection)
         with _driver(connection) as cursor:
-            cursor.execute(sql, self._in_order(parameters, order))
+            cursor.execute(compiled.sql, compiled.in_order(parameters))
             changed: int = cursor.rowcount
         return changed
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Execute a change once for each row."""
-        sql, order = self._compiled(connection)
+        compiled = self._compiled(connection)
         with _driver(connection) as cursor:
-            cursor.executemany(sql, [self._in_order(row, order) for row in rows])
+            cursor.executemany(compiled.sql, [compiled.in_order(row) for row in rows])
 
-    def _in_order(self, given: Mapping[str, object], order: tuple[str, ...]) -> tuple[object, ...]:
-        if self._constants:
-            given = {**self._constants, **given}
-        return tuple([given[name] for name in order])
-
-    def _compiled(self, connection: Connection) -> tuple[str, tuple[str, ...]]:
+    def _compiled(self, connection: Connection) -> "_Compiled":
         dialect = connection.dialect
         known = self._by_dialect.get(dialect.name)
         if known is None:
             compiled = self._statement.compile(dialect=dialect)
-            known = str(compiled), tuple(getattr(compiled, "positiontup", None) or ())
-            self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            known = _Compiled(str(compiled), tuple(getattr(compiled, "positiontup", None) or ()), constants)
             self._by_dialect[dialect.name] = known
         return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement in the words of one dialect, and the order in which it wants its parameters."""
+
+    sql: str
+    order: tuple[str, ...]
+    constants: Mapping[str, object]
+
+    def in_order(self, given: Mapping[str, object]) -> tuple[object, ...]:
+        if self.constants:
+            given = {**self.constants, **given}
+        return tuple([given[name] for name in self.order])
 
 
 class _driver:  # noqa: N801  # reads as the statement that it is; a generator would cost a microsecond more

@@ -1,9 +1,9 @@
-"""Statements of everybody who only reads the log. Blocking; each call uses a connection of its own and sees committed state."""
+"""Statements of everybody who only reads the log, over a connection that the caller got from `Database.read` or `read_long`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, subtree_root
 from audit.store.prepared import Prepared
@@ -16,6 +16,14 @@ _RANGE = Prepared(
     select(leaves.c.idx, leaves.c.leaf, leaves.c.hash)
     .where(leaves.c.idx >= bindparam("start"), leaves.c.idx < bindparam("until"))
     .order_by(leaves.c.idx)
+)
+_GROWN = Prepared(
+    select(leaves.c.hash, leaves.c.customer, leaves.c.conversation)
+    .where(leaves.c.idx >= bindparam("start"), leaves.c.idx < bindparam("until"))
+    .order_by(leaves.c.idx)
+)
+_HASHES = Prepared(
+    select(leaves.c.hash).where(leaves.c.idx >= bindparam("start"), leaves.c.idx < bindparam("until")).order_by(leaves.c.idx)
 )
 
 
@@ -49,27 +57,24 @@ class OpenIntent:
 
 
 class Reads:
-    """Reads over one log database. Concurrency: any thread."""
+    """Reads over one connection to the log's database."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
 
     def head(self) -> Head | None:
-        with self._engine.connect() as connection:
-            return read_head(connection)
+        return read_head(self.connection)
 
     def leaf(self, index: int) -> StoredLeaf | None:
         wanted = select(leaves.c.idx, leaves.c.leaf, leaves.c.hash).where(leaves.c.idx == index)
-        with self._engine.connect() as connection:
-            row = connection.execute(wanted).first()
+        row = self.connection.execute(wanted).first()
         return None if row is None else stored_leaf(row.idx, row.leaf, row.hash)
 
     def leaves(self, start: int, end: int) -> Iterator[StoredLeaf]:
         """The leaves of [start, end) in order, read in pieces; LogCorrupt where one is missing."""
         while start < end:
             until = min(end, start + LEAVES_AT_ONCE)
-            with self._engine.connect() as connection:
-                rows = _RANGE.rows(connection, {"start": start, "until": until})
+            rows = _RANGE.rows(self.connection, {"start": start, "until": until})
             if [row[0] for row in rows] != list(range(start, until)):
                 raise LogCorrupt("a leaf is missing")
             for index, leaf, hashed in rows:
@@ -78,39 +83,43 @@ class Reads:
 
     def hashes(self, start: int, end: int) -> list[bytes]:
         """Stored hashes of the leaves of [start, end)."""
-        wanted = select(leaves.c.hash).where(leaves.c.idx >= start, leaves.c.idx < end).order_by(leaves.c.idx)
-        with self._engine.connect() as connection:
-            found = list(connection.execute(wanted).scalars())
-        if len(found) != end - start:
+        found = [row[0] for row in _HASHES.rows(self.connection, {"start": start, "until": end})]
+        if len(found) != end - start or not all(isinstance(each, bytes) for each in found):
             raise LogCorrupt("a leaf is missing")
         return found
+
+    def grown(self, start: int, end: int) -> Iterator[tuple[bytes, str | None, str | None]]:
+        """Stored hash, customer and conversation of the leaves of [start, end), in order."""
+        while start < end:
+            until = min(end, start + LEAVES_AT_ONCE)
+            rows = _GROWN.rows(self.connection, {"start": start, "until": until})
+            if len(rows) != until - start or not all(isinstance(row[0], bytes) for row in rows):
+                raise LogCorrupt("a leaf is missing")
+            yield from rows
+            start = until
 
     def tile_roots(self, level: int, start: int, end: int) -> list[bytes]:
         """Roots of the full tiles [start, end) of a level: hashes of the level above."""
         wanted = select(tiles.c.root).where(tiles.c.level == level, tiles.c.idx >= start, tiles.c.idx < end)
-        with self._engine.connect() as connection:
-            found = list(connection.execute(wanted.order_by(tiles.c.idx)).scalars())
+        found = list(self.connection.execute(wanted.order_by(tiles.c.idx)).scalars())
         if len(found) != end - start:
             raise LogCorrupt("a tile is missing")
         return found
 
     def tile(self, level: int, index: int) -> list[bytes] | None:
         wanted = select(tiles.c.hashes).where(tiles.c.level == level, tiles.c.idx == index)
-        with self._engine.connect() as connection:
-            found = connection.execute(wanted).scalar()
+        found = self.connection.execute(wanted).scalar()
         return None if found is None else split_hashes(found)
 
     def last_leaf_index(self) -> int | None:
-        with self._engine.connect() as connection:
-            return connection.execute(select(func.max(leaves.c.idx))).scalar()
+        return self.connection.execute(select(func.max(leaves.c.idx))).scalar()
 
     def checkpoint(self, size: int | None = None) -> Head | None:
         """The latest published checkpoint, or the latest of exactly this size."""
         wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
         if size is not None:
             wanted = wanted.where(checkpoints.c.size == size)
-        with self._engine.connect() as connection:
-            row = connection.execute(wanted.order_by(checkpoints.c.id.desc()).limit(1)).first()
+        row = self.connection.execute(wanted.order_by(checkpoints.c.id.desc()).limit(1)).first()
         return None if row is None else Head(row.size, row.root, split_hashes(row.peaks), row.note)
 
     def published_size(self) -> int:
@@ -121,23 +130,21 @@ class Reads:
     def earlier_checkpoints(self, size: int, most: int) -> list[Head]:
         """Up to `most` published checkpoints of distinct sizes below `size`, the first and the rest spread evenly, oldest first."""
         newest = select(func.max(checkpoints.c.id).label("id")).where(checkpoints.c.size < size).group_by(checkpoints.c.size)
-        with self._engine.connect() as connection:
-            known = sorted(connection.execute(newest).scalars())
-            step = max(1, -(-len(known) // most))
-            wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
-            rows = connection.execute(wanted.where(checkpoints.c.id.in_(known[::step])).order_by(checkpoints.c.size)).all()
+        known = sorted(self.connection.execute(newest).scalars())
+        step = max(1, -(-len(known) // most))
+        wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.peaks, checkpoints.c.note)
+        rows = self.connection.execute(wanted.where(checkpoints.c.id.in_(known[::step])).order_by(checkpoints.c.size)).all()
         return [Head(row.size, row.root, split_hashes(row.peaks), row.note) for row in rows]
 
     def sealed(self, indexes: Sequence[int]) -> dict[int, bytes]:
         """Sealed blobs by index; those that were destroyed, or never were, are left out."""
         wanted = select(sealed.c.idx, sealed.c.blob).where(sealed.c.idx.in_(indexes))
-        with self._engine.connect() as connection:
-            return {row.idx: row.blob for row in connection.execute(wanted)}
+        return {row.idx: row.blob for row in self.connection.execute(wanted)}
 
     def open_intents(self) -> list[OpenIntent]:
+        """Intents without a final end state, oldest first."""
         wanted = select(intents).where(intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown"))
-        with self._engine.connect() as connection:
-            rows = connection.execute(wanted.order_by(intents.c.idx)).all()
+        rows = self.connection.execute(wanted.order_by(intents.c.idx)).all()
         return [OpenIntent(row.idx, row.hash, row.call, row.time, row.end_state) for row in rows]
 
 

@@ -3,9 +3,19 @@
 Only `leaves.leaf` and `sealed.blob` are evidence; every other column is derived from them or checked against the signed head.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text
 
 log_tables = MetaData()
+
+_Time = Text().with_variant(Text(collation="C"), "postgresql")
+"""RFC 3339 to the microsecond in UTC: its order as bytes is its order in time, whatever the server's language."""
+
+
+def _where(condition: ColumnElement[bool]) -> dict[str, Any]:
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 leaves = Table(
     "leaves",
@@ -14,7 +24,7 @@ leaves = Table(
     Column("leaf", LargeBinary, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     # What follows repeats fields of the leaf, so that auditors can search; `audit.store.reads` proves that it does.
-    Column("time", Text, nullable=False),
+    Column("time", _Time, nullable=False),
     Column("kind", Text, nullable=False),
     Column("customer", Text),
     Column("customer_seq", BigInteger),
@@ -30,16 +40,16 @@ leaves = Table(
     Column("approver", Text),
 )
 Index("leaves_time", leaves.c.time)
-Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, unique=True, sqlite_where=leaves.c.customer.is_not(None))
-Index("leaves_call", leaves.c.call, sqlite_where=leaves.c.call.is_not(None))
+Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, unique=True, **_where(leaves.c.customer.is_not(None)))
+Index("leaves_call", leaves.c.call, **_where(leaves.c.call.is_not(None)))
 Index(
     "leaves_conversation",
     leaves.c.conversation,
     leaves.c.conversation_seq,
     unique=True,
-    sqlite_where=leaves.c.conversation.is_not(None),
+    **_where(leaves.c.conversation.is_not(None)),
 )
-Index("leaves_trace", leaves.c.trace, sqlite_where=leaves.c.trace.is_not(None))
+Index("leaves_trace", leaves.c.trace, **_where(leaves.c.trace.is_not(None)))
 
 sealed = Table(
     "sealed",
@@ -57,7 +67,7 @@ intents = Table(
     Column("time", Text, nullable=False),
     Column("end_state", Text),
 )
-Index("intents_open", intents.c.idx, sqlite_where=intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown"))
+Index("intents_open", intents.c.idx, **_where(intents.c.end_state.is_(None) | (intents.c.end_state == "outcome_unknown")))
 
 tiles = Table(
     "tiles",

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,18 +22,19 @@ from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, Found, NotSealed, Query, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.main import open_log, read_bundle
+from gateway.databases import Places, is_trail, open_log
+from gateway.main import read_bundle, utc_now
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 
 
 def _with_log(options: argparse.Namespace, work: _Work) -> int:
-    data: Path = options.data
-    if not (data / "audit" / "log.sqlite").exists():
-        return failed(f"there is no trail in {data}; give the folder of `tellergate serve`", USAGE)
+    places = Places(options.data, options.database)
 
     async def run() -> int:
-        log = open_log(data, writer_id="command")
+        if not await is_trail(places):
+            return failed(f"there is no trail in {options.data}; give the folder and database of `tellergate serve`", USAGE)
+        log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)
         try:
             return await work(log)
         finally:
@@ -154,8 +154,8 @@ def verify_trail(options: argparse.Namespace) -> int:
 
     async def work(log: Log) -> int:
         with Console(stderr=True).status("reading every record"):
-            findings = await asyncio.to_thread(verify_store, log)
-        size, root = log.head()
+            findings = await verify_store(log)
+        size, root = await log.head()
         if options.json:
             told = [{"what": each.what, "index": each.index} for each in findings]
             print_json({"good": not findings, "size": size, "root": root.hex(), "findings": told})
@@ -172,7 +172,7 @@ def checkpoint(options: argparse.Namespace) -> int:
     """Print the latest published checkpoint: a C2SP signed note, public."""
 
     async def work(log: Log) -> int:
-        note = log.checkpoint()
+        note = await log.checkpoint()
         if note is None:
             return failed("no checkpoint has been published yet; a running gateway publishes one each second", FINDING)
         if options.json:

@@ -13,7 +13,8 @@ from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.main import open_log, read_bundle
+from gateway.databases import Places, is_trail, open_log
+from gateway.main import read_bundle, utc_now
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid
 from policies.reading import BundleRefused
@@ -142,16 +143,16 @@ def _of_record(options: argparse.Namespace) -> Sequence[Request]:
     if options.data is None or options.auditor is None:
         raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
     why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
-    if not (options.data / "audit" / "log.sqlite").exists():
-        raise ValueError(f"there is no trail in {options.data}")
-    values = asyncio.run(_opened(options.data, options.record, why))
+    values = asyncio.run(_opened(Places(options.data, options.database), options.record, why))
     if "sealed.decision_request" not in values:
         raise NotSealed
     return [_request(each) for each in values["sealed.decision_request"]]
 
 
-async def _opened(data: Path, index: int, why: Why) -> Mapping[str, Any]:
-    log = open_log(data, writer_id="command")
+async def _opened(places: Places, index: int, why: Why) -> Mapping[str, Any]:
+    if not await is_trail(places):
+        raise ValueError(f"there is no trail in {places.data}")
+    log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)
     try:
         return (await reveal(log, index, why)).values
     finally:

@@ -40,8 +40,8 @@ def serve(options: argparse.Namespace) -> int:
 def _chosen(options: argparse.Namespace) -> Settings:
     """The settings of the file, those of the command line over them; what neither says is the default."""
     chosen: dict[str, Any] = {} if options.settings is None else dict(read_settings(options.settings))
-    named = {name: getattr(options, name) for name in ("data", "host", "port", "audit_wait_ms", "otlp_endpoint")}
-    chosen |= {name: value for name, value in named.items() if value is not None}
+    named = {name: getattr(options, name) for name in ("data", "database", "host", "port", "audit_wait_ms", "otlp_endpoint")}
+    chosen |= {name: value for name, value in named.items() if value not in (None, "")}
     if "data" not in chosen:
         raise UnsafeSettings("data must be set, by --data or in the file of --settings")
     if options.dev and "issuer" not in chosen:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.function import BankingFunction
+from adapters.function import BankingFunction, Level
 from gateway.call import Way
 from gateway.catalogue import definitions
 from gateway.doors import schemas
@@ -207,7 +207,7 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
     return _json(
         {
             "outputs": [shape.output(each, head.turn_id) for each in answered],
-            "results": [call_result(each, door.challenges) for each in answered],
+            "results": [{**call_result(each, door.challenges), "app": each.app} for each in answered],
         },
         step_up_headers(answered, principal.scheme, door.challenges),
     )
@@ -230,8 +230,10 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
 
 
 async def _functions(door: Door, request: Request, principal: Principal) -> Response:
-    granted = door.book.granted(principal.customer)
-    offered = [function for function in door.functions if function.emergency or function.name in granted]
+    granted = await door.book.granted(principal.customer)
+    offered = [
+        function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
+    ]
     return _json({"data": definitions(offered, request.query_params["shape"])})
 
 
@@ -255,9 +257,9 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
 
 
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
-    claimed = door.book.find(call_id)
+    claimed = await door.book.find(call_id)
     if claimed is None:
-        return door.later.of_record(principal.customer, call_id)
+        return await door.later.of_record(principal.customer, call_id)
     return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 

@@ -49,13 +49,16 @@ class StepUp(_Strict):
 
 
 class Result(_Strict):
-    """For the back end, never for the model. `challenge` with `step_up_required` only."""
+    """For the back end, never for the model. `app`: whole values of fields that the output shows masked, for the customer's eyes.
+    `challenge` with `step_up_required` only.
+    """
 
     call_id: str
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
     proof: Proof | None
+    app: dict[str, str] | None
     challenge: StepUp | None
 
 

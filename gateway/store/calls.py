@@ -8,7 +8,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from audit.store.prepared import Prepared
 from gateway.errors import Code, Refusal
@@ -19,14 +34,14 @@ from gateway.store.conversations import with_customer
 from gateway.store.tables import CALLS
 from gateway.store.times import from_us, to_us
 
-LimitsOf = Callable[[str, int, str], Limits]
+LimitsOf = Callable[[Connection, str, int, str], Limits]
 
 
 @dataclass(frozen=True, slots=True)
 class NewCall:
     claim: Claim
     limits_of: LimitsOf
-    """Limits of (customer, mandate version, currency): from the signed mandate."""
+    """Limits of (customer, mandate version, currency), from the signed mandate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +51,25 @@ class Settlement:
     at: datetime
 
 
+_ZERO: ColumnElement[int] = literal_column("0")
+
+
+def _sum(amounts: ColumnElement[int]) -> ColumnElement[int]:
+    """As an integer: PostgreSQL sums bigint to numeric."""
+    return cast(func.coalesce(func.sum(amounts), _ZERO), BigInteger)
+
+
 _TOTALS = Prepared(
     select(
-        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=0)), 0),
-        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=0)), 0),
-        func.coalesce(func.sum(CALLS.c.minor), 0),
-        func.coalesce(func.sum(case((CALLS.c.created_us > bindparam("day"), 1), else_=0)), 0),
+        _sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=_ZERO)),
+        _sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=_ZERO)),
+        _sum(CALLS.c.minor),
+        _sum(case((CALLS.c.created_us > bindparam("day"), literal_column("1")), else_=_ZERO)),
     ).where(
         CALLS.c.customer == bindparam("customer"),
         CALLS.c.currency == bindparam("currency"),
         CALLS.c.created_us > bindparam("month"),
-        CALLS.c.state != "voided",
+        CALLS.c.state != literal_column("'voided'"),
     )
 )
 _HEAD = (
@@ -75,12 +98,12 @@ _LIKE = Prepared(
         CALLS.c.created_us > bindparam("after"),
         CALLS.c.minor == bindparam("minor"),
         CALLS.c.payee == bindparam("payee"),
-        CALLS.c.state != "voided",
+        CALLS.c.state != literal_column("'voided'"),
     )
-    .limit(1)
+    .limit(literal_column("1"))
 )
 _NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
-_IS_OPEN = or_(CALLS.c.state == "pending", CALLS.c.state == "unknown")
+_IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == literal_column("'unknown'"))
 _BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))
 _UNSETTLED = Prepared(select(*_HEAD).where(_IS_OPEN, CALLS.c.created_us < bindparam("before")))
 _IS_THIS = and_(CALLS.c.call_id == bindparam("settled_id"), _IS_OPEN)
@@ -131,7 +154,7 @@ def _held(connection: Connection, item: NewCall, duplicate_window_s: int) -> Ref
         return None
     money = wanted.amount
     spent = totals(connection, wanted.customer, money.currency, wanted.at)
-    limits = item.limits_of(wanted.customer, wanted.decided_on[0], money.currency)
+    limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], money.currency)
     limit = exceeded(limits, spent, money.minor)
     if limit is not None:
         return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")

@@ -1,5 +1,6 @@
 """Conversations and what the customer said in them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,12 @@ _WITH_CUSTOMER = Prepared(
     select(CONVERSATIONS.c.customer, CONVERSATIONS.c.tainted, CUSTOMERS.c.mandate_version, CUSTOMERS.c.frozen)
     .select_from(CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer))
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
+)
+_LOCK = (
+    select(CONVERSATIONS.c.id)
+    .where(CONVERSATIONS.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(CONVERSATIONS.c.id)
+    .with_for_update(key_share=True)
 )
 _OWNER = select(CONVERSATIONS.c.customer).where(CONVERSATIONS.c.id == bindparam("conversation"))
 _COUNT = select(func.count()).select_from(WORDS).where(WORDS.c.conversation == bindparam("conversation"))
@@ -57,6 +64,12 @@ def with_customer(connection: Connection, conversation: str) -> Known | None:
         return None
     customer, tainted, version, frozen = rows[0]
     return Known(customer, bool(tainted), version, bool(frozen))
+
+
+def lock(connection: Connection, ids: Iterable[str]) -> None:
+    """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
+    if wanted := sorted(ids):
+        connection.execute(_LOCK, {"ids": wanted})
 
 
 def open_one(connection: Connection, item: Opening) -> None:

@@ -1,8 +1,9 @@
 """What customers granted."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from audit.store.prepared import Prepared
 from gateway.mandate import Mandate
@@ -12,6 +13,12 @@ _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUST
 
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
 _FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
+_LOCK = (
+    select(CUSTOMERS.c.customer)
+    .where(CUSTOMERS.c.customer.in_(bindparam("customers", expanding=True)))
+    .order_by(CUSTOMERS.c.customer)
+    .with_for_update(key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +31,24 @@ def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
     return connection.execute(_MANDATE, {"customer": customer}).one_or_none()
 
 
+def lock(connection: Connection, customers: Iterable[str]) -> None:
+    """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
+    if wanted := sorted(customers):
+        connection.execute(_LOCK, {"customers": wanted})
+
+
 def grant(connection: Connection, item: Grant) -> None:
+    """Over the row that is there, if any: a claim that waits for it must find it again."""
     granted = item.mandate
-    connection.execute(delete(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer))
-    row = {
-        "customer": granted.customer,
+    terms = {
         "mandate_version": granted.version,
         "mandate": granted.canonical(),
         "mandate_signature": item.signature,
         "frozen": False,
     }
-    connection.execute(insert(CUSTOMERS), [row])
+    change = update(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer).values(terms)
+    if connection.execute(change).rowcount == 0:
+        connection.execute(insert(CUSTOMERS).values(customer=granted.customer, **terms))
 
 
 def is_frozen(connection: Connection, customer: str) -> bool:

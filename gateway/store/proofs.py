@@ -5,19 +5,10 @@ Statements over one connection, of SQLite and PostgreSQL alike. A row is kept un
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, Index, LargeBinary, String, Table, bindparam, delete, text
+from sqlalchemy import Connection, bindparam, delete, text
 
 from audit.store.prepared import Prepared
-from gateway.store.tables import METADATA
-
-PROOFS = Table(
-    "proofs",
-    METADATA,
-    Column("jti_hash", LargeBinary(32), primary_key=True),
-    Column("thumbprint", String(64), primary_key=True),
-    Column("expires_s", BigInteger, nullable=False),
-    Index("proofs_by_expiry", "expires_s"),
-)
+from gateway.store.tables import PROOFS
 
 SLACK_S = 120
 """How long a row outlives its proof, for workers whose clocks differ."""

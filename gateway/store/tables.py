@@ -75,3 +75,12 @@ CALLS = Table(
     Index("calls_by_window", "customer", "currency", "created_us", "state", "minor"),
     Index("calls_by_state", "state", "created_us"),
 )
+
+PROOFS = Table(
+    "proofs",
+    METADATA,
+    Column("jti_hash", LargeBinary(32), primary_key=True),
+    Column("thumbprint", String(64), primary_key=True),
+    Column("expires_s", BigInteger, nullable=False),
+    Index("proofs_by_expiry", "expires_s"),
+)

@@ -20,7 +20,9 @@ WORLD_FILE = "world.yaml"
 
 Node: TypeAlias = Mapping[str, object]
 
-_ENTITY = re.compile(r"(Customer|Account|Beneficiary|Card|Payment|StandingOrder|Transaction|Bank|DataClass)::(.+)")
+_ENTITY = re.compile(
+    r"(Customer|Account|Beneficiary|Card|DirectDebit|Document|PayeeCheck|Payment|Quote|StandingOrder|Transaction|Bank|DataClass)::(.+)"
+)
 _LINE = "\0line"
 _CASE_MEMBERS = frozenset(
     {"name", "call", "principal", "resource", "args", "level", "with", "customer", "objects", "absent", "reveal"}

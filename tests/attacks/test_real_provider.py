@@ -14,6 +14,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from gateway.issuer import LocalIssuer
+from tests.support import databases
 from tests.support.oidc import TWO_FACTORS, Client, Oidc, jwt, provider
 from tests.support.window import Window, code, wait_until, window
 
@@ -114,18 +115,17 @@ def decoded(token: str, part: int) -> bytes:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> dict[str, dict[str, Any]]:
-    """Settings of two gateway processes with one table of proofs and one key of nonces.
-
-    On SQLite a data folder has one gateway, so the second folder's database and key are links to the first's.
-    """
-    for name in ("one", "other"):
-        (tmp_path / name / "data" / "keys").mkdir(mode=0o700, parents=True)
-    for file in ("gateway.sqlite", "keys/dpop-nonces.key"):
-        (tmp_path / "other" / "data" / file).symlink_to(tmp_path / "one" / "data" / file)
-    return {name: {"data": str(tmp_path / name / "data"), "public_url": "http://127.0.0.1:1"} for name in ("one", "other")}
+    """Settings of two gateway processes on one database, with one key of nonces."""
+    data = tmp_path / "data"
+    return {
+        name: {"data": str(data), "database": databases.postgresql(data), "public_url": "http://127.0.0.1:1"}
+        for name in ("one", "other")
+    }
 
 
 def test_a_proof_that_one_process_took_is_refused_by_another(oidc: Oidc, shared: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    for name in shared:
+        (tmp_path / name).mkdir()
     with window(tmp_path / "one", oidc, **shared["one"]) as one, window(tmp_path / "other", oidc, **shared["other"]) as other:
         roaming = oidc.sign_in()
         assert one.send(roaming, "GET", PATH).status_code == 200

@@ -24,7 +24,7 @@ from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from gateway.issuer import LocalIssuer
 from gateway.main import utc_now
-from gateway.store.database import Database
+from tests.support.databases import book_in
 from tests.support.oidc import Client, jwt
 
 URL = "https://window.example/v1/function-calls"
@@ -102,7 +102,7 @@ async def proofs(name: str, seen: object) -> None:
 
 
 async def table(folder: Path) -> None:
-    book = Database(folder / "gateway.sqlite", mandate_key=Ed25519PrivateKey.generate().public_key(), duplicate_window_s=1)
+    book = await book_in(folder, Ed25519PrivateKey.generate().public_key())
     await proofs("its row durable, one caller", book)
     begun, count, callers = time.perf_counter(), 20_000, 32
 

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from adapters.core import (
     CancelScheduledPayment,
+    CloseCard,
     Declined,
     Done,
     FreezeCard,
@@ -216,6 +218,163 @@ async def test_a_card_is_frozen(bank: BankUnderTest) -> None:
     assert isinstance(await send(bank, FreezeCard(bank.card), "key-2"), Done)
 
 
+@pytest.mark.parametrize("before", ["active", "frozen"])
+async def test_a_card_is_closed_for_good_and_replaced_once(bank: BankUnderTest, before: str) -> None:
+    if before == "frozen":
+        assert isinstance(await send(bank, FreezeCard(bank.card), "key-0"), Done)
+    held = {card.id: card for card in await bank.core.cards(bank.customer)}
+    answer = await send(bank, CloseCard(bank.card, "stolen"))
+    assert isinstance(answer, Done)
+    made = answer.output["replacement"]
+    assert isinstance(made, Identified)
+    assert answer == Done({"card": bank.card, "status": "closed", "replacement": made})
+    assert await send(bank, CloseCard(bank.card, "stolen")) == answer
+    assert await send(bank, CloseCard(bank.card, "lost"), "key-2") == answer, "closed already: the replacement of then"
+    assert await send(bank, FreezeCard(bank.card), "key-3") == Declined("AG01"), (
+        "a closed card is not frozen, so it cannot be thawed"
+    )
+    facts = await bank.core.describe(bank.card)
+    assert facts is not None
+    assert facts.status == "closed"
+    now = {card.id: card for card in await bank.core.cards(bank.customer)}
+    assert set(now) - set(held) == {made.id}
+    old, new = now[bank.card.id], now[made.id]
+    assert (new.account, new.scheme, new.holder, new.status) == (old.account, old.scheme, old.holder, "ordered")
+
+
+async def test_a_card_that_is_closed_twice_at_once_is_replaced_once(bank: BankUnderTest) -> None:
+    held = len(await bank.core.cards(bank.customer))
+    answers = await asyncio.gather(*(send(bank, CloseCard(bank.card, "lost"), f"key-{number}") for number in range(10)))
+    assert isinstance(answers[0], Done)
+    assert all(answer == answers[0] for answer in answers)
+    assert len(await bank.core.cards(bank.customer)) == held + 1
+
+
+async def test_a_lost_replacement_is_replaced_too(bank: BankUnderTest) -> None:
+    answer = await send(bank, CloseCard(bank.card, "lost"))
+    assert isinstance(answer, Done)
+    made = answer.output["replacement"]
+    assert isinstance(made, Identified)
+    again = await send(bank, CloseCard(made, "stolen"), "key-2")
+    assert isinstance(again, Done)
+    assert again.output["card"] == made
+    assert again.output["replacement"] not in (made, bank.card)
+
+
+async def test_funds_are_what_a_payment_would_find_to_the_last_unit(bank: BankUnderTest) -> None:
+    available = await bank.core.balance(bank.main.id, "ITAV")
+    booked_ = await bank.core.balance(bank.main.id, "ITBD")
+    assert available is not None
+    assert booked_ is not None
+    assert available.amount.minor < booked_.amount.minor, "something is held, or this shows nothing about holds"
+    most = available.amount.minor + bank.overdraft_minor
+    assert await bank.core.funds(bank.main.id, Money(most, "GBP")) is True
+    assert await bank.core.funds(bank.main.id, Money(most + 1, "GBP")) is False
+    assert await send(bank, transfer(bank, most + 1)) == Declined("AM04")
+    assert isinstance(await send(bank, transfer(bank, most), "key-2"), Done)
+    assert await bank.core.funds(bank.main.id, Money(1, "GBP")) is False
+
+
+async def test_funds_tell_nothing_in_another_currency_and_of_a_closed_account_no(bank: BankUnderTest) -> None:
+    assert await bank.core.funds(bank.main.id, Money(1, "EUR")) is None
+    assert await bank.core.funds(bank.foreign.id, Money(1, "GBP")) is None
+    assert await bank.core.funds(bank.closed.id, Money(1, "GBP")) is False
+
+
+async def test_a_statement_is_named_for_days_that_are_over(bank: BankUnderTest) -> None:
+    start, end = date(2026, 2, 1), date(2026, 2, 28)
+    found = await bank.core.statement(bank.main.id, start, end)
+    assert found is not None
+    assert (found.account, found.start, found.end) == (bank.main.id, start, end)
+    assert found == await bank.core.statement(bank.main.id, start, end)
+    facts = await bank.core.describe(Identified(ReferenceKind.DOCUMENT, found.id))
+    assert facts is not None
+    assert (facts.owners, facts.account) == (frozenset({bank.customer}), bank.main.id)
+    today = bank.clock().date()
+    for first, last in ((start, today), (end, start), (date(2001, 1, 1), date(2001, 1, 31))):
+        assert await bank.core.statement(bank.main.id, first, last) is None
+    other = await bank.core.statement(bank.main.id, date(2026, 1, 1), date(2026, 1, 31))
+    assert other is not None
+    assert other.id != found.id
+    for wrong in ("", "none", found.id[:-1], found.id + "0", bank.main.id):
+        assert await bank.core.describe(Identified(ReferenceKind.DOCUMENT, wrong)) is None
+
+
+async def test_a_quote_is_kept_for_its_customer_until_it_expires(bank: BankUnderTest) -> None:
+    for amount in (Money(10_000, "GBP"), Money(10_000, "EUR")):
+        quote = await bank.core.fx_quote(bank.customer, "GBP", "EUR", amount)
+        assert quote is not None
+        assert amount in (quote.sell, quote.buy)
+        assert (quote.sell.currency, quote.buy.currency, quote.fee.currency) == ("GBP", "EUR", "GBP")
+        assert quote.expires_at > bank.clock()
+        exact = Fraction(quote.rate)
+        assert quote.buy.minor <= quote.sell.minor * exact < quote.buy.minor + max(1, exact)
+        facts = await bank.core.describe(Identified(ReferenceKind.QUOTE, quote.id))
+        assert facts is not None
+        assert facts.owners == frozenset({bank.customer})
+        assert quote == await bank.core.fx_quote(bank.customer, "GBP", "EUR", amount), "the same at the same moment"
+    theirs = await bank.core.fx_quote(bank.stranger, "GBP", "EUR", Money(10_000, "GBP"))
+    assert theirs is not None
+    facts = await bank.core.describe(Identified(ReferenceKind.QUOTE, theirs.id))
+    assert facts is not None
+    assert facts.owners == frozenset({bank.stranger})
+
+
+async def test_what_is_not_quoted_is_none_and_a_third_currency_an_error(bank: BankUnderTest) -> None:
+    for sell, buy in (("GBP", "GBP"), ("GBP", "XTS"), ("XTS", "GBP")):
+        assert await bank.core.fx_quote(bank.customer, sell, buy, Money(10_000, "GBP")) is None
+    with pytest.raises(ValueError, match="currencies"):
+        await bank.core.fx_quote(bank.customer, "GBP", "EUR", Money(10_000, "JPY"))
+
+
+async def test_a_payee_check_has_one_of_four_outcomes_and_belongs_to_who_asked(bank: BankUnderTest) -> None:
+    seen = set()
+    for outcome, (name, identifier) in bank.checks.items():
+        check = await bank.core.check_payee(bank.customer, name, identifier)
+        assert check.outcome == outcome
+        assert check.actual_name == ("Jon Smith" if outcome == "close_match" else None)
+        assert check.expires_at > bank.clock()
+        facts = await bank.core.describe(Identified(ReferenceKind.PAYEE_CHECK, check.id))
+        assert facts is not None
+        assert facts.owners == frozenset({bank.customer})
+        seen.add(check.id)
+    assert len(seen) == len(bank.checks)
+
+
+async def test_an_account_that_does_not_exist_is_no_match_like_another_s(bank: BankUnderTest) -> None:
+    name, identifier = bank.checks["match"]
+    absent = identifier[:-1] + str((int(identifier[-1]) + 1) % 10)
+    checks = [await bank.core.check_payee(bank.customer, *asked) for asked in ((name, absent), ("Somebody Else", identifier))]
+    assert [(it.outcome, it.actual_name) for it in checks] == [("no_match", None)] * 2
+
+
+async def test_terms_are_those_of_a_product_of_the_catalogue(bank: BankUnderTest) -> None:
+    for name in bank.products:
+        terms = await bank.core.product(name)
+        assert terms is not None
+        assert (terms.product, bool(terms.terms)) == (name, True)
+        assert terms.effective_from <= bank.clock().date()
+    assert {account.product for account in await bank.core.accounts(bank.customer)} <= set(bank.products)
+
+
+async def test_direct_debits_are_those_of_the_account(bank: BankUnderTest) -> None:
+    found = await bank.core.direct_debits(bank.main.id)
+    assert found
+    assert {it.account for it in found} == {bank.main.id}
+    assert [it.creditor_name for it in found] == sorted(it.creditor_name for it in found)
+    for it in found:
+        assert (it.last_amount is None) == (it.last_on is None)
+        assert it.next_on is None or it.next_on > bank.clock().date()
+        facts = await bank.core.describe(Identified(ReferenceKind.DIRECT_DEBIT, it.id))
+        assert facts is not None
+        assert (facts.owners, facts.status, facts.account) == (frozenset({bank.customer}), it.status, bank.main.id)
+    assert {it.status for it in found} == {"active", "cancelled", "suspended"}
+    collected = next(it for it in found if it.last_amount is not None)
+    page = await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, text=collected.creditor_name, limit=1))
+    assert page.transactions[0].amount == collected.last_amount
+    assert page.transactions[0].booked_at.date() == collected.last_on
+
+
 async def test_fraud_is_reported_and_a_human_is_asked_for(bank: BankUnderTest) -> None:
     page = await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, limit=1))
     transaction = Identified(ReferenceKind.TRANSACTION, page.transactions[0].id)
@@ -235,10 +394,15 @@ async def test_a_payee_of_somebody_else_is_answered_like_none(bank: BankUnderTes
         assert await bank.core.submit(instruction, permit(bank, instruction)) == Declined("AC03")
 
 
-@pytest.mark.parametrize("order", ["cancel", "freeze", "report"])
+@pytest.mark.parametrize("order", ["cancel", "close", "freeze", "report"])
 async def test_an_object_of_somebody_else_is_answered_like_none(bank: BankUnderTest, order: str) -> None:
     def of(payment: Identified, card: Identified) -> Order:
-        return {"cancel": CancelScheduledPayment(payment), "freeze": FreezeCard(card), "report": ReportFraud(payment, "")}[order]
+        return {
+            "cancel": CancelScheduledPayment(payment),
+            "close": CloseCard(card, "lost"),
+            "freeze": FreezeCard(card),
+            "report": ReportFraud(payment, ""),
+        }[order]
 
     theirs = Instruction("key-1", bank.stranger, "agent-1", of(bank.scheduled, bank.card))
     nobodys = Instruction(
@@ -255,7 +419,11 @@ async def test_what_does_not_exist_reads_as_nothing(bank: BankUnderTest) -> None
     assert await bank.core.balance("none", "ITAV") is None
     assert await bank.core.transaction("none") is None
     assert await bank.core.payment("none") is None
+    assert await bank.core.funds("none", Money(1, "GBP")) is None
+    assert await bank.core.statement("none", date(2026, 2, 1), date(2026, 2, 28)) is None
+    assert await bank.core.product("none") is None
     empty = [
+        await bank.core.direct_debits("none"),
         await bank.core.accounts("nobody"),
         await bank.core.beneficiaries("none"),
         await bank.core.standing_orders("none"),

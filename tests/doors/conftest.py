@@ -15,6 +15,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.issuer import LocalIssuer
+from tests.support import databases
 
 
 @dataclass
@@ -53,7 +54,8 @@ class Served:
         """What `tellergate audit query` finds."""
         why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            assert main(["audit", "query", "--data", str(self.data), "--json", *why, *arguments]) == 0
+            where = ["--data", str(self.data), "--database", databases.url(self.data)]
+            assert main(["audit", "query", *where, "--json", *why, *arguments]) == 0
         return json.loads(printed.getvalue())
 
 
@@ -68,6 +70,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "--dev",
         "--data",
         str(data),
+        "--database",
+        databases.url(data),
         "--port",
         "0",
         "--json",

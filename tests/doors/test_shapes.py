@@ -78,7 +78,7 @@ def test_the_window_answers_to_the_unmodified_client(served: Served) -> None:
 def test_what_a_model_is_offered_is_what_the_mandate_names(served: Served) -> None:
     nobody = served.token("nobody")
     offered = {tool["name"] for tool in served.get("/v1/functions?shape=mcp", token=nobody).json()["data"]}
-    assert offered == {"freeze_card", "report_suspected_fraud", "request_human"}
+    assert offered == {"freeze_card", "get_product_terms", "report_suspected_fraud", "request_human"}
     told = served.call("list_accounts", {}, token=nobody)
     assert (told["status"], told["code"]) == ("denied", "denied")
 
@@ -103,6 +103,30 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
     scheduled = payments["scheduled_payments"][0]["payment"]
     told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation)
     assert (told["status"], told["code"]) == ("denied", "confirmation_required")
+
+
+def test_what_is_masked_for_the_model_is_whole_for_the_app_in_the_direct_answer_alone(served: Served) -> None:
+    conversation = served.conversation()
+    accounts = served.call("list_accounts", {}, conversation=conversation)
+    assert accounts["app"] is None
+    account = next(it["account"] for it in accounts["model"]["result"]["accounts"] if it["status"] == "open")
+    told = served.call("get_account_identifiers", {"account": account}, conversation=conversation)
+    whole, shown = told["app"], told["model"]["result"]
+    assert set(whole) == set(shown) == {"iban", "sort_code", "number"}
+    assert shown["iban"] == f"****{whole['iban'][-4:]}"
+    assert not any(value in str(told["model"]) for value in whole.values())
+    status = served.get(f"/v1/calls/{told['call_id']}").json()
+    assert "app" not in status
+    assert whole["number"] not in str(status)
+
+
+def test_terms_are_public_and_fraud_is_reported_in_words_alone(served: Served) -> None:
+    nobody = served.token("nobody", strong=False)
+    terms = served.call("get_product_terms", {"product": "current"}, token=nobody)
+    assert terms["status"] == "done"
+    assert terms["model"]["result"]["terms"]
+    assert served.call("get_product_terms", {"product": "gold"}, token=nobody)["code"] == "invalid_argument"
+    assert served.call("report_suspected_fraud", {"text": "I did not pay this"}, token=nobody)["status"] == "done"
 
 
 def test_the_emergency_door_needs_no_mandate(served: Served) -> None:

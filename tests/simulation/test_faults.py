@@ -93,12 +93,12 @@ async def test_what_fails_is_told_and_mended(tmp_path: Path, name: str, done: bo
         asked.gateway.way._parts = whole
         swept = await asked.gateway.recovery.sweep(grace=timedelta(0))
         asked.gateway.way.unrecorded.clear()
-        assert what_does_not_hold(asked.gateway) == [], swept
+        assert await what_does_not_hold(asked.gateway) == [], swept
         assert len(executed_keys(asked.gateway)) - before in (0, 1)
         again = await asked.transfer("3.21", native_id="x")
         effects = len(executed_keys(asked.gateway)) - before
         assert (again.status, effects) == ("done", 1), "asked again with the same ids it is done, and once"
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_effects_are_refused_until_the_log_took_what_was_missing(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_effects_are_refused_until_the_log_took_what_was_missing(tmp_path:
         await asked.gateway.recovery._end_unrecorded(asked.gateway.way)
         assert asked.gateway.way.unrecorded == set()
         assert (await asked.transfer("4.21")).status == "done"
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_a_core_that_refuses_the_permit_did_nothing(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ async def test_a_core_that_refuses_the_permit_did_nothing(tmp_path: Path) -> Non
         answered = await asked.transfer("3.21")
         assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
         assert len(executed_keys(asked.gateway)) == before
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ async def test_a_core_that_cannot_be_asked_ends_nothing(tmp_path: Path) -> None:
         )  # type: ignore[arg-type]
         with pytest.raises(Unavailable):
             await recovery.sweep(grace=timedelta(0))
-        assert [intent.end_state for intent in gateway.log.open_intents()] == ["outcome_unknown"]
+        assert [intent.end_state for intent in (await gateway.log.open_intents())] == ["outcome_unknown"]
         swept = await recovery.sweep(grace=timedelta(0))
         assert swept.ended == 1
-        assert what_does_not_hold(gateway) == []
+        assert await what_does_not_hold(gateway) == []
 
 
 async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
         )  # type: ignore[arg-type]
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
         assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
-        (row,) = asked.gateway.book.unsettled(asked.gateway.door.clock() + timedelta(days=1))
+        (row,) = await asked.gateway.book.unsettled(asked.gateway.door.clock() + timedelta(days=1))
         told = await later.answer(row, "x")
         assert (told.status, told.code) == ("in_doubt", Code.OUTCOME_UNKNOWN)
         assert not asking.failed

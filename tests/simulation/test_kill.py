@@ -84,7 +84,7 @@ async def _begin(folder: Path) -> None:
 
 async def _state(folder: Path) -> tuple[list[str], int]:
     async with teller(folder) as asked:
-        return what_does_not_hold(asked.gateway), len(executed_keys(asked.gateway))
+        return await what_does_not_hold(asked.gateway), len(executed_keys(asked.gateway))
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -37,9 +37,9 @@ async def test_a_hundred_parallel_transfers_never_pass_the_limit_by_one_unit(tmp
         assert spent <= 10_000
         refused = [101 + number for number, each in enumerate(answered) if each.status != "done"]
         assert all(spent + minor > 10_000 for minor in refused), "what would have fitted was let through"
-        totals = asked.gateway.book.totals("alice", "GBP", asked.gateway.door.clock())
+        totals = await asked.gateway.book.totals("alice", "GBP", asked.gateway.door.clock())
         assert totals.day_minor == spent
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_a_limit_may_be_reached_to_the_unit(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_fifty_duplicates_are_one_transfer_and_one_answer(tmp_path: Path) 
         again = await asked.ask("initiate_transfer", wanted, native_id="another")
         assert (again.status, again.code) == ("denied", Code.DUPLICATE_SUSPECTED)
         assert len(executed_keys(asked.gateway)) == before + 1
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_a_mandate_that_is_taken_away_counts_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Banks to test against, and the smallest doubles of what `main` injects into them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -109,6 +109,11 @@ class BankUnderTest:
     stranger: str
     strangers: Identified
     """An account of `stranger`."""
+    overdraft_minor: int
+    """Of `main`."""
+    checks: Mapping[str, tuple[str, str]]
+    """For each outcome of a payee check a name and an identifier that have it. The close match's holder is "Jon Smith"."""
+    products: tuple[str, ...]
 
 
 @contextmanager
@@ -153,6 +158,14 @@ async def sandbox_under_test(bank: SandboxBank, clock: Clock) -> BankUnderTest:
         scheduled=Identified(ReferenceKind.PAYMENT, scheduled.id),
         stranger="bruno",
         strangers=Identified(ReferenceKind.ACCOUNT, strangers.id),
+        overdraft_minor=50_000,
+        checks={
+            "match": ("margaret hale", "20301587654321"),
+            "close_match": ("Jon Smithe", "60161331926819"),
+            "no_match": ("Margaret Hale", "60161331926819"),
+            "not_possible": ("Margaret Hale", "99999912345678"),
+        },
+        products=("current", "savings", "currency", "joint", "business"),
     )
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.inspection import verify_store
+from audit.store.reads import StoredLeaf
 from gateway.identity import SCOPE_CALLS, Principal
 from gateway.main import Gateway, open_gateway, utc_now
 from gateway.mandate import Mandate
 from gateway.settings import Settings, development
 from gateway.stages import Asked, NativeCall, Recorded, Trace, core_key
 from gateway.vault import private_file
+from tests.support.databases import url
 
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
 
@@ -78,7 +80,7 @@ class Teller:
 
     async def granting(self, customer: str, **changes: object) -> Mandate:
         """Put a mandate with these changes in the place of the customer's own."""
-        known = self.gateway.book.facts(customer, await self.conversation(customer))
+        known = await self.gateway.book.facts(customer, await self.conversation(customer))
         assert known is not None
         assert known[0].mandate is not None
         changed = replace(known[0].mandate, version=known[0].mandate.version + 1, **changes)  # type: ignore[arg-type]
@@ -95,7 +97,7 @@ def payment(debit: str, credit: str, value: str, currency: str = "GBP") -> dict[
 async def teller(folder: Path, **changes: object) -> AsyncIterator[Teller]:
     """A gateway in development mode in this folder, with these settings changed."""
     changes = {"audit_wait_ms": 20_000, **changes}  # a busy disk of a test machine is no finding
-    settings: Settings = replace(development(folder), **changes)  # type: ignore[arg-type]
+    settings: Settings = replace(development(folder, database=url(folder)), **changes)  # type: ignore[arg-type]
     gateway = await open_gateway(settings)
     try:
         yield Teller(gateway)
@@ -110,14 +112,20 @@ def executed_keys(gateway: Gateway) -> list[str]:
         return [row[0] for row in rows]
 
 
-def what_does_not_hold(gateway: Gateway) -> list[str]:
+async def leaves_of(gateway: Gateway) -> Sequence[StoredLeaf]:
+    """Every record of the trail."""
+    size, _ = await gateway.log.head()
+    return await gateway.log.read(lambda reads: list(reads.leaves(0, size)))
+
+
+async def what_does_not_hold(gateway: Gateway) -> list[str]:
     """Everything that must hold after whatever happened, once recovery has run; what does not, in words.
 
     No effect without an intent, none twice, one end state for each intent, the book agrees, the books balance, the trail verifies.
     """
-    wrong = [finding.what for finding in verify_store(gateway.log)]
+    wrong = [finding.what for finding in await verify_store(gateway.log)]
     wrong += gateway.bank.findings()
-    leaves = [json.loads(leaf.leaf) for leaf in gateway.log.reads.leaves(0, gateway.log.size())]
+    leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(gateway)]
     intents = [leaf["call"] for leaf in leaves if leaf["kind"] == "intent"]
     ends: dict[str, list[str]] = {}
     for leaf in leaves:
@@ -132,5 +140,5 @@ def what_does_not_hold(gateway: Gateway) -> list[str]:
     executed = {call for call, states in ends.items() if states == ["executed"]}
     wrong += [f"{call}: recorded as executed, not done" for call in executed if core_key(call) not in done]
     wrong += [f"{by_key[key]}: done, not recorded" for key in done if key in by_key and by_key[key] not in executed]
-    wrong += [f"{row.call_id}: {row.state}" for row in gateway.book.unsettled(utc_now().replace(year=2100))]
+    wrong += [f"{row.call_id}: {row.state}" for row in (await gateway.book.unsettled(utc_now().replace(year=2100)))]
     return wrong

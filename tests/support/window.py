@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.support import databases
 from tests.support.oidc import TWO_FACTORS, Client, Oidc
 
 
@@ -104,6 +105,7 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
     """A gateway process with the provider as its issuer and these settings changed; a setting that is None is left out."""
     settings = {
         "data": "data",
+        "database": databases.url(folder / "data") or None,
         "port": 0,
         "audit_wait_ms": 20_000,
         "duplicate_window_s": 1,

@@ -17,26 +17,34 @@ from adapters.core import (
     Beneficiary,
     Card,
     CoreAnswer,
+    CoreUnavailable,
     Declined,
+    DirectDebit,
     Done,
     ExecutionPermit,
+    FxQuote,
     Identified,
     Instruction,
+    Money,
     NotSeen,
     ObjectFacts,
+    PayeeCheck,
     Payment,
     PermitVerifier,
+    ProductTerms,
     SpendingGroup,
     StandingOrder,
+    Statement,
     Transaction,
     TransactionFilter,
     TransactionPage,
 )
-from adapters.cores.sandbox import books, orders, seed, stored
-from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Post, Submit, Void
-from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
+from adapters.cores.sandbox import books, exchange, orders, payees, seed, stored
+from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Post, Submit, Void
+from adapters.cores.sandbox.ledger import LedgerAnswer, Pend, name_for
+from adapters.cores.sandbox.products import PRODUCTS
 from adapters.cores.sandbox.reads import Reader
-from adapters.cores.sandbox.tables import account_owner, open_engine
+from adapters.cores.sandbox.tables import account_owner, micros, open_engine
 
 
 class Writer(Protocol):
@@ -114,6 +122,34 @@ class SandboxBank:
     async def payment(self, payment: str) -> Payment | None:
         return self._reader.payment(payment)
 
+    async def direct_debits(self, account: str) -> Sequence[DirectDebit]:
+        return self._reader.direct_debits(account)
+
+    async def funds(self, account: str, amount: Money) -> bool | None:
+        return self._reader.funds(account, amount, self._clock())
+
+    async def statement(self, account: str, start: date, end: date) -> Statement | None:
+        return self._reader.statement(account, start, end, self._clock().date())
+
+    async def product(self, product: str) -> ProductTerms | None:
+        return PRODUCTS.get(product)
+
+    async def fx_quote(self, customer: str, sell: str, buy: str, amount: Money) -> FxQuote | None:
+        now = self._clock()
+        quote = exchange.quoted(
+            name_for("q", micros(now), customer, sell, buy, amount.value, amount.currency), sell, buy, amount, now
+        )
+        if quote is not None:
+            await self._keep(Keep("quote", stored.quote_row(customer, quote)))
+        return quote
+
+    async def check_payee(self, customer: str, name: str, identifier: str) -> PayeeCheck:
+        now = self._clock()
+        outcome, actual = self._reader.payee(name, identifier)
+        check = PayeeCheck(name_for("v", micros(now), customer, name, identifier), outcome, actual, now + payees.LIFETIME)
+        await self._keep(Keep("payee_check", stored.check_row(customer, name, identifier, check)))
+        return check
+
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Verify the permit, then act at most once. Raises PermitRefused, and what the writer raises (then nothing happened)."""
         over = instruction.canonical()
@@ -129,7 +165,7 @@ class SandboxBank:
         if known is not None:
             return NotSeen() if known[0] == "burned" else stored.from_text(known[1])
         answer = await self._writer.submit(Burn(key))
-        if isinstance(answer, LedgerAnswer | Executed):
+        if not isinstance(answer, Done | Declined | NotSeen):
             raise TypeError("a key is answered Done, Declined or NotSeen")
         return answer
 
@@ -161,6 +197,12 @@ class SandboxBank:
         """What does not hold in the books (see `books.findings`); empty when all is right. A pass over the whole ledger."""
         with self._engine.connect() as connection:
             return books.findings(connection, self._clock())
+
+    async def _keep(self, item: Keep) -> None:
+        try:
+            await self._writer.submit(item)
+        except Exception as failed:  # whatever the writer raises, nothing was kept, and what is not kept is not told
+            raise CoreUnavailable from failed
 
     async def _move(self, item: Item) -> LedgerAnswer:
         answer = await self._writer.submit(item)

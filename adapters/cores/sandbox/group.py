@@ -7,12 +7,33 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, insert, literal_column, select, update
 
-from adapters.core import CancelScheduledPayment, Declined, Done, FreezeCard, NotSeen, ReferenceKind, ReportFraud, Transfer
+from adapters.core import (
+    CancelScheduledPayment,
+    CloseCard,
+    Declined,
+    Done,
+    FreezeCard,
+    NotSeen,
+    ReferenceKind,
+    ReportFraud,
+    Transfer,
+)
 from adapters.cores.sandbox import stored
 from adapters.cores.sandbox.bulk import Bulk
-from adapters.cores.sandbox.items import Burn, Due, Item, Post, Submit, Void
+from adapters.cores.sandbox.items import Burn, Due, Item, Keep, Post, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerGroup, Pend
-from adapters.cores.sandbox.tables import account, beneficiary, card, case, entry, instruction, micros, payment
+from adapters.cores.sandbox.tables import (
+    account,
+    beneficiary,
+    card,
+    case,
+    entry,
+    instruction,
+    micros,
+    payee_check,
+    payment,
+    quote,
+)
 
 Row = dict[str, Any]
 
@@ -37,11 +58,15 @@ class Group:
     clearing: dict[str, str] = field(default_factory=dict)
     """Account that stands for other banks, by currency."""
     cards: dict[str, Row] = field(default_factory=dict)
+    replacements: dict[str, str] = field(default_factory=dict)
+    """Card that was ordered in the place of a closed one, by the closed one."""
     payments: dict[str, Row] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
     """Account of each transaction that is named."""
-    _new: dict[str, list[Row]] = field(default_factory=lambda: {"payment": [], "case": [], "instruction": []})
-    _frozen: set[str] = field(default_factory=set)
+    _new: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in _INSERTS})
+    _kept: set[str] = field(default_factory=set)
+    _changed: set[str] = field(default_factory=set)
+    """Cards whose status changed."""
     _moved: set[str] = field(default_factory=set)
 
     @classmethod
@@ -53,6 +78,7 @@ class Group:
         orders = [it.order for it in told if it.key not in group.seen]
         accounts = group._load_parties([order for order in orders if isinstance(order, Transfer)])
         accounts |= group._load_named(orders)
+        group._load_kept([item for item in items if isinstance(item, Keep)])
         for due in (item for item in items if isinstance(item, Due)):
             accounts |= group._load_due(due.most)
         accounts |= {side for item in items if isinstance(item, Pend) for side in (item.debit, item.credit)}
@@ -84,10 +110,21 @@ class Group:
         row["settled_at_us"] = micros(self.now) if status == "ACSC" else None
         self._moved.add(row["id"])
 
-    def freeze(self, row: Row) -> None:
-        """Freeze a card."""
-        row["status"] = "frozen"
-        self._frozen.add(row["id"])
+    def move_card(self, row: Row, status: str) -> None:
+        """Give a card another status."""
+        row["status"] = status
+        self._changed.add(row["id"])
+
+    def replace_card(self, row: Row, replacement: Row) -> None:
+        """A new card in the place of one that was closed."""
+        self._new["card"].append(replacement)
+        self.replacements[row["id"]] = replacement["id"]
+
+    def keep(self, item: Keep) -> None:
+        """A row that a question leaves behind, unless it is there."""
+        if item.row["id"] not in self._kept:
+            self._new[item.table].append(dict(item.row))
+            self._kept.add(str(item.row["id"]))
 
     def open_case(self, row: Row) -> None:
         """A new case for the bank's people."""
@@ -98,11 +135,10 @@ class Group:
         self.ledger.flush()
         fresh = {row["id"] for row in self._new["payment"]}
         moved = [self.payments[id_] for id_ in sorted(self._moved - fresh)]
-        _INSERT_PAYMENT.run(self.connection, self._new["payment"])
-        _INSERT_CASE.run(self.connection, self._new["case"])
-        _UPDATE_CARD.run(self.connection, [{"of": id_, "to": "frozen"} for id_ in sorted(self._frozen)])
+        for name, insert_ in _INSERTS.items():
+            insert_.run(self.connection, self._new[name])
+        _UPDATE_CARD.run(self.connection, [{"of": id_, "to": self.cards[id_]["status"]} for id_ in sorted(self._changed)])
         _UPDATE_PAYMENT.run(self.connection, [{"of": row["id"], "to": row["status"], "at": row["settled_at_us"]} for row in moved])
-        _INSERT_INSTRUCTION.run(self.connection, self._new["instruction"])
 
     def _load_keys(self, keys: set[str]) -> None:
         for row in self._rows(_KEYS, keys):
@@ -122,14 +158,20 @@ class Group:
         return {row.account for row in self.beneficiaries.values()} | set(self.clearing.values())
 
     def _load_named(self, orders: Sequence[object]) -> set[str]:
-        cards = {order.card.id for order in orders if isinstance(order, FreezeCard)}
+        cards = {order.card.id for order in orders if isinstance(order, FreezeCard | CloseCard)}
         about = [order.payment for order in orders if isinstance(order, CancelScheduledPayment | ReportFraud) and order.payment]
         self.cards = {row.id: dict(row._mapping) for row in self._rows(_CARDS, cards)}
+        closing = {order.card.id for order in orders if isinstance(order, CloseCard)}
+        self.replacements = {row.replaces: row.id for row in self._rows(_REPLACEMENTS, closing)}
         payments = {it.id for it in about if it.kind is ReferenceKind.PAYMENT}
         self.payments = {row.id: dict(row._mapping) for row in self._rows(_PAYMENTS, payments)}
         entries = {it.id for it in about if it.kind is ReferenceKind.TRANSACTION}
         self.entries = {row.id: row.account for row in self._rows(_ENTRIES, entries)}
         return {row["account"] for row in (*self.cards.values(), *self.payments.values())} | set(self.entries.values())
+
+    def _load_kept(self, items: Sequence[Keep]) -> None:
+        for name, statement in _KEPT.items():
+            self._kept |= {row.id for row in self._rows(statement, {str(it.row["id"]) for it in items if it.table == name})}
 
     def _load_due(self, most: int) -> set[str]:
         rows = self.connection.execute(_DUE, {"today": self.now.date().isoformat(), "most": most})
@@ -151,6 +193,8 @@ _KEYS = select(instruction.c.key, instruction.c.digest, instruction.c.outcome, i
 _BENEFICIARIES = select(beneficiary).where(beneficiary.c.id.in_(_ids))
 _CLEARING = select(account.c.id, account.c.currency).where(account.c.kind == "clearing")
 _CARDS = select(card).where(card.c.id.in_(_ids))
+_REPLACEMENTS = select(card.c.id, card.c.replaces).where(card.c.replaces.in_(_ids))
+_KEPT = {table.name: select(table.c.id).where(table.c.id.in_(_ids)) for table in (quote, payee_check)}
 _PAYMENTS = select(payment).where(payment.c.id.in_(_ids))
 _ENTRIES = select(entry.c.id, entry.c.account).where(entry.c.id.in_(_ids))
 _DUE = (
@@ -161,6 +205,11 @@ _DUE = (
 )
 _UPDATE_CARD = Bulk(update(card).where(card.c.id == _of).values(status=bindparam("to")))
 _UPDATE_PAYMENT = Bulk(update(payment).where(payment.c.id == _of).values(status=bindparam("to"), settled_at_us=bindparam("at")))
-_INSERT_PAYMENT = Bulk(insert(payment))
-_INSERT_CASE = Bulk(insert(case))
-_INSERT_INSTRUCTION = Bulk(insert(instruction))
+_INSERTS: dict[str, Bulk] = {
+    "payment": Bulk(insert(payment)),
+    "case": Bulk(insert(case)),
+    "card": Bulk(insert(card)),
+    "quote": Bulk(insert(quote)),
+    "payee_check": Bulk(insert(payee_check)),
+    "instruction": Bulk(insert(instruction)),
+}

@@ -1,5 +1,6 @@
 """What the bank's writer is given, and what it answers. Pure values; a held movement's `ledger.Pend` is an item too."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.core import Declined, Done, Instruction, NotSeen
@@ -19,6 +20,19 @@ class Burn:
     """Say what became of this key, and refuse it from now on if nothing did."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep what a question leaves behind: a row of `quote` or `payee_check`. One that is there already stays as it is."""
+
+    table: str
+    row: Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """It is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +64,5 @@ class Executed:
     rejected: int
 
 
-Item = Submit | Burn | Pend | Post | Void | Due
-Answer = Done | Declined | NotSeen | LedgerAnswer | Executed
+Item = Submit | Burn | Keep | Pend | Post | Void | Due
+Answer = Done | Declined | NotSeen | LedgerAnswer | Executed | Kept

@@ -6,6 +6,7 @@ amount not allowed; AM03 currency not the account's; AM04 insufficient funds; DT
 else; NOOR no such payment.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 
 from adapters.core import (
     CancelScheduledPayment,
+    CloseCard,
     Declined,
     Done,
     FreezeCard,
@@ -26,7 +28,7 @@ from adapters.core import (
     Transfer,
 )
 from adapters.cores.sandbox.group import Group, Row
-from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Post, Submit, Void
+from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Kept, Post, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerAccount, LedgerAnswer, Pend, Wording, name_for
 from adapters.cores.sandbox.tables import micros
 
@@ -57,6 +59,9 @@ def _one(group: Group, item: Item) -> Answer:
             return _burn(group, item.key)
         case Due():
             return _execute_due(group)
+        case Keep():
+            group.keep(item)
+            return Kept()
         case Pend():
             return group.ledger.pend(item)
         case Post():
@@ -92,6 +97,8 @@ def _act(group: Group, told: Instruction) -> Done | Declined:
             return _transfer(group, told, order)
         case FreezeCard():
             return _freeze(group, told, order)
+        case CloseCard():
+            return _close(group, told, order)
         case CancelScheduledPayment():
             return _cancel(group, told, order)
         case ReportFraud():
@@ -201,11 +208,39 @@ def _freeze(group: Group, told: Instruction, order: FreezeCard) -> Done | Declin
     row = group.cards.get(order.card.id)
     if row is None or not _owns(group, told, row["account"]):
         return Declined("AC01")
-    if row["status"] == "expired":
+    if row["status"] in {"expired", "closed"}:
         return Declined("AG01")
     if row["status"] != "frozen":
-        group.freeze(row)
+        group.move_card(row, "frozen")
     return Done({"card": order.card, "status": "frozen"})
+
+
+def _close(group: Group, told: Instruction, order: CloseCard) -> Done | Declined:
+    row = group.cards.get(order.card.id)
+    if row is None or not _owns(group, told, row["account"]):
+        return Declined("AC01")
+    if row["status"] == "expired":
+        return Declined("AG01")
+    if row["status"] != "closed":
+        group.move_card(row, "closed")
+        group.replace_card(row, _replacement(group, told, row))
+        _open_case(group, told, "card", order.card, order.reason)
+    replacement = Identified(ReferenceKind.CARD, group.replacements[row["id"]])
+    return Done({"card": order.card, "status": "closed", "replacement": replacement})
+
+
+def _replacement(group: Group, told: Instruction, row: Row) -> Row:
+    """A card with a number of its own, for the same holder; where it is sent is nobody's word but the bank's file."""
+    last4 = int.from_bytes(hashlib.sha256(f"card {told.key}".encode()).digest()[:4], "big") % 10_000
+    return {
+        "id": name_for("k", micros(group.now), told.key),
+        "account": row["account"],
+        "last4": f"{last4:04d}",
+        "scheme": row["scheme"],
+        "status": "ordered",
+        "holder": row["holder"],
+        "replaces": row["id"],
+    }
 
 
 def _cancel(group: Group, told: Instruction, order: CancelScheduledPayment) -> Done | Declined:

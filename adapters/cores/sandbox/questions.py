@@ -13,10 +13,14 @@ from adapters.cores.sandbox.tables import (
     balance,
     beneficiary,
     card,
+    direct_debit,
     entry,
     instruction,
     movement,
+    payee_check,
+    payee_directory,
     payment,
+    quote,
     standing_order,
 )
 
@@ -44,10 +48,17 @@ def _owned(table: Any, its_account: ColumnElement[str], status: Any, currency: A
     )
 
 
+def _asked_for(table: Any, currency: Any = _NULL) -> str:
+    """Facts of what a customer asked for and the bank keeps: it belongs to them and to no account."""
+    return _compiled(select(table.c.customer, literal_column("'kept'"), currency, _NULL, _NULL).where(table.c.id == _id))
+
+
 _FIRST_SETTLED = (
     select(func.min(payment.c.settled_at_us)).where(payment.c.beneficiary == beneficiary.c.id, payment.c.settled_at_us.is_not(None))
 ).scalar_subquery()
 _ACCOUNT_CURRENCY = select(account.c.currency).where(account.c.id == beneficiary.c.account).scalar_subquery()
+
+_STATED = _owned(account, account.c.id, literal_column("'closed'"), account.c.currency)
 
 DESCRIBE = {
     ReferenceKind.ACCOUNT: _owned(account, account.c.id, account.c.status, account.c.currency),
@@ -55,7 +66,11 @@ DESCRIBE = {
         beneficiary, beneficiary.c.account, literal_column("'saved'"), _ACCOUNT_CURRENCY, _FIRST_SETTLED
     ),
     ReferenceKind.CARD: _owned(card, card.c.account, card.c.status, _NULL),
+    ReferenceKind.DIRECT_DEBIT: _owned(direct_debit, direct_debit.c.account, direct_debit.c.status, direct_debit.c.currency),
+    ReferenceKind.DOCUMENT: _STATED,
+    ReferenceKind.PAYEE_CHECK: _asked_for(payee_check),
     ReferenceKind.PAYMENT: _owned(payment, payment.c.account, payment.c.status, payment.c.currency),
+    ReferenceKind.QUOTE: _asked_for(quote, quote.c.sell_currency),
     ReferenceKind.STANDING_ORDER: _owned(
         standing_order, standing_order.c.account, standing_order.c.status, standing_order.c.currency
     ),
@@ -98,6 +113,12 @@ _SINCE = (
 _of_account = balance.c.account == _id
 BOOKED = _compiled(select(balance.c.booked_minor, balance.c.currency).where(_of_account))
 AVAILABLE = _compiled(select(balance.c.booked_minor - _HELD, balance.c.currency).where(_of_account))
+FUNDS = _compiled(
+    select(balance.c.booked_minor - _HELD + account.c.overdraft_minor, balance.c.currency, account.c.status)
+    .select_from(balance)
+    .join(account, account.c.id == balance.c.account)
+    .where(_of_account)
+)
 CLOSING = _compiled(select(balance.c.booked_minor - _SINCE, balance.c.currency).where(_of_account))
 
 _entries = (
@@ -184,6 +205,28 @@ CARDS = _compiled(
     .where(card.c.holder == bindparam("customer"))
     .order_by(card.c.id)
 )
+DIRECT_DEBITS = _compiled(
+    select(
+        direct_debit.c.id,
+        direct_debit.c.account,
+        direct_debit.c.creditor_name,
+        direct_debit.c.reference,
+        direct_debit.c.status,
+        direct_debit.c.last_minor,
+        direct_debit.c.currency,
+        direct_debit.c.last_on,
+        direct_debit.c.next_on,
+    )
+    .where(direct_debit.c.account == _id)
+    .order_by(direct_debit.c.creditor_name, direct_debit.c.id)
+)
+FIRST_BOOKED = _compiled(select(func.min(entry.c.booked_at_us)).where(entry.c.account == _id))
+HOLDERS = _compiled(
+    select(payee_directory.c.holder, payee_directory.c.opted_out)
+    .where(payee_directory.c.identifier == bindparam("identifier"))
+    .order_by(payee_directory.c.holder)
+)
+TAKES_PART = _compiled(select(func.count()).select_from(payee_directory).where(payee_directory.c.bank == bindparam("bank")))
 _payments = select(
     payment.c.id,
     payment.c.account,

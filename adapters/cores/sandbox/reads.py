@@ -4,6 +4,7 @@ The statements (`questions`) are compiled once, and executed through the driver:
 event loop, where a round trip to a thread would cost far more.
 """
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,20 +18,25 @@ from adapters.core import (
     Beneficiary,
     Card,
     CoreUnavailable,
+    DirectDebit,
     Identified,
     Money,
     ObjectFacts,
     Payment,
+    ReferenceKind,
     SpendingGroup,
     StandingOrder,
+    Statement,
     Transaction,
     TransactionFilter,
     TransactionPage,
 )
-from adapters.cores.sandbox import questions
+from adapters.cores.sandbox import payees, questions
 from adapters.cores.sandbox.tables import micros, moment
 
 _DAY = timedelta(days=1)
+_STATED = re.compile(r"d(.{1,16})\.[0-9]{8}\.[0-9]{8}", re.ASCII)
+"""The identifier of a statement, and the account in it."""
 
 
 class Reader:
@@ -49,7 +55,11 @@ class Reader:
 
     def describe(self, identified: Identified) -> ObjectFacts | None:
         """What the policies may know of this object."""
-        rows = self._rows(questions.DESCRIBE[identified.kind], {"id": identified.id})
+        named = identified.id
+        if identified.kind is ReferenceKind.DOCUMENT:
+            stated = _STATED.fullmatch(named)
+            named = "" if stated is None else stated[1]
+        rows = self._rows(questions.DESCRIBE[identified.kind], {"id": named})
         if not rows:
             return None
         _, status, currency, its_account, first = rows[0]
@@ -147,6 +157,35 @@ class Reader:
     def scheduled_payments(self, account_id: str) -> list[Payment]:
         """The account's payments of a later day, the next one first."""
         return [_payment(row) for row in self._rows(questions.SCHEDULED, {"id": account_id})]
+
+    def direct_debits(self, account_id: str) -> list[DirectDebit]:
+        """The account's mandates for direct debit, by creditor."""
+        return [
+            DirectDebit(id_, of, who, reference, status, None if minor is None else Money(minor, currency), _day(last), _day(on))
+            for id_, of, who, reference, status, minor, currency, last, on in self._rows(
+                questions.DIRECT_DEBITS, {"id": account_id}
+            )
+        ]
+
+    def funds(self, account_id: str, amount: Money, now: datetime) -> bool | None:
+        """Whether so much can be taken from the account; by the ledger's own arithmetic."""
+        rows = self._rows(questions.FUNDS, {"id": account_id, "at": micros(now)})
+        if not rows or rows[0][1] != amount.currency:
+            return None
+        return bool(rows[0][2] == "open" and 0 < amount.minor <= rows[0][0])
+
+    def statement(self, account_id: str, start: date, end: date, today: date) -> Statement | None:
+        """A statement follows from the entries, which are immutable: its identifier says all of it, and no row is kept."""
+        (first,) = self._rows(questions.FIRST_BOOKED, {"id": account_id})[0]
+        if first is None or not start <= end < today or moment(first).date() > end:
+            return None
+        return Statement(f"d{account_id}.{start:%Y%m%d}.{end:%Y%m%d}", account_id, start, end, "application/pdf")
+
+    def payee(self, name: str, identifier: str) -> tuple[str, str | None]:
+        """What is answered about this name and account, and the holder's name where it may be told."""
+        key, bank = payees.account_key(identifier)
+        holders = [(holder, bool(opted_out)) for holder, opted_out in self._rows(questions.HOLDERS, {"identifier": key})]
+        return payees.answered(name, holders, takes_part=bool(self._rows(questions.TAKES_PART, {"bank": bank})[0][0]))
 
     def answer(self, key: str) -> tuple[str, str] | None:
         """The outcome (done, declined, burned) and the stored answer under this key."""

@@ -12,9 +12,20 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from adapters.core import Money
-from adapters.cores.sandbox import people
+from adapters.cores.sandbox import payees, people
 from adapters.cores.sandbox.ledger import LedgerAnswer, LedgerGroup, Pend, Wording, name_for
-from adapters.cores.sandbox.tables import account, account_owner, balance, beneficiary, card, micros, payment, standing_order
+from adapters.cores.sandbox.tables import (
+    account,
+    account_owner,
+    balance,
+    beneficiary,
+    card,
+    direct_debit,
+    micros,
+    payee_directory,
+    payment,
+    standing_order,
+)
 
 HISTORY_DAYS = 365
 LOAD_FUNDS_MINOR = 10**12
@@ -88,6 +99,9 @@ def _seed(connection: Connection, now: datetime) -> None:
     connection.execute(insert(payment), [row for row in payments if row is not None] + [_planned(it, now) for it in people.PLANNED])
     connection.execute(insert(card), [_card(plastic) for plastic in people.CARDS])
     connection.execute(insert(standing_order), [_standing(order, now.date()) for order in people.STANDING])
+    last = {(event.debit, event.wording.creditor_name): event for event in past}
+    connection.execute(insert(direct_debit), [_collected(it, last, now.date()) for it in people.COLLECTED])
+    connection.execute(insert(payee_directory), list(_directory()))
 
 
 def _accounts(connection: Connection, ledger: LedgerGroup, holdings: Any) -> None:
@@ -233,8 +247,7 @@ def _paid(event: _Event) -> dict[str, Any] | None:
 
 
 def _planned(planned: people.Planned, now: datetime) -> dict[str, Any]:
-    currency = next(holding.currency for holding in people.HOLDINGS if holding.name == planned.account)
-    row = _payment(planned.payee, Money(planned.minor, currency), planned.reference, now - timedelta(days=2))
+    row = _payment(planned.payee, Money(planned.minor, _currency(planned.account)), planned.reference, now - timedelta(days=2))
     on = (now.date() + timedelta(days=planned.in_days)).isoformat()
     return row | {"id": name_for("p", 0, "planned", planned.payee), "status": "SCHD", "settled_at_us": None, "execute_on": on}
 
@@ -262,22 +275,57 @@ def _card(plastic: people.Plastic) -> dict[str, Any]:
         "scheme": plastic.scheme,
         "status": plastic.status,
         "holder": plastic.holder,
+        "replaces": None,
     }
 
 
+def _collected(debit: people.Collected, last: dict[tuple[str, str], _Event], today: date) -> dict[str, Any]:
+    found = last.get((account_id(debit.account), debit.creditor))
+    return {
+        "id": name_for("d", 0, debit.account, debit.creditor),
+        "account": account_id(debit.account),
+        "creditor_name": debit.creditor,
+        "reference": debit.reference,
+        "status": debit.status,
+        "last_minor": None if found is None else found.amount.minor,
+        "currency": _currency(debit.account),
+        "last_on": None if found is None else found.at.date().isoformat(),
+        "next_on": _next(debit.day, today).isoformat() if debit.status == "active" else None,
+    }
+
+
+def _directory() -> Iterator[dict[str, Any]]:
+    own = [
+        (f"{_SORT_CODE}{_number(holding.name)}", people.HOLDERS[owner], False)
+        for holding in people.HOLDINGS
+        if holding.status != "closed"
+        for owner in holding.owners
+    ]
+    for identifier, holder, opted_out in (*own, *people.DIRECTORY):
+        key, bank = payees.account_key(identifier)
+        yield {"identifier": key, "holder": holder, "bank": bank, "opted_out": int(opted_out)}
+
+
 def _standing(order: people.Standing, today: date) -> dict[str, Any]:
-    after = today.replace(day=28) + timedelta(days=4)
-    next_on = today.replace(day=order.day) if order.day > today.day else after.replace(day=order.day)
-    currency = next(holding.currency for holding in people.HOLDINGS if holding.name == order.account)
     return {
         "id": name_for("s", 0, order.account, order.payee),
         "account": account_id(order.account),
         "beneficiary": name_for("b", 0, order.payee),
         "amount_minor": order.minor,
-        "currency": currency,
+        "currency": _currency(order.account),
         "frequency": "monthly",
-        "next_on": next_on.isoformat(),
+        "next_on": _next(order.day, today).isoformat(),
         "last_on": None,
         "reference": order.reference,
         "status": "active",
     }
+
+
+def _next(day: int, today: date) -> date:
+    """The next such day of a month after today."""
+    after = today.replace(day=28) + timedelta(days=4)
+    return today.replace(day=day) if day > today.day else after.replace(day=day)
+
+
+def _currency(name: str) -> str:
+    return next(holding.currency for holding in people.HOLDINGS if holding.name == name)

@@ -153,10 +153,72 @@ card = Table(
     Column("account", ForeignKey("account.id"), nullable=False, index=True),
     Column("last4", String(4), nullable=False),
     Column("scheme", String(16), nullable=False),
-    Column("status", String(8), CheckConstraint("status IN ('active', 'frozen', 'expired')"), nullable=False),
+    Column(
+        "status",
+        String(8),
+        CheckConstraint("status IN ('ordered', 'active', 'frozen', 'expired', 'closed')"),
+        nullable=False,
+    ),
     Column("holder", String(40), nullable=False, index=True),
+    Column("replaces", ForeignKey("card.id"), unique=True),
     sqlite_with_rowid=False,
 )
+"""`replaces`: the closed card in whose place this one was ordered; there is one replacement at most."""
+
+direct_debit = Table(
+    "direct_debit",
+    METADATA,
+    _id(),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("creditor_name", String(140), nullable=False),
+    Column("reference", String(35), nullable=False),
+    Column("status", String(10), CheckConstraint("status IN ('active', 'suspended', 'cancelled')"), nullable=False),
+    Column("last_minor", BigInteger),
+    Column("currency", String(3), nullable=False),
+    Column("last_on", String(10)),
+    Column("next_on", String(10)),
+    sqlite_with_rowid=False,
+)
+
+quote = Table(
+    "quote",
+    METADATA,
+    _id(),
+    Column("customer", String(40), nullable=False),
+    Column("sell_minor", BigInteger, nullable=False),
+    Column("sell_currency", String(3), nullable=False),
+    Column("buy_minor", BigInteger, nullable=False),
+    Column("buy_currency", String(3), nullable=False),
+    Column("rate", String(32), nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+payee_directory = Table(
+    "payee_directory",
+    METADATA,
+    Column("identifier", String(34), primary_key=True),
+    Column("holder", String(140), primary_key=True),
+    Column("bank", String(6), nullable=False, index=True),
+    Column("opted_out", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Who holds which account, here and at other banks, as far as they take part (see `payees`)."""
+
+payee_check = Table(
+    "payee_check",
+    METADATA,
+    _id(),
+    Column("customer", String(40), nullable=False),
+    Column("name", String(140), nullable=False),
+    Column("identifier", String(34), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("actual_name", String(140)),
+    Column("expires_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What was asked about a payee, and what was told: evidence for the payment that follows (G-10)."""
 
 payment = Table(
     "payment",
@@ -189,7 +251,7 @@ case = Table(
     "case_file",
     METADATA,
     Column("number", String(16), primary_key=True),
-    Column("kind", String(8), CheckConstraint("kind IN ('fraud', 'human')"), nullable=False),
+    Column("kind", String(8), CheckConstraint("kind IN ('card', 'fraud', 'human')"), nullable=False),
     Column("customer", String(40), nullable=False),
     Column("about_kind", String(8)),
     Column("about", String(16), index=True),
@@ -197,7 +259,8 @@ case = Table(
     Column("opened_at_us", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What people at the bank must look at: reports of fraud (they mark a payment or a transaction) and requests for a human."""
+"""What people at the bank must look at: reports of fraud (they mark a payment or a transaction), requests for a human, and cards that
+were reported lost or stolen."""
 
 instruction = Table(
     "instruction",
@@ -211,14 +274,26 @@ instruction = Table(
 )
 """Every key the bank ever saw, with the answer that it gave: the journal of its effects. A burned key has no digest."""
 
-IMMUTABLE = ("entry", "instruction")
+IMMUTABLE = ("entry", "instruction", "quote", "payee_check")
 TRANSITIONS = {
+    "card": (
+        "status",
+        tuple(
+            (old, new)
+            for old, news in {
+                "ordered": ("active", "frozen", "closed"),
+                "active": ("frozen", "closed", "expired"),
+                "frozen": ("active", "closed", "expired"),
+            }.items()
+            for new in news
+        ),
+    ),
     "movement": ("state", (("pending", "posted"), ("pending", "voided"), ("pending", "expired"))),
     "payment": ("status", (("SCHD", "ACSC"), ("SCHD", "RJCT"), ("SCHD", "CANC"), ("PDNG", "ACSC"), ("PDNG", "RJCT"))),
 }
 """The changes of state that the database lets happen; it refuses every other change of these rows, and their deletion."""
 
-_MAY_CHANGE = {"movement": {"state", "settled_at_us"}, "payment": {"status", "settled_at_us"}}
+_MAY_CHANGE = {"card": {"status"}, "movement": {"state", "settled_at_us"}, "payment": {"status", "settled_at_us"}}
 
 
 def _refuse(name: str, when: str, why: str) -> DDL:

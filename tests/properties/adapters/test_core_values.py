@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapters.core import (
     MAX_MINOR,
     CancelScheduledPayment,
+    CloseCard,
     Declined,
     Done,
     FreezeCard,
@@ -36,6 +37,7 @@ money = st.builds(Money, st.integers(1, MAX_MINOR), currencies)
 orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(Transfer, identifiers, identifiers, money, texts, st.none() | st.dates()),
     st.builds(FreezeCard, identifiers),
+    st.builds(CloseCard, identifiers, texts),
     st.builds(CancelScheduledPayment, identifiers),
     st.builds(ReportFraud, st.none() | identifiers, texts),
     st.builds(RequestHuman, texts),

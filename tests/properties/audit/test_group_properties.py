@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select
 from sqlalchemy.exc import OperationalError
 
-from audit.group import CommitUnknown, GroupWriter, open_sqlite
+from audit.database import SqliteLane, open_sqlite
+from audit.group import CommitUnknown, GroupWriter
 
 tables = MetaData()
 numbers = Table("numbers", tables, Column("n", Integer, primary_key=True))
@@ -39,7 +40,7 @@ async def submit_all(
     """The answer of each number, and what is stored in the end."""
     engine = open_sqlite(path)
     tables.create_all(engine)
-    writer: GroupWriter[tuple[int, str], int] = GroupWriter(engine, apply)
+    writer: GroupWriter[tuple[int, str], int] = GroupWriter(SqliteLane(engine), apply)
     commit, answers, number = Connection.commit, dict[int, tuple[str, object, str | None]](), 0
     for kinds, fault in batches:
         items = [(number + place, kind) for place, kind in enumerate(kinds)]

@@ -20,7 +20,7 @@ from audit.inspection import verify_store
 from audit.leaf import EndState, Kind, Record
 from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
-from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent
+from tests.trail import Clock, Random, a_record, an_end, an_intent, open_trail
 
 CUSTOMERS = st.sampled_from(["C-1", "C-2", "C-3"])
 CONVERSATIONS = st.sampled_from(["conv_1", "conv_2", None])
@@ -41,7 +41,7 @@ class LogMachine(RuleBasedStateMachine):
         self.states: dict[int, EndState | None] = {}
 
     def opened(self) -> Log:
-        return Log.open(Path(self.folder.name) / "log", origin=ORIGIN, writer_id="w1", clock=self.clock, random=self.random)
+        return self.runner.run(open_trail(Path(self.folder.name) / "log", self.clock, self.random))
 
     def took(self, record: Record, entry: Entry) -> None:
         self.customers[record.customer] += 1
@@ -56,6 +56,8 @@ class LogMachine(RuleBasedStateMachine):
         records = [a_record(customer=customer, conversation=conversation) for customer, conversation in who]
 
         async def all_at_once() -> list[Entry]:
+            for record in records:
+                await self.logs[which].keys.key_for(record.customer, record.retention)  # or a new customer's record is overtaken
             return await asyncio.gather(*(self.logs[which].append(each, timeout_ms=10_000) for each in records))
 
         for record, entry in zip(records, self.runner.run(all_at_once()), strict=True):
@@ -92,7 +94,7 @@ class LogMachine(RuleBasedStateMachine):
     def fault(self, which: int, customer: str, conversation: str | None, happened: bool) -> None:
         """A commit that raises: it failed and did not happen, or it failed and did happen."""
         log, record, commit = self.logs[which], a_record(customer=customer, conversation=conversation), Connection.commit
-        log.keys.key_for(customer, record.retention)
+        self.runner.run(log.keys.key_for(customer, record.retention))
 
         def broken(connection: Connection) -> None:
             if happened:
@@ -101,7 +103,7 @@ class LogMachine(RuleBasedStateMachine):
 
         with patch.object(Connection, "commit", broken), pytest.raises(LogUnavailable):
             self.runner.run(log.append(record, timeout_ms=10_000))
-        stored = log.reads.leaf(len(self.entries))
+        stored = self.runner.run(log.read(lambda reads: reads.leaf(len(self.entries))))
         assert (stored is not None) == happened
         if stored is not None:
             customer_seq = self.customers[customer] + 1
@@ -122,17 +124,18 @@ class LogMachine(RuleBasedStateMachine):
     @invariant()
     def open_intents_are_the_models(self) -> None:
         open_now = [index for index, state in self.states.items() if state in (None, EndState.OUTCOME_UNKNOWN)]
-        assert [each.index for each in self.logs[0].open_intents()] == sorted(open_now)
+        assert [each.index for each in self.runner.run(self.logs[0].open_intents())] == sorted(open_now)
 
     def teardown(self) -> None:
         log = self.opened()
         hashes = [each.leaf_hash for each in self.entries]
-        assert [leaf_hash(each.leaf) for each in log.reads.leaves(0, log.size())] == hashes
-        assert verify_store(log) == []
+        stored = self.runner.run(log.read(lambda reads: list(reads.leaves(0, log.size()))))
+        assert [leaf_hash(each.leaf) for each in stored] == hashes
+        assert self.runner.run(verify_store(log)) == []
         if hashes:
-            assert log.head() == (len(hashes), subtree_root(hashes))
+            assert self.runner.run(log.head()) == (len(hashes), subtree_root(hashes))
             for entry in self.entries[:: max(1, len(hashes) // 5)]:
-                proof = log.proof(entry.index)
+                proof = self.runner.run(log.proof(entry.index))
                 verify_inclusion(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
             assert verify.verify(self.runner.run(bundle(log, Contents()))).findings == []
         for each in (log, *self.logs):

@@ -1,6 +1,7 @@
 """Strict arguments: whatever is written parses to canonical arguments that parse to themselves, or is refused with its reason."""
 
 import json
+import re
 import unicodedata
 from datetime import date
 
@@ -141,3 +142,92 @@ def test_the_depth_is_bounded_exactly(depth: int) -> None:
     else:
         with pytest.raises(JsonError):
             loads(body, max_bytes=100)
+
+
+ISO_13616 = (
+    "GB29NWBK60161331926819",
+    "IT60X0542811101000000123456",
+    "BH67BMAG00001299123456",
+    "DE89370400440532013000",
+    "FR1420041010050500013M02606",
+    "NO9386011117947",
+    "MT84MALT011000012345MTLCAST001S",
+)
+"""Examples of the registry of ISO 13616."""
+
+
+def identifier(value: object) -> str:
+    written = json.dumps({"name": "Margaret Hale", "identifier": value})
+    return parse(FUNCTIONS["verify_payee"], written, resolve).must("identifier", str)
+
+
+@pytest.mark.parametrize("iban", ISO_13616)
+def test_an_iban_is_taken_as_it_is(iban: str) -> None:
+    assert identifier(iban) == iban
+
+
+@given(st.sampled_from(ISO_13616), st.data())
+def test_an_iban_with_one_character_changed_or_two_swapped_is_refused(iban: str, data: st.DataObject) -> None:
+    """ISO 7064 MOD 97-10 finds every such slip of the pen."""
+    at = data.draw(st.integers(0, len(iban) - 1))
+    other = data.draw(st.sampled_from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ").filter(lambda it: it != iban[at]))
+    slips = [iban[:at] + other + iban[at + 1 :]]
+    if at and iban[at] != iban[at - 1]:
+        slips.append(iban[: at - 1] + iban[at] + iban[at - 1] + iban[at + 1 :])
+    for slip in slips:
+        with pytest.raises(Refusal) as refused:
+            identifier(slip)
+        assert refused.value.reason == "invalid_identifier"
+        assert slip not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "gb29NWBK60161331926819",
+        "GB29 NWBK 6016 1331 9268 19",
+        "60-16-13 31926819",
+        "601613 31926819",
+        "6016133192681",
+        "601613319268190",
+        "６０１６１３３１９２６８１９",
+        "XX82NWBK60161331926819",
+        "GB29NWBK6016133192681",
+        "",
+        "acc_x",
+        60161331926819,
+        None,
+        ["60161331926819"],
+        {"iban": "GB29NWBK60161331926819"},
+    ],
+)
+def test_another_spelling_of_an_account_is_refused(wrong: object) -> None:
+    with pytest.raises(Refusal) as refused:
+        identifier(wrong)
+    assert refused.value.reason == "invalid_identifier"
+
+
+def test_a_sort_code_and_number_are_fourteen_digits() -> None:
+    assert identifier("60161331926819") == "60161331926819"
+
+
+@given(st.from_regex(r"20[0-9]{2}-(?:0[1-9]|1[0-2]|Q[1-4])", fullmatch=True) | st.text(max_size=9))
+def test_a_period_has_one_form(text: str) -> None:
+    form = re.fullmatch(r"20[0-9]{2}-(?:0[1-9]|1[0-2]|Q[1-4])", text)
+    try:
+        parsed = parse(FUNCTIONS["get_statement"], {"account": "acc_x", "period": text}, resolve)
+    except Refusal as refused:
+        assert form is None
+        assert refused.reason in ("wrong_form", "wrong_length", "forbidden_character")
+        return
+    assert form is not None
+    assert parsed["period"] == text
+
+
+@pytest.mark.parametrize(
+    "wrong", ["2026-13", "2026-00", "2026-Q0", "2026-Q5", "1999-12", "2026/02", "2026-2 ", "20260-2", "Q1-2026"]
+)
+def test_a_period_of_another_form_is_refused(wrong: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse(FUNCTIONS["get_statement"], {"account": "acc_x", "period": wrong}, resolve)
+    assert refused.value.reason == "wrong_form"

@@ -1,6 +1,7 @@
 """What holds of every function of the manifest, and what each of them asks of the core."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 from adapters.core import (
     CancelScheduledPayment,
+    CloseCard,
     CoreBank,
     FreezeCard,
     Identified,
     Money,
+    PayeeCheck,
     ReferenceKind,
     ReportFraud,
     RequestHuman,
@@ -20,6 +23,7 @@ from adapters.core import (
 )
 from adapters.function import (
     Allowance,
+    Amount,
     Argument,
     Arguments,
     Asker,
@@ -31,14 +35,18 @@ from adapters.function import (
     Field,
     Kind,
     Level,
+    Mask,
     ReadFunction,
     Reference,
     References,
     Text,
+    Unfit,
     Value,
 )
 from adapters.functions import MANIFEST
 from adapters.functions.get_spending_summary import _days
+from adapters.functions.get_statement import days_of
+from tests.support.arguments import FITTING
 from tests.support.banks import NOON, BankUnderTest, sandbox, sandbox_under_test
 
 BY_NAME = {function.name: function for function in MANIFEST}
@@ -56,28 +64,40 @@ def test_the_manifest_is_closed_and_sorted() -> None:
     assert list(BY_NAME) == sorted(BY_NAME)
     assert list(BY_NAME) == [
         "cancel_scheduled_payment",
+        "confirm_funds",
         "freeze_card",
         "get_account_balance",
+        "get_account_identifiers",
+        "get_fx_quote",
         "get_limits",
         "get_payment_status",
+        "get_product_terms",
         "get_spending_summary",
+        "get_statement",
         "get_transaction",
         "initiate_transfer",
         "list_accounts",
         "list_beneficiaries",
         "list_cards",
+        "list_direct_debits",
         "list_scheduled_payments",
         "list_standing_orders",
         "list_transactions",
+        "report_card_lost_or_stolen",
         "report_suspected_fraud",
         "request_human",
+        "verify_payee",
     ]
 
 
 @pytest.mark.parametrize("function", MANIFEST, ids=lambda it: it.name)
 class TestEveryFunction:
     def test_declares_the_data_classes_that_it_can_reveal(self, function: BankingFunction) -> None:
-        assert {member.data_class for member in walk(function.output)} | {"basic"} == function.data_classes
+        told = {member.app_class for member in walk(function.output) if member.app_class is not None}
+        assert {member.data_class for member in walk(function.output)} | told | {"basic"} == function.data_classes
+        assert {member.name for member in walk(function.output) if member.app_class} == (
+            {"iban", "sort_code", "number"} if function.name == "get_account_identifiers" else set()
+        )
 
     def test_names_a_declared_argument_as_its_resource(self, function: BankingFunction) -> None:
         arguments = {argument.name: argument.type for argument in function.arguments}
@@ -124,24 +144,37 @@ class TestEveryFunction:
 def test_the_levels_and_effects_are_those_of_the_catalogue() -> None:
     assert {name: (it.effect.value, int(it.level)) for name, it in BY_NAME.items()} == {
         "cancel_scheduled_payment": ("W", 3),
+        "confirm_funds": ("R", 1),
         "freeze_card": ("P", 1),
         "get_account_balance": ("R", 1),
+        "get_account_identifiers": ("R", 2),
+        "get_fx_quote": ("R", 1),
         "get_limits": ("R", 1),
         "get_payment_status": ("R", 1),
+        "get_product_terms": ("R", 0),
         "get_spending_summary": ("R", 1),
+        "get_statement": ("R", 2),
         "get_transaction": ("R", 1),
         "initiate_transfer": ("I", 1),
         "list_accounts": ("R", 1),
         "list_beneficiaries": ("R", 2),
         "list_cards": ("R", 1),
+        "list_direct_debits": ("R", 1),
         "list_scheduled_payments": ("R", 1),
         "list_standing_orders": ("R", 1),
         "list_transactions": ("R", 1),
+        "report_card_lost_or_stolen": ("I", 2),
         "report_suspected_fraud": ("P", 1),
         "request_human": ("P", 0),
+        "verify_payee": ("R", 2),
     }
     assert {name for name, it in BY_NAME.items() if it.emergency} == {"freeze_card", "report_suspected_fraud", "request_human"}
     assert BY_NAME["request_human"].level is Level.L0
+    assert {name for name, it in BY_NAME.items() if it.egress} == {"verify_payee"}
+    assert {name: it.calls_per_hour for name, it in BY_NAME.items() if it.calls_per_hour} == {
+        "confirm_funds": 12,
+        "verify_payee": 10,
+    }
 
 
 ACCOUNT = Identified(ReferenceKind.ACCOUNT, "a-1")
@@ -164,6 +197,7 @@ CARD = Identified(ReferenceKind.CARD, "k-1")
             Transfer(ACCOUNT, PAYEE, Money(5, "GBP"), ""),
         ),
         ("freeze_card", {"card": CARD}, FreezeCard(CARD)),
+        ("report_card_lost_or_stolen", {"card": CARD, "reason": "lost"}, CloseCard(CARD, "lost")),
         ("cancel_scheduled_payment", {"payment": PAYMENT}, CancelScheduledPayment(PAYMENT)),
         ("report_suspected_fraud", {"payment": PAYMENT, "text": "T"}, ReportFraud(PAYMENT, "T")),
         ("report_suspected_fraud", {"text": "T"}, ReportFraud(None, "T")),
@@ -217,6 +251,10 @@ async def filled(bank: BankUnderTest, function: BankingFunction) -> Arguments:
                 return (objects[kinds[0]],)
             case Choice(values) if argument.required:
                 return values[0]
+            case Amount():
+                return Money(100, "GBP")
+        if argument.name in FITTING.get(function.name, {}):
+            return FITTING[function.name][argument.name]
         if argument.name in {"from", "to"}:
             return {"from": date(2025, 1, 1), "to": NOON.date()}[argument.name]
         return argument.default
@@ -261,12 +299,16 @@ def matches(declared: tuple[Field, ...], raw: object, seen: list[str]) -> None:
         seen.append(member.name)
 
 
-@pytest.mark.parametrize("name", ["get_account_balance", "get_transaction", "get_payment_status"])
+@pytest.mark.parametrize(
+    "name",
+    ["get_account_balance", "get_account_identifiers", "get_payment_status", "get_transaction", "get_statement", "confirm_funds"],
+)
 async def test_a_read_of_what_is_gone_returns_none(bank: BankUnderTest, name: str) -> None:
     function = BY_NAME[name]
     assert isinstance(function, ReadFunction)
-    kind = {"get_account_balance": "account", "get_transaction": "transaction", "get_payment_status": "payment"}[name]
-    gone: dict[str, Value] = {kind: Identified(ReferenceKind.ACCOUNT, "none"), "type": "ITAV"}
+    assert function.resource is not None
+    gone: dict[str, Value] = {function.resource: Identified(ReferenceKind.ACCOUNT, "none"), "type": "ITAV"}
+    gone |= {"period": "2026-02", "amount": Money(100, "GBP")}
     core: CoreBank = bank.core
     assert await function.read(core, ASKER, Arguments(gone)) is None
 
@@ -282,3 +324,89 @@ async def test_spending_by_counterparty_is_kept_apart_as_other_peoples_text(bank
         assert isinstance(groups, list)
         assert groups
         assert all(group[named] and not group[{"group", "counterparty_name"}.difference({named}).pop()] for group in groups)
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        ("2026-02", "2026-02-01", "2026-02-28"),
+        ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2025-12", "2025-12-01", "2025-12-31"),
+        ("2026-Q1", "2026-01-01", "2026-03-31"),
+        ("2025-Q4", "2025-10-01", "2025-12-31"),
+    ],
+)
+def test_a_statement_covers_whole_months_or_quarters(period: str, first: str, last: str) -> None:
+    assert days_of(period) == (date.fromisoformat(first), date.fromisoformat(last))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "argument"),
+    [
+        ("get_statement", {"period": "2026-03"}, "period"),
+        ("get_statement", {"period": "2026-Q1"}, "period"),
+        ("confirm_funds", {"amount": Money(100, "EUR")}, "amount"),
+        ("get_fx_quote", {"from": "GBP", "to": "GBP", "amount": Money(1, "GBP"), "side": "sell"}, "to"),
+        ("get_fx_quote", {"from": "GBP", "to": "EUR", "amount": Money(1, "EUR"), "side": "sell"}, "amount"),
+        ("get_fx_quote", {"from": "GBP", "to": "EUR", "amount": Money(1, "GBP"), "side": "buy"}, "amount"),
+        ("get_fx_quote", {"from": "GBP", "to": "EUR", "amount": Money(1, "JPY"), "side": "buy"}, "amount"),
+        ("get_fx_quote", {"from": "GBP", "to": "XXX", "amount": Money(1, "GBP"), "side": "sell"}, "amount"),
+        ("get_product_terms", {"product": "mortgage"}, "product"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_and_told_in_words_of_the_declaration(
+    bank: BankUnderTest, name: str, given: dict[str, Value], argument: str
+) -> None:
+    function = BY_NAME[name]
+    assert isinstance(function, ReadFunction)
+    with pytest.raises(Unfit) as refused:
+        await function.read(bank.core, ASKER, Arguments({"account": bank.main, **given}))
+    assert refused.value.argument == argument
+    assert refused.value.must.startswith("must be ")
+
+
+async def test_the_last_closed_month_can_be_stated_on_the_first_of_the_next(bank: BankUnderTest) -> None:
+    function = BY_NAME["get_statement"]
+    assert isinstance(function, ReadFunction)
+    arguments = Arguments({"account": bank.main, "period": "2026-02"})
+    for today, is_closed in ((date(2026, 2, 28), False), (date(2026, 3, 1), True)):
+        try:
+            assert await function.read(bank.core, Asker("alice", today), arguments) is not None
+            assert is_closed
+        except Unfit:
+            assert not is_closed
+
+
+async def test_the_holder_s_name_is_told_of_a_close_match_alone(bank: BankUnderTest) -> None:
+    function = BY_NAME["verify_payee"]
+    assert isinstance(function, ReadFunction)
+    for outcome, (name, identifier) in bank.checks.items():
+        raw = await function.read(bank.core, ASKER, Arguments({"name": name, "identifier": identifier}))
+        assert raw is not None
+        assert raw["outcome"] == outcome
+        assert (raw["actual_name"] is not None) is (outcome == "close_match")
+
+
+def test_only_a_single_masked_text_of_a_read_is_told_whole_to_the_app() -> None:
+    whole = Field(name="number", type="text", mask=Mask.LAST4, app_class="whole", description="")
+    for more in ({"mask": None}, {"type": "money"}, {"many": True}):
+        with pytest.raises(ValueError, match="single masked text"):
+            Field(**{"name": "n", "type": "text", "mask": Mask.LAST4, "app_class": "whole", "description": "", **more})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="first rank"):
+        Field(name="accounts", type=(whole,), many=True, description="")
+    closing = BY_NAME["report_card_lost_or_stolen"]
+    with pytest.raises(ValueError, match="told again"):
+        replace(closing, output=(whole,))
+
+
+@pytest.mark.parametrize("outcome", ["match", "no_match", "not_possible"])
+async def test_a_core_that_tells_the_holder_s_name_where_it_may_not_is_not_passed_on(outcome: str) -> None:
+    class Telling:
+        async def check_payee(self, customer: str, name: str, identifier: str) -> PayeeCheck:
+            return PayeeCheck("v-1", outcome, "Somebody Real", NOON)
+
+    function = BY_NAME["verify_payee"]
+    assert isinstance(function, ReadFunction)
+    raw = await function.read(Telling(), ASKER, Arguments({"name": "N N", "identifier": "0"}))  # type: ignore[arg-type]
+    assert raw is not None
+    assert raw["actual_name"] is None

@@ -1,8 +1,7 @@
 """Erasing a person leaves every proof intact; a hold forbids it; a restored backup is cleaned before it serves."""
 
 import asyncio
-import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, page, reveal
+from gateway.databases import Part
+from tests.support.databases import dump, restore, sqlite_only
 from tests.trail import ORIGIN, a_record
 
 WHY = Why(auditor="officer-1", purpose="erasure request", case_id="gdpr-3")
@@ -32,18 +33,18 @@ def everything_on_disk(folder: Path) -> bytes:
 
 
 async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs_verify(filled: Log, tmp_path: Path) -> None:
-    before, subject = filled.proof(1, 6), filled.keys.subject_of("C-1")
+    before, subject = (await filled.proof(1, 6)), (await filled.keys.subject_of("C-1"))
     assert (await reveal(filled, 1, WHY)).values["arguments.account"] == "GB00-1"
     certificate = await erase(filled, "C-1", WHY)
     for index in (1, 3, 5):
         with pytest.raises(NotSealed):
             await reveal(filled, index, WHY)
     assert (await reveal(filled, 0, WHY)).values["arguments.account"] == "GB00-1"
-    assert filled.keys.subject_of("C-1") is None
-    assert filled.keys.classes_of(str(subject)) == []
+    assert (await filled.keys.subject_of("C-1")) is None
+    assert (await filled.keys.classes_of(str(subject))) == []
     assert (await page(filled, Query(customer="C-1"), WHY)).found == []
-    assert filled.proof(1, 6) == before
-    assert verify_store(filled) == []
+    assert (await filled.proof(1, 6)) == before
+    assert (await verify_store(filled)) == []
     assert verify.verify(await bundle(filled, Contents())).good
     assert (certificate.subject, certificate.destroyed, certificate.locked) == (subject, ["P1Y", "P7Y"], [])
     key = named(f"{ORIGIN}/exports", filled.signers.exports).key
@@ -51,11 +52,12 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
     head, _, checkpoint = certificate.proof.partition(b"\n\n")
     size, root = checkpoint.decode().split("\n")[1:3]
     hashes = [verify.hash_of(each) for each in head.decode().split("\n")[2:]]
-    stored = filled.reads.leaf(certificate.index)
+    stored = await filled.read(lambda reads: reads.leaf(certificate.index))
     assert stored is not None
     assert verify.included(stored.leaf, certificate.index, int(size), hashes) == verify.hash_of(root)
 
 
+@sqlite_only("rows of PostgreSQL wait for vacuum: said where keys are destroyed")
 async def test_the_mapping_leaves_no_trace_on_disk(filled: Log, tmp_path: Path) -> None:
     await filled.append(a_record(customer="a-name-to-forget"))
     assert b"a-name-to-forget" in everything_on_disk(tmp_path / "log")
@@ -64,11 +66,11 @@ async def test_the_mapping_leaves_no_trace_on_disk(filled: Log, tmp_path: Path) 
 
 
 async def test_a_customer_who_comes_back_is_a_new_person(filled: Log) -> None:
-    old = filled.keys.subject_of("C-1")
+    old = await filled.keys.subject_of("C-1")
     await erase(filled, "C-1", WHY)
     entry = await filled.append(a_record(customer="C-1"))
     assert entry.customer_seq == 1
-    assert filled.keys.subject_of("C-1") not in (None, old)
+    assert (await filled.keys.subject_of("C-1")) not in (None, old)
 
 
 async def test_classes_under_a_legal_minimum_are_kept_and_the_certificate_says_so(filled: Log) -> None:
@@ -77,18 +79,18 @@ async def test_classes_under_a_legal_minimum_are_kept_and_the_certificate_says_s
     assert (await reveal(filled, 5, WHY)).values["arguments.account"] == "GB00-1"
     with pytest.raises(NotSealed):
         await reveal(filled, 1, WHY)
-    assert filled.keys.subject_of("C-1") is not None
+    assert (await filled.keys.subject_of("C-1")) is not None
     entry = await filled.append(a_record(customer="C-1", retention="P1Y"))
     assert (await reveal(filled, entry.index, WHY)).values["arguments.account"] == "GB00-1"
     assert await replay_destructions(filled) == 0, "what was sealed after the destruction stays"
     assert (await erase(filled, "C-1", WHY)).destroyed == ["P1Y", "P7Y"]
-    assert filled.keys.subject_of("C-1") is None
+    assert (await filled.keys.subject_of("C-1")) is None
 
 
 async def test_a_hold_forbids_erasure_until_it_is_released(filled: Log) -> None:
     await place_hold(filled, "C-1", "lawsuit-1", WHY)
     await place_hold(filled, "C-1", "lawsuit-2", WHY)
-    assert holds(filled, "C-1") == ["lawsuit-1", "lawsuit-2"]
+    assert (await holds(filled, "C-1")) == ["lawsuit-1", "lawsuit-2"]
     await release_hold(filled, "C-1", "lawsuit-1", WHY)
     size = filled.size()
     with pytest.raises(Held):
@@ -96,7 +98,7 @@ async def test_a_hold_forbids_erasure_until_it_is_released(filled: Log) -> None:
     assert filled.size() == size
     assert (await reveal(filled, 1, WHY)).values["arguments.account"] == "GB00-1"
     await release_hold(filled, "C-1", "lawsuit-2", WHY)
-    assert holds(filled, "C-1") == holds(filled, "nobody") == []
+    assert (await holds(filled, "C-1")) == (await holds(filled, "nobody")) == []
     await erase(filled, "C-1", WHY)
 
 
@@ -107,39 +109,41 @@ async def test_nobody_is_erased_twice_or_held_who_is_not_there(filled: Log) -> N
             await act
 
 
-async def test_a_restored_backup_is_cleaned_by_the_list_of_destructions(open_log: Callable[[], Log], tmp_path: Path) -> None:
-    log = open_log()
+async def test_a_restored_backup_is_cleaned_by_the_list_of_destructions(
+    open_log: Callable[[], Awaitable[Log]], tmp_path: Path
+) -> None:
+    log = await open_log()
     for n in range(4):
         await log.append(a_record(customer=f"C-{n % 2}"))
     await log.close()
-    shutil.copy(tmp_path / "log" / "log.sqlite", tmp_path / "backup.sqlite")
-    log = open_log()
+    backup = dump(tmp_path / "log", Part.LOG)
+    log = await open_log()
     await erase(log, "C-1", WHY)
     await log.close()
-    shutil.copy(tmp_path / "backup.sqlite", tmp_path / "log" / "log.sqlite")
-    restored = open_log()
-    assert sorted(restored.reads.sealed(range(4))) == [0, 1, 2, 3]
+    restore(tmp_path / "log", Part.LOG, backup)
+    restored = await open_log()
+    assert sorted(await restored.read(lambda reads: reads.sealed(range(4)))) == [0, 1, 2, 3]
     assert await replay_destructions(restored) == 2
-    assert sorted(restored.reads.sealed(range(4))) == [0, 2]
+    assert sorted(await restored.read(lambda reads: reads.sealed(range(4)))) == [0, 2]
     assert await replay_destructions(restored) == 0
     await restored.close()
 
 
-async def test_another_process_forgets_destroyed_keys_when_it_refreshes(open_log: Callable[[], Log]) -> None:
-    server, command = open_log(), open_log()
+async def test_another_process_forgets_destroyed_keys_when_it_refreshes(open_log: Callable[[], Awaitable[Log]]) -> None:
+    server, command = (await open_log()), (await open_log())
     await server.append(a_record(customer="C-1"))
-    old = server.keys.key_for("C-1", "P7Y").subject
+    old = (await server.keys.key_for("C-1", "P7Y")).subject
     await erase(command, "C-1", WHY)
     await server.append(a_record(customer="C-2"))
     await server.publish(force=True)
-    assert server.keys.key_for("C-1", "P7Y").subject != old
+    assert (await server.keys.key_for("C-1", "P7Y")).subject != old
     await server.close()
     await command.close()
 
 
 async def test_a_hold_that_is_placed_while_an_erasure_runs_comes_before_or_after_it(filled: Log) -> None:
     answers = await asyncio.gather(erase(filled, "C-1", WHY), place_hold(filled, "C-1", "late", WHY), return_exceptions=True)
-    assert [type(each) for each in answers] == [Certificate, NothingToErase]
-    assert filled.keys.subject_of("C-1") is None
+    assert [type(each) for each in answers] in ([Certificate, NothingToErase], [Held, int])
+    assert (await filled.keys.subject_of("C-1") is None) == isinstance(answers[0], Certificate)
     answers = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
     assert [type(each) for each in answers] == [int, Held]

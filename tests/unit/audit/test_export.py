@@ -66,7 +66,7 @@ async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_s
     await filled.publish(force=True)
     later = await export(filled, WHY, query=Query(customer="C-0"), pinned_sizes=[2])
     assert verify.verify(later.raw).good
-    ahead = filled.checkpoint()
+    ahead = await filled.checkpoint()
     assert ahead is not None
     found = verify.verify(exported.raw, pinned=ahead.encode()).findings
     assert [verdict for verdict, _ in found] == ["order"]
@@ -111,7 +111,7 @@ async def test_the_verifier_runs_alone(filled: Log, tmp_path: Path, clock: Clock
     (tmp_path / "bundle.zip").write_bytes(raw)
     (tmp_path / "bad.zip").write_bytes(raw[:-1])
     (tmp_path / "trust.json").write_bytes(trust_policy(filled))
-    (tmp_path / "pinned").write_text(filled.checkpoint() or "")
+    (tmp_path / "pinned").write_text((await filled.checkpoint()) or "")
     alone = tmp_path / "alone"
     alone.mkdir()
     (alone / "verify.py").write_bytes(verify.unpack(raw)["verify.py"])

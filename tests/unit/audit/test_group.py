@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, insert, select
 from sqlalchemy.exc import OperationalError
 
-from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull, open_sqlite
+from audit.database import SqliteLane, open_sqlite
+from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 
 tables = MetaData()
 numbers = Table("numbers", tables, Column("n", Integer, primary_key=True))
@@ -28,7 +29,7 @@ class Ledger:
         self.committed: list[int] = []
         self.failures = 0
         self.writer: GroupWriter[int, int] = GroupWriter(
-            self.engine, self.apply, committed=self.note, failed=self.fail, capacity=100
+            SqliteLane(self.engine), self.apply, committed=self.note, failed=self.fail, capacity=100
         )
 
     def apply(self, connection: Connection, items: Sequence[int]) -> Sequence[int | Exception]:

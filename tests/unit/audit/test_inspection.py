@@ -1,11 +1,12 @@
 """Verification in place, beyond what the attacks do: tiles, many leaves, and a log that goes on meanwhile."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 
 from audit.inspection import FINDINGS_MOST, verify_store
 from audit.log import Log
+from gateway.databases import Part
+from tests.support.databases import sql
 from tests.trail import a_record, an_end, an_intent
 
 
@@ -14,17 +15,15 @@ async def fill(log: Log, count: int) -> None:
 
 
 async def test_an_empty_log_is_good(log: Log) -> None:
-    assert verify_store(log) == []
+    assert (await verify_store(log)) == []
 
 
 async def test_a_log_with_tiles_is_good_and_a_changed_tile_is_found(log: Log, tmp_path: Path) -> None:
     await fill(log, 520)
     await log.publish()
-    assert verify_store(log) == []
-    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
-        store.execute("update tiles set hashes = zeroblob(8192) where idx = 1")
-    store.close()
-    assert [each.what for each in verify_store(log)] == ["tile 0/1 is not what its leaves give"]
+    assert (await verify_store(log)) == []
+    sql(tmp_path / "log", Part.LOG, "update tiles set hashes = zeroblob(8192) where idx = 1")
+    assert [each.what for each in (await verify_store(log))] == ["tile 0/1 is not what its leaves give"]
 
 
 async def test_a_gap_in_a_sequence_that_was_signed_is_found(log: Log, tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ async def test_a_gap_in_a_sequence_that_was_signed_is_found(log: Log, tmp_path: 
     await log.append(a_record())
     log._committer._counters.update(dict.fromkeys(log._committer._counters, 5))
     await log.append(a_record())
-    assert {each.what for each in verify_store(log)} == {
+    assert {each.what for each in (await verify_store(log))} == {
         "the sequence of a customer has a gap",
         "the sequence of a conversation has a gap",
     }
@@ -40,7 +39,7 @@ async def test_a_gap_in_a_sequence_that_was_signed_is_found(log: Log, tmp_path: 
 
 async def test_a_log_that_goes_on_while_it_is_verified_is_good(log: Log) -> None:
     await fill(log, 300)
-    verifying = asyncio.create_task(asyncio.to_thread(verify_store, log))
+    verifying = asyncio.create_task(verify_store(log))
     while not verifying.done():
         intent = await log.append(an_intent(), timeout_ms=10_000)
         await log.append(an_end(intent.index, intent.leaf_hash), timeout_ms=10_000)
@@ -50,7 +49,5 @@ async def test_a_log_that_goes_on_while_it_is_verified_is_good(log: Log) -> None
 
 async def test_findings_are_bounded(log: Log, tmp_path: Path) -> None:
     await fill(log, FINDINGS_MOST + 50)
-    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
-        store.execute("update leaves set hash = zeroblob(32)")
-    store.close()
-    assert len(verify_store(log)) == FINDINGS_MOST
+    sql(tmp_path / "log", Part.LOG, "update leaves set hash = zeroblob(32)")
+    assert len(await verify_store(log)) == FINDINGS_MOST

@@ -8,8 +8,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.checkpoint import KeyType, verify_ed25519, verify_mldsa44
-from audit.group import open_sqlite
 from audit.keys import KEYS_CACHED, NO_CUSTOMER, FileSigner, KeyDestroyed, KeyRefused, KeyStore, make_files, read_files
+from audit.migration import KEYS_HISTORY, prepare
+from gateway.databases import Part
+from tests.support.databases import places
 from tests.trail import Clock, Random
 
 
@@ -60,68 +62,70 @@ def test_what_is_no_key_of_the_wanted_type_is_refused(tmp_path: Path) -> None:
         FileSigner.read(tmp_path / "absent", KeyType.ED25519)
 
 
-def a_store(path: Path, random: Random) -> KeyStore:
-    return KeyStore(open_sqlite(path / "keys.sqlite"), b"\x05" * 32, Clock(), random)
+async def a_store(path: Path, random: Random) -> KeyStore:
+    database = places(path).open(Part.KEYS, name="tests")
+    await prepare(database, KEYS_HISTORY, may_upgrade=False)
+    return KeyStore(database, b"\x05" * 32, Clock(), random)
 
 
-def test_each_customer_and_class_has_its_own_key_and_keeps_it(tmp_path: Path) -> None:
-    store = a_store(tmp_path, Random())
+async def test_each_customer_and_class_has_its_own_key_and_keeps_it(tmp_path: Path) -> None:
+    store = await a_store(tmp_path, Random())
     sealed = {}
     for customer in ("C-1", "C-2", None):
         for retention in ("P1Y", "P7Y"):
-            key = store.key_for(customer, retention)
+            key = await store.key_for(customer, retention)
             sealed[key.subject, retention] = key.cipher.encrypt(b"\x00" * 12, b"same", None)
     assert len(set(sealed.values())) == 6
     assert len({subject for subject, _ in sealed}) == 3
     assert NO_CUSTOMER in {subject for subject, _ in sealed}
-    store.close()
-    again = a_store(tmp_path, Random(b"other"))
+    await store.close()
+    again = await a_store(tmp_path, Random(b"other"))
     for (subject, retention), blob in sealed.items():
-        assert again.key_of(subject, retention).decrypt(b"\x00" * 12, blob, None) == b"same"
-    assert again.key_for("C-1", "P1Y").subject == again.subject_of("C-1")
-    again.close()
+        assert (await again.key_of(subject, retention)).decrypt(b"\x00" * 12, blob, None) == b"same"
+    assert (await again.key_for("C-1", "P1Y")).subject == (await again.subject_of("C-1"))
+    await again.close()
 
 
-def test_pseudonyms_say_nothing_of_the_customer(tmp_path: Path) -> None:
-    store = a_store(tmp_path, Random())
-    subject = store.key_for("C-1", "P7Y").subject
+async def test_pseudonyms_say_nothing_of_the_customer(tmp_path: Path) -> None:
+    store = await a_store(tmp_path, Random())
+    subject = (await store.key_for("C-1", "P7Y")).subject
     assert len(subject) == 22
-    assert store.customer_of(subject) == "C-1"
-    assert store.customer_of("nobody") is None
-    other = KeyStore(open_sqlite(tmp_path / "other.sqlite"), b"\x05" * 32, Clock(), Random(b"other"))
-    assert other.key_for("C-1", "P7Y").subject != subject
-    store.close()
-    other.close()
+    assert (await store.customer_of(subject)) == "C-1"
+    assert (await store.customer_of("nobody")) is None
+    other = await a_store(tmp_path / "other", Random(b"other"))
+    assert (await other.key_for("C-1", "P7Y")).subject != subject
+    await store.close()
+    await other.close()
 
 
-def test_two_processes_agree_on_a_new_customer(tmp_path: Path) -> None:
-    one, other = a_store(tmp_path, Random()), a_store(tmp_path, Random(b"other"))
-    assert one.key_for("C-1", "P7Y").subject == other.key_for("C-1", "P7Y").subject
-    one.close()
-    other.close()
+async def test_two_processes_agree_on_a_new_customer(tmp_path: Path) -> None:
+    one, other = await a_store(tmp_path, Random()), await a_store(tmp_path, Random(b"other"))
+    assert (await one.key_for("C-1", "P7Y")).subject == (await other.key_for("C-1", "P7Y")).subject
+    await one.close()
+    await other.close()
 
 
-def test_a_destroyed_key_is_gone(tmp_path: Path) -> None:
-    store = a_store(tmp_path, Random())
-    subject = store.key_for("C-1", "P7Y").subject
-    store.destroy(subject, ["P7Y"], below=3, forget=True)
+async def test_a_destroyed_key_is_gone(tmp_path: Path) -> None:
+    store = await a_store(tmp_path, Random())
+    subject = (await store.key_for("C-1", "P7Y")).subject
+    await store.destroy(subject, ["P7Y"], below=3, forget=True)
     with pytest.raises(KeyDestroyed):
-        store.key_of(subject, "P7Y")
-    assert store.destroyed() == {subject: {"P7Y": 3}}
-    assert store.key_for("C-1", "P7Y").subject != subject
-    store.close()
+        await store.key_of(subject, "P7Y")
+    assert (await store.destroyed()) == {subject: {"P7Y": 3}}
+    assert (await store.key_for("C-1", "P7Y")).subject != subject
+    await store.close()
 
 
-def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEYS_CACHED <= 65_536
     monkeypatch.setattr("audit.keys.KEYS_CACHED", 2)
-    store = a_store(tmp_path, Random())
+    store = await a_store(tmp_path, Random())
     for customer in ("C-1", "C-2", "C-1", "C-3", "C-1"):
-        store.key_for(customer, "P7Y")
+        await store.key_for(customer, "P7Y")
     assert [customer for customer, _ in store._cached] == ["C-3", "C-1"]
-    store.close()
+    await store.close()
 
 
 def test_a_kek_has_32_bytes(tmp_path: Path) -> None:
     with pytest.raises(KeyRefused):
-        KeyStore(open_sqlite(tmp_path / "keys.sqlite"), b"\x05" * 16, Clock(), Random())
+        KeyStore(places(tmp_path).open(Part.KEYS, name="tests"), b"\x05" * 16, Clock(), Random())

@@ -1,7 +1,6 @@
 """Auditors' questions: recorded before they are answered, pinned, and provably complete."""
 
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Page, Query, Why, life_of, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
+from gateway.databases import Part
+from tests.support.databases import sql
 from tests.trail import START, a_record, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
 
 
-def last_fields(log: Log) -> dict[str, Any]:
-    stored = log.reads.leaf(log.size() - 1)
+async def last_fields(log: Log) -> dict[str, Any]:
+    stored = await log.read(lambda reads: reads.leaf(log.size() - 1))
     assert stored is not None
     return validate(stored.leaf)
 
@@ -76,12 +77,12 @@ async def test_a_question_finds_exactly_its_matches(busy: Log, query: Query, exp
 
 async def test_a_question_is_a_record_with_purpose_and_case_before_its_answer(busy: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)
-    fields = last_fields(busy)
+    fields = await last_fields(busy)
     assert answer.record == busy.size() - 1
     assert (fields["kind"], fields["actor"]) == ("audit.query", {"agent": "auditor-1"})
     facts = fields["facts"]
     assert (facts["purpose"], facts["case"], facts["by_kinds"]) == ("complaint", "case-7", ["read"])
-    assert facts["by_customer"] == busy.keys.subject_of("C-1")
+    assert facts["by_customer"] == (await busy.keys.subject_of("C-1"))
 
     async def dead(*_: object, **__: object) -> None:
         raise LogUnavailable
@@ -124,23 +125,19 @@ async def test_a_cursor_of_another_question_is_refused(busy: Log, cursor: str) -
 async def test_a_row_hidden_from_the_auditor_shows_as_a_gap(busy: Log, tmp_path: Path) -> None:
     assert (await page(busy, Query(customer="C-1"), WHY)).gapless is True
     assert (await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)).gapless is None
-    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
-        store.execute("update leaves set customer = null, customer_seq = null where idx = 4")
-    store.close()
+    sql(tmp_path / "log", Part.LOG, "update leaves set customer = null, customer_seq = null where idx = 4")
     assert (await page(busy, Query(customer="C-1"), WHY)).gapless is False
 
 
 @pytest.mark.parametrize(
-    "sql",
+    "damage",
     [
         "update leaves set function = 'list_cards' where idx = 1",
         "update leaves set leaf = cast(replace(leaf, 'bank-app', 'other') as blob) where idx = 1",
     ],
 )
-async def test_a_changed_row_is_not_answered(busy: Log, tmp_path: Path, sql: str) -> None:
-    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
-        store.execute(sql)
-    store.close()
+async def test_a_changed_row_is_not_answered(busy: Log, tmp_path: Path, damage: str) -> None:
+    sql(tmp_path / "log", Part.LOG, damage)
     with pytest.raises(LogCorrupt):
         await page(busy, Query(customer="C-1"), WHY)
 
@@ -158,38 +155,32 @@ async def test_reveal_opens_what_is_sealed_and_is_recorded_first(busy: Log) -> N
         "instruction": '{"key":"k1"}',
         "core_key": "k1",
     }
-    fields = last_fields(busy)
+    fields = await last_fields(busy)
     assert (fields["kind"], fields["facts"]["index"]) == ("audit.reveal", 10)
     with pytest.raises(NotSealed):
         await reveal(busy, revealed.record, WHY)
-    assert last_fields(busy)["kind"] == "audit.reveal"
+    assert (await last_fields(busy))["kind"] == "audit.reveal"
 
 
 async def test_a_sealed_blob_of_another_record_is_not_opened(busy: Log, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "log" / "log.sqlite") as store:
-        store.execute("update sealed set blob = (select blob from sealed where idx = 3) where idx = 0")
-    store.close()
+    sql(tmp_path / "log", Part.LOG, "update sealed set blob = (select blob from sealed where idx = 3) where idx = 0")
     with pytest.raises(LogCorrupt):
         await reveal(busy, 0, WHY)
 
 
 async def test_what_was_sealed_under_a_key_that_is_gone_stays_closed(busy: Log, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "log" / "keys.sqlite") as store:
-        store.execute("delete from data_keys where subject = ?", (busy.keys.subject_of("C-0"),))
-    store.close()
+    gone = await busy.keys.subject_of("C-0")
+    sql(tmp_path / "log", Part.KEYS, "delete from data_keys where subject = :gone", gone=gone)
     with pytest.raises(KeyDestroyed):
         await reveal(busy, 0, WHY)
 
 
-async def test_a_key_does_not_open_under_another_kek(open_log: Callable[[], Log], tmp_path: Path) -> None:
-    log = open_log()
+async def test_a_key_does_not_open_under_another_kek(open_log: Callable[[], Awaitable[Log]], tmp_path: Path) -> None:
+    log = await open_log()
     await log.append(a_record())
     await log.append(a_record(customer="C-2"))
-    with sqlite3.connect(tmp_path / "log" / "keys.sqlite") as store:
-        store.execute(
-            "update data_keys set wrapped = (select wrapped from data_keys where subject = ?)", (log.keys.subject_of("C-2"),)
-        )
-    store.close()
+    swapped = "update data_keys set wrapped = (select wrapped from data_keys where subject = :other)"
+    sql(tmp_path / "log", Part.KEYS, swapped, other=await log.keys.subject_of("C-2"))
     with pytest.raises(KeyRefused, match="does not unwrap"):
         await reveal(log, 0, WHY)
     await log.close()

@@ -15,7 +15,7 @@ from openai.types.responses import FunctionToolParam as ResponsesTool
 from pydantic import TypeAdapter
 
 from adapters.core import Identified, Money, ReferenceKind
-from adapters.function import Amount, Argument, Arguments, Choice, Count, Day, Kind, References, Text
+from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, References, Text
 from adapters.functions import MANIFEST
 from gateway import catalogue
 from policies.bundle import FunctionEntry
@@ -91,6 +91,8 @@ EVERY = functions.read(
     Argument(name="amount", type=Amount(), kind=Kind.AMOUNT, description="How much."),
     Argument(name="day", type=Day(), required=False, description="When."),
     Argument(name="text", type=Text(18, least=1, alphabet="A-Za-z0-9 /?:().,+-"), description="Words."),
+    Argument(name="month", type=Text(7, pattern="[0-9]{4}-[0-9]{2}"), required=False, description="Which."),
+    Argument(name="payee", type=AccountIdentifier(), kind=Kind.PAYEE, required=False, description="Whose."),
     Argument(name="way", type=Choice(("in", "out")), required=False, default="in", description="Which way."),
     Argument(name="limit", type=Count(1, 100), required=False, default=50, description="How many."),
     resource="account",
@@ -113,6 +115,8 @@ def accepts(**changes: Any) -> bool:
 def test_the_json_schema_takes_what_is_declared() -> None:
     assert accepts()
     assert accepts(to="acc_b", day="2026-02-28", way="out", limit=100, things=["card_a"])
+    assert accepts(month="2026-02", payee="GB29NWBK60161331926819")
+    assert accepts(payee="60161331926819")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,11 @@ def test_the_json_schema_takes_what_is_declared() -> None:
         {"text": ""},
         {"text": "x" * 19},
         {"text": "a\u202eb"},
+        {"month": "2026-02-01"},
+        {"month": "2026-2"},
+        {"payee": "60-16-13 31926819"},
+        {"payee": "6016133192681"},
+        {"payee": "GB29 NWBK 6016 1331 9268 19"},
         {"way": "sideways"},
         {"limit": 0},
         {"limit": 101},
@@ -159,7 +168,7 @@ def test_every_type_has_its_cedar_type() -> None:
     assert members[1] == (
         '"account": Account, "to": { Account?: Account, Beneficiary?: Beneficiary }, "accounts": Set<Account>, '
         '"things"?: { Card?: Set<Card>, Payment?: Set<Payment> }, "amount": Money, "day"?: datetime, "text": String, '
-        '"way": String, "limit": Long'
+        '"month"?: String, "payee"?: String, "way": String, "limit": Long'
     )
 
 

@@ -10,13 +10,15 @@ import pytest
 
 from gateway.cli import main
 from gateway.main import read_bundle
+from tests.support.databases import sqlite_only, url
 from tests.support.teller import teller
 
 WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
 
 
 @pytest.fixture
-async def data(tmp_path: Path) -> Path:
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TELLERGATE_DATABASE", url(tmp_path / "data"))
     async with teller(tmp_path / "data") as asked:
         assert (await asked.transfer("4.20", native_id="t1")).status == "done"
         await asked.ask("get_account_balance", {"account": "acc_nonsense"})
@@ -146,6 +148,7 @@ def test_every_file_of_the_data_folder_is_its_owner_s_alone(data: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@sqlite_only("several gateways share a PostgreSQL database")
 def test_two_gateways_on_one_folder_are_one_too_many(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (data / "gateway.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

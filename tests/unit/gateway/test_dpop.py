@@ -10,16 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
+from sqlalchemy import Connection
 
-from audit.group import open_sqlite
+from gateway.databases import Part
 from gateway.doors.presented import CERTIFICATE, Presenting
 from gateway.errors import Fault, Unavailable
 from gateway.identity import NotAuthenticated, Presented
 from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
 from gateway.identity.keys import public_key
 from gateway.store import proofs as table
-from gateway.store.database import Database
-from gateway.store.tables import METADATA
+from tests.support.databases import book_in, on_database
 from tests.support.oidc import Client
 
 URL = "https://window.example/v1/function-calls"
@@ -198,39 +198,31 @@ def test_normalising_twice_is_normalising_once(rest: str) -> None:
     assert once is None or (normalised(once) == once and "/../" not in once and not once.endswith("/.."))
 
 
-@pytest.fixture
-def book(tmp_path: Path) -> Path:
-    engine = open_sqlite(tmp_path / "gateway.sqlite")
-    METADATA.create_all(engine)
-    engine.dispose()
-    return tmp_path / "gateway.sqlite"
-
-
-def test_of_two_connections_one_is_first(book: Path) -> None:
-    one, other = open_sqlite(book), open_sqlite(book)
+async def test_of_two_connections_one_is_first(tmp_path: Path) -> None:
+    await (await book_in(tmp_path, Ed25519PrivateKey.generate().public_key())).close()
     seen = table.Seen(b"j" * 32, "k", 1000)
-    with one.begin() as connection:
-        assert table.first_use(connection, seen)
-    with other.begin() as connection:
+
+    def later(connection: Connection) -> None:
         assert not table.first_use(connection, seen)
         assert table.first_use(connection, table.Seen(b"j" * 32, "another key", 1000))
         assert table.sweep(connection, table.Sweep(1000 + table.SLACK_S)) == 0
         assert not table.first_use(connection, seen)
         assert table.sweep(connection, table.Sweep(1001 + table.SLACK_S)) == 2
         assert table.first_use(connection, seen)
-    one.dispose()
-    other.dispose()
+
+    assert on_database(tmp_path, Part.GATEWAY, lambda connection: table.first_use(connection, seen))
+    on_database(tmp_path, Part.GATEWAY, later)
 
 
 async def test_the_gateway_s_store_remembers_across_a_restart_and_fails_closed(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate().public_key()
     for is_first in (True, False):
-        book = Database(tmp_path / "gateway.sqlite", mandate_key=key, duplicate_window_s=1)
+        book = await book_in(tmp_path, key)
         assert await book.first_use(b"j" * 32, "k", NOW_S) is is_first
         await book.close()
     with pytest.raises(Unavailable):
         await book.first_use(b"i" * 32, "k", 1)
-    book = Database(tmp_path / "gateway.sqlite", mandate_key=key, duplicate_window_s=1)
+    book = await book_in(tmp_path, key)
     await book.forget_proofs(NOW + timedelta(hours=1))
     assert await book.first_use(b"j" * 32, "k", NOW_S)
     await book.close()

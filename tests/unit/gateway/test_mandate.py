@@ -1,7 +1,6 @@
 """A mandate counts as it was signed, or not at all."""
 
 import json
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,9 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.databases import Part
 from gateway.errors import Code
 from gateway.limits import Totals, exceeded
 from gateway.mandate import NO_LIMITS, Limits, Mandate, load
+from tests.support.databases import dump, sql
 from tests.support.teller import teller
 
 KEY = Ed25519PrivateKey.generate()
@@ -54,11 +55,9 @@ def test_another_form_of_the_same_mandate_is_none_even_if_it_is_signed() -> None
 async def test_a_row_changed_in_the_database_gives_no_rights(tmp_path: Path, column: str) -> None:
     async with teller(tmp_path / "data") as asked:
         pass
-    with sqlite3.connect(tmp_path / "data" / "gateway.sqlite") as database:
-        database.execute(
-            f"update customers set {column} = cast(replace({column}, 'a', 'b') || 'x' as blob) where customer = 'alice'"
-        )
-    database.close()
+    (row,) = [each for each in dump(tmp_path / "data", Part.GATEWAY)["customers"] if each["customer"] == "alice"]
+    changed = row[column].replace(b"a", b"b") + b"x"
+    sql(tmp_path / "data", Part.GATEWAY, f"update customers set {column} = :changed where customer = 'alice'", changed=changed)
     async with teller(tmp_path / "data") as asked:
         answered = await asked.ask("list_accounts")
         assert (answered.status, answered.code) == ("denied", Code.DENIED)

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gateway.stages import Trace
 from gateway.telemetry import ATTRIBUTES, CallIds, Telemetry, parse_traceparent
-from tests.support.teller import Teller, teller
+from tests.support.teller import Teller, leaves_of, teller
 
 
 class Watched:
@@ -35,7 +35,7 @@ async def test_a_call_is_a_span_with_a_child_per_step_under_the_record_s_ids(tmp
         steps = [span.name for span in spans if span.parent and call.context and span.parent.span_id == call.context.span_id]
         assert steps == ["validate", "ground", "decide", "reserve", "intend", "execute", "settle", "redact", "record"]
         assert answered.proof is not None
-        leaf = json.loads(asked.gateway.log.reads.leaf(answered.proof.index).leaf)  # type: ignore[union-attr]
+        leaf = json.loads((await leaves_of(asked.gateway))[answered.proof.index].leaf)
         assert call.context is not None
         assert leaf["trace"] == {"id": f"{call.context.trace_id:032x}", "span": f"{call.context.span_id:016x}"}
         assert set(leaf["timings"]) == set(steps) - {"record"}

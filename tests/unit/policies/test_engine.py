@@ -338,6 +338,56 @@ def test_a_move_between_own_accounts_that_carries_words_outside_is_held_when_tai
     assert asked_of(outside, 2, **OWN).effect is Effect.PERMIT
 
 
+@pytest.mark.parametrize(
+    ("does", "on", "more", "rung"),
+    [
+        (FunctionEffect.IRREVERSIBLE, "Card", {}, None),
+        (FunctionEffect.WRITE, "Card", {}, Assurance.CONFIRMED),
+        (FunctionEffect.IRREVERSIBLE, "Beneficiary", {}, Assurance.CONFIRMED),
+        (FunctionEffect.IRREVERSIBLE, "Card", {"egress": True}, Assurance.CONFIRMED),
+    ],
+)
+def test_closing_a_card_alone_takes_no_more_than_a_strong_session(
+    does: FunctionEffect, on: str, more: dict[str, bool], rung: Assurance | None
+) -> None:
+    kind = ReferenceKind.CARD if on == "Card" else ReferenceKind.BENEFICIARY
+    given = functions._argument("it", functions.Reference((kind,)))
+    function = functions.effect("end_it", given, does=does, level=Level.L1, resource="it", egress=bool(more))
+    facts = {"name": "end_it", "effect": does.value, "level": 1, "emergency": False, "egress": bool(more)}
+    context = {**bank.context("list_cards", 2), "function": facts, "args": {"it": bank.entity(f"{on}::x")}}
+    request = replace(
+        bank.balance(),
+        action="end_it",
+        resource=Uid(on, "x"),
+        context=context,
+        entities=(bank.customer(mandate={"functions": ["end_it"]}), bank.thing(on, "x")),
+    )
+    engine = Engine(bank.bundle(functions=(*functions.FUNCTIONS, function)))
+    assert engine.decide(request).rung is rung
+    weak = replace(request, context={**context, "assurance": {"level": 1}})
+    assert engine.decide(weak).rung is (rung or Assurance.STRONG)
+
+
+def test_what_asks_no_session_is_public_for_reads_about_the_bank_alone() -> None:
+    nobody: dict[str, JSON] = {}
+    for function, is_public in (
+        (functions.read("opening_hours", level=Level.L0), True),
+        (functions.read("opening_hours_of_a_customer", level=Level.L1), False),
+        (functions.effect("order_a_brochure", does=FunctionEffect.PROTECT, level=Level.L0), False),
+    ):
+        facts = {"name": function.name, "effect": function.effect.value, "level": function.level.value}
+        context = {**bank.context("list_cards", 4), "function": {**facts, "emergency": False, "egress": False}}
+        request = replace(
+            bank.balance(),
+            action=function.name,
+            resource=Uid("Bank", "bank"),
+            context=context,
+            entities=(bank.customer(mandate=nobody),),
+        )
+        decision = Engine(bank.bundle(functions=(*functions.FUNCTIONS, function))).decide(request)
+        assert (decision.effect is Effect.PERMIT) is is_public, function.name
+
+
 def test_the_emergency_door_is_for_what_protects_and_says_so() -> None:
     plain = functions.effect("lower_limit", does=FunctionEffect.PROTECT, level=Level.L1)
     urgent = functions.effect("lock_everything", does=FunctionEffect.PROTECT, level=Level.L1, emergency=True)

@@ -1,21 +1,22 @@
-"""The gateway's database: one reader connection on the loop, one grouped writer, and the Book that the way sees.
+"""The Book that the way sees, on SQL: questions to the gateway's database, and one grouped writer.
 
-On SQLite a read costs about 12 us on the loop, less than handing it to a thread; writes are grouped, and only the commit's fsync runs
-in a thread.
+Several processes may keep the same book on PostgreSQL: a group first locks the customers and conversations that it is about, in one
+order, and reads what it decides on after that.
 """
 
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.group import CommitUnknown, GroupWriter, WriterBusy, WriterClosed, WriterFull, open_sqlite
+from audit.database import Database, DatabaseUnavailable
+from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway import mandate as mandates
 from gateway.errors import Unavailable
 from gateway.limits import Totals
@@ -23,7 +24,6 @@ from gateway.mandate import Mandate
 from gateway.ports import Claim, Claimed
 from gateway.stages import ConversationFacts, CustomerFacts
 from gateway.store import calls, conversations, customers, proofs
-from gateway.store.tables import METADATA
 
 _CACHED_MANDATES = 50_000
 
@@ -41,35 +41,40 @@ Write = (
 )
 Answer = Claimed | str | int | None
 
+T = TypeVar("T")
 
-class Database:
-    """The Book on SQLite."""
 
-    def __init__(self, path: Path, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int) -> None:
-        self._engine = open_sqlite(path)
-        METADATA.create_all(self._engine)
-        self._reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+class SqlBook:
+    """The Book on one database."""
+
+    def __init__(self, database: Database, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int) -> None:
+        """The tables of `database` are there. `mandate_key` verifies what customers granted."""
+        self._database = database
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
-        self._writer: GroupWriter[Write, Answer] = GroupWriter(self._engine, self._apply)
+        self._writer: GroupWriter[Write, Answer] = GroupWriter(database.lane(), self._apply)
 
     async def close(self) -> None:
         await self._writer.close()
-        self._reader.close()
-        self._engine.dispose()
+        await self._database.close()
 
-    def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
-        row = conversations.with_customer(self._reader, conversation)
+    async def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
+        row = await self._read(lambda connection: conversations.with_customer(connection, conversation))
         if row is None or row.customer != customer:
             return None
-        mandate = None if row.mandate_version is None else self._mandate(customer, row.mandate_version)
+        mandate = None if row.mandate_version is None else await self._mandate(customer, row.mandate_version)
         return CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted)
 
-    def _mandate(self, customer: str, version: int) -> Mandate | None:
+    async def _mandate(self, customer: str, version: int) -> Mandate | None:
+        """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
+        known = self._mandates.get((customer, version))
+        return known or await self._read(lambda connection: self._read_mandate(connection, customer, version))
+
+    def _read_mandate(self, connection: Connection, customer: str, version: int) -> Mandate | None:
         cached = self._mandates.get((customer, version))
         if cached is None:
-            stored = customers.mandate(self._reader, customer)
+            stored = customers.mandate(connection, customer)
             if stored is None:
                 return None
             try:
@@ -84,35 +89,35 @@ class Database:
                 self._mandates.popitem(last=False)
         return cached
 
-    def granted(self, customer: str) -> frozenset[str]:
-        version = customers.mandate_version(self._reader, customer)
-        mandate = None if version is None else self._mandate(customer, version)
+    async def granted(self, customer: str) -> frozenset[str]:
+        version = await self._read(lambda connection: customers.mandate_version(connection, customer))
+        mandate = None if version is None else await self._mandate(customer, version)
         return frozenset() if mandate is None else frozenset(mandate.functions)
 
-    def has_granted(self, customer: str) -> bool:
+    async def has_granted(self, customer: str) -> bool:
         """Whether there is a row of this customer, good or not."""
-        return customers.mandate_version(self._reader, customer) is not None
+        return await self._read(lambda connection: customers.mandate_version(connection, customer)) is not None
 
-    def is_frozen(self, customer: str) -> bool:
-        return customers.is_frozen(self._reader, customer)
+    async def is_frozen(self, customer: str) -> bool:
+        return await self._read(lambda connection: customers.is_frozen(connection, customer))
 
-    def totals(self, customer: str, currency: str, now: datetime) -> Totals:
-        return calls.totals(self._reader, customer, currency, now)
+    async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
+        return await self._read(lambda connection: calls.totals(connection, customer, currency, now))
 
-    def find(self, call_id: str) -> Claimed | None:
-        return calls.find(self._reader, call_id)
+    async def find(self, call_id: str) -> Claimed | None:
+        return await self._read(lambda connection: calls.find(connection, call_id))
 
-    def unsettled(self, before: datetime) -> Sequence[Claimed]:
-        return calls.unsettled(self._reader, before)
+    async def unsettled(self, before: datetime) -> Sequence[Claimed]:
+        return await self._read(lambda connection: calls.unsettled(connection, before))
 
     async def claim(self, claim: Claim) -> Claimed:
-        claimed = await self._write(calls.NewCall(claim, self._limits_of))
+        claimed = await self._write(calls.NewCall(claim, self._limits))
         if not isinstance(claimed, Claimed):
             raise TypeError("a claim is answered with its row")
         return claimed
 
-    def _limits_of(self, customer: str, version: int, currency: str) -> mandates.Limits:
-        mandate = self._mandate(customer, version)
+    def _limits(self, connection: Connection, customer: str, version: int, currency: str) -> mandates.Limits:
+        mandate = self._read_mandate(connection, customer, version)
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
@@ -142,14 +147,30 @@ class Database:
         """Delete the proofs that are too old to be taken anyway."""
         await self._write(proofs.Sweep(int(now.timestamp())))
 
+    async def _read(self, question: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.read(question)
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise Unavailable("store_unavailable") from error
+
     async def _write(self, item: Write) -> Answer:
         try:
             return await self._writer.submit(item)
-        except (WriterFull, WriterBusy, WriterClosed, CommitUnknown, SQLAlchemyError) as error:
+        except (WriterFull, WriterClosed, DatabaseUnavailable, CommitUnknown, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
     def _apply(self, connection: Connection, items: Sequence[Write]) -> Sequence[Answer | Exception]:
+        self._lock(connection, items)
         return [self._one(connection, item) for item in items]
+
+    def _lock(self, connection: Connection, items: Sequence[Write]) -> None:
+        """What these items decide on does not move until they are committed. SQLite's one writer holds everything anyway."""
+        if connection.dialect.name == "sqlite":
+            return
+        claims = [item.claim for item in items if isinstance(item, calls.NewCall)]
+        spoken_in = {item.id for item in items if isinstance(item, conversations.Hearing | conversations.Tainting)}
+        customers.lock(connection, {claim.customer for claim in claims})
+        conversations.lock(connection, {claim.conversation for claim in claims} | spoken_in)
 
     def _one(self, connection: Connection, item: Write) -> Answer | Exception:
         match item:

@@ -1,0 +1,218 @@
+"""What a core answers to questions: the values of the port's reads. Pure. Times are aware datetimes in UTC.
+
+`adapters.core` hands all of them on: whoever speaks the port imports them from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from adapters.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as its owners know it. `status` is open, frozen or closed; its number is never shown whole to a model."""
+
+    id: str
+    name: str
+    product: str
+    currency: str
+    status: str
+    owners: frozenset[str]
+    iban: str | None
+    sort_code: str | None
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """`type` is an ISO 20022 balance type: ITBD booked, ITAV available (booked less pending debits), CLBD, CLAV."""
+
+    account: str
+    type: str
+    amount: Money
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """`credit_debit` is CRDT or DBIT, `status` BOOK or PDNG (ISO 20022). Memo and counterparty are third parties' text."""
+
+    id: str
+    account: str
+    booked_at: datetime
+    amount: Money
+    credit_debit: str
+    status: str
+    category: str
+    memo: str
+    counterparty_name: str
+    counterparty_account: str
+    payment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """Transactions, the newest first. `next_cursor` is the `cursor` of the next page and names nothing by itself; None: no more."""
+
+    transactions: Sequence[Transaction]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingGroup:
+    """What was spent in one group and one currency, in `count` transactions."""
+
+    group: str
+    total: Money
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beneficiary:
+    """A payee that the customer saved for an account, under the customer's own `name`. `identifier` is the payee's account."""
+
+    id: str
+    account: str
+    name: str
+    identifier: str
+    created_at: datetime
+    last_paid_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOrder:
+    """A payment that recurs. `frequency` is weekly, monthly ...; `last_on` None is open-ended; `reference` is free text."""
+
+    id: str
+    account: str
+    beneficiary_name: str
+    amount: Money
+    frequency: str
+    next_on: date
+    last_on: date | None
+    reference: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card, by the last four digits of its number only. `status` is active, frozen, expired, closed for good, or ordered and not yet
+    in use; `holder` is a customer."""
+
+    id: str
+    account: str
+    last4: str
+    scheme: str
+    status: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """`status` is an ISO 20022 payment status: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, or SCHD scheduled."""
+
+    id: str
+    account: str
+    amount: Money
+    counterparty_name: str
+    reference: str
+    status: str
+    created_at: datetime
+    execute_on: date | None
+    initiated_through_assistant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """Which transactions of an account: booked on `start` to `end`, both inclusive. `limit` is 1 to 100."""
+
+    account: str
+    start: date
+    end: date
+    credit_debit: str | None = None
+    text: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDebit:
+    """A mandate by which a creditor collects from an account. `creditor_name` and `reference` are the creditor's own text.
+
+    `status` is active, suspended or cancelled. `last_amount` and `last_on` None: nothing was collected yet; `next_on` None: no
+    collection is announced.
+    """
+
+    id: str
+    account: str
+    creditor_name: str
+    reference: str
+    status: str
+    last_amount: Money | None
+    last_on: date | None
+    next_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A document that the core holds ready: the account's statement from `start` to `end`, both inclusive. Its text is not here."""
+
+    id: str
+    account: str
+    start: date
+    end: date
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class FxQuote:
+    """An exchange at a rate that the core keeps until `expires_at`.
+
+    `rate` is an exact decimal string: units of the bought currency for one unit of the sold one. `fee` is in the currency that is
+    sold, and comes on top of `sell`. Amounts follow from the rate and are rounded against the customer, by less than one minor unit.
+    """
+
+    id: str
+    sell: Money
+    buy: Money
+    rate: str
+    fee: Money
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeCheck:
+    """What is known of a payee's name (Confirmation of Payee of Pay.UK; Verification of Payee of the EPC).
+
+    `outcome` is match, close_match, no_match or not_possible. `actual_name` is the account holder's name, in the holder's own
+    words, of a close match alone: for every other outcome the standards keep it back. An account that does not exist is no_match,
+    so that the answer does not tell which accounts there are. The check holds for exactly this name and identifier, and until
+    `expires_at`.
+    """
+
+    id: str
+    outcome: str
+    actual_name: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One clause of a product's terms, in the bank's words."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductTerms:
+    """A product of the bank's catalogue, with the terms in force since `effective_from`."""
+
+    product: str
+    name: str
+    summary: str
+    version: str
+    effective_from: date
+    terms: Sequence[Term]

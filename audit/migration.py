@@ -1,0 +1,88 @@
+"""Brings a database to the tables that this version knows: an empty one at once, an older one by its history of migrations (Alembic).
+
+A history is a folder of Alembic revisions beside the tables that it leads to; `tests/conformance/test_histories.py` proves that it does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select, text
+
+from audit.database import MAKING, Database
+from audit.store.tables import key_tables, log_tables
+
+_FOLDER = Path(__file__).parent / "store"
+
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+
+class HistoryUnknown(Exception):
+    """The database is not one that this version can serve. The text says what to do; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`head` is the newest revision in `folder`, the one that `tables` show."""
+
+    name: str
+    tables: MetaData
+    folder: Path
+    head: str
+
+
+LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0001")
+KEYS_HISTORY = History("keys", key_tables, _FOLDER / "keys_history", "0001")
+
+
+async def prepare(database: Database, history: History, *, may_upgrade: bool) -> str | None:
+    """Make the tables, or upgrade them if allowed. The revision that was found; None for an empty database.
+
+    HistoryUnknown where tables stand without a history, are of a newer version, or are older and may not be upgraded.
+    """
+    await database.create()
+
+    def work(connection: Connection) -> str | None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
+        found = revision(connection)
+        if found is None:
+            _make(connection, history)
+        elif found != history.head:
+            _upgrade(connection, history, found, may_upgrade=may_upgrade)
+        return found
+
+    if await database.read(revision) == history.head:  # the usual start takes no lock
+        return history.head
+    return await database.write(work)
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of a database, None for one that was never made."""
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    found: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
+    return found
+
+
+def _make(connection: Connection, history: History) -> None:
+    if inspect(connection).get_table_names():
+        raise HistoryUnknown(f"{history.name}: tables without a history, of a development version; begin with an empty database")
+    history.tables.create_all(connection)
+    _VERSION.create(connection)
+    connection.execute(insert(_VERSION).values(version_num=history.head))
+
+
+def _upgrade(connection: Connection, history: History, found: str, *, may_upgrade: bool) -> None:
+    if not may_upgrade:
+        raise HistoryUnknown(f"{history.name}: revision {found}, needed is {history.head}; run `tellergate database upgrade`")
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER / "migration"))
+    config.set_main_option("version_locations", str(history.folder))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    if found not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}:
+        raise HistoryUnknown(f"{history.name}: revision {found} is of a newer version than this one; nothing was changed")
+    command.upgrade(config, history.head)

@@ -1,0 +1,175 @@
+"""`Database` on PostgreSQL, by asyncpg: one schema each, any number of processes at once.
+
+Imported only where a PostgreSQL address is configured; needs the extra `postgresql`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from audit.database import LOCK_WAIT_S, MAKING, DatabaseUnavailable, Lane
+
+ANSWER_WAIT_S = 10.0
+"""How long the server may take to connect, or to answer one statement of a call."""
+
+LONG_ANSWER_WAIT_S = 600.0
+"""The same for one statement of a long read: an export, a verification."""
+
+READERS = 8
+"""Connections for questions, per database and process."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE of a lock that was not had within `lock_timeout`."""
+
+T = TypeVar("T")
+
+
+class PostgresDatabase:
+    """One schema of a PostgreSQL database.
+
+    Transactions are READ COMMITTED; whoever needs more locks a row and sees after that what others have committed. The session asks for
+    `synchronous_commit`, whatever the server's default is. A process that stops inside a transaction loses its locks after
+    `LOCK_WAIT_S`; one that is killed loses them at once.
+    """
+
+    def __init__(self, url: URL, schema: str, *, name: str) -> None:
+        """`name` is the process's, as the server shows it."""
+        url = url.set(drivername="postgresql+asyncpg")
+        lock_wait_ms = str(int(LOCK_WAIT_S * 1000))
+        session = {
+            "search_path": schema,
+            "application_name": name[:63],
+            "synchronous_commit": "on",
+            "jit": "off",
+            "lock_timeout": lock_wait_ms,
+            "idle_in_transaction_session_timeout": lock_wait_ms,
+        }
+
+        def engine(most: int, answer_wait_s: float, isolation: str) -> AsyncEngine:
+            return create_async_engine(
+                url,
+                connect_args={"server_settings": session, "timeout": ANSWER_WAIT_S, "command_timeout": answer_wait_s},
+                isolation_level=isolation,
+                pool_size=most,
+                max_overflow=0,
+                pool_timeout=LOCK_WAIT_S,
+                hide_parameters=True,
+            )
+
+        self._writing = engine(3, ANSWER_WAIT_S, "READ COMMITTED")
+        self._reading = engine(READERS, ANSWER_WAIT_S, "AUTOCOMMIT")
+        self._long = engine(2, LONG_ANSWER_WAIT_S, "REPEATABLE READ")
+        self._schema = schema
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        return await _in_greenlet(self._reading.sync_engine, question)
+
+    async def read_long(self, question: Callable[[Connection], T]) -> T:
+        return await _in_greenlet(self._long.sync_engine, question)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        def transaction(connection: Connection) -> T:
+            with connection.begin():
+                return work(connection)
+
+        return await _in_greenlet(self._writing.sync_engine, transaction)
+
+    def lane(self) -> Lane:
+        return _PostgresLane(self._writing.sync_engine)
+
+    async def create(self) -> None:
+        """Asks first, since a role that may not make schemas may not even say IF NOT EXISTS."""
+        there = text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
+        if await self.read(lambda connection: connection.execute(there, {"schema": self._schema}).first()) is None:
+
+            def make(connection: Connection) -> None:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))  # IF NOT EXISTS alone fails for two at once
+                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"'))
+
+            await self.write(make)
+
+    async def close(self) -> None:
+        for engine in (self._writing, self._reading, self._long):
+            await engine.dispose()
+
+
+class _PostgresLane:
+    """Keeps one connection; drops it after any error, since a connection that failed may have lost its transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    async def begin(self) -> None:
+        """The server hears of the transaction with its first statement."""
+        try:
+            if self._connection is None:
+                with _operational():
+                    self._connection = await greenlet_spawn(self._engine.connect)
+            self._connection.begin()
+        except OperationalError as error:
+            await self._drop()
+            raise DatabaseUnavailable from error
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        with _operational():
+            done: T = await greenlet_spawn(work, self._connected())
+        return done
+
+    async def commit(self) -> None:
+        with _operational():
+            await greenlet_spawn(self._connected().commit)
+
+    async def rollback(self) -> None:
+        await self._drop()
+
+    async def close(self) -> None:
+        await self._drop()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("begin comes first")
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            with _operational():
+                await greenlet_spawn(connection.rollback)
+                await greenlet_spawn(connection.close)
+        except SQLAlchemyError:
+            connection.invalidate()
+
+
+async def _in_greenlet(engine: Engine, question: Callable[[Connection], T]) -> T:
+    def ask() -> T:
+        with engine.connect() as connection:
+            return question(connection)
+
+    with _operational():
+        answer: T = await greenlet_spawn(ask)
+    return answer
+
+
+@contextmanager
+def _operational() -> Iterator[None]:
+    """What the driver raises before SQLAlchemy sees it becomes SQLAlchemy's; a lock that was not had is DatabaseUnavailable."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            raise DatabaseUnavailable from error
+        if isinstance(error, PoolTimeout):
+            raise OperationalError(None, None, error) from error
+        raise
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # TimeoutError is an OSError
+        raise OperationalError(None, None, error) from error

@@ -1,0 +1,167 @@
+"""What every book of calls does, kept by one process or by several: limits are exact, ids are claimed once, nothing decided on is stale."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.core import Money
+from audit.migration import prepare
+from gateway.databases import HISTORIES, Part, Places
+from gateway.errors import Code, Refusal
+from gateway.mandate import Limits, Mandate
+from gateway.ports import Claim, Claimed, Moved
+from gateway.store.book import SqlBook
+from tests.support.databases import postgresql
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DAY = 1000
+MANDATE = Mandate(
+    customer="alice",
+    version=1,
+    functions=("initiate_transfer",),
+    accounts=("a1",),
+    limits={"GBP": Limits(DAY, DAY, 10 * DAY, 10 * DAY, 10_000)},
+    starts=NOW - timedelta(days=1),
+    ends=NOW + timedelta(days=1),
+)
+
+
+@dataclass
+class Shared:
+    """The same book, kept by `len(books)` processes as it were; on SQLite by one."""
+
+    books: list[SqlBook]
+    conversation: str
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql, three processes"])
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
+    places = Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+    books = []
+    for number in range(3 if request.param.endswith("processes") else 1):
+        database = places.open(Part.GATEWAY, name=f"book-{number}")
+        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=False)
+        books.append(SqlBook(database, mandate_key=KEY.public_key(), duplicate_window_s=900))
+    await books[0].grant(MANDATE, MANDATE.sign(KEY))
+    yield Shared(books, await books[0].open_conversation("alice", NOW))
+    for book in books:
+        await book.close()
+
+
+def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -> Claim:
+    claim = Claim(
+        call_id=f"call_{number}",
+        customer="alice",
+        conversation=shared.conversation,
+        turn="t",
+        native_id=f"n{number}",
+        function="initiate_transfer",
+        arguments_hash=bytes(32),
+        agent="agent",
+        channel="app",
+        core_key=f"key-{number}",
+        trace_id="0" * 32,
+        at=NOW,
+        amount=None if minor is None else Money(minor, "GBP"),
+        payee=f"acc:{number}",
+        decided_on=(1, False, False),
+    )
+    return replace(claim, **changes)  # type: ignore[arg-type]
+
+
+async def claim(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseException]:
+    """All at once, spread over the processes."""
+    asked = (shared.books[number % len(shared.books)].claim(each) for number, each in enumerate(wanted))
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_a_hundred_at_once_never_exceed_a_limit_and_nothing_that_fits_is_refused(shared: Shared) -> None:
+    answers = await claim(shared, [a_claim(shared, number, 30) for number in range(100)])
+    taken = [each for each in answers if isinstance(each, Claimed)]
+    refused = [each for each in answers if isinstance(each, Refusal)]
+    assert (len(taken), len(refused)) == (DAY // 30, 100 - DAY // 30)
+    assert {each.code for each in refused} == {Code.LIMIT_EXCEEDED}
+    for book in shared.books:
+        assert (await book.totals("alice", "GBP", NOW)).day_minor == DAY // 30 * 30
+
+
+async def test_the_same_ids_are_claimed_once_and_everybody_gets_the_same_row(shared: Shared) -> None:
+    answers = await claim(shared, [a_claim(shared, 1, 10, call_id=f"call_{n}", core_key=f"key-{n}") for n in range(30)])
+    rows = [each for each in answers if isinstance(each, Claimed)]
+    assert len(rows) == 30, [repr(each) for each in answers if not isinstance(each, Claimed)]
+    assert sum(each.fresh for each in rows) == 1
+    assert len({each.call_id for each in rows}) == 1
+
+
+async def test_the_same_ids_with_other_arguments_are_a_conflict(shared: Shared) -> None:
+    await shared.books[0].claim(a_claim(shared, 1, 10))
+    with pytest.raises(Refusal, match="native_id_conflict"):
+        await shared.books[-1].claim(a_claim(shared, 1, 10, call_id="call_2", core_key="key-2", arguments_hash=b"\x01" * 32))
+
+
+async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> None:
+    answers = await claim(shared, [a_claim(shared, number, 10, payee="acc:same") for number in range(12)])
+    assert sum(isinstance(each, Claimed) for each in answers) == 1
+    assert {each.code for each in answers if isinstance(each, Refusal)} == {Code.DUPLICATE_SUSPECTED}
+
+
+async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shared) -> None:
+    first, last = shared.books[0], shared.books[-1]
+    changed = replace(MANDATE, version=2, limits={"GBP": Limits(5, 5, 5, 5, 5)})
+    assert (await last.facts("alice", shared.conversation))[0].mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
+    await first.grant(changed, changed.sign(KEY))
+    assert (await last.facts("alice", shared.conversation))[0].mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
+    with pytest.raises(Moved):
+        await last.claim(a_claim(shared, 1, 3))
+    with pytest.raises(Refusal, match="limit_payment"):
+        await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False)))
+    await first.taint(shared.conversation)
+    with pytest.raises(Moved):
+        await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False)))
+    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True)))).fresh
+
+
+async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Shared) -> None:
+    """Each mandate allows one more payment of its own size; whatever the order, no claim is taken on a mandate that is gone."""
+
+    async def granting() -> None:
+        for version in range(2, 12):
+            mandate = replace(MANDATE, version=version)
+            await shared.books[-1].grant(mandate, mandate.sign(KEY))
+
+    async def claiming(version: int) -> list[Claimed | BaseException]:
+        wanted = [a_claim(shared, version * 100 + n, 1, decided_on=(version, False, False)) for n in range(6)]
+        return await claim(shared, wanted)
+
+    _, *answered = await asyncio.gather(granting(), *(claiming(version) for version in range(1, 12)))
+    for each in (answer for group in answered for answer in group):
+        assert isinstance(each, Claimed | Moved), each
+
+
+async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: Shared) -> None:
+    first, last = shared.books[0], shared.books[-1]
+    for number, state in enumerate(("posted", "voided", "released", "unknown", "pending")):
+        await first.claim(a_claim(shared, number, 100))
+        if state != "pending":
+            await last.settle(f"call_{number}", state, NOW)
+    assert (await first.totals("alice", "GBP", NOW)).day_minor == 300
+    assert await last.find("call_2") is None
+    await last.settle("call_0", "voided", NOW)
+    assert (await first.find("call_0")).state == "posted"  # type: ignore[union-attr]
+    assert {each.call_id for each in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
+    await first.settle("call_3", "posted", NOW)
+    assert {each.call_id for each in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
+
+
+async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
+    asked = (
+        shared.books[n % len(shared.books)].hear("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW) for n in range(20)
+    )
+    assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
+    assert await shared.books[-1].hear("bruno", shared.conversation, [("x", "typed")], NOW) is None

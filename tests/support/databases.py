@@ -1,0 +1,155 @@
+"""Where the tests keep their databases: in files of the test's folder, or, with `pytest --database postgresql`, in a database for each
+such folder, made from a template that holds the tables and the seeded bank.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, delete, insert, select, text
+
+from audit.migration import prepare
+from gateway.databases import HISTORIES, Part, Places
+from gateway.store.book import SqlBook
+from tests.support.postgres import server
+
+T = TypeVar("T")
+
+ADMIN = "postgres"
+
+
+class Kept:
+    """Which kind is used, and the databases made so far. One for the whole run of the tests."""
+
+    kind = "sqlite"
+    made: dict[Path, str] = {}  # noqa: RUF012
+
+
+def places(folder: Path) -> Places:
+    """Where a gateway with this data folder keeps its databases."""
+    return Places(folder, url(folder))
+
+
+def url(folder: Path) -> str:
+    """The PostgreSQL database of this folder, made when first asked for; empty for files."""
+    return "" if Kept.kind == "sqlite" else postgresql(folder)
+
+
+def postgresql(folder: Path) -> str:
+    """A PostgreSQL database for this folder, whatever the kind of this run."""
+    name = Kept.made.get(folder)
+    if name is None:
+        name = Kept.made[folder] = f"t_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+        _administer(f'CREATE DATABASE "{name}"')
+    return server().url(name)
+
+
+def drop(below: Path | None) -> None:
+    """After a test: the databases of its folders, and of folders that are gone."""
+    for folder in list(Kept.made):
+        if not folder.parent.exists() or (below is not None and folder.is_relative_to(below)):
+            _administer(f'DROP DATABASE "{Kept.made.pop(folder)}" WITH (FORCE)')
+
+
+def sql(folder: Path, part: Part, statement: str, **values: object) -> int:
+    """Run a statement on a database of this folder, beside whatever uses it, and commit. How many rows it changed."""
+
+    def work(connection: Connection) -> int:
+        said = statement if connection.dialect.name == "sqlite" else _in_postgresql(statement)
+        return connection.execute(text(said), values).rowcount
+
+    return on_database(folder, part, work)
+
+
+def _in_postgresql(statement: str) -> str:
+    """The few things that tests say in SQLite's words."""
+    for ours, theirs in (
+        (r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')"),
+        (r"x'([0-9a-f]+)'", r"decode('\1', 'hex')"),
+        (r"cast\((replace\()(\w+)(, [^)]*\)[^)]*) as blob\)", r"convert_to(\1convert_from(\2, 'LATIN1')\3, 'LATIN1')"),
+        (r"\bchar\(10\)", "chr(10)"),
+    ):
+        statement = re.sub(ours, theirs, statement)
+    return statement
+
+
+async def book_in(folder: Path, key: Ed25519PublicKey, *, duplicate_window_s: int = 1) -> SqlBook:
+    """The book of calls of this folder, wherever its database is."""
+    database = places(folder).open(Part.GATEWAY, name="tests")
+    await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=False)
+    return SqlBook(database, mandate_key=key, duplicate_window_s=duplicate_window_s)
+
+
+Dump = dict[str, list[dict[str, Any]]]
+
+
+def dump(folder: Path, part: Part) -> Dump:
+    """Every row of a database: a backup of it."""
+    tables = HISTORIES[part].tables.sorted_tables
+    return on_database(
+        folder,
+        part,
+        lambda connection: {each.name: [dict(row) for row in connection.execute(select(each)).mappings()] for each in tables},
+    )
+
+
+def restore(folder: Path, part: Part, backup: Dump) -> None:
+    """Put a backup in the place of what is there."""
+
+    def work(connection: Connection) -> None:
+        for table in HISTORIES[part].tables.sorted_tables:
+            connection.execute(delete(table))
+            if backup[table.name]:
+                connection.execute(insert(table), backup[table.name])
+
+    on_database(folder, part, work)
+
+
+def discard(folder: Path, part: Part) -> None:
+    """As if the database had never been made."""
+    if Kept.kind == "sqlite":
+        places(folder).file(part).unlink()
+    else:
+        on_database(folder, part, lambda connection: connection.execute(text(f"DROP SCHEMA {part.value} CASCADE")))
+
+
+def sqlite_only(why: str) -> pytest.MarkDecorator:
+    """Not on PostgreSQL, and why."""
+    return pytest.mark.skipif("config.getoption('--database') != 'sqlite'", reason=why)
+
+
+def on_database(folder: Path, part: Part, work: Callable[[Connection], T]) -> T:
+    """In a transaction of its own, in a thread with a loop of its own, as another process would do it."""
+
+    async def write() -> T:
+        database = places(folder).open(part, name="tests")
+        try:
+            return await database.write(work)
+        finally:
+            await database.close()
+
+    return in_a_thread(write())
+
+
+def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, work).result()
+
+
+def _administer(statement: str) -> None:
+    import asyncpg  # type: ignore[import-untyped]
+
+    async def run() -> None:
+        connection = await asyncpg.connect(server().url(ADMIN))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    in_a_thread(run())
