@@ -15,12 +15,14 @@ from sqlalchemy import Connection
 from gateway.databases import Part
 from gateway.doors.presented import CERTIFICATE, Presenting
 from gateway.errors import Fault, Unavailable
-from gateway.identity import NotAuthenticated, Presented
+from gateway.identity import AccessTokens, Binding, Issuer, NotAuthenticated, Presented
+from gateway.identity.certificate import thumbprint as certificate_thumbprint
 from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
+from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from gateway.store import proofs as table
 from tests.support.databases import book_in, on_database
-from tests.support.oidc import Client
+from tests.support.oidc import Client, jwt
 
 URL = "https://window.example/v1/function-calls"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -89,6 +91,24 @@ async def test_a_clock_ahead_is_taken_as_far_as_it_is_set(client: Client) -> Non
     await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 60))
     with pytest.raises(NotAuthenticated):
         await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 61))
+
+
+async def test_a_token_that_is_bound_twice_needs_both(client: Client) -> None:
+    issuing = ECKey.generate_key("P-256")
+    claims = {"iss": "i", "aud": "a", "sub": "alice", "client_id": "c", "scope": "function_calls"}
+    times = {"iat": NOW_S, "exp": NOW_S + 600, "auth_time": NOW_S}
+    cnf = {"jkt": thumbprint(client), "x5t#S256": certificate_thumbprint(b"own")}
+    client.access = jwt({"typ": "at+jwt", "alg": "ES256", "kid": "k"}, {**claims, **times, "cnf": cnf}, issuing)
+    keys = FixedKeys({"k": public_key(issuing.as_dict(private=False))})  # type: ignore[arg-type]
+    tokens = AccessTokens(Issuer("i", "a", keys, ALGORITHMS), binding=Binding.CERTIFICATE, proofs=proofs())
+
+    def shown(certificate: bytes | None, *made: str, scheme: str = "DPoP") -> Presented:
+        return Presented(f"{scheme} {client.access}", made, "POST", URL, certificate)
+
+    assert (await tokens.authenticate(shown(b"own", proof(client)), NOW)).scheme == "DPoP"
+    for wrong in (shown(None, proof(client)), shown(b"other", proof(client)), shown(b"own"), shown(b"own", scheme="Bearer")):
+        with pytest.raises(NotAuthenticated):
+            await tokens.authenticate(wrong, NOW)
 
 
 async def test_when_the_table_does_not_answer_nothing_is_taken(client: Client) -> None:

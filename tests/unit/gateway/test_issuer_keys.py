@@ -457,8 +457,10 @@ async def test_a_token_stands_when_its_issuer_says_so_and_in_no_other_case(name:
 
 async def test_discovery_compares_the_issuer_exactly() -> None:
     told: dict[str, Any] = {}
+    asked: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
         return web.json_response({"keys": [public(A)]} if request.path == "/jwks" else told)
 
     fetcher = Fetcher(loopback_http=True)
@@ -472,5 +474,10 @@ async def test_discovery_compares_the_issuer_exactly() -> None:
                     with pytest.raises(NoAnswer):
                         await IssuerKeys(fetcher, url)()
             assert set(await IssuerKeys(fetcher, "https://elsewhere.example", f"{url}/jwks")()) == {"a"}
+            asked.clear()
+            told.update(issuer=f"{url}/t", jwks_uri=f"{url}/jwks")
+            for document in (OPENID, OAUTH):
+                assert set(await IssuerKeys(fetcher, f"{url}/t", metadata=document)()) == {"a"}
+            assert asked == ["/t/.well-known/openid-configuration", "/jwks", "/.well-known/oauth-authorization-server/t", "/jwks"]
     finally:
         await fetcher.close()
