@@ -242,7 +242,7 @@ CoreAnswer = Done | Declined | Unknown
 
 
 class CoreUnavailable(Exception):
-    """A question could not be answered. Raised by reads only; nothing happened."""
+    """A question could not be answered. Raised by `submit`: it is certain that this call sent nothing under this key."""
 
 
 class PermitRefused(Exception):
@@ -255,6 +255,13 @@ class ExecutionPermit(Protocol):
     @property
     def index(self) -> int:
         """Where the intent stands in the log."""
+
+    @property
+    def expires(self) -> datetime:
+        """From then on no core takes it: an instruction is not sent any more."""
+
+    def encode(self) -> str:
+        """The permit for a core in another process: URL-safe base64 without padding (RFC 4648), at most 1024 characters."""
 
 
 class PermitVerifier(Protocol):
@@ -269,10 +276,10 @@ class CoreBank(Protocol):
 
     Durability: what `submit` answers Done is durable. Concurrency: every method may be called concurrently; two submits of one key
     act once and answer alike. Retry: reads may be repeated; `submit` may be repeated with the same instruction only (another
-    instruction under a used key is refused with PermitRefused or Declined("DUPL")). Errors: reads raise CoreUnavailable; `submit`
-    raises PermitRefused, and answers Unknown whenever bytes may have been sent; any other exception of `submit` or `status` must be
-    taken for Unknown. Reads of what does not exist return None or
-    an empty sequence. Nothing here checks the customer's rights: that is the gateway's part, done before.
+    instruction under a used key is refused with PermitRefused or Declined("DUPL")). Errors: questions and `status` raise CoreUnavailable;
+    `submit` raises PermitRefused, or CoreUnavailable where it is certain that this call sent nothing, and answers Unknown whenever
+    bytes may have been sent; any other exception of `submit` or `status` must be taken for Unknown. Questions about what does not
+    exist are answered None or an empty sequence. Nothing here checks the customer's rights: that is the gateway's part, done before.
     """
 
     async def describe(self, identified: Identified) -> ObjectFacts | None:
@@ -336,7 +343,8 @@ class CoreBank(Protocol):
         """Verify `permit` over `instruction.canonical()`, then act at most once under `instruction.key`."""
 
     async def status(self, key: str) -> CoreAnswer | NotSeen:
-        """What became of this key. No permit: it has no effect, save that NotSeen burns the key."""
+        """What became of this key. No permit: it has no effect, save that NotSeen burns the key. Unknown while an instruction
+        under it may still be on its way."""
 
     async def executed(self, since: datetime) -> int:
         """How many effects the core did since then, by its own count: for the census."""

@@ -75,7 +75,7 @@ def _make(connection: Connection, history: History) -> None:
     connection.execute(insert(_VERSION).values(version_num=history.head))
 
 
-def _upgrade(connection: Connection, history: History, found: str, *, may_upgrade: bool) -> None:
+def _upgrade(connection: Connection, history: History, found: str | None, *, may_upgrade: bool) -> None:
     if not may_upgrade:
         raise HistoryUnknown(f"{history.name}: revision {found}, needed is {history.head}; run `tellergate database upgrade`")
     config = Config()
@@ -83,6 +83,6 @@ def _upgrade(connection: Connection, history: History, found: str, *, may_upgrad
     config.set_main_option("version_locations", str(history.folder))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
-    if found not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}:
+    if found is not None and found not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}:
         raise HistoryUnknown(f"{history.name}: revision {found} is of a newer version than this one; nothing was changed")
     command.upgrade(config, history.head)

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.checkpoint import check_ed25519_key
-from audit.disclosure import SALT_BYTES, disclosure
+from audit.disclosure import SALT_BYTES, b64url, disclosure, unb64url
 from audit.merkle import HASH_BYTES
 
 CLOCK_SKEW = timedelta(seconds=2)
@@ -22,6 +22,10 @@ CLOCK_SKEW = timedelta(seconds=2)
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
 _LABEL = b"tellergate/permit/v1\n\x00"
+_SIGNATURE_BYTES = 64
+_FIXED_BYTES = 8 + HASH_BYTES + SALT_BYTES + 32 + 8 + 8
+_ORIGIN_MOST = 255
+_ENCODED_MOST = 1024
 
 
 class PermitInvalid(Exception):
@@ -41,6 +45,11 @@ class Permit:
     expires: datetime
     signature: bytes
 
+    def encode(self) -> str:
+        """What crosses to a core in another process: the signed message and its signature, URL-safe base64 without padding."""
+        covered = Covered(self.log, self.index, self.leaf_hash, self.salt, self.digest)
+        return b64url(_message(covered, self.issued, self.expires) + self.signature)
+
 
 @dataclass(frozen=True, slots=True)
 class Covered:
@@ -51,6 +60,46 @@ class Covered:
     leaf_hash: bytes
     salt: bytes
     digest: bytes
+
+
+def decode(text: str) -> Permit:
+    """The permit that `Permit.encode` wrote, still to be verified. PermitInvalid for any other spelling."""
+    message = _bytes(text)
+    at = len(_LABEL) + 2
+    origin = message[at : at + int.from_bytes(message[at - 2 : at])]
+    rest = message[at + len(origin) :]
+    if not message.startswith(_LABEL) or len(rest) != _FIXED_BYTES + _SIGNATURE_BYTES or len(origin) > _ORIGIN_MOST:
+        raise PermitInvalid("malformed")
+    parts = []
+    for width in (8, HASH_BYTES, SALT_BYTES, 32, 8, 8, _SIGNATURE_BYTES):
+        parts.append(rest[:width])
+        rest = rest[width:]
+    index, leaf_hash, salt, digest, issued, expires, signature = parts
+    try:
+        return Permit(
+            origin.decode(),
+            int.from_bytes(index),
+            leaf_hash,
+            salt,
+            digest,
+            _EPOCH + int.from_bytes(issued) * _MICROSECOND,
+            _EPOCH + int.from_bytes(expires) * _MICROSECOND,
+            signature,
+        )
+    except (OverflowError, UnicodeDecodeError):
+        raise PermitInvalid("malformed") from None
+
+
+def _bytes(text: str) -> bytes:
+    if len(text) > _ENCODED_MOST:
+        raise PermitInvalid("malformed")
+    try:
+        content = unb64url(text)
+    except ValueError:
+        raise PermitInvalid("malformed") from None
+    if b64url(content) != text:  # one spelling: no padding, no loose bits
+        raise PermitInvalid("malformed")
+    return content
 
 
 def instruction_digest(salt: bytes, over: bytes) -> bytes:

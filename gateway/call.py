@@ -283,8 +283,8 @@ class Way:
             return Executed(intended, NotSeen(), "frozen")
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)
-        except PermitRefused:
-            return Executed(intended, NotSeen(), "permit_refused")
+        except (PermitRefused, CoreUnavailable) as error:  # the two that say that nothing was done
+            return Executed(intended, NotSeen(), "permit_refused" if isinstance(error, PermitRefused) else "core_unavailable")
         except Exception as error:  # noqa: BLE001  # whatever a core raises, the money may have moved
             answer = Unknown(type(error).__name__)
         call.received.steps.end("execute")

@@ -17,6 +17,8 @@ DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "a
 KINDS = (*CALL_KINDS, *DUTY_KINDS, "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
+WORKERS_MOST = 64
+
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -62,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
     _audit(commands.add_parser("audit", help="query, verify and export the trail; holds and erasure"))
     _policy(commands.add_parser("policy", help="check, test and explain the policies"))
+    _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
     _functions(commands.add_parser("functions", help="what a model may call"))
+    _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
+    _core_proxy(commands.add_parser("core-proxy", help="stand before a core: nothing passes without a permit of the log"))
+    _keys(commands.add_parser("keys", help="public keys for other processes"))
     return parser
 
 
@@ -80,12 +86,51 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=Path, help="TOML file of settings; what is said here wins over it")
     parser.add_argument("--data", type=Path, help="folder of the databases and keys")
     _database(parser)
+    parser.add_argument(
+        "--workers", type=_workers, default=1, help="processes on one address; more than one needs PostgreSQL and a core"
+    )
     parser.add_argument("--host", help="127.0.0.1 if nothing else is said")
     parser.add_argument("--port", type=int, help="8080 if nothing else is said; 0 takes a free one")
     parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
+    parser.add_argument("--core-url", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
+    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
     parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
     parser.set_defaults(command=_late("serving", "serve"))
+
+
+def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of the bank's database")
+    _listening(parser)
+    trusting = parser.add_mutually_exclusive_group(required=True)
+    trusting.add_argument("--permit-key", type=Path, help="file of `keys permits`: the bank verifies permits itself")
+    trusting.add_argument("--trust-credential", action="store_true", help="behind a core-proxy: whoever has the credential may act")
+    parser.set_defaults(command=_late("cores", "sandbox_bank"))
+
+
+def _core_proxy(parser: argparse.ArgumentParser) -> None:
+    _listening(parser)
+    parser.add_argument("--permit-key", type=Path, required=True, help="file of `keys permits`")
+    parser.add_argument("--bank-url", required=True, help="base URL of the core: https, or http on loopback")
+    parser.add_argument("--bank-credential-file", type=Path, required=True, help="file with the bearer token for it")
+    parser.set_defaults(command=_late("cores", "core_proxy"))
+
+
+def _listening(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM; needed beyond loopback")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+    parser.add_argument("--credential-file", type=Path, required=True, help="who may ask; made on first use, private to its owner")
+    parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    permits = commands.add_parser("permits", help="what a core or its proxy verifies permits with: the log's origin and public key")
+    permits.add_argument("--data", type=Path, required=True, help="folder of the gateway; a new one gets its keys")
+    _database(permits)
+    permits.set_defaults(command=_late("cores", "permit_key"))
 
 
 def _dev(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +187,24 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     for each in (holding, erasing):
         each.add_argument("--customer", required=True)
         _asked_by(each)
+
+
+def _workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= WORKERS_MOST:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {WORKERS_MOST}")
+    return int(text)
+
+
+def _databases(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    showing = commands.add_parser("status", help="the revision of each database, and the one that this version needs")
+    showing.set_defaults(command=_late("databases", "status"))
+    upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
+    upgrading.set_defaults(command=_late("databases", "upgrade"))
+    for each in (showing, upgrading):
+        each.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+        _database(each)
+        each.add_argument("--json", action="store_true")
 
 
 def _database(parser: argparse.ArgumentParser) -> None:

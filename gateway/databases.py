@@ -14,7 +14,6 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from adapters.cores.sandbox.tables import METADATA as BANK_TABLES
 from audit.database import Database, SqliteDatabase
 from audit.keys import KeyStore, make_files, read_files
 from audit.log import Log
@@ -34,21 +33,18 @@ class Part(StrEnum):
     GATEWAY = "gateway"
     LOG = "log"
     KEYS = "keys"
-    BANK = "bank"
 
 
 HISTORIES = {
     Part.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0001"),
     Part.LOG: LOG_HISTORY,
     Part.KEYS: KEYS_HISTORY,
-    Part.BANK: History("bank", BANK_TABLES, _ROOT / "adapters" / "cores" / "sandbox" / "history", "0001"),
 }
 
 _FILES = {
     Part.GATEWAY: "gateway.sqlite",
     Part.LOG: "audit/log.sqlite",
     Part.KEYS: "audit/keys.sqlite",
-    Part.BANK: "bank.sqlite",
 }
 
 

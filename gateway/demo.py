@@ -27,7 +27,8 @@ from rich.panel import Panel
 from audit.inspection import verify_store
 from audit.query import Why, reveal
 from gateway.issuer import LocalIssuer
-from gateway.main import Gateway, serve
+from gateway.main import Gateway
+from gateway.serving import serve
 from gateway.settings import development
 from gateway.standin import MODEL, standin
 
@@ -192,7 +193,7 @@ def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]
 
 
 def _funds(running: Running) -> list[str]:
-    bank = running.gateway.bank
+    bank = running.gateway.core
 
     async def balances() -> list[str]:
         found = [await bank.balance(account.id, "ITBD") for account in await bank.accounts(CUSTOMER)]

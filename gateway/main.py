@@ -3,53 +3,47 @@
 import asyncio
 import contextlib
 import fcntl
-import gc
+import logging
 import os
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
 from typing import IO
 
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from sqlalchemy import Connection, Engine
 
-from adapters.core import ExecutionPermit, PermitRefused
-from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
-from adapters.cores.sandbox.items import Answer, Item
+from adapters.core import CoreBank, CoreUnavailable
+from adapters.cores.remote.client import Bounds
+from adapters.cores.sandbox.bank import SandboxBank
+from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit import leaf
-from audit.database import SqliteLane
 from audit.erasure import replay_destructions
-from audit.group import GroupWriter
 from audit.leaf import Kind, Record
 from audit.log import Log
 from audit.migration import prepare
-from audit.permits import Permit, PermitInvalid, Verifier
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
-from gateway.doors import rest, schemas
+from gateway.doors import rest
 from gateway.doors.presented import Presenting
-from gateway.doors.tls import server_config
+from gateway.errors import Unavailable
 from gateway.later import Later
 from gateway.mandate import Limits, Mandate
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
-from gateway.recovery import GRACE, Recovery, alarmed
+from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.book import SqlBook
-from gateway.telemetry import CallIds, Telemetry
+from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
@@ -59,26 +53,13 @@ BUNDLE_VERSION = 1
 
 __version__ = version("tellergate")
 
+_LOG = logging.getLogger("tellergate.main")
+
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class CorePermits:
-    """The core's view of permits: audit's verifier behind the protocol that the cores declare."""
-
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
-
-    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
-        if not isinstance(permit, Permit):
-            raise PermitRefused("not a permit of this log")
-        try:
-            self._verifier.verify(permit, over, now)
-        except PermitInvalid as invalid:
-            raise PermitRefused(str(invalid)) from None
 
 
 @dataclass(slots=True)
@@ -91,11 +72,13 @@ class Gateway:
     recovery: Recovery
     log: Log
     book: SqlBook
-    bank: SandboxBank
+    core: CoreBank
+    bank: SandboxBank | None
+    """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
     trust: Trust
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
-    _bank_writers: list[GroupWriter[Item, Answer]] = field(default_factory=list)
+    _close_core: Callable[[], Awaitable[None]]
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
@@ -104,9 +87,7 @@ class Gateway:
         await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
         await self.log.publish(force=True)
         await self.book.close()
-        for writer in self._bank_writers:
-            await writer.close()
-        self.bank.close()
+        await self._close_core()
         await self.log.close()
         for instrument in self.instruments:
             await asyncio.to_thread(instrument.shutdown)
@@ -131,10 +112,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
     settings.checked()
     if not settings.development:
-        raise UnsafeSettings("only development mode can run: this version has no external core and no PostgreSQL yet")
+        raise UnsafeSettings(
+            "only development mode can run: this version signs mandates and the policy bundle with keys that it makes up at the start"
+        )
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.ExitStack() as undo:
+    async with contextlib.AsyncExitStack() as undo:
         places = Places(data, settings.database, settings.keys_database)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
@@ -143,20 +126,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         database = places.open(Part.GATEWAY, name=name)
         await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
         book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
-        bank_writers: list[GroupWriter[Item, Answer]] = []
-
-        def bank_writer(
-            engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
-        ) -> GroupWriter[Item, Answer]:
-            bank_writers.append(GroupWriter(SqliteLane(engine), apply))
-            return bank_writers[-1]
-
-        bank = open_sandbox(data / "bank.sqlite", clock=clock, writer=bank_writer, permits=CorePermits(log.permit_verifier()))
+        core = _core(settings, log, clock)
+        undo.push_async_callback(core.close)
         bundle = _activated(read_bundle())
         trust = establish(settings, book)
-        await _grant_sandbox_customers(book, bank, mandate_key, clock())
-        gateway = _assembled(settings, trust=trust, bundle=bundle, log=log, book=book, bank=bank, clock=clock, lock=lock)
-        gateway._bank_writers.extend(bank_writers)
+        await _grant_sandbox_customers(book, core, mandate_key, clock())
+        gateway = _assembled(settings, trust=trust, bundle=bundle, log=log, book=book, core=core, clock=clock, lock=lock)
         await log.append(Record(kind=Kind.LOG_START, time=clock()))
         await log.append(
             Record(
@@ -166,7 +141,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             )
         )
         await replay_destructions(log)
-        await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
+        try:
+            await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
+        except Unavailable:
+            if core.sandbox is not None:
+                raise
+            _LOG.warning('{"alarm": "started_without_core"}')  # what is open is ended by the chores, once the core answers
         undo.pop_all()
         return gateway
 
@@ -178,7 +158,7 @@ def _assembled(
     bundle: Bundle,
     log: Log,
     book: SqlBook,
-    bank: SandboxBank,
+    core: Core,
     clock: Clock,
     lock: IO[str] | None,
 ) -> Gateway:
@@ -191,16 +171,18 @@ def _assembled(
         settings.audit_wait_ms,
     )
     rates = Rates(settings.calls_per_minute)
-    later = Later(functions=functions, references=references, book=book, core=bank, log=log, clock=clock)
+    later = Later(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
+    if core.breaker is not None:
+        watch_breaker(metering.get_meter("tellergate"), core.breaker)
     way = Way(
         Parts(
             functions=functions,
             standing=trust.identity,
             references=references,
             book=book,
-            core=bank,
+            core=core.bank,
             decider=Decider(PolicyEngine(bundle)),
             records=records,
             later=later,
@@ -224,8 +206,17 @@ def _assembled(
         calls_per_request=settings.calls_per_request,
         rates=rates,
     )
-    recovery = Recovery(book=book, core=bank, log=log, records=records, clock=clock)
-    return Gateway(settings, way, door, recovery, log, book, bank, trust, lock, (tracing, metering))
+    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
+    instruments = (tracing, metering)
+    return Gateway(settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, core.close)
+
+
+def _core(settings: Settings, log: Log, clock: Clock) -> Core:
+    """Here alone it is chosen what stands behind the port."""
+    if not settings.core_url:
+        return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
+    bounds = Bounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
+    return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
 
 
 def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
@@ -269,7 +260,7 @@ SANDBOX_LIMITS = {
 """What the made-up customers of development mode granted, in minor units."""
 
 
-async def grant(book: SqlBook, bank: SandboxBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
+async def grant(book: SqlBook, bank: CoreBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
     """Sign and store a mandate over all functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
@@ -284,99 +275,11 @@ async def grant(book: SqlBook, bank: SandboxBank, key: Ed25519PrivateKey, custom
     await book.grant(mandate, mandate.sign(key))
 
 
-async def _grant_sandbox_customers(book: SqlBook, bank: SandboxBank, key: Ed25519PrivateKey, now: datetime) -> None:
-    for customer in bank.customers():
-        if not await book.has_granted(customer):
-            await grant(book, bank, key, customer, now)
-
-
-async def _banking_days(bank: SandboxBank) -> None:
-    """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
-    while True:
-        with alarmed("scheduled_payments"):
-            await bank.execute_due()
-        await asyncio.sleep(60)
-
-
-async def _old_proofs(book: SqlBook) -> None:
-    """Forget, each minute, the proofs of possession that are too old to be taken."""
-    while True:
-        with alarmed("proofs_sweep"):
-            await book.forget_proofs(utc_now())
-        await asyncio.sleep(60)
-
-
-def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
-    """The HTTP application of an open gateway. Does the gateway's chores while it is served; tells `started` when it begins."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = (gateway.recovery.run(gateway.way), _banking_days(gateway.bank), _old_proofs(gateway.book), gateway.trust.run())
-        chores = [asyncio.create_task(each) for each in running]
-        started()
-        try:
-            yield
-        finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
-
-    app = FastAPI(
-        title="Tellergate",
-        version=__version__,
-        description="A teller's window for AI assistants in banks.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
-    schemas.publish(app)
-    rest.mount(app, gateway.door)
-    return app
-
-
-def settle_the_interpreter() -> None:
-    """Measured under load: full collections over what lives as long as the process stopped it for 100 ms, and a thread that had
-    committed waited up to 5 ms for its turn.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    sys.setswitchinterval(0.0005)
-
-
-async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
-    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server.
-
-    UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
-    """
-    settings.checked()
-    with _bound(settings) as listening:
-        where = f"[{settings.host}]" if ":" in settings.host else settings.host
-        scheme = "http" if settings.tls_certificate is None else "https"
-        url = f"{scheme}://{where}:{listening.getsockname()[1]}"
-        gateway = await open_gateway(replace(settings, public_url=settings.public_url or url))
-        try:
-            app = rest.in_front(build_app(gateway, started=lambda: started(url, gateway, stop)), gateway.door)
-            server = uvicorn.Server(server_config(app, settings))
-
-            def stop() -> None:
-                server.should_exit = True
-
-            settle_the_interpreter()
-            await server.serve(sockets=[listening])
-        finally:
-            await gateway.close()
-
-
-def _bound(settings: Settings) -> socket.socket:
-    """The address is taken, so that its port is known; it listens once the server runs."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime) -> None:
+    """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
     try:
-        bound.bind((settings.host, settings.port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
+        for customer in core.sandbox.customers() if core.sandbox else CUSTOMERS:
+            if not await book.has_granted(customer):
+                await grant(book, core.bank, key, customer, now)
+    except CoreUnavailable as error:
+        raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

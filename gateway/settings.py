@@ -127,6 +127,18 @@ class Settings:
     trace_share: float = 0.01
     """Share of the calls that were done whose spans are made although the caller did not sample them, 0 to 1."""
 
+    core_url: str = ""
+    """Base URL of the core bank, or of the proxy before it: https, or http on loopback. Empty: the embedded sandbox bank."""
+
+    core_credential_file: Path | None = None
+    """File with the bearer token for `core_url`, readable by its owner alone."""
+
+    core_question_ms: int = 2_000
+    """How long a question to the core may take, with every repeat. Beyond it the call is refused with `temporarily_unavailable`."""
+
+    core_instruction_ms: int = 10_000
+    """How long an instruction to the core may take, with every repeat. Beyond it, and once a byte was sent, it is in doubt."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
@@ -203,6 +215,8 @@ _RANGES = {
     "audit_wait_ms": (1, 3_600_000),
     "calls_per_minute": (1, 1_000_000),
     "calls_per_request": (1, 10_000),
+    "core_question_ms": (1, 600_000),
+    "core_instruction_ms": (1, 600_000),
     "clock_skew_s": (0, 60),
     "keys_refresh_s": (1, 86_400),
     "keys_age_s": (1, 7 * 86_400),

@@ -7,10 +7,11 @@ whose caller sampled them, those that were not done, and a share of the rest.
 import logging
 import random
 import time
+from collections.abc import Callable
 
 import orjson
 from opentelemetry import trace
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Meter, Observation
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -118,6 +119,18 @@ class Telemetry:
         if answered.status in ("in_doubt", "unavailable"):
             span.set_status(Status(StatusCode.ERROR))
         span.end()
+
+
+BREAKER = {"closed": 0, "half_open": 1, "open": 2}
+
+
+def watch_breaker(meter: Meter, state: Callable[[], str]) -> None:
+    """A gauge of the breaker of a core behind HTTP: 0 closed, 1 half-open, 2 open."""
+    meter.create_observable_gauge(
+        "tellergate.core.breaker",
+        [lambda _options: [Observation(BREAKER[state()])]],
+        description="Breaker of the core: 0 closed, 1 half-open, 2 open",
+    )
 
 
 def _span_context(context: Trace) -> SpanContext:

@@ -1,7 +1,7 @@
 """Switches of the whole suite, and the profiles of property tests.
 
-`--database postgresql` runs every test that keeps a database on PostgreSQL. Property tests run the same examples everywhere;
-HYPOTHESIS_PROFILE=explore looks for new ones.
+`--database postgresql` runs every test that keeps a database on PostgreSQL; `--core remote` every whole gateway over a core behind HTTP.
+Property tests run the same examples everywhere; HYPOTHESIS_PROFILE=explore looks for new ones.
 """
 
 import os
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import databases
+from tests.support.options import OPTIONS
 
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=1000)
@@ -19,10 +20,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where the tests keep their databases")
+    parser.addoption("--core", choices=("embedded", "remote"), default="embedded", help="the core of every whole gateway")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     databases.Kept.kind = config.getoption("--database")
+    OPTIONS.core = config.getoption("--core")
 
 
 @pytest.fixture(autouse=True)

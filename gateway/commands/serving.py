@@ -3,12 +3,11 @@
 import argparse
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from gateway import demo as story
-from gateway import main as composition
+from gateway import serving
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.issuer import LocalIssuer
 from gateway.settings import Settings, UnsafeSettings, development
@@ -24,23 +23,40 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
     settings = _chosen(options)
 
-    def started(url: str, _gateway: composition.Gateway, _stop: Callable[[], None]) -> None:
+    def told(url: str) -> None:
         if options.json:
-            print_json({"url": url, "data": str(settings.data), "mode": "development", "issuer": settings.issuer})
+            known = {"url": url, "data": str(settings.data), "mode": "development", "issuer": settings.issuer}
+            print_json({**known, "workers": options.workers})
         else:
             print(f"Tellergate listens on {url}  (development mode: made-up customers, never real ones)")
             token = f"tellergate dev token --data {settings.data} --customer alice --agent demo --level L2"
             print(f"tokens: of {settings.issuer}" if settings.has_external_issuer else f"a token:  {token}", flush=True)
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
-    asyncio.run(composition.serve(settings, started=started))
+    if options.workers == 1:
+        asyncio.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
+    else:
+        serving.serve_several(settings, options.workers, started=told)
     return GOOD
+
+
+_OPTIONS = (
+    "data",
+    "database",
+    "host",
+    "port",
+    "audit_wait_ms",
+    "core_url",
+    "core_credential_file",
+    "otlp_endpoint",
+)
+"""Settings that the command line may say too."""
 
 
 def _chosen(options: argparse.Namespace) -> Settings:
     """The settings of the file, those of the command line over them; what neither says is the default."""
     chosen: dict[str, Any] = {} if options.settings is None else dict(read_settings(options.settings))
-    named = {name: getattr(options, name) for name in ("data", "database", "host", "port", "audit_wait_ms", "otlp_endpoint")}
+    named = {name: getattr(options, name) for name in _OPTIONS}
     chosen |= {name: value for name, value in named.items() if value not in (None, "")}
     if "data" not in chosen:
         raise UnsafeSettings("data must be set, by --data or in the file of --settings")

@@ -5,6 +5,7 @@ The certificate is one that OpenSSL verified against `tls_client_ca`; without on
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,12 +32,18 @@ class CertificateProtocol(HttpToolsProtocol):
             self.scope["extensions"] = {CERTIFICATE: self._certificate}  # type: ignore[dict-item]  # a key of ours, a value of bytes
 
 
-def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """How uvicorn serves the application, over TLS if the settings say so. UnsafeSettings: others may read the private key."""
+def server_config(app: ASGIApp | Callable[[], ASGIApp], settings: Settings, *, workers: int | None = None) -> uvicorn.Config:
+    """How uvicorn serves the application, over TLS if the settings say so; with `workers`, `app` makes the one of each process.
+
+    UnsafeSettings: others may read the private key.
+    """
     if settings.tls_key is not None:
         refuse_others(settings.tls_key)
     return uvicorn.Config(
         app,
+        factory=workers is not None,
+        workers=workers,
+        lifespan="on",
         loop="uvloop",
         http=CertificateProtocol if settings.tls_client_ca is not None else "httptools",
         access_log=False,

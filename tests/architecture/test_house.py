@@ -63,6 +63,11 @@ def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def is_migration(path: Path) -> bool:
+    """A revision of a history: tables in the order of their making."""
+    return path.parent.name in ("history", "log_history", "keys_history")
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -73,7 +78,7 @@ def test_a_module_keeps_the_sizes(path: Path) -> None:
     if named(path) not in LONGER:
         assert text.count("\n") <= 400
     for function in functions(ast.parse(text)):
-        assert (function.end_lineno or 0) - function.lineno + 1 <= 70, function.name
+        assert (function.end_lineno or 0) - function.lineno + 1 <= 70 or is_migration(path), function.name
         positional = [each for each in (*function.args.posonlyargs, *function.args.args) if each.arg not in ("self", "cls")]
         assert len(positional) <= 5, function.name
 

@@ -18,8 +18,9 @@ from adapters.core import Identified, ReferenceKind
 from gateway.doors.rest import in_front
 from gateway.identity import Presented
 from gateway.issuer import LocalIssuer
-from gateway.main import Gateway, build_app, grant, open_gateway, settle_the_interpreter, utc_now
+from gateway.main import Gateway, grant, open_gateway, utc_now
 from gateway.references import KEY_BYTES, References
+from gateway.serving import build_app, settle_the_interpreter
 from gateway.settings import development
 from gateway.stages import Asked, NativeCall, Trace
 from gateway.vault import private_file

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ import pytest
 from gateway.cli import main
 from gateway.issuer import LocalIssuer
 from tests.support import databases
+from tests.support.options import OPTIONS
+from tests.support.processes import sandbox_bank, started
 
 
 @dataclass
@@ -62,26 +62,11 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("served") / "data"
-    command = [
-        sys.executable,
-        "-m",
-        "gateway.cli",
-        "serve",
-        "--dev",
-        "--data",
-        str(data),
-        "--database",
-        databases.url(data),
-        "--port",
-        "0",
-        "--json",
-        "--audit-wait-ms",
-        "20000",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = json.loads(server.stdout.readline())["url"]
-        with httpx.Client(base_url=url, timeout=10) as client:
-            yield Served(url, data, client)
-        server.terminate()
-        assert server.wait(20) in (0, -15)
+    command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
+    command += ["--database", databases.url(data)]
+    with contextlib.ExitStack() as stack:
+        if OPTIONS.core == "remote":
+            command += stack.enter_context(sandbox_bank(data))
+        _, said = stack.enter_context(started(*command))
+        with httpx.Client(base_url=said["url"], timeout=10) as client:
+            yield Served(said["url"], data, client)

@@ -126,6 +126,21 @@ async def test_a_core_that_refuses_the_permit_did_nothing(tmp_path: Path) -> Non
         assert await what_does_not_hold(asked.gateway) == []
 
 
+async def test_a_core_to_which_nothing_was_sent_did_nothing_and_the_same_ids_may_be_asked_again(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked:
+        before = len(executed_keys(asked.gateway))
+        whole = asked.gateway.way._parts
+        break_one(asked, "core", lambda inner: Failing(inner, "submit", CoreUnavailable("refused"), done=False))
+        answered = await asked.transfer("3.21", native_id="x")
+        assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        assert len(executed_keys(asked.gateway)) == before
+        assert await what_does_not_hold(asked.gateway) == [], "it has its end, and holds nothing of the limits"
+        asked.gateway.way._parts = whole
+        assert (await asked.transfer("3.21", native_id="x")).status == "done"
+        assert len(executed_keys(asked.gateway)) == before + 1
+        assert await what_does_not_hold(asked.gateway) == []
+
+
 async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=True, when=of_kind(Kind.READ)))

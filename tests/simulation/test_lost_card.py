@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.errors import Code
 from gateway.wire import output_text
-from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, leaves_of, teller, what_does_not_hold
 
 
 async def active_card(asked: Teller) -> str:
@@ -40,7 +40,7 @@ async def test_a_lost_card_is_closed_once_and_stays_closed(tmp_path: Path) -> No
         statuses = {each["card"]: each["status"] for each in entries}
         assert statuses[done.output["card"]] == "closed"
         assert statuses[done.output["replacement"]] == "ordered"
-        assert what_does_not_hold(asked.gateway) == []
+        assert await what_does_not_hold(asked.gateway) == []
 
 
 async def test_where_the_new_card_goes_can_neither_be_said_nor_asked(tmp_path: Path) -> None:
@@ -60,6 +60,6 @@ async def test_a_customer_who_did_not_grant_it_closes_no_card_and_can_still_free
         told = await asked.ask("report_card_lost_or_stolen", {"card": card, "reason": "stolen"})
         assert (told.status, told.code) == ("denied", Code.DENIED)
         assert (await asked.ask("freeze_card", {"card": card})).status == "done"
-        leaves = [json.loads(leaf.leaf) for leaf in asked.gateway.log.reads.leaves(0, asked.gateway.log.size())]
+        leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(asked.gateway)]
         refused = next(each for each in leaves if each["kind"] == "deny")
         assert refused["policy"]["reason"] == "not_in_mandate"

@@ -1,19 +1,29 @@
 """Banks to test against, and the smallest doubles of what `main` injects into them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
-from adapters.core import CoreBank, ExecutionPermit, Identified, PermitRefused, ReferenceKind
+from adapters.core import CoreBank, ExecutionPermit, Identified, PermitRefused, PermitVerifier, ReferenceKind
+from adapters.cores.remote.client import Bounds, open_remote
+from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from adapters.cores.sandbox import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
+from audit import permits as audit_permits
+from audit.disclosure import b64url, unb64url
+from audit.permits import Verifier
+from gateway import cores
+from gateway.cores import CorePermits, UnsafeNoPermits, verified_permit
 
 NOON = datetime(2026, 3, 17, 12, tzinfo=UTC)
 
@@ -79,15 +89,24 @@ class Permit:
     """A permit in the clear: it says which bytes it covers and until when."""
 
     over: bytes
-    until: datetime
+    expires: datetime
     index: int = 0
+
+    def encode(self) -> str:
+        return b64url(json.dumps([self.over.decode(), self.expires.isoformat()]).encode())
+
+
+def read_permit(text: str, _over: bytes) -> Permit:
+    """What `Permit.encode` wrote."""
+    over, expires = json.loads(unb64url(text))
+    return Permit(over.encode(), datetime.fromisoformat(expires))
 
 
 class Permits:
     """Verifies `Permit`."""
 
     def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
-        if not isinstance(permit, Permit) or permit.over != over or now > permit.until:
+        if not isinstance(permit, Permit) or permit.over != over or now >= permit.expires:
             raise PermitRefused
 
 
@@ -114,16 +133,20 @@ class BankUnderTest:
     checks: Mapping[str, tuple[str, str]]
     """For each outcome of a payee check a name and an identifier that have it. The close match's holder is "Jon Smith"."""
     products: tuple[str, ...]
+    permit: Callable[[bytes, datetime], ExecutionPermit] = Permit
+    """What this core takes as a permit over these bytes until then."""
 
 
 @contextmanager
-def sandbox(path: Path, writer: Callable[[Engine, Apply], object] = ImmediateWriter) -> Iterator[tuple[SandboxBank, Clock]]:
+def sandbox(
+    path: Path, writer: Callable[[Engine, Apply], object] = ImmediateWriter, permits: PermitVerifier | None = None
+) -> Iterator[tuple[SandboxBank, Clock]]:
     """A seeded sandbox bank at noon. It is seeded once and copied, since seeding costs more than most tests."""
     clock = Clock()
     file = path / "bank.sqlite"
     if not file.exists():
         file.write_bytes(_seeded())
-    bank = open_sandbox(file, clock=clock, writer=writer, permits=Permits())  # type: ignore[arg-type]
+    bank = open_sandbox(file, clock=clock, writer=writer, permits=permits or Permits())  # type: ignore[arg-type]
     try:
         yield bank, clock
     finally:
@@ -169,5 +192,63 @@ async def sandbox_under_test(bank: SandboxBank, clock: Clock) -> BankUnderTest:
     )
 
 
-CORES = {"sandbox": (sandbox, sandbox_under_test)}
-"""Every implementation of CoreBank: how to open it, and how to describe its contents. A new core is a line here."""
+@asynccontextmanager
+async def embedded(path: Path) -> AsyncIterator[BankUnderTest]:
+    """The sandbox bank in the caller's own process."""
+    with sandbox(path) as (bank, clock):
+        yield await sandbox_under_test(bank, clock)
+
+
+@asynccontextmanager
+async def over_http(path: Path) -> AsyncIterator[BankUnderTest]:
+    """The sandbox bank behind the wire, which verifies permits itself."""
+    async with embedded(path) as bank, served(bank.core, "bank-", read_permit) as url, remote(url, "bank-", bank.clock) as core:
+        yield replace(bank, core=core)
+
+
+@asynccontextmanager
+async def behind_a_proxy(path: Path) -> AsyncIterator[BankUnderTest]:
+    """The sandbox bank behind the wire, which trusts its credential, behind a proxy that verifies the permits of a log."""
+    key = Ed25519PrivateKey.generate()
+    with sandbox(path, permits=UnsafeNoPermits()) as (sandboxed, clock):
+        bank = await sandbox_under_test(sandboxed, clock)
+        verified = verified_permit(CorePermits(Verifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
+        async with (
+            served(bank.core, "bank-", cores.read_permit) as bank_url,
+            remote(bank_url, "bank-", clock) as behind,
+            served(behind, "proxy-", verified) as proxy_url,
+            remote(proxy_url, "proxy-", clock) as core,
+        ):
+            yield replace(bank, core=core, permit=partial(real_permit, key))
+
+
+def real_permit(key: Ed25519PrivateKey, over: bytes, until: datetime) -> audit_permits.Permit:
+    """A permit of 90 seconds, as a log gives it."""
+    salt = bytes(16)
+    covered = audit_permits.Covered("tests.invalid/log", 7, bytes(32), salt, audit_permits.instruction_digest(salt, over))
+    return audit_permits.issue(covered, until - timedelta(seconds=90), timedelta(seconds=90), key.sign)
+
+
+@asynccontextmanager
+async def served(core: CoreBank, credential: str, permits: PermitReader) -> AsyncIterator[str]:
+    """This core behind the wire, on a free port of loopback; its base URL. The credential is `credential`, repeated."""
+    runner, port = await listen(CoreServer(core, credential=credential * 8, permits=permits), "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def remote(url: str, credential: str, clock: Callable[[], datetime], **bounds: Any) -> AsyncIterator[CoreBank]:
+    """The core behind this address. Bounds that a busy machine does not reach, unless others are given."""
+    waits = Bounds(**{"question_s": 20.0, "instruction_s": 20.0, "connect_s": 5.0, "silence_s": 10.0, **bounds})
+    core, itself = open_remote(url, credential=credential * 8, clock=clock, bounds=waits)
+    try:
+        yield core
+    finally:
+        await itself.close()
+
+
+CORES = {"sandbox": embedded, "over HTTP": over_http, "behind a proxy": behind_a_proxy}
+"""Every implementation of CoreBank, opened and with its contents described. A new core is a line here."""

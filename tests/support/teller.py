@@ -9,15 +9,20 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.cores.remote.server import CoreServer, listen
+from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
+from gateway.cores import Clock, embedded, permit_verifier, read_permit, trust_of
+from gateway.databases import open_log
 from gateway.identity import SCOPE_CALLS, Principal
 from gateway.main import Gateway, open_gateway, utc_now
 from gateway.mandate import Mandate
 from gateway.settings import Settings, development
 from gateway.stages import Asked, NativeCall, Recorded, Trace, core_key
-from gateway.vault import private_file
-from tests.support.databases import url
+from gateway.vault import credential, private_file
+from tests.support.databases import places, url
+from tests.support.options import OPTIONS
 
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
 
@@ -95,10 +100,51 @@ def payment(debit: str, credit: str, value: str, currency: str = "GBP") -> dict[
 
 @asynccontextmanager
 async def teller(folder: Path, **changes: object) -> AsyncIterator[Teller]:
-    """A gateway in development mode in this folder, with these settings changed."""
+    """A gateway in development mode in this folder, with these settings changed, over the core that the suite runs over."""
+    if OPTIONS.core == "embedded":
+        async with _opened(folder, utc_now, **changes) as asked:
+            yield asked
+    else:
+        async with sandbox_bank(folder, utc_now) as (bank, port), over_http(folder, port, bank, **PATIENT, **changes) as asked:
+            yield asked
+
+
+PATIENT = {"core_question_ms": 20_000, "core_instruction_ms": 20_000}
+
+
+@asynccontextmanager
+async def sandbox_bank(folder: Path, clock: Clock) -> AsyncIterator[tuple[SandboxBank, int]]:
+    """The sandbox bank of a gateway's folder, which verifies its permits, and the port of loopback where it is served."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = await open_log(places(folder), writer_id="tests", clock=clock)
+    trust = folder / "permits.json"
+    trust.write_text(trust_of(log))
+    await log.close()
+    token = credential(folder / "core.token", make=True)
+    core = embedded(folder / "bank.sqlite", clock=clock, permits=permit_verifier(trust))
+    assert core.sandbox is not None
+    runner, port = await listen(CoreServer(core.bank, credential=token, permits=read_permit), "127.0.0.1", 0)
+    try:
+        yield core.sandbox, port
+    finally:
+        await runner.cleanup()
+        await core.close()
+
+
+@asynccontextmanager
+async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = utc_now, **changes: object) -> AsyncIterator[Teller]:
+    """A gateway whose core is behind this port. `bank` is the bank that stands there in the end: to look into it."""
+    where = {"core_url": f"http://127.0.0.1:{port}", "core_credential_file": folder / "core.token"}
+    async with _opened(folder, clock, **where, **changes) as asked:
+        asked.gateway.bank = bank
+        yield asked
+
+
+@asynccontextmanager
+async def _opened(folder: Path, clock: Clock, **changes: object) -> AsyncIterator[Teller]:
     changes = {"audit_wait_ms": 20_000, **changes}  # a busy disk of a test machine is no finding
     settings: Settings = replace(development(folder, database=url(folder)), **changes)  # type: ignore[arg-type]
-    gateway = await open_gateway(settings)
+    gateway = await open_gateway(settings, clock=clock)
     try:
         yield Teller(gateway)
     finally:

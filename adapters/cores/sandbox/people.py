@@ -130,6 +130,8 @@ HOLDINGS = (
     Holding("northwind.yen", ("northwind",), "Osaka suppliers", "business", "JPY", 6_400_000),
 )
 
+CUSTOMERS = tuple(sorted({owner for holding in HOLDINGS for owner in holding.owners}))
+
 PAYEES = (
     Payee("alice.landlord", "alice.current", "Harbour Lettings", "04000412345678"),
     Payee("alice.mum", "alice.current", "Margaret Hale", "20301587654321"),

@@ -138,6 +138,9 @@ class Books(RuleBasedStateMachine):
         assert balance is not None
         return balance.amount.minor
 
+    def funds(self, account: str, minor: int) -> bool | None:
+        return self.loop.run_until_complete(self.bank.funds(account, Money(minor, ACCOUNTS[account])))
+
     def wait(self, real: Callable[[], object], expected: Callable[[], object]) -> None:
         self.waiting.append((real, expected))
 
@@ -207,7 +210,11 @@ class Books(RuleBasedStateMachine):
         assert self.bank.findings() == []
         for account in ACCOUNTS:
             assert self.amount(account, "ITBD") == self.model.booked[account]
-            assert self.amount(account, "ITAV") == self.model.available(account, self.clock())
+            available = self.model.available(account, self.clock())
+            assert self.amount(account, "ITAV") == available
+            most = available + self.model.overdraft[account]
+            assert most <= 0 or self.funds(account, most) is True
+            assert self.funds(account, max(most, 0) + 1) is False
         assert self.model.booked[MAIN] + self.model.booked[SPARE] == self.total
 
     def teardown(self) -> None:

@@ -212,6 +212,27 @@ async def test_an_expired_card_cannot_be_frozen_and_a_frozen_account_cannot_pay(
         assert await bank.funds(MAIN, Money(1, "GBP")) is False
 
 
+@pytest.mark.parametrize("first", ["freeze", "close"])
+async def test_a_card_is_frozen_and_closed_in_one_group_in_either_order(tmp_path: Path, first: str) -> None:
+    with sandbox(tmp_path, GatheringWriter) as (bank, _):
+        card = next(it for it in await bank.cards("alice") if it.status == "active")
+        named = Identified(ReferenceKind.CARD, card.id)
+        orders = [FreezeCard(named), CloseCard(named, "lost"), CloseCard(named, "stolen")]
+        if first == "close":
+            orders = orders[1:] + orders[:1]
+        told = [Instruction(f"key-{number}", "alice", "agent", order) for number, order in enumerate(orders)]
+        answers = await asyncio.gather(*(send(bank, it) for it in told))
+        assert len(bank._writer.sizes) == 1  # type: ignore[attr-defined]
+        closed = [answer for answer, order in zip(answers, orders, strict=True) if isinstance(order, CloseCard)]
+        assert closed[0] == closed[1]
+        assert isinstance(closed[0], Done)
+        (frozen,) = [answer for answer, order in zip(answers, orders, strict=True) if isinstance(order, FreezeCard)]
+        assert frozen == (Declined("AG01") if first == "close" else Done({"card": named, "status": "frozen"}))
+        now = {it.id: it.status for it in await bank.cards("alice")}
+        assert now[card.id] == "closed"
+        assert list(now.values()).count("ordered") == 1
+
+
 async def test_a_closed_card_is_opened_by_nobody_not_even_in_the_database(tmp_path: Path) -> None:
     with sandbox(tmp_path) as (bank, _):
         card = next(it for it in await bank.cards("alice") if it.status == "active")

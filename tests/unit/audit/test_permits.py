@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.checkpoint import NoteInvalid
-from audit.permits import CLOCK_SKEW, Covered, Permit, PermitInvalid, Verifier, instruction_digest, issue
+from audit.disclosure import b64url, unb64url
+from audit.permits import CLOCK_SKEW, Covered, Permit, PermitInvalid, Verifier, decode, instruction_digest, issue
 from tests.trail import ORIGIN, START
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x03" * 32)
@@ -91,3 +92,46 @@ def test_a_permit_of_another_log_under_the_same_key_is_refused() -> None:
 def test_a_verifier_with_a_key_of_low_order_is_refused() -> None:
     with pytest.raises(NoteInvalid):
         Verifier(bytes(32), ORIGIN)
+
+
+def test_a_permit_crosses_to_another_process_and_comes_back() -> None:
+    text = PERMIT.encode()
+    assert len(text) <= 1024
+    assert decode(text) == PERMIT
+    VERIFIER.verify(decode(text), OVER, START)
+
+
+def test_every_byte_of_an_encoded_permit_counts() -> None:
+    raw = unb64url(PERMIT.encode())
+    for at in range(len(raw)):
+        for flip in (0x01, 0x80):
+            with pytest.raises(PermitInvalid):
+                VERIFIER.verify(decode(b64url(raw[:at] + bytes([raw[at] ^ flip]) + raw[at + 1 :])), OVER, START)
+        for changed in (raw[:at], raw[:at] + raw[at + 1 :], raw[:at] + b"\x00" + raw[at:]):
+            with pytest.raises(PermitInvalid):
+                VERIFIER.verify(decode(b64url(changed)), OVER, START)
+
+
+def test_every_character_of_an_encoded_permit_counts() -> None:
+    text = PERMIT.encode()
+    for at, character in enumerate(text):
+        for other in {"A", "B", "_", "-", "/", "+", "=", "\n", "\u00e9"} - {character}:
+            with pytest.raises(PermitInvalid):
+                VERIFIER.verify(decode(text[:at] + other + text[at + 1 :]), OVER, START)
+
+
+@pytest.mark.parametrize("text", ["", "A", "=", "A" * 1025, PERMIT.encode() + "=", PERMIT.encode() + "A", " " + PERMIT.encode()])
+def test_no_other_spelling_is_a_permit(text: str) -> None:
+    with pytest.raises(PermitInvalid, match="malformed"):
+        decode(text)
+
+
+def test_a_decoded_permit_covers_what_it_covered_and_no_longer() -> None:
+    permit = decode(PERMIT.encode())
+    for over, origin, now in (
+        (OVER + b" ", ORIGIN, START),
+        (OVER, "other.example/log", START),
+        (OVER, ORIGIN, START + LIFETIME),
+    ):
+        with pytest.raises(PermitInvalid):
+            Verifier(KEY.public_key().public_bytes_raw(), origin).verify(permit, over, now)

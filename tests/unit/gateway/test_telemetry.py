@@ -11,8 +11,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from adapters.cores.remote.breaker import State
 from gateway.stages import Trace
-from gateway.telemetry import ATTRIBUTES, CallIds, Telemetry, parse_traceparent
+from gateway.telemetry import ATTRIBUTES, CallIds, Telemetry, parse_traceparent, watch_breaker
 from tests.support.teller import Teller, leaves_of, teller
 
 
@@ -95,3 +96,17 @@ async def test_a_function_that_is_not_declared_labels_nothing(tmp_path: Path, ca
 )
 def test_trace_context_is_read_as_w3c_says(header: str | None, trace: Trace | None) -> None:
     assert parse_traceparent(header) == trace
+
+
+def test_the_breaker_of_the_core_is_a_gauge() -> None:
+    reader, states = InMemoryMetricReader(), list(State)
+    watch_breaker(MeterProvider([reader]).get_meter("tellergate"), lambda: states[0].value)
+    seen = []
+    while states:
+        found = reader.get_metrics_data()
+        assert found is not None
+        (metric,) = found.resource_metrics[0].scope_metrics[0].metrics
+        assert metric.name == "tellergate.core.breaker"
+        seen.append(metric.data.data_points[0].value)  # type: ignore[union-attr]
+        states.pop(0)
+    assert seen == [0, 1, 2]

@@ -1,0 +1,150 @@
+"""The exchange between a gateway and a core behind HTTP: paths, headers, codes and the frames around the values. Pure.
+
+Every method of `CoreBank` is an operation of the same name at `POST /v1/<name>`; its arguments are one object. `submit` alone has a form of
+its own: the body is the canonical instruction, the very bytes that its permit covers. Whatever is answered repeats the number of the
+request and the key of the instruction: an answer to something else is no answer.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from adapters.core import CoreAnswer, CoreBank, Instruction
+from adapters.cores.remote.codec import Codec, Json, WireError, codec, dumps, loads
+
+PREFIX = "/v1/"
+"""The version is the first part of every path. It changes when a value's form does; a new operation leaves it as it is."""
+
+REQUEST = "Tellergate-Request"
+"""32 lower-case hexadecimal digits, new for each request that is sent; the answer repeats them."""
+
+KEY = "Idempotency-Key"
+"""Of an instruction: its key."""
+
+PERMIT = "Tellergate-Permit"
+"""Of an instruction: its execution permit."""
+
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 1024 * 1024
+
+REQUEST_FORM = re.compile(r"[0-9a-f]{32}", re.ASCII)
+KEY_FORM = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+
+
+class Fault(StrEnum):
+    """Why a server answered no value. Closed and stable; no message goes with it."""
+
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    MALFORMED = "malformed"
+    INVALID = "invalid"
+    """The core has no answer to such a question: the port's ValueError."""
+    PERMIT_REFUSED = "permit_refused"
+    UNAVAILABLE = "unavailable"
+
+
+STATUS: Mapping[Fault, int] = {
+    Fault.UNAUTHORIZED: 401,
+    Fault.NOT_FOUND: 404,
+    Fault.METHOD_NOT_ALLOWED: 405,
+    Fault.TOO_LARGE: 413,
+    Fault.TOO_SLOW: 408,
+    Fault.MALFORMED: 400,
+    Fault.INVALID: 422,
+    Fault.PERMIT_REFUSED: 403,
+    Fault.UNAVAILABLE: 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of the port: how its arguments and its answer cross."""
+
+    name: str
+    signature: inspect.Signature
+    parameters: Mapping[str, Codec]
+    answer: Codec
+
+    @property
+    def path(self) -> str:
+        return PREFIX + self.name
+
+    def request(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
+        """The body for these arguments. TypeError for others than the method takes, WireError for values without a form."""
+        bound = self.signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        return dumps({name: self.parameters[name].encode(value) for name, value in bound.arguments.items()})
+
+    def arguments(self, body: bytes) -> dict[str, Any]:
+        """The arguments in a body. WireError unless they are exactly the method's."""
+        given = loads(body)
+        if type(given) is not dict or given.keys() != self.parameters.keys():
+            raise WireError(f"not exactly the arguments of {self.name}")
+        return {name: each.decode(given[name]) for name, each in self.parameters.items()}
+
+
+def _operation(name: str) -> Operation:
+    method = getattr(CoreBank, name)
+    hints = get_type_hints(method)
+    signature = inspect.signature(method)
+    signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+    parameters = {each: codec(hints[each]) for each in signature.parameters}
+    return Operation(name, signature, parameters, codec(hints["return"]))
+
+
+STATUS_OF_KEY = _operation("status")
+
+QUESTIONS: Mapping[str, Operation] = {
+    name: _operation(name)
+    for name, method in vars(CoreBank).items()
+    if inspect.iscoroutinefunction(method) and name not in ("submit", "status")
+}
+"""Every method of the port without an effect."""
+
+SUBMIT_PATH = PREFIX + "submit"
+
+ANSWER_TO_INSTRUCTION = codec(CoreAnswer)
+
+_INSTRUCTION = codec(Instruction)
+
+
+def instruction_of(body: bytes) -> Instruction:
+    """The instruction in its canonical bytes. WireError for any other spelling of it, and for a key that no header can hold."""
+    told: Instruction = _INSTRUCTION.decode(loads(body))
+    if told.canonical() != body:
+        raise WireError("not the canonical form of an instruction")
+    if KEY_FORM.fullmatch(told.key) is None:
+        raise WireError("not a key")
+    return told
+
+
+def answered(request: str, key: str | None, answer: Json) -> bytes:
+    """The frame of an answer. `key` None: it is no answer about a key."""
+    return dumps({"request": request, "key": key, "answer": answer})
+
+
+def refused(request: str, key: str | None, fault: Fault) -> bytes:
+    """The frame of a fault."""
+    return dumps({"request": request, "key": key, "error": {"code": fault.value}})
+
+
+def read_frame(body: bytes, request: str, key: str | None) -> Json | Fault:
+    """What a frame holds. WireError unless it is whole, and the answer to this very request about this very key."""
+    frame = loads(body)
+    if type(frame) is not dict or frame.get("request") != request or frame.get("key", "") != key:
+        raise WireError("an answer to something else")
+    if frame.keys() == {"request", "key", "answer"}:
+        return frame["answer"]
+    error = frame.get("error")
+    if frame.keys() != {"request", "key", "error"} or type(error) is not dict or error.keys() != {"code"}:
+        raise WireError("not a frame")
+    try:
+        return Fault(error["code"])  # type: ignore[arg-type]  # whatever it is, it is one of the codes or an error
+    except ValueError:
+        raise WireError("not a code") from None

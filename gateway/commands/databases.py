@@ -1,0 +1,43 @@
+"""`tellergate database`: which revision each database has, and its upgrade."""
+
+import argparse
+import asyncio
+
+from audit.migration import HistoryUnknown, prepare, revision
+from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.databases import HISTORIES, Part, Places
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print the revisions; a finding where one is not the newest."""
+    return asyncio.run(_each(options, upgrading=False))
+
+
+def upgrade(options: argparse.Namespace) -> int:
+    """Upgrade what is older; a database that is not there yet is left to the gateway's first start."""
+    return asyncio.run(_each(options, upgrading=True))
+
+
+async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
+    places = Places(options.data, options.database)
+    rows = []
+    for part in Part:
+        history = HISTORIES[part]
+        if not places.is_there(part):
+            return failed(f"there is no database of {part.value} in {options.data}", USAGE)
+        database = places.open(part, name="command")
+        try:
+            found = await database.read(revision)
+            if upgrading and found is not None and found != history.head:
+                await prepare(database, history, may_upgrade=True)
+                found = await database.read(revision)
+        except HistoryUnknown as unknown:
+            return failed(str(unknown), FINDING)
+        finally:
+            await database.close()
+        rows.append({"database": part.value, "revision": found, "needed": history.head})
+    if options.json:
+        print_json({"databases": rows})
+    else:
+        print_table(("database", "revision", "needed"), (tuple(row.values()) for row in rows))
+    return GOOD if all(row["revision"] == row["needed"] for row in rows) else FINDING

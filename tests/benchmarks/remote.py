@@ -1,0 +1,201 @@
+"""What a core behind HTTP costs, beside the embedded one, in one run.
+
+    python -m tests.benchmarks.remote [--json] [--rounds N] [--seconds S]
+
+Two gateways in this process, each asked as a door asks it: one over the embedded sandbox bank, one over the same bank in a process of its
+own (`tellergate sandbox-bank`, which verifies permits). Rounds take turns; a ratio is the median of the ratios of the rounds. The last
+lines are the processor time of this process for one question at the port alone: what the HTTP client costs the gateway. Bounded in
+count and time; asserts nothing about time.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from rich.console import Console
+from rich.table import Table
+
+from adapters.core import Identified, ReferenceKind
+from gateway.cores import UnsafeNoPermits, embedded
+from gateway.main import Gateway, grant, open_gateway, utc_now
+from gateway.references import KEY_BYTES, References
+from gateway.settings import development
+from gateway.stages import Asked, NativeCall, Trace
+from gateway.vault import private_file
+from tests.support.processes import permits_of, start
+from tests.support.teller import payment, principal
+
+CUSTOMERS = 64
+ASKED_AT_ONCE = (1, 32)
+QUESTIONS = 2000
+
+
+@dataclass(frozen=True)
+class Customer:
+    name: str
+    conversation: str
+    account: str
+    debit: str
+    credit: str
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = uvloop.run(run(Path(folder), options.rounds, options.seconds))
+    if options.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+    return 0
+
+
+async def run(folder: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    here, there = folder / "embedded", folder / "remote"
+    names = await seeded(here)
+    await seeded(there)
+    token = folder / "core.token"
+    trust = await asyncio.to_thread(permits_of, there)
+    command = ("sandbox-bank", "--data", str(there), "--port", "0", "--credential-file", str(token), "--permit-key", str(trust))
+    process, said = start(*command, "--json")
+    try:
+        remote = replace(development(there), core_url=said["url"], core_credential_file=token)
+        gateways = {"embedded": await open_gateway(development(here)), "remote": await open_gateway(remote)}
+        found = await measured(gateways, names, rounds, seconds)
+        for gateway in gateways.values():
+            await gateway.close()
+    finally:
+        process.terminate()
+        process.wait(20)
+    return found
+
+
+async def seeded(data: Path) -> list[str]:
+    """The bank of this folder with its customers of the load."""
+    data.mkdir(mode=0o700)
+    core = embedded(data / "bank.sqlite", clock=utc_now, permits=UnsafeNoPermits())
+    assert core.sandbox is not None
+    names = core.sandbox.seed_load(CUSTOMERS)
+    await core.close()
+    return names
+
+
+async def measured(gateways: dict[str, Gateway], names: list[str], rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    customers = {which: [await known(gateway, name) for name in names] for which, gateway in gateways.items()}
+    numbers = count(100)
+    taken: dict[tuple[str, str, int], list[float]] = {}
+    for number in range(rounds + 1):
+        for function in ("get_account_balance", "initiate_transfer"):
+            for callers in ASKED_AT_ONCE:
+                for which, gateway in gateways.items():
+                    made = partial_call(gateway, customers[which], function, numbers)
+                    us = await load(made, callers, seconds if number else 0.2)
+                    if number:  # the first round warms up
+                        taken.setdefault((which, function, callers), []).append(us)
+    found: dict[str, dict[str, float]] = {}
+    for function in ("get_account_balance", "initiate_transfer"):
+        for callers in ASKED_AT_ONCE:
+            pairs = list(zip(taken["remote", function, callers], taken["embedded", function, callers], strict=True))
+            found[f"{function}, {callers} callers"] = {
+                "embedded_us": round(statistics.median(one for _, one in pairs)),
+                "remote_us": round(statistics.median(one for one, _ in pairs)),
+                "ratio": round(statistics.median(one / base for one, base in pairs), 2),
+            }
+    for callers in ASKED_AT_ONCE:
+        found[f"one question at the port, {callers} callers"] = {
+            which: us for which, gateway in gateways.items() for us in [await question(gateway, customers[which][0], callers)]
+        }
+    return found
+
+
+async def known(gateway: Gateway, name: str) -> Customer:
+    """A mandate, a conversation, references, and a first balance: a data key and a pseudonym in the trail."""
+    key = Ed25519PrivateKey.from_private_bytes(private_file(gateway.settings.data / "keys" / "mandates.key", 32))
+    references = References(private_file(gateway.settings.data / "keys" / "references.key", KEY_BYTES))
+    now = utc_now()
+    await grant(gateway.book, gateway.core, key, name, now)
+    conversation = await gateway.book.open_conversation(name, now)
+    accounts = [each.id for each in await gateway.core.accounts(name)]
+    named = [references.issue(name, conversation, Identified(ReferenceKind.ACCOUNT, each), now.date()) for each in accounts]
+    customer = Customer(name, conversation, accounts[0], named[0], named[1])
+    await ask(gateway, customer, "get_account_balance", {"account": named[0]}, "first")
+    return customer
+
+
+def partial_call(
+    gateway: Gateway, customers: list[Customer], function: str, numbers: "count[int]"
+) -> Callable[[], Awaitable[None]]:
+    """One more call of this function, by the next customer; no customer repeats an amount."""
+
+    async def made() -> None:
+        number = next(numbers)
+        customer = customers[number % len(customers)]
+        minor = 1 + number // len(customers) % 5000
+        arguments: dict[str, object] = {"account": customer.debit}
+        if function == "initiate_transfer":
+            arguments = payment(customer.debit, customer.credit, f"{minor // 100}.{minor % 100:02d}")
+        await ask(gateway, customer, function, arguments, f"n{number}")
+
+    return made
+
+
+async def ask(gateway: Gateway, customer: Customer, function: str, arguments: dict[str, object], native_id: str) -> None:
+    native = NativeCall(native_id, function, json.dumps(arguments))
+    asked = Asked("responses", customer.conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
+    (answered,) = await gateway.way.take(principal(customer.name), asked)
+    if answered.status != "done":
+        raise RuntimeError(f"the load cannot go on: {answered.code}")
+
+
+async def load(made: Callable[[], Awaitable[None]], callers: int, seconds: float) -> float:
+    """Microseconds of each call, over the whole."""
+    began = time.perf_counter()
+    ends_at = began + seconds
+
+    async def caller() -> int:
+        answered = 0
+        while time.perf_counter() < ends_at:
+            await made()
+            answered += 1
+        return answered
+
+    answered = sum(await asyncio.gather(*(caller() for _ in range(callers))))
+    return (time.perf_counter() - began) * 1e6 / answered
+
+
+async def question(gateway: Gateway, customer: Customer, callers: int) -> float:
+    """Microseconds of this process's processor for one balance at the port."""
+
+    async def caller() -> None:
+        for _ in range(QUESTIONS // callers):
+            await gateway.core.balance(customer.account, "ITAV")
+
+    await caller()
+    began = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return round((time.process_time() - began) * 1e6 / (QUESTIONS // callers * callers))
+
+
+def show(found: dict[str, dict[str, float]]) -> None:
+    table = Table("what", "embedded us", "over HTTP us", "times")
+    for name, each in found.items():
+        embedded_us, remote_us = each.get("embedded_us", each.get("embedded", 0)), each.get("remote_us", each.get("remote", 0))
+        table.add_row(name, str(embedded_us), str(remote_us), str(each.get("ratio", "")))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""The history of each database leads to the tables that the code knows, on SQLite and on PostgreSQL; and up, never down."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, delete, insert, inspect
+
+from audit import migration
+from audit.migration import History, HistoryUnknown, prepare, revision
+from gateway.databases import HISTORIES, Part, Places
+from tests.support.databases import postgresql
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    return Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+
+
+def scripts(history: History) -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).parent / "store" / "migration"))
+    config.set_main_option("version_locations", str(history.folder))
+    config.set_main_option("path_separator", "newline")
+    return ScriptDirectory.from_config(config)
+
+
+@pytest.mark.parametrize("part", Part)
+def test_a_history_is_one_line_and_ends_with_the_newest_revision(part: Part) -> None:
+    known = scripts(HISTORIES[part])
+    assert known.get_heads() == [HISTORIES[part].head]
+    assert len(known.get_bases()) == 1
+
+
+@pytest.mark.parametrize("part", Part)
+async def test_a_history_leads_to_the_tables_that_the_code_knows(part: Part, places: Places) -> None:
+    history, database = HISTORIES[part], places.open(part, name="tests")
+    await database.create()
+
+    def from_the_first_revision_on(connection: Connection) -> None:
+        migration._VERSION.create(connection)
+        connection.execute(insert(migration._VERSION).values(version_num=""))
+        connection.execute(delete(migration._VERSION))
+        migration._upgrade(connection, history, None, may_upgrade=True)
+
+    await database.write(from_the_first_revision_on)
+    assert await database.read(revision) == history.head
+    assert await prepare(database, history, may_upgrade=False) == history.head
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return [each for each in compare_metadata(context, history.tables) if "alembic_version" not in str(each)]
+
+    assert await database.read_long(differences) == []
+    await database.close()
+
+
+@pytest.mark.parametrize("part", Part)
+async def test_what_the_code_makes_at_once_is_what_the_history_makes(part: Part, places: Places, tmp_path: Path) -> None:
+    """Columns, keys, indexes and checks of an empty database that was made at once, as the server itself tells them."""
+    history = HISTORIES[part]
+    told = []
+    for number, by_history in enumerate((False, True)):
+        folder = tmp_path / str(number)
+        here = Places(folder, postgresql(folder)) if places.shared else Places(folder)
+        database = here.open(part, name="tests")
+        if by_history:
+            await database.create()
+            await database.write(migration._VERSION.create)
+            await database.write(lambda connection: migration._upgrade(connection, history, None, may_upgrade=True))
+        else:
+            await prepare(database, history, may_upgrade=False)
+        told.append(await database.read_long(shape))
+        await database.close()
+    assert told[0] == told[1]
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    asked = inspect(connection)
+    return {
+        name: (
+            [(each["name"], str(each["type"]), each["nullable"]) for each in asked.get_columns(name)],
+            asked.get_pk_constraint(name)["constrained_columns"],
+            sorted(str(each["column_names"]) for each in asked.get_unique_constraints(name)),
+            sorted((each["name"], each["column_names"], each["unique"]) for each in asked.get_indexes(name)),
+            sorted(str(each["name"]) for each in asked.get_check_constraints(name)),
+        )
+        for name in asked.get_table_names()
+    }
+
+
+async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: Places) -> None:
+    database = places.open(Part.GATEWAY, name="tests")
+    await prepare(database, replace(HISTORIES[Part.GATEWAY], head="9999"), may_upgrade=False)
+    with pytest.raises(HistoryUnknown, match="newer version"):
+        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=True)
+    assert await database.read(revision) == "9999"
+    await database.close()
