@@ -75,7 +75,7 @@ class Settings:
     """Which `acr` of an access token says that two factors were used. Empty: none does, and nothing that needs it is possible."""
 
     clock_skew_s: int = 5
-    """How far, in seconds, `iat` and `nbf` of an access token may lie ahead, 0 to 60. `exp` is never stretched."""
+    """How far, in seconds, `iat` and `nbf` of a token and `iat` of a proof may lie ahead, 0 to 60. `exp` is never stretched."""
 
     keys_refresh_s: int = 300
     """After how many seconds the issuer's keys are fetched again. So long, and `keys_retry_s` more, a rotated-away one may be taken."""
@@ -200,9 +200,13 @@ class Settings:
             raise UnsafeSettings("tls_client_ca needs tls_certificate: without TLS no client shows a certificate")
         for network in self.trusted_proxies:
             try:
-                ip_network(network)
+                is_everybody = ip_network(network).prefixlen == 0
             except ValueError:
                 raise UnsafeSettings("trusted_proxies are addresses or networks, such as 10.0.0.8 or 10.0.0.0/24") from None
+            if is_everybody:
+                raise UnsafeSettings("trusted_proxies would be everybody, who could then show anybody's certificate")
+        if self.binding == Binding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
+            raise UnsafeSettings("binding to certificates needs tls_client_ca or trusted_proxies: nobody could show one")
 
 
 _RANGES = {

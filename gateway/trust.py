@@ -65,8 +65,15 @@ def _proofs(settings: Settings, seen: SeenProofs) -> Proofs:
     nonces = None
     if settings.dpop_nonce_s:
         nonces = Nonces(private_file(settings.data / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
-    algorithms = frozenset(settings.dpop_algorithms)
-    return Proofs(DpopRules(seen=seen, algorithms=algorithms, age_s=settings.dpop_proof_s, nonces=nonces))
+    return Proofs(
+        DpopRules(
+            seen=seen,
+            algorithms=frozenset(settings.dpop_algorithms),
+            age_s=settings.dpop_proof_s,
+            clock_skew_s=settings.clock_skew_s,
+            nonces=nonces,
+        )
+    )
 
 
 def _standing(settings: Settings, fetcher: Fetcher) -> Introspection | None:

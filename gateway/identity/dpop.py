@@ -17,7 +17,6 @@ from gateway.identity.principal import DPOP, NotAuthenticated, Presented
 from gateway.strict_json import Json
 
 MAX_PROOF_BYTES = 4096
-CLOCK_SKEW_S = 5
 NONCE_KEY_BYTES = 32
 
 _CACHED_KEYS = 20_000
@@ -65,11 +64,12 @@ class Nonces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpopRules:
-    """`age_s`: how old a proof may be. `nonces` None: none are asked for."""
+    """`age_s`, `clock_skew_s`: how old a proof may be, and how far ahead. `nonces` None: none are asked for."""
 
     seen: SeenProofs
     algorithms: frozenset[str]
     age_s: int = 60
+    clock_skew_s: int = 5
     nonces: Nonces | None = field(default=None, repr=False)
 
 
@@ -100,7 +100,7 @@ class Proofs:
             or not 0 < len(jti) <= 256
             or not isinstance(issued, int)
             or isinstance(issued, bool)
-            or not now_s - self._rules.age_s <= issued <= now_s + CLOCK_SKEW_S
+            or not now_s - self._rules.age_s <= issued <= now_s + self._rules.clock_skew_s
         ):
             raise _refused()
         self._check_nonce(claims, now)

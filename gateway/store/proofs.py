@@ -5,17 +5,18 @@ Statements over one connection, of SQLite and PostgreSQL alike. A row is kept un
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, text
+from sqlalchemy import Connection, bindparam, delete, text
 
+from audit.store.prepared import Prepared
 from gateway.store.tables import PROOFS
 
 SLACK_S = 120
 """How long a row outlives its proof, for workers whose clocks differ."""
 
 # `on conflict do nothing` is the same words in both dialects; one statement, so that two workers cannot both be first
-_INSERT = text(
-    "insert into proofs (jti_hash, thumbprint, expires_s) values (:jti_hash, :thumbprint, :expires_s) on conflict do nothing"
-).bindparams(bindparam("jti_hash", type_=LargeBinary), bindparam("expires_s", type_=BigInteger))
+_INSERT = Prepared(
+    text("insert into proofs (jti_hash, thumbprint, expires_s) values (:jti_hash, :thumbprint, :expires_s) on conflict do nothing")
+)
 _EXPIRED = delete(PROOFS).where(PROOFS.c.expires_s < bindparam("before_s"))
 
 
@@ -38,7 +39,7 @@ class Sweep:
 def first_use(connection: Connection, seen: Seen) -> bool:
     """Whether the row was not there before; it is now."""
     row = {"jti_hash": seen.jti_hash, "thumbprint": seen.thumbprint, "expires_s": seen.expires_s}
-    return connection.execute(_INSERT, row).rowcount == 1
+    return _INSERT.one(connection, row) == 1
 
 
 def sweep(connection: Connection, item: Sweep) -> int:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
+from gateway.issuer import LocalIssuer
 from tests.support import databases
 from tests.support.oidc import TWO_FACTORS, Client, Oidc, jwt, provider
 from tests.support.window import Window, code, wait_until, window
@@ -217,6 +218,12 @@ def test_a_token_for_another_audience_or_of_another_issuer_is_refused(oidc: Oidc
         assert (answered.status_code, code(answered)) == (401, "invalid_token")
 
 
+def test_the_local_issuer_of_development_mode_counts_for_nothing_beside_a_real_one(served: Window, tmp_path: Path) -> None:
+    local = LocalIssuer(tmp_path, development=True).token("alice", agent="assistant", strong=True)
+    answered = served.send(Client(access=local), "GET", PATH, scheme="Bearer")
+    assert (answered.status_code, code(answered)) == (401, "invalid_token")
+
+
 def test_a_stronger_sign_in_is_asked_for_and_then_passes(oidc: Oidc, served: Window) -> None:
     weak = oidc.sign_in(acr=None)
     asked = served.transfer(weak)
@@ -284,14 +291,28 @@ def test_a_key_that_is_rotated_away_is_refused_once_it_is_known(oidc: Oidc, serv
     assert (refused.status_code, code(refused)) == (401, "invalid_token")
 
 
-def test_while_the_issuer_is_down_its_keys_serve_until_they_are_too_old(oidc: Oidc, served: Window) -> None:
-    known = oidc.sign_in()
-    assert served.send(known, "GET", PATH).status_code == 200
+def test_while_the_issuer_is_down_its_keys_serve_until_they_are_too_old(oidc: Oidc, tmp_path: Path) -> None:
+    with window(tmp_path, oidc, keys_age_s=4) as served:
+        known = oidc.sign_in()
+        assert served.send(known, "GET", PATH).status_code == 200
+        oidc.control(keys="down")
+        try:
+            assert served.send(known, "GET", PATH).status_code == 200, "its keys are known"
+            wait_until(lambda: served.send(known, "GET", PATH).status_code == 503)
+            assert code(served.send(known, "GET", PATH)) == "temporarily_unavailable"
+        finally:
+            oidc.control(keys="up")
+        wait_until(lambda: served.send(known, "GET", PATH).status_code == 200)
+
+
+def test_an_issuer_that_was_never_there_is_no_issuer_of_anything(oidc: Oidc, tmp_path: Path) -> None:
     oidc.control(keys="down")
     try:
-        assert served.send(known, "GET", PATH).status_code == 200, "its keys are known"
-        wait_until(lambda: served.send(known, "GET", PATH).status_code == 503)
-        assert code(served.send(known, "GET", PATH)) == "temporarily_unavailable"
+        with window(tmp_path, oidc) as served:
+            refused = served.send(oidc.sign_in(), "GET", PATH)
+            assert (refused.status_code, code(refused)) == (503, "temporarily_unavailable")
+            assert served.send(oidc.sign_in(), "GET", PATH, token="x.y.z").status_code == 401
+            oidc.control(keys="up")
+            wait_until(lambda: served.send(oidc.sign_in(), "GET", PATH).status_code == 200)
     finally:
         oidc.control(keys="up")
-    wait_until(lambda: served.send(known, "GET", PATH).status_code == 200)

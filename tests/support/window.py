@@ -118,7 +118,6 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
         "introspection_secret_file": str(oidc.secret_file),
         "keys_refresh_s": 1,
         "keys_retry_s": 1,
-        "keys_age_s": 3,
         **changes,
     }
     file = folder / "settings.toml"

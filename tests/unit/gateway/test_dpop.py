@@ -1,7 +1,6 @@
 """Proofs of possession: what a kept key, a nonce, an address and the table of seen proofs must and must not do."""
 
 import hashlib
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,18 @@ from sqlalchemy import Connection
 from gateway.databases import Part
 from gateway.doors.presented import CERTIFICATE, Presenting
 from gateway.errors import Fault, Unavailable
-from gateway.identity import NotAuthenticated, Presented
+from gateway.identity import AccessTokens, Binding, Issuer, NotAuthenticated, Presented
+from gateway.identity.certificate import thumbprint as certificate_thumbprint
 from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
+from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from gateway.store import proofs as table
 from tests.support.databases import book_in, on_database
-from tests.support.oidc import Client
+from tests.support.oidc import Client, jwt
 
 URL = "https://window.example/v1/function-calls"
-NOW = datetime.fromtimestamp(int(time.time()), UTC)
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NOW_S = int(NOW.timestamp())
 ALGORITHMS = frozenset({"ES256", "EdDSA"})
 
 
@@ -51,6 +53,10 @@ async def check(proofs: Proofs, client: Client, *made: str, url: str = URL, now:
     await proofs.check(Presented(None, made, "POST", url), client.access, thumbprint(client), now)
 
 
+def proof(client: Client, **changes: Any) -> str:
+    return client.proof("POST", URL, **{"iat": NOW_S, **changes})
+
+
 @pytest.fixture
 def client() -> Client:
     return Client(access="a.token")
@@ -62,8 +68,8 @@ def proofs(seen: Table | None = None, **rules: Any) -> Proofs:
 
 async def test_a_row_is_kept_as_long_as_its_proof_could_be_taken(client: Client) -> None:
     seen = Table()
-    issued = int(NOW.timestamp()) + 5
-    await check(proofs(seen, age_s=60), client, client.proof("POST", URL, iat=issued, jti="j"))
+    issued = NOW_S + 5
+    await check(proofs(seen, age_s=60), client, proof(client, iat=issued, jti="j"))
     ((jti_hash, key),) = seen.rows
     assert (jti_hash, key) == (hashlib.sha256(b"j").digest(), thumbprint(client))
     last_taken = issued + 60
@@ -72,29 +78,53 @@ async def test_a_row_is_kept_as_long_as_its_proof_could_be_taken(client: Client)
 
 @pytest.mark.parametrize(("offset", "is_taken"), [(-61, False), (-60, True), (0, True), (5, True), (6, False)])
 async def test_the_window_of_a_proof_s_age(client: Client, offset: int, is_taken: bool) -> None:
-    proof = client.proof("POST", URL, iat=int(NOW.timestamp()) + offset)
+    made = proof(client, iat=NOW_S + offset)
     if is_taken:
-        await check(proofs(), client, proof)
+        await check(proofs(), client, made)
     else:
         with pytest.raises(NotAuthenticated) as refused:
-            await check(proofs(), client, proof)
+            await check(proofs(), client, made)
         assert refused.value.fault is Fault.INVALID_DPOP_PROOF
+
+
+async def test_a_clock_ahead_is_taken_as_far_as_it_is_set(client: Client) -> None:
+    await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 60))
+    with pytest.raises(NotAuthenticated):
+        await check(proofs(clock_skew_s=60), client, proof(client, iat=NOW_S + 61))
+
+
+async def test_a_token_that_is_bound_twice_needs_both(client: Client) -> None:
+    issuing = ECKey.generate_key("P-256")
+    claims = {"iss": "i", "aud": "a", "sub": "alice", "client_id": "c", "scope": "function_calls"}
+    times = {"iat": NOW_S, "exp": NOW_S + 600, "auth_time": NOW_S}
+    cnf = {"jkt": thumbprint(client), "x5t#S256": certificate_thumbprint(b"own")}
+    client.access = jwt({"typ": "at+jwt", "alg": "ES256", "kid": "k"}, {**claims, **times, "cnf": cnf}, issuing)
+    keys = FixedKeys({"k": public_key(issuing.as_dict(private=False))})  # type: ignore[arg-type]
+    tokens = AccessTokens(Issuer("i", "a", keys, ALGORITHMS), binding=Binding.CERTIFICATE, proofs=proofs())
+
+    def shown(certificate: bytes | None, *made: str, scheme: str = "DPoP") -> Presented:
+        return Presented(f"{scheme} {client.access}", made, "POST", URL, certificate)
+
+    assert (await tokens.authenticate(shown(b"own", proof(client)), NOW)).scheme == "DPoP"
+    for wrong in (shown(None, proof(client)), shown(b"other", proof(client)), shown(b"own"), shown(b"own", scheme="Bearer")):
+        with pytest.raises(NotAuthenticated):
+            await tokens.authenticate(wrong, NOW)
 
 
 async def test_when_the_table_does_not_answer_nothing_is_taken(client: Client) -> None:
     seen = Table()
     seen.is_down = True
     with pytest.raises(Unavailable):
-        await check(proofs(seen), client, client.proof("POST", URL))
+        await check(proofs(seen), client, proof(client))
 
 
 async def test_a_refused_proof_leaves_no_row(client: Client) -> None:
     seen = Table()
     for wrong in ({"htm": "GET"}, {"htu": "https://x.example/"}, {"ath": "x"}, {"iat": 1}, {"header": {"typ": "JWT"}}):
         with pytest.raises(NotAuthenticated):
-            await check(proofs(seen), client, client.proof("POST", URL, **wrong))  # type: ignore[arg-type]
+            await check(proofs(seen), client, proof(client, **wrong))  # type: ignore[arg-type]
     with pytest.raises(NotAuthenticated) as refused:
-        await check(proofs(seen, nonces=Nonces(bytes(32), 300)), client, client.proof("POST", URL))
+        await check(proofs(seen, nonces=Nonces(bytes(32), 300)), client, proof(client))
     assert refused.value.fault is Fault.USE_DPOP_NONCE
     assert seen.rows == {}
 
@@ -102,39 +132,39 @@ async def test_a_refused_proof_leaves_no_row(client: Client) -> None:
 @pytest.mark.parametrize("member", ["d", "p", "oth", "k"])
 async def test_a_private_member_is_refused_although_the_key_is_known(client: Client, member: str) -> None:
     checking = proofs()
-    await check(checking, client, client.proof("POST", URL))
+    await check(checking, client, proof(client))
     leaked = {**client.key.as_dict(private=False), member: "AA"}
     with pytest.raises(NotAuthenticated):
-        await check(checking, client, client.proof("POST", URL, header={"jwk": leaked}))
+        await check(checking, client, proof(client, header={"jwk": leaked}))
 
 
 async def test_a_key_that_was_first_shown_for_one_algorithm_is_not_pinned_to_it(client: Client) -> None:
     checking = proofs()
     own = client.key.as_dict(private=False)
     for alg in ("ES384", "none", "ES256"):
-        await check(checking, client, client.proof("POST", URL, header={"jwk": {**own, "alg": alg, "kid": "x"}}))
+        await check(checking, client, proof(client, header={"jwk": {**own, "alg": alg, "kid": "x"}}))
 
 
 async def test_of_two_clients_each_has_ids_of_its_own(client: Client) -> None:
     checking, other = proofs(), Client(access="another.token")
-    await check(checking, client, client.proof("POST", URL, jti="same"))
-    await check(checking, other, other.proof("POST", URL, jti="same"))
+    await check(checking, client, proof(client, jti="same"))
+    await check(checking, other, proof(other, jti="same"))
     with pytest.raises(NotAuthenticated):
-        await check(checking, other, other.proof("POST", URL, jti="same"))
+        await check(checking, other, proof(other, jti="same"))
 
 
 async def test_another_key_than_the_token_s_is_refused_before_it_is_parsed(client: Client) -> None:
     thief = Client(key=ECKey.generate_key("P-256"), access=client.access)
     checking = proofs()
     with pytest.raises(NotAuthenticated):
-        await checking.check(Presented(None, (thief.proof("POST", URL),), "POST", URL), client.access, thumbprint(client), NOW)
+        await checking.check(Presented(None, (proof(thief),), "POST", URL), client.access, thumbprint(client), NOW)
     assert not checking._keys, "nobody fills the cache with keys that no token is bound to"
 
 
 async def test_a_token_bound_to_something_that_is_no_thumbprint_is_refused(client: Client) -> None:
     for bound_to in ("", "ü", "x" * 43):
         with pytest.raises(NotAuthenticated):
-            await proofs().check(Presented(None, (client.proof("POST", URL),), "POST", URL), client.access, bound_to, NOW)
+            await proofs().check(Presented(None, (proof(client),), "POST", URL), client.access, bound_to, NOW)
 
 
 def test_a_nonce_is_good_for_its_lifetime_and_at_most_twice_that_in_every_process() -> None:
@@ -208,13 +238,13 @@ async def test_the_gateway_s_store_remembers_across_a_restart_and_fails_closed(t
     key = Ed25519PrivateKey.generate().public_key()
     for is_first in (True, False):
         book = await book_in(tmp_path, key)
-        assert await book.first_use(b"j" * 32, "k", int(NOW.timestamp())) is is_first
+        assert await book.first_use(b"j" * 32, "k", NOW_S) is is_first
         await book.close()
     with pytest.raises(Unavailable):
         await book.first_use(b"i" * 32, "k", 1)
     book = await book_in(tmp_path, key)
     await book.forget_proofs(NOW + timedelta(hours=1))
-    assert await book.first_use(b"j" * 32, "k", int(NOW.timestamp()))
+    assert await book.first_use(b"j" * 32, "k", NOW_S)
     await book.close()
 
 

@@ -91,12 +91,12 @@ async def test_keys_stay_fresh_although_nobody_asks() -> None:
     ages = Ages(refresh_s=0.02, most_s=1000, retry_s=0.01)
     source = RemoteKeys(issuer.fetch, ages)
     running = asyncio.ensure_future(source.run())
-    while issuer.asked < 3:
-        await asyncio.sleep(0.01)
-    issuer.keys, asked = [B], issuer.asked
-    while issuer.asked < asked + 2:
-        await asyncio.sleep(0.01)
-    assert source._keys.keys() == {"b"}
+    async with asyncio.timeout(20):
+        while issuer.asked < 3:
+            await asyncio.sleep(0.01)
+        issuer.keys = [B]
+        while source._keys.keys() != {"b"}:
+            await asyncio.sleep(0.01)
     running.cancel()
     await source.close()
 
@@ -457,8 +457,10 @@ async def test_a_token_stands_when_its_issuer_says_so_and_in_no_other_case(name:
 
 async def test_discovery_compares_the_issuer_exactly() -> None:
     told: dict[str, Any] = {}
+    asked: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
         return web.json_response({"keys": [public(A)]} if request.path == "/jwks" else told)
 
     fetcher = Fetcher(loopback_http=True)
@@ -472,5 +474,10 @@ async def test_discovery_compares_the_issuer_exactly() -> None:
                     with pytest.raises(NoAnswer):
                         await IssuerKeys(fetcher, url)()
             assert set(await IssuerKeys(fetcher, "https://elsewhere.example", f"{url}/jwks")()) == {"a"}
+            asked.clear()
+            told.update(issuer=f"{url}/t", jwks_uri=f"{url}/jwks")
+            for document in (OPENID, OAUTH):
+                assert set(await IssuerKeys(fetcher, f"{url}/t", metadata=document)()) == {"a"}
+            assert asked == ["/t/.well-known/openid-configuration", "/jwks", "/.well-known/oauth-authorization-server/t", "/jwks"]
     finally:
         await fetcher.close()

@@ -1,5 +1,7 @@
 """Settings from a file: strict, documented names only, and nothing unsafe starts."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from gateway.cli import main
 from gateway.settings import DEV_ISSUER, Settings, UnsafeSettings, development
 from gateway.settings_file import read_settings
-from gateway.vault import secret_of
+from gateway.vault import private_file, secret_of
 
 PRODUCTION = Settings(
     data=Path("data"),
@@ -109,6 +111,8 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "clients' certificates without TLS": {"tls_client_ca": Path("x")},
     "a proxy by its name": {"trusted_proxies": ("proxy.example",)},
     "a network with host bits": {"trusted_proxies": ("10.0.0.1/8",)},
+    "everybody as a proxy": {"trusted_proxies": ("10.0.0.8", "0.0.0.0/0")},
+    "a binding to certificates that nobody can show": {"binding": "certificate"},
     "clocks that may differ by an hour": {"clock_skew_s": 3600},
     "keys that are refreshed after they are too old": {"keys_refresh_s": 7200},
     "proofs of a day": {"dpop_proof_s": 86_400},
@@ -144,3 +148,19 @@ def test_a_secret_is_one_line_of_its_owner(tmp_path: Path, content: bytes) -> No
     file.write_bytes(content)
     with pytest.raises(UnsafeSettings, match="one line"):
         secret_of(file)
+
+
+def test_workers_that_start_at_once_read_one_key(tmp_path: Path) -> None:
+    at_once = threading.Barrier(16, timeout=20)
+
+    def start(_number: int) -> list[bytes]:
+        read = []
+        for round_number in range(50):
+            at_once.wait()
+            read.append(private_file(tmp_path / "keys" / f"{round_number}.key", 32))
+        return read
+
+    with ThreadPoolExecutor(16) as workers:
+        first, *others = workers.map(start, range(16))
+    assert all(other == first for other in others)
+    assert len(set(first)) == len(list((tmp_path / "keys").iterdir())) == 50
