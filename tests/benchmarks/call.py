@@ -1,32 +1,43 @@
 """What a call costs, beside a bare FastAPI no-op on the same server, in one run.
 
-    python tests/benchmarks/call.py [--json] [--rounds N] [--seconds S]
+    python -m tests.benchmarks.call [--json] [--rounds N] [--seconds S] [--only NAME ...]
 
-Both servers are uvicorn with uvloop and httptools on loopback, one process each; the callers are one process with raw keep-alive sockets.
-Every answered call left durable, signed records (SQLite WAL, synchronous=FULL). Rounds of no-op, balance and transfer take turns, and
-the ratios are medians of the ratios of the rounds. Bounded in count and time; asserts nothing about time.
+All servers are uvicorn with uvloop and httptools on loopback, one process each; the callers are one process with raw keep-alive sockets.
+Three gateways: on SQLite with bearer tokens, on PostgreSQL with bearer tokens (a server of this run, fsync on; left out where it is not
+installed), on SQLite with a fresh DPoP proof and nonce for each request. Every answered call left durable, signed records (SQLite WAL,
+synchronous=FULL; PostgreSQL synchronous_commit). Rounds of no-op, balance and transfer take turns, and the ratios are medians of the
+ratios of the rounds. Bounded in count and time; asserts nothing about time.
 """
 
 import argparse
 import asyncio
+import hashlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import pytest
 import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from gateway.identity.compact import encode
+from tests.benchmarks.servers import PUBLIC_URL
+from tests.support.databases import administer
+from tests.support.postgres import server
+
 CALLERS = 32
 CUSTOMERS = 1000
+GATEWAYS = ("sqlite", "postgresql", "dpop")
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run")
+    parser.add_argument("--only", action="append", choices=GATEWAYS, help="these gateways; may be said again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(run(Path(folder), options.rounds, options.seconds))
+        found = uvloop.run(run(Path(folder), options.rounds, options.seconds, tuple(options.only or GATEWAYS)))
     if options.json:
         print(json.dumps(found))
     else:
@@ -64,39 +76,59 @@ def main() -> int:
     return 0
 
 
-async def run(folder: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    servers = [start("noop", folder), start("gateway", folder / "data")]
+async def run(folder: Path, rounds: int, seconds: float, wanted: Sequence[str]) -> dict[str, dict[str, float]]:
+    servers = {"noop": start("noop", folder)}
+    for name in wanted:
+        database = a_database(name) if name == "postgresql" else ""
+        if database is not None:
+            servers[name] = start("dpop" if name == "dpop" else "bearer", folder / name, database)
+    taken: dict[tuple[str, int], list[Measured]] = {}
     try:
-        noop_port = json.loads(await line(servers[0]))["port"]
-        ready = json.loads(await line(servers[1]))
-        customers = [Customer(**each) for each in ready["customers"]]
-        requests = {"noop": noop_requests(), "get_account_balance": balances(customers), "initiate_transfer": transfers(customers)}
-        ports = {"noop": noop_port, "get_account_balance": ready["port"], "initiate_transfer": ready["port"]}
-        taken: dict[tuple[str, int], list[Measured]] = {}
+        ready = {name: json.loads(await line(server)) for name, server in servers.items()}
+        streams: dict[str, tuple[int, Iterator[bytes]]] = {"noop": (ready["noop"]["port"], noop_requests())}
+        for name in servers.keys() - {"noop"}:
+            customers = [Customer(**each) for each in ready[name]["customers"]]
+            head = bearer if name != "dpop" else Proving(**ready[name]["client"])
+            streams[f"{name}: get_account_balance"] = (ready[name]["port"], balances(customers, head))
+            streams[f"{name}: initiate_transfer"] = (ready[name]["port"], transfers(customers, head))
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("measuring", total=(rounds + 1) * len(requests) * 2)
+            task = progress.add_task("measuring", total=(rounds + 1) * len(streams) * 2)
             for number in range(rounds + 1):
-                for name, stream in requests.items():
+                for name in sorted(streams, key=lambda each: each != "noop"):
+                    port, stream = streams[name]
                     for callers in (CALLERS, 1):
-                        measured = await load(ports[name], stream, callers, seconds if number else 0.5)
+                        measured = await load(port, stream, callers, seconds if number else 0.5)
                         progress.advance(task)
                         if number:  # the first round warms up
                             taken.setdefault((name, callers), []).append(measured)
-        steps = json.loads(await line(servers[1], ask=True))
+        steps = {name: json.loads(await line(server, ask=True)) for name, server in servers.items() if name != "noop"}
     finally:
-        for server in servers:
+        for server in servers.values():
             server.terminate()
-        for server in servers:
+        for server in servers.values():
             server.wait(20)
-    return summary(taken, steps)
+    return summary(taken, sorted(streams), steps)
 
 
-def summary(taken: dict[tuple[str, int], list[Measured]], steps: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def a_database(name: str) -> str | None:
+    """A database of a server of this run, or None where PostgreSQL is not installed."""
+    try:
+        running = server(fsync=True)
+    except pytest.skip.Exception as absent:
+        print(f"left out: {absent}", file=sys.stderr)
+        return None
+    administer(f'CREATE DATABASE "{name}"', running)
+    return running.url(name)
+
+
+def summary(
+    taken: dict[tuple[str, int], list[Measured]], names: Sequence[str], steps: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
     def median(name: str, callers: int, share: float) -> float:
         return statistics.median(each.percentile(share) for each in taken[name, callers])
 
     found: dict[str, dict[str, float]] = {}
-    for name in ("noop", "get_account_balance", "initiate_transfer"):
+    for name in names:
         ratios = [one.per_s / base.per_s for one, base in zip(taken[name, CALLERS], taken["noop", CALLERS], strict=True)]
         slower = [one.percentile(0.5) / base.percentile(0.5) for one, base in zip(taken[name, 1], taken["noop", 1], strict=True)]
         found[name] = {
@@ -107,24 +139,25 @@ def summary(taken: dict[tuple[str, int], list[Measured]], steps: dict[str, dict[
             "p50_us_c32": round(median(name, CALLERS, 0.5)),
             "p99_us_c32": round(median(name, CALLERS, 0.99)),
         }
-    found["steps_us"] = steps  # type: ignore[assignment]  # per function
+    found["steps_us"] = steps  # type: ignore[assignment]  # per gateway and function
     return found
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
     console = Console()
     table = Table("operation", "of the no-op, 32 callers", "times the no-op's median, 1 caller", "per second", "p99 us, 32 callers")
-    for name in ("noop", "get_account_balance", "initiate_transfer"):
+    for name in found.keys() - {"steps_us"}:
         each = found[name]
         cells = (each["ratio_c32"], each["median_c1"], each["per_s_c32"], each["p99_us_c32"])
         table.add_row(name, *(str(cell) for cell in cells))
     console.print(table)
-    for name, steps in found["steps_us"].items():
-        console.print(f"{name}: " + ", ".join(f"{step} {us} us" for step, us in steps.items()))  # type: ignore[attr-defined]
+    for gateway, functions in found["steps_us"].items():
+        for name, steps in functions.items():  # type: ignore[attr-defined]
+            console.print(f"{gateway}: {name}: " + ", ".join(f"{step} {us} us" for step, us in steps.items()))
 
 
-def start(what: str, folder: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(Path(__file__).with_name("servers.py")), what, str(folder), str(CUSTOMERS)]
+def start(what: str, folder: Path, database: str = "") -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.benchmarks.servers", what, str(folder), str(CUSTOMERS), database]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -135,28 +168,51 @@ async def line(server: "subprocess.Popen[str]", *, ask: bool = False) -> str:
     return await asyncio.to_thread(server.stdout.readline)
 
 
+Head = Callable[[str], str]
+"""The header lines by which a request presents its token."""
+
+
+def bearer(token: str) -> str:
+    return f"authorization: Bearer {token}\r\n"
+
+
+class Proving:
+    """A fresh DPoP proof for each request (RFC 9449), by Ed25519."""
+
+    def __init__(self, key: str, nonce: str) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key))
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode(self._key.public_key().public_bytes_raw())}
+        self._header = encode(json.dumps({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}).encode())
+        self._claims = {"htm": "POST", "htu": f"{PUBLIC_URL}/v1/function-calls", "nonce": nonce}
+        self._made = count()
+
+    def __call__(self, token: str) -> str:
+        ath = encode(hashlib.sha256(token.encode()).digest())
+        claims = {**self._claims, "iat": int(time.time()), "jti": f"{next(self._made):032d}", "ath": ath}
+        text = f"{self._header}.{encode(json.dumps(claims).encode())}"
+        return f"authorization: DPoP {token}\r\ndpop: {text}.{encode(self._key.sign(text.encode()))}\r\n"
+
+
 def noop_requests() -> Iterator[bytes]:
-    request = http("/noop", "unused", b'{"nothing":true}')
+    request = http("/noop", bearer("unused"), b'{"nothing":true}')
     while True:
         yield request
 
 
-def balances(customers: list[Customer]) -> Iterator[bytes]:
-    made = [
-        http("/v1/function-calls", each.token, calls(each, "b", "get_account_balance", {"account": each.debit}))
-        for each in customers
-    ]
+def balances(customers: list[Customer], head: Head) -> Iterator[bytes]:
+    made = [(each.token, calls(each, "b", "get_account_balance", {"account": each.debit})) for each in customers]
     while True:
-        yield from made
+        for token, body in made:
+            yield http("/v1/function-calls", head(token), body)
 
 
-def transfers(customers: list[Customer]) -> Iterator[bytes]:
+def transfers(customers: list[Customer], head: Head) -> Iterator[bytes]:
     """Each a new call; no customer repeats an amount, or it would be a suspected duplicate."""
     for number in count():
         for each in customers:
             amount = {"value": f"{1 + number // 100}.{number % 100:02d}", "currency": "GBP"}
             arguments = {"from": each.debit, "to": each.credit, "amount": amount}
-            yield http("/v1/function-calls", each.token, calls(each, f"t{number}", "initiate_transfer", arguments))
+            yield http("/v1/function-calls", head(each.token), calls(each, f"t{number}", "initiate_transfer", arguments))
 
 
 def calls(customer: Customer, native_id: str, name: str, arguments: dict[str, object]) -> bytes:
@@ -165,11 +221,8 @@ def calls(customer: Customer, native_id: str, name: str, arguments: dict[str, ob
     return json.dumps(body).encode()
 
 
-def http(path: str, token: str, body: bytes) -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
+def http(path: str, presented: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{presented}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

@@ -1,4 +1,9 @@
-"""The servers that the benchmarks load: a bare FastAPI no-op, or a gateway in development mode with load-test customers."""
+"""The servers that the benchmarks load: a bare FastAPI no-op, or a gateway in development mode with load-test customers.
+
+    python -m tests.benchmarks.servers noop|bearer|dpop FOLDER CUSTOMERS [DATABASE]
+
+`dpop` is a gateway with an issuer of its own kind on loopback, whose tokens are bound to one client's key.
+"""
 
 import asyncio
 import contextlib
@@ -7,23 +12,35 @@ import socket
 import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 import uvloop
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request, Response
+from joserfc.jwk import ECKey
 
 from adapters.core import Identified, ReferenceKind
 from gateway.doors.rest import in_front
-from gateway.identity import Presented
+from gateway.identity.compact import encode
+from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
+from gateway.identity.keys import public_key
 from gateway.issuer import LocalIssuer
 from gateway.main import Gateway, grant, open_gateway, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.serving import build_app, settle_the_interpreter
-from gateway.settings import development
+from gateway.settings import DEV_AUDIENCE, development
 from gateway.stages import Asked, NativeCall, Trace
 from gateway.vault import private_file
+from tests.support.oidc import jwt
+from tests.support.teller import principal
+
+PUBLIC_URL = "http://127.0.0.1:1"
+"""What proofs are made for, whatever the port."""
 
 
 async def noop(request: Request) -> Response:
@@ -37,9 +54,12 @@ def noop_app() -> FastAPI:
     return app
 
 
-async def prepare(gateway: Gateway, data: Path, count: int) -> list[dict[str, str]]:
+Tokens = Callable[[str], str]
+"""The access token of a customer."""
+
+
+async def prepare(gateway: Gateway, data: Path, count: int, tokens: Tokens) -> list[dict[str, str]]:
     """Load-test customers with a mandate, a conversation, a token and references to their two accounts."""
-    issuer = LocalIssuer(data, development=True)
     references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
     key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
     now = utc_now()
@@ -51,20 +71,16 @@ async def prepare(gateway: Gateway, data: Path, count: int) -> list[dict[str, st
         issued = [
             references.issue(customer, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts
         ]
-        token = issuer.token(customer, agent="bench", strong=True)
-        await one_call(gateway, issuer, customer, conversation, issued[0])
-        made.append({"token": token, "conversation": conversation, "debit": issued[0], "credit": issued[1]})
+        await one_call(gateway, customer, conversation, issued[0])
+        made.append({"token": tokens(customer), "conversation": conversation, "debit": issued[0], "credit": issued[1]})
     return made
 
 
-async def one_call(gateway: Gateway, issuer: LocalIssuer, customer: str, conversation: str, account: str) -> None:
+async def one_call(gateway: Gateway, customer: str, conversation: str, account: str) -> None:
     """A first balance: the customers of the load are known ones, with a data key and a pseudonym in the trail."""
-    token = issuer.token(customer, agent="bench", strong=True)
-    presented = Presented(f"Bearer {token}", (), "POST", "/v1/function-calls")
-    principal = await gateway.door.identity.authenticate(presented, utc_now())
     native = NativeCall("first", "get_account_balance", {"account": account})
     asked = Asked("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
-    (answered,) = await gateway.way.take(principal, asked)
+    (answered,) = await gateway.way.take(principal(customer, agent="bench"), asked)
     if answered.status != "done":
         raise RuntimeError(f"the load cannot begin: {answered.code}")
 
@@ -85,14 +101,71 @@ def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
     return noted
 
 
-async def serve(what: str, folder: Path, customers: int) -> None:
+@dataclass
+class BoundTokens:
+    """An issuer of tokens that are bound to one client's key, with its keys on loopback."""
+
+    issuing: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "bench"}))
+    client: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    url: str = ""
+
+    async def publish(self) -> None:
+        """Serve the issuer's public key."""
+        keys = {"keys": [{**self.issuing.as_dict(private=False), "kid": "bench", "alg": "ES256", "use": "sig"}]}
+        app = web.Application()
+        app.router.add_get("/jwks", lambda _request: _answer(keys))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    def settings(self) -> dict[str, object]:
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/jwks",
+            "binding": "dpop",
+            "strong_acr": ("two",),
+            "public_url": PUBLIC_URL,
+        }
+
+    def token(self, customer: str) -> str:
+        now = int(utc_now().timestamp())
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode(self.client.public_key().public_bytes_raw())}
+        claims = {
+            "iss": self.url,
+            "aud": DEV_AUDIENCE,
+            "sub": customer,
+            "client_id": "bench",
+            "scope": "function_calls",
+            "acr": "two",
+        }
+        times = {"iat": now, "exp": now + 3600, "auth_time": now}
+        bound = {"act": {"sub": "bench"}, "cnf": {"jkt": public_key(jwk).thumbprint}}
+        return jwt({"typ": "at+jwt", "alg": "ES256", "kid": "bench"}, {**claims, **times, **bound}, self.issuing)
+
+
+async def _answer(keys: object) -> web.Response:
+    return web.json_response(keys)
+
+
+async def serve(what: str, folder: Path, customers: int, database: str) -> None:
     ready: dict[str, object] = {}
     noted: dict[str, dict[str, list[int]]] = {}
     if what == "noop":
         app, gateway = noop_app(), None
     else:
-        gateway = await open_gateway(development(folder))
-        ready["customers"] = await prepare(gateway, folder, customers)
+        settings, local = development(folder, database=database), LocalIssuer(folder, development=True)
+        settings = replace(settings, strong_session_s=3600)
+        tokens: Tokens = partial(local.token, agent="bench", strong=True)
+        if what == "dpop":
+            bound = BoundTokens()
+            await bound.publish()
+            settings, tokens = replace(settings, **bound.settings()), bound.token  # type: ignore[arg-type]
+            nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
+            ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
+        gateway = await open_gateway(settings)
+        ready["customers"] = await prepare(gateway, folder, customers, tokens)
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway.door)
     settle_the_interpreter()
@@ -121,4 +194,4 @@ async def serve(what: str, folder: Path, customers: int) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+        runner.run(serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:] or [""]))

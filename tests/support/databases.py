@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select, text
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 from audit.migration import prepare
 from gateway.databases import HISTORIES, Part, Places
 from gateway.store.book import SqlBook
-from tests.support.postgres import server
+from tests.support.postgres import Server, server
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ def postgresql(folder: Path) -> str:
     name = Kept.made.get(folder)
     if name is None:
         name = Kept.made[folder] = f"t_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
-        _administer(f'CREATE DATABASE "{name}"')
+        administer(f'CREATE DATABASE "{name}"')
     return server().url(name)
 
 
@@ -54,7 +55,7 @@ def drop(below: Path | None) -> None:
     """After a test: the databases of its folders, and of folders that are gone."""
     for folder in list(Kept.made):
         if not folder.parent.exists() or (below is not None and folder.is_relative_to(below)):
-            _administer(f'DROP DATABASE "{Kept.made.pop(folder)}" WITH (FORCE)')
+            administer(f'DROP DATABASE "{Kept.made.pop(folder)}" WITH (FORCE)')
 
 
 def sql(folder: Path, part: Part, statement: str, **values: object) -> int:
@@ -142,11 +143,11 @@ def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
         return executor.submit(asyncio.run, work).result()
 
 
-def _administer(statement: str) -> None:
-    import asyncpg  # type: ignore[import-untyped]
+def administer(statement: str, on: Server | None = None) -> None:
+    """Run a statement on the server itself, outside of any transaction."""
 
     async def run() -> None:
-        connection = await asyncpg.connect(server().url(ADMIN))
+        connection = await asyncpg.connect((on or server()).url(ADMIN))
         try:
             await connection.execute(statement)
         finally:
