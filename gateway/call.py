@@ -49,6 +49,7 @@ from gateway.stages import (
     Executed,
     Grounded,
     Intended,
+    Known,
     NativeCall,
     Received,
     Recorded,
@@ -115,15 +116,18 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
-        if await self._parts.book.facts(principal.customer, asked.conversation_id) is None:
+        known = await self._parts.book.facts(principal.customer, asked.conversation_id)
+        if known is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
+        fresh = None if lock.locked() else known  # what was just read still stands if nobody is before us
         async with lock:  # one at a time: each call sees what the one before let into the conversation
             if has_effects(asked, self._parts.functions) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
-            return tuple([await self._take(principal, asked, native) for native in asked.calls])
+            first, *rest = asked.calls
+            return (await self._take(principal, asked, first, fresh), *[await self._take(principal, asked, each) for each in rest])
 
-    async def _take(self, principal: Principal, asked: Asked, native: NativeCall) -> Recorded:
+    async def _take(self, principal: Principal, asked: Asked, native: NativeCall, known: Known | None = None) -> Recorded:
         now = self._parts.clock()
         received = Received(
             call_id=new_call_id(now, secrets.token_bytes(8)),
@@ -134,22 +138,22 @@ class Way:
             span_id=secrets.token_hex(8),
             steps=Steps(),
         )
-        answered = await self._guarded(received)
+        answered = await self._guarded(received, known)
         function = self._parts.functions.get(native.function)
         self._parts.telemetry.answered(received, answered, None if function is None else function.name)
         return answered
 
-    async def _guarded(self, received: Received) -> Recorded:
+    async def _guarded(self, received: Received, known: Known | None) -> Recorded:
         reached: Received | Call | Decided = received
         try:
             for _ in range(_DECIDE_AGAIN):
-                reached = call = await self._validate(received)
+                reached = call = await self._validate(received, known)
                 grounded = self._ground(call)
                 reached = decided = self._decide(grounded)
                 try:
                     return await self._go_on(decided)
                 except Moved:
-                    continue
+                    known = None
             raise Unavailable("facts_moved")
         except Refusal as refusal:
             return await self._refuse(Refused(received, reached, refusal))
@@ -182,7 +186,7 @@ class Way:
 
     # 2 -- validate
 
-    async def _validate(self, received: Received) -> Call:
+    async def _validate(self, received: Received, known: Known | None) -> Call:
         parts, customer, asked = self._parts, received.principal.customer, received.asked
         function = parts.functions.get(received.native.function)
         if (function is None or not function.emergency) and not parts.rates.take(customer, received.received_at, function):
@@ -192,7 +196,7 @@ class Way:
         resolve = partial(parts.references.resolve, customer, asked.conversation_id, today=received.received_at.date())
         arguments = parse(function, received.native.arguments, resolve)
         facts = await gather(
-            received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s
+            received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s, known=known
         )
         received.steps.end("validate")
         return Call(received, function, arguments, facts)

@@ -7,19 +7,26 @@ from adapters.function import Allowance, Arguments, Asker, BankingFunction, Valu
 from gateway.arguments import unresolved
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.ports import Book
-from gateway.stages import Call, Facts, Received
+from gateway.stages import Call, Facts, Known, Received
 
 
 async def gather(
-    received: Received, function: BankingFunction, arguments: Arguments, *, book: Book, core: CoreBank, strong_session_s: int
+    received: Received,
+    function: BankingFunction,
+    arguments: Arguments,
+    *,
+    book: Book,
+    core: CoreBank,
+    strong_session_s: int,
+    known: Known | None = None,
 ) -> Facts:
-    """Facts of one call.
+    """Facts of one call. `known`: the conversation and its customer, if they have just been read.
 
     RequestFault when the conversation is not this customer's, Refusal for an object that the core does not know or another customer's,
     Unavailable when the core does not answer.
     """
     customer = received.principal.customer
-    known = await book.facts(customer, received.asked.conversation_id)
+    known = known or await book.facts(customer, received.asked.conversation_id)
     if known is None:
         raise no_such_conversation()
     objects: dict[Identified, ObjectFacts] = {}

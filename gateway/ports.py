@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapters.core import Money
 from gateway.limits import Totals
-from gateway.stages import ConversationFacts, CustomerFacts
+from gateway.stages import Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Book(Protocol):
     write may have happened: a claim is then found again by its ids).
     """
 
-    async def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
+    async def facts(self, customer: str, conversation: str) -> Known | None:
         """None when the conversation is not this customer's, or not at all."""
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:

@@ -94,6 +94,10 @@ class ConversationFacts:
     tainted: bool
 
 
+Known = tuple[CustomerFacts, ConversationFacts]
+"""A conversation and its customer, read together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount."""

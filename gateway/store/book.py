@@ -22,7 +22,7 @@ from gateway.errors import Unavailable
 from gateway.limits import Totals
 from gateway.mandate import Mandate
 from gateway.ports import Claim, Claimed
-from gateway.stages import ConversationFacts, CustomerFacts
+from gateway.stages import ConversationFacts, CustomerFacts, Known
 from gateway.store import calls, conversations, customers, proofs
 
 _CACHED_MANDATES = 50_000
@@ -59,7 +59,7 @@ class SqlBook:
         await self._writer.close()
         await self._database.close()
 
-    async def facts(self, customer: str, conversation: str) -> tuple[CustomerFacts, ConversationFacts] | None:
+    async def facts(self, customer: str, conversation: str) -> Known | None:
         row = await self._read(lambda connection: conversations.with_customer(connection, conversation))
         if row is None or row.customer != customer:
             return None
@@ -161,6 +161,7 @@ class SqlBook:
 
     def _apply(self, connection: Connection, items: Sequence[Write]) -> Sequence[Answer | Exception]:
         self._lock(connection, items)
+        calls.settle(connection, [item for item in items if isinstance(item, calls.Settlement)])
         return [self._one(connection, item) for item in items]
 
     def _lock(self, connection: Connection, items: Sequence[Write]) -> None:
@@ -177,7 +178,7 @@ class SqlBook:
             case calls.NewCall():
                 return calls.claim(connection, item, self._duplicate_window_s)
             case calls.Settlement():
-                calls.settle(connection, item)
+                return None  # with all others of its group
             case conversations.Tainting():
                 conversations.taint(connection, item)
             case conversations.Opening():

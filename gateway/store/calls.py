@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     update,
 )
 
@@ -30,7 +31,7 @@ from gateway.errors import Code, Refusal
 from gateway.limits import Starts, Totals, exceeded
 from gateway.mandate import Limits
 from gateway.ports import Claim, Claimed, Moved
-from gateway.store.conversations import with_customer
+from gateway.store.conversations import WITH_CUSTOMER, conversation_of
 from gateway.store.tables import CALLS
 from gateway.store.times import from_us, to_us
 
@@ -59,19 +60,18 @@ def _sum(amounts: ColumnElement[int]) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(amounts), _ZERO), BigInteger)
 
 
-_TOTALS = Prepared(
-    select(
-        _sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=_ZERO)),
-        _sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=_ZERO)),
-        _sum(CALLS.c.minor),
-        _sum(case((CALLS.c.created_us > bindparam("day"), literal_column("1")), else_=_ZERO)),
-    ).where(
-        CALLS.c.customer == bindparam("customer"),
-        CALLS.c.currency == bindparam("currency"),
-        CALLS.c.created_us > bindparam("month"),
-        CALLS.c.state != literal_column("'voided'"),
-    )
+_SPENT = select(
+    _sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=_ZERO)).label("day_minor"),
+    _sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=_ZERO)).label("week_minor"),
+    _sum(CALLS.c.minor).label("month_minor"),
+    _sum(case((CALLS.c.created_us > bindparam("day"), literal_column("1")), else_=_ZERO)).label("day_count"),
+).where(
+    CALLS.c.customer == bindparam("customer"),
+    CALLS.c.currency == bindparam("currency"),
+    CALLS.c.created_us > bindparam("month"),
+    CALLS.c.state != literal_column("'voided'"),
 )
+_TOTALS = Prepared(_SPENT)
 _HEAD = (
     CALLS.c.call_id,
     CALLS.c.customer,
@@ -83,25 +83,45 @@ _HEAD = (
     CALLS.c.state,
     CALLS.c.created_us,
 )
-_BY_IDS = Prepared(
-    select(*_HEAD, CALLS.c.arguments_hash).where(
-        CALLS.c.conversation == bindparam("conversation"),
-        CALLS.c.turn == bindparam("turn"),
-        CALLS.c.native_id == bindparam("native_id"),
+
+
+def _grounds() -> Prepared:
+    """What a claim is decided on, in one statement: a round trip each is what a claim costs on PostgreSQL.
+
+    One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
+    """
+    stored = (
+        select(*_HEAD, CALLS.c.arguments_hash)
+        .where(
+            CALLS.c.conversation == bindparam("conversation"),
+            CALLS.c.turn == bindparam("turn"),
+            CALLS.c.native_id == bindparam("native_id"),
+        )
+        .subquery("stored")
     )
-)
-_LIKE = Prepared(
-    select(CALLS.c.call_id)
-    .where(
-        CALLS.c.customer == bindparam("customer"),
-        CALLS.c.currency == bindparam("currency"),
-        CALLS.c.created_us > bindparam("after"),
-        CALLS.c.minor == bindparam("minor"),
-        CALLS.c.payee == bindparam("payee"),
-        CALLS.c.state != literal_column("'voided'"),
+    known = WITH_CUSTOMER.subquery("known")
+    alike = (
+        select(CALLS.c.call_id.label("like_this"))
+        .where(
+            CALLS.c.customer == bindparam("customer"),
+            CALLS.c.currency == bindparam("currency"),
+            CALLS.c.created_us > bindparam("after"),
+            CALLS.c.minor == bindparam("minor"),
+            CALLS.c.payee == bindparam("payee"),
+            CALLS.c.state != literal_column("'voided'"),
+        )
+        .limit(literal_column("1"))
+        .subquery("alike")
     )
-    .limit(literal_column("1"))
-)
+    spent = _SPENT.subquery("spent")
+    joined = spent.outerjoin(known, true()).outerjoin(alike, true()).outerjoin(stored, true())
+    return Prepared(select(known, spent, alike, stored).select_from(joined))
+
+
+_GROUNDS = _grounds()
+_KNOWN, _TOTALLED = 4, 8
+"""Where the columns of `_GROUNDS` part: four of the conversation, four totals, the call alike, the stored call."""
+
 _NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
 _IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == literal_column("'unknown'"))
 _BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))
@@ -112,27 +132,30 @@ _SETTLE = Prepared(update(CALLS).where(_IS_THIS).values(state=bindparam("new_sta
 
 
 def totals(connection: Connection, customer: str, currency: str, now: datetime) -> Totals:
-    starts = Starts.at(now)
-    windows = {"day": to_us(starts.day), "week": to_us(starts.week), "month": to_us(starts.month)}
-    (row,) = _TOTALS.rows(connection, {"customer": customer, "currency": currency, **windows})
+    (row,) = _TOTALS.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
     return Totals(*row)
 
 
 def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Claimed | Exception:
     """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
     wanted = item.claim
-    ids = {"conversation": wanted.conversation, "turn": wanted.turn, "native_id": wanted.native_id}
-    for stored in _BY_IDS.rows(connection, ids):
+    (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
+    known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
+    if stored[0] is not None:
         if stored[-1] != wanted.arguments_hash:
             message = "The id of this call was used for another call; a new call needs a new id."
             return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
         return _claimed(stored[:-1])
-    facts = with_customer(connection, wanted.conversation)
+    facts = None if known[0] is None else conversation_of(known)
     if facts is None or (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted) != wanted.decided_on:
         return Moved()
-    refusal = _held(connection, item, duplicate_window_s)
-    if refusal is not None:
-        return refusal
+    if wanted.amount is not None:
+        limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
+        limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
+        if limit is not None:
+            return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
+        if alike is not None:
+            return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
     _NEW.one(connection, _row(wanted))
     return Claimed(
         call_id=wanted.call_id,
@@ -148,27 +171,23 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     )
 
 
-def _held(connection: Connection, item: NewCall, duplicate_window_s: int) -> Refusal | None:
-    wanted = item.claim
-    if wanted.amount is None:
-        return None
-    money = wanted.amount
-    spent = totals(connection, wanted.customer, money.currency, wanted.at)
-    limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], money.currency)
-    limit = exceeded(limits, spent, money.minor)
-    if limit is not None:
-        return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-    like = _LIKE.rows(
-        connection,
-        {
-            "customer": wanted.customer,
-            "currency": money.currency,
-            "minor": money.minor,
-            "payee": wanted.payee,
-            "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
-        },
-    )
-    return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected") if like else None
+def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
+    return {
+        "conversation": wanted.conversation,
+        "turn": wanted.turn,
+        "native_id": wanted.native_id,
+        "customer": wanted.customer,
+        "currency": wanted.amount.currency if wanted.amount else None,
+        "minor": wanted.amount.minor if wanted.amount else None,
+        "payee": wanted.payee,
+        "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
+        **_windows(wanted.at),
+    }
+
+
+def _windows(now: datetime) -> dict[str, int]:
+    starts = Starts.at(now)
+    return {"day": to_us(starts.day), "week": to_us(starts.week), "month": to_us(starts.month)}
 
 
 def _row(wanted: Claim) -> dict[str, object]:
@@ -192,11 +211,19 @@ def _row(wanted: Claim) -> dict[str, object]:
     }
 
 
-def settle(connection: Connection, item: Settlement) -> None:
-    if item.state == "released":
-        _RELEASE.one(connection, {"settled_id": item.call_id})
-    else:
-        _SETTLE.one(connection, {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)})
+def settle(connection: Connection, items: Sequence[Settlement]) -> None:
+    """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
+    ordered = sorted(items, key=lambda item: item.call_id)
+    kept = [
+        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)}
+        for item in ordered
+        if item.state != "released"
+    ]
+    released = [{"settled_id": item.call_id} for item in ordered if item.state == "released"]
+    if kept:
+        _SETTLE.many(connection, kept)
+    if released:
+        _RELEASE.many(connection, released)
 
 
 def find(connection: Connection, call_id: str) -> Claimed | None:

@@ -1,8 +1,9 @@
 """Conversations and what the customer said in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -10,11 +11,14 @@ from audit.store.prepared import Prepared
 from gateway.store.tables import CONVERSATIONS, CUSTOMERS, WORDS
 from gateway.store.times import to_us
 
-_WITH_CUSTOMER = Prepared(
+WITH_CUSTOMER = (
     select(CONVERSATIONS.c.customer, CONVERSATIONS.c.tainted, CUSTOMERS.c.mandate_version, CUSTOMERS.c.frozen)
     .select_from(CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer))
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
 )
+"""A conversation's owner and taint, with the owner's grant: the columns of `conversation_of`."""
+
+_WITH_CUSTOMER = Prepared(WITH_CUSTOMER)
 _LOCK = (
     select(CONVERSATIONS.c.id)
     .where(CONVERSATIONS.c.id.in_(bindparam("ids", expanding=True)))
@@ -60,9 +64,12 @@ class Known:
 def with_customer(connection: Connection, conversation: str) -> Known | None:
     """One statement, as it is on every call's way."""
     rows = _WITH_CUSTOMER.rows(connection, {"conversation": conversation})
-    if not rows:
-        return None
-    customer, tainted, version, frozen = rows[0]
+    return conversation_of(rows[0]) if rows else None
+
+
+def conversation_of(row: Sequence[Any]) -> Known:
+    """From the columns of `WITH_CUSTOMER`."""
+    customer, tainted, version, frozen = row
     return Known(customer, bool(tainted), version, bool(frozen))
 
 
