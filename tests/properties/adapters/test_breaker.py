@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -15,7 +16,8 @@ class Out:
     """A ticket that somebody holds."""
 
     ticket: Ticket
-    is_question: bool
+    is_stale: bool = False
+    """It was given in an earlier state."""
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -31,7 +33,6 @@ class BreakerMachine(RuleBasedStateMachine):
         self.open_until = 0.0
         self.cool = LIMITS.cool_s
         self.probe: Ticket | None = None
-        self.stale: set[int] = set()
 
     @rule(by=st.sampled_from([0.0, 0.25, 1.0, 5.0, 11.0]))
     def time_goes_by(self, by: float) -> None:
@@ -46,7 +47,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if ticket is not None:
             assert ticket.is_probe == (self.state is State.HALF_OPEN)
             self.probe = ticket if ticket.is_probe else self.probe
-            self.out.append(Out(ticket, is_question=True))
+            self.out.append(Out(ticket))
 
     @rule()
     def an_instruction(self) -> None:
@@ -54,15 +55,15 @@ class BreakerMachine(RuleBasedStateMachine):
         assert (ticket is not None) == (self.state is State.CLOSED), "nobody probes with money"
         if ticket is not None:
             assert not ticket.is_probe
-            self.out.append(Out(ticket, is_question=False))
+            self.out.append(Out(ticket))
 
     @precondition(lambda self: self.out)
     @rule(pick=st.integers(0, 99), answered=st.sampled_from([True, False, False, None]))
     def an_end(self, pick: int, answered: bool | None) -> None:
-        ended = self.out.pop(pick % len(self.out)).ticket
-        is_stale = id(ended) in self.stale
+        out = self.out.pop(pick % len(self.out))
+        ended = out.ticket
         self.breaker.ended(ended, self.now, answered=answered)
-        if is_stale or answered is None:
+        if out.is_stale or answered is None:
             if ended is self.probe:
                 self.probe = None
             return
@@ -88,7 +89,8 @@ class BreakerMachine(RuleBasedStateMachine):
     def _becomes(self, state: State) -> None:
         self.state = state
         self.outcomes, self.probe = [], None
-        self.stale = {id(each.ticket) for each in self.out}
+        for each in self.out:
+            each.is_stale = True
 
     @invariant()
     def they_agree(self) -> None:
@@ -97,7 +99,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert len([each for each in self.out if each.ticket is self.probe]) <= 1
 
 
-BreakerMachine.TestCase.settings = BreakerMachine.TestCase.settings.__class__(max_examples=150, stateful_step_count=40)
+BreakerMachine.TestCase.settings = settings(stateful_step_count=40)
 TestBreaker = BreakerMachine.TestCase
 
 
