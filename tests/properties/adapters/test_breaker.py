@@ -82,6 +82,13 @@ class BreakerMachine(RuleBasedStateMachine):
         if not answered and failures >= LIMITS.failures and failures * 2 >= len(self.outcomes):
             self._opens()
 
+    @precondition(lambda self: self.state is State.CLOSED)
+    @rule()
+    def it_fails_until_it_opens(self) -> None:
+        while self.state is State.CLOSED:
+            self.a_question()
+            self.an_end(len(self.out) - 1, answered=False)
+
     def _opens(self) -> None:
         self.open_until = self.now + self.cool
         self._becomes(State.OPEN)
@@ -134,16 +141,37 @@ def test_a_probe_that_nobody_waits_for_is_not_lost() -> None:
 
 def test_what_began_before_it_opened_says_nothing_about_now() -> None:
     breaker = Breaker(LIMITS)
-    early = breaker.question(0.0)
+    early = [breaker.question(0.0) for _ in range(LIMITS.failures)]
     for _ in range(LIMITS.failures):
         ticket = breaker.question(0.0)
         assert ticket is not None
         breaker.ended(ticket, 0.0, answered=False)
     probe = breaker.question(1.0)
-    assert early is not None
     assert probe is not None
-    breaker.ended(early, 1.0, answered=True)
-    assert breaker.state is State.HALF_OPEN
+    breaker.ended(probe, 1.0, answered=True)
+    for each in early:
+        assert each is not None
+        breaker.ended(each, 1.0, answered=False)
+    assert breaker.state is State.CLOSED
+
+
+def test_each_probe_that_fails_doubles_the_rest_up_to_a_most() -> None:
+    breaker, _ = opened()
+    now = 1.0
+    for rest in (2.0, 4.0, 4.0):
+        probe = breaker.question(now)
+        assert probe is not None
+        breaker.ended(probe, now, answered=False)
+        assert breaker.question(now + rest - 0.01) is None
+        now += rest
+    probe = breaker.question(now)
+    assert probe is not None
+    breaker.ended(probe, now, answered=True)
+    for _ in range(LIMITS.failures):
+        ticket = breaker.question(now)
+        assert ticket is not None
+        breaker.ended(ticket, now, answered=False)
+    assert breaker.question(now + LIMITS.cool_s) is not None, "the first rest is short again"
 
 
 def test_few_failures_among_many_answers_do_not_open_it() -> None:
