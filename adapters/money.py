@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from iso4217 import Currency as IsoCurrency
 
@@ -11,6 +12,7 @@ MAX_MINOR = 10**15
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,6}))?", re.ASCII)
 
 
+@cache
 def exponent(currency: str) -> int:
     """Digits after the decimal point of an ISO 4217 currency. ValueError for an unknown one or one without minor unit."""
     try:

@@ -34,7 +34,7 @@ from gateway.vault import private_file
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
 
-CUSTOMERS = 64
+CUSTOMERS = 400
 ASKED_AT_ONCE = (1, 32)
 QUESTIONS = 2000
 

@@ -112,7 +112,6 @@ class RemoteCore:
         """Keys under which bytes may still travel, with the end of their permit."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=bounds.connections, keepalive_timeout=bounds.idle_s, ssl=tls or True),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect_s),
             headers={
                 "Authorization": f"Bearer {credential}",
                 "Accept-Encoding": "identity",
@@ -122,6 +121,10 @@ class RemoteCore:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trace_configs=[_noting_what_was_sent()],
+        )
+        self._question_waits, self._instruction_waits = (
+            aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect_s, sock_read=min(bounds.silence_s, given_s / 2))
+            for given_s in (bounds.question_s, bounds.instruction_s)
         )
         for name, operation in wire.QUESTIONS.items():
             setattr(self, name, partial(self._ask, operation))
@@ -246,10 +249,6 @@ class RemoteCore:
     async def _exchange(self, path: str, body: bytes, headers: Mapping[str, str], key: str | None, deadline: float) -> Json | Fault:
         """Once: what the frame holds. _Failed for everything that is not a whole frame of this request and this key."""
         number, noted = secrets.token_hex(16), SimpleNamespace(connected=False, reused=False)
-        given = self._bounds.instruction_s if path == wire.SUBMIT_PATH else self._bounds.question_s
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._bounds.connect_s, sock_read=min(self._bounds.silence_s, given / 2)
-        )
         try:
             async with (
                 asyncio.timeout_at(deadline),
@@ -257,7 +256,7 @@ class RemoteCore:
                     self._urls[path],
                     data=body,
                     headers={**headers, wire.REQUEST: number},
-                    timeout=timeout,
+                    timeout=self._instruction_waits if path == wire.SUBMIT_PATH else self._question_waits,
                     allow_redirects=False,
                     trace_request_ctx=noted,
                 ) as response,

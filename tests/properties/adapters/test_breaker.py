@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -15,7 +16,8 @@ class Out:
     """A ticket that somebody holds."""
 
     ticket: Ticket
-    is_question: bool
+    is_stale: bool = False
+    """It was given in an earlier state."""
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -31,7 +33,6 @@ class BreakerMachine(RuleBasedStateMachine):
         self.open_until = 0.0
         self.cool = LIMITS.cool_s
         self.probe: Ticket | None = None
-        self.stale: set[int] = set()
 
     @rule(by=st.sampled_from([0.0, 0.25, 1.0, 5.0, 11.0]))
     def time_goes_by(self, by: float) -> None:
@@ -46,7 +47,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if ticket is not None:
             assert ticket.is_probe == (self.state is State.HALF_OPEN)
             self.probe = ticket if ticket.is_probe else self.probe
-            self.out.append(Out(ticket, is_question=True))
+            self.out.append(Out(ticket))
 
     @rule()
     def an_instruction(self) -> None:
@@ -54,15 +55,15 @@ class BreakerMachine(RuleBasedStateMachine):
         assert (ticket is not None) == (self.state is State.CLOSED), "nobody probes with money"
         if ticket is not None:
             assert not ticket.is_probe
-            self.out.append(Out(ticket, is_question=False))
+            self.out.append(Out(ticket))
 
     @precondition(lambda self: self.out)
     @rule(pick=st.integers(0, 99), answered=st.sampled_from([True, False, False, None]))
     def an_end(self, pick: int, answered: bool | None) -> None:
-        ended = self.out.pop(pick % len(self.out)).ticket
-        is_stale = id(ended) in self.stale
+        out = self.out.pop(pick % len(self.out))
+        ended = out.ticket
         self.breaker.ended(ended, self.now, answered=answered)
-        if is_stale or answered is None:
+        if out.is_stale or answered is None:
             if ended is self.probe:
                 self.probe = None
             return
@@ -81,6 +82,13 @@ class BreakerMachine(RuleBasedStateMachine):
         if not answered and failures >= LIMITS.failures and failures * 2 >= len(self.outcomes):
             self._opens()
 
+    @precondition(lambda self: self.state is State.CLOSED)
+    @rule()
+    def it_fails_until_it_opens(self) -> None:
+        while self.state is State.CLOSED:
+            self.a_question()
+            self.an_end(len(self.out) - 1, answered=False)
+
     def _opens(self) -> None:
         self.open_until = self.now + self.cool
         self._becomes(State.OPEN)
@@ -88,7 +96,8 @@ class BreakerMachine(RuleBasedStateMachine):
     def _becomes(self, state: State) -> None:
         self.state = state
         self.outcomes, self.probe = [], None
-        self.stale = {id(each.ticket) for each in self.out}
+        for each in self.out:
+            each.is_stale = True
 
     @invariant()
     def they_agree(self) -> None:
@@ -97,7 +106,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert len([each for each in self.out if each.ticket is self.probe]) <= 1
 
 
-BreakerMachine.TestCase.settings = BreakerMachine.TestCase.settings.__class__(max_examples=150, stateful_step_count=40)
+BreakerMachine.TestCase.settings = settings(stateful_step_count=40)
 TestBreaker = BreakerMachine.TestCase
 
 
@@ -132,16 +141,37 @@ def test_a_probe_that_nobody_waits_for_is_not_lost() -> None:
 
 def test_what_began_before_it_opened_says_nothing_about_now() -> None:
     breaker = Breaker(LIMITS)
-    early = breaker.question(0.0)
+    early = [breaker.question(0.0) for _ in range(LIMITS.failures)]
     for _ in range(LIMITS.failures):
         ticket = breaker.question(0.0)
         assert ticket is not None
         breaker.ended(ticket, 0.0, answered=False)
     probe = breaker.question(1.0)
-    assert early is not None
     assert probe is not None
-    breaker.ended(early, 1.0, answered=True)
-    assert breaker.state is State.HALF_OPEN
+    breaker.ended(probe, 1.0, answered=True)
+    for each in early:
+        assert each is not None
+        breaker.ended(each, 1.0, answered=False)
+    assert breaker.state is State.CLOSED
+
+
+def test_each_probe_that_fails_doubles_the_rest_up_to_a_most() -> None:
+    breaker, _ = opened()
+    now = 1.0
+    for rest in (2.0, 4.0, 4.0):
+        probe = breaker.question(now)
+        assert probe is not None
+        breaker.ended(probe, now, answered=False)
+        assert breaker.question(now + rest - 0.01) is None
+        now += rest
+    probe = breaker.question(now)
+    assert probe is not None
+    breaker.ended(probe, now, answered=True)
+    for _ in range(LIMITS.failures):
+        ticket = breaker.question(now)
+        assert ticket is not None
+        breaker.ended(ticket, now, answered=False)
+    assert breaker.question(now + LIMITS.cool_s) is not None, "the first rest is short again"
 
 
 def test_few_failures_among_many_answers_do_not_open_it() -> None:
