@@ -12,7 +12,7 @@ import socket
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -58,15 +58,15 @@ Tokens = Callable[[str], str]
 """The access token of a customer."""
 
 
-async def prepare(gateway: Gateway, data: Path, count: int, tokens: Tokens) -> list[dict[str, str]]:
+async def prepare(gateway: Gateway, data: Path, customers: Sequence[str], tokens: Tokens) -> list[dict[str, str]]:
     """Load-test customers with a mandate, a conversation, a token and references to their two accounts."""
     references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
     key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
     now = utc_now()
     made = []
-    for customer in gateway.bank.seed_load(count):
-        accounts = [account.id for account in await gateway.bank.accounts(customer)]
-        await grant(gateway.book, gateway.bank, key, customer, now)
+    for customer in customers:
+        accounts = [account.id for account in await gateway.core.accounts(customer)]
+        await grant(gateway.book, gateway.core, key, customer, now)
         conversation = await gateway.book.open_conversation(customer, now)
         issued = [
             references.issue(customer, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts
@@ -165,7 +165,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
             ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
         gateway = await open_gateway(settings)
-        ready["customers"] = await prepare(gateway, folder, customers, tokens)
+        ready["customers"] = await prepare(gateway, folder, gateway.bank.seed_load(customers), tokens)
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway.door)
     settle_the_interpreter()

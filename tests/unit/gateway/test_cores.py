@@ -26,7 +26,7 @@ from gateway.main import open_gateway, utc_now
 from gateway.recovery import GRACE
 from gateway.settings import UnsafeSettings, development
 from gateway.vault import credential
-from tests.support.databases import places
+from tests.support.databases import places, sqlite_only
 from tests.support.teller import Teller, over_http, sandbox_bank
 
 
@@ -133,6 +133,7 @@ def test_a_first_start_needs_the_core(tmp_path: Path, token: Path, nobody: str, 
     assert "does not answer" in capsys.readouterr().err
 
 
+@sqlite_only("where others may be at work, a start leaves young intents alone, and need not ask")
 async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
     tmp_path: Path, nobody: str, caplog: pytest.LogCaptureFixture
 ) -> None:
