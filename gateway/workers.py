@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
+import uvloop
+
 from gateway.main import open_gateway
 from gateway.serving import bound, serve_on, url_of
 from gateway.settings import Settings, UnsafeSettings
@@ -99,7 +101,7 @@ def _work(settings: Settings, listening: socket.socket) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it is gone."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    asyncio.run(serve_on(listening, settings))
+    uvloop.run(serve_on(listening, settings))
 
 
 def _end_with_the_parent() -> None:

@@ -1,10 +1,11 @@
 """`tellergate demo`, `serve` and `dev token`."""
 
 import argparse
-import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
+
+import uvloop
 
 from gateway import demo as story
 from gateway import serving, workers
@@ -34,7 +35,7 @@ def serve(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
     if options.workers == 1:
-        asyncio.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
+        uvloop.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
     else:
         workers.serve_several(settings, options.workers, started=told)
     return GOOD
