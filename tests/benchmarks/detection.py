@@ -1,6 +1,6 @@
 """Precision, recall and speed of the free-text detector, on a corpus that is generated here from the rules of the standards.
 
-    python tests/benchmarks/detection.py [--json] [--each 200]
+    python -m tests.benchmarks.detection [--json] [--each 200]
 
 Precision is over texts: of those in which something was masked, the share that held an identifier. Recall is over identifiers: the
 share of which no digit or letter was left readable. The corpus is synthetic: it says nothing about spellings that nobody thought

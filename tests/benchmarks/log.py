@@ -1,6 +1,6 @@
 """How many records the log makes durable. It only prints: machines differ, and no test asserts a time.
 
-python tests/benchmarks/log.py [--json] [--callers 128] [--records 12800]
+python -m tests.benchmarks.log [--json] [--callers 128] [--records 12800]
 """
 
 import argparse

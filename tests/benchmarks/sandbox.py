@@ -1,6 +1,6 @@
 """What the sandbox bank costs: a read's questions, and an own-account transfer in groups.
 
-    python tests/benchmarks/sandbox.py [--json] [--groups 200] [--customers 200]
+    python -m tests.benchmarks.sandbox [--json] [--groups 200] [--customers 200]
 
 Bounded, asserts no time; asserts that the books are right afterwards. "applied" is the work of a group without its commit,
 "durable" is with it: the commit waits for the disk (WAL, synchronous FULL) on this thread here, in another behind a group writer.
