@@ -107,7 +107,8 @@ class Log:
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
         self.erasing = asyncio.Lock()
-        """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between."""
+        """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between. Of this
+        process alone: several that erase at once need an order of their own."""
 
     @classmethod
     async def open(

@@ -76,8 +76,6 @@ def _make(connection: Connection, history: History) -> None:
 
 
 def _upgrade(connection: Connection, history: History, found: str | None, *, may_upgrade: bool) -> None:
-    if not may_upgrade:
-        raise HistoryUnknown(f"{history.name}: revision {found}, needed is {history.head}; run `tellergate database upgrade`")
     config = Config()
     config.set_main_option("script_location", str(_FOLDER / "migration"))
     config.set_main_option("version_locations", str(history.folder))
@@ -85,4 +83,6 @@ def _upgrade(connection: Connection, history: History, found: str | None, *, may
     config.attributes["connection"] = connection
     if found is not None and found not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}:
         raise HistoryUnknown(f"{history.name}: revision {found} is of a newer version than this one; nothing was changed")
+    if not may_upgrade:
+        raise HistoryUnknown(f"{history.name}: revision {found}, needed is {history.head}; run `tellergate database upgrade`")
     command.upgrade(config, history.head)

@@ -32,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     from sqlalchemy.exc import DatabaseError
 
+    from audit.migration import HistoryUnknown
     from gateway.settings import UnsafeSettings
 
     try:
         return command(options)
-    except UnsafeSettings as error:
+    except (UnsafeSettings, HistoryUnknown) as error:
         return failed(f"refused: {error}", USAGE)
     except OSError as error:
         return failed(f"{error.strerror or 'the system refused'}: {error.filename or ''}".rstrip(": "), USAGE)

@@ -234,3 +234,10 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
         is_over.set()
         await asyncio.gather(*callers)
     assert await the_end(several) == []
+
+
+async def test_workers_end_with_the_process_that_started_them(several: Several) -> None:
+    await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
+    workers = several.workers()
+    os.kill(several.parent, signal.SIGKILL)
+    await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)

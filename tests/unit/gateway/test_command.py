@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
+from gateway.databases import Part
 from gateway.main import read_bundle
-from tests.support.databases import sqlite_only, url
+from tests.support.databases import sql, sqlite_only, url
 from tests.support.teller import teller
 
 WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
@@ -97,6 +98,10 @@ USAGE: dict[str, list[str]] = {
     "a case that is none": ["policy", "explain", "no such case"],
     "production": ["serve", "--data", "/nonexistent/x"],
     "a folder that cannot be made": ["serve", "--dev", "--data", "/proc/nothing"],
+    "several workers on files": ["serve", "--dev", "--data", "/nonexistent/x", "--workers", "2"],
+    "a database that is none": ["serve", "--dev", "--data", "/tmp", "--database", "mysql://u:secret@h/d"],
+    "a database without a name": ["serve", "--dev", "--data", "/tmp", "--database", "nonsense"],
+    "no databases to tell of": ["database", "status", "--data", "/nonexistent"],
     "no issuer": ["dev", "token", "--data", "/nonexistent", "--customer", "alice", "--agent", "a"],
 }
 
@@ -106,6 +111,27 @@ def test_wrong_use_is_told_with_status_2(name: str, capsys: pytest.CaptureFixtur
     status, told = run(capsys, *USAGE[name])
     assert status == 2
     assert told
+    assert "secret" not in str(told)
+
+
+def test_the_revisions_of_the_databases_are_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("status", "upgrade"):
+        status, told = run(capsys, "database", verb, "--data", data, "--json")
+        assert status == 0
+        assert [(each["database"], each["revision"] == each["needed"]) for each in told["databases"]] == [
+            ("gateway", True),
+            ("log", True),
+            ("keys", True),
+        ]
+
+
+def test_an_older_revision_is_a_finding_and_a_newer_one_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sql(data, Part.LOG, "update alembic_version set version_num = '9999'")
+    assert run(capsys, "database", "status", "--data", data, "--json")[0] == 1
+    status, told = run(capsys, "database", "upgrade", "--data", data)
+    assert (status, "newer version" in told) == (1, True)
+    status, told = run(capsys, "audit", "verify", "--data", data)
+    assert (status, "newer version" in told) == (2, True)
 
 
 def test_a_time_that_is_none_and_a_page_too_large_are_wrong_use(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
