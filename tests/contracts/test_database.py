@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter
 from audit.migration import History, HistoryUnknown, prepare, revision
-from gateway.databases import Part, Places
+from gateway.databases import HISTORIES, Part, Places
 from tests.support.databases import postgresql
 
 TABLES = MetaData()
@@ -192,7 +192,7 @@ class TestHistory:
 
     async def test_a_database_of_another_version_is_not_touched(self, database: Database) -> None:
         await database.write(put(1))
-        newer = replace(HISTORY, head="0002")
+        newer = replace(HISTORY, head="0002", folder=HISTORIES[Part.GATEWAY].folder)
         with pytest.raises(HistoryUnknown, match="tellergate database upgrade"):
             await prepare(database, newer, may_upgrade=False)
         assert await database.read(stored) == [1]
