@@ -122,10 +122,13 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
         log = await open_log(places, writer_id=name, clock=clock)
+        undo.push_async_callback(log.close)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
         database = places.open(Part.GATEWAY, name=name)
+        undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
         book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
+        undo.push_async_callback(book.close)
         core = _core(settings, log, clock)
         undo.push_async_callback(core.close)
         bundle = _activated(read_bundle())
