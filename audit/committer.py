@@ -17,16 +17,13 @@ from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
-    end_intents,
     lock_head,
     read_counters,
     read_intents,
     remove_sealed,
     write_checkpoint,
+    write_group,
     write_head,
-    write_intents,
-    write_leaves,
-    write_sealed,
     write_tiles,
 )
 
@@ -270,18 +267,12 @@ class Committer:
     def _write(self, connection: Connection, group: _Group) -> None:
         if not group.leaves:
             return
-        write_leaves(connection, group.leaves)
-        if group.sealed:
-            write_sealed(connection, group.sealed)
-        if group.new_intents:
-            write_intents(connection, group.new_intents)
-        if group.ended:
-            end_intents(connection, group.ended)
         if group.tiles:
             write_tiles(connection, group.tiles)
-        frontier = group.frontier
-        root = frontier.root()
-        write_head(connection, Head(frontier.size, root, frontier.peaks, self._sign(frontier.size, root)))
+        frontier, root = group.frontier, group.frontier.root()
+        head = Head(frontier.size, root, frontier.peaks, self._sign(frontier.size, root))
+        rows = {"leaves": group.leaves, "sealed": group.sealed, "intents": group.new_intents}
+        write_group(connection, rows, group.ended, head)
 
 
 def _keys(pending: Pending) -> list[str]:

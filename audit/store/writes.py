@@ -1,6 +1,6 @@
 """Statements of the committer: what one transaction of the log reads and writes. The caller owns the transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Text, bindparam, delete, func, insert
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from audit.merkle import HASH_BYTES, Tile
+from audit.store.at_once import Row, write_at_once
 from audit.store.prepared import Prepared
 from audit.store.tables import checkpoints, head, intents, leaves, sealed, tiles
 
@@ -52,25 +53,26 @@ def _head(found: Sequence[Any]) -> Head | None:
 
 
 def write_head(connection: Connection, new: Head) -> None:
-    row = {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
+    row = _head_row(new)
     if _HEAD_UPDATE.one(connection, {**row, "b_id": 1}) == 0:
         _HEAD_INSERT.one(connection, row)
 
 
-def write_leaves(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    _LEAVES.many(connection, rows)
+def write_group(connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Head) -> None:
+    """The records of a group and the head that holds them. `new`: rows of leaves, sealed and intents."""
+    if connection.dialect.name == "postgresql":
+        write_at_once(connection, new, ended, _head_row(head))
+        return
+    for table, statement in (("leaves", _LEAVES), ("sealed", _SEALED), ("intents", _NEW_INTENTS)):
+        if new[table]:
+            statement.many(connection, new[table])
+    if ended:
+        _ENDED_INTENTS.many(connection, ended)
+    write_head(connection, head)
 
 
-def write_sealed(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    _SEALED.many(connection, rows)
-
-
-def write_intents(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    _NEW_INTENTS.many(connection, rows)
-
-
-def end_intents(connection: Connection, ended: Sequence[dict[str, object]]) -> None:
-    _ENDED_INTENTS.many(connection, ended)
+def _head_row(new: Head) -> dict[str, object]:
+    return {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
 
 
 def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:

@@ -1,0 +1,54 @@
+"""All writes of one group of records as one statement, for PostgreSQL: the head's lock, in which all processes wait for each other, is then
+held for one round trip and the commit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, text
+
+from audit.store.prepared import Prepared
+from audit.store.tables import intents, leaves, sealed
+
+Row = Mapping[str, object]
+
+_NEW_INTENT = ("idx", "hash", "call", "time")
+
+
+def write_at_once(
+    connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Mapping[str, object]
+) -> None:
+    """`new`: rows of leaves, sealed and intents; `ended`: `b_idx` and `b_end_state` of intents of earlier groups; `head`: the new one."""
+    parameters: dict[str, object] = dict(head)
+    for table, columns in _INSERTED.items():
+        rows = new.get(table.name, ())
+        parameters |= {f"{table.name}_{each}": [row[each] for row in rows] for each in columns}
+    parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
+    _ALL.one(connection, parameters)
+
+
+def _type(column: "Column[object]") -> str:
+    if isinstance(column.type, LargeBinary):
+        return "bytea"
+    return "bigint" if isinstance(column.type, BigInteger) else "text"
+
+
+def _insert(table: Table, columns: Iterable[str]) -> str:
+    named = list(columns)
+    given = ", ".join(f"CAST(:{table.name}_{each} AS {_type(table.c[each])}[])" for each in named)
+    into = ", ".join(f'"{each}"' for each in named)
+    return f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({given})"  # noqa: S608  # names of our own tables, no input
+
+
+_INSERTED: dict[Table, tuple[str, ...]] = {
+    leaves: tuple(leaves.c.keys()),
+    sealed: tuple(sealed.c.keys()),
+    intents: _NEW_INTENT,
+}
+_ENDED = (
+    "UPDATE intents SET end_state = ended.state "
+    "FROM unnest(CAST(:ended_idx AS bigint[]), CAST(:ended_state AS text[])) AS ended(idx, state) WHERE intents.idx = ended.idx"
+)
+_PARTS = {**{f"new_{table.name}": _insert(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}
+_WITH = ", ".join(f"{name} AS ({part})" for name, part in _PARTS.items())
+_HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note WHERE id = 1"
+_ALL = Prepared(text(f"WITH {_WITH} {_HEAD}"))
