@@ -82,7 +82,8 @@ async def claim(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseExcep
 
 
 async def test_a_hundred_at_once_never_exceed_a_limit_and_nothing_that_fits_is_refused(shared: Shared) -> None:
-    answers = await claim(shared, [a_claim(shared, number, 30) for number in range(100)])
+    rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(7)]  # a lock of one could not order them
+    answers = await claim(shared, [a_claim(shared, number, 30, conversation=rooms[number % 7]) for number in range(100)])
     taken = [each for each in answers if isinstance(each, Claimed)]
     refused = [each for each in answers if isinstance(each, Refusal)]
     assert (len(taken), len(refused)) == (DAY // 30, 100 - DAY // 30)
@@ -106,7 +107,9 @@ async def test_the_same_ids_with_other_arguments_are_a_conflict(shared: Shared) 
 
 
 async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> None:
-    answers = await claim(shared, [a_claim(shared, number, 10, payee="acc:same") for number in range(12)])
+    rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(5)]
+    wanted = [a_claim(shared, number, 10, payee="acc:same", conversation=rooms[number % 5]) for number in range(12)]
+    answers = await claim(shared, wanted)
     assert sum(isinstance(each, Claimed) for each in answers) == 1
     assert {each.code for each in answers if isinstance(each, Refusal)} == {Code.DUPLICATE_SUSPECTED}
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter
 from audit.migration import History, HistoryUnknown, prepare, revision
+from audit.store.prepared import Prepared
 from gateway.databases import HISTORIES, Part, Places
 from tests.support.databases import postgresql
 
@@ -57,6 +58,16 @@ async def test_what_a_lane_committed_is_read_and_what_it_did_not_is_not(database
     await lane.commit()
     assert await database.read(stored) == [1, 3]
     await lane.close()
+
+
+async def test_statements_that_go_straight_to_the_driver_are_committed_too(database: Database) -> None:
+    one = Prepared(insert(NUMBERS).values(n=bindparam("n")))
+    lane = database.lane()
+    await lane.begin()
+    await lane.run(lambda connection: one.one(connection, {"n": 7}))
+    await lane.commit()
+    await lane.close()
+    assert await database.read(stored) == [7]
 
 
 async def test_an_error_leaves_nothing_and_the_lane_goes_on(database: Database) -> None:
