@@ -131,6 +131,7 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     permits = commands.add_parser("permits", help="what a core or its proxy verifies permits with: the log's origin and public key")
     permits.add_argument("--data", type=Path, required=True, help="folder of the gateway; a new one gets its keys")
     _database(permits)
+    permits.add_argument("--out", type=Path, help="file to write instead of printing")
     permits.set_defaults(command=_late("cores", "permit_key"))
 
 

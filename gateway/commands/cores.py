@@ -72,7 +72,7 @@ def core_proxy(options: argparse.Namespace) -> int:
 
 
 def permit_key(options: argparse.Namespace) -> int:
-    """Print what verifies the permits of a folder's log."""
+    """Print, or write, what verifies the permits of a folder's log."""
 
     async def run() -> str:
         log = await open_log(Places(options.data, options.database), writer_id="command", clock=utc_now)
@@ -82,7 +82,11 @@ def permit_key(options: argparse.Namespace) -> int:
             await log.close()
 
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    print(asyncio.run(run()))
+    trust = asyncio.run(run())
+    if options.out is None:
+        print(trust)
+    else:
+        options.out.write_text(trust)
     return GOOD
 
 

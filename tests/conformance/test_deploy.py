@@ -1,0 +1,235 @@
+"""What `deploy/` says is so: hardening, pinned images, every alarm in the runbook, every command of it, and its processes run for real."""
+
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from gateway.cli import main
+from gateway.settings_file import read_settings
+from tests.support.databases import postgresql
+from tests.support.postgres import absent
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+RUNBOOK = (DEPLOY / "RUNBOOK.md").read_text()
+OURS = [name for name, service in COMPOSE["services"].items() if service["image"] == "tellergate"]
+SOURCES = "\n".join(path.read_text() for folder in ("gateway", "audit", "adapters") for path in (ROOT / folder).rglob("*.py"))
+
+
+def alarms_of_the_code() -> set[str]:
+    named = set(re.findall(r'"alarm": ?"([a-z_]+)"', SOURCES)) - {"chore_failed"}
+    return named | {f"chore_failed, chore {chore}" for chore in re.findall(r'alarmed\("([a-z_]+)"\)', SOURCES)}
+
+
+def test_every_alarm_is_in_the_runbook_and_every_alarm_of_the_runbook_in_the_code() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)`(?:, chore `([a-z_]+)`)? \|", RUNBOOK, re.MULTILINE)
+    told = {f"{alarm}, chore {chore}" if chore else alarm for alarm, chore in rows}
+    assert len(told) == len(rows)
+    assert told == alarms_of_the_code()
+
+
+def test_every_command_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = RUNBOOK + (DEPLOY / "README.md").read_text() + (ROOT / "README.md").read_text()
+    named = {tuple(words.split()) for words in re.findall(r"tellergate\s+((?:[a-z]+[- ]?)+)", texts)}
+    commands = {
+        words[:2] if words[0] in ("audit", "policy", "keys", "database", "dev", "functions") else words[:1] for words in named
+    }
+    assert ("database", "upgrade") in commands
+    for command in commands - {("for",), ("listens",), ("is",)}:
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--help"])
+        assert ended.value.code == 0, command
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_process_of_ours_is_hardened(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert not service.get("ports")
+    assert all("/var/run" not in str(volume) for volume in service.get("volumes", ()))
+
+
+def test_only_the_front_is_published_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in COMPOSE["services"].items() if service.get("ports")}
+    assert published == {"front": ["127.0.0.1:8080:8080"]}
+
+
+def test_who_reaches_whom() -> None:
+    services = COMPOSE["services"]
+    members = {
+        network: {n for n, each in services.items() if network in each.get("networks", ())} for network in COMPOSE["networks"]
+    }
+    assert members["bank"] == {"bank", "core-proxy"}
+    assert members["core"] == {"core-proxy", "front"}
+    assert members["store"] == {"postgres", "front", "collector", "permits"}
+    assert {n for n, each in services.items() if each.get("network_mode") == "service:front"} == {"gateway-1", "gateway-2"}
+    assert all(COMPOSE["networks"][each].get("internal") for each in ("bank", "core", "store"))
+    assert not set(services["bank"]["secrets"]) & set(services["gateway-1"]["secrets"]), (
+        "the gateway never holds the bank's credential"
+    )
+
+
+def test_images_are_pinned_and_everything_that_is_named_is_there() -> None:
+    for name, service in COMPOSE["services"].items():
+        if service["image"] != "tellergate":
+            assert re.search(r":\d+\.\d+", service["image"]), name
+    for kind in ("secrets", "configs"):
+        used = {
+            each if isinstance(each, str) else each["source"]
+            for service in COMPOSE["services"].values()
+            for each in service.get(kind, ())
+        }
+        assert used == COMPOSE[kind].keys()
+    for config in COMPOSE["configs"].values():
+        assert (DEPLOY / config["file"]).is_file()
+
+
+def test_the_containerfile_keeps_its_promises() -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    assert len(set(re.findall(r"^FROM (\S+:[\d.]+\S*)", text, re.MULTILINE))) == 1
+    for line in (
+        "--require-hashes -r requirements.lock",
+        "--no-deps --no-build-isolation",
+        "PYTHONSAFEPATH=1",
+        'ENTRYPOINT ["tellergate"]',
+    ):
+        assert line in text
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    assert "asyncpg" in (ROOT / "requirements.lock").read_text()
+
+
+def test_the_collector_s_pipelines_name_what_is_there() -> None:
+    config = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
+    for pipeline in config["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= config[kind].keys()
+
+
+def test_the_settings_are_settings() -> None:
+    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(read_settings(DEPLOY / "settings.toml"))
+
+
+@cache
+def somebody() -> str | None:
+    """A user without rights, if we may become one and it may run this interpreter; else whoever we are."""
+    asked = [sys.executable, "-c", "import cryptography"]
+    try:
+        subprocess.run(asked, check=True, user="nobody", cwd="/", env={}, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return "nobody"
+
+
+@contextmanager
+def without_rights(folder: Path, *command: str, **variables: str) -> Iterator[dict[str, Any]]:
+    """A command of ours as the image runs it: no root, nothing written beside the code, nothing imported from where it stands."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(ROOT),
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", *command],
+        cwd=folder,
+        env=environment,
+        user=somebody(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        assert process.wait(30) in (0, -15)
+        process.stdout.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder of whoever runs the processes; below `tmp_path` only we may look."""
+    if shutil.which("openssl") is None:
+        absent("openssl")
+    folder = Path("/tmp") / f"tellergate-deploy-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    subprocess.run([DEPLOY / "secrets", folder / "secrets"], check=True)
+    subprocess.run([DEPLOY / "secrets", folder / "secrets"], check=True)  # what is there is left alone
+    if (name := somebody()) is not None:
+        owner = pwd.getpwnam(name)
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path: Path) -> None:
+    secrets, ca, database = place / "secrets", str(place / "secrets" / "ca.pem"), postgresql(tmp_path)
+
+    def served(name: str) -> tuple[str, ...]:
+        return ("--port", "0", "--json", "--tls-cert", str(secrets / f"{name}.pem"), "--tls-key", str(secrets / f"{name}.key"))
+
+    with ExitStack() as stack:
+        token = ("--credential-file", str(secrets / "bank.token"))
+        bank = stack.enter_context(
+            without_rights(place, "sandbox-bank", "--data", str(place / "bank"), *served("bank"), *token, "--trust-credential")
+        )
+        permits = ("keys", "permits", "--data", str(place / "state"), "--database", database, "--out", str(place / "permits.json"))
+        run = [sys.executable, "-m", "gateway.cli", *permits]
+        environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        subprocess.run(run, check=True, user=somebody(), cwd=place, env=environment)
+        behind = ("--bank-url", bank["url"], "--bank-credential-file", str(secrets / "bank.token"))
+        own = ("--credential-file", str(secrets / "proxy.token"), "--permit-key", str(place / "permits.json"))
+        proxy = stack.enter_context(without_rights(place, "core-proxy", *served("core-proxy"), *own, *behind, SSL_CERT_FILE=ca))
+        settings = place / "settings.toml"
+        chosen = tomllib.loads((DEPLOY / "settings.toml").read_text()) | {
+            "data": str(place / "state"),
+            "database": database,
+            "core_url": proxy["url"],
+            "core_credential_file": str(secrets / "proxy.token"),
+            "otlp_endpoint": "",
+        }
+        settings.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in chosen.items()))
+        serve = ("serve", "--dev", "--settings", str(settings), "--port", "0", "--json")
+        gateways = [stack.enter_context(without_rights(place, *serve, SSL_CERT_FILE=ca)) for _ in range(2)]
+        assert transferred(place / "state", [each["url"] for each in gateways])
+
+
+def transferred(data: Path, urls: list[str]) -> bool:
+    """A conversation with one gateway, whose accounts the other one moves money between."""
+    from gateway.issuer import LocalIssuer
+
+    authorization = {"authorization": f"Bearer {LocalIssuer(data, development=True).token('alice', agent='a', strong=True)}"}
+
+    def call(url: str, name: str, arguments: object) -> dict[str, Any]:
+        item = {"type": "function_call", "call_id": "n", "name": name, "arguments": json.dumps(arguments)}
+        body = {"shape": "responses", "conversation_id": conversation, "turn_id": name, "calls": [item]}
+        answered = httpx.post(f"{url}/v1/function-calls", json=body, headers=authorization, timeout=30).json()
+        told: dict[str, Any] = json.loads(answered["outputs"][0]["output"])
+        return told
+
+    conversation = httpx.post(f"{urls[0]}/v1/conversations", json={}, headers=authorization, timeout=30).json()["id"]
+    accounts = call(urls[0], "list_accounts", {})["result"]["accounts"]
+    mine = [each["account"] for each in accounts if (each["currency"], each["status"]) == ("GBP", "open")]
+    wanted = {"from": mine[0], "to": mine[1], "amount": {"value": "1.00", "currency": "GBP"}}
+    return call(urls[1], "initiate_transfer", wanted)["ok"] is True
