@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
+from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from audit.committer import IntentEnded
 from audit.leaf import EndState, Kind, Record
 from audit.log import Log, LogUnavailable
@@ -64,8 +64,10 @@ class Recovery:
         for row in await self.book.unsettled(before):
             story = await story_of(self.log, row.call_id)
             if story is None or story.intent is None:
-                await self.book.settle(row.call_id, "released", self.clock())
-                released += 1
+                # to ask burns the key: a process that only stood still, and goes on now, cannot act on what is given back here
+                if isinstance(await self._status(row.core_key), NotSeen):
+                    await self.book.settle(row.call_id, "released", self.clock())
+                    released += 1
             elif story.end_state in _STATE_OF_END:
                 await self.book.settle(row.call_id, _STATE_OF_END[story.end_state], self.clock())
                 settled += 1
@@ -82,11 +84,7 @@ class Recovery:
 
         Recorded first, settled second: a crash between the two is settled from the log by the next sweep.
         """
-        try:
-            answer = await self.core.status(core_key(intent.call_id))
-        except CoreUnavailable:
-            raise Unavailable("core_unavailable") from None
-        match answer:
+        match await self._status(core_key(intent.call_id)):
             case Done():
                 state = EndState.EXECUTED
             case Declined():
@@ -102,6 +100,12 @@ class Recovery:
             await self._record(intent, state)
         await self.book.settle(intent.call_id, _STATE_OF_END[state.value], self.clock())
         return True
+
+    async def _status(self, key: str) -> CoreAnswer | NotSeen:
+        try:
+            return await self.core.status(key)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
 
     async def _record(self, intent: OpenIntent, state: EndState) -> None:
         await self.records.ended(

@@ -2,6 +2,7 @@
 believed about the money, and after recovery everything holds.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from audit.leaf import Kind, Record
 from audit.log import LogUnavailable
 from gateway.errors import Code, Unavailable
 from gateway.later import Later
+from gateway.main import utc_now
 from gateway.record import Records
 from gateway.recovery import Recovery, alarmed
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
@@ -139,6 +141,33 @@ async def test_a_core_to_which_nothing_was_sent_did_nothing_and_the_same_ids_may
         assert (await asked.transfer("3.21", native_id="x")).status == "done"
         assert len(executed_keys(asked.gateway)) == before + 1
         assert await what_does_not_hold(asked.gateway) == []
+
+
+async def test_a_process_that_stood_still_between_its_claim_and_its_intent_does_nothing_any_more(tmp_path: Path) -> None:
+    """Meanwhile another one has swept, and given its part of the limits back."""
+    async with teller(tmp_path / "data") as asked:
+        gateway, before = asked.gateway, len(executed_keys(asked.gateway))
+        stands_still, may_go_on = asyncio.Event(), asyncio.Event()
+
+        class Still:
+            def __getattr__(self, name: str) -> object:
+                return getattr(gateway.log, name)
+
+            async def append(self, record: Record, **rest: Any) -> object:
+                if record.kind is Kind.INTENT:
+                    stands_still.set()
+                    await may_go_on.wait()
+                return await gateway.log.append(record, **rest)
+
+        break_one(asked, "log", lambda _log: Still())
+        transfer = asyncio.create_task(asked.transfer("3.21"))
+        await stands_still.wait()
+        assert (await gateway.recovery.sweep(grace=timedelta(0))).released == 1
+        may_go_on.set()
+        assert (await transfer).status in ("denied", "unavailable")
+        assert len(executed_keys(gateway)) == before
+        assert (await gateway.book.totals("alice", "GBP", utc_now())).day_minor == 0
+        assert await what_does_not_hold(gateway) == []
 
 
 async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
