@@ -22,7 +22,7 @@ ANSWER_WAIT_S = 10.0
 LONG_ANSWER_WAIT_S = 600.0
 """The same for one statement of a long read: an export, a verification."""
 
-READERS = 8
+READERS = 6
 """Connections for questions, per database and process."""
 
 LOCK_NOT_AVAILABLE = "55P03"
@@ -63,7 +63,7 @@ class PostgresDatabase:
                 hide_parameters=True,
             )
 
-        self._writing = engine(3, ANSWER_WAIT_S, "READ COMMITTED")
+        self._writing = engine(2, ANSWER_WAIT_S, "READ COMMITTED")
         self._reading = engine(READERS, ANSWER_WAIT_S, "AUTOCOMMIT")
         self._long = engine(2, LONG_ANSWER_WAIT_S, "REPEATABLE READ")
         self._schema = schema
