@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return failed(f"{error.strerror or 'the system refused'}: {error.filename or ''}".rstrip(": "), USAGE)
     except DatabaseError:
-        return failed("a database of the data folder does not answer or is none", UNAVAILABLE)
+        return failed("a database does not answer or is none: in the data folder, or at the address that was given", UNAVAILABLE)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
