@@ -3,8 +3,8 @@
 `adapters.core` hands all of them on: whoever speaks the port imports them from there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from adapters.money import Money
@@ -216,3 +216,43 @@ class ProductTerms:
     version: str
     effective_from: date
     terms: Sequence[Term]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPayee:
+    """A payee that the customer saved or paid. `name` is the label that the customer saved, empty if there is none.
+
+    `key` is what an argument of the kind payee comes to: `ben:` and the identifier of a beneficiary, or the payee's account in
+    electronic form. `identifier` is that account too, empty where it is not told. `known_since`: when a payment of this customer to
+    this payee first settled that was not returned and that the customer confirmed, or made outside an assistant; None if none did.
+    Never from what a payee sent, a direct debit or a card payment. `saved_at`: since when the payee is saved, None if it is not.
+    """
+
+    key: str
+    name: str
+    identifier: str
+    known_since: datetime | None
+    saved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingOrder:
+    """A payment to come, once or again and again. `payee` is a key as of KnownPayee."""
+
+    id: str
+    payee: str
+    amount: Money | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """What the gateway itself asks about a customer, so that grounding never depends on what a model happened to read.
+
+    `orders` by what an argument that names one comes to; `own_accounts` are keys as of KnownPayee (`acc:` and an account's id) and
+    account numbers in electronic form.
+    """
+
+    payees: Sequence[KnownPayee] = ()
+    orders: Mapping[str, ExistingOrder] = field(default_factory=dict)
+    own_accounts: frozenset[str] = frozenset()

@@ -15,11 +15,14 @@ from typing import Protocol
 # The values of answers and money are part of the port's vocabulary: whoever speaks it imports them from here.
 from adapters.answers import (
     Account,
+    Acquaintance,
     Balance,
     Beneficiary,
     Card,
     DirectDebit,
+    ExistingOrder,
     FxQuote,
+    KnownPayee,
     PayeeCheck,
     Payment,
     ProductTerms,
@@ -36,6 +39,7 @@ from adapters.money import MAX_MINOR, Money, exponent
 __all__ = [
     "MAX_MINOR",
     "Account",
+    "Acquaintance",
     "Balance",
     "Beneficiary",
     "CancelScheduledPayment",
@@ -48,10 +52,12 @@ __all__ = [
     "DirectDebit",
     "Done",
     "ExecutionPermit",
+    "ExistingOrder",
     "FreezeCard",
     "FxQuote",
     "Identified",
     "Instruction",
+    "KnownPayee",
     "Money",
     "NotSeen",
     "ObjectFacts",
@@ -299,6 +305,9 @@ class CoreBank(Protocol):
 
     async def spending(self, accounts: Sequence[str], start: date, end: date, group_by: str) -> Sequence[SpendingGroup]:
         """Booked debits of these accounts, per group (`category`, `month` or `counterparty`) and currency."""
+
+    async def acquaintance(self, customer: str) -> Acquaintance:
+        """Whom this customer knows and pays, and what is ordered, over all accounts; fresh, never cached."""
 
     async def beneficiaries(self, account: str) -> Sequence[Beneficiary]:
         """The payees saved for this account."""

@@ -8,7 +8,7 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from typing import TypeVar
 
-from adapters.core import CoreBank, Identified, Money, Order, ReferenceKind
+from adapters.core import Acquaintance, CoreBank, Identified, Money, Order, ReferenceKind
 
 
 class Effect(StrEnum):
@@ -39,6 +39,8 @@ class Kind(StrEnum):
     PROFILE = "profile"
     FREE_TEXT = "free_text"
     OBJECT = "object"
+    DOCUMENT = "document"
+    """Names a document that the function reads: what is in it counts only if the customer named it."""
 
 
 # Types of arguments. Each is closed and strict; what a type does not allow is refused, never repaired.
@@ -128,6 +130,8 @@ class Label(StrEnum):
     """Where the text of an output field comes from; decides how it is fenced and what taint it carries."""
 
     BANK = "bank"
+    OWN = "own"
+    """The customer's own: what they saved or wrote themselves, as the bank keeps it."""
     DOCUMENT = "document"
     THIRD_PARTY = "third_party"
 
@@ -234,6 +238,11 @@ class Asker:
     allowances: tuple[Allowance, ...] = ()
 
 
+async def known_to_core(core: CoreBank, customer: str) -> Acquaintance:
+    """What the core knows of the customer's payees and orders. CoreUnavailable."""
+    return await core.acquaintance(customer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankingFunction:
     """What every function declares. `resource` names the argument that the policies see as the resource, None: the bank itself."""
@@ -257,6 +266,8 @@ class BankingFunction:
     data_classes: frozenset[str] = frozenset({"basic"})
     tells_limits: bool = False
     """It is asked with the customer's allowances."""
+    acquaintance: Callable[[CoreBank, str], Awaitable[Acquaintance]] = known_to_core
+    """Where the facts come from on which its arguments are grounded; asked by the gateway itself, before each call that needs them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

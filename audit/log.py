@@ -30,7 +30,8 @@ from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.writes import Head
 
-APPEND_TIMEOUT_MS = 250
+APPEND_TIMEOUT_MS = 5_000
+"""For who has no deadline of their own, such as the record of a start. A call waits as long as its settings say."""
 
 PERMIT_LIFETIME = timedelta(seconds=30)
 """First send before this; afterwards only the status is asked."""
