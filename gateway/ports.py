@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.core import Money
+from gateway.confirmation import Evidence, Proposal
 from gateway.limits import Totals
-from gateway.stages import Known
+from gateway.stages import Known, Recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +92,60 @@ class Book(Protocol):
 
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         """Rows pending or unknown that were claimed before then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A customer's WebAuthn credential, as the bank's identity system enrolled it. `credential` is base64url; `public_key` a COSE_Key.
+
+    `active_from`: after the cooling-off; before it nothing can be confirmed with it.
+    """
+
+    credential: str
+    customer: str
+    public_key: bytes
+    sign_count: int
+    active_from: datetime
+
+
+class Passkeys(Protocol):
+    """Who may confirm with what. Durable when it returns; Unavailable when the store does not answer."""
+
+    async def of(self, customer: str) -> Sequence[Passkey]:
+        """The customer's passkeys that were not revoked, also those that are not active yet."""
+
+    async def enrol(self, passkey: Passkey) -> bool:
+        """False: the credential is known already, and nothing changed."""
+
+    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
+        """False: no such passkey of this customer."""
+
+    async def count(self, credential: str, sign_count: int) -> bool:
+        """Remember the authenticator's counter. False: it did not grow (and is not 0 for ever): perhaps a clone, confirm nothing."""
+
+
+class NotOpen(Exception):
+    """The proposal cannot be confirmed or declined (any more). `state` says why: expired, declined, confirmed, approved, waits.
+
+    `waits`: an older proposal that moves money is open; it comes first.
+    """
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Confirmations(Protocol):
+    """What waits for the customer, and what happens when they have spoken. Unavailable when the store or the log does not answer."""
+
+    async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
+        """The proposal, and begin its challenge: it was put before the customer's eyes at `at`. None: not theirs, nor theirs to approve."""
+
+    async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
+        """What this customer is to confirm or to approve, the oldest first."""
+
+    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+        """Execute what was confirmed: the calls in their order; empty where a second person still has to approve. NotOpen."""
+
+    async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
+        """Nothing happens, and the same is not asked again for a day. NotOpen."""
