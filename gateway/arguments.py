@@ -18,6 +18,7 @@ from adapters.function import (
     Amount,
     Argument,
     Arguments,
+    ArgumentType,
     BankingFunction,
     Choice,
     Count,
@@ -63,6 +64,19 @@ def parse(function: BankingFunction, raw: str | Mapping[str, Json], resolve: Res
 def canonical(arguments: Mapping[str, Value]) -> dict[str, Json]:
     """Arguments as JSON with identifiers in place of references: what the trail commits to and idempotency compares."""
     return {name: _plain(value) for name, value in arguments.items()}
+
+
+def stored(arguments: Mapping[str, Value]) -> dict[str, Json]:
+    """Arguments as JSON from which `restored` makes the same ones again: what a proposal keeps until it is confirmed."""
+    return {name: _stored(value) for name, value in arguments.items()}
+
+
+def restored(function: BankingFunction, kept: Mapping[str, Json]) -> Arguments:
+    """The arguments that `stored` kept. ValueError when they are not this function's."""
+    declared = {argument.name: argument for argument in function.arguments}
+    if not set(kept) <= set(declared):
+        raise ValueError("arguments of another function")
+    return Arguments({name: _restored(declared[name].type, value) for name, value in kept.items()})
 
 
 def canonical_bytes(function: str, arguments: Mapping[str, Value]) -> bytes:
@@ -195,6 +209,32 @@ def _plain(value: Value) -> Json:
             return value.isoformat()
         case _:
             return value
+
+
+def _stored(value: Value) -> Json:
+    match value:
+        case Identified():
+            return {"id": value.id, "kind": value.kind.value}
+        case tuple():
+            return [_stored(member) for member in value]
+        case _:
+            return _plain(value)
+
+
+def _restored(declared: ArgumentType, value: Json) -> Value:
+    match declared, value:
+        case Reference(), {"kind": str(kind), "id": str(identifier)}:
+            return Identified(ReferenceKind(kind), identifier)
+        case References(), list():
+            members = [_restored(Reference(declared.kinds), member) for member in value]
+            return tuple(member for member in members if isinstance(member, Identified))
+        case _, {"value": str(number), "currency": str(currency)}:
+            return Money.parse(number, currency)
+        case Day(), str():
+            return date.fromisoformat(value)
+        case _, str() | int():
+            return value
+    raise ValueError("not as it was stored")
 
 
 def _refused(reason: str, param: str | None, what: str) -> Refusal:

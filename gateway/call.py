@@ -241,7 +241,7 @@ class Way:
         instruction = Instruction(
             key=core_key(received.call_id),
             customer=principal.customer,
-            agent=principal.agent or principal.client,
+            agent=principal.acting,
             order=effect.function.order(call.arguments),
         )
         claimed = await self._parts.book.claim(

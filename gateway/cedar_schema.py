@@ -61,7 +61,11 @@ type Totals = {
   day_minor: Long, week_minor: Long, month_minor: Long, day_count: Long,
   payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
 };
-type Grounding = { payee?: String, amount?: String, credential?: String, free_text?: String, object?: String };
+type Grounding = {
+  outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
+  object?: String, document?: String
+};
+type Standing = { covers: Bool };
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
@@ -74,6 +78,7 @@ entity Bank;
 _COMMON = """\
     assurance: Assurance, function: Function, now: datetime, channel: String, agent: Agent, conversation: Conversation,
     money?: Money, payee?: Payee, object?: Object, period?: Period, totals?: Totals, grounding: Grounding,
+    standing?: Standing,
 """
 
 _EVERY_OBJECT = ", ".join(sorted(ENTITY_TYPES.values()))

@@ -8,7 +8,8 @@ from typing import Protocol
 from adapters.core import Money
 from gateway.confirmation import Evidence, Proposal
 from gateway.limits import Totals
-from gateway.stages import Known, Recorded
+from gateway.mandate import StandingMandate
+from gateway.stages import Heard, Known, Reading, Recorded, Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,12 @@ class Claim:
     payee: str | None
     decided_on: tuple[int, bool, bool]
     """Mandate version, frozen, tainted: the facts that the decision rested on, compared again under the lock."""
+    set_at: datetime
+    uses: tuple[Use, ...] = ()
+    confirmation: str | None = None
+    """What the customer confirmed: used up by the claim, once."""
+    covered: StandingMandate | None = None
+    """The standing mandate under which nobody was asked: its bounds are held by the claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +69,17 @@ class Book(Protocol):
     write may have happened: a claim is then found again by its ids).
     """
 
-    async def facts(self, customer: str, conversation: str) -> Known | None:
-        """None when the conversation is not this customer's, or not at all."""
+    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
+        """As they were at `at`: what taints the conversation later does not count. None when it is not this customer's, or not at all."""
+
+    async def heard(self, conversation: str) -> Heard:
+        """What the customer said in their last turns, what they named, and what was used of it."""
+
+    async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
+        """The customer's standing mandates that were not revoked."""
+
+    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
+        """What this agent paid without a confirmation, over the rolling windows that end at `now`."""
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
@@ -80,7 +96,11 @@ class Book(Protocol):
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
-    async def taint(self, conversation: str) -> None: ...
+    async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
+        """Third parties' text goes into this conversation, to this agent, from `at` on."""
+
+    async def keep_reading(self, call_id: str, conversation: str, reading: Reading, at: datetime) -> None:
+        """A document that the customer named was read."""
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         """A new conversation's id."""

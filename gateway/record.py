@@ -153,7 +153,7 @@ class Records:
             time=at,
             call_id=call_id,
             customer=principal.customer,
-            agent=principal.agent or principal.client,
+            agent=principal.acting,
             trace_id=trace.trace_id,
             span_id=span_id,
             facts={"code": "request_fault", "reason": reason},
@@ -202,7 +202,7 @@ class Records:
             "customer": principal.customer,
             "trace_id": asked.trace.trace_id,
             "span_id": received.span_id,
-            "agent": principal.agent or principal.client,
+            "agent": principal.acting,
             "model": asked.model,
             "timings": received.steps.timings_us(),
         }

@@ -26,13 +26,15 @@ from sqlalchemy import (
     update,
 )
 
+from adapters.core import Money
 from audit.store.prepared import Prepared
 from gateway.errors import Code, Refusal
-from gateway.limits import Starts, Totals, exceeded
-from gateway.mandate import Limits
+from gateway.limits import Starts, Totals, exceeded, standing_holds
+from gateway.mandate import Limits, StandingMandate
 from gateway.ports import Claim, Claimed, Moved
-from gateway.store.conversations import WITH_CUSTOMER, conversation_of
-from gateway.store.tables import CALLS
+from gateway.store import standing
+from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
+from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
 LimitsOf = Callable[[Connection, str, int, str], Limits]
@@ -72,6 +74,16 @@ _SPENT = select(
     CALLS.c.state != literal_column("'voided'"),
 )
 _TOTALS = Prepared(_SPENT)
+_AUTOMATIC = _SPENT.with_only_columns(
+    *(column.label(f"automatic_{column.name}") for column in _SPENT.selected_columns), maintain_column_froms=True
+).where(CALLS.c.automatic == literal_column("true"), CALLS.c.agent == bindparam("acting"))
+_AUTOMATICALLY = Prepared(_AUTOMATIC)
+_CONFIRMED = Prepared(
+    update(PROPOSED_CALLS)
+    .where(PROPOSED_CALLS.c.call_id == bindparam("proposed"), PROPOSED_CALLS.c.claimed == literal_column("false"))
+    .values(claimed=literal_column("true"))
+)
+_USE = Prepared(insert(USES).values({column.name: bindparam(column.name) for column in USES.c}))
 _HEAD = (
     CALLS.c.call_id,
     CALLS.c.customer,
@@ -154,9 +166,16 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
         limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
         if limit is not None:
             return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-        if alike is not None:
+        if alike is not None and wanted.confirmation is None:
             return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
+        if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
+            return Moved()
+    if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
+        return Refusal(Code.DENIED, "confirmation_used")
     _NEW.one(connection, _row(wanted))
+    for use in wanted.uses:
+        row = {"call_id": wanted.call_id, "conversation": wanted.conversation}
+        _USE.one(connection, {**row, "kind": use.kind, "value": use.value, "turn": use.turn})
     return Claimed(
         call_id=wanted.call_id,
         customer=wanted.customer,
@@ -171,6 +190,18 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     )
 
 
+def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
+    """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
+    spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
+    return standing.stands(connection, covered.id) and standing_holds(covered, spent, amount)
+
+
+def automatic(connection: Connection, customer: str, agent: str, currency: str, now: datetime) -> Totals:
+    """What this agent paid without a confirmation."""
+    (row,) = _AUTOMATICALLY.rows(connection, {"customer": customer, "acting": agent, "currency": currency, **_windows(now)})
+    return Totals(*row)
+
+
 def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
     return {
         "conversation": wanted.conversation,
@@ -181,6 +212,7 @@ def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
         "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
+        **about(wanted.conversation, wanted.agent or "", wanted.set_at),
         **_windows(wanted.at),
     }
 
@@ -208,6 +240,8 @@ def _row(wanted: Claim) -> dict[str, object]:
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
+        "automatic": wanted.covered is not None,
+        "confirmation": wanted.confirmation,
     }
 
 

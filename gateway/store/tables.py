@@ -168,6 +168,7 @@ PROPOSED_CALLS = Table(
     Column("sources", LargeBinary, nullable=False),
     Column("claimed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("confirmation", "position"),
+    Index("proposed_calls_by_native", "turn", "native_id"),
 )
 
 PASSKEYS = Table(

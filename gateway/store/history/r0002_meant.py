@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("call_id"),
         sa.UniqueConstraint("confirmation", "position"),
     )
+    op.create_index("proposed_calls_by_native", "proposed_calls", ["turn", "native_id"], unique=False)
     op.create_table(
         "readings",
         sa.Column("call_id", sa.String(length=40), nullable=False),
