@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.core import (
+    Acquaintance,
     CancelScheduledPayment,
     CloseCard,
     Declined,
@@ -18,6 +19,7 @@ from adapters.core import (
     FreezeCard,
     Identified,
     Instruction,
+    KnownPayee,
     Money,
     NotSeen,
     Order,
@@ -182,6 +184,88 @@ async def test_a_payee_is_paid_and_then_known(bank: BankUnderTest) -> None:
     assert facts is not None
     assert facts.first_settled_at is not None
     assert (facts.owners, facts.account) == (frozenset({bank.customer}), bank.main.id)
+
+
+def known(acquaintance: Acquaintance, payee: Identified) -> KnownPayee:
+    (found,) = [it for it in acquaintance.payees if it.key == f"ben:{payee.id}"]
+    return found
+
+
+async def test_the_acquaintance_is_every_saved_payee_under_its_saved_name(bank: BankUnderTest) -> None:
+    told_ = await bank.core.acquaintance(bank.customer)
+    accounts = await bank.core.accounts(bank.customer)
+    saved = {f"ben:{it.id}": it for account in accounts for it in await bank.core.beneficiaries(account.id)}
+    assert {it.key for it in told_.payees} == set(saved)
+    assert len(told_.payees) == len(saved)
+    for it in told_.payees:
+        assert (it.name, it.identifier) == (saved[it.key].name, saved[it.key].identifier)
+        assert it.saved_at == saved[it.key].created_at
+        facts = await bank.core.describe(Identified(ReferenceKind.BENEFICIARY, it.key.removeprefix("ben:")))
+        assert facts is not None
+        assert it.known_since == facts.first_settled_at
+    assert known(told_, bank.payee).known_since is not None
+    assert known(told_, bank.newcomer).known_since is None
+
+
+async def test_a_payee_is_known_from_the_first_settled_payment_on_and_from_nothing_else(bank: BankUnderTest) -> None:
+    began = bank.clock()
+    assert isinstance(await send(bank, transfer(bank, credit=bank.newcomer, execute_on=date(2026, 5, 1)), "later"), Done)
+    assert known(await bank.core.acquaintance(bank.customer), bank.newcomer).known_since is None, "scheduled is not settled"
+    for number in range(2):
+        bank.clock.turn(timedelta(hours=1))
+        assert isinstance(await send(bank, transfer(bank, credit=bank.newcomer), f"key-{number}"), Done)
+    assert known(await bank.core.acquaintance(bank.customer), bank.newcomer).known_since == began + timedelta(hours=1)
+
+
+async def test_who_sent_collected_or_took_cards_is_no_payee(bank: BankUnderTest) -> None:
+    page = await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, limit=100))
+    senders = {it.counterparty_name for it in page.transactions if it.credit_debit == "CRDT"}
+    collectors = {it.creditor_name for it in await bank.core.direct_debits(bank.main.id)}
+    merchants = {it.counterparty_name for it in page.transactions if it.memo.startswith("CARD")}
+    assert senders
+    assert collectors
+    assert merchants
+    names = {it.name for it in (await bank.core.acquaintance(bank.customer)).payees}
+    assert not names & (senders | collectors | merchants)
+
+
+async def test_the_acquaintance_tells_what_is_ordered_and_for_whom(bank: BankUnderTest) -> None:
+    own = transfer(bank, execute_on=date(2026, 5, 1))
+    answer = await send(bank, own)
+    assert isinstance(answer, Done)
+    made = answer.output["payment"]
+    assert isinstance(made, Identified)
+    orders = (await bank.core.acquaintance(bank.customer)).orders
+    standing = {it.id: it for it in await bank.core.standing_orders(bank.main.id)}
+    scheduled = {it.id: it for it in await bank.core.scheduled_payments(bank.main.id)}
+    assert set(orders) == {f"ord:{id_}" for id_ in standing} | {f"pay:{id_}" for id_ in scheduled}
+    for key, it in orders.items():
+        assert key.partition(":")[2] == it.id
+        assert it.amount == (standing if key.startswith("ord:") else scheduled)[it.id].amount
+    assert orders[f"pay:{bank.scheduled.id}"].payee == f"ben:{bank.payee.id}"
+    assert orders[f"pay:{made.id}"].payee == f"acc:{bank.spare.id}"
+    payees = {it.key: it.name for it in (await bank.core.acquaintance(bank.customer)).payees}
+    for key, it in orders.items():
+        if key.startswith("ord:"):
+            assert payees[it.payee] == it.name == standing[it.id].beneficiary_name
+    assert isinstance(await send(bank, CancelScheduledPayment(made), "key-2"), Done)
+    assert f"pay:{made.id}" not in (await bank.core.acquaintance(bank.customer)).orders
+
+
+async def test_own_accounts_go_by_every_name_that_they_have(bank: BankUnderTest) -> None:
+    own = (await bank.core.acquaintance(bank.customer)).own_accounts
+    for account in await bank.core.accounts(bank.customer):
+        assert {f"acc:{account.id}", account.iban, f"{account.sort_code}{account.number}"} <= own
+    assert f"acc:{bank.strangers.id}" not in own
+
+
+async def test_of_nobody_nothing_is_known_and_of_a_stranger_nothing_of_ours(bank: BankUnderTest) -> None:
+    assert await bank.core.acquaintance("nobody") == Acquaintance()
+    ours, theirs = [await bank.core.acquaintance(who) for who in (bank.customer, bank.stranger)]
+    assert theirs.payees
+    assert not {it.key for it in ours.payees} & {it.key for it in theirs.payees}
+    assert not set(ours.orders) & set(theirs.orders)
+    assert not ours.own_accounts & theirs.own_accounts
 
 
 async def test_a_later_payment_waits_and_can_be_cancelled_once(bank: BankUnderTest) -> None:

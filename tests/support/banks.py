@@ -123,6 +123,8 @@ class BankUnderTest:
     """An own account in another currency."""
     closed: Identified
     payee: Identified
+    newcomer: Identified
+    """A payee that is saved for `main` and was never paid."""
     card: Identified
     scheduled: Identified
     stranger: str
@@ -177,6 +179,7 @@ async def sandbox_under_test(bank: SandboxBank, clock: Clock) -> BankUnderTest:
         foreign=accounts["Kyoto trip"],
         closed=accounts["Student"],
         payee=Identified(ReferenceKind.BENEFICIARY, payees["Margaret Hale"]),
+        newcomer=Identified(ReferenceKind.BENEFICIARY, payees["Jon Smithe"]),
         card=Identified(ReferenceKind.CARD, card.id),
         scheduled=Identified(ReferenceKind.PAYMENT, scheduled.id),
         stranger="bruno",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from adapters.core import (
     Account,
+    Acquaintance,
     Balance,
     Beneficiary,
     Card,
@@ -106,6 +107,9 @@ class SandboxBank:
 
     async def spending(self, accounts: Sequence[str], start: date, end: date, group_by: str) -> Sequence[SpendingGroup]:
         return self._reader.spending(accounts, start, end, group_by)
+
+    async def acquaintance(self, customer: str) -> Acquaintance:
+        return self._reader.acquaintance(customer)
 
     async def beneficiaries(self, account: str) -> Sequence[Beneficiary]:
         return self._reader.beneficiaries(account)

@@ -182,6 +182,41 @@ BENEFICIARIES = _compiled(
     .where(beneficiary.c.account == _id)
     .order_by(beneficiary.c.name, beneficiary.c.id)
 )
+PAYEES = _compiled(
+    select(beneficiary.c.id, beneficiary.c.name, beneficiary.c.identifier, beneficiary.c.created_at_us, _FIRST_SETTLED)
+    .select_from(account_owner)
+    .join(beneficiary, beneficiary.c.account == account_owner.c.account)
+    .where(account_owner.c.customer == bindparam("customer"))
+    .order_by(beneficiary.c.id)
+)
+ORDERED = _compiled(
+    select(
+        standing_order.c.id,
+        standing_order.c.beneficiary,
+        beneficiary.c.name,
+        standing_order.c.amount_minor,
+        standing_order.c.currency,
+    )
+    .select_from(account_owner)
+    .join(standing_order, standing_order.c.account == account_owner.c.account)
+    .join(beneficiary, beneficiary.c.id == standing_order.c.beneficiary)
+    .where(account_owner.c.customer == bindparam("customer"), standing_order.c.status == literal_column("'active'"))
+    .order_by(standing_order.c.id)
+)
+PLANNED = _compiled(
+    select(
+        payment.c.id,
+        payment.c.beneficiary,
+        payment.c.credit,
+        payment.c.counterparty_name,
+        payment.c.amount_minor,
+        payment.c.currency,
+    )
+    .select_from(account_owner)
+    .join(payment, payment.c.account == account_owner.c.account)
+    .where(account_owner.c.customer == bindparam("customer"), payment.c.status == literal_column("'SCHD'"))
+    .order_by(payment.c.id)
+)
 STANDING = _compiled(
     select(
         standing_order.c.id,

@@ -14,12 +14,15 @@ from sqlalchemy import Engine
 
 from adapters.core import (
     Account,
+    Acquaintance,
     Balance,
     Beneficiary,
     Card,
     CoreUnavailable,
     DirectDebit,
+    ExistingOrder,
     Identified,
+    KnownPayee,
     Money,
     ObjectFacts,
     Payment,
@@ -129,6 +132,23 @@ class Reader:
                 totals[(group, currency)] = (total + minor, count + 1)
         return [SpendingGroup(group, Money(total, currency), n) for (group, currency), (total, n) in sorted(totals.items())]
 
+    def acquaintance(self, customer: str) -> Acquaintance:
+        """Whom the customer saved and paid, from any of their accounts, and what is ordered. A payment counts from its settlement; what
+        a payee sent, a direct debit and a card payment are no payments here, so they make nobody known."""
+        asked = {"customer": customer}
+        payees_ = tuple(
+            KnownPayee(_key(ReferenceKind.BENEFICIARY, id_), name, number, None if paid is None else moment(paid), moment(saved))
+            for id_, name, number, saved, paid in self._rows(questions.PAYEES, asked)
+        )
+        orders: dict[str, ExistingOrder] = {}
+        for id_, payee, name, minor, currency in self._rows(questions.ORDERED, asked):
+            key = _key(ReferenceKind.STANDING_ORDER, id_)
+            orders[key] = ExistingOrder(id_, _key(ReferenceKind.BENEFICIARY, payee), Money(minor, currency), name)
+        for id_, payee, own, name, minor, currency in self._rows(questions.PLANNED, asked):
+            to = _key(ReferenceKind.ACCOUNT, own) if payee is None else _key(ReferenceKind.BENEFICIARY, payee)
+            orders[_key(ReferenceKind.PAYMENT, id_)] = ExistingOrder(id_, to, Money(minor, currency), name)
+        return Acquaintance(payees_, orders, frozenset(it for each in self.accounts(customer) for it in _names_of(each)))
+
     def beneficiaries(self, account_id: str) -> list[Beneficiary]:
         """The payees saved for an account, by name."""
         return [
@@ -207,6 +227,17 @@ def _span(start: date, end: date) -> tuple[int, int]:
     """Both days inclusive, as microseconds from the first to before the second, in UTC."""
     last = datetime.combine(end, time(), UTC) + _DAY if end < date.max else datetime.max.replace(tzinfo=UTC)
     return micros(datetime.combine(start, time(), UTC)), micros(last)
+
+
+def _key(kind: ReferenceKind, named: str) -> str:
+    """What an argument that names this object comes to."""
+    return f"{kind.value}:{named}"
+
+
+def _names_of(its: Account) -> list[str]:
+    """What names an own account: as an object, by its IBAN, and by its sort code and number."""
+    numbers = (its.iban, None if its.sort_code is None else its.sort_code + its.number)
+    return [_key(ReferenceKind.ACCOUNT, its.id), *(number for number in numbers if number is not None)]
 
 
 def _escaped(text: str) -> str:
