@@ -29,6 +29,7 @@ from audit.log import Log
 from audit.migration import prepare
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.confirming import Confirming, Proposals
 from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
@@ -78,6 +79,7 @@ class Gateway:
     trust: Trust
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
+    confirming: Confirming
     _close_core: Callable[[], Awaitable[None]]
 
     async def close(self) -> None:
@@ -179,6 +181,7 @@ def _assembled(
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     if core.breaker is not None:
         watch_breaker(metering.get_meter("tellergate"), core.breaker)
+    proposals = Proposals(book=book, core=core.bank, records=records, later=later, clock=clock)
     way = Way(
         Parts(
             functions=functions,
@@ -193,8 +196,10 @@ def _assembled(
             telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
             clock=clock,
             strong_session_s=settings.strong_session_s,
+            propose=proposals,
         )
     )
+    confirming = Confirming(book=book, way=way, core=core.bank, records=records, functions=functions, clock=clock)
     door = rest.Door(
         way=way,
         later=later,
@@ -208,10 +213,13 @@ def _assembled(
         clock=clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
+        waiting=proposals.waiting,
     )
     recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
     instruments = (tracing, metering)
-    return Gateway(settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, core.close)
+    return Gateway(
+        settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, confirming, core.close
+    )
 
 
 def _core(settings: Settings, log: Log, clock: Clock) -> Core:

@@ -93,6 +93,9 @@ class Book(Protocol):
     async def claim(self, claim: Claim) -> Claimed:
         """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate."""
 
+    async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
+        """The row under the same ids and arguments; None when there is none. Refusal when the ids were used for another call."""
+
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 

@@ -348,6 +348,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A call that waits for the customer: as it was grounded, and with what refusal it would end without them. `level` is 3 or 4."""
+
+    refused: Refused
+    grounded: Grounded
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
 

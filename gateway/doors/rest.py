@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
@@ -75,6 +75,8 @@ class Door:
     clock: Callable[[], datetime]
     calls_per_request: int
     rates: Rates
+    waiting: Callable[[str, str], Awaitable[Recorded | None]]
+    """(customer, call id): a call that waits for its confirmation, or cannot happen any more; None for every other."""
 
     async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
         """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
@@ -262,7 +264,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
     claimed = await door.book.find(call_id)
     if claimed is None:
-        return await door.later.of_record(principal.customer, call_id)
+        return await door.waiting(principal.customer, call_id) or await door.later.of_record(principal.customer, call_id)
     return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 

@@ -10,161 +10,29 @@ from collections.abc import Iterable, Mapping
 from adapters.core import ReferenceKind
 from adapters.function import BankingFunction, Effect, Kind, Reference
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 LEXICON: Mapping[str, frozenset[str]] = {
-    "pay": frozenset(
-        [
-            "pay",
-            "paid",
-            "paying",
-            "repay",
-            "prepay",
-            "payment",
-            "payments",
-            "pays",
-            "send",
-            "sending",
-            "sent",
-            "transfer",
-            "transferring",
-            "transfers",
-            "move",
-            "moving",
-            "give",
-            "wire",
-            "refund",
-            "refunds",
-            "refunding",
-            "reimburse",
-            "settle",
-            "settling",
-            "owe",
-            "owed",
-            "donate",
-            "donation",
-            "deposit",
-            "split",
-            "cover",
-            "top",
-            "topup",
-            "tip",
-            "return",
-            "bill",
-            "invoice",
-            "buy",
-            "order",
-            "forward",
-        ]
+    "pay": _words(
+        """pay paid paying repay prepay payment payments pays send sending sent transfer transferring transfers move moving give wire
+        refund refunds refunding reimburse settle settling owe owed donate donation deposit split cover top topup tip return bill
+        invoice buy order forward"""
     ),
-    "order": frozenset(
-        [
-            "standing",
-            "recurring",
-            "regular",
-            "regularly",
-            "monthly",
-            "weekly",
-            "yearly",
-            "annually",
-            "every",
-            "schedule",
-            "scheduled",
-            "rent",
-            "rental",
-            "subscription",
-            "subscribe",
-            "subscribed",
-            "instalment",
-            "amend",
-            "adjust",
-            "update",
-            "change",
-            "changes",
-            "increase",
-            "raise",
-            "lower",
-            "reduce",
-            "modify",
-            "adapt",
-            "set",
-            "setup",
-            "new",
-            "order",
-            "orders",
-        ]
+    "order": _words(
+        """standing recurring regular regularly monthly weekly yearly annually every schedule scheduled rent rental subscription
+        subscribe subscribed instalment amend adjust update change changes increase raise lower reduce modify adapt set setup new
+        order orders"""
     ),
-    "stop": frozenset(
-        [
-            "cancel",
-            "cancelling",
-            "stop",
-            "stopping",
-            "end",
-            "terminate",
-            "remove",
-            "delete",
-            "drop",
-            "revoke",
-            "unsubscribe",
-            "close",
-            "skip",
-            "pause",
-        ]
-    ),
-    "payee": frozenset(["payee", "payees", "beneficiary", "add", "save", "saved", "new", "remove", "delete", "recipient"]),
-    "card": frozenset(
-        [
-            "card",
-            "cards",
-            "lost",
-            "stolen",
-            "lose",
-            "stole",
-            "missing",
-            "block",
-            "freeze",
-            "frozen",
-            "unfreeze",
-            "thaw",
-            "unblock",
-            "reactivate",
-            "replace",
-        ]
-    ),
-    "dispute": frozenset(
-        [
-            "dispute",
-            "disputed",
-            "chargeback",
-            "claim",
-            "complain",
-            "wrong",
-            "unauthorised",
-            "unauthorized",
-            "recognise",
-            "recognize",
-            "fraud",
-        ]
-    ),
-    "credential": frozenset(["password", "passcode", "pin", "passphrase", "secret", "code", "login", "credentials", "credential"]),
-    "profile": frozenset(
-        [
-            "address",
-            "move",
-            "moved",
-            "moving",
-            "name",
-            "surname",
-            "phone",
-            "email",
-            "details",
-            "profile",
-            "street",
-            "city",
-            "postcode",
-            "update",
-            "change",
-            "married",
-        ]
+    "stop": _words("cancel cancelling stop stopping end terminate remove delete drop revoke unsubscribe close skip pause"),
+    "payee": _words("payee payees beneficiary add save saved new remove delete recipient"),
+    "card": _words("card cards lost stolen lose stole missing block freeze frozen unfreeze thaw unblock reactivate replace"),
+    "dispute": _words("dispute disputed chargeback claim complain wrong unauthorised unauthorized recognise recognize fraud"),
+    "credential": _words("password passcode pin passphrase secret code login credentials credential"),
+    "profile": _words(
+        "address move moved moving name surname phone email details profile street city postcode update change married"
     ),
 }
 """The words of each intent, in English; another language is another list."""
@@ -181,13 +49,10 @@ def intents_of(function: BankingFunction) -> frozenset[str]:
     if ReferenceKind.CARD in named:
         return frozenset({"card"})
     if Kind.AMOUNT in kinds or function.effect is Effect.IRREVERSIBLE:
-        repeated = function.effect is Effect.WRITE
-        return frozenset({"order", "pay"} if repeated else {"pay"})
+        return frozenset({"order", "pay"} if function.effect is Effect.WRITE else {"pay"})
     if Kind.PAYEE in kinds:
         return frozenset({"payee", "pay"})
-    if function.egress:
-        return frozenset({"dispute"})
-    return frozenset({"stop", "order"})
+    return frozenset({"dispute"} if function.egress else {"stop", "order"})
 
 
 def in_scope(function: BankingFunction, words: Iterable[str]) -> bool:

@@ -43,7 +43,7 @@ class Ungrounded(Refusal):
 
 
 def must_be_grounded(function: BankingFunction) -> bool:
-    """Whether the arguments of a function can do harm: an effect, text that leaves the bank, or a document's name. Protection never waits."""
+    """Whether a function's arguments can do harm: an effect, text that leaves the bank, a document's name. Protection never waits."""
     sensitive = function.effect is not Effect.READ or function.egress
     return not function.emergency and (sensitive or any(argument.kind is Kind.DOCUMENT for argument in function.arguments))
 

@@ -41,8 +41,10 @@ _NAMES: Mapping[str, str] = {
     "dollars": "USD", "bucks": "USD", "yen": "JPY", "dinar": "BHD", "dinars": "BHD",
 }  # fmt: skip
 _NUMBER = re.compile(
-    r"(?<![\w.,:/#+-])(?P<before>[£€$¥]|[a-z]{3}(?=[ \d]))?\s?(?P<number>\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,']\d+)*)(?P<thousands>k\b)?"
-    r"(?:\s?(?P<after>[£€$¥]|[a-z]+))?(?P<percent>\s?%)?(?![\w/#])(?!-\d)"
+    r"""(?<![\w.,:/\#+-])(?P<before>[£€$¥]|[a-z]{3}(?=[ \d]))?\s?
+    (?P<number>\d{1,3}(?:[ ]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,']\d+)*)(?P<thousands>k\b)?
+    (?:\s?(?P<after>[£€$¥]|[a-z]+))?(?P<percent>\s?%)?(?![\w/\#])(?!-\d)""",
+    re.VERBOSE,
 )
 _CODE_OF_ISO = re.compile(r"[a-z]{3}")
 
@@ -124,8 +126,7 @@ def _accounts(plain: str) -> tuple[tuple[str, ...], str]:
         if end is not None:
             found.append(electronic(plain[start.start() : end]))
             rest = rest[: start.start()] + ";" * (end - start.start()) + rest[end:]
-    for number in _UK_ACCOUNT.finditer(rest):
-        found.append("".join(digit for digit in number.group() if digit.isdigit()))
+    found.extend("".join(filter(str.isdigit, number.group())) for number in _UK_ACCOUNT.finditer(rest))
     return tuple(found), _UK_ACCOUNT.sub(" ; ", rest)
 
 

@@ -139,6 +139,13 @@ class SqlBook:
         """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
         return await self.write(standing.Revoking(customer, mandate, at)) is True
 
+    async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
+        ids = (conversation, turn, native_id)
+        found = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
+        if isinstance(found, Refusal):
+            raise found
+        return found
+
     async def find(self, call_id: str) -> Claimed | None:
         return await self.read(lambda connection: calls.find(connection, call_id))
 

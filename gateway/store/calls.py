@@ -97,20 +97,20 @@ _HEAD = (
 )
 
 
+_UNDER_THE_IDS = select(*_HEAD, CALLS.c.arguments_hash).where(
+    CALLS.c.conversation == bindparam("conversation"),
+    CALLS.c.turn == bindparam("turn"),
+    CALLS.c.native_id == bindparam("native_id"),
+)
+_STORED = Prepared(_UNDER_THE_IDS)
+
+
 def _grounds() -> Prepared:
     """What a claim is decided on, in one statement: a round trip each is what a claim costs on PostgreSQL.
 
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
     """
-    stored = (
-        select(*_HEAD, CALLS.c.arguments_hash)
-        .where(
-            CALLS.c.conversation == bindparam("conversation"),
-            CALLS.c.turn == bindparam("turn"),
-            CALLS.c.native_id == bindparam("native_id"),
-        )
-        .subquery("stored")
-    )
+    stored = _UNDER_THE_IDS.subquery("stored")
     known = WITH_CUSTOMER.subquery("known")
     alike = (
         select(CALLS.c.call_id.label("like_this"))
@@ -154,10 +154,7 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
     known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
     if stored[0] is not None:
-        if stored[-1] != wanted.arguments_hash:
-            message = "The id of this call was used for another call; a new call needs a new id."
-            return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
-        return _claimed(stored[:-1])
+        return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
     facts = None if known[0] is None else conversation_of(known)
     if facts is None or (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted) != wanted.decided_on:
         return Moved()
@@ -263,6 +260,20 @@ def settle(connection: Connection, items: Sequence[Settlement]) -> None:
 def find(connection: Connection, call_id: str) -> Claimed | None:
     rows = _BY_CALL.rows(connection, {"call_id": call_id})
     return _claimed(rows[0]) if rows else None
+
+
+def earlier(
+    connection: Connection, conversation: str, turn: str, native_id: str, arguments_hash: bytes
+) -> Claimed | Refusal | None:
+    rows = _STORED.rows(connection, {"conversation": conversation, "turn": turn, "native_id": native_id})
+    if not rows:
+        return None
+    return _claimed(rows[0][:-1]) if rows[0][-1] == arguments_hash else _conflict()
+
+
+def _conflict() -> Refusal:
+    message = "The id of this call was used for another call; a new call needs a new id."
+    return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
 
 
 def unsettled(connection: Connection, before: datetime) -> Sequence[Claimed]:

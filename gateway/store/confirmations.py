@@ -73,6 +73,7 @@ class Stored:
     conversation: str | None
     turn: str | None
     principal: bytes
+    evidence: bytes | None
 
 
 def propose(connection: Connection, item: Proposing) -> Refusal | None:
@@ -230,7 +231,7 @@ def _stored(row: Any) -> Stored:
         confirmed_by=row.customer if row.evidence is not None else None,
         approver=row.approver,
     )
-    return Stored(proposal, row.conversation, row.turn, row.principal)
+    return Stored(proposal, row.conversation, row.turn, row.principal, row.evidence)
 
 
 def _call(row: Any) -> ProposedCall:

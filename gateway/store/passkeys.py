@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, literal, or_, select, update
 
 from gateway.ports import Passkey
 from gateway.store.tables import PASSKEYS
@@ -58,6 +58,6 @@ def revoke(connection: Connection, item: Unenrolling) -> bool:
 
 def count(connection: Connection, item: Counting) -> bool:
     """Compare and swap: a counter that does not grow is a clone's, unless the authenticator keeps none (0 for ever)."""
-    grows = or_(_P.sign_count < item.sign_count, and_(_P.sign_count == 0, item.sign_count == 0))
+    grows = or_(_P.sign_count < item.sign_count, and_(_P.sign_count == 0, literal(item.sign_count) == 0))
     known = and_(_P.credential == item.credential, _P.revoked_us.is_(None), grows)
     return connection.execute(update(PASSKEYS).where(known).values(sign_count=item.sign_count)).rowcount == 1

@@ -32,11 +32,12 @@ def enforcing(table: str, transitions: Transitions, dialect: str) -> tuple[str, 
             f"create trigger {table}_begin before insert on {table} when NEW.state <> '{first}' begin {abort}; end",
         )
     body = f"begin raise exception 'no such transition of {table}'; end"
+    refuse = f"for each row when ({{}}) execute function {table}_refuse()"
+    begins = f"NEW.state <> '{first}'"
     return (
         f"create function {table}_refuse() returns trigger language plpgsql as $$ {body} $$",
-        f"create trigger {table}_move before update of state on {table} for each row when ({refused}) execute function {table}_refuse()",
-        f"create trigger {table}_begin before insert on {table} for each row when (NEW.state <> '{first}') "
-        f"execute function {table}_refuse()",
+        f"create trigger {table}_move before update of state on {table} {refuse.format(refused)}",
+        f"create trigger {table}_begin before insert on {table} {refuse.format(begins)}",
     )
 
 
@@ -44,4 +45,5 @@ def enforce(table: Table, transitions: Transitions) -> None:
     """Have the statements run whenever the table is made."""
     for dialect in ("sqlite", "postgresql"):
         for statement in enforcing(table.name, transitions, dialect):
-            event.listen(table, "after_create", DDL(statement.replace("%", "%%")).execute_if(dialect=dialect))
+            made = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+            event.listen(table, "after_create", made.execute_if(dialect=dialect))
