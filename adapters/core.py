@@ -42,6 +42,7 @@ __all__ = [
     "Acquaintance",
     "Balance",
     "Beneficiary",
+    "CallUpstream",
     "CancelScheduledPayment",
     "Card",
     "CloseCard",
@@ -174,7 +175,18 @@ class RequestHuman:
     topic: str
 
 
-Order = Transfer | FreezeCard | CloseCard | CancelScheduledPayment | ReportFraud | RequestHuman
+@dataclass(frozen=True, slots=True)
+class CallUpstream:
+    """Call a declared function at its upstream. `arguments` is RFC 8785 JSON of its canonical arguments, as text.
+
+    A core that serves no declared functions declines it.
+    """
+
+    function: str
+    arguments: str
+
+
+Order = Transfer | FreezeCard | CloseCard | CancelScheduledPayment | ReportFraud | RequestHuman | CallUpstream
 
 
 @dataclass(frozen=True, slots=True)

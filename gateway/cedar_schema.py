@@ -11,10 +11,12 @@ from adapters.function import (
     Arguments,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
     Effect,
+    Flag,
     Reference,
     References,
     Text,
@@ -61,7 +63,9 @@ type Totals = {
   day_minor: Long, week_minor: Long, month_minor: Long, day_count: Long,
   payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
 };
-type Grounding = { payee?: String, amount?: String, credential?: String, free_text?: String, object?: String };
+type Grounding = {
+  payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String, object?: String, document?: String
+};
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
@@ -142,8 +146,10 @@ def _cedar_type(argument: Argument) -> str:
             return _by_kind(kinds, "{}")
         case References(kinds):
             return _by_kind(kinds, "Set<{}>")
-        case Amount():
+        case Amount() | BareAmount():
             return "Money"
+        case Flag():
+            return "Bool"
         case Day():
             return "datetime"
         case Text() | AccountIdentifier() | Choice():

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from adapters.core import (
+    CallUpstream,
     CancelScheduledPayment,
     CloseCard,
     Declined,
@@ -105,6 +106,8 @@ def _act(group: Group, told: Instruction) -> Done | Declined:
             return _report(group, told, order)
         case RequestHuman():
             return _open_case(group, told, "human", None, order.topic)
+        case CallUpstream():
+            return Declined("AG01")
 
 
 def _transfer(group: Group, told: Instruction, order: Transfer) -> Done | Declined:
