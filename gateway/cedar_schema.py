@@ -11,10 +11,12 @@ from adapters.function import (
     Arguments,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
     Effect,
+    Flag,
     Reference,
     References,
     Text,
@@ -62,10 +64,15 @@ type Totals = {
   payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
 };
 type Grounding = {
+<<<<<<< HEAD
   outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
   object?: String, document?: String
 };
 type Standing = { covers: Bool };
+=======
+  payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String, object?: String, document?: String
+};
+>>>>>>> refs/heads/declared
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
@@ -147,8 +154,10 @@ def _cedar_type(argument: Argument) -> str:
             return _by_kind(kinds, "{}")
         case References(kinds):
             return _by_kind(kinds, "Set<{}>")
-        case Amount():
+        case Amount() | BareAmount():
             return "Money"
+        case Flag():
+            return "Bool"
         case Day():
             return "datetime"
         case Text() | AccountIdentifier() | Choice():

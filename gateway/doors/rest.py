@@ -36,7 +36,7 @@ from gateway.ports import Book
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
-from gateway.strict_json import MAX_BODY_BYTES, Json, JsonError, loads
+from gateway.strict_json import MAX_BODY_BYTES, JsonError, Parsed, loads
 from gateway.telemetry import parse_traceparent
 from gateway.wire import (
     Challenges,
@@ -276,7 +276,7 @@ def _native(item: type[BaseModel], value: dict[str, object], number: int) -> Nat
     return parsed.native()  # type: ignore[attr-defined,no-any-return]  # each item of a shape has it
 
 
-def _model(model: type[_Model], value: Json) -> _Model:
+def _model(model: type[_Model], value: Parsed) -> _Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -296,7 +296,7 @@ def _invalid(error: ValidationError, inside: str | None) -> RequestFault:
     return RequestFault(Fault.INVALID_REQUEST, f"{name or 'the body'}: {first['msg']}", param=name)
 
 
-async def _body(request: Request) -> Json:
+async def _body(request: Request) -> Parsed:
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)
