@@ -37,6 +37,7 @@ from adapters.money import MAX_MINOR, Money, exponent
 from adapters.orders import (
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
@@ -63,11 +64,8 @@ __all__ = [
     "AmendStandingOrder",
     "Balance",
     "Beneficiary",
-<<<<<<< HEAD
-    "CancelDirectDebit",
-=======
     "CallUpstream",
->>>>>>> refs/heads/declared
+    "CancelDirectDebit",
     "CancelScheduledPayment",
     "CancelStandingOrder",
     "Card",
@@ -128,78 +126,6 @@ class ObjectFacts:
     """Of a beneficiary: when a payment of an owner to it first settled; None if never."""
 
 
-<<<<<<< HEAD
-=======
-# What a core may be told to do. One frozen type per effect.
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Money from an account to another account or a beneficiary of the same customer. `execute_on` None is at once."""
-
-    debit: Identified
-    credit: Identified
-    amount: Money
-    reference: str
-    execute_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FreezeCard:
-    """Freeze a card at once; one that is frozen already stays so, and that is Done too. Declined for a closed one."""
-
-    card: Identified
-
-
-@dataclass(frozen=True, slots=True)
-class CloseCard:
-    """Close a card for good and at once, and send a replacement to the address that the core has on file; `reason` is lost or stolen.
-
-    Done again for a card that is closed already, with the replacement that was ordered then; Declined for one that has expired.
-    Nothing opens a closed card.
-    """
-
-    card: Identified
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelScheduledPayment:
-    """Cancel a payment whose day has not come; Declined for any other."""
-
-    payment: Identified
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFraud:
-    """`payment` is a payment or a transaction, or None where only the text says what happened."""
-
-    payment: Identified | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHuman:
-    """Ask for a person at the bank, about `topic` (free text of the model or the customer)."""
-
-    topic: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallUpstream:
-    """Call a declared function at its upstream. `arguments` is RFC 8785 JSON of its canonical arguments, as text.
-
-    A core that serves no declared functions declines it.
-    """
-
-    function: str
-    arguments: str
-
-
-Order = Transfer | FreezeCard | CloseCard | CancelScheduledPayment | ReportFraud | RequestHuman | CallUpstream
-
-
->>>>>>> refs/heads/declared
 @dataclass(frozen=True, slots=True)
 class Instruction:
     """One order, for one customer, under one idempotency key (at most 40 characters, never used for anything else)."""

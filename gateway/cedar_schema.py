@@ -64,15 +64,10 @@ type Totals = {
   payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
 };
 type Grounding = {
-<<<<<<< HEAD
   outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
   object?: String, document?: String
 };
 type Standing = { covers: Bool };
-=======
-  payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String, object?: String, document?: String
-};
->>>>>>> refs/heads/declared
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };

@@ -13,13 +13,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from adapters.core import (
-<<<<<<< HEAD
     AddBeneficiary,
     AmendStandingOrder,
-    CancelDirectDebit,
-=======
     CallUpstream,
->>>>>>> refs/heads/declared
+    CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,
@@ -121,96 +118,9 @@ def _act(group: Group, told: Instruction) -> Done | Declined:  # one line for ea
         case ReportFraud():
             return cases.report(group, told, order)
         case RequestHuman():
-<<<<<<< HEAD
             return cases.open_case(group, told, "human", None, order.topic)
-=======
-            return _open_case(group, told, "human", None, order.topic)
         case CallUpstream():
             return Declined("AG01")
-
-
-def _transfer(group: Group, told: Instruction, order: Transfer) -> Done | Declined:
-    debit = group.ledger.accounts.get(order.debit.id)
-    payee = _payee(group, told.customer, order.credit)
-    if debit is None or told.customer not in debit.owners:
-        return Declined("AC01")
-    if payee is None:
-        return Declined("AC03")
-    credit, name, number = payee
-    today = group.now.date()
-    later = order.execute_on is not None and order.execute_on > today
-    refused = _why_not(order.amount, debit, credit) or ("DT01" if order.execute_on and order.execute_on < today else None)
-    row = _payment_row(group, told, order, (credit.id, name))
-    if refused is None and not later:
-        refused = _move(group, row, Wording(order.reference, "transfer", debit.name, debit.number, name, number))
-    if refused is not None:
-        return Declined(refused)
-    row["status"] = "SCHD" if later else "ACSC"
-    row["settled_at_us"] = None if later else micros(group.now)
-    group.add_payment(row)
-    return Done(
-        {
-            "payment": Identified(ReferenceKind.PAYMENT, row["id"]),
-            "status": row["status"],
-            "amount": order.amount,
-            "execute_on": order.execute_on,
-            "initiated_through_assistant": True,
-        }
-    )
-
-
-def _payment_row(group: Group, told: Instruction, order: Transfer, payee: tuple[str, str]) -> Row:
-    return {
-        "id": name_for("p", micros(group.now), told.key),
-        "account": order.debit.id,
-        "credit": payee[0],
-        "beneficiary": order.credit.id if order.credit.kind is ReferenceKind.BENEFICIARY else None,
-        "amount_minor": order.amount.minor,
-        "currency": order.amount.currency,
-        "counterparty_name": payee[1],
-        "reference": order.reference,
-        "created_at_us": micros(group.now),
-        "execute_on": order.execute_on.isoformat() if order.execute_on else None,
-        "through_assistant": 1,
-    }
-
-
-def _move(group: Group, row: Row, wording: Wording) -> str | None:
-    """Pend and post a payment's money; the reason if the ledger refuses."""
-    amount = Money(row["amount_minor"], row["currency"])
-    body = Pend(f"m{row['id'][1:]}", row["account"], row["credit"], amount, group.now + _TO_POST, wording, row["id"])
-    for answer in (group.ledger.pend(body), group.ledger.post(body.id)):
-        if answer is not LedgerAnswer.CREATED:
-            return _REASONS.get(answer, "AG01")
-    return None
-
-
-def _payee(group: Group, customer: str, credit: Identified) -> tuple[LedgerAccount, str, str] | None:
-    """The account that is credited, and the payee's name and number; a beneficiary is paid through the clearing account."""
-    if credit.kind is ReferenceKind.ACCOUNT:
-        own = group.ledger.accounts.get(credit.id)
-        return None if own is None or customer not in own.owners else (own, own.name, own.number)
-    row = group.beneficiaries.get(credit.id)
-    if row is None or customer not in group.ledger.accounts[row.account].owners:
-        return None
-    clearing = group.clearing[group.ledger.accounts[row.account].currency]
-    return group.ledger.accounts[clearing], row.name, row.identifier
-
-
-def _why_not(amount: Money, debit: LedgerAccount, credit: LedgerAccount) -> str | None:
-    """The reason against a movement, save funds, which the ledger holds."""
-    if debit is credit:
-        return "AG01"
-    if "closed" in {debit.status, credit.status}:
-        return "AC04"
-    if "frozen" in {debit.status, credit.status}:
-        return "AG01"
-    if amount.currency != debit.currency:
-        return "AM03"
-    if credit.currency != debit.currency:
-        return "AC09"
-    return None
->>>>>>> refs/heads/declared
 
 
 def _execute_due(group: Group) -> Executed:
