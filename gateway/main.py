@@ -187,7 +187,15 @@ def _assembled(
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     if core.breaker is not None:
         watch_breaker(metering.get_meter("tellergate"), core.breaker)
-    proposals = Proposals(book=book, core=core.bank, records=records, later=later, clock=clock)
+    proposals = Proposals(
+        book=book,
+        core=core.bank,
+        records=records,
+        later=later,
+        clock=clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
     way = Way(
         Parts(
             functions=functions,

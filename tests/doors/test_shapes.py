@@ -161,6 +161,7 @@ def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
         if each["currency"] == "GBP" and each["status"] == "open"
     ]
     wanted = {"from": found[0], "to": found[1], "amount": {"value": "7.77", "currency": "GBP"}}
+    served.say("move 7.77 to my savings", conversation=conversation)  # others read untrusted text for this customer today
     paid = served.call("initiate_transfer", wanted, conversation=conversation)
     assert paid["status"] == "done"
     later = served.get(f"/v1/calls/{paid['call_id']}").json()
