@@ -111,6 +111,7 @@ _FOREIGN: list[tuple[str, str, Handler]] = [
     ("GET", "/payments/{key}", _status),
     ("PUT", "/orders/{id}", _order),
     ("POST", "/passcode", _effect("passcode")),
+    ("POST", "/cards/{card}/pause", _effect("pause")),
     ("GET", "/files", _told(lambda _bank, request: _file(request.query.get("name")))),
     ("GET", "/people", _told(lambda _bank, _request: {"people": [_PERSON]})),
     ("GET", "/orders", _told(lambda bank, _request: [{"id": number, **order} for number, order in bank.orders.items()])),
