@@ -26,6 +26,7 @@ class Seen:
     method: str
     path: str
     query: str
+    raw_query: str
     customer: str | None
     key: str | None
     authorization: str | None
@@ -158,10 +159,9 @@ def _handled(bank: UpstreamBank, handler: Handler) -> Callable[[web.Request], Aw
     async def handle(request: web.Request) -> web.StreamResponse:
         body, headers = await request.read(), {name.lower(): value for name, value in request.headers.items()}
         key = headers.get("idempotency-key")
-        path, customer = request.raw_path.partition("?")[0], headers.get("x-customer")
-        bank.seen.append(
-            Seen(request.method, path, request.query_string, customer, key, headers.get("authorization"), body, headers)
-        )
+        path, _, query = request.raw_path.partition("?")
+        customer, token = headers.get("x-customer"), headers.get("authorization")
+        bank.seen.append(Seen(request.method, path, request.query_string, query, customer, key, token, body, headers))
         faults = bank.faults_of_questions if request.method == "GET" else bank.faults
         fault, _, when = (faults.pop(0) if faults else "").partition(" ")
         if fault and when != "after":
@@ -216,6 +216,7 @@ async def upstream(vocabulary: str, bank: UpstreamBank | None = None, port: int 
     app = web.Application()
     for method, path, handler in VOCABULARIES[vocabulary]:
         app.router.add_route(method, path, _handled(bank, handler))
+    app.router.add_route("*", "/{rest:.*}", _handled(bank, _told(lambda _bank, _request: None)))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
