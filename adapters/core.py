@@ -37,6 +37,7 @@ from adapters.money import MAX_MINOR, Money, exponent
 from adapters.orders import (
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
@@ -63,6 +64,7 @@ __all__ = [
     "AmendStandingOrder",
     "Balance",
     "Beneficiary",
+    "CallUpstream",
     "CancelDirectDebit",
     "CancelScheduledPayment",
     "CancelStandingOrder",

@@ -192,6 +192,17 @@ class RaiseDispute:
     narrative: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallUpstream:
+    """Call a declared function at its upstream. `arguments` is RFC 8785 JSON of its canonical arguments, as text.
+
+    A core that serves no declared functions declines it.
+    """
+
+    function: str
+    arguments: str
+
+
 Order = (
     Transfer
     | FreezeCard
@@ -207,4 +218,5 @@ Order = (
     | RaiseDispute
     | ReportFraud
     | RequestHuman
+    | CallUpstream
 )

@@ -3,7 +3,7 @@
     1 authenticate   the customer's token; the agent in `act`
     2 validate       strict arguments, references of this customer and conversation, the call's facts, gathered once
     3 ground         where the value of each sensitive argument comes from
-    4 decide         Cedar, on this customer's policies; what is not permitted ends here
+    4 decide         Cedar, on this customer's policies; what is not permitted ends here, or waits for the customer
     5 reserve        idempotency key and limits, claimed in one transaction that compares the facts again
     6 intend         a durable record of what is about to happen; it yields the execution permit
     7 execute        the one line that reaches the core with an effect
@@ -17,25 +17,25 @@ run in a task of their own: a client that hangs up cannot cancel them.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, Instruction, NotSeen, PermitRefused, Unknown
+from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, PermitRefused, Unknown
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
 from audit.committer import IntentEnded
-from gateway.arguments import canonical_bytes, parse, unfit
-from gateway.decide import Decider
+from gateway.arguments import parse, unfit
+from gateway.claiming import STATE_AFTER, arguments_hash, claim_of, held_of, instruction_of, named_reading, rests
+from gateway.decide import Decider, PolicyRefusal
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation
-from gateway.grounding import ground
+from gateway.grounding import Ungrounded, ground
 from gateway.identity import Principal, Standing, invalid_token
-from gateway.later import Later, code_of_decline
-from gateway.ports import Book, Claim, Claimed, Moved
+from gateway.later import UNDECIDED, Later, code_of_decline
+from gateway.ports import Book, Claimed, Moved
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.redaction import redact
@@ -48,9 +48,9 @@ from gateway.stages import (
     DecidedRead,
     Executed,
     Grounded,
+    Held,
     Intended,
     Known,
-    NativeCall,
     Received,
     Recorded,
     Redacted,
@@ -58,25 +58,23 @@ from gateway.stages import (
     Reserved,
     Settled,
     answer_of,
-    core_key,
     has_effects,
     new_call_id,
 )
 from gateway.steps import Steps
 from gateway.telemetry import Telemetry
 
-STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
-    Done: "posted",
-    Declined: "voided",
-    Unknown: "unknown",
-    NotSeen: "released",
-}
-"""What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
+_UNTRUSTED = frozenset({Label.THIRD_PARTY, Label.DOCUMENT})
 
 _TRY_AGAIN = frozenset({Code.TEMPORARILY_UNAVAILABLE, Code.RATE_LIMITED})
 
 _DECIDE_AGAIN = 3
 """How often a call is decided anew because a fact moved between its decision and its reservation."""
+
+
+Refuse = Callable[[Refused], Awaitable[Recorded]]
+Propose = Callable[[Sequence[Held], Refuse], Awaitable[Sequence[Recorded]]]
+"""What becomes of the calls of one request that wait for the customer: each is answered as held, or as refused after all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +93,7 @@ class Parts:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     strong_session_s: int
+    propose: Propose
 
 
 class Way:
@@ -116,7 +115,8 @@ class Way:
 
     async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
-        known = await self._parts.book.facts(principal.customer, asked.conversation_id)
+        set_at = self._parts.clock()
+        known = await self._parts.book.facts(principal.customer, principal.acting, asked.conversation_id, set_at)
         if known is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
@@ -124,26 +124,40 @@ class Way:
         async with lock:  # one at a time: each call sees what the one before let into the conversation
             if has_effects(asked, self._parts.functions) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
-            first, *rest = asked.calls
-            return (await self._take(principal, asked, first, fresh), *[await self._take(principal, asked, each) for each in rest])
+            taken = []
+            for native, rest in zip(asked.calls, rests(asked.calls, self._parts.functions), strict=True):
+                now = self._parts.clock()
+                received = Received(
+                    call_id=new_call_id(now, secrets.token_bytes(8)),
+                    principal=principal,
+                    asked=asked,
+                    native=native,
+                    received_at=now,
+                    span_id=secrets.token_hex(8),
+                    steps=Steps(),
+                    set_at=set_at,
+                    rest=rest,
+                )
+                taken.append((received, await self._guarded(received, fresh)))
+                fresh = None
+            return await self._answered(taken)
 
-    async def _take(self, principal: Principal, asked: Asked, native: NativeCall, known: Known | None = None) -> Recorded:
-        now = self._parts.clock()
-        received = Received(
-            call_id=new_call_id(now, secrets.token_bytes(8)),
-            principal=principal,
-            asked=asked,
-            native=native,
-            received_at=now,
-            span_id=secrets.token_hex(8),
-            steps=Steps(),
-        )
-        answered = await self._guarded(received, known)
-        function = self._parts.functions.get(native.function)
-        self._parts.telemetry.answered(received, answered, None if function is None else function.name)
+    async def confirmed(self, received: Received) -> Recorded:
+        """A call that the customer confirmed: the same way again, on the facts of now, with the stored arguments."""
+        (answered,) = await self._answered([(received, await self._guarded(received, None))])
         return answered
 
-    async def _guarded(self, received: Received, known: Known | None) -> Recorded:
+    async def _answered(self, taken: Sequence[tuple[Received, Recorded | Held]]) -> tuple[Recorded, ...]:
+        """What waits for the customer is proposed to them as one, once all calls of the request were looked at."""
+        held = [each for _, each in taken if isinstance(each, Held)]
+        proposed = iter(await self._parts.propose(held, self.refuse) if held else ())
+        answers = tuple(next(proposed) if isinstance(each, Held) else each for _, each in taken)
+        for (received, _), answered in zip(taken, answers, strict=True):
+            function = self._parts.functions.get(received.native.function)
+            self._parts.telemetry.answered(received, answered, None if function is None else function.name)
+        return answers
+
+    async def _guarded(self, received: Received, known: Known | None) -> Recorded | Held:
         reached: Received | Call | Decided = received
         try:
             for _ in range(_DECIDE_AGAIN):
@@ -156,10 +170,11 @@ class Way:
                     known = None
             raise Unavailable("facts_moved")
         except Refusal as refusal:
-            return await self._refuse(Refused(received, reached, refusal))
+            refused = Refused(received, reached, refusal)
+            return await self._earlier(refused) or held_of(refused) or await self.refuse(refused)
         except Unavailable as unavailable:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
-            return await self._refuse(Refused(received, reached, again))
+            return await self.refuse(Refused(received, reached, again))
         except InDoubt:
             return answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN)
 
@@ -188,13 +203,14 @@ class Way:
 
     async def _validate(self, received: Received, known: Known | None) -> Call:
         parts, customer, asked = self._parts, received.principal.customer, received.asked
-        function = parts.functions.get(received.native.function)
-        if (function is None or not function.emergency) and not parts.rates.take(customer, received.received_at, function):
+        function, confirmed = parts.functions.get(received.native.function), received.confirmed
+        waits = function is None or not (function.emergency or confirmed)
+        if waits and not parts.rates.take(customer, received.received_at, function):
             raise Refusal(Code.RATE_LIMITED, "rate_limited")
         if function is None:
             raise Refusal(Code.DENIED, "unknown_function")
         resolve = partial(parts.references.resolve, customer, asked.conversation_id, today=received.received_at.date())
-        arguments = parse(function, received.native.arguments, resolve)
+        arguments = confirmed.arguments if confirmed else parse(function, received.native.arguments, resolve)
         facts = await gather(
             received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s, known=known
         )
@@ -237,33 +253,9 @@ class Way:
         call = effect.decided.call
         if self.unrecorded and not call.function.emergency:
             raise Unavailable("audit_unavailable")
-        received, principal, facts = call.received, call.received.principal, call.facts
-        instruction = Instruction(
-            key=core_key(received.call_id),
-            customer=principal.customer,
-            agent=principal.agent or principal.client,
-            order=effect.function.order(call.arguments),
-        )
-        claimed = await self._parts.book.claim(
-            Claim(
-                call_id=received.call_id,
-                customer=principal.customer,
-                conversation=received.asked.conversation_id,
-                turn=received.asked.turn_id,
-                native_id=received.native.native_id,
-                function=effect.function.name,
-                arguments_hash=sha256(canonical_bytes(effect.function.name, call.arguments)).digest(),
-                agent=principal.agent,
-                channel=principal.channel,
-                core_key=instruction.key,
-                trace_id=received.asked.trace.trace_id,
-                at=received.received_at,
-                amount=call.arguments.amount(),
-                payee=None if call.payee is None else f"{call.payee.kind.value}:{call.payee.id}",
-                decided_on=facts.versions,
-            )
-        )
-        received.steps.end("reserve")
+        instruction = instruction_of(effect)
+        claimed = await self._parts.book.claim(claim_of(effect, instruction))
+        call.received.steps.end("reserve")
         return Reserved(effect, instruction) if claimed.fresh else claimed
 
     # 6 -- intend
@@ -328,10 +320,16 @@ class Way:
             today=call.received.received_at.date(),
         )
         shown = redact(call.function.output, raw, reference=reference, allowed=parts.decider.revealed(decided))
-        if Label.THIRD_PARTY in shown.labels and not call.facts.conversation.tainted:
-            await parts.book.taint(call.facts.conversation.id)
+        if shown.labels & _UNTRUSTED:
+            await self._taint(call)
+            if (reading := named_reading(decided, shown)) is not None:
+                await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
         return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)
+
+    async def _taint(self, call: Call) -> None:
+        principal = call.received.principal
+        await self._parts.book.taint(principal.customer, principal.acting, call.facts.conversation.id, self._parts.clock())
 
     # 10 -- record
 
@@ -353,7 +351,8 @@ class Way:
         self.unrecorded.add(received.call_id)
         return InDoubt(unavailable.reason)
 
-    async def _refuse(self, refused: Refused) -> Recorded:
+    async def refuse(self, refused: Refused) -> Recorded:
+        """A call that ends here, on record."""
         received, refusal = refused.received, refused.refusal
         status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
         if refusal.code is Code.RATE_LIMITED:
@@ -368,15 +367,28 @@ class Way:
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 
     async def _repeat(self, decided: Decided, claimed: Claimed) -> Recorded:
-        received = decided.call.received
-        native_id, allowed = received.native.native_id, self._parts.decider.revealed(decided)
-        answered = await self._parts.later.answer(claimed, native_id, allowed=allowed)
+        return await self._told_again(decided.call, claimed, self._parts.decider.revealed(decided))
+
+    async def _told_again(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
+        received = call.received
+        answered = await self._parts.later.answer(claimed, received.native.native_id, allowed=allowed)
         try:
-            await self._parts.records.repeat(decided, claimed.call_id)
+            await self._parts.records.repeat(call, claimed.call_id)
         except Unavailable:  # not recorded, not answered; and something did happen under these ids
             return replace(answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
         received.steps.end("repeat")
         return answered
+
+    async def _earlier(self, refused: Refused) -> Recorded | None:
+        """What is refused now was done under the same ids before: a repeat is told so, whatever the words are used up by."""
+        refusal, received = refused.refusal, refused.received
+        if not isinstance(refusal, Ungrounded | PolicyRefusal) or not isinstance(refused.reached, Call) or received.confirmed:
+            return None
+        call = refused.reached
+        claimed = await self._parts.book.earlier(
+            received.asked.conversation_id, received.asked.turn_id, received.native.native_id, arguments_hash(call)
+        )
+        return None if claimed is None else await self._told_again(call, claimed, UNDECIDED)
 
     async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
         task = asyncio.ensure_future(effect)

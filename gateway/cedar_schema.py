@@ -11,10 +11,12 @@ from adapters.function import (
     Arguments,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
     Effect,
+    Flag,
     Reference,
     References,
     Text,
@@ -61,7 +63,11 @@ type Totals = {
   day_minor: Long, week_minor: Long, month_minor: Long, day_count: Long,
   payment_limit_minor: Long, day_limit_minor: Long, week_limit_minor: Long, month_limit_minor: Long, day_count_limit: Long
 };
-type Grounding = { payee?: String, amount?: String, credential?: String, free_text?: String, object?: String };
+type Grounding = {
+  outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
+  object?: String, document?: String
+};
+type Standing = { covers: Bool };
 
 entity Customer { mandate?: Mandate, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
@@ -74,6 +80,7 @@ entity Bank;
 _COMMON = """\
     assurance: Assurance, function: Function, now: datetime, channel: String, agent: Agent, conversation: Conversation,
     money?: Money, payee?: Payee, object?: Object, period?: Period, totals?: Totals, grounding: Grounding,
+    standing?: Standing,
 """
 
 _EVERY_OBJECT = ", ".join(sorted(ENTITY_TYPES.values()))
@@ -142,8 +149,10 @@ def _cedar_type(argument: Argument) -> str:
             return _by_kind(kinds, "{}")
         case References(kinds):
             return _by_kind(kinds, "Set<{}>")
-        case Amount():
+        case Amount() | BareAmount():
             return "Money"
+        case Flag():
+            return "Bool"
         case Day():
             return "datetime"
         case Text() | AccountIdentifier() | Choice():

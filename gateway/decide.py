@@ -10,12 +10,13 @@ from functools import lru_cache
 
 from adapters.core import Identified, Money, ObjectFacts, ReferenceKind
 from adapters.function import Effect as FunctionEffect
+from adapters.function import Level
 from gateway.cedar_schema import ENTITY_TYPES, cedar_arguments
 from gateway.errors import Code, Refusal
 from gateway.facts import identified_in
 from gateway.limits import Totals
 from gateway.mandate import Mandate
-from gateway.stages import Call, CustomerFacts, Decided, Facts, Grounded
+from gateway.stages import Call, CustomerFacts, Decided, Facts, Grounded, Outcome, Rest
 from policies.engine import Engine
 from policies.model import JSON, Assurance, Decision, Effect, Reason, Request, Uid
 
@@ -32,8 +33,9 @@ _HARDNESS = {Effect.PERMIT: 0, Effect.CHALLENGE: 1, Effect.DENY: 2}
 class PolicyRefusal(Refusal):
     """What the policies do not permit as it stands; carries what they were asked and what they said, for the record."""
 
-    def __init__(self, code: Code, requests: tuple[Request, ...], decision: Decision) -> None:
+    def __init__(self, code: Code, grounded: Grounded, requests: tuple[Request, ...], decision: Decision) -> None:
         super().__init__(code, decision.reason.value)
+        self.grounded = grounded
         self.requests = requests
         self.decision = decision
 
@@ -49,9 +51,12 @@ class Decider:
         requests = tuple(_requests(grounded))
         decisions = [self.engine.decide(request) for request in requests]
         decision = max(decisions, key=lambda one: (_HARDNESS[one.effect], one.rung or 0))
-        if decision.effect is Effect.PERMIT:
-            return Decided(grounded, requests, decision)
-        raise PolicyRefusal(_code(decision), requests, decision)
+        if decision.effect is not Effect.PERMIT:
+            raise PolicyRefusal(_code(decision), grounded, requests, decision)
+        if grounded.outcome is Outcome.ASK and grounded.call.facts.level < Level.L3:
+            # whatever the policies permit: a value whose source only the customer can judge is never acted on unasked
+            raise PolicyRefusal(Code.CONFIRMATION_REQUIRED, grounded, requests, decision)
+        return Decided(grounded, requests, decision)
 
     def revealed(self, decided: Decided) -> frozenset[str]:
         """The data classes of the function's allow-list that the policies let out to this customer's assistant."""
@@ -100,9 +105,9 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
         },
         "now": _time(facts.as_of),
         "channel": principal.channel,
-        "agent": {"id": principal.agent or principal.client},
+        "agent": {"id": principal.acting},
         "conversation": {"tainted": facts.conversation.tainted},
-        "grounding": dict(grounded.sources),
+        "grounding": {**grounded.sources, "outcome": grounded.outcome.value},
         "args": cedar_arguments(function, call.arguments),
     }
     if resource is not None:
@@ -110,8 +115,9 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
     money = call.arguments.amount()
     if money is not None:
         context["money"] = {"minor": money.minor, "currency": money.currency}
-        context["totals"] = _totals(facts, money)
-    payee = _payee(call, resource)
+        context["totals"] = _totals(facts, money, call.received.rest)
+        context["standing"] = {"covers": grounded.covered is not None}
+    payee = _payee(grounded, resource)
     if payee is not None:
         context["payee"] = payee
     oldest = _oldest_days(call)
@@ -120,9 +126,11 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
     return context
 
 
-def _totals(facts: Facts, money: Money) -> JSON:
+def _totals(facts: Facts, money: Money, rest: Rest) -> JSON:
     mandate = facts.customer.mandate
     after = (facts.totals or Totals()).including(money.minor)
+    minor, count = rest.minor.get(money.currency, 0), rest.count.get(money.currency, 0)
+    after = Totals(after.day_minor + minor, after.week_minor + minor, after.month_minor + minor, after.day_count + count)
     limits: dict[str, JSON] = dict.fromkeys(
         ("payment_limit_minor", "day_limit_minor", "week_limit_minor", "month_limit_minor", "day_count_limit"), 0
     )
@@ -144,10 +152,14 @@ def _totals(facts: Facts, money: Money) -> JSON:
     }
 
 
-def _payee(call: Call, resource: ObjectFacts | None) -> JSON:
+def _payee(grounded: Grounded, resource: ObjectFacts | None) -> JSON:
+    call = grounded.call
     identified = call.payee
     if identified is None:
-        return None
+        if call.payee_key is None:
+            return None
+        source = grounded.sources.get("payee")
+        return {"own_account": source == "own", "same_currency": source == "own", "known": source == "known"}
     payee = call.facts.objects[identified]
     own = resource is not None and payee.identified.kind is ReferenceKind.ACCOUNT and payee.owners == resource.owners
     described: dict[str, JSON] = {

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-from adapters.core import CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
+from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
 from gateway.arguments import unresolved
 from gateway.errors import Fault, RequestFault, Unavailable
+from gateway.grounding import must_be_grounded
 from gateway.ports import Book
-from gateway.stages import Call, Facts, Known, Received
+from gateway.stages import Call, Facts, Grounds, Known, Received
 
 
 async def gather(
@@ -26,7 +27,8 @@ async def gather(
     Unavailable when the core does not answer.
     """
     customer = received.principal.customer
-    known = known or await book.facts(customer, received.asked.conversation_id)
+    acting = received.principal.acting
+    known = known or await book.facts(customer, acting, received.asked.conversation_id, received.set_at)
     if known is None:
         raise no_such_conversation()
     objects: dict[Identified, ObjectFacts] = {}
@@ -38,15 +40,30 @@ async def gather(
         if found is None or customer not in found.owners:
             raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
         objects[identified] = found
-    money = arguments.amount()
+    money, now = arguments.amount(), received.received_at
+    grounds = None
+    if must_be_grounded(function) and received.confirmed is None:
+        grounds = Grounds(await book.heard(received.asked.conversation_id), await _acquaintance(function, core, customer))
+    may_be_automatic = grounds is not None and money is not None
+    standing = await book.standing(customer) if may_be_automatic else ()
     return Facts(
-        as_of=received.received_at,
-        level=received.principal.level(received.received_at, strong_session_s),
+        as_of=now,
+        level=received.confirmed.level if received.confirmed else received.principal.level(now, strong_session_s),
         customer=known[0],
         conversation=known[1],
         objects=objects,
-        totals=None if money is None else await book.totals(customer, money.currency, received.received_at),
+        totals=None if money is None else await book.totals(customer, money.currency, now),
+        grounds=grounds,
+        standing=standing,
+        automatic=await book.automatic(customer, acting, money.currency, now) if standing and money else None,
     )
+
+
+async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str) -> Acquaintance:
+    try:
+        return await function.acquaintance(core, customer)
+    except CoreUnavailable:
+        raise Unavailable("core_unavailable") from None
 
 
 def no_such_conversation() -> RequestFault:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.mandate import Limits
+from adapters.core import Money
+from gateway.mandate import Limits, StandingMandate
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
@@ -47,3 +48,14 @@ def exceeded(limits: Limits, totals: Totals, minor: int) -> str | None:
         ("day_count", after.day_count, limits.day_count),
     )
     return next((name for name, amount, limit in checks if amount > limit), None)
+
+
+def standing_holds(mandate: StandingMandate, automatic: Totals, amount: Money, rest_minor: int = 0, rest_count: int = 0) -> bool:
+    """Whether one more payment stays within a standing mandate, with the rest of its request. A bound may be reached, not passed."""
+    after = automatic.including(amount.minor)
+    return (
+        amount.currency == mandate.currency
+        and amount.minor <= mandate.payment_minor
+        and after.day_minor + rest_minor <= mandate.day_minor
+        and after.day_count + rest_count <= mandate.day_count
+    )

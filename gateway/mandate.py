@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _DOMAIN = b"tellergate/mandate/v1\x00"
+_STANDING_DOMAIN = b"tellergate/standing-mandate/v1\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,67 @@ class Mandate:
     def sign(self, key: Ed25519PrivateKey) -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_DOMAIN + self.canonical())
+
+
+@dataclass(frozen=True, slots=True)
+class StandingMandate:
+    """What a customer signed so that payments within it need no confirmation of their own (banking.md section 3.8).
+
+    `payees`: keys as of `KnownPayee`, or None for every payee whom the customer knows. Amounts are minor units of `currency`; `day_minor`
+    and `day_count` bound what an agent pays without asking in a rolling day. `agent` None: whichever the customer uses.
+    """
+
+    id: str
+    customer: str
+    agent: str | None
+    currency: str
+    payees: frozenset[str] | None
+    payment_minor: int
+    day_minor: int
+    day_count: int
+    starts: datetime
+    ends: datetime
+
+    def canonical(self) -> bytes:
+        """The bytes that the gateway signs: RFC 8785 JSON of every field."""
+        body = {
+            "agent": self.agent,
+            "currency": self.currency,
+            "customer": self.customer,
+            "day_count": self.day_count,
+            "day_minor": self.day_minor,
+            "ends": self.ends.isoformat(),
+            "id": self.id,
+            "payees": None if self.payees is None else sorted(self.payees),
+            "payment_minor": self.payment_minor,
+            "starts": self.starts.isoformat(),
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def sign(self, key: Ed25519PrivateKey) -> bytes:
+        """An Ed25519 signature over the domain and the canonical bytes."""
+        return key.sign(_STANDING_DOMAIN + self.canonical())
+
+    def covers(self, agent: str, now: datetime, payee: str) -> bool:
+        """Whether it holds for this agent, now, and this payee, whom the customer knows."""
+        return self.agent in (None, agent) and self.starts <= now < self.ends and (self.payees is None or payee in self.payees)
+
+
+def load_standing(body: bytes, signature: bytes, key: Ed25519PublicKey) -> StandingMandate:
+    """The standing mandate of a stored row. ValueError when the signature is not ours."""
+    try:
+        key.verify(signature, _STANDING_DOMAIN + body)
+    except InvalidSignature:
+        raise ValueError("the standing mandate's signature does not hold") from None
+    fields = json.loads(body)
+    return StandingMandate(
+        **{
+            **fields,
+            "payees": None if fields["payees"] is None else frozenset(fields["payees"]),
+            "starts": datetime.fromisoformat(fields["starts"]),
+            "ends": datetime.fromisoformat(fields["ends"]),
+        }
+    )
 
 
 def load(body: bytes, signature: bytes, key: Ed25519PublicKey) -> Mandate:

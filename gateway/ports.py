@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.core import Money
+from gateway.confirmation import Evidence, Proposal
 from gateway.limits import Totals
-from gateway.stages import Known
+from gateway.mandate import StandingMandate
+from gateway.stages import Heard, Known, Reading, Recorded, Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,12 @@ class Claim:
     payee: str | None
     decided_on: tuple[int, bool, bool]
     """Mandate version, frozen, tainted: the facts that the decision rested on, compared again under the lock."""
+    set_at: datetime
+    uses: tuple[Use, ...] = ()
+    confirmation: str | None = None
+    """What the customer confirmed: used up by the claim, once."""
+    covered: StandingMandate | None = None
+    """The standing mandate under which nobody was asked: its bounds are held by the claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +69,17 @@ class Book(Protocol):
     write may have happened: a claim is then found again by its ids).
     """
 
-    async def facts(self, customer: str, conversation: str) -> Known | None:
-        """None when the conversation is not this customer's, or not at all."""
+    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
+        """As they were at `at`: what taints the conversation later does not count. None when it is not this customer's, or not at all."""
+
+    async def heard(self, conversation: str) -> Heard:
+        """What the customer said in their last turns, what they named, and what was used of it."""
+
+    async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
+        """The customer's standing mandates that were not revoked."""
+
+    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
+        """What this agent paid without a confirmation, over the rolling windows that end at `now`."""
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
@@ -76,10 +93,17 @@ class Book(Protocol):
     async def claim(self, claim: Claim) -> Claimed:
         """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate."""
 
+    async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
+        """The row under the same ids and arguments; None when there is none. Refusal when the ids were used for another call."""
+
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
-    async def taint(self, conversation: str) -> None: ...
+    async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
+        """Third parties' text goes into this conversation, to this agent, from `at` on."""
+
+    async def keep_reading(self, call_id: str, conversation: str, reading: Reading, at: datetime) -> None:
+        """A document that the customer named was read."""
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         """A new conversation's id."""
@@ -91,3 +115,60 @@ class Book(Protocol):
 
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         """Rows pending or unknown that were claimed before then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A customer's WebAuthn credential, as the bank's identity system enrolled it. `credential` is base64url; `public_key` a COSE_Key.
+
+    `active_from`: after the cooling-off; before it nothing can be confirmed with it.
+    """
+
+    credential: str
+    customer: str
+    public_key: bytes
+    sign_count: int
+    active_from: datetime
+
+
+class Passkeys(Protocol):
+    """Who may confirm with what. Durable when it returns; Unavailable when the store does not answer."""
+
+    async def of(self, customer: str) -> Sequence[Passkey]:
+        """The customer's passkeys that were not revoked, also those that are not active yet."""
+
+    async def enrol(self, passkey: Passkey) -> bool:
+        """False: the credential is known already, and nothing changed."""
+
+    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
+        """False: no such passkey of this customer."""
+
+    async def count(self, credential: str, sign_count: int) -> bool:
+        """Remember the authenticator's counter. False: it did not grow (and is not 0 for ever): perhaps a clone, confirm nothing."""
+
+
+class NotOpen(Exception):
+    """The proposal cannot be confirmed or declined (any more). `state` says why: expired, declined, confirmed, approved, waits.
+
+    `waits`: an older proposal that moves money is open; it comes first.
+    """
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Confirmations(Protocol):
+    """What waits for the customer, and what happens when they have spoken. Unavailable when the store or the log does not answer."""
+
+    async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
+        """The proposal, and begin its challenge: it was put before the customer's eyes at `at`. None: not theirs, nor theirs to approve."""
+
+    async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
+        """What this customer is to confirm or to approve, the oldest first."""
+
+    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+        """Execute what was confirmed: the calls in their order; empty where a second person still has to approve. NotOpen."""
+
+    async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
+        """Nothing happens, and the same is not asked again for a day. NotOpen."""

@@ -12,17 +12,20 @@ from typing import Required, TypedDict
 
 from adapters.core import ExecutionPermit
 from adapters.function import Choice
+from adapters.function import Kind as ArgumentKind
 from audit import leaf
 from audit.committer import Entry
 from audit.disclosure import JSON
 from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Plain, Policy, Public, Record
 from audit.log import Log, LogUnavailable
 from gateway.arguments import canonical
+from gateway.confirmation import Evidence, Proposal
 from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
+from gateway.grounding import Ungrounded
 from gateway.identity import Principal
 from gateway.ports import Claimed
-from gateway.stages import Call, Decided, Place, Received, Redacted, Refused, Reserved, Trace
+from gateway.stages import Call, Decided, Grounded, Held, Place, Received, Redacted, Refused, Reserved, Trace
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
@@ -139,12 +142,39 @@ class Records:
                 known["function"] = function
         if isinstance(refusal, PolicyRefusal):
             known["policy"] = self._policy(refusal.decision)
+            known["grounding"] = _grounding(refusal.grounded)
             sealed = _replayable(refusal.requests)
+        elif isinstance(refusal, Ungrounded):
+            known["grounding"] = refusal.sources
         return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
 
-    async def repeat(self, decided: Decided, first_call_id: str) -> Place:
+    async def hold(self, held: Held, proposal: Proposal) -> Place:
+        """A call that waits for the customer, and what they are asked: the intent is sealed whole."""
+        known = self._called(held.grounded.call)
+        known["grounding"] = _grounding(held.grounded)
+        refusal = held.refused.refusal
+        requests: tuple[Request, ...] = ()
+        if isinstance(refusal, PolicyRefusal):
+            known["policy"], requests = self._policy(refusal.decision), refusal.requests
+        facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
+        sealed = {**_replayable(requests), "intent": dict(proposal.content)}
+        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
+
+    async def spoken(self, proposal: Proposal, word: str, by: str, at: datetime, evidence: Evidence | None) -> Place:
+        """The customer (or who approves) spoke: confirmed, approved, declined. The evidence is sealed, to be verified offline."""
+        facts: dict[str, Plain] = {"confirmation": proposal.id, "word": word, "level": proposal.level}
+        sealed: dict[str, JSON] = {"intent": dict(proposal.content), "by": by}
+        if evidence is not None:
+            facts["method"] = evidence.method.value
+            sealed["evidence"] = json.loads(evidence.kept)
+        record = Record(
+            kind=Kind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
+        )
+        return await self._append(record)
+
+    async def repeat(self, call: Call, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
-        return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._decided(decided)))
+        return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._called(call)))
 
     async def fault(self, principal: Principal, trace: Trace, reason: str, *, call_id: str, span_id: str, at: datetime) -> Place:
         """A request of an authenticated customer that could not be taken as a whole; it gets a call id of its own."""
@@ -153,7 +183,7 @@ class Records:
             time=at,
             call_id=call_id,
             customer=principal.customer,
-            agent=principal.agent or principal.client,
+            agent=principal.acting,
             trace_id=trace.trace_id,
             span_id=span_id,
             facts={"code": "request_fault", "reason": reason},
@@ -202,7 +232,7 @@ class Records:
             "customer": principal.customer,
             "trace_id": asked.trace.trace_id,
             "span_id": received.span_id,
-            "agent": principal.agent or principal.client,
+            "agent": principal.acting,
             "model": asked.model,
             "timings": received.steps.timings_us(),
         }
@@ -218,7 +248,7 @@ class Records:
     def _decided(self, decided: Decided) -> _Known:
         known = self._called(decided.call)
         known["policy"] = self._policy(decided.decision)
-        known["grounding"] = decided.grounded.sources
+        known["grounding"] = _grounding(decided.grounded)
         return known
 
     def _policy(self, decision: Decision) -> Policy:
@@ -231,12 +261,17 @@ class Records:
         )
 
 
+def _grounding(grounded: Grounded) -> Mapping[str, str]:
+    """What each sensitive argument was based on, in clear: kinds and sources name nobody."""
+    covered = {"standing": grounded.covered.id} if grounded.covered else {}
+    return {**grounded.sources, "outcome": grounded.outcome.value, **covered}
+
+
 def _arguments(call: Call) -> Mapping[str, FieldValue]:
     chosen = {argument.name for argument in call.function.arguments if isinstance(argument.type, Choice)}
-    return {
-        name: Public(value) if name in chosen and isinstance(value, str) else Committed(value)
-        for name, value in canonical(call.arguments).items()
-    }
+    secret = {argument.name for argument in call.function.arguments if argument.kind is ArgumentKind.CREDENTIAL}
+    shown = {name: value for name, value in canonical(call.arguments).items() if name not in secret}  # not even sealed
+    return {name: Public(value) if name in chosen and isinstance(value, str) else Committed(value) for name, value in shown.items()}
 
 
 def _told_to_app(redacted: Redacted) -> dict[str, Plain]:

@@ -18,6 +18,8 @@ from gateway.strict_json import Json
 MAX_BANK_CHARS = 500
 MAX_FOREIGN_CHARS = 280
 """Longest text of third parties and documents: two lines of a statement (ISO 20022 remittance information is 140 a line)."""
+MAX_DOCUMENT_CHARS = 16_000
+"""Longest text of a document: some pages. What identifies accounts in it is not masked, or no bill could be paid."""
 MAX_ITEMS = 500
 """Most members of a list; what is beyond is dropped."""
 MAX_NAMED = 32
@@ -42,6 +44,8 @@ class Shown:
     dropped: tuple[str, ...]
     withheld: tuple[str, ...]
     found: tuple[str, ...]
+    documents: tuple[str, ...] = ()
+    """The texts of documents in `value`."""
 
 
 def redact(
@@ -61,6 +65,7 @@ def redact(
         tuple(sorted(pass_.dropped)[:MAX_NAMED]),
         tuple(sorted(pass_.withheld)[:MAX_NAMED]),
         tuple(sorted(pass_.found)[:MAX_NAMED]),
+        tuple(pass_.documents),
     )
 
 
@@ -128,6 +133,7 @@ class _Pass:
     dropped: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
+    documents: list[str] = field(default_factory=list)
 
     def fields(self, declared: tuple[Field, ...], raw: Mapping[str, object], path: str, within: Label) -> dict[str, Json]:
         """The declared ones of `raw`. What stands within a field of other people's is theirs too."""
@@ -183,6 +189,13 @@ class _Pass:
             if member.app_class is not None and member.app_class in self.allowed:
                 self.app[name] = cleaned(value, MAX_BANK_CHARS)
             return last4(value)
+        if member.label is Label.OWN:  # the customer's own words about themselves: told as the declaration says, whole
+            return cleaned(value, MAX_BANK_CHARS)
+        if member.label is Label.DOCUMENT:
+            text = cleaned(value, MAX_DOCUMENT_CHARS)
+            self.labels.add(member.label)
+            self.documents.append(text)
+            return {FENCE: text}
         is_banks = member.label is Label.BANK
         text, found = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
         self.found.update(f"{name}: {it.value}" for it in found)

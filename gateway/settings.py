@@ -139,6 +139,13 @@ class Settings:
     core_instruction_ms: int = 10_000
     """How long an instruction to the core may take, with every repeat. Beyond it, and once a byte was sent, it is in doubt."""
 
+    functions: Path | None = None
+    """YAML manifest of functions behind an HTTP upstream (adapters/README.md). What is wrong or open in it stops the start. None: the
+    functions of this distribution alone."""
+
+    functions_credential_file: Path | None = None
+    """File with the bearer token for the manifest's upstream, readable by its owner alone; set if and only if the manifest needs it."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 

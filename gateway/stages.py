@@ -4,24 +4,30 @@ A step's signature takes the stage that it needs, so that a step cannot be skipp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 
-from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
-from adapters.function import Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction
+from adapters.core import Acquaintance, CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
+from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
 from gateway.errors import MESSAGES, Code, Refusal
 from gateway.identity import Principal
 from gateway.limits import Totals
-from gateway.mandate import Mandate
+from gateway.mandate import Mandate, StandingMandate
 from gateway.steps import Steps
-from gateway.strict_json import Json
+from gateway.strict_json import Json, Parsed
 from policies.model import Decision, Request
 
 
 def new_call_id(now: datetime, random: bytes) -> str:
     """An id of ours: milliseconds since 1970 and 64 random bits. Ordered by time, so that indexes over it grow at their end."""
     return f"call_{int(now.timestamp() * 1000):012x}{random.hex()}"
+
+
+def electronic(identifier: str) -> str:
+    """An account as it is compared: without spaces and hyphens, in capitals."""
+    return "".join(identifier.split()).replace("-", "").upper()
 
 
 def core_key(call_id: str) -> str:
@@ -35,7 +41,7 @@ class NativeCall:
 
     native_id: str
     function: str
-    arguments: str | Mapping[str, Json]
+    arguments: str | Mapping[str, Parsed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,47 @@ def has_effects(asked: Asked, functions: Mapping[str, BankingFunction]) -> bool:
     return any(isinstance(function, EffectFunction) and not function.emergency for function in named)
 
 
+class Outcome(StrEnum):
+    """What grounding comes to: go on; ask the customer, showing the source. What may not even be asked never becomes Grounded."""
+
+    GROUNDED = "grounded"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a call takes of the customer's words: a value of one kind, said in this turn."""
+
+    kind: str
+    value: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A call that the customer confirmed, as it was proposed: its arguments and their sources are the stored ones. `level` is 3 or 4."""
+
+    confirmation: str
+    level: Level
+    arguments: Arguments
+    sources: Mapping[str, str]
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The calls of the same request that are still to come, where they move money: per currency the sum in minor units, and how many."""
+
+    minor: Mapping[str, int] = field(default_factory=dict)
+    count: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Step 1's result: an authenticated customer asks for one call, which has an id of ours."""
+    """Step 1's result: an authenticated customer asks for one call, which has an id of ours.
+
+    `set_at`: when its request came; what the calls of the same request let into the conversation does not count for it.
+    """
 
     call_id: str
     principal: Principal
@@ -76,6 +120,9 @@ class Received:
     received_at: datetime
     span_id: str
     steps: Steps
+    set_at: datetime
+    rest: Rest = Rest()
+    confirmed: Confirmed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +135,7 @@ class CustomerFacts:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFacts:
-    """`tainted`: third parties' text was returned into this conversation."""
+    """`tainted`: third parties' text was returned into this conversation, or within a day to this agent of this customer."""
 
     id: str
     tainted: bool
@@ -99,8 +146,46 @@ Known = tuple[CustomerFacts, ConversationFacts]
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What the customer said in one message; `origin` is typed, pasted or document."""
+
+    turn: int
+    origin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document that the customer named, and what was read in it."""
+
+    document: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the customer said in the last turns, the documents that they named, and what was used of it. `turn`: of their last word."""
+
+    turn: int = 0
+    words: tuple[Word, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """On what the arguments of a call are grounded. Gathered only for calls that have something to ground."""
+
+    heard: Heard
+    acquaintance: Acquaintance
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount."""
+    """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount.
+
+    `standing`: the standing mandates in force; `automatic`: what this agent paid without a confirmation.
+    """
 
     as_of: datetime
     level: Level
@@ -108,6 +193,9 @@ class Facts:
     conversation: ConversationFacts
     objects: Mapping[Identified, ObjectFacts]
     totals: Totals | None
+    grounds: Grounds | None = None
+    standing: tuple[StandingMandate, ...] = ()
+    automatic: Totals | None = None
 
     @property
     def versions(self) -> tuple[int, bool, bool]:
@@ -131,20 +219,41 @@ class Call:
 
     @property
     def payee(self) -> Identified | None:
-        """Whom the call pays; None when it pays nobody."""
+        """The object whom the call pays; None when it pays nobody, or names an account instead."""
         for argument in self.function.arguments:
             value = self.arguments.get(argument.name)
             if argument.kind is Kind.PAYEE and isinstance(value, Identified):
                 return value
         return None
 
+    @property
+    def payee_key(self) -> str | None:
+        """Whom the call pays, as a key of `KnownPayee`; None when it pays nobody."""
+        if self.payee is not None:
+            return f"{self.payee.kind.value}:{self.payee.id}"
+        argument = payee_argument(self.function, self.arguments)
+        value = None if argument is None else self.arguments[argument.name]
+        return electronic(value) if isinstance(value, str) else None
+
+
+def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument | None:
+    """The argument that names whom a call pays: an object or an account before a text, the first one before others."""
+    named = [each for each in function.arguments if each.kind is Kind.PAYEE and each.name in arguments]
+    return min(named, key=lambda each: isinstance(each.type, Text), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """Step 3's result: where the value of each sensitive argument comes from."""
+    """Step 3's result: where the value of each sensitive argument comes from, by its kind, and what that comes to.
+
+    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation.
+    """
 
     call: Call
     sources: Mapping[str, str]
+    outcome: Outcome = Outcome.GROUNDED
+    uses: tuple[Use, ...] = ()
+    covered: StandingMandate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +348,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A call that waits for the customer: as it was grounded, and with what refusal it would end without them. `level` is 3 or 4."""
+
+    refused: Refused
+    grounded: Grounded
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
 
@@ -254,6 +372,8 @@ class Recorded:
     output: Mapping[str, Json] | None
     proof: Place | None
     app: Mapping[str, Json] | None = None
+    confirmation: str | None = None
+    """Of a held call: what the customer is to confirm. For the back end, never for the model."""
 
 
 def answer_of(

@@ -154,4 +154,5 @@ def result_item(answered: Recorded) -> dict[str, Json]:
         "status": answered.status,
         "code": None if answered.code is None else answered.code.value,
         "proof": None if proof is None else {"index": proof.index, "leaf_hash": proof.leaf_hash.hex()},
+        "confirmation_id": answered.confirmation,
     }

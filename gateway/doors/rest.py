@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
@@ -36,7 +36,7 @@ from gateway.ports import Book
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
-from gateway.strict_json import MAX_BODY_BYTES, Json, JsonError, loads
+from gateway.strict_json import MAX_BODY_BYTES, JsonError, Parsed, loads
 from gateway.telemetry import parse_traceparent
 from gateway.wire import (
     Challenges,
@@ -75,6 +75,8 @@ class Door:
     clock: Callable[[], datetime]
     calls_per_request: int
     rates: Rates
+    waiting: Callable[[str, str], Awaitable[Recorded | None]]
+    """(customer, call id): a call that waits for its confirmation, or cannot happen any more; None for every other."""
 
     async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
         """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
@@ -262,7 +264,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
     claimed = await door.book.find(call_id)
     if claimed is None:
-        return await door.later.of_record(principal.customer, call_id)
+        return await door.waiting(principal.customer, call_id) or await door.later.of_record(principal.customer, call_id)
     return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 
@@ -274,7 +276,7 @@ def _native(item: type[BaseModel], value: dict[str, object], number: int) -> Nat
     return parsed.native()  # type: ignore[attr-defined,no-any-return]  # each item of a shape has it
 
 
-def _model(model: type[_Model], value: Json) -> _Model:
+def _model(model: type[_Model], value: Parsed) -> _Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -294,7 +296,7 @@ def _invalid(error: ValidationError, inside: str | None) -> RequestFault:
     return RequestFault(Fault.INVALID_REQUEST, f"{name or 'the body'}: {first['msg']}", param=name)
 
 
-async def _body(request: Request) -> Json:
+async def _body(request: Request) -> Parsed:
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)

@@ -49,7 +49,9 @@ class StepUp(_Strict):
 
 
 class Result(_Strict):
-    """For the back end, never for the model. `app`: whole values of fields that the output shows masked, for the customer's eyes.
+    """For the back end, never for the model. `confirmation_id`: what the customer is to confirm, of a held call.
+
+    `app`: whole values of fields that the output shows masked, for the customer's eyes.
     `challenge` with `step_up_required` only.
     """
 
@@ -59,6 +61,7 @@ class Result(_Strict):
     code: Code | None
     proof: Proof | None
     app: dict[str, str] | None
+    confirmation_id: str | None
     challenge: StepUp | None
 
 
@@ -108,6 +111,7 @@ class CallStatus(_Strict):
     code: Code | None
     output: str | None
     proof: Proof | None
+    confirmation_id: str | None
 
 
 class ErrorDetail(_Strict):

@@ -46,6 +46,11 @@ class Principal:
     token: str | None = field(default=None, repr=False, compare=False)
     """Only where the issuer can be asked whether it still stands. Never printed, recorded or logged."""
 
+    @property
+    def acting(self) -> str:
+        """Who acts for the customer: the agent, or the client of the customer's own device."""
+        return self.agent or self.client
+
     def level(self, now: datetime, max_age_s: int) -> Level:
         """L2 for a two-factor session no older than `max_age_s`, else L1. A token never gives more (RTS on SCA Art. 5)."""
         fresh = now.timestamp() - self.authenticated_at_s <= max_age_s

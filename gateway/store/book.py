@@ -7,9 +7,9 @@ order, and reads what it decides on after that.
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
@@ -18,12 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway import mandate as mandates
-from gateway.errors import Unavailable
+from gateway.errors import Refusal, Unavailable
 from gateway.limits import Totals
-from gateway.mandate import Mandate
-from gateway.ports import Claim, Claimed
-from gateway.stages import ConversationFacts, CustomerFacts, Known
-from gateway.store import calls, conversations, customers, proofs
+from gateway.mandate import Mandate, StandingMandate
+from gateway.ports import Claim, Claimed, Passkey
+from gateway.stages import ConversationFacts, CustomerFacts, Heard, Known, Reading
+from gateway.store import calls, confirmations, conversations, customers, passkeys, proofs, standing
 
 _CACHED_MANDATES = 50_000
 
@@ -35,11 +35,20 @@ Write = (
     | conversations.Opening
     | conversations.Tainting
     | conversations.Hearing
+    | conversations.Keeping
+    | standing.Signing
+    | standing.Revoking
     | customers.Grant
     | proofs.Seen
     | proofs.Sweep
+    | confirmations.Proposing
+    | confirmations.Opened
+    | confirmations.Move
+    | passkeys.Enrolling
+    | passkeys.Unenrolling
+    | passkeys.Counting
 )
-Answer = Claimed | str | int | None
+Answer = Claimed | Refusal | str | int | None
 
 T = TypeVar("T")
 
@@ -59,8 +68,8 @@ class SqlBook:
         await self._writer.close()
         await self._database.close()
 
-    async def facts(self, customer: str, conversation: str) -> Known | None:
-        row = await self._read(lambda connection: conversations.with_customer(connection, conversation))
+    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
+        row = await self.read(lambda connection: conversations.with_customer(connection, conversation, agent, at))
         if row is None or row.customer != customer:
             return None
         mandate = None if row.mandate_version is None else await self._mandate(customer, row.mandate_version)
@@ -69,7 +78,7 @@ class SqlBook:
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
         """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
         known = self._mandates.get((customer, version))
-        return known or await self._read(lambda connection: self._read_mandate(connection, customer, version))
+        return known or await self.read(lambda connection: self._read_mandate(connection, customer, version))
 
     def _read_mandate(self, connection: Connection, customer: str, version: int) -> Mandate | None:
         cached = self._mandates.get((customer, version))
@@ -90,28 +99,61 @@ class SqlBook:
         return cached
 
     async def granted(self, customer: str) -> frozenset[str]:
-        version = await self._read(lambda connection: customers.mandate_version(connection, customer))
+        version = await self.read(lambda connection: customers.mandate_version(connection, customer))
         mandate = None if version is None else await self._mandate(customer, version)
         return frozenset() if mandate is None else frozenset(mandate.functions)
 
     async def has_granted(self, customer: str) -> bool:
         """Whether there is a row of this customer, good or not."""
-        return await self._read(lambda connection: customers.mandate_version(connection, customer)) is not None
+        return await self.read(lambda connection: customers.mandate_version(connection, customer)) is not None
 
     async def is_frozen(self, customer: str) -> bool:
-        return await self._read(lambda connection: customers.is_frozen(connection, customer))
+        return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
-        return await self._read(lambda connection: calls.totals(connection, customer, currency, now))
+        return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
+
+    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
+        return await self.read(lambda connection: calls.automatic(connection, customer, agent, currency, now))
+
+    async def heard(self, conversation: str) -> Heard:
+        return await self.read(lambda connection: conversations.heard(connection, conversation))
+
+    async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
+        rows = await self.read(lambda connection: standing.of(connection, customer))
+        held = [self._load_standing(terms, signature) for terms, signature in rows]
+        return tuple(each for each in held if each is not None and each.customer == customer)
+
+    def _load_standing(self, terms: bytes, signature: bytes) -> StandingMandate | None:
+        try:
+            return mandates.load_standing(terms, signature, self._mandate_key)
+        except ValueError:
+            _LOG.error('{"alarm": "mandate_not_as_signed"}')
+            return None
+
+    async def sign_standing(self, mandate: StandingMandate, signature: bytes, at: datetime) -> None:
+        """Keep a standing mandate that the customer confirmed."""
+        await self.write(standing.Signing(mandate, signature, at))
+
+    async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
+        """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
+        return await self.write(standing.Revoking(customer, mandate, at)) is True
+
+    async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
+        ids = (conversation, turn, native_id)
+        found = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
+        if isinstance(found, Refusal):
+            raise found
+        return found
 
     async def find(self, call_id: str) -> Claimed | None:
-        return await self._read(lambda connection: calls.find(connection, call_id))
+        return await self.read(lambda connection: calls.find(connection, call_id))
 
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
-        return await self._read(lambda connection: calls.unsettled(connection, before))
+        return await self.read(lambda connection: calls.unsettled(connection, before))
 
     async def claim(self, claim: Claim) -> Claimed:
-        claimed = await self._write(calls.NewCall(claim, self._limits))
+        claimed = await self.write(calls.NewCall(claim, self._limits))
         if not isinstance(claimed, Claimed):
             raise TypeError("a claim is answered with its row")
         return claimed
@@ -121,39 +163,44 @@ class SqlBook:
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
-        await self._write(calls.Settlement(call_id, state, at))
+        await self.write(calls.Settlement(call_id, state, at))
 
-    async def taint(self, conversation: str) -> None:
-        await self._write(conversations.Tainting(conversation))
+    async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
+        await self.write(conversations.Tainting(customer, agent, conversation, at))
+
+    async def keep_reading(self, call_id: str, conversation: str, reading: Reading, at: datetime) -> None:
+        await self.write(conversations.Keeping(call_id, conversation, reading, at))
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         conversation = f"conv_{secrets.token_hex(12)}"
-        await self._write(conversations.Opening(conversation, customer, at))
+        await self.write(conversations.Opening(conversation, customer, at))
         return conversation
 
     async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
-        count = await self._write(conversations.Hearing(customer, conversation, tuple(messages), at))
+        count = await self.write(conversations.Hearing(customer, conversation, tuple(messages), at))
         return count if isinstance(count, int) else None
 
     async def grant(self, mandate: Mandate, signature: bytes) -> None:
         """Put a signed mandate in the place of the customer's earlier one."""
-        await self._write(customers.Grant(mandate, signature))
+        await self.write(customers.Grant(mandate, signature))
 
     async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
         """SeenProofs: whether this proof was not taken before, by any worker on this database."""
-        return await self._write(proofs.Seen(jti_hash, key, expires_s)) is True
+        return await self.write(proofs.Seen(jti_hash, key, expires_s)) is True
 
     async def forget_proofs(self, now: datetime) -> None:
         """Delete the proofs that are too old to be taken anyway."""
-        await self._write(proofs.Sweep(int(now.timestamp())))
+        await self.write(proofs.Sweep(int(now.timestamp())))
 
-    async def _read(self, question: Callable[[Connection], T]) -> T:
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """A question to the gateway's database. Unavailable when it does not answer."""
         try:
             return await self._database.read(question)
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
-    async def _write(self, item: Write) -> Answer:
+    async def write(self, item: Write) -> Answer:
+        """A change, by the one writer; durable when it returns. Unavailable when it may not be; Refusal where the rules refuse it."""
         try:
             return await self._writer.submit(item)
         except (WriterFull, WriterClosed, DatabaseUnavailable, CommitUnknown, SQLAlchemyError) as error:
@@ -170,25 +217,52 @@ class SqlBook:
             return
         claims = [item.claim for item in items if isinstance(item, calls.NewCall)]
         spoken_in = {item.id for item in items if isinstance(item, conversations.Hearing | conversations.Tainting)}
-        customers.lock(connection, {claim.customer for claim in claims})
+        others = {item.customer for item in items if isinstance(item, conversations.Tainting)}
+        others |= {item.proposal.customer for item in items if isinstance(item, confirmations.Proposing)}
+        customers.lock(connection, {claim.customer for claim in claims} | others)
         conversations.lock(connection, {claim.conversation for claim in claims} | spoken_in)
 
     def _one(self, connection: Connection, item: Write) -> Answer | Exception:
-        match item:
-            case calls.NewCall():
-                return calls.claim(connection, item, self._duplicate_window_s)
-            case calls.Settlement():
-                return None  # with all others of its group
-            case conversations.Tainting():
-                conversations.taint(connection, item)
-            case conversations.Opening():
-                conversations.open_one(connection, item)
-            case conversations.Hearing():
-                return conversations.hear(connection, item)
-            case customers.Grant():
-                customers.grant(connection, item)
-            case proofs.Seen():
-                return proofs.first_use(connection, item)
-            case proofs.Sweep():
-                return proofs.sweep(connection, item)
-        return None
+        if isinstance(item, calls.NewCall):
+            return calls.claim(connection, item, self._duplicate_window_s)
+        return _DONE_BY[type(item)](connection, item)
+
+
+_DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = {
+    calls.Settlement: lambda _connection, _item: None,  # with all others of its group
+    conversations.Tainting: conversations.taint,
+    conversations.Opening: conversations.open_one,
+    conversations.Hearing: conversations.hear,
+    conversations.Keeping: conversations.keep,
+    customers.Grant: customers.grant,
+    proofs.Seen: proofs.first_use,
+    proofs.Sweep: proofs.sweep,
+    standing.Signing: standing.sign,
+    standing.Revoking: standing.revoke,
+    confirmations.Proposing: confirmations.propose,
+    confirmations.Opened: confirmations.open_one,
+    confirmations.Move: confirmations.move,
+    passkeys.Enrolling: passkeys.enrol,
+    passkeys.Unenrolling: passkeys.revoke,
+    passkeys.Counting: passkeys.count,
+}
+"""What is done with each kind of item, inside the writer's transaction."""
+
+
+class SqlPasskeys:
+    """Passkeys beside the book."""
+
+    def __init__(self, book: SqlBook) -> None:
+        self._book = book
+
+    async def of(self, customer: str) -> Sequence[Passkey]:
+        return await self._book.read(lambda connection: passkeys.of(connection, customer))
+
+    async def enrol(self, passkey: Passkey) -> bool:
+        return await self._book.write(passkeys.Enrolling(passkey)) is True
+
+    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
+        return await self._book.write(passkeys.Unenrolling(customer, credential, at)) is True
+
+    async def count(self, credential: str, sign_count: int) -> bool:
+        return await self._book.write(passkeys.Counting(credential, sign_count)) is True

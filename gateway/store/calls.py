@@ -26,13 +26,15 @@ from sqlalchemy import (
     update,
 )
 
+from adapters.core import Money
 from audit.store.prepared import Prepared
 from gateway.errors import Code, Refusal
-from gateway.limits import Starts, Totals, exceeded
-from gateway.mandate import Limits
+from gateway.limits import Starts, Totals, exceeded, standing_holds
+from gateway.mandate import Limits, StandingMandate
 from gateway.ports import Claim, Claimed, Moved
-from gateway.store.conversations import WITH_CUSTOMER, conversation_of
-from gateway.store.tables import CALLS
+from gateway.store import standing
+from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
+from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
 LimitsOf = Callable[[Connection, str, int, str], Limits]
@@ -72,6 +74,16 @@ _SPENT = select(
     CALLS.c.state != literal_column("'voided'"),
 )
 _TOTALS = Prepared(_SPENT)
+_AUTOMATIC = _SPENT.with_only_columns(
+    *(column.label(f"automatic_{column.name}") for column in _SPENT.selected_columns), maintain_column_froms=True
+).where(CALLS.c.automatic == literal_column("true"), CALLS.c.agent == bindparam("acting"))
+_AUTOMATICALLY = Prepared(_AUTOMATIC)
+_CONFIRMED = Prepared(
+    update(PROPOSED_CALLS)
+    .where(PROPOSED_CALLS.c.call_id == bindparam("proposed"), PROPOSED_CALLS.c.claimed == literal_column("false"))
+    .values(claimed=literal_column("true"))
+)
+_USE = Prepared(insert(USES).values({column.name: bindparam(column.name) for column in USES.c}))
 _HEAD = (
     CALLS.c.call_id,
     CALLS.c.customer,
@@ -85,20 +97,20 @@ _HEAD = (
 )
 
 
+_UNDER_THE_IDS = select(*_HEAD, CALLS.c.arguments_hash).where(
+    CALLS.c.conversation == bindparam("conversation"),
+    CALLS.c.turn == bindparam("turn"),
+    CALLS.c.native_id == bindparam("native_id"),
+)
+_STORED = Prepared(_UNDER_THE_IDS)
+
+
 def _grounds() -> Prepared:
     """What a claim is decided on, in one statement: a round trip each is what a claim costs on PostgreSQL.
 
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
     """
-    stored = (
-        select(*_HEAD, CALLS.c.arguments_hash)
-        .where(
-            CALLS.c.conversation == bindparam("conversation"),
-            CALLS.c.turn == bindparam("turn"),
-            CALLS.c.native_id == bindparam("native_id"),
-        )
-        .subquery("stored")
-    )
+    stored = _UNDER_THE_IDS.subquery("stored")
     known = WITH_CUSTOMER.subquery("known")
     alike = (
         select(CALLS.c.call_id.label("like_this"))
@@ -142,10 +154,7 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
     known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
     if stored[0] is not None:
-        if stored[-1] != wanted.arguments_hash:
-            message = "The id of this call was used for another call; a new call needs a new id."
-            return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
-        return _claimed(stored[:-1])
+        return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
     facts = None if known[0] is None else conversation_of(known)
     if facts is None or (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted) != wanted.decided_on:
         return Moved()
@@ -154,9 +163,16 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
         limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
         if limit is not None:
             return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-        if alike is not None:
+        if alike is not None and wanted.confirmation is None:
             return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
+        if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
+            return Moved()
+    if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
+        return Refusal(Code.DENIED, "confirmation_used")
     _NEW.one(connection, _row(wanted))
+    for use in wanted.uses:
+        row = {"call_id": wanted.call_id, "conversation": wanted.conversation}
+        _USE.one(connection, {**row, "kind": use.kind, "value": use.value, "turn": use.turn})
     return Claimed(
         call_id=wanted.call_id,
         customer=wanted.customer,
@@ -171,6 +187,18 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     )
 
 
+def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
+    """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
+    spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
+    return standing.stands(connection, covered.id) and standing_holds(covered, spent, amount)
+
+
+def automatic(connection: Connection, customer: str, agent: str, currency: str, now: datetime) -> Totals:
+    """What this agent paid without a confirmation."""
+    (row,) = _AUTOMATICALLY.rows(connection, {"customer": customer, "acting": agent, "currency": currency, **_windows(now)})
+    return Totals(*row)
+
+
 def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
     return {
         "conversation": wanted.conversation,
@@ -181,6 +209,7 @@ def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
         "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
+        **about(wanted.conversation, wanted.agent or "", wanted.set_at),
         **_windows(wanted.at),
     }
 
@@ -208,6 +237,8 @@ def _row(wanted: Claim) -> dict[str, object]:
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
+        "automatic": wanted.covered is not None,
+        "confirmation": wanted.confirmation,
     }
 
 
@@ -229,6 +260,20 @@ def settle(connection: Connection, items: Sequence[Settlement]) -> None:
 def find(connection: Connection, call_id: str) -> Claimed | None:
     rows = _BY_CALL.rows(connection, {"call_id": call_id})
     return _claimed(rows[0]) if rows else None
+
+
+def earlier(
+    connection: Connection, conversation: str, turn: str, native_id: str, arguments_hash: bytes
+) -> Claimed | Refusal | None:
+    rows = _STORED.rows(connection, {"conversation": conversation, "turn": turn, "native_id": native_id})
+    if not rows:
+        return None
+    return _claimed(rows[0][:-1]) if rows[0][-1] == arguments_hash else _conflict()
+
+
+def _conflict() -> Refusal:
+    message = "The id of this call was used for another call; a new call needs a new id."
+    return Refusal(Code.INVALID_ARGUMENT, "native_id_conflict", message=message)
 
 
 def unsettled(connection: Connection, before: datetime) -> Sequence[Claimed]:

@@ -1,22 +1,44 @@
-"""Conversations and what the customer said in them."""
+"""Conversations: what the customer said in them, who read what in them, and what was used of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
-from gateway.store.tables import CONVERSATIONS, CUSTOMERS, WORDS
+from gateway.stages import Heard, Reading, Use, Word
+from gateway.store.tables import CALLS, CONVERSATIONS, CUSTOMERS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
 
+TAINT_LASTS = timedelta(days=1)
+"""How long an agent that has read untrusted text counts as having read it, in every conversation of that customer."""
+
+TURNS_HEARD = 3
+"""How many turns what the customer said counts, the one in which they said it included."""
+
+_READINGS_MOST = 20
+
+_TAINTED = or_(
+    CONVERSATIONS.c.tainted_us <= bindparam("set_us"),
+    and_(TAINTS.c.since_us <= bindparam("set_us"), TAINTS.c.last_us > bindparam("day_before_us")),
+)
 WITH_CUSTOMER = (
-    select(CONVERSATIONS.c.customer, CONVERSATIONS.c.tainted, CUSTOMERS.c.mandate_version, CUSTOMERS.c.frozen)
-    .select_from(CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer))
+    select(
+        CONVERSATIONS.c.customer,
+        func.coalesce(_TAINTED, literal_column("false")).label("tainted"),
+        CUSTOMERS.c.mandate_version,
+        CUSTOMERS.c.frozen,
+    )
+    .select_from(
+        CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer).outerjoin(
+            TAINTS, and_(TAINTS.c.customer == CONVERSATIONS.c.customer, TAINTS.c.agent == bindparam("acting"))
+        )
+    )
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
 )
-"""A conversation's owner and taint, with the owner's grant: the columns of `conversation_of`."""
+"""A conversation's owner and taint, with the owner's grant: the columns of `conversation_of`. Parameters: `about`."""
 
 _WITH_CUSTOMER = Prepared(WITH_CUSTOMER)
 _LOCK = (
@@ -25,8 +47,31 @@ _LOCK = (
     .order_by(CONVERSATIONS.c.id)
     .with_for_update(key_share=True)
 )
-_OWNER = select(CONVERSATIONS.c.customer).where(CONVERSATIONS.c.id == bindparam("conversation"))
+_HEAD = select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns).where(CONVERSATIONS.c.id == bindparam("conversation"))
 _COUNT = select(func.count()).select_from(WORDS).where(WORDS.c.conversation == bindparam("conversation"))
+
+_IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
+_TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
+_SAID = Prepared(
+    select(WORDS.c.turn, WORDS.c.origin, WORDS.c.text)
+    .where(WORDS.c.conversation == bindparam("conversation"), WORDS.c.turn > bindparam("after"))
+    .order_by(WORDS.c.position)
+)
+_READ = Prepared(
+    select(READINGS.c.document, READINGS.c.text)
+    .where(READINGS.c.conversation == bindparam("conversation"))
+    .order_by(READINGS.c.at_us.desc())
+    .limit(literal_column(str(_READINGS_MOST)))
+)
+_USED = Prepared(
+    select(USES.c.kind, USES.c.value, USES.c.turn)
+    .select_from(USES.join(CALLS, CALLS.c.call_id == USES.c.call_id))
+    .where(
+        USES.c.conversation == bindparam("conversation"),
+        USES.c.turn > bindparam("after"),
+        CALLS.c.state != literal_column("'voided'"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +83,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Tainting:
+    customer: str
+    agent: str
     id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +100,16 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """A document that was read."""
+
+    call_id: str
+    id: str
+    reading: Reading
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A conversation's owner and taint, with the owner's grant. `mandate_version` is None for a customer without a row."""
 
@@ -61,9 +119,19 @@ class Known:
     is_frozen: bool
 
 
-def with_customer(connection: Connection, conversation: str) -> Known | None:
+def about(conversation: str, agent: str, at: datetime) -> Mapping[str, object]:
+    """The parameters of `WITH_CUSTOMER`: as this agent's conversation was at `at`."""
+    return {
+        "conversation": conversation,
+        "acting": agent,
+        "set_us": to_us(at),
+        "day_before_us": to_us(at - TAINT_LASTS),
+    }
+
+
+def with_customer(connection: Connection, conversation: str, agent: str, at: datetime) -> Known | None:
     """One statement, as it is on every call's way."""
-    rows = _WITH_CUSTOMER.rows(connection, {"conversation": conversation})
+    rows = _WITH_CUSTOMER.rows(connection, about(conversation, agent, at))
     return conversation_of(rows[0]) if rows else None
 
 
@@ -73,6 +141,19 @@ def conversation_of(row: Sequence[Any]) -> Known:
     return Known(customer, bool(tainted), version, bool(frozen))
 
 
+def heard(connection: Connection, conversation: str) -> Heard:
+    """What counts of what the customer said: the last turns of it."""
+    rows = _TURNS.rows(connection, {"conversation": conversation})
+    turn = rows[0][0] if rows else 0
+    since = {"conversation": conversation, "after": turn - TURNS_HEARD}
+    return Heard(
+        turn,
+        tuple(Word(*row) for row in _SAID.rows(connection, since)),
+        tuple(Reading(*row) for row in _READ.rows(connection, {"conversation": conversation})),
+        tuple(Use(*row) for row in _USED.rows(connection, since)),
+    )
+
+
 def lock(connection: Connection, ids: Iterable[str]) -> None:
     """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
     if wanted := sorted(ids):
@@ -80,22 +161,53 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
 
 
 def open_one(connection: Connection, item: Opening) -> None:
-    row = {"id": item.id, "customer": item.customer, "created_us": to_us(item.at), "tainted": False}
+    row = {"id": item.id, "customer": item.customer, "created_us": to_us(item.at), "turns": 0}
     connection.execute(insert(CONVERSATIONS), [row])
 
 
 def taint(connection: Connection, item: Tainting) -> None:
-    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == item.id).values(tainted=True))
+    """The conversation for good, the agent for a day. An agent that reads on stays tainted since it began."""
+    at = to_us(item.at)
+    first = and_(CONVERSATIONS.c.id == item.id, CONVERSATIONS.c.tainted_us.is_(None))
+    connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=at))
+    whose = and_(TAINTS.c.customer == item.customer, TAINTS.c.agent == item.agent)
+    last = connection.execute(select(TAINTS.c.last_us).where(whose).with_for_update()).scalar_one_or_none()
+    if last is None:
+        row = {"customer": item.customer, "agent": item.agent, "since_us": at, "last_us": at}
+        connection.execute(insert(TAINTS), [row])
+    elif at > last:
+        lapsed = at - last > TAINT_LASTS / timedelta(microseconds=1)
+        connection.execute(update(TAINTS).where(whose).values({"last_us": at, **({"since_us": at} if lapsed else {})}))
 
 
 def hear(connection: Connection, item: Hearing) -> int | None:
-    owner = connection.execute(_OWNER, {"conversation": item.id}).scalar_one_or_none()
-    if owner != item.customer:
+    head = connection.execute(_HEAD, {"conversation": item.id}).one_or_none()
+    if head is None or head.customer != item.customer:
         return None
     count: int = connection.execute(_COUNT, {"conversation": item.id}).scalar_one()
+    turn = head.turns + 1
     rows = [
-        {"conversation": item.id, "position": count + offset, "origin": origin, "text": text, "at_us": to_us(item.at)}
+        {
+            "conversation": item.id,
+            "position": count + offset,
+            "origin": origin,
+            "text": text,
+            "at_us": to_us(item.at),
+            "turn": turn,
+        }
         for offset, (text, origin) in enumerate(item.messages)
     ]
     connection.execute(insert(WORDS), rows)
+    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == item.id).values(turns=turn))
     return count + len(rows)
+
+
+def keep(connection: Connection, item: Keeping) -> None:
+    row = {
+        "call_id": item.call_id,
+        "conversation": item.id,
+        "document": item.reading.document,
+        "text": item.reading.text,
+        "at_us": to_us(item.at),
+    }
+    connection.execute(insert(READINGS), [row])

@@ -13,7 +13,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
+
+from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, enforce
 
 METADATA = MetaData()
 
@@ -33,7 +36,8 @@ CONVERSATIONS = Table(
     Column("id", String(40), primary_key=True),
     Column("customer", String(64), nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    Column("tainted", Boolean, nullable=False),
+    Column("tainted_us", BigInteger),  # since when third parties' text is in it
+    Column("turns", Integer, nullable=False, server_default="0"),  # how often the customer spoke in it
 )
 
 WORDS = Table(
@@ -44,6 +48,7 @@ WORDS = Table(
     Column("origin", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("turn", Integer, nullable=False, server_default="0"),
 )
 
 STATES = ("pending", "unknown", "posted", "voided")
@@ -69,10 +74,12 @@ CALLS = Table(
     Column("currency", String(3)),
     Column("minor", BigInteger),
     Column("payee", String(64)),
+    Column("automatic", Boolean, nullable=False, server_default=false()),  # paid without the customer's confirmation
+    Column("confirmation", String(40)),
     UniqueConstraint("conversation", "turn", "native_id"),
     CheckConstraint("state in ('pending', 'unknown', 'posted', 'voided')", name="known_state"),
     CheckConstraint("(currency is null) = (minor is null)", name="whole_amount"),
-    Index("calls_by_window", "customer", "currency", "created_us", "state", "minor"),
+    Index("calls_by_window", "customer", "currency", "created_us", "state", "minor", "automatic"),
     Index("calls_by_state", "state", "created_us"),
 )
 
@@ -84,3 +91,150 @@ PROOFS = Table(
     Column("expires_s", BigInteger, nullable=False),
     Index("proofs_by_expiry", "expires_s"),
 )
+
+# What untrusted text an agent has read, and what the customer's words were used for.
+
+TAINTS = Table(
+    "taints",
+    METADATA,
+    Column("customer", String(64), primary_key=True),
+    Column("agent", String(256), primary_key=True),
+    Column("since_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+)
+
+READINGS = Table(
+    "readings",
+    METADATA,
+    Column("call_id", String(40), primary_key=True),
+    Column("conversation", String(40), nullable=False),
+    Column("document", Text),  # the name by which the customer pointed at it; null for the bank's own figures
+    Column("text", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("readings_by_conversation", "conversation", "at_us"),
+)
+
+USES = Table(
+    "uses",
+    METADATA,
+    Column("call_id", String(40), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("conversation", String(40), nullable=False),
+    Column("value", String(128), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Index("uses_by_conversation", "conversation"),
+)
+
+# What waits for the customer, and with what they confirm.
+
+CONFIRMATION_STATES = ("open", "confirmed", "approved", "declined", "expired")
+
+CONFIRMATIONS = Table(
+    "confirmations",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("customer", String(64), nullable=False),
+    Column("agent", String(256)),
+    Column("conversation", String(40)),
+    Column("turn", String(128)),
+    Column("intent", LargeBinary, nullable=False),  # RFC 8785: exactly what is confirmed
+    Column("principal", LargeBinary, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("moves_money", Boolean, nullable=False),
+    Column("repeat_key", LargeBinary(32), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("opened_us", BigInteger),
+    Column("evidence", LargeBinary),
+    Column("approver", String(64)),
+    Column("approval", LargeBinary),
+    Column("ended_us", BigInteger),
+    CheckConstraint("state in ('open', 'confirmed', 'approved', 'declined', 'expired')", name="known_confirmation_state"),
+    Index("confirmations_by_customer", "customer", "state", "created_us"),
+)
+
+PROPOSED_CALLS = Table(
+    "proposed_calls",
+    METADATA,
+    Column("call_id", String(40), primary_key=True),
+    Column("confirmation", String(40), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("native_id", String(128), nullable=False),
+    Column("turn", String(128), nullable=False),
+    Column("function", String(64), nullable=False),
+    Column("arguments", LargeBinary, nullable=False),  # canonical, identifiers resolved
+    Column("arguments_hash", LargeBinary(32), nullable=False),
+    Column("sources", LargeBinary, nullable=False),
+    Column("claimed", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("confirmation", "position"),
+    Index("proposed_calls_by_native", "turn", "native_id"),
+)
+
+PASSKEYS = Table(
+    "passkeys",
+    METADATA,
+    Column("credential", String(1400), primary_key=True),  # base64url
+    Column("customer", String(64), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),  # COSE_Key
+    Column("sign_count", BigInteger, nullable=False),
+    Column("active_us", BigInteger, nullable=False),  # after the cooling-off
+    Column("revoked_us", BigInteger),
+    Index("passkeys_by_customer", "customer"),
+)
+
+STANDING_MANDATES = Table(
+    "standing_mandates",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("customer", String(64), nullable=False),
+    Column("terms", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger),
+    Index("standing_mandates_by_customer", "customer", "revoked_us"),
+)
+
+# What stops everything, something, or somebody.
+
+KILL_SWITCHES = Table(
+    "kill_switches",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("scope", String(10), nullable=False),
+    Column("subject", String(256), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("engaged_by", String(256), nullable=False),
+    Column("engaged_us", BigInteger, nullable=False),
+    Column("first_lift_by", String(256)),
+    Column("first_lift_us", BigInteger),
+    Column("lifted_by", String(256)),
+    Column("lifted_us", BigInteger),
+    CheckConstraint("scope in ('global', 'customer', 'agent', 'function')", name="known_scope"),
+    CheckConstraint("lifted_by is null or lifted_by <> first_lift_by", name="two_lift"),
+    Index("kill_switches_engaged", "lifted_us", "scope"),
+)
+
+EPOCHS = Table(
+    "epochs",
+    METADATA,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""`kill`: grows with each change of a kill switch, so that every call sees with one number whether it has to look again."""
+
+WEBHOOKS = Table(
+    "webhooks",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("call_id", String(40), nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Column("delivered_us", BigInteger),
+    Index("webhooks_due", "delivered_us", "next_us"),
+)
+
+enforce(CALLS, CALL_TRANSITIONS)
+enforce(CONFIRMATIONS, CONFIRMATION_TRANSITIONS)

@@ -40,6 +40,12 @@ class Served:
         assert answered.status_code == 200, answered.text
         return str(answered.json()["id"])
 
+    def say(self, text: str, *, conversation: str, customer: str = "alice") -> None:
+        """The customer says this on their own channel."""
+        token = self.token(customer, agent=None, words=True)
+        answered = self.post(f"/v1/conversations/{conversation}/messages", {"messages": [{"text": text}]}, token=token)
+        assert answered.status_code == 200, answered.text
+
     def call(self, name: str, arguments: object, **rest: Any) -> dict[str, Any]:
         """One call in the Responses shape; its result and what the model reads."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)

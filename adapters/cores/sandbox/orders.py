@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from adapters.core import (
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
@@ -118,6 +119,8 @@ def _act(group: Group, told: Instruction) -> Done | Declined:  # one line for ea
             return cases.report(group, told, order)
         case RequestHuman():
             return cases.open_case(group, told, "human", None, order.topic)
+        case CallUpstream():
+            return Declined("AG01")
 
 
 def _execute_due(group: Group) -> Executed:

@@ -1,0 +1,122 @@
+"""What a decided call becomes at the edges of the way: a claim, an instruction, something held, something read. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from adapters.core import CoreAnswer, Declined, Done, Instruction, Money, NotSeen, Unknown
+from adapters.function import Amount, BankingFunction, EffectFunction, Kind, Label, Level
+from gateway.arguments import canonical_bytes
+from gateway.decide import PolicyRefusal
+from gateway.errors import Code
+from gateway.grounding.judging import TYPED
+from gateway.ports import Claim
+from gateway.redaction import Shown
+from gateway.stages import Call, Decided, DecidedEffect, Held, NativeCall, Reading, Refused, Rest, core_key
+
+MOST_READ_CHARS = 64_000
+"""Of one document; what is beyond it grounds nothing."""
+
+STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
+    Done: "posted",
+    Declined: "voided",
+    Unknown: "unknown",
+    NotSeen: "released",
+}
+"""What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
+
+_WAIT_FOR = {Code.CONFIRMATION_REQUIRED: Level.L3, Code.APPROVAL_REQUIRED: Level.L4}
+
+
+def instruction_of(effect: DecidedEffect) -> Instruction:
+    """What the core is told, under the key that the call's id leads to."""
+    call = effect.decided.call
+    return Instruction(
+        key=core_key(call.received.call_id),
+        customer=call.customer,
+        agent=call.received.principal.acting,
+        order=effect.function.order(call.arguments),
+    )
+
+
+def claim_of(effect: DecidedEffect, instruction: Instruction) -> Claim:
+    """The claim of an effect: its ids, its part of the limits, and the facts that it was decided on."""
+    grounded = effect.decided.grounded
+    call, received = grounded.call, grounded.call.received
+    confirmed = received.confirmed
+    return Claim(
+        call_id=received.call_id,
+        customer=call.customer,
+        conversation=received.asked.conversation_id,
+        turn=received.asked.turn_id,
+        native_id=received.native.native_id,
+        function=effect.function.name,
+        arguments_hash=arguments_hash(call),
+        agent=received.principal.acting,
+        channel=received.principal.channel,
+        core_key=instruction.key,
+        trace_id=received.asked.trace.trace_id,
+        at=received.received_at,
+        amount=call.arguments.amount(),
+        payee=call.payee_key,
+        decided_on=call.facts.versions,
+        set_at=received.set_at,
+        uses=grounded.uses,
+        confirmation=None if confirmed is None else confirmed.confirmation,
+        covered=grounded.covered,
+    )
+
+
+def arguments_hash(call: Call) -> bytes:
+    """By which a repeat under the same ids is told from another call."""
+    return sha256(canonical_bytes(call.function.name, call.arguments)).digest()
+
+
+def held_of(refused: Refused) -> Held | None:
+    """A refusal that the customer can lift: the call waits for them. None for every other, and for what they confirmed already."""
+    refusal, reached = refused.refusal, refused.reached
+    if refused.received.confirmed is not None:
+        return None
+    if isinstance(refusal, PolicyRefusal) and refusal.code in _WAIT_FOR:
+        if isinstance(refusal.grounded.call.function, EffectFunction):
+            return Held(refused, refusal.grounded, _WAIT_FOR[refusal.code])
+    elif refusal.code is Code.DUPLICATE_SUSPECTED and isinstance(reached, Decided):
+        return Held(refused, reached.grounded, Level.L3)
+    return None
+
+
+def rests(calls: Sequence[NativeCall], functions: Mapping[str, BankingFunction]) -> list[Rest]:
+    """For each call of a request, what the ones after it would move: the calls of one request are judged on their sum."""
+    amounts = [_amount(native, functions.get(native.function)) for native in calls]
+    return [_rest(money for money in amounts[number + 1 :] if money is not None) for number in range(len(calls))]
+
+
+def named_reading(decided: Decided, shown: Shown) -> Reading | None:
+    """The text of a document that the customer named; None when nobody did."""
+    call = decided.call
+    argument = next((each for each in call.function.arguments if each.kind is Kind.DOCUMENT and each.name in call.arguments), None)
+    if argument is None or decided.grounded.sources.get(Kind.DOCUMENT.value) != TYPED or Label.DOCUMENT not in shown.labels:
+        return None
+    return Reading(str(call.arguments[argument.name]), "\n".join(shown.documents)[:MOST_READ_CHARS])
+
+
+def _rest(moneys: Iterable[Money]) -> Rest:
+    minor: dict[str, int] = {}
+    count: dict[str, int] = {}
+    for money in moneys:
+        minor[money.currency] = minor.get(money.currency, 0) + money.minor
+        count[money.currency] = count.get(money.currency, 0) + 1
+    return Rest(minor, count)
+
+
+def _amount(native: NativeCall, function: BankingFunction | None) -> Money | None:
+    """What a call would move, if it can be read at all; whether it is well formed is found out in its turn."""
+    if not isinstance(function, EffectFunction):
+        return None
+    name = next((argument.name for argument in function.arguments if isinstance(argument.type, Amount)), "")
+    try:
+        given = json.loads(native.arguments) if isinstance(native.arguments, str) else native.arguments
+        value = given[name]
+        return Money.parse(value["value"], value["currency"])  # type: ignore[index,call-overload,arg-type]  # what is not so raises
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
+        return None

@@ -1,0 +1,328 @@
+"""Weighs each sensitive argument of a call: where its value comes from, and what follows. Pure.
+
+Three outcomes (design section 5). Grounded: the customer's own recent words say it, or the bank's own data; go on. Ask: the customer must
+confirm, and is shown the source. Ungrounded: denied without asking, since asking for everything trains people to say yes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from adapters.core import ExistingOrder, Identified, Money
+from adapters.function import Argument, BankingFunction, Effect, Kind
+from gateway.errors import Code, Refusal
+from gateway.grounding.intents import in_scope
+from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phrase, is_code, lex, normal
+from gateway.grounding.names import alike, named_in
+from gateway.limits import Totals, standing_holds
+from gateway.mandate import StandingMandate
+from gateway.stages import Call, Grounded, Grounds, Outcome, Use, electronic, payee_argument
+
+COOLING_OFF = timedelta(hours=24)
+"""How long after it was saved, or first paid, a payee is still new."""
+
+OWN, KNOWN, TYPED, UNCHANGED, CONFIRMED = "own", "known", "typed", "unchanged", "confirmed"
+NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE = "new", "pasted", "document", "ambiguous", "calculated", "out_of_scope"
+UNNAMED = "unnamed"
+"""A document that is read although nobody named it: what stands in it counts for nothing."""
+
+UNGROUNDED, USED = "ungrounded", "used"
+_ASKED = frozenset({NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE})
+_DENIED = frozenset({UNGROUNDED, USED})
+
+_CENT = Decimal("0.01")
+
+
+class Ungrounded(Refusal):
+    """A value that the customer never meant. What the model learns is neutral; `sources` are for the record."""
+
+    def __init__(self, reason: str, sources: Mapping[str, str]) -> None:
+        super().__init__(Code.DENIED, reason)
+        self.sources = sources
+
+
+def must_be_grounded(function: BankingFunction) -> bool:
+    """Whether a function's arguments can do harm: an effect, text that leaves the bank, a document's name. Protection never waits."""
+    sensitive = function.effect is not Effect.READ or function.egress
+    return not function.emergency and (sensitive or any(argument.kind is Kind.DOCUMENT for argument in function.arguments))
+
+
+def ground(call: Call, locale: Locale = ENGLISH) -> Grounded:
+    """The sources of a call's sensitive arguments. Ungrounded for a value that may not even be asked about."""
+    confirmed = call.received.confirmed
+    if confirmed is not None:
+        return Grounded(call, confirmed.sources, uses=confirmed.uses)
+    grounds = call.facts.grounds
+    if grounds is None:
+        return Grounded(call, {})
+    judge = _Judge(call, grounds, locale)
+    sources = judge.sources()
+    denied = [kind for kind, source in sources.items() if source in _DENIED]
+    if denied:
+        raise Ungrounded(f"ungrounded_{denied[0]}", sources)
+    asked = call.function.effect is not Effect.READ and any(source in _ASKED for source in sources.values())
+    outcome = Outcome.ASK if asked else Outcome.GROUNDED
+    covered = None if asked else _covered(call, grounds, sources)
+    return Grounded(call, sources, outcome, tuple(judge.uses), covered)
+
+
+def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> StandingMandate | None:
+    """The standing mandate that spares the customer the question: to a known payee, within its bounds, no untrusted text read."""
+    amount, payee = call.arguments.amount(), call.payee_key
+    if call.facts.conversation.tainted or amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
+        return None
+    agent, rest = call.received.principal.acting, call.received.rest
+    for mandate in call.facts.standing:
+        others = (rest.minor.get(amount.currency, 0), rest.count.get(amount.currency, 0))
+        if mandate.covers(agent, call.facts.as_of, payee) and standing_holds(
+            mandate, call.facts.automatic or Totals(), amount, *others
+        ):
+            return mandate
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    number: int
+    lexed: Lexed
+
+
+class _Judge:
+    """One call and what it is held against; `uses` fills while it judges."""
+
+    def __init__(self, call: Call, grounds: Grounds, locale: Locale) -> None:
+        self._call = call
+        self._known = grounds.acquaintance
+        self._heard = heard = grounds.heard
+        typed: dict[int, list[str]] = {}
+        for word in heard.words:
+            if word.origin == "typed":
+                typed.setdefault(word.turn, []).append(word.text)
+        self._typed = [_Turn(turn, lex("\n".join(texts), locale)) for turn, texts in sorted(typed.items(), reverse=True)]
+        self._raw = [text for texts in typed.values() for text in texts]
+        self._pasted = [lex(word.text, locale) for word in heard.words if word.origin != "typed"]
+        self._documents = [lex(reading.text, locale) for reading in heard.readings]
+        self._used = list(heard.uses)
+        self._words = tuple(word for turn in self._typed for word in turn.lexed.words)
+        self.uses: list[Use] = []
+
+    def sources(self) -> dict[str, str]:
+        function, arguments = self._call.function, self._call.arguments
+        found: dict[str, str] = {}
+        for argument in sorted(function.arguments, key=lambda each: each.kind is not Kind.PAYEE):
+            if argument.kind is None or argument.name not in arguments:
+                continue
+            source = self._source(argument)
+            if source is not None:
+                found[argument.kind.value] = _worse(found.get(argument.kind.value), source)
+        moves_own = found.get(Kind.PAYEE) == OWN
+        if function.effect is not Effect.READ and not moves_own and not in_scope(function, self._words):
+            found["scope"] = UNGROUNDED if self._call.facts.conversation.tainted else OUT_OF_SCOPE
+        return found
+
+    def _source(self, argument: Argument) -> str | None:
+        value = self._call.arguments[argument.name]
+        match argument.kind:
+            case Kind.PAYEE:
+                return self._name(str(value)) if self._is_a_name(argument) else self._payee()
+            case Kind.AMOUNT:
+                return self._amount(value) if isinstance(value, Money) and self._has_effect else None
+            case Kind.CREDENTIAL:
+                return self._credential(str(value))
+            case Kind.PROFILE:
+                return self._profile(str(value))
+            case Kind.FREE_TEXT:
+                return self._free_text(str(value)) if self._has_effect or self._call.function.egress else None
+            case Kind.DOCUMENT:
+                return TYPED if self._is_named(str(value)) else NEW if self._has_effect else UNNAMED
+            case Kind.OBJECT:
+                return self._object(value) if self._has_effect else None
+        return None
+
+    @property
+    def _has_effect(self) -> bool:
+        return self._call.function.effect is not Effect.READ
+
+    # payees
+
+    def _is_a_name(self, argument: Argument) -> bool:
+        """Beside the account that is paid, another argument of the kind payee is what the customer calls them."""
+        return argument is not payee_argument(self._call.function, self._call.arguments)
+
+    def _payee(self) -> str:
+        call, key = self._call, self._call.payee_key
+        if key is None:
+            return UNGROUNDED
+        if self._is_own(key):
+            return OWN
+        order = self._order()
+        if order is not None and electronic(order.payee) == electronic(key):
+            return UNCHANGED
+        keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
+        source = self._said(
+            lambda lexed: keys & named_in(lexed, self._known.payees), lambda lexed: named_in(lexed, self._known.payees)
+        )
+        if source is None and order is not None:
+            return UNGROUNDED  # an existing order is not redirected on a document's word
+        if source is None and any(self._stands_in(key, lexed) for lexed in self._documents):
+            return DOCUMENT
+        if source != TYPED:
+            return source or UNGROUNDED
+        if any(alike(each, self._known.payees) for each in keys):
+            return AMBIGUOUS
+        return KNOWN if any(self._is_known(each, call.facts.as_of - COOLING_OFF) for each in keys) else NEW
+
+    def _is_own(self, key: str) -> bool:
+        call, payee = self._call, self._call.payee
+        if payee is None:
+            return electronic(key) in self._known.own_accounts or key in self._known.own_accounts
+        resource = call.arguments.get(call.function.resource) if call.function.resource else None
+        owners = call.facts.objects[resource].owners if isinstance(resource, Identified) else frozenset({call.customer})
+        return key.startswith("acc:") and call.facts.objects[payee].owners == owners
+
+    def _is_known(self, key: str, before: datetime) -> bool:
+        return any(
+            max(payee.known_since, payee.saved_at or payee.known_since) <= before
+            for payee in self._known.payees
+            if payee.key == key and payee.known_since is not None
+        )
+
+    def _stands_in(self, key: str, lexed: Lexed) -> bool:
+        return key in named_in(lexed, self._known.payees) or is_code(key, lexed)
+
+    def _said(self, is_it: Callable[[Lexed], object], candidates: Callable[[Lexed], Iterable[object]]) -> str | None:
+        """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it."""
+        latest = next((turn for turn in self._typed if list(candidates(turn.lexed))), None)
+        if latest is not None and is_it(latest.lexed):
+            return TYPED if len(set(candidates(latest.lexed))) == 1 else AMBIGUOUS
+        if any(is_it(turn.lexed) for turn in self._typed):
+            return AMBIGUOUS
+        return PASTED if any(is_it(lexed) for lexed in self._pasted) else None
+
+    # amounts
+
+    def _amount(self, money: Money) -> str:
+        order, payee = self._order(), self._call.payee_key
+        if payee is not None and self._is_own(payee) and not self._call.facts.conversation.tainted:
+            return OWN
+        if order is not None and order.amount == money:
+            return UNCHANGED
+        unused = [turn for turn in self._typed if self._left(turn, money) > 0]
+        source = self._said(
+            lambda lexed: any(figure.may_be(money) for figure in lexed.figures),
+            lambda lexed: {figure.value for figure in lexed.figures if not figure.is_percent},
+        )
+        if source in (TYPED, AMBIGUOUS):
+            if not unused:
+                return USED
+            self.uses.append(Use(Kind.AMOUNT.value, money.value, unused[0].number))
+            return source
+        if source is None and any(figure.may_be(money) for lexed in self._documents for figure in lexed.figures):
+            return DOCUMENT
+        if source is not None:
+            return source
+        typed = [figure for turn in self._typed for figure in turn.lexed.figures if not figure.is_percent]
+        return CALCULATED if not typed or self._follows(money) else UNGROUNDED
+
+    def _left(self, turn: _Turn, money: Money) -> int:
+        said = sum(figure.may_be(money) for figure in turn.lexed.figures)
+        used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in self._used)
+        return said - used
+
+    def _follows(self, money: Money) -> bool:
+        """Whether the amount is a sum, a difference, or a percentage more or less, of two figures that the customer may have meant."""
+        lexed = [turn.lexed for turn in self._typed] + self._pasted + self._documents
+        figures = [figure for each in lexed for figure in each.figures]
+        plain = {figure.value for figure in figures if not figure.is_percent}
+        plain |= {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
+        wanted = Decimal(money.value)
+        return any(abs(each - wanted) < _CENT for each in _results(plain, figures))
+
+    # the rest
+
+    def _order(self) -> ExistingOrder | None:
+        """The existing order that the call names, if it names one."""
+        for argument in self._call.function.arguments:
+            if argument.kind is Kind.OBJECT and argument.name in self._call.arguments:
+                found = self._known.orders.get(_object_key(self._call.arguments[argument.name]))
+                if found is not None:
+                    return found
+        return None
+
+    def _object(self, value: object) -> str:
+        """An object of ours was checked for its owner with the facts; one of an upstream must be among what the upstream told."""
+        if isinstance(value, Identified | tuple):
+            return OWN
+        key = str(value)
+        return OWN if key in self._known.orders or electronic(key) in self._known.own_accounts else UNGROUNDED
+
+    def _credential(self, value: str) -> str:
+        pieces = {piece.strip(".,;:!?\"'()") for text in self._raw for piece in text.split()}
+        return NEW if value in pieces or any(f'"{value}"' in text or f"'{value}'" in text for text in self._raw) else UNGROUNDED
+
+    def _name(self, value: str) -> str:
+        return self._phrase(value) or UNGROUNDED
+
+    def _profile(self, value: str) -> str:
+        source = self._phrase(value)
+        return NEW if source == TYPED else source or UNGROUNDED
+
+    def _phrase(self, value: str) -> str | None:
+        wanted = _tokens(value)
+        if any(holds_phrase(_tokens(text), wanted) for text in self._raw):
+            return TYPED
+        if any(holds_phrase(_tokens(word.text), wanted) for word in self._heard.words if word.origin != "typed"):
+            return PASTED
+        return DOCUMENT if any(holds_phrase(_tokens(reading.text), wanted) for reading in self._heard.readings) else None
+
+    def _free_text(self, value: str) -> str:
+        """Text may be a model's own wording, but no account, address or long number goes along that the customer did not type."""
+        lexed = lex(value)
+        revealing = {code for code in lexed.codes if _reveals(code)}
+        typed = [turn.lexed for turn in self._typed]
+        if all(any(is_code(code, each) for each in typed) for code in revealing) and set(lexed.accounts) <= {
+            account for each in typed for account in each.accounts
+        }:
+            return TYPED if revealing else OWN
+        return UNGROUNDED
+
+    def _is_named(self, document: str) -> bool:
+        wanted = _tokens(document)
+        return any(holds_phrase(_tokens(text), wanted) for text in self._raw)
+
+
+def _results(plain: Iterable[Decimal], figures: Iterable[Figure]) -> Iterator[Decimal]:
+    values = sorted(plain)[:60]
+    rates = [figure.value / 100 for figure in figures if figure.is_percent][:10]
+    for one in values:
+        for other in values:
+            yield one + other
+            yield one - other
+        for rate in rates:
+            yield one * rate
+            yield one * (1 + rate)
+            yield one * (1 - rate)
+
+
+def _reveals(code: str) -> bool:
+    """Whether a token could carry data out: five digits, or an address of mail or web."""
+    return sum(character.isdigit() for character in code) >= 5 or "@" in code or "//" in code or ".com" in code
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(token for piece in normal(text).split() if (token := piece.strip(".,;:!?\"'()[]")))
+
+
+def _object_key(value: object) -> str:
+    return f"{value.kind.value}:{value.id}" if isinstance(value, Identified) else str(value)
+
+
+_RANK: Mapping[str, int] = {**dict.fromkeys(_DENIED, 2), **dict.fromkeys(_ASKED, 1)}
+
+
+def _worse(one: str | None, other: str) -> str:
+    return other if one is None or _RANK.get(other, 0) > _RANK.get(one, 0) else one
+
+
+__all__ = ["COOLING_OFF", "Ungrounded", "ground", "must_be_grounded"]

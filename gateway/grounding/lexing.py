@@ -1,0 +1,197 @@
+"""What stands in a text that a person wrote: words, accounts, amounts. Pure.
+
+Everything is compared as whole tokens after normalisation, never as a part of one and never by likeness. A number is an amount only
+where it can be nothing else: digits inside dates, times, accounts and codes are none. What can be read in two ways is not read.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from stdnum import iban
+from stdnum.exceptions import ValidationError
+
+from adapters.core import Money, exponent
+from gateway.stages import electronic
+
+_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+_QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_CODE = re.compile(r"[\w./@:+-]*\w", re.UNICODE)
+
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+_DATE = re.compile(
+    rf"""\b\d{{4}}-\d{{1,2}}-\d{{1,2}}\b | \b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}\b | \b\d{{1,2}}:\d{{2}}(?::\d{{2}})?\b
+    | \b\d{{1,2}}(?:st|nd|rd|th)\b | \b\d{{1,2}}\ (?:{_MONTHS})[a-z]*\b | \b(?:{_MONTHS})[a-z]*\.?\ \d{{1,4}}\b(?![.,]\d)
+    | \b(?:19|20)\d{{2}}\b(?=\s*(?:$|[?!;)]|[.,](?:\s|$))) | \b(?:in|since|until|of)\ (?:19|20)\d{{2}}\b""",
+    re.VERBOSE,
+)
+_UK_ACCOUNT = re.compile(r"(?<![\w-])(\d{2})([ -]?)(\d{2})\2(\d{2})[ ,/]+(\d{8})(?![\w-])|(?<![\w-])(\d{14})(?![\w-])")
+_IBAN_START = re.compile(r"(?<![\w-])[a-z]{2}\d{2}(?=[a-z0-9 -])")
+_IBAN_LONGEST = 34
+
+_SIGNS: Mapping[str, str] = {"£": "GBP", "€": "EUR", "$": "USD", "¥": "JPY"}
+_NAMES: Mapping[str, str] = {
+    "pound": "GBP", "pounds": "GBP", "quid": "GBP", "sterling": "GBP", "euro": "EUR", "euros": "EUR", "dollar": "USD",
+    "dollars": "USD", "bucks": "USD", "yen": "JPY", "dinar": "BHD", "dinars": "BHD",
+}  # fmt: skip
+_NUMBER = re.compile(
+    r"""(?<![\w.,:/\#+-])(?P<before>[£€$¥]|[a-z]{3}(?=[ \d]))?\s?
+    (?P<number>\d{1,3}(?:[ ]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,']\d+)*)(?P<thousands>k\b)?
+    (?:\s?(?P<after>[£€$¥]|[a-z]+))?(?P<percent>\s?%)?(?![\w/\#])(?!-\d)""",
+    re.VERBOSE,
+)
+_CODE_OF_ISO = re.compile(r"[a-z]{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that a person wrote as an amount; `currency` None where they named none. `is_percent`: of something."""
+
+    value: Decimal
+    currency: str | None
+    is_percent: bool = False
+
+    def may_be(self, money: Money) -> bool:
+        """Whether this is that amount: to the unit, and in its currency unless none was named."""
+        return not self.is_percent and self.currency in (None, money.currency) and self.value == Decimal(money.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Lexed:
+    """One text. `words` in their order, case folded; `accounts` in electronic form; `codes`: what holds a digit or a sign, as it stands."""
+
+    words: tuple[str, ...]
+    accounts: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """How numbers are written: `decimal` is a point or a comma, the other groups by three."""
+
+    decimal: str = "."
+
+    @property
+    def group(self) -> str:
+        return "," if self.decimal == "." else "."
+
+
+ENGLISH = Locale()
+
+
+def normal(text: str) -> str:
+    """NFKC, without what cannot be seen, one kind of hyphen and apostrophe, case folded."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return unicodedata.normalize("NFKC", _DASHES.sub("-", text).translate(_QUOTES).casefold())
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, without a genitive's end."""
+    return tuple(word.removesuffix("'s").replace("'", "") for word in _WORD.findall(normal(text)))
+
+
+@lru_cache(maxsize=4096)
+def lex(text: str, locale: Locale = ENGLISH) -> Lexed:
+    """Read a text once. The longest reading of a piece wins: an account is no amount, and neither is a date."""
+    plain = normal(text)
+    accounts, rest = _accounts(plain)
+    codes = frozenset(code.strip(".:/-") for code in _CODE.findall(plain))
+    figures = tuple(_figures(_DATE.sub(" ; ", rest), locale))
+    return Lexed(words_of(text), accounts, figures, codes)
+
+
+def is_code(value: str, lexed: Lexed) -> bool:
+    """Whether a value without spaces stands in the text as a whole token, whatever its case."""
+    return normal(value).strip(".:/-") in lexed.codes or electronic(value) in lexed.accounts
+
+
+def holds_phrase(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    """Whether `phrase` stands in `words`, whole and in order."""
+    length = len(phrase)
+    return length > 0 and any(words[at : at + length] == phrase for at in range(len(words) - length + 1))
+
+
+def _accounts(plain: str) -> tuple[tuple[str, ...], str]:
+    """Account numbers, and the text with blanks in their place."""
+    found, rest = [], plain
+    for start in _IBAN_START.finditer(plain):
+        end = _iban_end(plain, start.start())
+        if end is not None:
+            found.append(electronic(plain[start.start() : end]))
+            rest = rest[: start.start()] + ";" * (end - start.start()) + rest[end:]
+    found.extend("".join(filter(str.isdigit, number.group())) for number in _UK_ACCOUNT.finditer(rest))
+    return tuple(found), _UK_ACCOUNT.sub(" ; ", rest)
+
+
+def _iban_end(plain: str, start: int) -> int | None:
+    """Where an IBAN that starts here ends: the only end at which its length and check digits are right."""
+    taken, at = "", start
+    while at < len(plain) and len(taken) <= _IBAN_LONGEST:
+        character = plain[at]
+        if character in " -" and at + 1 < len(plain) and plain[at + 1].isalnum():
+            at += 1
+            continue
+        if not (character.isascii() and character.isalnum()):
+            break
+        taken += character
+        at += 1
+        ends_here = at == len(plain) or not plain[at].isalnum()
+        if ends_here and len(taken) >= 15 and _is_iban(taken.upper()):
+            return at
+    return None
+
+
+def _is_iban(text: str) -> bool:
+    try:
+        iban.validate(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _figures(text: str, locale: Locale) -> Iterator[Figure]:
+    for match in _NUMBER.finditer(text):
+        value = _decimal(match["number"], locale)
+        if value is None:
+            continue
+        named = _currency(match["before"]) or _currency(match["after"])
+        if match["before"] and named is None and _CODE_OF_ISO.fullmatch(match["before"]) and _is_known(match["before"]):
+            continue
+        yield Figure(value * 1000 if match["thousands"] else value, named, match["percent"] is not None)
+
+
+def _currency(name: str | None) -> str | None:
+    if name is None:
+        return None
+    known = _SIGNS.get(name) or _NAMES.get(name)
+    return known or (name.upper() if _CODE_OF_ISO.fullmatch(name) and _is_known(name) else None)
+
+
+def _is_known(code: str) -> bool:
+    try:
+        exponent(code.upper())
+    except ValueError:
+        return False
+    return True
+
+
+def _decimal(written: str, locale: Locale) -> Decimal | None:
+    """A number as the locale writes it; None where it could be another one. Groups are of three digits, all or none."""
+    written = written.strip()
+    whole, point, fraction = written.partition(locale.decimal)
+    if point and (not fraction.isdigit() or (len(fraction) == 3 and len(whole) <= 3 and whole != "0")):
+        return None  # 1.234 is a thousand elsewhere
+    for group in (locale.group, " ", "'"):
+        if group in whole:
+            first, *others = whole.split(group)
+            if not (1 <= len(first) <= 3 and first.isdigit() and all(len(each) == 3 and each.isdigit() for each in others)):
+                return None
+            whole = whole.replace(group, "")
+    return Decimal(f"{whole}.{fraction}" if point else whole) if whole.isdigit() else None

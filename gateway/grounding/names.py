@@ -1,0 +1,70 @@
+"""Whom a text means: payees by the names that the customer saved, and by their account numbers. Pure."""
+
+from collections.abc import Collection, Sequence
+
+from adapters.core import KnownPayee
+from gateway.grounding.lexing import Lexed, holds_phrase, normal, words_of
+from gateway.stages import electronic
+
+_TOO_COMMON = frozenset(
+    """the and for ltd limited plc inc llc gmbh co company bank account payment card current savings services group uk mr mrs ms miss dr
+    sir my our your new old to of from at in on a an may will""".split()  # noqa: SIM905  # read as the text that it is
+)
+"""Words of names that stand in sentences without naming anybody."""
+
+_LOOK = str.maketrans(
+    {
+        **dict(zip("аеорсухіјѕһԁԛԝ", "aeopcyxijshdqw", strict=True)),  # Cyrillic
+        **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορνικ", "abezhikmnoptyxaopvik", strict=True)),  # Greek
+        "0": "o", "1": "l", "i": "l", "ı": "l", "|": "l", "5": "s",
+    }
+)  # fmt: skip
+"""The look-alikes of UTS 39 that matter between the scripts of Europe. Not the whole table."""
+
+
+def look(name: str) -> str:
+    """What a name looks like: two names that look alike have the same."""
+    return "".join(normal(name).translate(_LOOK).replace("rn", "m").replace("vv", "w").split())
+
+
+def named_in(lexed: Lexed, payees: Sequence[KnownPayee]) -> frozenset[str]:
+    """Keys of the payees, saved or not, that the text names; an account that nobody knows is its own key.
+
+    A payee is named by the whole saved name, by its account, or by one word of the name that no other saved name holds. A word that
+    several hold names them all.
+    """
+    found: set[str] = set()
+    by_account = {electronic(payee.identifier): payee.key for payee in payees if payee.identifier}
+    for account in lexed.accounts:
+        found.add(by_account.get(account, account))
+    for code in lexed.codes:
+        plain = electronic(code)
+        if plain in by_account:
+            found.add(by_account[plain])
+    whole = {payee.key for payee in payees if holds_phrase(lexed.words, words_of(payee.name))}
+    longest = {payee.key for payee in payees if payee.key in whole and not _within_another(payee, payees, whole)}
+    said = set(lexed.words) - _words_of_all(payees, whole)
+    partly = {payee.key for payee in payees if said.intersection(distinctive(payee.name))}
+    return frozenset(found | longest | (partly - whole))
+
+
+def distinctive(name: str) -> frozenset[str]:
+    """The words of a name by which it may be called."""
+    return frozenset(word for word in words_of(name) if len(word) >= 3 and word not in _TOO_COMMON)
+
+
+def alike(payee: str, payees: Sequence[KnownPayee]) -> bool:
+    """Whether another saved name looks like this payee's: then nobody can say who was meant."""
+    looks = [look(each.name) for each in payees if each.key == payee and each.name]
+    return any(look(each.name) in looks for each in payees if each.key != payee and each.name)
+
+
+def _within_another(payee: KnownPayee, payees: Sequence[KnownPayee], whole: Collection[str]) -> bool:
+    """Anna is not meant where Anna Schmidt was written and both are saved."""
+    mine = words_of(payee.name)
+    longer = (words_of(each.name) for each in payees if each.key in whole and each.key != payee.key)
+    return any(len(words) > len(mine) and holds_phrase(words, mine) for words in longer)
+
+
+def _words_of_all(payees: Sequence[KnownPayee], keys: Collection[str]) -> set[str]:
+    return {word for payee in payees if payee.key in keys for word in words_of(payee.name)}

@@ -1,0 +1,63 @@
+"""With what customers confirm: WebAuthn credentials, as the bank's identity system enrolled them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, insert, literal, or_, select, update
+
+from gateway.ports import Passkey
+from gateway.store.tables import PASSKEYS
+from gateway.store.times import from_us, to_us
+
+_P = PASSKEYS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolling:
+    passkey: Passkey
+
+
+@dataclass(frozen=True, slots=True)
+class Unenrolling:
+    customer: str
+    credential: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    credential: str
+    sign_count: int
+
+
+def of(connection: Connection, customer: str) -> Sequence[Passkey]:
+    rows = connection.execute(select(PASSKEYS).where(_P.customer == customer, _P.revoked_us.is_(None)).order_by(_P.credential))
+    return [Passkey(row.credential, row.customer, row.public_key, row.sign_count, from_us(row.active_us)) for row in rows]
+
+
+def enrol(connection: Connection, item: Enrolling) -> bool:
+    passkey = item.passkey
+    if connection.execute(select(_P.customer).where(_P.credential == passkey.credential)).first() is not None:
+        return False
+    row = {
+        "credential": passkey.credential,
+        "customer": passkey.customer,
+        "public_key": passkey.public_key,
+        "sign_count": passkey.sign_count,
+        "active_us": to_us(passkey.active_from),
+    }
+    connection.execute(insert(PASSKEYS), [row])
+    return True
+
+
+def revoke(connection: Connection, item: Unenrolling) -> bool:
+    mine = and_(_P.credential == item.credential, _P.customer == item.customer, _P.revoked_us.is_(None))
+    return connection.execute(update(PASSKEYS).where(mine).values(revoked_us=to_us(item.at))).rowcount == 1
+
+
+def count(connection: Connection, item: Counting) -> bool:
+    """Compare and swap: a counter that does not grow is a clone's, unless the authenticator keeps none (0 for ever)."""
+    grows = or_(_P.sign_count < item.sign_count, and_(_P.sign_count == 0, literal(item.sign_count) == 0))
+    known = and_(_P.credential == item.credential, _P.revoked_us.is_(None), grows)
+    return connection.execute(update(PASSKEYS).where(known).values(sign_count=item.sign_count)).rowcount == 1

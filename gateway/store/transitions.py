@@ -1,0 +1,49 @@
+"""Which states follow which, enforced by the database itself (TC-02): what no arrow leads to cannot be written, by whoever writes.
+
+A state without an arrow away from it is terminal. The rows are the truth of a call's hold on the limits, and of a confirmation.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import DDL, Table, event
+
+Transitions = Mapping[str, Sequence[str]]
+
+CALL_TRANSITIONS: Transitions = {"pending": ("posted", "voided", "unknown"), "unknown": ("posted", "voided")}
+"""A row is deleted only while its effect is open: released, as if it had not been asked for."""
+
+CONFIRMATION_TRANSITIONS: Transitions = {
+    "open": ("confirmed", "declined", "expired"),
+    "confirmed": ("approved", "declined", "expired"),
+}
+"""`confirmed` is the end at L3; at L4 a second person approves or declines it."""
+
+
+def enforcing(table: str, transitions: Transitions, dialect: str) -> tuple[str, ...]:
+    """The statements that make the database hold to `transitions` of the column `state`, and to its first state on insertion."""
+    arrows = " or ".join(
+        f"(OLD.state = '{old}' and NEW.state in ({', '.join(repr(new) for new in after)}))" for old, after in transitions.items()
+    )
+    refused, first = f"OLD.state <> NEW.state and not ({arrows})", next(iter(transitions))
+    if dialect == "sqlite":
+        abort = f"select raise(abort, 'no such transition of {table}')"
+        return (
+            f"create trigger {table}_move before update of state on {table} when {refused} begin {abort}; end",
+            f"create trigger {table}_begin before insert on {table} when NEW.state <> '{first}' begin {abort}; end",
+        )
+    body = f"begin raise exception 'no such transition of {table}'; end"
+    refuse = f"for each row when ({{}}) execute function {table}_refuse()"
+    begins = f"NEW.state <> '{first}'"
+    return (
+        f"create function {table}_refuse() returns trigger language plpgsql as $$ {body} $$",
+        f"create trigger {table}_move before update of state on {table} {refuse.format(refused)}",
+        f"create trigger {table}_begin before insert on {table} {refuse.format(begins)}",
+    )
+
+
+def enforce(table: Table, transitions: Transitions) -> None:
+    """Have the statements run whenever the table is made."""
+    for dialect in ("sqlite", "postgresql"):
+        for statement in enforcing(table.name, transitions, dialect):
+            made = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+            event.listen(table, "after_create", made.execute_if(dialect=dialect))
