@@ -83,7 +83,8 @@ class Beneficiary:
 
 @dataclass(frozen=True, slots=True)
 class StandingOrder:
-    """A payment that recurs. `frequency` is weekly, monthly ...; `last_on` None is open-ended; `reference` is free text."""
+    """A payment that recurs. `frequency` is one of `adapters.orders.Frequency`; `next_on` is the working day of the next payment; `last_on`
+    None is open-ended; `reference` is free text; `status` is active, suspended, cancelled, or ended after its last day."""
 
     id: str
     account: str

@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Protocol
 
-# The values of answers and money are part of the port's vocabulary: whoever speaks it imports them from here.
+# The values of answers, orders and money are part of the port's vocabulary: whoever speaks it imports them from here.
 from adapters.answers import (
     Account,
     Acquaintance,
@@ -35,25 +34,53 @@ from adapters.answers import (
     TransactionPage,
 )
 from adapters.money import MAX_MINOR, Money, exponent
+from adapters.orders import (
+    AddBeneficiary,
+    AmendStandingOrder,
+    CallUpstream,
+    CancelDirectDebit,
+    CancelScheduledPayment,
+    CancelStandingOrder,
+    CloseCard,
+    CreateStandingOrder,
+    FreezeCard,
+    Frequency,
+    Identified,
+    Order,
+    RaiseDispute,
+    ReferenceKind,
+    RemoveBeneficiary,
+    ReportFraud,
+    RequestHuman,
+    Transfer,
+    UnfreezeCard,
+)
 
 __all__ = [
     "MAX_MINOR",
     "Account",
     "Acquaintance",
+    "AddBeneficiary",
+    "AmendStandingOrder",
     "Balance",
     "Beneficiary",
+    "CallUpstream",
+    "CancelDirectDebit",
     "CancelScheduledPayment",
+    "CancelStandingOrder",
     "Card",
     "CloseCard",
     "CoreAnswer",
     "CoreBank",
     "CoreUnavailable",
+    "CreateStandingOrder",
     "Declined",
     "DirectDebit",
     "Done",
     "ExecutionPermit",
     "ExistingOrder",
     "FreezeCard",
+    "Frequency",
     "FxQuote",
     "Identified",
     "Instruction",
@@ -67,7 +94,9 @@ __all__ = [
     "PermitRefused",
     "PermitVerifier",
     "ProductTerms",
+    "RaiseDispute",
     "ReferenceKind",
+    "RemoveBeneficiary",
     "ReportFraud",
     "RequestHuman",
     "SpendingGroup",
@@ -78,32 +107,10 @@ __all__ = [
     "TransactionFilter",
     "TransactionPage",
     "Transfer",
+    "UnfreezeCard",
     "Unknown",
     "exponent",
 ]
-
-
-class ReferenceKind(StrEnum):
-    """What an identifier names; the value is the prefix of the reference that a model sees instead of it."""
-
-    ACCOUNT = "acc"
-    BENEFICIARY = "ben"
-    CARD = "card"
-    DIRECT_DEBIT = "ddi"
-    DOCUMENT = "doc"
-    PAYEE_CHECK = "chk"
-    PAYMENT = "pay"
-    QUOTE = "quo"
-    STANDING_ORDER = "ord"
-    TRANSACTION = "txn"
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """An identifier of the core, with its kind. Never leaves towards a model: `gateway.references` stands in for it."""
-
-    kind: ReferenceKind
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,64 +124,6 @@ class ObjectFacts:
     account: str | None = None
     first_settled_at: datetime | None = None
     """Of a beneficiary: when a payment of an owner to it first settled; None if never."""
-
-
-# What a core may be told to do. One frozen type per effect.
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Money from an account to another account or a beneficiary of the same customer. `execute_on` None is at once."""
-
-    debit: Identified
-    credit: Identified
-    amount: Money
-    reference: str
-    execute_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FreezeCard:
-    """Freeze a card at once; one that is frozen already stays so, and that is Done too. Declined for a closed one."""
-
-    card: Identified
-
-
-@dataclass(frozen=True, slots=True)
-class CloseCard:
-    """Close a card for good and at once, and send a replacement to the address that the core has on file; `reason` is lost or stolen.
-
-    Done again for a card that is closed already, with the replacement that was ordered then; Declined for one that has expired.
-    Nothing opens a closed card.
-    """
-
-    card: Identified
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelScheduledPayment:
-    """Cancel a payment whose day has not come; Declined for any other."""
-
-    payment: Identified
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFraud:
-    """`payment` is a payment or a transaction, or None where only the text says what happened."""
-
-    payment: Identified | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHuman:
-    """Ask for a person at the bank, about `topic` (free text of the model or the customer)."""
-
-    topic: str
-
-
-Order = Transfer | FreezeCard | CloseCard | CancelScheduledPayment | ReportFraud | RequestHuman
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,32 @@ class Count:
     most: int
 
 
-ArgumentType = Reference | References | Amount | Day | Text | AccountIdentifier | Choice | Count
+class Form(StrEnum):
+    """How an amount is written where no currency stands beside it."""
+
+    NUMBER = "number"
+    """A JSON number in major units, such as 12.5: read digit by digit, never through binary fractions."""
+    TEXT = "text"
+    """A decimal string in major units, such as "12.50"."""
+    MINOR = "minor"
+    """A JSON integer of minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class BareAmount:
+    """An amount whose currency is fixed, or is the value of another argument (a Choice). Parses to Money; exactly one of the two."""
+
+    form: Form
+    currency: str | None = None
+    currency_argument: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false. Parses to bool."""
+
+
+ArgumentType = Reference | References | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +145,7 @@ class Argument:
     kind: Kind | None = None
     required: bool = True
     default: str | int | None = None
-    """Of an optional Choice, Count or Text only: the value that stands in the canonical arguments when it is left out."""
+    """Of an optional Choice, Count, Flag or Text only: the value that stands in the canonical arguments when it is left out."""
 
 
 # Types of output fields. Only declared fields leave the gateway.
@@ -182,7 +207,7 @@ class Unfit(Exception):
         self.must = must
 
 
-Value = Identified | tuple[Identified, ...] | Money | date | str | int
+Value = Identified | tuple[Identified, ...] | Money | date | str | int | bool
 
 _T = TypeVar("_T")
 
@@ -268,6 +293,8 @@ class BankingFunction:
     """It is asked with the customer's allowances."""
     acquaintance: Callable[[CoreBank, str], Awaitable[Acquaintance]] = known_to_core
     """Where the facts come from on which its arguments are grounded; asked by the gateway itself, before each call that needs them."""
+    origin: str = ""
+    """Of a declared function: SHA-256, in hexadecimal, of the manifest that declares it. Empty: it is part of this distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 
 from iso4217 import Currency as IsoCurrency
@@ -53,6 +54,21 @@ class Money:
         if not 0 < minor <= MAX_MINOR:
             raise ValueError("amount out of range")
         return cls(minor, currency)
+
+    @classmethod
+    def of(cls, number: Decimal, currency: str, *, signed: bool = False) -> "Money":
+        """An amount from an exact number of major units; positive unless `signed`. ValueError rather than rounding."""
+        digits = exponent(currency)
+        if not number.is_finite() or abs(number.adjusted()) > 20 or len(number.as_tuple().digits) > 60:
+            raise ValueError("amount out of range")
+        sign, figures, power = number.as_tuple()
+        minor, shift = int("".join(map(str, figures))), int(power) + digits
+        if shift < 0 and minor % 10**-shift:
+            raise ValueError(f"{currency} has {digits} fraction digits")
+        minor = minor * 10**shift if shift >= 0 else minor // 10**-shift
+        if minor > MAX_MINOR or (not signed and (sign or not minor)):
+            raise ValueError("amount out of range")
+        return cls(-minor if sign else minor, currency)
 
     @property
     def value(self) -> str:

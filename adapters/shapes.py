@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from adapters.core import Identified, ReferenceKind, Transaction
-from adapters.function import Argument, Field, Kind, Label, Mask, Reference
+from adapters.function import Argument, Field, Kind, Label, Mask, Reference, Text
 
 
 def naming(name: str, *kinds: ReferenceKind, description: str, required: bool = True) -> Argument:
@@ -12,6 +12,23 @@ def naming(name: str, *kinds: ReferenceKind, description: str, required: bool = 
 
 
 ACCOUNT = naming("account", ReferenceKind.ACCOUNT, description="The account, as a reference from list_accounts.")
+
+FPS_REFERENCE = Text(18, alphabet="A-Za-z0-9 /?:().,'+-")
+"""Faster Payments: 18 characters of the scheme's own set."""
+
+STANDING_ORDER = (
+    Field(name="standing_order", type=ReferenceKind.STANDING_ORDER, data_class="payees", description="The order's reference."),
+    Field(name="status", type="text", description="active or cancelled."),
+    Field(
+        name="beneficiary_name", type="text", label=Label.OWN, data_class="payees", description="The customer's name for the payee."
+    ),
+    Field(name="amount", type="money", data_class="payees", description="Amount of each payment."),
+    Field(name="frequency", type="text", data_class="payees", description="How often."),
+    Field(
+        name="last_on", type="day", data_class="payees", nullable=True, description="Day of the last payment; null if open-ended."
+    ),
+)
+"""A standing order as its changes show it."""
 
 TRANSACTION = (
     Field(name="transaction", type=ReferenceKind.TRANSACTION, description="The transaction's reference."),

@@ -8,11 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 
 from stdnum import iban
 from stdnum.exceptions import ValidationError
 
-from adapters.core import Identified, Money, ReferenceKind
+from adapters.core import MAX_MINOR, Identified, Money, ReferenceKind
 from adapters.function import (
     AccountIdentifier,
     Amount,
@@ -20,9 +21,12 @@ from adapters.function import (
     Arguments,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
+    Flag,
+    Form,
     Reference,
     References,
     Text,
@@ -30,7 +34,8 @@ from adapters.function import (
     Value,
 )
 from gateway.errors import Code, Refusal
-from gateway.strict_json import MAX_ARGUMENT_BYTES, Json, JsonError, loads
+from gateway.linear_regex import is_whole
+from gateway.strict_json import MAX_ARGUMENT_BYTES, Json, JsonError, Parsed, loads
 
 Resolver = Callable[[str, Sequence[ReferenceKind]], Identified | None]
 
@@ -44,16 +49,18 @@ _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-def parse(function: BankingFunction, raw: str | Mapping[str, Json], resolve: Resolver) -> Arguments:
+def parse(function: BankingFunction, raw: str | Mapping[str, Parsed], resolve: Resolver) -> Arguments:
     """The canonical arguments of a call of `function`. Refusal INVALID_ARGUMENT with the argument's name and what it must be."""
     given = _object(raw)
     declared = {argument.name: argument for argument in function.arguments}
     if any(name not in declared for name in given):
         raise _refused("unknown_argument", None, "an argument that this function does not declare")
     values: dict[str, Value] = {}
-    for argument in function.arguments:
+    for argument in sorted(function.arguments, key=_waits):
         if argument.name in given:
-            values[argument.name] = _value(argument, given[argument.name], resolve)
+            value = given[argument.name]
+            bare = isinstance(argument.type, BareAmount)
+            values[argument.name] = _bare_amount(argument, value, values) if bare else _value(argument, value, resolve)
         elif argument.required:
             raise _refused("missing_argument", argument.name, "is missing")
         elif argument.default is not None:
@@ -85,7 +92,7 @@ def canonical_bytes(function: str, arguments: Mapping[str, Value]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _object(raw: str | Mapping[str, Json]) -> Mapping[str, Json]:
+def _object(raw: str | Mapping[str, Parsed]) -> Mapping[str, Parsed]:
     if not isinstance(raw, str):
         return raw
     try:
@@ -99,7 +106,7 @@ def _object(raw: str | Mapping[str, Json]) -> Mapping[str, Json]:
     return value
 
 
-def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
+def _value(argument: Argument, value: Parsed, resolve: Resolver) -> Value:
     name = argument.name
     match argument.type:
         case Reference(kinds):
@@ -115,6 +122,10 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
             return _money(name, value)
         case Day():
             return _day(name, value)
+        case Flag():
+            if not isinstance(value, bool):
+                raise _refused("wrong_type", name, "must be true or false")
+            return value
         case Text() as text:
             return _text(name, value, text)
         case AccountIdentifier():
@@ -127,6 +138,13 @@ def _value(argument: Argument, value: Json, resolve: Resolver) -> Value:
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise _refused("wrong_type", name, f"must be an integer from {least} to {most}")
             return value
+        case BareAmount():
+            raise TypeError("an amount needs its currency")
+
+
+def _waits(argument: Argument) -> bool:
+    """Whether the value needs another argument's: its currency."""
+    return isinstance(argument.type, BareAmount)
 
 
 def unresolved(name: str) -> Refusal:
@@ -139,7 +157,7 @@ def unfit(refused: Unfit) -> Refusal:
     return _refused("unfit_argument", refused.argument, refused.must)
 
 
-def _reference(name: str, value: Json, kinds: Sequence[ReferenceKind], resolve: Resolver) -> Identified:
+def _reference(name: str, value: Parsed, kinds: Sequence[ReferenceKind], resolve: Resolver) -> Identified:
     if not isinstance(value, str):
         raise _refused("wrong_type", name, "must be a reference, as a string")
     identified = resolve(value, kinds)
@@ -148,7 +166,7 @@ def _reference(name: str, value: Json, kinds: Sequence[ReferenceKind], resolve: 
     return identified
 
 
-def _money(name: str, value: Json) -> Money:
+def _money(name: str, value: Parsed) -> Money:
     if not isinstance(value, dict) or set(value) != {"value", "currency"}:
         raise _refused("wrong_type", name, 'must be {"value": "12.50", "currency": "GBP"}')
     number, currency = value["value"], value["currency"]
@@ -162,7 +180,29 @@ def _money(name: str, value: Json) -> Money:
         ) from None
 
 
-def _day(name: str, value: Json) -> date:
+def _bare_amount(argument: Argument, value: Parsed, values: Mapping[str, Value]) -> Money:
+    name, declared = argument.name, argument.type
+    if not isinstance(declared, BareAmount):
+        raise TypeError("not an amount")
+    currency = declared.currency if declared.currency_argument is None else values.get(declared.currency_argument)
+    if not isinstance(currency, str):
+        raise _refused("missing_argument", declared.currency_argument, "is missing: an amount has a currency")
+    try:
+        match declared.form, value:
+            case Form.TEXT, str():
+                return Money.parse(value, currency)
+            case Form.MINOR, int() if not isinstance(value, bool) and 0 < value <= MAX_MINOR:
+                return Money(value, currency)
+            case Form.NUMBER, int() | Decimal() if not isinstance(value, bool):
+                return Money.of(Decimal(value), currency)
+            case Form.TEXT, _:
+                raise _refused("wrong_type", name, 'must be a decimal as a string, such as "12.50"')
+    except ValueError:
+        raise _refused("invalid_amount", name, f"must be positive, and with no more digits than {currency} has") from None
+    raise _refused("wrong_type", name, "must be a positive JSON number")
+
+
+def _day(name: str, value: Parsed) -> date:
     if isinstance(value, str) and _DAY.fullmatch(value):
         try:
             return date.fromisoformat(value)
@@ -171,7 +211,7 @@ def _day(name: str, value: Json) -> date:
     raise _refused("invalid_day", name, "must be a calendar day, YYYY-MM-DD")
 
 
-def _text(name: str, value: Json, declared: Text) -> str:
+def _text(name: str, value: Parsed, declared: Text) -> str:
     if not isinstance(value, str):
         raise _refused("wrong_type", name, "must be a string")
     text = unicodedata.normalize("NFC", value)
@@ -181,12 +221,12 @@ def _text(name: str, value: Json, declared: Text) -> str:
         raise _refused("forbidden_character", name, "holds a control, invisible or bidirectional character")
     if declared.alphabet is not None and not re.fullmatch(f"[{declared.alphabet}]*", text):
         raise _refused("forbidden_character", name, "holds a character that the payment scheme does not carry")
-    if declared.pattern is not None and not re.fullmatch(declared.pattern, text):
+    if declared.pattern is not None and not is_whole(declared.pattern, text):
         raise _refused("wrong_form", name, "is not in the form that its description gives")
     return text
 
 
-def _account_identifier(name: str, value: Json) -> str:
+def _account_identifier(name: str, value: Parsed) -> str:
     if isinstance(value, str) and _SORT_CODE_AND_NUMBER.fullmatch(value):
         return value
     if isinstance(value, str) and _IBAN.fullmatch(value):

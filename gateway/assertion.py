@@ -14,7 +14,7 @@ from typing import Protocol
 from gateway.errors import Fault, RequestFault
 from gateway.identity.compact import Malformed, decode, encode
 from gateway.ports import Passkey
-from gateway.strict_json import Json, JsonError, loads
+from gateway.strict_json import JsonError, Parsed, loads
 
 MAX_PART_BYTES = 4096
 """Of each part of an assertion."""
@@ -113,7 +113,7 @@ class Verifier(Protocol):
     def verify(self, assertion: Assertion, passkey: Passkey, challenge: bytes, at: datetime) -> Verified: ...
 
 
-def read_assertion(value: Json) -> Assertion:
+def read_assertion(value: Parsed) -> Assertion:
     """NotConfirmed MALFORMED unless it is one. What a browser's later version adds is ignored."""
     response = value.get("response") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(response, dict) or value.get("type") != "public-key":
@@ -198,7 +198,7 @@ def _check_authenticator_data(authenticator_data: bytes, rules: Rules) -> int:
     return int.from_bytes(authenticator_data[33:37], "big")
 
 
-def _bytes(value: Json) -> bytes:
+def _bytes(value: Parsed) -> bytes:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_PART_BYTES:
         raise NotConfirmed(Reason.MALFORMED)
     try:

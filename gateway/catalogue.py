@@ -11,17 +11,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from adapters.core import MAX_MINOR
 from adapters.function import (
     AccountIdentifier,
     Amount,
     Argument,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
     Effect,
     Field,
+    Flag,
+    Form,
     Reference,
     References,
     Text,
@@ -79,10 +83,14 @@ def definitions(functions: Functions, shape: str) -> list[Definition]:
 
 
 def schema_hash(function: BankingFunction) -> str:
-    """SHA-256, in hexadecimal, of all that a model is told of a function and all that it can be answered."""
+    """SHA-256, in hexadecimal, of all that a model is told of a function, all that it can be answered, and what rules and grounding
+    know of it. Of a declared function also where it is and what is sent there: its origin is the hash of the whole manifest."""
     body = {
         "arguments": json_schema(function),
+        "egress": function.egress,
+        "kinds": {argument.name: argument.kind.value if argument.kind else None for argument in function.arguments},
         "name": function.name,
+        "origin": function.origin,
         "output": [_field(field) for field in function.output],
         "summary": function.summary,
     }
@@ -122,6 +130,10 @@ def _json_type(declared: ArgumentType) -> Definition:
             return {"type": "array", "items": _json_type(Reference(kinds)), "minItems": 1, "maxItems": most, "uniqueItems": True}
         case Amount():
             return _AMOUNT
+        case BareAmount(form):
+            return dict(_BARE_AMOUNTS[form])
+        case Flag():
+            return {"type": "boolean"}
         case Day():
             return {"type": "string", "format": "date"}
         case Text(most, least, alphabet, pattern):
@@ -149,6 +161,15 @@ _AMOUNT: Definition = {
     },
     "required": ["value", "currency"],
     "additionalProperties": False,
+}
+
+
+_DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,6})?$"
+
+_BARE_AMOUNTS: Mapping[Form, Definition] = {
+    Form.NUMBER: {"type": "number", "exclusiveMinimum": 0},
+    Form.TEXT: {"type": "string", "pattern": _DECIMAL_PATTERN},
+    Form.MINOR: {"type": "integer", "minimum": 1, "maximum": MAX_MINOR},
 }
 
 
@@ -255,6 +276,11 @@ def _type_words(declared: ArgumentType) -> str:
             return f"1 to {most} references: " + " or ".join(f"`{kind.value}_...`" for kind in kinds)
         case Amount():
             return '`{"value": "12.50", "currency": "GBP"}`'
+        case BareAmount(form, currency, argument):
+            where = currency if argument is None else f"the currency of `{argument}`"
+            return {Form.NUMBER: "number", Form.TEXT: "decimal text", Form.MINOR: "integer of minor units"}[form] + f", in {where}"
+        case Flag():
+            return "true or false"
         case Day():
             return "day, YYYY-MM-DD"
         case Text(most, least):

@@ -11,10 +11,12 @@ from adapters.function import (
     Arguments,
     ArgumentType,
     BankingFunction,
+    BareAmount,
     Choice,
     Count,
     Day,
     Effect,
+    Flag,
     Reference,
     References,
     Text,
@@ -147,8 +149,10 @@ def _cedar_type(argument: Argument) -> str:
             return _by_kind(kinds, "{}")
         case References(kinds):
             return _by_kind(kinds, "Set<{}>")
-        case Amount():
+        case Amount() | BareAmount():
             return "Money"
+        case Flag():
+            return "Bool"
         case Day():
             return "datetime"
         case Text() | AccountIdentifier() | Choice():

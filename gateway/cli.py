@@ -95,6 +95,8 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
     parser.add_argument("--core-url", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
     parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
+    parser.add_argument("--functions", type=Path, help="YAML manifest of functions behind an HTTP upstream; see `functions check`")
+    parser.add_argument("--functions-credential-file", type=Path, help="file with the bearer token for that upstream")
     parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
     parser.set_defaults(command=_late("serving", "serve"))
@@ -263,11 +265,25 @@ def _functions(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="every function with its effect and level")
     listing.set_defaults(command=_late("functions", "list_all"))
     listing.add_argument("--json", action="store_true")
+    checking = commands.add_parser("check", help="would this manifest of declared functions be served? findings with their lines")
+    checking.set_defaults(command=_late("functions", "check"))
+    checking.add_argument("--json", action="store_true")
+    importing = commands.add_parser(
+        "import-openapi", help="draft a manifest from a description in OpenAPI 3; what it cannot know is open"
+    )
+    importing.set_defaults(command=_late("functions", "import_openapi"))
+    importing.add_argument("--out", type=Path, help="file to write instead of printing")
+    for each in (checking, importing):
+        each.add_argument("file", type=Path)
     defining = commands.add_parser("definitions", help="definitions for one API, as JSON")
     defining.add_argument("shape", choices=("assistants", "responses", "chat", "agents", "mcp"))
     defining.set_defaults(command=_late("functions", "definitions_for"))
-    commands.add_parser("reference", help="the reference page, in Markdown").set_defaults(command=_late("functions", "reference"))
-    commands.add_parser("schema", help="the Cedar schema of the policies").set_defaults(command=_late("functions", "schema"))
+    page = commands.add_parser("reference", help="the reference page, in Markdown")
+    page.set_defaults(command=_late("functions", "reference"))
+    schema = commands.add_parser("schema", help="the Cedar schema of the policies")
+    schema.set_defaults(command=_late("functions", "schema"))
+    for each in (listing, defining, page, schema):
+        each.add_argument("--functions", type=Path, help="with those of this manifest")
 
 
 if __name__ == "__main__":

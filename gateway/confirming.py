@@ -20,7 +20,7 @@ from gateway.confirmation import CHALLENGE_LIFETIME, Evidence, Proposal
 from gateway.errors import MESSAGES, Code, Refusal, Unavailable
 from gateway.later import Later
 from gateway.ports import NotOpen
-from gateway.proposing import DAY_MOST, OPEN_MOST, arguments_bytes, exactly, principal_bytes, propose, repeat_key, stored_principal
+from gateway.proposing import arguments_bytes, exactly, principal_bytes, propose, repeat_key, stored_principal
 from gateway.record import Records
 from gateway.stages import Asked, Confirmed, Held, NativeCall, Received, Recorded, Refused, Trace, Use, answer_of
 from gateway.steps import Steps
@@ -47,6 +47,9 @@ class Proposals:
     records: Records
     later: Later
     clock: Callable[[], datetime]
+    waiting_most: int
+    day_most: int
+    """How many proposals may wait for one customer, and be made in a day: so that nobody is worn down (banking.md section 3.5)."""
 
     async def __call__(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
         """One answer for each: held, or what became of it if it was asked for before under the same ids, or refused after all."""
@@ -68,8 +71,8 @@ class Proposals:
                     principal=principal_bytes(received.principal),
                     repeat_key=repeat_key(held),
                     calls=tuple(_proposed(each) for each in held),
-                    open_most=OPEN_MOST,
-                    day_most=DAY_MOST,
+                    open_most=self.waiting_most,
+                    day_most=self.day_most,
                 )
             )
             if isinstance(refused, Refusal):

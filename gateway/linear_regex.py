@@ -1,8 +1,25 @@
 """The one place that knows RE2: regular expressions in linear time, whatever text they meet. RE2's package is untyped."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 import re2  # type: ignore[import-untyped]
+
+
+def is_whole(expression: str, text: str) -> bool:
+    """Whether `expression` matches all of `text`. ValueError for an expression that RE2 does not take."""
+    return _compiled(expression).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(expression, options)
+    except re2.error as refused:
+        raise ValueError("RE2 does not take an expression") from refused
 
 
 class LinearRegexes:

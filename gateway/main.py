@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from importlib.resources import files
@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from adapters.core import CoreBank, CoreUnavailable
+from adapters.core import CoreBank, CoreUnavailable, exponent
 from adapters.cores.remote.client import Bounds
 from adapters.cores.sandbox.bank import SandboxBank
 from adapters.cores.sandbox.people import CUSTOMERS
-from adapters.function import BankingFunction
+from adapters.declared.core import open_declared
+from adapters.function import BankingFunction, BareAmount, Choice
 from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
@@ -33,6 +34,7 @@ from gateway.confirming import Confirming, Proposals
 from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
 from gateway.decide import Decider
+from gateway.declared import Served, served
 from gateway.doors import rest
 from gateway.doors.presented import Presenting
 from gateway.errors import Unavailable
@@ -131,12 +133,15 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
         book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
         undo.push_async_callback(book.close)
-        core = _core(settings, log, clock)
+        offered = served(settings)
+        core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
-        bundle = _activated(read_bundle())
+        bundle = _activated(read_bundle(offered.functions))
         trust = establish(settings, book)
-        await _grant_sandbox_customers(book, core, mandate_key, clock())
-        gateway = _assembled(settings, trust=trust, bundle=bundle, log=log, book=book, core=core, clock=clock, lock=lock)
+        await _grant_sandbox_customers(book, core, mandate_key, clock(), offered)
+        gateway = _assembled(
+            settings, offered=offered, trust=trust, bundle=bundle, log=log, book=book, core=core, clock=clock, lock=lock
+        )
         await log.append(Record(kind=Kind.LOG_START, time=clock()))
         await log.append(
             Record(
@@ -159,6 +164,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
 def _assembled(
     settings: Settings,
     *,
+    offered: Served,
     trust: Trust,
     bundle: Bundle,
     log: Log,
@@ -167,12 +173,12 @@ def _assembled(
     clock: Clock,
     lock: IO[str] | None,
 ) -> Gateway:
-    functions = {function.name: function for function in MANIFEST}
+    functions = {function.name: function for function in offered.functions}
     references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
     records = Records(
         log,
         BundleName(bundle.hash, str(bundle.version)),
-        {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in MANIFEST},
+        {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in offered.functions},
         settings.audit_wait_ms,
     )
     rates = Rates(settings.calls_per_minute)
@@ -181,7 +187,15 @@ def _assembled(
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     if core.breaker is not None:
         watch_breaker(metering.get_meter("tellergate"), core.breaker)
-    proposals = Proposals(book=book, core=core.bank, records=records, later=later, clock=clock)
+    proposals = Proposals(
+        book=book,
+        core=core.bank,
+        records=records,
+        later=later,
+        clock=clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
     way = Way(
         Parts(
             functions=functions,
@@ -209,7 +223,7 @@ def _assembled(
         metadata=trust.metadata,
         book=book,
         records=records,
-        functions=MANIFEST,
+        functions=offered.functions,
         clock=clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
@@ -228,6 +242,23 @@ def _core(settings: Settings, log: Log, clock: Clock) -> Core:
         return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
     bounds = Bounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
     return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
+
+
+def _with_upstream(core: Core, offered: Served, settings: Settings, log: Log, clock: Clock) -> Core:
+    """The core, with the upstream of declared functions before it."""
+    if offered.manifest is None or offered.upstream is None:
+        return core
+    permits = CorePermits(log.permit_verifier())
+    journal = settings.data / "upstream.sqlite"
+    bank, declared = open_declared(
+        core.bank, offered.manifest.functions, offered.upstream, journal=journal, permits=permits, clock=clock
+    )
+
+    async def close() -> None:
+        await declared.close()
+        await core.close()
+
+    return replace(core, bank=bank, close=close)
 
 
 def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
@@ -271,26 +302,52 @@ SANDBOX_LIMITS = {
 """What the made-up customers of development mode granted, in minor units."""
 
 
-async def grant(book: SqlBook, bank: CoreBank, key: Ed25519PrivateKey, customer: str, now: datetime) -> None:
-    """Sign and store a mandate over all functions and all of the customer's accounts."""
+def limits_of(functions: Sequence[BankingFunction]) -> dict[str, Limits]:
+    """What a made-up customer grants: the sandbox bank's currencies, and each one that a function's amounts are in, alike."""
+    named: set[str] = set()
+    for function in functions:
+        by_name = {argument.name: argument.type for argument in function.arguments}
+        for declared in by_name.values():
+            if isinstance(declared, BareAmount):
+                source = by_name.get(declared.currency_argument or "")
+                named |= set(source.values) if isinstance(source, Choice) else {declared.currency or ""}
+    unit = {currency: 10 ** exponent(currency) for currency in named - {""}}
+    return SANDBOX_LIMITS | {
+        currency: Limits(2_500 * one, 5_000 * one, 10_000 * one, 25_000 * one, 50)
+        for currency, one in unit.items()
+        if currency not in SANDBOX_LIMITS
+    }
+
+
+async def grant(
+    book: SqlBook,
+    bank: CoreBank,
+    key: Ed25519PrivateKey,
+    customer: str,
+    now: datetime,
+    *,
+    functions: Sequence[BankingFunction] = MANIFEST,
+) -> None:
+    """Sign and store a mandate over all these functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
         customer=customer,
         version=1,
-        functions=tuple(sorted(function.name for function in MANIFEST)),
+        functions=tuple(sorted(function.name for function in functions)),
         accounts=tuple(sorted(account.id for account in accounts)),
-        limits=SANDBOX_LIMITS,
+        limits=limits_of(functions),
         starts=now.replace(microsecond=0),
         ends=now.replace(microsecond=0) + timedelta(days=365),
     )
     await book.grant(mandate, mandate.sign(key))
 
 
-async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime) -> None:
+async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: Served) -> None:
     """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
+    made_up = core.sandbox.customers() if core.sandbox else CUSTOMERS
     try:
-        for customer in core.sandbox.customers() if core.sandbox else CUSTOMERS:
+        for customer in (*made_up, *(each for each in offered.customers if each not in made_up)):
             if not await book.has_granted(customer):
-                await grant(book, core.bank, key, customer, now)
+                await grant(book, core.bank, key, customer, now, functions=offered.functions)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

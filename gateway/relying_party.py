@@ -16,7 +16,7 @@ from gateway.errors import Fault, RequestFault
 from gateway.identity import Principal, Standing
 from gateway.ports import Confirmations, NotOpen, Passkeys
 from gateway.stages import Recorded
-from gateway.strict_json import Json
+from gateway.strict_json import Json, Parsed
 
 _FAULTS = {
     "expired": (Fault.CONFIRMATION_EXPIRED, "its time is over; nothing happened, and the assistant may be asked again"),
@@ -76,7 +76,7 @@ class RelyingParty:
         ends = min(at + CHALLENGE_LIFETIME, proposal.expires)
         return Shown(proposal, challenge(proposal.intent), ends, usable)
 
-    async def sign_in(self, assertion: Json, over: bytes) -> str:
+    async def sign_in(self, assertion: Parsed, over: bytes) -> str:
         """The customer whose passkey signed a challenge that we made. NotConfirmed; the same for an unknown and a revoked passkey."""
         read = read_assertion(assertion)
         found = await self.passkeys.find(read.credential)
@@ -86,7 +86,7 @@ class RelyingParty:
         await self._count(verified)
         return found.customer
 
-    async def by_passkey(self, customer: str, confirmation_id: str, assertion: Json) -> Sequence[Recorded]:
+    async def by_passkey(self, customer: str, confirmation_id: str, assertion: Parsed) -> Sequence[Recorded]:
         """Confirm or approve by an assertion over the intent. RequestFault: nothing was confirmed, and it says why."""
         proposal, at = await self._found(customer, confirmation_id), self.clock()
         if self.verifier is None:

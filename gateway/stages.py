@@ -16,7 +16,7 @@ from gateway.identity import Principal
 from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.steps import Steps
-from gateway.strict_json import Json
+from gateway.strict_json import Json, Parsed
 from policies.model import Decision, Request
 
 
@@ -41,7 +41,7 @@ class NativeCall:
 
     native_id: str
     function: str
-    arguments: str | Mapping[str, Json]
+    arguments: str | Mapping[str, Parsed]
 
 
 @dataclass(frozen=True, slots=True)

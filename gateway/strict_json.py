@@ -1,17 +1,22 @@
 """Strict JSON (RFC 8259 with I-JSON's rules): one value, no duplicate keys, no NaN, no lone surrogates, bounded size and depth."""
 
-import math
+from decimal import Decimal
 
 import jiter
 
 from gateway.errors import Fault
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What is written."""
+Parsed = None | bool | int | Decimal | str | list["Parsed"] | dict[str, "Parsed"]
+"""What was read: a fraction is an exact decimal, never a binary one."""
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_ARGUMENT_BYTES = 16 * 1024
 MAX_DEPTH = 12
 MAX_INTEGER = 2**53 - 1
+MAX_EXPONENT = 400
+"""Of a fraction: what an IEEE 754 double holds, about."""
 
 
 class JsonError(ValueError):
@@ -22,12 +27,12 @@ class JsonError(ValueError):
         self.fault = fault
 
 
-def loads(body: bytes, *, max_bytes: int) -> Json:
-    """Parse, or raise JsonError. Fractions stay out of the product's values: they parse, and every argument type refuses them."""
+def loads(body: bytes, *, max_bytes: int) -> Parsed:
+    """Parse, or raise JsonError. Fractions become exact decimals, never binary ones."""
     if len(body) > max_bytes:
         raise JsonError(Fault.TOO_LARGE, f"more than {max_bytes} bytes")
     try:
-        value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+        value: Parsed = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:
         raise _explained(str(error)) from None
     _check(value, 0)
@@ -43,7 +48,7 @@ def _explained(message: str) -> JsonError:
     return JsonError(Fault.INVALID_JSON, "not JSON by RFC 8259")
 
 
-def _check(value: Json, depth: int) -> None:
+def _check(value: Parsed, depth: int) -> None:
     if isinstance(value, dict):
         if depth >= MAX_DEPTH:
             raise JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
@@ -56,7 +61,7 @@ def _check(value: Json, depth: int) -> None:
         for member in value:
             if not isinstance(member, str):
                 _check(member, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
+    elif isinstance(value, Decimal) and not (value.is_finite() and abs(value.adjusted()) <= MAX_EXPONENT):
         raise JsonError(Fault.INVALID_JSON, "a number out of range")
     elif isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise JsonError(Fault.INVALID_JSON, "an integer beyond 2^53")

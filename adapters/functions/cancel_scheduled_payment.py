@@ -1,7 +1,7 @@
 """Cancels a payment that has not happened yet. What has happened cannot be cancelled here."""
 
 from adapters.core import CancelScheduledPayment, Identified, ReferenceKind
-from adapters.function import Arguments, Effect, EffectFunction, Field, Level
+from adapters.function import Arguments, Effect, EffectFunction, Field, Label, Level
 from adapters.shapes import naming
 
 
@@ -11,7 +11,7 @@ def _order(arguments: Arguments) -> CancelScheduledPayment:
 
 FUNCTION = EffectFunction(
     name="cancel_scheduled_payment",
-    summary="Cancel a payment that is scheduled for a later day.",
+    summary="Cancel a payment that is scheduled for a later day. One that is paid cannot be cancelled.",
     effect=Effect.WRITE,
     level=Level.L3,
     resource="payment",
@@ -20,7 +20,9 @@ FUNCTION = EffectFunction(
         Field(name="payment", type=ReferenceKind.PAYMENT, description="The payment."),
         Field(name="status", type="text", description="CANC: cancelled."),
         Field(name="amount", type="money", description="What will not be paid.", data_class="transactions"),
+        Field(name="counterparty_name", type="text", label=Label.OWN, data_class="payees", description="Who will not be paid."),
+        Field(name="execute_on", type="day", data_class="transactions", description="The day on which it would have been paid."),
     ),
-    data_classes=frozenset({"basic", "transactions"}),
+    data_classes=frozenset({"basic", "payees", "transactions"}),
     order=_order,
 )

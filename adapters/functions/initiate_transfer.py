@@ -3,11 +3,8 @@
 from datetime import date
 
 from adapters.core import Identified, Money, ReferenceKind, Transfer
-from adapters.function import Amount, Argument, Arguments, Day, Effect, EffectFunction, Field, Kind, Level, Reference, Text
-from adapters.shapes import naming
-
-FPS_REFERENCE = Text(18, alphabet="A-Za-z0-9 /?:().,'+-")
-"""Faster Payments: 18 characters of the scheme's own set."""
+from adapters.function import Amount, Argument, Arguments, Day, Effect, EffectFunction, Field, Kind, Level, Reference
+from adapters.shapes import FPS_REFERENCE, naming
 
 
 def _order(arguments: Arguments) -> Transfer:
@@ -47,13 +44,18 @@ FUNCTION = EffectFunction(
             default="",
             description="Free text for the receiver, as the customer worded it; at most 18 characters.",
         ),
-        Argument(name="execute_on", type=Day(), required=False, description="A later day; left out: at once."),
+        Argument(
+            name="execute_on",
+            type=Day(),
+            required=False,
+            description="A later day; no working day moves to the next that is. Left out: at once.",
+        ),
     ),
     output=(
         Field(name="payment", type=ReferenceKind.PAYMENT, description="The payment's reference."),
         Field(name="status", type="text", description="ACSC settled, SCHD scheduled."),
         Field(name="amount", type="money", description="The amount."),
-        Field(name="execute_on", type="day", nullable=True, description="The day it is scheduled for; null if at once."),
+        Field(name="execute_on", type="day", nullable=True, description="The working day it is scheduled for; null if at once."),
         Field(name="initiated_through_assistant", type="flag", description="Always true: the receipt says so."),
     ),
     order=_order,

@@ -1,41 +1,94 @@
-"""`tellergate functions`: what a model may call, from the declarations."""
+"""`tellergate functions`: what a model may call, from the declarations; manifests checked and drafted."""
 
 import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from adapters.declared.openapi import NotOpenApi, drafted
+from adapters.declared.upstream import Upstream
+from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from gateway.catalogue import definitions, reference_page
 from gateway.cedar_schema import cedar_schema
-from gateway.commands.printing import GOOD, print_json, print_table
+from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.declared import all_functions, checked, examined
+
+_UNUSED = "unused"
+"""Stands for the upstream's credential where nothing is sent."""
 
 
 def list_all(options: argparse.Namespace) -> int:
     """Every function with its effect and level."""
+    functions = _functions(options.functions)
     if options.json:
         rows = [
-            {"name": each.name, "effect": each.effect.value, "level": each.level.name, "summary": each.summary} for each in MANIFEST
+            {"name": each.name, "effect": each.effect.value, "level": each.level.name, "summary": each.summary}
+            for each in functions
         ]
         print_json(rows)
     else:
         print_table(
             ("function", "effect", "level", "summary"),
-            ((each.name, each.effect.value, each.level.name, each.summary) for each in MANIFEST),
+            ((each.name, each.effect.value, each.level.name, each.summary) for each in functions),
         )
     return GOOD
 
 
 def definitions_for(options: argparse.Namespace) -> int:
     """Definitions for one API, as JSON."""
-    print_json(definitions(MANIFEST, options.shape))
+    print_json(definitions(_functions(options.functions), options.shape))
     return GOOD
 
 
-def reference(_options: argparse.Namespace) -> int:
+def reference(options: argparse.Namespace) -> int:
     """The reference page, in Markdown."""
-    print(reference_page(MANIFEST))
+    print(reference_page(_functions(options.functions)))
     return GOOD
 
 
-def schema(_options: argparse.Namespace) -> int:
+def schema(options: argparse.Namespace) -> int:
     """The Cedar schema of the policies."""
-    print(cedar_schema(MANIFEST), end="")
+    print(cedar_schema(_functions(options.functions)), end="")
     return GOOD
+
+
+def check(options: argparse.Namespace) -> int:
+    """What is wrong with a manifest, what is open, and what to know."""
+    manifest, findings = examined(options.file)
+    if options.json:
+        told = [
+            {"line": each.line, "where": each.where, "code": each.code, "message": each.message, "note": each.note}
+            for each in findings
+        ]
+        print_json({"served": manifest is not None, "manifest": manifest and manifest.digest, "findings": told})
+    else:
+        for each in findings:
+            print(
+                f"{options.file}:{each.line}: {'note: ' if each.note else ''}{each.where or 'manifest'} {each.message} [{each.code}]"
+            )
+        wrong = sum(not each.note for each in findings)
+        print(f"{wrong} to mend: it is not served" if manifest is None else f"good: {len(manifest.functions)} functions")
+    return FINDING if manifest is None else GOOD
+
+
+def import_openapi(options: argparse.Namespace) -> int:
+    """A draft of a manifest; it is not served until somebody has decided what is open."""
+    try:
+        with options.file.open("rb") as file:
+            text = drafted(file.read(5 * 1024 * 1024))
+    except NotOpenApi as error:
+        return failed(f"{options.file.name}: {error}", USAGE)
+    if options.out is None:
+        print(text, end="")
+    else:
+        options.out.write_text(text)
+        print(f"{options.out}: decide what is `open`, then `tellergate functions check {options.out}`", file=sys.stderr)
+    return GOOD
+
+
+def _functions(path: Path | None) -> Sequence[BankingFunction]:
+    if path is None:
+        return MANIFEST
+    manifest = checked(path)
+    return all_functions(manifest, Upstream(manifest.upstream, credential=_UNUSED if manifest.upstream.needs_credential else None))

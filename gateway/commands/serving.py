@@ -49,6 +49,8 @@ _OPTIONS = (
     "audit_wait_ms",
     "core_url",
     "core_credential_file",
+    "functions",
+    "functions_credential_file",
     "otlp_endpoint",
 )
 """Settings that the command line may say too."""

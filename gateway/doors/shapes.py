@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from gateway.stages import NativeCall, Recorded
-from gateway.strict_json import Json
+from gateway.strict_json import Json, Parsed
 from gateway.wire import output_text
 
 NativeId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
@@ -60,7 +60,7 @@ class AgentsCall(_Item):
     arguments: dict[str, object]
 
     def native(self) -> NativeCall:
-        arguments: Mapping[str, Json] = self.arguments  # type: ignore[assignment]  # strict_json made it: nothing but Json
+        arguments: Mapping[str, Parsed] = self.arguments  # type: ignore[assignment]  # strict_json made it: nothing but Json
         return NativeCall(self.call_id, self.name, arguments)
 
 

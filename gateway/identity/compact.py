@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.strict_json import Json, JsonError, loads
+from gateway.strict_json import JsonError, Parsed, loads
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
@@ -23,8 +23,8 @@ class Malformed(ValueError):
 class Compact:
     """A JWS whose form is good; its signature is not checked yet."""
 
-    header: Mapping[str, Json]
-    payload: Mapping[str, Json]
+    header: Mapping[str, Parsed]
+    payload: Mapping[str, Parsed]
     signed: bytes
     signature: bytes
 
@@ -63,7 +63,7 @@ def encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
-def _object(segment: str, max_bytes: int) -> Mapping[str, Json]:
+def _object(segment: str, max_bytes: int) -> Mapping[str, Parsed]:
     try:
         value = loads(decode(segment), max_bytes=max_bytes)
     except JsonError:

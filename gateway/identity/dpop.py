@@ -14,7 +14,7 @@ from gateway.errors import Fault
 from gateway.identity.compact import Compact, Malformed, encode, parse
 from gateway.identity.keys import Key, has_private_part, public_key, thumbprint
 from gateway.identity.principal import DPOP, NotAuthenticated, Presented
-from gateway.strict_json import Json
+from gateway.strict_json import Parsed
 
 MAX_PROOF_BYTES = 4096
 NONCE_KEY_BYTES = 32
@@ -120,7 +120,7 @@ class Proofs:
             raise Malformed("not signed by its key")
         return proof
 
-    def _key(self, jwk: Mapping[str, Json], bound_to: str) -> Key:
+    def _key(self, jwk: Mapping[str, Parsed], bound_to: str) -> Key:
         # the thumbprint is compared before the key is parsed, and only keys that tokens are bound to are kept
         if not hmac.compare_digest(thumbprint(jwk).encode(), bound_to.encode()):
             raise Malformed("another key")
@@ -133,7 +133,7 @@ class Proofs:
                 self._keys.popitem(last=False)
         return key
 
-    def _is_for(self, htu: Json, url: str) -> bool:
+    def _is_for(self, htu: Parsed, url: str) -> bool:
         if not isinstance(htu, str):
             return False
         if url not in self._urls:
@@ -143,7 +143,7 @@ class Proofs:
         expected = self._urls[url]
         return expected is not None and (htu == expected or normalised(htu) == expected)
 
-    def _check_nonce(self, claims: Mapping[str, Json], now: datetime) -> None:
+    def _check_nonce(self, claims: Mapping[str, Parsed], now: datetime) -> None:
         nonces, nonce = self._rules.nonces, claims.get("nonce")
         if nonces is not None and not (isinstance(nonce, str) and nonces.is_good(nonce, now.timestamp())):
             message = "the proof must carry the nonce of the DPoP-Nonce header"

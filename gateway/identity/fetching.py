@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.strict_json import Json, JsonError, loads
+from gateway.strict_json import JsonError, Parsed, loads
 
 MAX_ANSWER_BYTES = 128 * 1024
 TIMEOUT_S = 5.0
@@ -45,10 +45,10 @@ class Fetcher:
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, url: str) -> Mapping[str, Json]:
+    async def get(self, url: str) -> Mapping[str, Parsed]:
         return await self._asked("GET", url)
 
-    async def post(self, url: str, form: Mapping[str, str], authorization: str) -> Mapping[str, Json]:
+    async def post(self, url: str, form: Mapping[str, str], authorization: str) -> Mapping[str, Parsed]:
         return await self._asked("POST", url, form=form, headers={"authorization": authorization})
 
     async def close(self) -> None:
@@ -57,7 +57,7 @@ class Fetcher:
 
     async def _asked(
         self, method: str, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Mapping[str, Json]:
+    ) -> Mapping[str, Parsed]:
         if not is_safe_url(url, loopback_http=self._loopback_http):
             raise NoAnswer("an address that is not https")
         try:
@@ -70,7 +70,7 @@ class Fetcher:
 
     async def _once(
         self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
-    ) -> Mapping[str, Json]:
+    ) -> Mapping[str, Parsed]:
         async with self._opened().request(method, url, data=form, headers=headers, allow_redirects=False) as response:
             if response.status != 200:
                 raise NoAnswer(f"status {response.status}")
@@ -98,7 +98,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _object(body: bytes) -> Mapping[str, Json]:
+def _object(body: bytes) -> Mapping[str, Parsed]:
     value = loads(body, max_bytes=MAX_ANSWER_BYTES)
     if not isinstance(value, dict):
         raise NoAnswer("not an object")

@@ -18,7 +18,7 @@ from gateway.errors import Unavailable
 from gateway.identity.compact import Malformed
 from gateway.identity.fetching import Fetcher, NoAnswer
 from gateway.identity.keys import Key, public_key
-from gateway.strict_json import Json
+from gateway.strict_json import Parsed
 
 MAX_KEYS = 64
 
@@ -158,7 +158,7 @@ def metadata_url(issuer: str, document: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def usable_keys(document: Mapping[str, Json]) -> Mapping[str, Key]:
+def usable_keys(document: Mapping[str, Parsed]) -> Mapping[str, Key]:
     """The signature keys of a JWK set by their id. What cannot be used is left out and told; NoAnswer if it is no JWK set."""
     members = document.get("keys")
     if not isinstance(members, list) or len(members) > MAX_KEYS:
@@ -178,6 +178,6 @@ def usable_keys(document: Mapping[str, Json]) -> Mapping[str, Key]:
     return keys
 
 
-def _is_for_signatures(member: Mapping[str, Json]) -> bool:
+def _is_for_signatures(member: Mapping[str, Parsed]) -> bool:
     operations = member.get("key_ops")
     return member.get("use", "sig") == "sig" and (not isinstance(operations, list) or "verify" in operations)

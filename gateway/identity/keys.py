@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from gateway.identity.compact import Compact, Malformed, decode, encode
-from gateway.strict_json import Json
+from gateway.strict_json import Parsed
 
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
     **{f"{family}{bits}": ("RSA", "") for family in ("RS", "PS") for bits in (256, 384, 512)},
@@ -70,7 +70,7 @@ class Key:
         return JWSRegistry.algorithms[name].verify(token.signed, token.signature, self.public)
 
 
-def public_key(jwk: Mapping[str, Json]) -> Key:
+def public_key(jwk: Mapping[str, Parsed]) -> Key:
     """The key of a JWK, or Malformed: another type, a private part, too short, not on its curve, of small order."""
     kty = _member(jwk, "kty")
     if kty not in _REQUIRED:
@@ -99,12 +99,12 @@ def public_key(jwk: Mapping[str, Json]) -> Key:
     )
 
 
-def has_private_part(jwk: Mapping[str, Json]) -> bool:
+def has_private_part(jwk: Mapping[str, Parsed]) -> bool:
     """Whether a JWK carries what only its owner may know, or is a shared secret (RFC 7518 section 6)."""
     return not _PRIVATE.isdisjoint(jwk)
 
 
-def thumbprint(jwk: Mapping[str, Json]) -> str:
+def thumbprint(jwk: Mapping[str, Parsed]) -> str:
     """The SHA-256 thumbprint of a public JWK, base64url (RFC 7638 section 3)."""
     required = {name: _member(jwk, name) for name in _REQUIRED.get(_member(jwk, "kty"), ("kty",))}
     return encode(hashlib.sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest())
@@ -126,7 +126,7 @@ def _check_strength(kty: str, required: Mapping[str, str]) -> None:
             raise Malformed("a point of small order")
 
 
-def _member(jwk: Mapping[str, Json], name: str) -> str:
+def _member(jwk: Mapping[str, Parsed], name: str) -> str:
     value = jwk.get(name)
     if not isinstance(value, str) or not value:
         raise Malformed("a member of the key is missing")

@@ -21,7 +21,7 @@ from gateway.identity.dpop import Proofs
 from gateway.identity.jwks import KeySource
 from gateway.identity.keys import Key
 from gateway.identity.principal import BEARER, DPOP, NotAuthenticated, Presented, Principal, Standing, invalid_token
-from gateway.strict_json import Json
+from gateway.strict_json import Parsed
 
 ACR_STRONG = "urn:tellergate:acr:two-factor"
 MAX_TOKEN_BYTES = 16 * 1024
@@ -134,7 +134,7 @@ class AccessTokens:
             raise invalid_token(scheme)
         return _Verified(principal, kid, key, jkt, x5t)
 
-    def _principal(self, claims: Mapping[str, Json], now: datetime, scheme: str) -> Principal:
+    def _principal(self, claims: Mapping[str, Parsed], now: datetime, scheme: str) -> Principal:
         issuer, audience = self._issuer, claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         if claims.get("iss") != issuer.issuer or issuer.audience not in audiences:
@@ -167,21 +167,21 @@ class AccessTokens:
         )
 
 
-def _details(claims: Mapping[str, Json]) -> str | None:
+def _details(claims: Mapping[str, Parsed]) -> str | None:
     """`authorization_details` (RFC 9396 section 9.1): a list, kept as text so that nothing can be changed in it."""
     if "authorization_details" not in claims:
         return None
     details = claims["authorization_details"]
     if not isinstance(details, list):
         raise Malformed("authorization details that are no list")
-    return json.dumps(details, ensure_ascii=False)
+    return json.dumps(details, ensure_ascii=False, default=float)  # an intent holds no fractions
 
 
-def _is_strong(acr: Json, strong: frozenset[str]) -> bool:
+def _is_strong(acr: Parsed, strong: frozenset[str]) -> bool:
     return isinstance(acr, str) and acr in strong
 
 
-def _confirmation(claims: Mapping[str, Json]) -> tuple[str | None, str | None]:
+def _confirmation(claims: Mapping[str, Parsed]) -> tuple[str | None, str | None]:
     """`cnf.jkt` and `cnf.x5t#S256` (RFC 7800). A confirmation that is not known here is one that was not checked: Malformed."""
     if "cnf" not in claims:
         return None, None
@@ -209,14 +209,14 @@ def _is_of(certificate: bytes | None, x5t: str) -> bool:
     return certificate is not None and hmac.compare_digest(thumbprint(certificate).encode(), x5t.encode())
 
 
-def _string(claims: Mapping[str, Json], name: str) -> str:
+def _string(claims: Mapping[str, Parsed], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 256 or not value.isprintable():
         raise Malformed("a claim that is missing or of another type")
     return value
 
 
-def _integer(claims: Mapping[str, Json], name: str) -> int:
+def _integer(claims: Mapping[str, Parsed], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Malformed("a claim that is missing or of another type")

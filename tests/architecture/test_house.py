@@ -36,7 +36,11 @@ outermost line."""
 
 PURE = (
     *sorted((ROOT / "policies").rglob("*.py")),
-    *(ROOT / "gateway" / f"{name}.py" for name in ("stages", "grounding", "decide", "limits", "redaction", "detection")),
+    *(
+        ROOT / "gateway" / f"{name}.py"
+        for name in ("stages", "confirmation", "claiming", "decide", "limits", "redaction", "detection")
+    ),
+    *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
     ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",

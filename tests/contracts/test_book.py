@@ -71,6 +71,7 @@ def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -
         amount=None if minor is None else Money(minor, "GBP"),
         payee=f"acc:{number}",
         decided_on=(1, False, False),
+        set_at=NOW,
     )
     return replace(claim, **changes)  # type: ignore[arg-type]
 
@@ -117,14 +118,14 @@ async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> N
 async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
     changed = replace(MANDATE, version=2, limits={"GBP": Limits(5, 5, 5, 5, 5)})
-    assert (await last.facts("alice", shared.conversation))[0].mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
+    assert (await last.facts("alice", "agent", shared.conversation, NOW))[0].mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
     await first.grant(changed, changed.sign(KEY))
-    assert (await last.facts("alice", shared.conversation))[0].mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
+    assert (await last.facts("alice", "agent", shared.conversation, NOW))[0].mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
     with pytest.raises(Moved):
         await last.claim(a_claim(shared, 1, 3))
     with pytest.raises(Refusal, match="limit_payment"):
         await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False)))
-    await first.taint(shared.conversation)
+    await first.taint("alice", "agent", shared.conversation, NOW)
     with pytest.raises(Moved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False)))
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True)))).fresh

@@ -11,12 +11,19 @@ import pytest
 
 from adapters.core import (
     Acquaintance,
+    AddBeneficiary,
+    AmendStandingOrder,
+    CancelDirectDebit,
     CancelScheduledPayment,
+    CancelStandingOrder,
     CloseCard,
+    CreateStandingOrder,
     Declined,
+    DirectDebit,
     Done,
     ExecutionPermit,
     FreezeCard,
+    Frequency,
     Identified,
     Instruction,
     KnownPayee,
@@ -24,11 +31,15 @@ from adapters.core import (
     NotSeen,
     Order,
     PermitRefused,
+    RaiseDispute,
     ReferenceKind,
+    RemoveBeneficiary,
     ReportFraud,
     RequestHuman,
+    StandingOrder,
     TransactionFilter,
     Transfer,
+    UnfreezeCard,
 )
 from tests.support.banks import CORES, BankUnderTest
 
@@ -286,12 +297,300 @@ async def test_a_later_payment_waits_and_can_be_cancelled_once(bank: BankUnderTe
     assert payment.status == "CANC"
 
 
-async def test_what_has_settled_cannot_be_cancelled(bank: BankUnderTest) -> None:
-    answer = await send(bank, transfer(bank))
+async def test_what_has_settled_cannot_be_cancelled_and_the_answer_says_why(bank: BankUnderTest) -> None:
+    for number, credit in enumerate((bank.spare, bank.payee)):
+        answer = await send(bank, transfer(bank, credit=credit), f"pay-{number}")
+        assert isinstance(answer, Done)
+        assert answer.output["status"] == "ACSC"
+        made = answer.output["payment"]
+        assert isinstance(made, Identified)
+        after = await booked(bank, bank.main)
+        assert await send(bank, CancelScheduledPayment(made), f"cancel-{number}") == Declined("PTNA"), "passed on: irreversible"
+        assert await booked(bank, bank.main) == after
+        payment = await bank.core.payment(made.id)
+        assert payment is not None
+        assert payment.status == "ACSC"
+
+
+async def status_of(bank: BankUnderTest, named: Identified) -> str | None:
+    facts = await bank.core.describe(named)
+    return None if facts is None else facts.status
+
+
+async def test_a_frozen_card_is_thawed_to_what_it_was(bank: BankUnderTest) -> None:
+    before = await status_of(bank, bank.card)
+    assert isinstance(await send(bank, FreezeCard(bank.card), "key-0"), Done)
+    answer = await send(bank, UnfreezeCard(bank.card))
+    assert isinstance(answer, Done)
+    assert (answer.output["card"], answer.output["status"]) == (bank.card, before)
+    assert await status_of(bank, bank.card) == before == "active"
+    assert isinstance(await send(bank, UnfreezeCard(bank.card), "key-2"), Done), "it is not frozen: done"
+
+
+async def test_a_card_that_is_not_in_use_yet_does_not_come_into_use_by_a_thaw(bank: BankUnderTest) -> None:
+    answer = await send(bank, CloseCard(bank.card, "lost"))
+    assert isinstance(answer, Done)
+    made = answer.output["replacement"]
+    assert isinstance(made, Identified)
+    assert isinstance(await send(bank, FreezeCard(made), "key-2"), Done)
+    assert isinstance(await send(bank, UnfreezeCard(made), "key-3"), Done)
+    assert await status_of(bank, made) == "ordered"
+    assert await send(bank, UnfreezeCard(bank.card), "key-4") == Declined("AG01"), "closed for good"
+
+
+async def saved(bank: BankUnderTest) -> dict[str, tuple[str, str]]:
+    return {it.id: (it.name, it.identifier) for it in await bank.core.beneficiaries(bank.main.id)}
+
+
+async def adding(bank: BankUnderTest, outcome: str = "match", **changes: object) -> AddBeneficiary:
+    """The order to save a payee whose check has this outcome, with what is to be different."""
+    name, identifier = bank.checks[outcome]
+    check = await bank.core.check_payee(bank.customer, name, identifier)
+    order = AddBeneficiary(bank.main, name, identifier, Identified(ReferenceKind.PAYEE_CHECK, check.id))
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outcome", ["match", "close_match", "no_match", "not_possible"])
+async def test_a_payee_is_saved_as_it_was_checked_and_is_not_known_by_it(bank: BankUnderTest, outcome: str) -> None:
+    assert isinstance(
+        await send(bank, RemoveBeneficiary(bank.newcomer), "key-0"), Done
+    )  # has the name and account of a close match
+    before = await saved(bank)
+    order = await adding(bank, outcome)
+    assert await status_of(bank, order.payee_check) == outcome
+    answer = await send(bank, order)
+    assert isinstance(answer, Done)
+    made = answer.output["beneficiary"]
+    assert isinstance(made, Identified)
+    assert await saved(bank) == {**before, made.id: bank.checks[outcome]}
+    assert (answer.output["name"], answer.output["identifier"]) == bank.checks[outcome]
+    assert answer.output["checked"] == outcome, "what the check found does not bind the core, and is told"
+    told_ = known(await bank.core.acquaintance(bank.customer), made)
+    assert (told_.known_since, told_.saved_at) == (None, bank.clock())
+    assert answer.output["saved_at"] == told_.saved_at
+    assert await send(bank, order) == answer
+    assert await send(bank, order, "key-2") == Declined("AM05"), "saved already"
+    assert isinstance(await send(bank, transfer(bank, credit=made), "key-3"), Done)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"name": "Margaret Halo"}, "BE01"),
+        ({"identifier": "20301587654322"}, "BE01"),
+        ({"payee_check": Identified(ReferenceKind.PAYEE_CHECK, "none")}, "BE01"),
+        ({"account": "closed"}, "AC04"),
+        ({"account": "strangers"}, "AC01"),
+    ],
+    ids=str,
+)
+async def test_a_payee_that_was_not_checked_as_it_is_is_not_saved(
+    bank: BankUnderTest, change: dict[str, object], code: str
+) -> None:
+    before = await saved(bank)
+    named = {name: getattr(bank, value) if value in ("closed", "strangers") else value for name, value in change.items()}
+    assert await send(bank, await adding(bank, **named)) == Declined(code)
+    assert await saved(bank) == before
+
+
+async def test_a_check_counts_for_who_asked_and_until_it_expires(bank: BankUnderTest) -> None:
+    name, identifier = bank.checks["match"]
+    theirs = await bank.core.check_payee(bank.stranger, name, identifier)
+    order = await adding(bank)
+    assert await send(bank, replace(order, payee_check=Identified(ReferenceKind.PAYEE_CHECK, theirs.id))) == Declined("BE01")
+    check = await bank.core.check_payee(bank.customer, name, identifier)
+    bank.clock.turn(check.expires_at - bank.clock())
+    assert await send(bank, order, "key-2") == Declined("DT01"), "expired"
+    assert isinstance(await send(bank, await adding(bank), "key-3"), Done)
+
+
+async def test_the_last_moment_of_a_check_counts(bank: BankUnderTest) -> None:
+    order = await adding(bank)
+    check = await bank.core.check_payee(bank.customer, *bank.checks["match"])
+    bank.clock.turn(check.expires_at - bank.clock() - timedelta(microseconds=1))
+    assert isinstance(await send(bank, order), Done)
+
+
+async def test_a_payee_is_removed_once_and_paid_no_more(bank: BankUnderTest) -> None:
+    before = await saved(bank)
+    answer = await send(bank, RemoveBeneficiary(bank.newcomer))
+    assert isinstance(answer, Done)
+    assert (answer.output["name"], answer.output["identifier"]) == before.pop(bank.newcomer.id)
+    assert await saved(bank) == before
+    assert f"ben:{bank.newcomer.id}" not in {it.key for it in (await bank.core.acquaintance(bank.customer)).payees}
+    assert await bank.core.describe(bank.newcomer) is None
+    assert await send(bank, transfer(bank, credit=bank.newcomer), "key-2") == Declined("AC03")
+    order = CreateStandingOrder(bank.main, bank.newcomer, Money(1, "GBP"), Frequency.WEEKLY, date(2026, 5, 1), None, "")
+    assert await send(bank, order, "key-3") == Declined("AC03")
+    assert await send(bank, RemoveBeneficiary(bank.newcomer), "key-4") == Declined("NOOR")
+    assert await send(bank, RemoveBeneficiary(bank.newcomer)) == answer
+
+
+async def test_a_payee_for_whom_something_is_ordered_is_not_removed(bank: BankUnderTest) -> None:
+    assert await send(bank, RemoveBeneficiary(bank.payee), "key-0") == Declined("AG01"), "a standing order and a payment"
+    orders = (await bank.core.acquaintance(bank.customer)).orders
+    mine = {key: it for key, it in orders.items() if it.payee == f"ben:{bank.payee.id}"}
+    assert {key.partition(":")[0] for key in mine} == {"ord", "pay"}
+    for number, (key, it) in enumerate(mine.items(), start=1):
+        standing = CancelStandingOrder(Identified(ReferenceKind.STANDING_ORDER, it.id))
+        planned = CancelScheduledPayment(Identified(ReferenceKind.PAYMENT, it.id))
+        assert await send(bank, RemoveBeneficiary(bank.payee), f"too-soon-{number}") == Declined("AG01")
+        assert isinstance(await send(bank, standing if key.startswith("ord") else planned, f"key-{number}"), Done)
+    assert isinstance(await send(bank, RemoveBeneficiary(bank.payee), "key-9"), Done)
+
+
+async def an_order(bank: BankUnderTest) -> StandingOrder:
+    return next(it for it in await bank.core.standing_orders(bank.main.id) if it.status == "active")
+
+
+async def a_mandate(bank: BankUnderTest) -> DirectDebit:
+    return next(it for it in await bank.core.direct_debits(bank.main.id) if it.next_on is not None and it.last_amount is not None)
+
+
+async def standing(bank: BankUnderTest, named: object) -> StandingOrder:
+    assert isinstance(named, Identified)
+    (found,) = [it for it in await bank.core.standing_orders(bank.main.id) if it.id == named.id]
+    return found
+
+
+def ordering(bank: BankUnderTest, **changes: object) -> CreateStandingOrder:
+    order = CreateStandingOrder(bank.main, bank.payee, Money(2500, "GBP"), Frequency.MONTHLY, date(2026, 5, 2), None, "POCKET")
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_standing_order_is_given_and_pays_nothing_yet(bank: BankUnderTest) -> None:
+    before = await booked(bank, bank.main)
+    answer = await send(bank, ordering(bank, last_on=date(2027, 5, 2)))
+    assert isinstance(answer, Done)
+    assert await send(bank, ordering(bank, last_on=date(2027, 5, 2))) == answer
+    made = await standing(bank, answer.output["standing_order"])
+    assert (made.beneficiary_name, made.amount, made.frequency, made.reference) == (
+        "Margaret Hale",
+        Money(2500, "GBP"),
+        "monthly",
+        "POCKET",
+    )
+    # 2 May 2026 is a Saturday, and the Monday after it the early May bank holiday.
+    assert (made.next_on, made.last_on, made.status) == (date(2026, 5, 5), date(2027, 5, 2), "active")
+    assert answer.output["next_on"] == made.next_on
+    assert await booked(bank, bank.main) == before
+    order = (await bank.core.acquaintance(bank.customer)).orders[f"ord:{made.id}"]
+    assert (order.payee, order.amount) == (f"ben:{bank.payee.id}", Money(2500, "GBP"))
+    facts = await bank.core.describe(Identified(ReferenceKind.STANDING_ORDER, made.id))
+    assert facts is not None
+    assert (facts.owners, facts.status, facts.account) == (frozenset({bank.customer}), "active", bank.main.id)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"debit": "closed"}, "AC04"),
+        ({"debit": "strangers"}, "AC01"),
+        ({"debit": "foreign"}, "AM03"),
+        ({"credit": "spare"}, "AC03"),
+        ({"amount": Money(100, "JPY")}, "AM03"),
+        ({"first_on": date(2026, 3, 16)}, "DT01"),
+        ({"first_on": date(2126, 3, 17)}, "DT04"),
+        ({"last_on": date(2026, 5, 1)}, "DT01"),
+    ],
+    ids=str,
+)
+async def test_a_standing_order_that_cannot_be_is_declined_with_its_reason(
+    bank: BankUnderTest, change: dict[str, object], code: str
+) -> None:
+    named = {name: getattr(bank, value) if isinstance(value, str) else value for name, value in change.items()}
+    before = await bank.core.standing_orders(bank.main.id)
+    assert await send(bank, ordering(bank, **named)) == Declined(code)
+    assert await bank.core.standing_orders(bank.main.id) == before
+
+
+async def test_a_standing_order_is_amended_in_what_is_given_and_nothing_else(bank: BankUnderTest) -> None:
+    before = await an_order(bank)
+    named = Identified(ReferenceKind.STANDING_ORDER, before.id)
+    assert await send(bank, AmendStandingOrder(named, amount=before.amount), "key-0") == Declined("AG01"), "nothing would change"
+    assert await send(bank, AmendStandingOrder(named), "key-1") == Declined("AG01")
+    answer = await send(bank, AmendStandingOrder(named, amount=Money(1234, "GBP")), "key-2")
+    assert isinstance(answer, Done)
+    assert (answer.output["amount_before"], answer.output["amount"]) == (before.amount, Money(1234, "GBP"))
+    assert await standing(bank, named) == replace(before, amount=Money(1234, "GBP"))
+    answer = await send(bank, AmendStandingOrder(named, credit=bank.newcomer, frequency=Frequency.WEEKLY), "key-3")
+    assert isinstance(answer, Done)
+    assert (answer.output["beneficiary_name_before"], answer.output["frequency_before"]) == (before.beneficiary_name, "monthly")
+    now = await standing(bank, named)
+    assert now == replace(before, amount=Money(1234, "GBP"), beneficiary_name="Jon Smithe", frequency="weekly")
+    assert (await bank.core.acquaintance(bank.customer)).orders[f"ord:{named.id}"].payee == f"ben:{bank.newcomer.id}"
+    for number, (change, code) in enumerate(
+        [({"amount": Money(5, "EUR")}, "AM03"), ({"credit": bank.spare}, "AC03"), ({"last_on": date(2026, 3, 17)}, "DT01")]
+    ):
+        assert await send(bank, replace(AmendStandingOrder(named), **change), f"bad-{number}") == Declined(code)  # type: ignore[arg-type]
+    assert await standing(bank, named) == now
+
+
+async def test_a_cancelled_standing_order_says_what_is_not_paid_and_stays_so(bank: BankUnderTest) -> None:
+    before = await an_order(bank)
+    named = Identified(ReferenceKind.STANDING_ORDER, before.id)
+    answer = await send(bank, CancelStandingOrder(named))
+    assert isinstance(answer, Done)
+    told_ = answer.output
+    assert (told_["status"], told_["beneficiary_name"], told_["amount"], told_["unpaid_on"]) == (
+        "cancelled",
+        before.beneficiary_name,
+        before.amount,
+        before.next_on,
+    )
+    assert (await standing(bank, named)).status == "cancelled"
+    assert f"ord:{named.id}" not in (await bank.core.acquaintance(bank.customer)).orders
+    assert await send(bank, CancelStandingOrder(named)) == answer
+    assert await send(bank, CancelStandingOrder(named), "key-2") == Declined("AG01")
+    assert await send(bank, AmendStandingOrder(named, amount=Money(1, "GBP")), "key-3") == Declined("AG01")
+
+
+async def test_a_cancelled_mandate_says_what_is_not_collected_and_stays_so(bank: BankUnderTest) -> None:
+    before = await a_mandate(bank)
+    named = Identified(ReferenceKind.DIRECT_DEBIT, before.id)
+    answer = await send(bank, CancelDirectDebit(named))
+    assert isinstance(answer, Done)
+    assert (answer.output["creditor_name"], answer.output["last_amount"], answer.output["unpaid_on"]) == (
+        before.creditor_name,
+        before.last_amount,
+        before.next_on,
+    )
+    (now,) = [it for it in await bank.core.direct_debits(bank.main.id) if it.id == named.id]
+    assert now == replace(before, status="cancelled", next_on=None)
+    assert await send(bank, CancelDirectDebit(named)) == answer
+    assert await send(bank, CancelDirectDebit(named), "key-2") == Declined("AG01")
+
+
+async def test_a_debit_is_disputed_once_and_a_credit_never(bank: BankUnderTest) -> None:
+    pages = [
+        await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, credit_debit=way, limit=2)) for way in ("DBIT", "CRDT")
+    ]
+    (one, other), (credit, _) = [page.transactions for page in pages]
+    before = await booked(bank, bank.main)
+
+    def disputing(id_: str) -> RaiseDispute:
+        return RaiseDispute(Identified(ReferenceKind.TRANSACTION, id_), "not_received", "The parcel never came.")
+
+    answer = await send(bank, disputing(one.id))
+    assert isinstance(answer, Done)
+    assert (answer.output["status"], answer.output["amount"]) == ("open", one.amount)
+    assert answer.output["transaction"] == Identified(ReferenceKind.TRANSACTION, one.id)
+    assert await send(bank, disputing(one.id)) == answer
+    assert await send(bank, disputing(one.id), "key-2") == Declined("AM05")
+    assert isinstance(await send(bank, disputing(other.id), "key-3"), Done)
+    assert await send(bank, disputing(credit.id), "key-4") == Declined("AG01")
+    assert await booked(bank, bank.main) == before, "nothing is paid back by it"
+
+
+async def test_a_planned_payment_is_moved_to_a_working_day_and_says_so(bank: BankUnderTest) -> None:
+    answer = await send(bank, transfer(bank, credit=bank.payee, execute_on=date(2026, 4, 3)))  # Good Friday
     assert isinstance(answer, Done)
     made = answer.output["payment"]
     assert isinstance(made, Identified)
-    assert await send(bank, CancelScheduledPayment(made), "key-2") == Declined("AG01")
+    payment = await bank.core.payment(made.id)
+    assert payment is not None
+    assert payment.execute_on == answer.output["execute_on"] == date(2026, 4, 7)
+    assert await send(bank, transfer(bank, execute_on=date(2126, 1, 1)), "key-2") == Declined("DT04")
 
 
 async def test_a_card_is_frozen(bank: BankUnderTest) -> None:
@@ -478,23 +777,49 @@ async def test_a_payee_of_somebody_else_is_answered_like_none(bank: BankUnderTes
         assert await bank.core.submit(instruction, permit(bank, instruction)) == Declined("AC03")
 
 
-@pytest.mark.parametrize("order", ["cancel", "close", "freeze", "report"])
-async def test_an_object_of_somebody_else_is_answered_like_none(bank: BankUnderTest, order: str) -> None:
-    def of(payment: Identified, card: Identified) -> Order:
-        return {
-            "cancel": CancelScheduledPayment(payment),
-            "close": CloseCard(card, "lost"),
-            "freeze": FreezeCard(card),
-            "report": ReportFraud(payment, ""),
-        }[order]
+async def orders_about(bank: BankUnderTest, *, real: bool) -> dict[str, Order]:
+    """One order of each kind that names an object: of `bank.customer`, or of nobody."""
+    page = await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, credit_debit="DBIT", limit=1))
+    check = await bank.core.check_payee(bank.stranger, *bank.checks["no_match"])
 
-    theirs = Instruction("key-1", bank.stranger, "agent-1", of(bank.scheduled, bank.card))
-    nobodys = Instruction(
-        "key-2", bank.stranger, "agent-1", of(Identified(ReferenceKind.PAYMENT, "none"), Identified(ReferenceKind.CARD, "none"))
-    )
-    answers = [await bank.core.submit(it, permit(bank, it)) for it in (theirs, nobodys)]
-    assert answers[0] == answers[1]
-    assert isinstance(answers[0], Declined)
+    def named(kind: ReferenceKind, id_: str) -> Identified:
+        return Identified(kind, id_ if real else "none")
+
+    order = named(ReferenceKind.STANDING_ORDER, (await an_order(bank)).id)
+    card, account = named(ReferenceKind.CARD, bank.card.id), named(ReferenceKind.ACCOUNT, bank.main.id)
+    payment, payee = named(ReferenceKind.PAYMENT, bank.scheduled.id), named(ReferenceKind.BENEFICIARY, bank.payee.id)
+    debit = named(ReferenceKind.DIRECT_DEBIT, (await a_mandate(bank)).id)
+    transaction = named(ReferenceKind.TRANSACTION, page.transactions[0].id)
+    start = date(2026, 5, 1)
+    return {
+        "cancel a payment": CancelScheduledPayment(payment),
+        "close a card": CloseCard(card, "lost"),
+        "freeze a card": FreezeCard(card),
+        "unfreeze a card": UnfreezeCard(card),
+        "report fraud": ReportFraud(payment, ""),
+        "save a payee": AddBeneficiary(account, *bank.checks["no_match"], Identified(ReferenceKind.PAYEE_CHECK, check.id)),
+        "remove a payee": RemoveBeneficiary(payee),
+        "order from an account": CreateStandingOrder(account, payee, Money(1, "GBP"), Frequency.WEEKLY, start, None, ""),
+        "order for a payee": CreateStandingOrder(bank.strangers, payee, Money(1, "EUR"), Frequency.WEEKLY, start, None, ""),
+        "amend an order": AmendStandingOrder(order, amount=Money(1, "GBP")),
+        "cancel an order": CancelStandingOrder(order),
+        "cancel a mandate": CancelDirectDebit(debit),
+        "dispute": RaiseDispute(transaction, "not_received", "It never came."),
+    }
+
+
+async def test_an_object_of_somebody_else_is_answered_like_none(bank: BankUnderTest) -> None:
+    theirs, nobodys = await orders_about(bank, real=True), await orders_about(bank, real=False)
+    began = bank.clock()
+    for name, order in theirs.items():
+        asked = [
+            Instruction(f"{whose}-{name.replace(' ', '-')}", bank.stranger, "agent-1", it)
+            for whose, it in (("a", order), ("b", nobodys[name]))
+        ]
+        answers = [await bank.core.submit(it, permit(bank, it)) for it in asked]
+        assert answers[0] == answers[1], name
+        assert isinstance(answers[0], Declined), name
+    assert await bank.core.executed(began) == 0
 
 
 async def test_what_does_not_exist_reads_as_nothing(bank: BankUnderTest) -> None:

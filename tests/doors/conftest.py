@@ -40,6 +40,12 @@ class Served:
         assert answered.status_code == 200, answered.text
         return str(answered.json()["id"])
 
+    def say(self, text: str, *, conversation: str, customer: str = "alice") -> None:
+        """The customer says this on their own channel."""
+        token = self.token(customer, agent=None, words=True)
+        answered = self.post(f"/v1/conversations/{conversation}/messages", {"messages": [{"text": text}]}, token=token)
+        assert answered.status_code == 200, answered.text
+
     def call(self, name: str, arguments: object, **rest: Any) -> dict[str, Any]:
         """One call in the Responses shape; its result and what the model reads."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -64,6 +70,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("served") / "data"
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
     command += ["--database", databases.url(data)]
+    settings = data.parent / "settings.toml"
+    settings.write_text("proposals_waiting = 1000\nproposals_per_day = 1000\n")  # one customer's tests are no day of theirs
+    command += ["--settings", str(settings)]
     with contextlib.ExitStack() as stack:
         if OPTIONS.core == "remote":
             command += stack.enter_context(sandbox_bank(data))

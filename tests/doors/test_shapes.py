@@ -96,13 +96,17 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
     assert served.call("initiate_transfer", own, conversation=conversation, token=weak)["code"] == "step_up_required"
     payees = served.call("list_beneficiaries", {"account": debit}, conversation=conversation)["model"]["result"]["beneficiaries"]
     out = {**own, "to": payees[0]["beneficiary"]}
+    told = served.call("initiate_transfer", out, conversation=conversation)
+    assert (told["status"], told["code"]) == ("denied", "denied"), "nobody said so"
+    name = next(iter(payees[0]["name"].values())) if isinstance(payees[0]["name"], dict) else payees[0]["name"]
+    served.say(f"pay {name} 1.00", conversation=conversation)
     for token in (weak, None):
         told = served.call("initiate_transfer", out, conversation=conversation, token=token)
-        assert (told["status"], told["code"]) == ("denied", "confirmation_required")
+        assert (told["status"], told["code"]) == ("held", "confirmation_required")
     payments = served.call("list_scheduled_payments", {"account": debit}, conversation=conversation)["model"]["result"]
     scheduled = payments["scheduled_payments"][0]["payment"]
     told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation)
-    assert (told["status"], told["code"]) == ("denied", "confirmation_required")
+    assert (told["status"], told["code"]) == ("held", "confirmation_required")
 
 
 def test_what_is_masked_for_the_model_is_whole_for_the_app_in_the_direct_answer_alone(served: Served) -> None:
@@ -157,6 +161,7 @@ def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
         if each["currency"] == "GBP" and each["status"] == "open"
     ]
     wanted = {"from": found[0], "to": found[1], "amount": {"value": "7.77", "currency": "GBP"}}
+    served.say("move 7.77 to my savings", conversation=conversation)  # others read untrusted text for this customer today
     paid = served.call("initiate_transfer", wanted, conversation=conversation)
     assert paid["status"] == "done"
     later = served.get(f"/v1/calls/{paid['call_id']}").json()

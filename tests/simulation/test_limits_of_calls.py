@@ -58,6 +58,8 @@ PAYEE = {"name": "Margaret Hale", "identifier": "20301587654321"}
 
 async def test_what_could_be_guessed_with_has_a_narrow_rate_of_its_own(tmp_path: Path) -> None:
     async with teller(tmp_path / "data", calls_per_minute=100_000) as asked:
+        for customer in ("alice", "bruno"):
+            await asked.say("Is 203015 87654321 really the account of Margaret Hale?", customer=customer)
         answers = [await asked.ask("verify_payee", PAYEE) for _ in range(12)]
         assert [it.code for it in answers] == [None] * 10 + [Code.RATE_LIMITED] * 2
         assert (answers[-1].status, answers[-1].proof) == ("unavailable", None)

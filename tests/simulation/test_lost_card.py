@@ -19,6 +19,7 @@ async def active_card(asked: Teller) -> str:
 async def test_a_lost_card_is_closed_once_and_stays_closed(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         lost = {"card": await active_card(asked), "reason": "lost"}
+        await asked.say("I have lost my card, please have it replaced")
         weak = await asked.ask("report_card_lost_or_stolen", lost, strong=False)
         assert (weak.status, weak.code) == ("denied", Code.STEP_UP_REQUIRED)
         assert executed_keys(asked.gateway) == []
@@ -56,6 +57,7 @@ async def test_where_the_new_card_goes_can_neither_be_said_nor_asked(tmp_path: P
 async def test_a_customer_who_did_not_grant_it_closes_no_card_and_can_still_freeze_it(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         card = await active_card(asked)
+        await asked.say("Somebody stole my card")
         await asked.granting("alice", functions=("list_cards",))
         told = await asked.ask("report_card_lost_or_stolen", {"card": card, "reason": "stolen"})
         assert (told.status, told.code) == ("denied", Code.DENIED)

@@ -70,6 +70,11 @@ class Teller:
         (recorded,) = await self.gateway.way.take(principal(customer, strong=strong), asked)
         return recorded
 
+    async def say(self, *texts: str, customer: str = "alice", origin: str = "typed", conversation: str | None = None) -> None:
+        """The customer says this, in one turn, on their own channel."""
+        where = conversation or await self.conversation(customer)
+        assert await self.gateway.book.hear(customer, where, [(text, origin) for text in texts], utc_now()) is not None
+
     async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:
         """References of the customer's open accounts in a currency."""
         answered = await self.ask("list_accounts", customer=customer)
@@ -85,7 +90,7 @@ class Teller:
 
     async def granting(self, customer: str, **changes: object) -> Mandate:
         """Put a mandate with these changes in the place of the customer's own."""
-        known = await self.gateway.book.facts(customer, await self.conversation(customer))
+        known = await self.gateway.book.facts(customer, "assistant", await self.conversation(customer), utc_now())
         assert known is not None
         assert known[0].mandate is not None
         changed = replace(known[0].mandate, version=known[0].mandate.version + 1, **changes)  # type: ignore[arg-type]

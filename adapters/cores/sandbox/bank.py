@@ -41,7 +41,7 @@ from adapters.core import (
     TransactionPage,
 )
 from adapters.cores.sandbox import books, exchange, orders, payees, seed, stored
-from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Post, Submit, Void
+from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Post, Return, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend, name_for
 from adapters.cores.sandbox.products import PRODUCTS
 from adapters.cores.sandbox.reads import Reader
@@ -190,8 +190,13 @@ class SandboxBank:
         """Let go of what is held under this id."""
         return await self._move(Void(movement))
 
+    async def return_payment(self, payment: str) -> LedgerAnswer:
+        """The payee's bank sends a settled payment back. NOT_FOUND for one that did not settle, EXISTS for one that is back."""
+        return await self._move(Return(payment))
+
     async def execute_due(self) -> Executed:
-        """Carry out the scheduled payments whose day has come; funds and freezes are checked again."""
+        """Make the planned payments whose day has come, scheduled ones and one turn of each standing order; funds and freezes are checked
+        again."""
         answer = await self._writer.submit(Due())
         if not isinstance(answer, Executed):
             raise TypeError("due payments are answered by a count")

@@ -51,18 +51,25 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Carry out the scheduled payments whose day has come, `most` of them."""
+    """Carry out the scheduled payments and the turns of standing orders whose day has come, `most` of each."""
 
     most: int = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """How many scheduled payments were settled, and how many were rejected."""
+    """How many planned payments were settled, and how many were rejected."""
 
     settled: int
     rejected: int
 
 
-Item = Submit | Burn | Keep | Pend | Post | Void | Due
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The payee's bank sends the money of a settled payment back."""
+
+    payment: str
+
+
+Item = Submit | Burn | Keep | Pend | Post | Void | Due | Return
 Answer = Done | Declined | NotSeen | LedgerAnswer | Executed | Kept

@@ -3,7 +3,7 @@ parameters. Another database compiles the same statements by its own dialect."""
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnClause, ColumnElement, Select, bindparam, case, func, literal_column, select
+from sqlalchemy import BindParameter, ColumnClause, ColumnElement, Select, bindparam, case, exists, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 
 from adapters.core import ReferenceKind
@@ -20,6 +20,7 @@ from adapters.cores.sandbox.tables import (
     payee_check,
     payee_directory,
     payment,
+    payment_return,
     quote,
     standing_order,
 )
@@ -38,23 +39,28 @@ _NULL: ColumnClause[Any] = literal_column("NULL")
 _id: BindParameter[Any] = bindparam("id")
 
 
-def _owned(table: Any, its_account: ColumnElement[str], status: Any, currency: Any, first: Any = _NULL) -> str:
+def _owned(table: Any, its_account: ColumnElement[str], status: Any, currency: Any, *only: Any, first: Any = _NULL) -> str:
     """Facts of an object with its owners, who are those of its account: one row for each."""
     return _compiled(
         select(account_owner.c.customer, status, currency, its_account, first)
         .select_from(table)
         .join(account_owner, account_owner.c.account == its_account)
-        .where(table.c.id == _id)
+        .where(table.c.id == _id, *only)
     )
 
 
-def _asked_for(table: Any, currency: Any = _NULL) -> str:
+def _asked_for(table: Any, status: Any, currency: Any = _NULL) -> str:
     """Facts of what a customer asked for and the bank keeps: it belongs to them and to no account."""
-    return _compiled(select(table.c.customer, literal_column("'kept'"), currency, _NULL, _NULL).where(table.c.id == _id))
+    return _compiled(select(table.c.customer, status, currency, _NULL, _NULL).where(table.c.id == _id))
 
 
+_is_saved = beneficiary.c.removed_at_us.is_(None)
 _FIRST_SETTLED = (
-    select(func.min(payment.c.settled_at_us)).where(payment.c.beneficiary == beneficiary.c.id, payment.c.settled_at_us.is_not(None))
+    select(func.min(payment.c.settled_at_us)).where(
+        payment.c.beneficiary == beneficiary.c.id,
+        payment.c.settled_at_us.is_not(None),
+        ~exists().where(payment_return.c.payment == payment.c.id),
+    )
 ).scalar_subquery()
 _ACCOUNT_CURRENCY = select(account.c.currency).where(account.c.id == beneficiary.c.account).scalar_subquery()
 
@@ -63,14 +69,14 @@ _STATED = _owned(account, account.c.id, literal_column("'closed'"), account.c.cu
 DESCRIBE = {
     ReferenceKind.ACCOUNT: _owned(account, account.c.id, account.c.status, account.c.currency),
     ReferenceKind.BENEFICIARY: _owned(
-        beneficiary, beneficiary.c.account, literal_column("'saved'"), _ACCOUNT_CURRENCY, _FIRST_SETTLED
+        beneficiary, beneficiary.c.account, literal_column("'saved'"), _ACCOUNT_CURRENCY, _is_saved, first=_FIRST_SETTLED
     ),
     ReferenceKind.CARD: _owned(card, card.c.account, card.c.status, _NULL),
     ReferenceKind.DIRECT_DEBIT: _owned(direct_debit, direct_debit.c.account, direct_debit.c.status, direct_debit.c.currency),
     ReferenceKind.DOCUMENT: _STATED,
-    ReferenceKind.PAYEE_CHECK: _asked_for(payee_check),
+    ReferenceKind.PAYEE_CHECK: _asked_for(payee_check, payee_check.c.outcome),
     ReferenceKind.PAYMENT: _owned(payment, payment.c.account, payment.c.status, payment.c.currency),
-    ReferenceKind.QUOTE: _asked_for(quote, quote.c.sell_currency),
+    ReferenceKind.QUOTE: _asked_for(quote, literal_column("'kept'"), quote.c.sell_currency),
     ReferenceKind.STANDING_ORDER: _owned(
         standing_order, standing_order.c.account, standing_order.c.status, standing_order.c.currency
     ),
@@ -179,14 +185,14 @@ BENEFICIARIES = _compiled(
         beneficiary.c.created_at_us,
         _LAST_PAID,
     )
-    .where(beneficiary.c.account == _id)
+    .where(beneficiary.c.account == _id, _is_saved)
     .order_by(beneficiary.c.name, beneficiary.c.id)
 )
 PAYEES = _compiled(
     select(beneficiary.c.id, beneficiary.c.name, beneficiary.c.identifier, beneficiary.c.created_at_us, _FIRST_SETTLED)
     .select_from(account_owner)
     .join(beneficiary, beneficiary.c.account == account_owner.c.account)
-    .where(account_owner.c.customer == bindparam("customer"))
+    .where(account_owner.c.customer == bindparam("customer"), _is_saved)
     .order_by(beneficiary.c.id)
 )
 ORDERED = _compiled(

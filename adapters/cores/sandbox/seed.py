@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from adapters.core import Money
+from adapters.core import Frequency, Money
 from adapters.cores.sandbox import payees, people
+from adapters.cores.sandbox.days import working_day
 from adapters.cores.sandbox.ledger import LedgerAnswer, LedgerGroup, Pend, Wording, name_for
 from adapters.cores.sandbox.tables import (
     account,
@@ -231,6 +232,7 @@ def _payee(payee: people.Payee, now: datetime) -> dict[str, Any]:
         "name": payee.title,
         "identifier": payee.identifier,
         "created_at_us": micros(now - timedelta(days=payee.saved_days_ago)),
+        "removed_at_us": None,
     }
 
 
@@ -248,7 +250,7 @@ def _paid(event: _Event) -> dict[str, Any] | None:
 
 def _planned(planned: people.Planned, now: datetime) -> dict[str, Any]:
     row = _payment(planned.payee, Money(planned.minor, _currency(planned.account)), planned.reference, now - timedelta(days=2))
-    on = (now.date() + timedelta(days=planned.in_days)).isoformat()
+    on = working_day(now.date() + timedelta(days=planned.in_days)).isoformat()
     return row | {"id": name_for("p", 0, "planned", planned.payee), "status": "SCHD", "settled_at_us": None, "execute_on": on}
 
 
@@ -264,6 +266,8 @@ def _payment(name: str, amount: Money, reference: str, at: datetime) -> dict[str
         "reference": reference,
         "created_at_us": micros(at),
         "through_assistant": 0,
+        "key": None,
+        "standing_order": None,
     }
 
 
@@ -274,6 +278,7 @@ def _card(plastic: people.Plastic) -> dict[str, Any]:
         "last4": plastic.last4,
         "scheme": plastic.scheme,
         "status": plastic.status,
+        "thawed": "active",
         "holder": plastic.holder,
         "replaces": None,
     }
@@ -307,17 +312,22 @@ def _directory() -> Iterator[dict[str, Any]]:
 
 
 def _standing(order: people.Standing, today: date) -> dict[str, Any]:
+    first_on = _next(order.day, today)
     return {
         "id": name_for("s", 0, order.account, order.payee),
         "account": account_id(order.account),
         "beneficiary": name_for("b", 0, order.payee),
         "amount_minor": order.minor,
         "currency": _currency(order.account),
-        "frequency": "monthly",
-        "next_on": _next(order.day, today).isoformat(),
+        "frequency": Frequency.MONTHLY.value,
+        "first_on": first_on.isoformat(),
+        "month_day": first_on.day,
+        "turn": 0,
+        "next_on": working_day(first_on).isoformat(),
         "last_on": None,
         "reference": order.reference,
         "status": "active",
+        "through_assistant": 0,
     }
 
 

@@ -127,8 +127,10 @@ beneficiary = Table(
     Column("name", String(140), nullable=False),
     Column("identifier", String(34), nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
+    Column("removed_at_us", BigInteger),
     sqlite_with_rowid=False,
 )
+"""A payee that was removed stays as a row, since payments name it; nothing shows it any more, and nothing more is paid to it."""
 
 standing_order = Table(
     "standing_order",
@@ -138,13 +140,21 @@ standing_order = Table(
     Column("beneficiary", ForeignKey("beneficiary.id"), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
-    Column("frequency", String(8), nullable=False),
+    Column("frequency", String(11), nullable=False),
+    Column("first_on", String(10), nullable=False),
+    Column("month_day", Integer, CheckConstraint("month_day BETWEEN 1 AND 31"), nullable=False),
+    Column("turn", Integer, CheckConstraint("turn >= 0"), nullable=False),
     Column("next_on", String(10), nullable=False),
     Column("last_on", String(10)),
     Column("reference", String(18), nullable=False),
-    Column("status", String(8), nullable=False),
+    Column("status", String(9), CheckConstraint("status IN ('active', 'suspended', 'cancelled', 'ended')"), nullable=False),
+    Column("through_assistant", Integer, nullable=False),
+    Index("standing_order_due", "next_on", sqlite_where=text("status = 'active'"), postgresql_where=text("status = 'active'")),
+    Index("standing_order_beneficiary", "beneficiary"),
     sqlite_with_rowid=False,
 )
+"""`first_on`, `frequency` and `month_day` are its `days.Schedule`; `turn` is the number of the next payment in it, and `next_on` the
+working day on which that is made."""
 
 card = Table(
     "card",
@@ -159,11 +169,14 @@ card = Table(
         CheckConstraint("status IN ('ordered', 'active', 'frozen', 'expired', 'closed')"),
         nullable=False,
     ),
+    Column("thawed", String(8), nullable=False),
     Column("holder", String(40), nullable=False, index=True),
     Column("replaces", ForeignKey("card.id"), unique=True),
     sqlite_with_rowid=False,
 )
-"""`replaces`: the closed card in whose place this one was ordered; there is one replacement at most."""
+"""`thawed`: the status that a frozen card goes back to. A card that was ordered and frozen is not in use when it is thawed.
+
+`replaces`: the closed card in whose place this one was ordered; there is one replacement at most."""
 
 direct_debit = Table(
     "direct_debit",
@@ -236,6 +249,8 @@ payment = Table(
     Column("settled_at_us", BigInteger),
     Column("execute_on", String(10)),
     Column("through_assistant", Integer, nullable=False),
+    Column("key", String(40), index=True),
+    Column("standing_order", ForeignKey("standing_order.id")),
     Index(
         "payment_beneficiary",
         "beneficiary",
@@ -243,38 +258,54 @@ payment = Table(
         sqlite_where=text("beneficiary IS NOT NULL"),
         postgresql_where=text("beneficiary IS NOT NULL"),
     ),
+    Index("payment_created", "created_at_us"),
     Index("payment_due", "account", "execute_on", sqlite_where=text("status = 'SCHD'"), postgresql_where=text("status = 'SCHD'")),
     sqlite_with_rowid=False,
 )
+"""`key`: of the instruction that it was made by, if it was; `standing_order`: whose turn it was, if it was one."""
+
+payment_return = Table(
+    "payment_return",
+    METADATA,
+    Column("payment", ForeignKey("payment.id"), primary_key=True),
+    Column("movement", ForeignKey("movement.id"), nullable=False),
+    Column("returned_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A settled payment whose money the payee's bank sent back, and the movement that brought it. The payment itself stays as it was."""
 
 case = Table(
     "case_file",
     METADATA,
     Column("number", String(16), primary_key=True),
-    Column("kind", String(8), CheckConstraint("kind IN ('card', 'fraud', 'human')"), nullable=False),
+    Column("kind", String(8), CheckConstraint("kind IN ('card', 'dispute', 'fraud', 'human')"), nullable=False),
     Column("customer", String(40), nullable=False),
     Column("about_kind", String(8)),
     Column("about", String(16), index=True),
+    Column("reason", String(24)),
     Column("words", String(1000), nullable=False),
     Column("opened_at_us", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What people at the bank must look at: reports of fraud (they mark a payment or a transaction), requests for a human, and cards that
-were reported lost or stolen."""
+"""What people at the bank must look at: reports of fraud (they mark a payment or a transaction), requests for a human, disputes
+of a transaction (with their reason), and cards that were reported lost or stolen."""
 
 instruction = Table(
     "instruction",
     METADATA,
     Column("key", String(40), primary_key=True),
     Column("digest", String(64)),
+    Column("customer", String(40)),
+    Column("told", String(32)),
     Column("outcome", String(8), CheckConstraint("outcome IN ('done', 'declined', 'burned')"), nullable=False),
     Column("answer", String(4000), nullable=False),
     Column("answered_at_us", BigInteger, nullable=False),
     Index("instruction_answered", "answered_at_us"),
 )
-"""Every key the bank ever saw, with the answer that it gave: the journal of its effects. A burned key has no digest."""
+"""Every key the bank ever saw, with the answer that it gave: the journal of its effects. A burned key has no digest, no customer and
+no order (`told` is the order's type)."""
 
-IMMUTABLE = ("entry", "instruction", "quote", "payee_check")
+IMMUTABLE = ("entry", "instruction", "quote", "payee_check", "payment_return")
 TRANSITIONS = {
     "card": (
         "status",
@@ -283,17 +314,29 @@ TRANSITIONS = {
             for old, news in {
                 "ordered": ("active", "frozen", "closed"),
                 "active": ("frozen", "closed", "expired"),
-                "frozen": ("active", "closed", "expired"),
+                "frozen": ("ordered", "active", "closed", "expired"),
             }.items()
             for new in news
         ),
+    ),
+    "direct_debit": (
+        "status",
+        (("active", "suspended"), ("active", "cancelled"), ("suspended", "active"), ("suspended", "cancelled")),
     ),
     "movement": ("state", (("pending", "posted"), ("pending", "voided"), ("pending", "expired"))),
     "payment": ("status", (("SCHD", "ACSC"), ("SCHD", "RJCT"), ("SCHD", "CANC"), ("PDNG", "ACSC"), ("PDNG", "RJCT"))),
 }
 """The changes of state that the database lets happen; it refuses every other change of these rows, and their deletion."""
 
-_MAY_CHANGE = {"card": {"status"}, "movement": {"state", "settled_at_us"}, "payment": {"status", "settled_at_us"}}
+_MAY_CHANGE = {
+    "card": {"status", "thawed"},
+    "direct_debit": {"status", "next_on"},
+    "movement": {"state", "settled_at_us"},
+    "payment": {"status", "settled_at_us"},
+}
+
+_FINAL = {"beneficiary": "OLD.removed_at_us IS NOT NULL", "standing_order": "OLD.status IN ('cancelled', 'ended')"}
+"""Rows that never change again once this is so, and are never deleted."""
 
 
 def _refuse(name: str, when: str, why: str) -> DDL:
@@ -313,7 +356,8 @@ def _guards() -> list[DDL]:
         change = " OR ".join(f"OLD.{member} IS NOT NEW.{member}" for member in fixed)
         legal = " OR ".join(f"(OLD.{column} = '{old}' AND NEW.{column} = '{new}')" for old, new in allowed)
         ddl.append(_refuse(f"{name}_change", f"UPDATE ON {name} WHEN {change} OR NOT ({legal})", f"{name} cannot change so"))
-        ddl.append(_refuse(f"{name}_delete", f"DELETE ON {name}", f"{name} is never deleted"))
+    ddl += [_refuse(f"{name}_final", f"UPDATE ON {name} WHEN {is_final}", f"{name} is over") for name, is_final in _FINAL.items()]
+    ddl += [_refuse(f"{name}_delete", f"DELETE ON {name}", f"{name} is never deleted") for name in (*TRANSITIONS, *_FINAL)]
     return ddl
 
 

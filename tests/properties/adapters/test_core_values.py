@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date
+from typing import get_args
 
 import pytest
 import rfc8785
@@ -11,19 +12,28 @@ from hypothesis import strategies as st
 
 from adapters.core import (
     MAX_MINOR,
+    AddBeneficiary,
+    AmendStandingOrder,
+    CancelDirectDebit,
     CancelScheduledPayment,
+    CancelStandingOrder,
     CloseCard,
+    CreateStandingOrder,
     Declined,
     Done,
     FreezeCard,
+    Frequency,
     Identified,
     Instruction,
     Money,
     Order,
+    RaiseDispute,
     ReferenceKind,
+    RemoveBeneficiary,
     ReportFraud,
     RequestHuman,
     Transfer,
+    UnfreezeCard,
     exponent,
 )
 from adapters.cores.sandbox.stored import from_text, to_text
@@ -34,15 +44,36 @@ currencies = st.sampled_from(sorted(CURRENCIES))
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 identifiers = st.builds(Identified, st.sampled_from(ReferenceKind), texts)
 money = st.builds(Money, st.integers(1, MAX_MINOR), currencies)
+frequencies = st.sampled_from(Frequency)
 orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(Transfer, identifiers, identifiers, money, texts, st.none() | st.dates()),
     st.builds(FreezeCard, identifiers),
+    st.builds(UnfreezeCard, identifiers),
+    st.builds(AddBeneficiary, identifiers, texts, texts, identifiers),
+    st.builds(RemoveBeneficiary, identifiers),
+    st.builds(CreateStandingOrder, identifiers, identifiers, money, frequencies, st.dates(), st.none() | st.dates(), texts),
+    st.builds(
+        AmendStandingOrder,
+        identifiers,
+        st.none() | money,
+        st.none() | frequencies,
+        st.none() | identifiers,
+        st.none() | st.dates(),
+    ),
+    st.builds(CancelStandingOrder, identifiers),
+    st.builds(CancelDirectDebit, identifiers),
+    st.builds(RaiseDispute, identifiers, texts, texts),
     st.builds(CloseCard, identifiers, texts),
     st.builds(CancelScheduledPayment, identifiers),
     st.builds(ReportFraud, st.none() | identifiers, texts),
     st.builds(RequestHuman, texts),
 )
 instructions = st.builds(Instruction, texts, texts, texts, orders)
+
+
+def test_every_order_of_the_port_is_drawn() -> None:
+    drawn = {each.wrapped_strategy.target for each in orders.original_strategies}  # type: ignore[attr-defined]
+    assert drawn == set(get_args(Order))
 
 
 @given(st.integers(1, MAX_MINOR), currencies)

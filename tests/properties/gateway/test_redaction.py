@@ -173,7 +173,7 @@ def test_a_shown_text_is_visible_bounded_and_stable(text: str) -> None:
     st.sampled_from(sorted(IDENTIFIERS)),
     st.sampled_from(["", "pay ", "SYSTEM: send to ", "x" * 270 + " ", "\u202e", "y " * 139]),
     st.sampled_from(["", " now", "\u200b", ", thanks", " " + "z" * 2000]),
-    st.tuples(st.sampled_from(["", "\u200d", "\u2060"]), st.sampled_from(list(Label))),
+    st.tuples(st.sampled_from(["", "\u200d", "\u2060"]), st.sampled_from([Label.BANK, Label.THIRD_PARTY])),
 )
 def test_no_identifier_is_left_readable_in_any_text(seed: int, kind: str, before: str, after: str, how: tuple[str, Label]) -> None:
     core = IDENTIFIERS[kind](Random(seed))

@@ -2,24 +2,35 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from adapters.core import (
+    AddBeneficiary,
+    AmendStandingOrder,
+    CancelDirectDebit,
     CancelScheduledPayment,
+    CancelStandingOrder,
     CloseCard,
     CoreBank,
+    CreateStandingOrder,
+    Done,
     FreezeCard,
+    Frequency,
     Identified,
+    Instruction,
     Money,
     PayeeCheck,
+    RaiseDispute,
     ReferenceKind,
+    RemoveBeneficiary,
     ReportFraud,
     RequestHuman,
     TransactionFilter,
     Transfer,
+    UnfreezeCard,
 )
 from adapters.function import (
     Allowance,
@@ -63,8 +74,13 @@ def walk(members: tuple[Field, ...]) -> Iterator[Field]:
 def test_the_manifest_is_closed_and_sorted() -> None:
     assert list(BY_NAME) == sorted(BY_NAME)
     assert list(BY_NAME) == [
+        "add_beneficiary",
+        "amend_standing_order",
+        "cancel_direct_debit",
         "cancel_scheduled_payment",
+        "cancel_standing_order",
         "confirm_funds",
+        "create_standing_order",
         "freeze_card",
         "get_account_balance",
         "get_account_identifiers",
@@ -83,9 +99,12 @@ def test_the_manifest_is_closed_and_sorted() -> None:
         "list_scheduled_payments",
         "list_standing_orders",
         "list_transactions",
+        "raise_dispute",
+        "remove_beneficiary",
         "report_card_lost_or_stolen",
         "report_suspected_fraud",
         "request_human",
+        "unfreeze_card",
         "verify_payee",
     ]
 
@@ -143,8 +162,13 @@ class TestEveryFunction:
 
 def test_the_levels_and_effects_are_those_of_the_catalogue() -> None:
     assert {name: (it.effect.value, int(it.level)) for name, it in BY_NAME.items()} == {
+        "add_beneficiary": ("W", 3),
+        "amend_standing_order": ("W", 3),
+        "cancel_direct_debit": ("W", 3),
         "cancel_scheduled_payment": ("W", 3),
+        "cancel_standing_order": ("W", 3),
         "confirm_funds": ("R", 1),
+        "create_standing_order": ("W", 3),
         "freeze_card": ("P", 1),
         "get_account_balance": ("R", 1),
         "get_account_identifiers": ("R", 2),
@@ -163,14 +187,17 @@ def test_the_levels_and_effects_are_those_of_the_catalogue() -> None:
         "list_scheduled_payments": ("R", 1),
         "list_standing_orders": ("R", 1),
         "list_transactions": ("R", 1),
+        "raise_dispute": ("W", 3),
+        "remove_beneficiary": ("W", 3),
         "report_card_lost_or_stolen": ("I", 2),
         "report_suspected_fraud": ("P", 1),
         "request_human": ("P", 0),
+        "unfreeze_card": ("W", 3),
         "verify_payee": ("R", 2),
     }
     assert {name for name, it in BY_NAME.items() if it.emergency} == {"freeze_card", "report_suspected_fraud", "request_human"}
     assert BY_NAME["request_human"].level is Level.L0
-    assert {name for name, it in BY_NAME.items() if it.egress} == {"verify_payee"}
+    assert {name for name, it in BY_NAME.items() if it.egress} == {"raise_dispute", "verify_payee"}
     assert {name: it.calls_per_hour for name, it in BY_NAME.items() if it.calls_per_hour} == {
         "confirm_funds": 12,
         "verify_payee": 10,
@@ -181,6 +208,10 @@ ACCOUNT = Identified(ReferenceKind.ACCOUNT, "a-1")
 PAYEE = Identified(ReferenceKind.BENEFICIARY, "b-1")
 PAYMENT = Identified(ReferenceKind.PAYMENT, "p-1")
 CARD = Identified(ReferenceKind.CARD, "k-1")
+CHECK = Identified(ReferenceKind.PAYEE_CHECK, "v-1")
+ORDER = Identified(ReferenceKind.STANDING_ORDER, "s-1")
+DEBIT = Identified(ReferenceKind.DIRECT_DEBIT, "d-1")
+TRANSACTION = Identified(ReferenceKind.TRANSACTION, "t-1")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +232,59 @@ CARD = Identified(ReferenceKind.CARD, "k-1")
         ("cancel_scheduled_payment", {"payment": PAYMENT}, CancelScheduledPayment(PAYMENT)),
         ("report_suspected_fraud", {"payment": PAYMENT, "text": "T"}, ReportFraud(PAYMENT, "T")),
         ("report_suspected_fraud", {"text": "T"}, ReportFraud(None, "T")),
+        ("unfreeze_card", {"card": CARD}, UnfreezeCard(CARD)),
+        (
+            "add_beneficiary",
+            {"account": ACCOUNT, "name": "N N", "identifier": "20301587654321", "payee_check": CHECK},
+            AddBeneficiary(ACCOUNT, "N N", "20301587654321", CHECK),
+        ),
+        ("remove_beneficiary", {"beneficiary": PAYEE}, RemoveBeneficiary(PAYEE)),
+        (
+            "create_standing_order",
+            {
+                "from": ACCOUNT,
+                "beneficiary": PAYEE,
+                "amount": Money(5, "GBP"),
+                "frequency": "quarterly",
+                "first_on": date(2026, 4, 1),
+                "last_on": date(2027, 4, 1),
+                "reference": "R",
+            },
+            CreateStandingOrder(
+                ACCOUNT, PAYEE, Money(5, "GBP"), Frequency.QUARTERLY, date(2026, 4, 1), date(2027, 4, 1), reference="R"
+            ),
+        ),
+        (
+            "create_standing_order",
+            {
+                "from": ACCOUNT,
+                "beneficiary": PAYEE,
+                "amount": Money(5, "GBP"),
+                "frequency": "weekly",
+                "first_on": date(2026, 4, 1),
+                "reference": "",
+            },
+            CreateStandingOrder(ACCOUNT, PAYEE, Money(5, "GBP"), Frequency.WEEKLY, date(2026, 4, 1), None, ""),
+        ),
+        ("amend_standing_order", {"standing_order": ORDER}, AmendStandingOrder(ORDER)),
+        (
+            "amend_standing_order",
+            {
+                "standing_order": ORDER,
+                "amount": Money(5, "GBP"),
+                "frequency": "yearly",
+                "beneficiary": PAYEE,
+                "last_on": date(2027, 4, 1),
+            },
+            AmendStandingOrder(ORDER, Money(5, "GBP"), Frequency.YEARLY, PAYEE, date(2027, 4, 1)),
+        ),
+        ("cancel_standing_order", {"standing_order": ORDER}, CancelStandingOrder(ORDER)),
+        ("cancel_direct_debit", {"direct_debit": DEBIT}, CancelDirectDebit(DEBIT)),
+        (
+            "raise_dispute",
+            {"transaction": TRANSACTION, "reason_code": "not_received", "narrative": "T"},
+            RaiseDispute(TRANSACTION, "not_received", "T"),
+        ),
         ("request_human", {"topic": "T"}, RequestHuman("T")),
     ],
 )
@@ -277,6 +361,49 @@ async def test_a_read_returns_exactly_the_fields_that_it_declares(bank: BankUnde
     seen: list[str] = []
     matches(function.output, raw, seen)
     assert len(seen) == len(set(seen))
+
+
+async def objects(bank: BankUnderTest) -> dict[str, Value]:
+    """One fitting value for each argument of an effect, by the argument's name. The arguments of a check are those of FITTING."""
+    page = await bank.core.transactions(replace(_everything(bank), credit_debit="DBIT"))
+    check = await bank.core.check_payee("alice", *FITTING["verify_payee"].values())  # type: ignore[arg-type]
+    standing = (await bank.core.standing_orders(bank.main.id))[0]
+    mandate = (await bank.core.direct_debits(bank.main.id))[0]
+    return {
+        **FITTING["verify_payee"],
+        "account": bank.spare,
+        "amount": Money(100, "GBP"),
+        "beneficiary": bank.newcomer,
+        "card": bank.card,
+        "direct_debit": Identified(ReferenceKind.DIRECT_DEBIT, mandate.id),
+        "execute_on": date(2026, 4, 1),
+        "first_on": date(2026, 4, 1),
+        "frequency": "weekly",
+        "from": bank.main,
+        "last_on": date(2027, 4, 1),
+        "narrative": "The parcel never came.",
+        "payee_check": Identified(ReferenceKind.PAYEE_CHECK, check.id),
+        "payment": bank.scheduled,
+        "reason": "lost",
+        "reason_code": "not_received",
+        "reference": "R",
+        "standing_order": Identified(ReferenceKind.STANDING_ORDER, standing.id),
+        "text": "T",
+        "to": bank.spare,
+        "topic": "T",
+        "transaction": Identified(ReferenceKind.TRANSACTION, page.transactions[0].id),
+    }
+
+
+@pytest.mark.parametrize("function", [it for it in MANIFEST if isinstance(it, EffectFunction)], ids=lambda it: it.name)
+async def test_an_effect_is_answered_with_every_field_that_it_declares(bank: BankUnderTest, function: EffectFunction) -> None:
+    given = await objects(bank)
+    order = function.order(Arguments({argument.name: given[argument.name] for argument in function.arguments}))
+    told = Instruction("key", "alice", "agent", order)
+    answer = await bank.core.submit(told, bank.permit(told.canonical(), bank.clock() + timedelta(minutes=1)))
+    assert isinstance(answer, Done)
+    declared = {member.name for member in function.output}
+    matches(function.output, {name: value for name, value in answer.output.items() if name in declared}, [])
 
 
 def matches(declared: tuple[Field, ...], raw: object, seen: list[str]) -> None:

@@ -43,7 +43,7 @@ def test_a_lower_rung_is_a_gain_and_a_deny_is_beyond_every_rung() -> None:
     lower = tuple(RuleFile(file.name, file.text.replace("level < 3", "level < 4")) for file in bank.rule_files())
     stricter = replace(bank.bundle(), rules=lower)
     report = difference(stricter, bank.bundle(), ASKED)
-    assert report.changed == ("conversation.tainted", "levels.confirmation")
+    assert report.changed == ("conversation.tainted", "grounding.ask", "levels.confirmation")
     assert {change.name: change.gains for change in report.changes} == {"payment": True, "confirmed": True}
     denying = without(bank.bundle(), "mandate.granted")
     assert not difference(denying, stricter, ASKED).good

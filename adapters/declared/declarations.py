@@ -1,0 +1,144 @@
+"""What a manifest comes to: frozen declarations of an upstream, its facts and its functions. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from adapters.function import Argument, Effect, Field, Level
+
+
+class Place(StrEnum):
+    """Where in the request an argument stands. Never in a header, a host or the name of a parameter."""
+
+    PATH = "path"
+    QUERY = "query"
+    BODY = "body"
+
+
+class Written(StrEnum):
+    """How the upstream writes a scalar where JSON leaves a choice."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    MINOR = "minor"
+    OBJECT = "object"
+    """Of money only: `{"value": "12.50", "currency": "GBP"}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An argument and how it is sent."""
+
+    argument: Argument
+    place: Place
+    name: str
+    """Under which name the upstream takes it."""
+    written: Written = Written.NUMBER
+    """Of an amount."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A field of the output and where in the upstream's answer it comes from."""
+
+    field: Field
+    source: str
+    scalar: str = "text"
+    """The type in the manifest: that of the field, or `decimal`, which leaves as exact text."""
+    written: Written = Written.NUMBER
+    currency: str | None = None
+    currency_field: str | None = None
+    members: "tuple[Shown, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How an answer is read: `at` names the field of a JSON object that holds it; `wrap`: it is no object, but the value of this field."""
+
+    fields: tuple[Shown, ...]
+    at: str | None = None
+    wrap: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusQuestion:
+    """How the upstream is asked what became of a key: GET, with `{key}` in the path."""
+
+    path: str
+    done: frozenset[int] = frozenset({200})
+    declined: Mapping[int, str] = field(default_factory=dict)
+    never: frozenset[int] = frozenset()
+    """Answers that say: never seen, and refused from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One function: what it declares to rules and grounding, and the request that it is."""
+
+    name: str
+    summary: str
+    effect: Effect
+    level: Level
+    egress: bool
+    resource: str | None
+    retention: str
+    calls_per_hour: int | None
+    data_classes: frozenset[str]
+    method: str
+    path: str
+    sent: tuple[Sent, ...]
+    answer: Answer
+    timeout_ms: int
+    done: frozenset[int]
+    declined: Mapping[int, str]
+    gone: frozenset[int]
+    """Of a read: answers that say that what was asked for is not there."""
+    status: StatusQuestion | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A question whose answer is a list of records, and in which of their fields what stands. Empty: they have no such field."""
+
+    path: str
+    at: str | None
+    names: Mapping[str, str]
+    currency: str | None = None
+    written: Written = Written.NUMBER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactQuestions:
+    """What the gateway itself asks. A question that is not declared has an empty answer: nothing is known."""
+
+    payees: Listing | None = None
+    orders: Listing | None = None
+    own_accounts: Listing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamAddress:
+    """Where the functions are served. Times in milliseconds."""
+
+    url: str
+    needs_credential: bool
+    customer_header: str
+    idempotency_header: str | None
+    honours_idempotency: bool
+    """Whether the upstream acts once for one key, however often it is sent."""
+    connect_ms: int
+    question_ms: int
+    instruction_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All of it. `digest`: SHA-256 of the manifest in its canonical form, in hexadecimal: comments and the order of keys do not count."""
+
+    digest: str
+    builtin: bool
+    """Whether the functions of this distribution are served beside the declared ones."""
+    development_customers: tuple[str, ...]
+    upstream: UpstreamAddress
+    facts: FactQuestions
+    functions: tuple[Declared, ...]

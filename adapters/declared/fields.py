@@ -1,0 +1,92 @@
+"""The answer of a declared function: its fields, where they stand in the upstream's JSON, and whose words they are. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from adapters.core import ReferenceKind
+from adapters.declared.declarations import Answer, Shown, Written
+from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, check_currency
+from adapters.declared.section import Section
+from adapters.function import Field, Label, Mask
+
+FIELDS_MOST = 64
+DEPTH_MOST = 3
+_SCALARS = ("text", "count", "flag", "day", "time", "money", "decimal", "reference", "fields")
+_CLASS = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_KINDS = {kind.name.lower(): kind for kind in ReferenceKind}
+
+
+def read_answer(given: Section, *, is_effect: bool) -> Answer:
+    """`output` of a function, with `answer_at` and `answer_is`."""
+    fields = _fields(given, "output", is_effect=is_effect, depth=1)
+    at = given.maybe("answer_at", WIRE_NAME, WIRE_NAME_MUST)
+    line = given.line_of("answer_is")
+    wrap = given.maybe("answer_is", NAME, NAME_MUST)
+    if wrap is not None and [each.field.name for each in fields] != [wrap]:
+        given.wrong("answer_is", "must name the one field of the output that the whole answer is", line=line)
+    return Answer(fields=fields, at=at, wrap=wrap)
+
+
+def _fields(given: Section, name: str, *, is_effect: bool, depth: int) -> tuple[Shown, ...]:
+    if depth > DEPTH_MOST:
+        given.wrong(name, f"is nested deeper than {DEPTH_MOST}")
+        given.take(name, required=False)
+        return ()
+    read = [_field(each, inside, is_effect=is_effect, depth=depth) for each, inside in given.members(name, NAME, NAME_MUST)]
+    if len(read) > FIELDS_MOST:
+        given.wrong(name, f"has more than {FIELDS_MOST} fields")
+    return tuple(read)
+
+
+def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> Shown:
+    scalar = given.one_of("type", _SCALARS)
+    label = Label(given.one_of("label", [str(each) for each in Label]))
+    source = given.text("from", WIRE_NAME, WIRE_NAME_MUST, default=name)
+    mask = Mask(given.one_of("mask", [str(each) for each in Mask])) if given.has("mask") else None
+    app_class = given.maybe("app_class", _CLASS, "must be a data class: small letters, digits and underscores")
+    written, currency, currency_field = _money(given) if scalar == "money" else (Written.NUMBER, None, None)
+    members: Sequence[Shown] = ()
+    type_: str | ReferenceKind = {"decimal": "text", "fields": "text"}.get(scalar, scalar)
+    if scalar == "fields":
+        members = _fields(given, "fields", is_effect=is_effect, depth=depth + 1)
+    if scalar == "reference":
+        type_ = _KINDS[given.one_of("to", list(_KINDS))]
+    many = given.flag("many", default=False)
+    if mask is not None and scalar != "text":
+        given.wrong("mask", "only text is masked")
+        mask = None
+    if app_class is not None and (mask is None or many or depth > 1 or is_effect):
+        given.wrong("app_class", "only a single masked text in the first rank of a read is told whole to the app")
+        app_class = None
+    field = Field(
+        name=name,
+        type=tuple(each.field for each in members) if members else type_,
+        description=given.text("description", default=name.replace("_", " ")),
+        label=label,
+        mask=mask,
+        data_class=given.text("data_class", _CLASS, "must be a data class: small letters, digits and underscores", default="basic"),
+        app_class=app_class,
+        many=many,
+        nullable=given.flag("nullable", default=False),
+    )
+    given.end()
+    return Shown(
+        field=field,
+        source=source,
+        scalar=scalar,
+        written=written,
+        currency=currency,
+        currency_field=currency_field,
+        members=tuple(members),
+    )
+
+
+def _money(given: Section) -> tuple[Written, str | None, str | None]:
+    written = given.one_of("written", tuple(Written), default=Written.NUMBER)
+    currency = given.maybe("currency", CURRENCY, "must be a currency of ISO 4217")
+    beside = given.maybe("currency_from", WIRE_NAME, WIRE_NAME_MUST)
+    if currency is not None:
+        check_currency(given, "currency", currency)
+    if sum((currency is not None, beside is not None, written is Written.OBJECT)) != 1:
+        given.wrong("currency", "money has one currency: `currency`, `currency_from`, or it is an object", code="missing")
+    return written, currency, beside

@@ -1,0 +1,255 @@
+"""One function of a manifest: its request, its arguments, its answer, and the rules that hold it. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from adapters.declared.declarations import Declared, FactQuestions, Place, Sent, Shown, StatusQuestion, UpstreamAddress
+from adapters.declared.fields import read_answer
+from adapters.declared.paths import PATH_MUST, is_path, names_in
+from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
+from adapters.declared.section import Section
+from adapters.function import AccountIdentifier, BareAmount, Choice, Count, Day, Effect, Flag, Kind, Level, Reference, Text
+
+NAMES_OF_THE_POLICIES = frozenset({"call", "read", "write", "protect", "irreversible", "touch", "reveal"})
+"""Actions of the policies that are groups, or are asked of every function."""
+
+ARGUMENTS_MOST = 32
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_REASON = re.compile(r"[A-Z]{2}[A-Z0-9]{2}", re.ASCII)
+_RETENTION = re.compile(r"P[1-9][0-9]{0,2}[YMD]", re.ASCII)
+_NAME_OF_SOMEONE = re.compile(r"\S[^\n]{0,127}")
+_STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
+_ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
+
+
+def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts: FactQuestions, takes_pattern: Check) -> Declared:
+    """The function; whatever is wrong with it is found."""
+    summary = given.text("summary")
+    effect = Effect(given.one_of("effect", [str(each) for each in Effect]))
+    level = Level[given.one_of("level", [each.name for each in Level])]
+    egress = given.flag("egress")
+    method, path, approved = _request(given, effect)
+    sent = _arguments(given, method, path, takes_pattern)
+    resource = given.maybe("resource", NAME, NAME_MUST)
+    _check_resource(given, resource, sent)
+    answer = read_answer(given, is_effect=effect is not Effect.READ)
+    done, declined, gone = _statuses(given, effect)
+    function = Declared(
+        name=name,
+        summary=summary,
+        effect=effect,
+        level=level,
+        egress=egress,
+        resource=resource,
+        retention=given.text("retention", _RETENTION, "must be an ISO 8601 duration such as P7Y", default="P7Y"),
+        calls_per_hour=given.integer("calls_per_hour", 1, 10_000) if given.has("calls_per_hour") else None,
+        data_classes=frozenset(_classes(answer.fields)),
+        method=method,
+        path=path,
+        sent=sent,
+        answer=answer,
+        timeout_ms=given.integer("timeout_ms", 1, 60_000, default=upstream.question_ms)
+        if effect is Effect.READ
+        else given.integer("timeout_ms", 1, 60_000, default=upstream.instruction_ms),
+        done=done,
+        declined=declined,
+        gone=gone,
+        status=_status_question(given, effect),
+    )
+    given.end()
+    _check_effect(given, function, upstream, approved)
+    _check_kinds(given, function, facts)
+    return function
+
+
+def _request(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...]]:
+    request = given.section("request")
+    approved: tuple[str, ...] = ()
+    if given.has("approved_by"):
+        approved = given.texts("approved_by", _NAME_OF_SOMEONE, "the name of a person")
+        if len({each.casefold().strip() for each in approved}) < 2:
+            given.wrong("approved_by", "must name two different people")
+            approved = ()
+    if request is None:
+        return "GET", "/", approved
+    line = request.line_of("method")
+    method = request.one_of("method", _METHODS)
+    if effect is Effect.READ and method != "GET" and not approved:
+        request.wrong(
+            "method", "a read is a GET, unless `approved_by` names two people who say that this one has no effect", line=line
+        )
+    if effect is not Effect.READ and method == "GET":
+        request.wrong("method", "an effect is a POST, PUT, PATCH or DELETE", line=line)
+    line = request.line_of("path")
+    path = request.text("path", _ANY_PATH, PATH_MUST)
+    if path and not is_path(path, placeholders=names_in(path)):
+        request.wrong("path", PATH_MUST, line=line)
+        path = "/"
+    request.end()
+    return method, path, approved
+
+
+def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> tuple[Sent, ...]:
+    names = names_in(path)
+    otherwise = Place.BODY if method in _WITH_BODY else Place.QUERY
+    sent: list[Sent] = []
+    for name, each in given.members("arguments", NAME, NAME_MUST, required=False):
+        if name == "customer":
+            each.wrong("", "the name `customer` stands for who asks")
+        read = read_argument(name, each, place=Place.PATH if name in names else otherwise, takes_pattern=takes_pattern)
+        _check_place(each, read, method, names)
+        sent.append(read)
+    for name in set(names) - {each.argument.name for each in sent} - {"customer"}:
+        given.wrong("request.path", f"names {{{name}}}, which is no argument")
+    if len(sent) > ARGUMENTS_MOST:
+        given.wrong("arguments", f"has more than {ARGUMENTS_MOST}")
+    wire_names = [(each.place, each.name) for each in sent if each.place is not Place.PATH]
+    if len(set(wire_names)) != len(wire_names):
+        given.wrong("arguments", "two arguments are sent under one name", code="clash")
+    _check_amounts(given, sent)
+    return tuple(sent)
+
+
+def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) -> None:
+    argument = sent.argument
+    if (sent.place is Place.PATH) != (argument.name in names):
+        given.wrong("in", "an argument in the path stands in braces there, and only it does")
+    if sent.place is Place.BODY and method not in _WITH_BODY:
+        given.wrong("in", f"a {method} has no body")
+    if sent.place is not Place.BODY and argument.kind is Kind.CREDENTIAL:
+        given.wrong("in", "a credential is sent in a body: addresses stand in logs", code="unsafe")
+    if sent.place is not Place.PATH:
+        return
+    if not argument.required:
+        given.wrong("required", "an argument in the path is required")
+    match argument.type:
+        case Text(least=least) if least < 1:
+            given.wrong("schema.minLength", "an argument in the path has at least one character", code="unsafe")
+        case BareAmount() | Flag():
+            given.wrong("in", "an amount or a flag does not stand in a path")
+        case Text() | Choice() | Count() | Day() | Reference() | AccountIdentifier():
+            pass
+
+
+def _check_amounts(given: Section, sent: Sequence[Sent]) -> None:
+    amounts = [each.argument for each in sent if each.argument.kind is Kind.AMOUNT]
+    if len(amounts) > 1:
+        given.wrong("arguments", "has more than one amount: a call moves one")
+    by_name = {each.argument.name: each.argument for each in sent}
+    for amount in amounts:
+        source = amount.type.currency_argument if isinstance(amount.type, BareAmount) else None
+        if source is None:
+            continue
+        named = by_name.get(source)
+        if named is None or not isinstance(named.type, Choice) or not all(_is_currency(each) for each in named.type.values):
+            given.wrong(f"arguments.{amount.name}.currency_from", "must name an argument that is an enum of currencies (ISO 4217)")
+        elif not named.required and named.default is None and amount.required:
+            given.wrong(f"arguments.{source}", "holds a currency, so it is required or has a default")
+
+
+def _is_currency(text: str) -> bool:
+    return re.fullmatch(r"[A-Z]{3}", text) is not None
+
+
+def _check_resource(given: Section, resource: str | None, sent: Sequence[Sent]) -> None:
+    if resource is None:
+        return
+    named = next((each.argument for each in sent if each.argument.name == resource), None)
+    if named is None or not isinstance(named.type, Reference):
+        given.wrong("resource", "must name an argument that is a reference: the policies know no other objects")
+
+
+def _statuses(given: Section, effect: Effect) -> tuple[frozenset[int], Mapping[int, str], frozenset[int]]:
+    done = _codes(given, "done", "2", default=(200, 201, 204) if effect is not Effect.READ else (200,))
+    gone = _codes(given, "gone", "4", default=()) if effect is Effect.READ else frozenset()
+    declined = _declined(given) if effect is not Effect.READ else {}
+    return done, declined, gone
+
+
+def _codes(given: Section, name: str, family: str, *, default: Sequence[int]) -> frozenset[int]:
+    node = given.take(name, required=False)
+    if node is None:
+        return frozenset(default)
+    codes = [each.value for each in node.value] if isinstance(node.value, tuple) else []
+    good = [each for each in codes if isinstance(each, int) and not isinstance(each, bool) and str(each).startswith(family)]
+    if not good or len(good) != len(codes) or not all(_STATUS.fullmatch(str(each)) for each in good):
+        given.wrong(name, f"must be a list of status codes {family}xx", line=node.line)
+    return frozenset(good)
+
+
+def _declined(given: Section) -> Mapping[int, str]:
+    """Which answers say for certain that nothing happened, and never will under this key."""
+    inside = given.section("declined", required=False)
+    if inside is None:
+        return {}
+    declined = {}
+    for status in range(400, 500):
+        if inside.has(str(status)):
+            declined[status] = inside.text(str(status), _REASON, "must be a status reason of ISO 20022, such as AM04")
+    inside.end()
+    for unclear in (408, 409, 425, 429):
+        if unclear in declined:
+            inside.wrong(str(unclear), "says nothing certain about what happened before", code="unsafe")
+    return declined
+
+
+def _status_question(given: Section, effect: Effect) -> StatusQuestion | None:
+    if effect is Effect.READ or not given.has("status"):
+        return None
+    asked = given.section("status")
+    if asked is None:
+        return None
+    line = asked.line_of("path")
+    path = asked.text("path", _ANY_PATH, PATH_MUST)
+    if path and (not is_path(path, placeholders=("key", "customer")) or "key" not in names_in(path)):
+        asked.wrong("path", PATH_MUST + "; with {key}", line=line)
+    question = StatusQuestion(
+        path=path,
+        done=_codes(asked, "done", "2", default=(200,)),
+        declined=_declined(asked),
+        never=_codes(asked, "never", "4", default=()),
+    )
+    asked.end()
+    if question.never & question.declined.keys():
+        asked.wrong("never", "is declined too", code="clash")
+    return question
+
+
+def _classes(fields: Sequence[Shown]) -> set[str]:
+    found = {"basic"}
+    for shown in fields:
+        found |= {shown.field.data_class, shown.field.app_class or "basic"} | _classes(shown.members)
+    return found
+
+
+def _check_effect(given: Section, function: Declared, upstream: UpstreamAddress, approved: Sequence[str]) -> None:
+    if function.level is Level.L0:
+        given.wrong("level", "L0 is for what the bank tells anybody: a declared function is asked for a customer")
+    if function.effect is Effect.READ:
+        if approved and function.method == "GET":
+            given.wrong("approved_by", "a GET needs no approval", code="unknown_field")
+        return
+    if approved:
+        given.wrong("approved_by", "is for reads that are no GET", code="unknown_field")
+    if upstream.idempotency_header is None:
+        given.wrong("effect", "needs `upstream.idempotency`: an effect carries the key of its instruction", code="missing")
+    if function.status is None:
+        given.findings.add(
+            given.line, given.where, "no_status", "what is in doubt stays so until somebody looks: there is no `status`", note=True
+        )
+
+
+def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> None:
+    kinds = {each.argument.kind for each in function.sent}
+    effect = function.effect
+    if kinds & {Kind.CREDENTIAL, Kind.PROFILE}:
+        if function.level < Level.L3:
+            given.wrong("level", "what changes a credential or the profile is at least L3")
+        if effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
+            given.wrong("effect", "what changes a credential or the profile is W or I")
+    if effect is Effect.READ:
+        return
+    if kinds & {Kind.PAYEE, Kind.AMOUNT} and facts.payees is None:
+        told = "no object is known: neither `facts.orders` nor `facts.own_accounts` is declared"
+        given.findings.add(given.line, given.where, "no_orders", told, note=True)

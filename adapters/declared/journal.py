@@ -1,0 +1,205 @@
+"""The journal of what was sent to an upstream: one row for each key, durable before the first byte goes.
+
+    sent       bytes may have gone, and the end is not known
+    unsent     no byte went; the same instruction may be sent
+    done       it happened; with its answer
+    declined   it did not, and never will under this key; with its reason
+    burned     never seen, and refused from now on
+
+Owns one SQLite file (WAL, synchronous FULL), which several processes of one host may share. Every change is one transaction.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, create_engine, event, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from adapters.core import Declined, Done, Identified, Money, ReferenceKind
+
+_METADATA = MetaData()
+_SENT = Table(
+    "sent",
+    _METADATA,
+    Column("key", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("function", String, nullable=False),
+    Column("customer", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer", String, nullable=False),
+    Column("permit_ends_us", Integer, nullable=False),
+    Column("changed_us", Integer, nullable=False, index=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the journal knows of one key. `digest`: SHA-256 of the instruction; empty for a key that was burned unseen."""
+
+    key: str
+    digest: bytes
+    function: str
+    customer: str
+    state: str
+    answer: Done | Declined | None
+    permit_ends: datetime
+
+
+class Journal:
+    """The file at this path; made on first use. Its methods block for a disk's write: call them in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10, "check_same_thread": False}, pool_size=4)
+        event.listen(self._engine, "connect", _settle)
+        event.listen(self._engine, "begin", _begin)
+        self._lock = threading.Lock()
+        """One writer at a time in this process; SQLite holds the others off."""
+        _METADATA.create_all(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def find(self, key: str) -> Row | None:
+        """What is known of this key."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_SENT).where(_SENT.c.key == key)).one_or_none()
+        return None if row is None else _row(row)
+
+    def claim(self, row: Row, now: datetime, *, may_repeat: bool) -> Row | None:
+        """Note `row` as sent. None: it is, and may go; else what stands there under its key.
+
+        A row that was not sent is taken over by the same instruction; one that was sent, only where `may_repeat`.
+        """
+        values = {**_values(row), "state": "sent", "answer": "", "changed_us": _micros(now)}
+        with self._lock:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(_SENT).values(values))
+                return None
+            except IntegrityError:
+                pass
+            takes_over = ("unsent", "sent") if may_repeat else ("unsent",)
+            mine = (_SENT.c.key == row.key) & (_SENT.c.digest == row.digest) & _SENT.c.state.in_(takes_over)
+            with self._engine.begin() as connection:
+                if connection.execute(update(_SENT).where(mine).values(values)).rowcount:
+                    return None
+        return self.find(row.key)
+
+    def end(self, key: str, state: str, now: datetime, answer: Done | Declined | None = None) -> None:
+        """The end of what was sent. What has ended stays so."""
+        changed = {"state": state, "answer": "" if answer is None else to_text(answer), "changed_us": _micros(now)}
+        with self._lock, self._engine.begin() as connection:
+            connection.execute(update(_SENT).where((_SENT.c.key == key) & (_SENT.c.state == "sent")).values(changed))
+
+    def burn(self, key: str, now: datetime) -> Row | None:
+        """Refuse this key from now on. None: it is burned; else the row of what was sent under it."""
+        row = Row(key, b"", "", "", "burned", None, now)
+        with self._lock:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(_SENT).values({**_values(row), "answer": "", "changed_us": _micros(now)}))
+                return None
+            except IntegrityError:
+                unsent = (_SENT.c.key == key) & (_SENT.c.state == "unsent")
+                with self._engine.begin() as connection:
+                    connection.execute(update(_SENT).where(unsent).values(state="burned", changed_us=_micros(now)))
+        found = self.find(key)
+        return None if found is None or found.state == "burned" else found
+
+    def done_since(self, since: datetime) -> int:
+        """How many effects are known to have happened since then."""
+        counting = select(func.count()).where((_SENT.c.state == "done") & (_SENT.c.changed_us >= _micros(since)))
+        with self._engine.connect() as connection:
+            return int(connection.execute(counting).scalar_one())
+
+
+def _settle(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN, below
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _values(row: Row) -> dict[str, object]:
+    return {
+        "key": row.key,
+        "digest": row.digest,
+        "function": row.function,
+        "customer": row.customer,
+        "state": row.state,
+        "permit_ends_us": _micros(row.permit_ends),
+    }
+
+
+def _row(row: Any) -> Row:
+    answer = from_text(row.answer) if row.answer else None
+    ends = datetime.fromtimestamp(0, UTC) + (datetime.resolution * row.permit_ends_us)
+    return Row(row.key, bytes(row.digest), row.function, row.customer, row.state, answer, ends)
+
+
+def _micros(at: datetime) -> int:
+    return (at - datetime.fromtimestamp(0, UTC)) // datetime.resolution
+
+
+# Answers, with the type of every value, so that a resend reads exactly what the first one said
+
+
+def to_text(answer: Done | Declined) -> str:
+    """JSON of an answer. TypeError for a value that none may hold."""
+    if isinstance(answer, Declined):
+        return json.dumps({"declined": answer.code})
+    return json.dumps({"done": _tagged(answer.output)})
+
+
+def from_text(text: str) -> Done | Declined:
+    """The answer that `to_text` wrote."""
+    stored: dict[str, Any] = json.loads(text)
+    if "declined" in stored:
+        return Declined(stored["declined"])
+    return Done(_plain(stored["done"]))
+
+
+def _tagged(value: object) -> object:
+    match value:
+        case Identified():
+            return {"identified": [value.kind.value, value.id]}
+        case Money():
+            return {"money": [value.minor, value.currency]}
+        case datetime():
+            return {"time": value.isoformat()}
+        case date():
+            return {"day": value.isoformat()}
+        case tuple():
+            return [_tagged(each) for each in value]
+        case Mapping():
+            return {"fields": {str(name): _tagged(each) for name, each in value.items()}}
+        case str() | bool() | int() | None:
+            return value
+    raise TypeError(f"an answer cannot hold {type(value).__name__}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_plain(each) for each in value)
+    if not isinstance(value, Mapping):
+        return value
+    ((tag, inner),) = value.items()
+    match tag:
+        case "identified":
+            return Identified(ReferenceKind(inner[0]), inner[1])
+        case "money":
+            return Money(inner[0], inner[1])
+        case "time":
+            return datetime.fromisoformat(inner)
+        case "day":
+            return date.fromisoformat(inner)
+        case _:
+            return {name: _plain(each) for name, each in inner.items()}

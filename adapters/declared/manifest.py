@@ -1,0 +1,198 @@
+"""A manifest, from YAML to frozen declarations, with all that is wrong with it. Pure. The recipe is in adapters/README.md."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from adapters.declared.declarations import FactQuestions, Listing, Manifest, UpstreamAddress, Written
+from adapters.declared.functions import NAMES_OF_THE_POLICIES, read_function
+from adapters.declared.paths import PATH_MUST, is_path
+from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, Check, check_currency
+from adapters.declared.section import Section
+from adapters.declared.source import Finding, Findings, parse
+
+VERSION = 1
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_CUSTOMER = re.compile(r"[A-Za-z0-9._@:-]{1,128}", re.ASCII)
+_ANYTHING = re.compile(r".{1,2000}", re.DOTALL)
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_OURS = frozenset(
+    [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+    ]
+)
+"""Headers that mean something else: none of them carries a customer or a key."""
+
+_PAYEES = ("identifier", "key", "name", "known_since", "saved_at")
+_ORDERS = ("id", "payee", "amount", "currency", "name")
+_ACCOUNTS = ("account",)
+
+
+def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tuple[Manifest | None, list[Finding]]:
+    """The manifest, and what was found, by line; None as soon as one finding is more than a note.
+
+    `taken`: names of functions that exist already. `takes_pattern`: whether an argument's pattern can be matched.
+    """
+    findings = Findings()
+    root = parse(content, findings)
+    if root is None:
+        return None, sorted(findings.found)
+    top = Section(root, "", findings)
+    top.integer("version", VERSION, VERSION)
+    builtin = top.flag("builtin")
+    customers = _development(top)
+    upstream = _upstream(top)
+    facts = _facts(top)
+    functions = []
+    for name, given in top.members("functions", NAME, NAME_MUST):
+        if name in taken or name in NAMES_OF_THE_POLICIES:
+            given.wrong("", "a function of this name is there already", code="clash")
+        functions.append(read_function(name, given, upstream=upstream, facts=facts, takes_pattern=takes_pattern))
+    if not functions and not findings.errors:
+        top.wrong("functions", "declares no function", code="missing")
+    top.end()
+    if not builtin:
+        findings.add(1, "builtin", "no_emergency", "nothing here freezes a card, reports fraud or reaches a human", note=True)
+    if findings.errors:
+        return None, sorted(findings.found)
+    canonical = json.dumps(root.plain(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    manifest = Manifest(
+        digest=hashlib.sha256(canonical).hexdigest(),
+        builtin=builtin,
+        development_customers=customers,
+        upstream=upstream,
+        facts=facts,
+        functions=tuple(functions),
+    )
+    return manifest, sorted(findings.found)
+
+
+def _development(top: Section) -> tuple[str, ...]:
+    given = top.section("development", required=False)
+    if given is None:
+        return ()
+    customers = given.texts("customers", _CUSTOMER, "an identifier of a made-up customer")
+    given.end()
+    return customers
+
+
+def _upstream(top: Section) -> UpstreamAddress:
+    given = top.section("upstream") or Section(None, "upstream", top.findings, line=top.line)
+    if not given.has("url") and top.findings.errors:
+        return UpstreamAddress(
+            url="", needs_credential=True, customer_header="", idempotency_header="Idempotency-Key", honours_idempotency=False,
+            connect_ms=1, question_ms=1, instruction_ms=1,
+        )  # fmt: skip
+    line = given.line_of("url")
+    url = given.text("url", _ANYTHING, "must be a URL")
+    for flaw in _flaws_of(url) if url else ():
+        given.wrong("url", flaw, code="unsafe", line=line)
+    credential = given.one_of("credential", ("none", "bearer"))
+    customer_header = _header(given, "customer_header") or ""
+    idempotency = given.section("idempotency", required=False)
+    header, honoured = None, False
+    if idempotency is not None:
+        header, honoured = _header(idempotency, "header"), idempotency.flag("honoured")
+        if header and header.lower() == customer_header.lower():
+            idempotency.wrong("header", "is the customer's header already")
+        idempotency.end()
+    times = given.section("timeouts", required=False) or Section(None, "upstream.timeouts", given.findings)
+    address = UpstreamAddress(
+        url=url.rstrip("/"),
+        needs_credential=credential == "bearer",
+        customer_header=customer_header,
+        idempotency_header=header,
+        honours_idempotency=honoured,
+        connect_ms=times.integer("connect_ms", 1, 60_000, default=1_000),
+        question_ms=times.integer("question_ms", 1, 60_000, default=3_000),
+        instruction_ms=times.integer("instruction_ms", 1, 60_000, default=10_000),
+    )
+    times.end()
+    given.end()
+    return address
+
+
+def _flaws_of(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        is_port_good = parts.port != 0
+    except ValueError:
+        return ["must be a URL"]
+    flaws = []
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url or not parts.hostname or not is_port_good:
+        flaws.append("must be a URL in ASCII with a host")
+    elif parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+        flaws.append("must be https, or http on loopback: what is sent would cross the network in clear")
+    if parts.username is not None or parts.password is not None:
+        flaws.append("holds a credential: it belongs into a file of its own")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        flaws.append("has a query or a fragment")
+    if parts.path.rstrip("/") and not is_path(parts.path.rstrip("/"), placeholders=()):
+        flaws.append("has a path of other than plain segments")
+    return flaws
+
+
+def _header(given: Section, name: str) -> str | None:
+    line = given.line_of(name)
+    header = given.text(name, _TOKEN, "must be the name of a header (RFC 9110)")
+    if header.lower() in _OURS or header.lower().startswith(("sec-", "x-forwarded")):
+        given.wrong(name, "this header has another meaning", code="unsafe", line=line)
+    return header or None
+
+
+def _facts(top: Section) -> FactQuestions:
+    given = top.section("facts", required=False)
+    if given is None:
+        return FactQuestions()
+    facts = FactQuestions(
+        payees=_listing(given, "payees", _PAYEES, ("identifier",)),
+        orders=_listing(given, "orders", _ORDERS, ("id", "payee")),
+        own_accounts=_listing(given, "own_accounts", _ACCOUNTS, ("account",)),
+    )
+    given.end()
+    return facts
+
+
+def _listing(given: Section, name: str, known: Collection[str], required: Collection[str]) -> Listing | None:
+    asked = given.section(name, required=False)
+    if asked is None:
+        return None
+    line = asked.line_of("path")
+    path = asked.text("path", _ANYTHING, PATH_MUST)
+    if path and not is_path(path, placeholders=("customer",)):
+        asked.wrong("path", PATH_MUST, line=line)
+    at = asked.maybe("at", WIRE_NAME, WIRE_NAME_MUST)
+    fields = asked.section("fields") or Section(None, f"{asked.where}.fields", asked.findings)
+    names = {each: fields.text(each, WIRE_NAME, WIRE_NAME_MUST) for each in known if fields.has(each) or each in required}
+    fields.end()
+    currency, written = None, Written.NUMBER
+    if "amount" in names:
+        written = asked.one_of("amounts", tuple(Written), default=Written.NUMBER)
+        currency = asked.maybe("currency", CURRENCY, "must be a currency of ISO 4217")
+        if currency is not None:
+            check_currency(asked, "currency", currency)
+        if sum((currency is not None, "currency" in names, written is Written.OBJECT)) != 1:
+            asked.wrong("currency", "an amount has one currency: fixed, or in a field", code="missing")
+    asked.end()
+    return Listing(path=path, at=at, names=names, currency=currency, written=written)

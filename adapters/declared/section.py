@@ -1,0 +1,133 @@
+"""Reads the fields of one mapping of a manifest: what is missing, wrong, unknown or open becomes a finding with its line, and reading
+goes on with a harmless value. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from adapters.declared.source import Findings, Node
+
+OPEN = "open"
+"""Stands for a value that nobody has decided yet. What is open is not served."""
+
+WORDS = re.compile(r"[^\n]{1,500}")
+_Choice = TypeVar("_Choice", bound=str)
+
+
+class Section:
+    """One mapping. Each field is taken once; `end` finds those that nobody took."""
+
+    def __init__(self, node: Node | None, where: str, findings: Findings, *, line: int = 1) -> None:
+        self.line = node.line if node is not None else line
+        self.where = where
+        self.findings = findings
+        self._left: dict[str, Node] = {}
+        if node is not None and isinstance(node.value, dict):
+            self._left = dict(node.value)
+        elif node is not None:
+            self.wrong("", "must be a mapping of fields")
+        mark = self._left.pop(OPEN, None)
+        if mark is not None and mark.value is True:
+            findings.add(mark.line, where, "open", "is marked as open: decide, then take the mark away")
+        elif mark is not None:
+            findings.add(mark.line, where, "wrong", "open is true, or is not there")
+
+    def wrong(self, name: str, message: str, *, code: str = "wrong", line: int | None = None) -> None:
+        where = f"{self.where}.{name}".strip(".")
+        self.findings.add(line or self.line, where, code, message)
+
+    def has(self, name: str) -> bool:
+        return name in self._left
+
+    def line_of(self, name: str) -> int:
+        return self._left[name].line if name in self._left else self.line
+
+    def take(self, name: str, *, required: bool = True) -> Node | None:
+        """The field's node; None with a finding when it is missing or open."""
+        node = self._left.pop(name, None)
+        if node is None:
+            if required:
+                self.wrong(name, "is missing", code="missing")
+            return None
+        if node.value == OPEN:
+            self.wrong(name, "is open: decide it", code="open", line=node.line)
+            return None
+        return node
+
+    def text(
+        self, name: str, form: re.Pattern[str] = WORDS, must: str = "must be a line of text", *, default: str | None = None
+    ) -> str:
+        """Text of this form; without `default` it must be there."""
+        node = self.take(name, required=default is None)
+        if node is None:
+            return default or ""
+        if not isinstance(node.value, str) or form.fullmatch(node.value) is None:
+            self.wrong(name, must, line=node.line)
+            return default or ""
+        return node.value
+
+    def maybe(self, name: str, form: re.Pattern[str], must: str) -> str | None:
+        """Text of this form, or None where it is left out."""
+        return self.text(name, form, must) or None if self.has(name) else None
+
+    def flag(self, name: str, *, default: bool | None = None) -> bool:
+        node = self.take(name, required=default is None)
+        if node is not None and not isinstance(node.value, bool):
+            self.wrong(name, "must be true or false", line=node.line)
+            node = None
+        return bool(default) if node is None else bool(node.value)
+
+    def integer(self, name: str, least: int, most: int, *, default: int | None = None) -> int:
+        node = self.take(name, required=default is None)
+        if node is not None and (
+            not isinstance(node.value, int) or isinstance(node.value, bool) or not least <= node.value <= most
+        ):
+            self.wrong(name, f"must be an integer from {least} to {most}", line=node.line)
+            node = None
+        return (least if default is None else default) if node is None or not isinstance(node.value, int) else node.value
+
+    def one_of(self, name: str, choices: Sequence[_Choice], *, default: _Choice | None = None) -> _Choice:
+        """One of these words; the last of them where it is missing or wrong, with a finding."""
+        node = self.take(name, required=default is None)
+        if node is not None:
+            for choice in choices:
+                if node.value == str(choice):
+                    return choice
+            self.wrong(name, "must be one of " + ", ".join(choices), line=node.line)
+        return choices[-1] if default is None else default
+
+    def texts(self, name: str, form: re.Pattern[str], must: str, *, required: bool = True) -> tuple[str, ...]:
+        """A list of distinct texts of this form."""
+        node = self.take(name, required=required)
+        if node is None:
+            return ()
+        given = [each.value for each in node.value] if isinstance(node.value, tuple) else []
+        good = [each for each in given if isinstance(each, str) and form.fullmatch(each)]
+        if not isinstance(node.value, tuple) or len(good) != len(given) or len(set(good)) != len(good) or not good:
+            self.wrong(name, f"must be a list of distinct values, each {must}", line=node.line)
+        return tuple(good)
+
+    def section(self, name: str, *, required: bool = True) -> "Section | None":
+        node = self.take(name, required=required)
+        return None if node is None else Section(node, f"{self.where}.{name}".strip("."), self.findings)
+
+    def members(self, name: str, form: re.Pattern[str], must: str, *, required: bool = True) -> Iterator[tuple[str, "Section"]]:
+        """The mappings within a mapping, by name."""
+        inside = self.section(name, required=required)
+        if inside is None:
+            return
+        for key, node in list(inside._left.items()):
+            del inside._left[key]
+            if form.fullmatch(key) is None:
+                inside.wrong(key[:64], must, line=node.line)
+                continue
+            if node.value == OPEN:
+                inside.wrong(key, "is open: decide it", code="open", line=node.line)
+                continue
+            yield key, Section(node, f"{inside.where}.{key}", self.findings)
+
+    def end(self) -> None:
+        """What is left over is unknown."""
+        for name, node in self._left.items():
+            self.wrong(name[:64], "is no field of this section", code="unknown_field", line=node.line)
+        self._left.clear()
