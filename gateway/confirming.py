@@ -155,6 +155,10 @@ class Confirming:
         await self.book.write(Opened(confirmation_id, at))
         return stored.proposal
 
+    async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
+        stored = await self._for(customer, confirmation_id)
+        return None if stored is None else stored.proposal
+
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         mine = await self.book.read(lambda connection: confirmations.waiting(connection, customer, at))
         others = await self.book.read(lambda connection: confirmations.to_approve(connection, at))
