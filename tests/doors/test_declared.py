@@ -72,7 +72,7 @@ async def test_a_foreign_vocabulary_gets_everything_from_the_manifest(tmp_path: 
             ]
         ):
             refused = await ask(name, arguments, native_id=f"e{number}")
-            assert refused["status"] == "denied"
+            assert refused["status"] in ("denied", "held")
             assert refused["code"] in ("confirmation_required", "denied"), refused
         assert bank.effects == []
 
@@ -144,7 +144,7 @@ async def test_a_bank_whose_functions_are_all_declared(tmp_path: Path) -> None:
             ]
         ):
             refused = await ask(name, arguments, native_id=f"e{number}")
-            assert refused["status"] == "denied", refused
+            assert refused["status"] in ("denied", "held"), refused
         missing = await ask("get_account_balance", {}, native_id="c7")
         assert (missing["status"], missing["code"]) == ("denied", "denied")
         assert bank.effects == []
