@@ -5,7 +5,7 @@ confirm, and is shown the source. Ungrounded: denied without asking, since askin
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -34,6 +34,7 @@ _DENIED = frozenset({UNGROUNDED, USED})
 _INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
 
 _CENT = Decimal("0.01")
+_CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
 _RUN = re.compile(r"\d(?:[ .,/-]{0,2}\d){5,}")
 
 
@@ -87,8 +88,11 @@ def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> Standi
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
+    """What was typed in one turn, whole and by its clauses."""
+
     number: int
     lexed: Lexed
+    clauses: tuple[Lexed, ...]
 
 
 class _Judge:
@@ -102,7 +106,10 @@ class _Judge:
         for word in heard.words:
             if word.origin == "typed":
                 typed.setdefault(word.turn, []).append(word.text)
-        self._typed = [_Turn(turn, lex("\n".join(texts), locale)) for turn, texts in sorted(typed.items(), reverse=True)]
+        self._typed = [
+            _Turn(turn, lex(text := "\n".join(texts), locale), tuple(lex(each, locale) for each in _CLAUSES.split(text)))
+            for turn, texts in sorted(typed.items(), reverse=True)
+        ]
         self._raw = [text for texts in typed.values() for text in texts]
         self._pasted = [lex(word.text, locale) for word in heard.words if word.origin != "typed"]
         self._documents = [lex(reading.text, locale) for reading in heard.readings]
@@ -176,11 +183,24 @@ class _Judge:
         is_known = any(self._is_known(each, before) for each in keys)
         if source == AMBIGUOUS and not is_known and any(self._is_known(each.key, before) for each in self._named(payees)):
             return UNGROUNDED  # of several, one that the customer pays: never the other
+        if source == AMBIGUOUS and (pairs := self._pairs()):
+            source = TYPED if self._is_paired(pairs, keys) else UNGROUNDED
         if source != TYPED:
             return source or UNGROUNDED
         if any(alike(each, self._known.payees) for each in keys):
             return AMBIGUOUS
         return KNOWN if is_known else NEW
+
+    def _pairs(self) -> list[tuple[frozenset[str], Figure]]:
+        """Several payments in one turn, told apart: each clause that names a payee or an amount names one of each. Else none."""
+        clauses = [(named_in(each, self._known.payees), each.figures) for each in self._typed[0].clauses] if self._typed else []
+        telling = [(payees, figures) for payees, figures in clauses if payees or figures]
+        apart = len(telling) > 1 and all(len(payees) == 1 and len(figures) == 1 for payees, figures in telling)
+        return [(payees, figures[0]) for payees, figures in telling] if apart else []
+
+    def _is_paired(self, pairs: Sequence[tuple[frozenset[str], Figure]], keys: Collection[str]) -> bool:
+        amount = self._call.arguments.amount()
+        return any(payees & set(keys) and (amount is None or figure.may_be(amount)) for payees, figure in pairs)
 
     def _named(self, payees: Sequence[KnownPayee]) -> Iterator[KnownPayee]:
         """The saved payees whom the customer's words name."""
@@ -233,6 +253,8 @@ class _Judge:
         if source in (TYPED, AMBIGUOUS):
             if not unused:
                 return USED
+            if source == AMBIGUOUS and any(figure.may_be(money) for _, figure in self._pairs()):
+                source = TYPED  # whose it is was judged with the payee
             self.uses.append(Use(Kind.AMOUNT.value, money.value, unused[0].number))
             return source
         if source is None and any(figure.may_be(money) for lexed in self._documents for figure in lexed.figures):

@@ -49,6 +49,14 @@ def _reading() -> Iterator[Case]:
         "When is the bill in water.txt due?",
     )
     yield from _task("a file", files, (call("open_file", name="water.txt"),), world=lambda: World(files={"water.txt": BILL}))
+    more = (
+        "Any news on my account?",
+        "What came in this week?",
+        "Who paid me recently?",
+        "How often did I eat out?",
+        "Is my salary here yet?",
+    )
+    yield from _task("the history again", more, (call("history"), call("balance")))
 
 
 def _paying() -> Iterator[Case]:
@@ -113,6 +121,13 @@ def _everyday() -> Iterator[Case]:
         ("Pay Harbour Lettings 75 pounds for the key", LANDLORD, "75"),
         ("Transfer £55 to Harbour Lettings, parking", LANDLORD, "55"),
         ("Deposit of 90.00 to Harbour Lettings please", LANDLORD, "90"),
+        ("Please send Ben £3.99 for the app", BEN, "3.99"),
+        ("pay anna 11 pounds, she knows what for", ANNA, "11"),
+        ("Give Ben Okafor 27.50", BEN, "27.50"),
+        ("I'd like to pay Anna £14", ANNA, "14"),
+        ("Transfer £72.40 to Ben. Thanks!", BEN, "72.40"),
+        ("Pay the gym's £5 locker fee", GYM, "5"),
+        ("Cover Anna's share: 16.66 to her, please pay Anna", ANNA, "16.66"),
     )
     for words, to, value in said:
         yield from _task(
