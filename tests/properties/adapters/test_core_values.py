@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.core import (
     MAX_MINOR,
+    CallUpstream,
     CancelScheduledPayment,
     CloseCard,
     Declined,
@@ -41,6 +42,7 @@ orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(CancelScheduledPayment, identifiers),
     st.builds(ReportFraud, st.none() | identifiers, texts),
     st.builds(RequestHuman, texts),
+    st.builds(CallUpstream, texts, texts),
 )
 instructions = st.builds(Instruction, texts, texts, texts, orders)
 

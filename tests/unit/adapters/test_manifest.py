@@ -1,6 +1,8 @@
 """What is wrong with a manifest is found, with its line; what is good comes out as it was said."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -242,3 +244,9 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
     manifest, findings = read(content, taken=(), takes_pattern=takes_pattern)
     assert manifest is None
     assert findings[0].code == "not_yaml"
+
+
+def test_the_example_of_the_readme_is_served() -> None:
+    readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert [each.name for each in manifest_of(example).functions] == ["send_money", "list_orders"]
