@@ -180,7 +180,8 @@ def _handled(bank: UpstreamBank, handler: Handler) -> Callable[[web.Request], Aw
         if fault and fault != "doubled":
             return await _failing(request, fault)
         value = {**answer[1], **bank.extra} if isinstance(answer[1], dict) else answer[1]
-        return web.Response(status=answer[0], body=_dumps(value), content_type="application/json")
+        cookie = {"Set-Cookie": "session=stolen; Path=/"}
+        return web.Response(status=answer[0], body=_dumps(value), content_type="application/json", headers=cookie)
 
     return handle
 
@@ -201,6 +202,8 @@ async def _failing(request: web.Request, fault: str) -> web.StreamResponse:
         case "slow":
             await asyncio.sleep(30)
             return web.Response()
+        case "empty":
+            return web.Response(status=403, body=b"[]", content_type="application/json")
         case "garbage":
             return web.Response(body=b"<html>", content_type="text/html")
         case "elsewhere":
