@@ -54,6 +54,7 @@ MISTAKES = [
     ("    summary: Pay somebody at once.\n", "", "missing"),
     ("    effect: I", "    effect: X", "wrong"),
     ("    effect: I\n", "", "missing"),
+    ("    effect: I", "    effect: P", "wrong"),
     ("    level: L3\n    egress: true", "    level: L9\n    egress: true", "wrong"),
     ("    level: L3\n    egress: true", "    level: L0\n    egress: true", "wrong"),
     ("    egress: true", "    egress: maybe", "wrong"),
@@ -169,6 +170,15 @@ def test_what_changes_a_credential_or_the_profile_is_strong_and_an_effect() -> N
     for before, after in (("level: L3", "level: L2"), ("effect: W", "effect: P")):
         text = GOOD[:at] + GOOD[at:].replace(before, after, 1)
         assert [each.code for each in found(text)] == ["wrong"]
+
+
+def test_what_would_not_be_confirmed_is_noted() -> None:
+    at = GOOD.index("  pause_card:")
+    text = GOOD[:at] + GOOD[at:].replace("effect: P", "effect: I\n    resource: card")
+    lines = [each if not each.lstrip().startswith("card: {") else "      card: {kind: object, reference: [card], description: Which.}"
+             for each in text.splitlines()]  # fmt: skip
+    _, findings = read("\n".join(lines).encode(), taken=(), takes_pattern=takes_pattern)
+    assert [each.where for each in findings if each.code == "unconfirmed"] == ["functions.pause_card"]
 
 
 def test_effects_need_a_key_s_header() -> None:
