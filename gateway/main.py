@@ -331,12 +331,13 @@ async def grant(
     now: datetime,
     *,
     functions: Sequence[BankingFunction] = MANIFEST,
+    version: int = 1,
 ) -> None:
     """Sign and store a mandate over all these functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
         customer=customer,
-        version=1,
+        version=version,
         functions=tuple(sorted(function.name for function in functions)),
         accounts=tuple(sorted(account.id for account in accounts)),
         limits=limits_of(functions),
@@ -347,11 +348,18 @@ async def grant(
 
 
 async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: Served) -> None:
-    """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
+    """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
+
+    UnsafeSettings when the core cannot be asked for their accounts.
+    """
     made_up = core.sandbox.customers() if core.sandbox else CUSTOMERS
     try:
-        for customer in (*made_up, *(each for each in offered.customers if each not in made_up)):
+        for customer in made_up:
             if not await book.has_granted(customer):
                 await grant(book, core.bank, key, customer, now, functions=offered.functions)
+        for customer in offered.customers:
+            if not (await book.has_granted(customer) and await book.is_frozen(customer)):
+                seconds = int(now.timestamp())  # a version after every earlier start's
+                await grant(book, core.bank, key, customer, now, functions=offered.functions, version=seconds)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

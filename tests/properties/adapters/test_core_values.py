@@ -15,6 +15,7 @@ from adapters.core import (
     AddBeneficiary,
     AmendStandingOrder,
     CancelDirectDebit,
+    CallUpstream,
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,
@@ -67,6 +68,7 @@ orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(CancelScheduledPayment, identifiers),
     st.builds(ReportFraud, st.none() | identifiers, texts),
     st.builds(RequestHuman, texts),
+    st.builds(CallUpstream, texts, texts),
 )
 instructions = st.builds(Instruction, texts, texts, texts, orders)
 
