@@ -86,5 +86,9 @@ def matches_details(intent: bytes, details: Json) -> bool:
     """Whether a token's `authorization_details` hold one that deep-equals the intent."""
     if not isinstance(details, list):
         return False
-    wanted = json.loads(intent)
-    return any(isinstance(each, dict) and each.get("type") == DETAILS_TYPE and each.get("intent") == wanted for each in details)
+    return any(isinstance(each, dict) and each.get("type") == DETAILS_TYPE and _is(each.get("intent"), intent) for each in details)
+
+
+def _is(named: Json, intent: bytes) -> bool:
+    """Compared as canonical bytes: to Python, `true`, 1 and 1.0 are equal."""
+    return isinstance(named, dict) and canonical(named) == intent

@@ -20,7 +20,7 @@ from gateway.confirmation import CHALLENGE_LIFETIME, Evidence, Proposal
 from gateway.errors import MESSAGES, Code, Refusal, Unavailable
 from gateway.later import Later
 from gateway.ports import NotOpen
-from gateway.proposing import DAY_MOST, OPEN_MOST, arguments_bytes, exactly, principal_bytes, propose, repeat_key, stored_principal
+from gateway.proposing import arguments_bytes, exactly, principal_bytes, propose, repeat_key, stored_principal
 from gateway.record import Records
 from gateway.stages import Asked, Confirmed, Held, NativeCall, Received, Recorded, Refused, Trace, Use, answer_of
 from gateway.steps import Steps
@@ -47,6 +47,9 @@ class Proposals:
     records: Records
     later: Later
     clock: Callable[[], datetime]
+    waiting_most: int
+    day_most: int
+    """How many proposals may wait for one customer, and be made in a day: so that nobody is worn down (banking.md section 3.5)."""
 
     async def __call__(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
         """One answer for each: held, or what became of it if it was asked for before under the same ids, or refused after all."""
@@ -68,8 +71,8 @@ class Proposals:
                     principal=principal_bytes(received.principal),
                     repeat_key=repeat_key(held),
                     calls=tuple(_proposed(each) for each in held),
-                    open_most=OPEN_MOST,
-                    day_most=DAY_MOST,
+                    open_most=self.waiting_most,
+                    day_most=self.day_most,
                 )
             )
             if isinstance(refused, Refusal):
@@ -97,6 +100,10 @@ class Proposals:
         if call.arguments_hash != _proposed(held).arguments_hash:
             message = "The id of this call was used for another call; a new call needs a new id."
             return answer_of(received, "denied", Code.INVALID_ARGUMENT, message=message)
+        try:
+            await self.records.repeat(held.grounded.call, call.call_id)
+        except Unavailable:
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
         claimed = await self.book.find(call.call_id) if call.claimed else None
         return await self.later.answer(claimed, call.native_id) if claimed else _status(call, stored, self.clock())
 
@@ -147,6 +154,10 @@ class Confirming:
             return None
         await self.book.write(Opened(confirmation_id, at))
         return stored.proposal
+
+    async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
+        stored = await self._for(customer, confirmation_id)
+        return None if stored is None else stored.proposal
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         mine = await self.book.read(lambda connection: confirmations.waiting(connection, customer, at))

@@ -58,6 +58,14 @@ class Fault(StrEnum):
     INVALID_DPOP_PROOF = "invalid_dpop_proof"
     USE_DPOP_NONCE = "use_dpop_nonce"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    NOT_CONFIRMED = "not_confirmed"
+    CONFIRMATION_EXPIRED = "confirmation_expired"
+    CONFIRMATION_DECLINED = "confirmation_declined"
+    CONFIRMATION_USED = "confirmation_used"
+    CONFIRMATION_WAITS = "confirmation_waits"
+    CONFIRMATION_CHANGED = "confirmation_changed"
+    CHALLENGE_EXPIRED = "challenge_expired"
+    PASSKEY_KNOWN = "passkey_known"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BROKEN = "internal_error"
@@ -86,6 +94,11 @@ class RequestFault(TellergateError):
         self.fault = fault
         self.message = message
         self.param = param
+
+    @property
+    def recorded(self) -> str:
+        """What the trail says of it: the code, or something finer."""
+        return self.fault.value
 
 
 class Unavailable(TellergateError):

@@ -137,6 +137,9 @@ class Passkeys(Protocol):
     async def of(self, customer: str) -> Sequence[Passkey]:
         """The customer's passkeys that were not revoked, also those that are not active yet."""
 
+    async def find(self, credential: str) -> Passkey | None:
+        """By its id, whoever's it is: for who signs in with it. None: unknown, or revoked."""
+
     async def enrol(self, passkey: Passkey) -> bool:
         """False: the credential is known already, and nothing changed."""
 
@@ -163,6 +166,9 @@ class Confirmations(Protocol):
 
     async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
         """The proposal, and begin its challenge: it was put before the customer's eyes at `at`. None: not theirs, nor theirs to approve."""
+
+    async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
+        """The same without opening it: its challenge goes on."""
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         """What this customer is to confirm or to approve, the oldest first."""

@@ -16,12 +16,6 @@ from gateway.identity import Principal
 from gateway.stages import Call, Held, electronic
 from gateway.strict_json import Json
 
-OPEN_MOST = 5
-"""Proposals that may wait for one customer: beyond it the assistant hears no, and the customer is not asked."""
-
-DAY_MOST = 30
-"""Proposals that are made for one customer in a day."""
-
 WARNINGS: Mapping[str, str] = {
     "duplicate": "The same payment was made a short while ago.",
     "new_payee": "You have not paid this payee before, or only very recently.",

@@ -115,6 +115,12 @@ class Settings:
     duplicate_window_s: int = 900
     """Within how many seconds the same payee, amount and currency under a new id is a suspected duplicate."""
 
+    proposals_waiting: int = 5
+    """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""
+
+    proposals_per_day: int = 30
+    """How many confirmations are asked of one customer in a day, however they end."""
+
     audit_wait_ms: int = 250
     """How long the log may take to make a record durable. Beyond it the call is refused with `temporarily_unavailable`."""
 
@@ -220,6 +226,8 @@ _RANGES = {
     "strong_session_s": (1, 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
     "audit_wait_ms": (1, 3_600_000),
+    "proposals_waiting": (1, 1_000_000),
+    "proposals_per_day": (1, 1_000_000),
     "calls_per_minute": (1, 1_000_000),
     "calls_per_request": (1, 10_000),
     "core_question_ms": (1, 600_000),

@@ -11,9 +11,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -25,6 +24,7 @@ from adapters.function import BankingFunction, Level
 from gateway.call import Way
 from gateway.catalogue import definitions
 from gateway.doors import schemas
+from gateway.doors.bodies import body, invalid, json_answer, parsed
 from gateway.doors.presented import Presenting
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
@@ -36,7 +36,6 @@ from gateway.ports import Book
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
-from gateway.strict_json import MAX_BODY_BYTES, JsonError, Parsed, loads
 from gateway.telemetry import parse_traceparent
 from gateway.wire import (
     Challenges,
@@ -49,8 +48,7 @@ from gateway.wire import (
     step_up_headers,
 )
 
-_Model = TypeVar("_Model", bound=BaseModel)
-_Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
+Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 
 MAX_WAIT_S = 30
 _POLL_S = 0.05
@@ -78,7 +76,7 @@ class Door:
     waiting: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): a call that waits for its confirmation, or cannot happen any more; None for every other."""
 
-    async def answer(self, request: Request, handler: _Handler, scope: str) -> Response:
+    async def answer(self, request: Request, handler: Handler, scope: str) -> Response:
         """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
         presented = self.presenting.of(request.scope)
         response = await self._answered(request, presented, handler, scope)
@@ -86,7 +84,7 @@ class Door:
             response.headers["dpop-nonce"] = nonce
         return response
 
-    async def _answered(self, request: Request, presented: Presented, handler: _Handler, scope: str) -> Response:
+    async def _answered(self, request: Request, presented: Presented, handler: Handler, scope: str) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known."""
         principal = None
         try:
@@ -94,7 +92,7 @@ class Door:
             require_scope(principal, scope)
             return await handler(self, request, principal)
         except RequestFault as fault:
-            return await self._faulted(request, principal, fault)
+            return await self.faulted(request, principal, fault)
         except Unavailable as unavailable:
             cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
             return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
@@ -107,7 +105,7 @@ class Door:
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )
 
-    async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
+    async def faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
             self.records.counters.unauthenticated += 1
             return fault_response(fault, challenges=self.challenges)
@@ -117,7 +115,7 @@ class Door:
             return fault_response(fault, challenges=self.challenges)
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
         try:
-            await self.records.fault(principal, _trace(request), fault.fault.value, at=at, **ids)
+            await self.records.fault(principal, _trace(request), fault.recorded, at=at, **ids)
         except Unavailable:
             message = "the audit trail does not answer; nothing happened, try again"
             return fault_response(RequestFault(Fault.AUDIT_UNAVAILABLE, message))
@@ -191,12 +189,8 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
     return front
 
 
-def _json(value: object, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json", headers=headers)
-
-
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
-    head = _model(schemas.CallsHead, await _body(request))
+    head = parsed(schemas.CallsHead, await body(request))
     if len(head.calls) > door.calls_per_request:
         raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
     shape = SHAPES[head.shape]
@@ -209,7 +203,7 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
         trace=_trace(request),
     )
     answered = await door.way.take(principal, asked)
-    return _json(
+    return json_answer(
         {
             "outputs": [shape.output(each, head.turn_id) for each in answered],
             "results": [{**call_result(each, door.challenges), "app": each.app} for each in answered],
@@ -219,19 +213,19 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
 
 
 async def _open_conversation(door: Door, request: Request, principal: Principal) -> Response:
-    _model(schemas.NewConversation, await _body(request))
-    return _json({"id": await door.book.open_conversation(principal.customer, door.clock())})
+    parsed(schemas.NewConversation, await body(request))
+    return json_answer({"id": await door.book.open_conversation(principal.customer, door.clock())})
 
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     if principal.agent is not None:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "the customer's words come with the customer's own token, without an agent")
-    words = _model(schemas.Words, await _body(request))
+    words = parsed(schemas.Words, await body(request))
     messages = [(word.text, word.origin) for word in words.messages]
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
-    return _json({"count": count})
+    return json_answer({"count": count})
 
 
 async def _functions(door: Door, request: Request, principal: Principal) -> Response:
@@ -239,7 +233,7 @@ async def _functions(door: Door, request: Request, principal: Principal) -> Resp
     offered = [
         function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
     ]
-    return _json({"data": definitions(offered, request.query_params["shape"])})
+    return json_answer({"data": definitions(offered, request.query_params["shape"])})
 
 
 async def _call_status(door: Door, request: Request, principal: Principal) -> Response:
@@ -258,7 +252,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
     item = result_item(found)
     del item["native_id"]
     output = output_text(found) if found.output is not None or found.code is not None else None
-    return _json({**item, "output": output})
+    return json_answer({**item, "output": output})
 
 
 async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
@@ -272,41 +266,8 @@ def _native(item: type[BaseModel], value: dict[str, object], number: int) -> Nat
     try:
         parsed = item.model_validate(value)
     except ValidationError as error:
-        raise _invalid(error, f"calls[{number}]") from None
+        raise invalid(error, f"calls[{number}]") from None
     return parsed.native()  # type: ignore[attr-defined,no-any-return]  # each item of a shape has it
-
-
-def _model(model: type[_Model], value: Parsed) -> _Model:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise _invalid(error, None) from None
-
-
-def _invalid(error: ValidationError, inside: str | None) -> RequestFault:
-    """Names the first field that is wrong and what it must be. A field that is not declared is the client's word: not repeated."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    unknown = first["type"] == "extra_forbidden"
-    path = [part for part in (first["loc"][:-1] if unknown else first["loc"]) if isinstance(part, str | int)]
-    name = ".".join([*([inside] if inside else []), *(str(part) for part in path)]) or None
-    if unknown:
-        return RequestFault(Fault.INVALID_REQUEST, "a field that is not known here", param=name)
-    if name == "shape":
-        return RequestFault(Fault.UNKNOWN_SHAPE, "shape is one of " + ", ".join(SHAPES), param=name)
-    return RequestFault(Fault.INVALID_REQUEST, f"{name or 'the body'}: {first['msg']}", param=name)
-
-
-async def _body(request: Request) -> Parsed:
-    size, parts = 0, []
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise RequestFault(Fault.TOO_LARGE, f"more than {MAX_BODY_BYTES} bytes")
-        parts.append(part)
-    try:
-        return loads(b"".join(parts), max_bytes=MAX_BODY_BYTES)
-    except JsonError as error:
-        raise RequestFault(error.fault, f"the body is not taken: {error}") from None
 
 
 def _trace(request: Request) -> Trace:

@@ -5,6 +5,8 @@ Owns the trust in the bank's OpenID provider. Must never let absence mean more: 
 
 from gateway.identity.principal import (
     SCOPE_CALLS,
+    SCOPE_CONFIRM,
+    SCOPE_ENROL,
     SCOPE_WORDS,
     Identity,
     NotAuthenticated,
@@ -19,6 +21,8 @@ from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
 __all__ = [
     "ACR_STRONG",
     "SCOPE_CALLS",
+    "SCOPE_CONFIRM",
+    "SCOPE_ENROL",
     "SCOPE_WORDS",
     "AccessTokens",
     "Binding",

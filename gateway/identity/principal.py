@@ -9,6 +9,10 @@ from gateway.errors import Fault, RequestFault
 
 SCOPE_CALLS = "function_calls"
 SCOPE_WORDS = "customer_words"
+SCOPE_CONFIRM = "confirm"
+"""Of the customer's own device: to see what waits for them, and to confirm or decline it."""
+SCOPE_ENROL = "enrol_passkeys"
+"""Of the bank's identity system alone, never of a customer or an agent."""
 
 BEARER = "Bearer"
 DPOP = "DPoP"
@@ -45,6 +49,8 @@ class Principal:
     scheme: str = BEARER
     token: str | None = field(default=None, repr=False, compare=False)
     """Only where the issuer can be asked whether it still stands. Never printed, recorded or logged."""
+    authorization_details: str | None = field(default=None, repr=False)
+    """Those of the token (RFC 9396), as JSON text; None where it has none. Held against an intent, and kept nowhere else."""
 
     @property
     def acting(self) -> str:

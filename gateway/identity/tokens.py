@@ -7,6 +7,7 @@ or its key goes.
 
 import hashlib
 import hmac
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,9 @@ from gateway.identity.principal import BEARER, DPOP, NotAuthenticated, Presented
 from gateway.strict_json import Parsed
 
 ACR_STRONG = "urn:tellergate:acr:two-factor"
-MAX_TOKEN_BYTES = 4096
+MAX_TOKEN_BYTES = 16 * 1024
+"""Room for authorization details that repeat an intent (RFC 9396)."""
+
 CLOCK_SKEW_S = 5
 _CACHE_ENTRIES = 100_000
 _TYPES = ("at+jwt", "application/at+jwt")
@@ -147,17 +150,31 @@ class AccessTokens:
             if not isinstance(actor, dict) or "act" in actor:  # chains of agents are not served
                 raise Malformed("not one actor")
             agent = _string(actor, "sub")
+        subject, client = _string(claims, "sub"), _string(claims, "client_id")
+        # a client that asks for itself was never signed in (RFC 9068 section 2.2.1): 0 is too long ago for a strong session
+        is_service = subject == client and agent is None and "auth_time" not in claims
         return Principal(
-            customer=_string(claims, "sub"),
+            customer=subject,
             agent=agent,
-            client=_string(claims, "client_id"),
+            client=client,
             scopes=frozenset(_string(claims, "scope").split()),
             strong=_is_strong(claims.get("acr"), issuer.strong),
-            authenticated_at_s=_integer(claims, "auth_time"),
+            authenticated_at_s=0 if is_service else _integer(claims, "auth_time"),
             expires_at_s=expires,
             channel=_string(claims, "channel") if "channel" in claims else "app",
             scheme=scheme,
+            authorization_details=_details(claims),
         )
+
+
+def _details(claims: Mapping[str, Parsed]) -> str | None:
+    """`authorization_details` (RFC 9396 section 9.1): a list, kept as text so that nothing can be changed in it."""
+    if "authorization_details" not in claims:
+        return None
+    details = claims["authorization_details"]
+    if not isinstance(details, list):
+        raise Malformed("authorization details that are no list")
+    return json.dumps(details, ensure_ascii=False, default=float)  # an intent holds no fractions
 
 
 def _is_strong(acr: Parsed, strong: frozenset[str]) -> bool:

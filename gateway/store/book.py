@@ -258,6 +258,9 @@ class SqlPasskeys:
     async def of(self, customer: str) -> Sequence[Passkey]:
         return await self._book.read(lambda connection: passkeys.of(connection, customer))
 
+    async def find(self, credential: str) -> Passkey | None:
+        return await self._book.read(lambda connection: passkeys.find(connection, credential))
+
     async def enrol(self, passkey: Passkey) -> bool:
         return await self._book.write(passkeys.Enrolling(passkey)) is True
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, insert, literal, or_, select, update
 
@@ -33,7 +34,16 @@ class Counting:
 
 def of(connection: Connection, customer: str) -> Sequence[Passkey]:
     rows = connection.execute(select(PASSKEYS).where(_P.customer == customer, _P.revoked_us.is_(None)).order_by(_P.credential))
-    return [Passkey(row.credential, row.customer, row.public_key, row.sign_count, from_us(row.active_us)) for row in rows]
+    return [_passkey(row) for row in rows]
+
+
+def find(connection: Connection, credential: str) -> Passkey | None:
+    row = connection.execute(select(PASSKEYS).where(_P.credential == credential, _P.revoked_us.is_(None))).one_or_none()
+    return None if row is None else _passkey(row)
+
+
+def _passkey(row: Any) -> Passkey:
+    return Passkey(row.credential, row.customer, row.public_key, row.sign_count, from_us(row.active_us))
 
 
 def enrol(connection: Connection, item: Enrolling) -> bool:

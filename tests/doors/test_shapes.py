@@ -105,7 +105,8 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
         assert (told["status"], told["code"]) == ("held", "confirmation_required")
     payments = served.call("list_scheduled_payments", {"account": debit}, conversation=conversation)["model"]["result"]
     scheduled = payments["scheduled_payments"][0]["payment"]
-    told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation)
+    served.say("and cancel the payment that is scheduled next", conversation=conversation)
+    told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation, native_id="c2")
     assert (told["status"], told["code"]) == ("held", "confirmation_required")
 
 
@@ -161,6 +162,7 @@ def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
         if each["currency"] == "GBP" and each["status"] == "open"
     ]
     wanted = {"from": found[0], "to": found[1], "amount": {"value": "7.77", "currency": "GBP"}}
+    served.say("move 7.77 to my savings", conversation=conversation)  # others read untrusted text for this customer today
     paid = served.call("initiate_transfer", wanted, conversation=conversation)
     assert paid["status"] == "done"
     later = served.get(f"/v1/calls/{paid['call_id']}").json()

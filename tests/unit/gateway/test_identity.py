@@ -134,8 +134,9 @@ WRONG: dict[str, str] = {
     "an agent without a subject": signed({**CLAIMS, "act": {}}),
     "a customer with a control character": signed({**CLAIMS, "sub": "ali\nce"}),
     "a fraction of a second": signed({**CLAIMS, "exp": NOW_S + 0.5}),
+    "details that are no list": signed({**CLAIMS, "authorization_details": {"type": "tellergate_intent"}}),
     "true as a time": signed({**CLAIMS, "auth_time": True}),
-    "too long": signed({**CLAIMS, "more": "a" * 5000}),
+    "too long": signed({**CLAIMS, "more": "a" * 17_000}),
     "no token at all": "x",
     "five parts": "a.b.c.d.e",
     **{f"without {name}": signed({k: v for k, v in CLAIMS.items() if k != name}) for name in CLAIMS if name != "act"},
@@ -215,3 +216,25 @@ def test_the_local_issuer_refuses_to_exist_outside_development_mode(tmp_path: Pa
     with pytest.raises(UnsafeSettings):
         LocalIssuer(tmp_path, development=False)
     assert not (tmp_path / "dev").exists()
+
+
+async def test_authorization_details_are_carried_as_they_are_and_never_printed() -> None:
+    details = [{"type": "tellergate_intent", "intent": {"version": 1, "name": "Zoë"}}]
+    principal = await verified(signed({**CLAIMS, "authorization_details": details}))
+    assert json.loads(principal.authorization_details or "") == details
+    assert "tellergate_intent" not in repr(principal)
+    assert (await verified(signed())).authorization_details is None
+
+
+async def test_a_client_that_asks_for_itself_needs_no_sign_in_and_is_never_strong() -> None:
+    service = {k: v for k, v in CLAIMS.items() if k not in ("act", "auth_time")} | {"sub": "app", "acr": ACR_STRONG}
+    principal = await verified(signed(service))
+    assert principal.level(NOW, 300) is Level.L1
+    for claims in (service | {"sub": "alice"}, service | {"act": {"sub": "assistant"}}):
+        with pytest.raises(RequestFault):
+            await verified(signed(claims))
+
+
+async def verified(token: str) -> Principal:
+    identity = AccessTokens(ISSUER, binding=Binding.OPTIONAL)
+    return await identity.authenticate(Presented(f"Bearer {token}", (), "POST", "https://window.bank.example/"), NOW)

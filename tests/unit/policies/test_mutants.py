@@ -20,7 +20,7 @@ from tests.samples import bank
 SURVIVORS = {
     "conversation.tainted": 1,  # of `egress` beside a move between own accounts, which no function of the catalogue has: test_engine
     "emergency.door": 1,  # of `emergency`, which every protective function has: held by test_engine
-    "levels.confirmation": 2,  # of what else a card's closing is not, which no function of the catalogue tries: held by test_engine
+    "levels.confirmation": 1,  # of what else a card's closing is not, which no function of the catalogue tries: held by test_engine
     "mandate.granted": 2,  # of the validity, which mandate.expired holds again
     "ownership.touch": 1,  # of the ownership, which ownership.not_owner holds again
     "protection.closed": 1,  # of `emergency`, which no function on an account has
