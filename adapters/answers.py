@@ -112,7 +112,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """`status` is an ISO 20022 payment status: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, or SCHD scheduled."""
+    """`status` is one of `adapters.statuses.PaymentStatus`: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, SCHD scheduled."""
 
     id: str
     account: str
