@@ -38,7 +38,17 @@ PURE = (
     *sorted((ROOT / "policies").rglob("*.py")),
     *(
         ROOT / "gateway" / f"{name}.py"
-        for name in ("stages", "confirmation", "claiming", "decide", "limits", "redaction", "detection", "reconciliation", "statuses")
+        for name in (
+            "stages",
+            "confirmation",
+            "claiming",
+            "decide",
+            "limits",
+            "redaction",
+            "detection",
+            "reconciliation",
+            "statuses",
+        )
     ),
     *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),

@@ -14,6 +14,7 @@ from adapters.core import (
     MAX_MINOR,
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
@@ -67,6 +68,7 @@ orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(CancelScheduledPayment, identifiers),
     st.builds(ReportFraud, st.none() | identifiers, texts),
     st.builds(RequestHuman, texts),
+    st.builds(CallUpstream, texts, texts),
 )
 instructions = st.builds(Instruction, texts, texts, texts, orders)
 
