@@ -112,7 +112,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """`status` is an ISO 20022 payment status: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, or SCHD scheduled."""
+    """`status` is one of `adapters.statuses.PaymentStatus`: ACSC settled, PDNG pending, RJCT rejected, CANC cancelled, SCHD scheduled."""
 
     id: str
     account: str
@@ -257,3 +257,28 @@ class Acquaintance:
     payees: Sequence[KnownPayee] = ()
     orders: Mapping[str, ExistingOrder] = field(default_factory=dict)
     own_accounts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CoreEffect:
+    """What the core has of one instruction, or of one payment that it has as initiated through an assistant, for a reconciliation.
+
+    `key` is the instruction's; None for such a payment that no instruction made. `order` is the type of the order. `status` is a payment's
+    own status, and for what is no payment `done` or `declined`. `amount` is what was booked, of a settled payment; what is planned, of any
+    other payment; the new amount, of a standing order; None of what has none. `at`: when the core answered.
+    """
+
+    key: str | None
+    customer: str | None
+    order: str
+    status: str
+    amount: Money | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EffectPage:
+    """Effects, the oldest first. `next_cursor` is the `cursor` of the next page; None: no more."""
+
+    effects: Sequence[CoreEffect]
+    next_cursor: str | None

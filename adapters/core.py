@@ -18,7 +18,9 @@ from adapters.answers import (
     Balance,
     Beneficiary,
     Card,
+    CoreEffect,
     DirectDebit,
+    EffectPage,
     ExistingOrder,
     FxQuote,
     KnownPayee,
@@ -72,11 +74,13 @@ __all__ = [
     "CloseCard",
     "CoreAnswer",
     "CoreBank",
+    "CoreEffect",
     "CoreUnavailable",
     "CreateStandingOrder",
     "Declined",
     "DirectDebit",
     "Done",
+    "EffectPage",
     "ExecutionPermit",
     "ExistingOrder",
     "FreezeCard",
@@ -306,3 +310,7 @@ class CoreBank(Protocol):
 
     async def executed(self, since: datetime) -> int:
         """How many effects the core did since then, by its own count: for the census."""
+
+    async def effects(self, since: datetime, cursor: str | None = None) -> EffectPage:
+        """Every instruction that was done or declined since then, and every payment that the core has as initiated through an assistant and
+        made since then, save those of standing orders, page by page: what a reconciliation compares with the log."""

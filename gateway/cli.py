@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _demo(commands.add_parser("demo", help="see a bank assistant's function calls go the whole way"))
     _serve(commands.add_parser("serve", help="serve the window over HTTP"))
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
-    _audit(commands.add_parser("audit", help="query, verify and export the trail; holds and erasure"))
+    _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
     _policy(commands.add_parser("policy", help="check, test and explain the policies"))
     _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
     _functions(commands.add_parser("functions", help="what a model may call"))
@@ -186,6 +186,14 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     holding.add_argument("--hold", required=True, help="its name")
     holding.add_argument("--release", action="store_true")
     holding.set_defaults(command=_late("audit", "hold"))
+    comparing = commands.add_parser("reconcile", help="the log's intents against what the core says that it did")
+    _asked_by(comparing)
+    comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
+    comparing.add_argument("--core-url", help="base URL of the core; left out: the embedded sandbox bank of the folder")
+    comparing.add_argument(
+        "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
+    )
+    comparing.set_defaults(command=_late("reconciling", "reconcile"))
     erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
     erasing.set_defaults(command=_late("audit", "erase"))
     for each in (holding, erasing):

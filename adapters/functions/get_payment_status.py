@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from adapters.core import CoreBank, Identified, ReferenceKind
 from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
 from adapters.shapes import naming
+from adapters.statuses import PAYMENT_CODES, PaymentStatus
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
@@ -14,6 +15,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
     return {
         "account": Identified(ReferenceKind.ACCOUNT, found.account),
         "status": found.status,
+        "iso_status": PAYMENT_CODES[PaymentStatus(found.status)],
         "amount": found.amount,
         "counterparty_name": found.counterparty_name,
         "reference": found.reference,
@@ -39,6 +41,7 @@ FUNCTION = ReadFunction(
             type="text",
             description="ACSC settled, PDNG pending, SCHD scheduled, RJCT rejected, CANC cancelled.",
         ),
+        Field(name="iso_status", type="text", description="The same as a code of ISO 20022 and Open Banking."),
         Field(name="amount", type="money", description="The amount.", data_class="transactions"),
         Field(
             name="counterparty_name", type="text", label=Label.THIRD_PARTY, data_class="transactions", description="Who is paid."

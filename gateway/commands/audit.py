@@ -1,5 +1,7 @@
 """`tellergate audit`: query, reveal, verify, export, hold and erase, on a data folder; a gateway may be running on it meanwhile.
 
+`reconciling` shares how the log is opened and who asks.
+
 Every question is a record of the trail, with who asked, what for and under which case, before it is answered.
 """
 
@@ -28,7 +30,8 @@ from gateway.main import read_bundle, utc_now
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 
 
-def _with_log(options: argparse.Namespace, work: _Work) -> int:
+def with_log(options: argparse.Namespace, work: _Work) -> int:
+    """Do this with the log of the options' folder; the exit status."""
     places = Places(options.data, options.database)
 
     async def run() -> int:
@@ -50,14 +53,15 @@ def _with_log(options: argparse.Namespace, work: _Work) -> int:
         return failed(str(error) or "the cursor is not one of this question", USAGE)
 
 
-def _why(options: argparse.Namespace) -> Why:
+def why_of(options: argparse.Namespace) -> Why:
+    """Who asks, by the options. ValueError."""
     return Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
 
 
 def _query(options: argparse.Namespace) -> Query:
     return Query(
-        since=_time(options.since),
-        until=_time(options.until),
+        since=time_of(options.since),
+        until=time_of(options.until),
         kinds=tuple(Kind(kind) for kind in options.kind or ()),
         customer=options.customer,
         call_id=options.call,
@@ -71,7 +75,8 @@ def _query(options: argparse.Namespace) -> Query:
     )
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
+    """A moment as it is typed; UTC where it names no zone. ValueError."""
     if text is None:
         return None
     try:
@@ -85,7 +90,7 @@ def query(options: argparse.Namespace) -> int:
     """Print the records that match."""
 
     async def work(log: Log) -> int:
-        found = await page(log, _query(options), _why(options), cursor=options.cursor, limit=options.limit)
+        found = await page(log, _query(options), why_of(options), cursor=options.cursor, limit=options.limit)
         if options.json:
             print_json(
                 {
@@ -106,7 +111,7 @@ def query(options: argparse.Namespace) -> int:
             print(f"more: --cursor {found.next_cursor}")
         return GOOD if found.gapless is not False else FINDING
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def _row(found: Found) -> tuple[object, ...]:
@@ -129,7 +134,7 @@ def reveal_one(options: argparse.Namespace) -> int:
 
     async def work(log: Log) -> int:
         try:
-            opened = await reveal(log, options.index, _why(options))
+            opened = await reveal(log, options.index, why_of(options))
         except (NotSealed, KeyDestroyed):
             return failed("nothing is sealed in this record, or it was erased", FINDING)
         if options.json:
@@ -138,7 +143,7 @@ def reveal_one(options: argparse.Namespace) -> int:
             print_table(("field", "value"), ((path, json.dumps(value)) for path, value in sorted(opened.values.items())))
         return GOOD
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def verify_trail(options: argparse.Namespace) -> int:
@@ -165,7 +170,7 @@ def verify_trail(options: argparse.Namespace) -> int:
             print(f"{size} records, root {root.hex()}: {'good' if not findings else 'NOT GOOD'}")
         return FINDING if findings else GOOD
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def checkpoint(options: argparse.Namespace) -> int:
@@ -181,7 +186,7 @@ def checkpoint(options: argparse.Namespace) -> int:
             print(note, end="")
         return GOOD
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def export_bundle(options: argparse.Namespace) -> int:
@@ -191,7 +196,7 @@ def export_bundle(options: argparse.Namespace) -> int:
         asked = _query(options)
         rules = {f"rules/{rule.name}": rule.text.encode() for rule in read_bundle().rules}
         made = await export(
-            log, _why(options), query=None if asked == Query() else asked, reveal=options.reveal, policy_files=rules
+            log, why_of(options), query=None if asked == Query() else asked, reveal=options.reveal, policy_files=rules
         )
         options.out.write_bytes(made.raw)
         if options.trust_out is not None:
@@ -202,7 +207,7 @@ def export_bundle(options: argparse.Namespace) -> int:
             print(f"{made.records} records in {options.out} ({len(made.raw)} bytes); verify: tellergate audit verify {options.out}")
         return GOOD
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def hold(options: argparse.Namespace) -> int:
@@ -210,9 +215,11 @@ def hold(options: argparse.Namespace) -> int:
 
     async def work(log: Log) -> int:
         change = erasure.release_hold if options.release else erasure.place_hold
-        return await _erasing(options, change(log, options.customer, options.hold, _why(options)), lambda index: {"record": index})
+        return await _erasing(
+            options, change(log, options.customer, options.hold, why_of(options)), lambda index: {"record": index}
+        )
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 def erase(options: argparse.Namespace) -> int:
@@ -227,9 +234,9 @@ def erase(options: argparse.Namespace) -> int:
                 "certificate": certificate.note,
             }
 
-        return await _erasing(options, erasure.erase(log, options.customer, _why(options)), told)
+        return await _erasing(options, erasure.erase(log, options.customer, why_of(options)), told)
 
-    return _with_log(options, work)
+    return with_log(options, work)
 
 
 async def _erasing(options: argparse.Namespace, work: Awaitable[Any], told: Callable[[Any], dict[str, object]]) -> int:

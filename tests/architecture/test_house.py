@@ -38,13 +38,26 @@ PURE = (
     *sorted((ROOT / "policies").rglob("*.py")),
     *(
         ROOT / "gateway" / f"{name}.py"
-        for name in ("stages", "confirmation", "claiming", "decide", "limits", "redaction", "detection")
+        for name in (
+            "stages",
+            "confirmation",
+            "claiming",
+            "decide",
+            "limits",
+            "redaction",
+            "detection",
+            "reconciliation",
+            "statuses",
+        )
     ),
     *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
     ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",
     ROOT / "adapters" / "function.py",
+    ROOT / "adapters" / "orders.py",
+    ROOT / "adapters" / "statuses.py",
+    ROOT / "adapters" / "cores" / "sandbox" / "days.py",
 )
 IMPURE_IMPORTS = {
     "os",

@@ -26,6 +26,8 @@ OWN: dict[ReferenceKind, str] = {
     ReferenceKind.ACCOUNT: "account",
     ReferenceKind.BENEFICIARY: "beneficiary",
     ReferenceKind.CARD: "card",
+    ReferenceKind.DIRECT_DEBIT: "direct_debit",
+    ReferenceKind.PAYEE_CHECK: "payee_check",
     ReferenceKind.PAYMENT: "payment",
     ReferenceKind.STANDING_ORDER: "standing_order",
     ReferenceKind.TRANSACTION: "entry",
@@ -36,6 +38,8 @@ OWN: dict[ReferenceKind, str] = {
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Teller]:
     async with teller(Path(tmp_path_factory.mktemp("references")) / "data", calls_per_minute=100_000) as made:
+        for customer in ("alice", "carla"):
+            await made.gateway.core.check_payee(customer, "Margaret Hale", "20301587654321")
         yield made
 
 
@@ -54,6 +58,8 @@ def identifier(asked: Teller, customer: str, kind: ReferenceKind) -> str:
     account = "id" if kind is ReferenceKind.ACCOUNT else "account"
     statement = (
         f"select t.id from {table} t join account_owner o on o.account = t.{account} where o.customer = ? order by t.id limit 1"
+        if kind is not ReferenceKind.PAYEE_CHECK
+        else f"select id from {table} where customer = ?"
     )
     with asked.gateway.bank._engine.connect() as connection:
         row = connection.exec_driver_sql(statement, (customer,)).first()
@@ -92,7 +98,10 @@ def test_there_are_cases_for_every_kind() -> None:
         ReferenceKind.ACCOUNT,
         ReferenceKind.BENEFICIARY,
         ReferenceKind.CARD,
+        ReferenceKind.DIRECT_DEBIT,
+        ReferenceKind.PAYEE_CHECK,
         ReferenceKind.PAYMENT,
+        ReferenceKind.STANDING_ORDER,
         ReferenceKind.TRANSACTION,
     }
 
@@ -106,7 +115,8 @@ async def test_what_is_not_a_reference_of_this_conversation_is_one_and_the_same(
     brunos = await asked.conversation("bruno")
     issuer = Issuer(private_file(asked.gateway.settings.data / "keys" / "references.key", KEY_BYTES))
     today = utc_now().date()
-    mine = Identified(kind, identifier(asked, "alice", kind)) if kind is not ReferenceKind.STANDING_ORDER else Identified(kind, "x")
+    mine = Identified(kind, identifier(asked, "alice", kind))
+    another = ReferenceKind.QUOTE  # which no function takes
     theirs = Identified(kind, identifier(asked, "carla", kind))
     wrong = {
         "of another customer, in theirs": issuer.issue("bruno", brunos, mine, today),
@@ -114,15 +124,13 @@ async def test_what_is_not_a_reference_of_this_conversation_is_one_and_the_same(
         "of another conversation": issuer.issue("alice", other, mine, today),
         "expired": issuer.issue("alice", conversation, mine, today - timedelta(days=8)),
         "made up": f"{kind.value}_" + "A" * 44,
-        "of another kind": issuer.issue("alice", conversation, Identified(ReferenceKind.STANDING_ORDER, mine.id), today),
+        "of another kind": issuer.issue("alice", conversation, Identified(another, mine.id), today),
         "the bank's own identifier": mine.id,
         "gone from the bank": issuer.issue("alice", conversation, Identified(kind, "no-such-object"), today),
         "empty": "",
     }
     right = {
-        each.value: issuer.issue("alice", conversation, Identified(each, identifier(asked, "alice", each)), today)
-        for each in OWN
-        if each is not ReferenceKind.STANDING_ORDER
+        each.value: issuer.issue("alice", conversation, Identified(each, identifier(asked, "alice", each)), today) for each in OWN
     }
     before = executed_keys(asked.gateway)
     answers = {}

@@ -832,6 +832,38 @@ async def test_an_object_of_somebody_else_is_answered_like_none(bank: BankUnderT
     assert await bank.core.executed(began) == 0
 
 
+async def test_effects_are_what_was_done_and_declined_by_key_and_amount(bank: BankUnderTest) -> None:
+    bank.clock.turn(timedelta(seconds=1))
+    began = bank.clock()
+    later = transfer(bank, 700, credit=bank.payee, execute_on=date(2026, 5, 1))
+    for key, order in {
+        "k-1": transfer(bank),
+        "k-2": later,
+        "k-3": FreezeCard(bank.card),
+        "k-4": transfer(bank, credit=bank.closed),
+        "k-5": ordering(bank),
+    }.items():
+        bank.clock.turn(timedelta(seconds=1))
+        await send(bank, order, key)
+    await send(bank, transfer(bank), "k-1")
+    await bank.core.status("k-9")
+    page = await bank.core.effects(began)
+    assert page.next_cursor is None
+    assert [(it.key, it.order, it.status, it.amount) for it in page.effects] == [
+        ("k-1", "Transfer", "ACSC", Money(1250, "GBP")),
+        ("k-2", "Transfer", "SCHD", Money(700, "GBP")),
+        ("k-3", "FreezeCard", "done", None),
+        ("k-4", "Transfer", "declined", None),
+        ("k-5", "CreateStandingOrder", "done", Money(2500, "GBP")),
+    ]
+    assert {it.customer for it in page.effects} == {bank.customer}
+    assert [it.at for it in page.effects] == [began + timedelta(seconds=number) for number in range(1, 6)]
+    assert [it.key for it in (await bank.core.effects(page.effects[3].at)).effects] == ["k-4", "k-5"]
+    assert (await bank.core.effects(bank.clock() + timedelta(seconds=1))).effects in ([], ())
+    with pytest.raises(ValueError):  # noqa: PT011 - a core behind HTTP says no more
+        await bank.core.effects(began, "no cursor")
+
+
 async def test_what_does_not_exist_reads_as_nothing(bank: BankUnderTest) -> None:
     for kind in ReferenceKind:
         assert await bank.core.describe(Identified(kind, "none")) is None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from adapters.function import Value
 
 FITTING: Mapping[str, Mapping[str, Value]] = {
+    "add_beneficiary": {"name": "Jon Smithe", "identifier": "60161331926819"},
     "get_fx_quote": {"from": "GBP", "to": "EUR"},
     "get_product_terms": {"product": "current"},
     "get_statement": {"period": "2026-02"},

@@ -22,6 +22,7 @@ from adapters.core import (
     Declined,
     DirectDebit,
     Done,
+    EffectPage,
     ExecutionPermit,
     FxQuote,
     Identified,
@@ -175,6 +176,9 @@ class SandboxBank:
 
     async def executed(self, since: datetime) -> int:
         return self._reader.executed(since)
+
+    async def effects(self, since: datetime, cursor: str | None = None) -> EffectPage:
+        return self._reader.effects(since, cursor)
 
     # The ledger's own two phases, for what happens at a bank without a customer's instruction: a card authorisation, say.
 

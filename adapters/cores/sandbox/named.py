@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from adapters.core import (
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CancelScheduledPayment,
     CancelStandingOrder,
@@ -77,5 +78,5 @@ def _add(named: Named, order: Order) -> None:
             named.disputed.add(transaction.id)
         case ReportFraud(about):
             named.add(about)
-        case RequestHuman():
+        case RequestHuman() | CallUpstream():
             pass

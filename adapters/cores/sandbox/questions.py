@@ -3,7 +3,19 @@ parameters. Another database compiles the same statements by its own dialect."""
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnClause, ColumnElement, Select, bindparam, case, exists, func, literal_column, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnClause,
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects import sqlite
 
 from adapters.core import ReferenceKind
@@ -287,6 +299,60 @@ SCHEDULED = _compiled(
     )
 )
 ANSWER = _compiled(select(instruction.c.outcome, instruction.c.answer).where(instruction.c.key == bindparam("key")))
+_BOOKED = (
+    select(func.coalesce(func.sum(movement.c.amount_minor), _ZERO))
+    .where(
+        movement.c.payment == payment.c.id,
+        movement.c.payment.is_not(None),
+        movement.c.debit == payment.c.account,
+        movement.c.state == literal_column("'posted'"),
+    )
+    .scalar_subquery()
+)
+_of_payment = (
+    payment.c.status,
+    case((payment.c.settled_at_us.is_not(None), _BOOKED), else_=payment.c.amount_minor).label("minor"),
+    payment.c.currency,
+)
+_answered = instruction.c.outcome != literal_column("'burned'")
+_told = (
+    select(
+        instruction.c.key,
+        instruction.c.customer,
+        instruction.c.told,
+        instruction.c.outcome,
+        instruction.c.answer,
+        *_of_payment,
+        instruction.c.answered_at_us.label("at"),
+        instruction.c.key.concat(literal_column("'/'")).concat(func.coalesce(payment.c.id, literal_column("''"))).label("ref"),
+    )
+    .select_from(instruction)
+    .outerjoin(payment, payment.c.key == instruction.c.key)
+    .where(_answered, instruction.c.answered_at_us >= bindparam("at"))
+)
+_untold = select(
+    payment.c.key,
+    select(func.min(account_owner.c.customer)).where(account_owner.c.account == payment.c.account).scalar_subquery(),
+    literal_column("'Transfer'"),
+    literal_column("'done'"),
+    literal_column("''"),
+    *_of_payment,
+    payment.c.created_at_us,
+    literal_column("'/'").concat(payment.c.id),
+).where(
+    payment.c.through_assistant == literal_column("1"),
+    payment.c.standing_order.is_(None),
+    payment.c.created_at_us >= bindparam("at"),
+    ~exists().where(instruction.c.key == payment.c.key, _answered),
+)
+_effects = union_all(_told, _untold).subquery()
+EFFECTS = _compiled(
+    select(_effects)
+    .where((_effects.c.at > bindparam("at")) | (_effects.c.ref > bindparam("ref")))
+    .order_by(_effects.c.at, _effects.c.ref)
+    .limit(bindparam("n"))
+    .offset(_ZERO)
+)
 EXECUTED = _compiled(
     select(func.count())
     .select_from(instruction)

@@ -18,8 +18,11 @@ from adapters.core import (
     Balance,
     Beneficiary,
     Card,
+    CoreEffect,
     CoreUnavailable,
     DirectDebit,
+    Done,
+    EffectPage,
     ExistingOrder,
     Identified,
     KnownPayee,
@@ -34,10 +37,13 @@ from adapters.core import (
     TransactionFilter,
     TransactionPage,
 )
-from adapters.cores.sandbox import payees, questions
+from adapters.cores.sandbox import payees, questions, stored
 from adapters.cores.sandbox.tables import micros, moment
 
 _DAY = timedelta(days=1)
+EFFECTS_MOST = 1_000
+"""Effects of a page."""
+
 _STATED = re.compile(r"d(.{1,16})\.[0-9]{8}\.[0-9]{8}", re.ASCII)
 """The identifier of a statement, and the account in it."""
 
@@ -212,6 +218,14 @@ class Reader:
         rows = self._rows(questions.ANSWER, {"key": key})
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def effects(self, since: datetime, cursor: str | None) -> EffectPage:
+        """What the journal of instructions and the payments say, with what was booked. ValueError for a cursor that is none."""
+        at, _, ref = (cursor or f"{micros(since)}.").partition(".")
+        asked = {"at": int(at), "ref": ref, "n": EFFECTS_MOST + 1}
+        rows = self._rows(questions.EFFECTS, asked)
+        last = rows[EFFECTS_MOST - 1] if len(rows) > EFFECTS_MOST else None
+        return EffectPage([_effect(row) for row in rows[:EFFECTS_MOST]], None if last is None else f"{last[-2]}.{last[-1]}")
+
     def executed(self, since: datetime) -> int:
         """How many instructions had their effect since then."""
         return int(self._rows(questions.EXECUTED, {"at": micros(since)})[0][0])
@@ -272,3 +286,17 @@ def _payment(row: tuple[Any, ...]) -> Payment:
     id_, of, minor, currency, payee, reference, status, created, execute_on, assisted = row
     amount = Money(minor, currency)
     return Payment(id_, of, amount, payee, reference, status, moment(created), _day(execute_on), bool(assisted))
+
+
+def _effect(row: tuple[Any, ...]) -> CoreEffect:
+    key, customer, told, outcome, answer, status, minor, currency, at, _ = row
+    if status is not None:
+        return CoreEffect(key, customer, told, status, Money(minor, currency), moment(at))
+    amount = None
+    if told in _WITH_AMOUNT and outcome == "done":
+        done = stored.from_text(answer)
+        amount = done.output.get("amount") if isinstance(done, Done) else None
+    return CoreEffect(key, customer, told, outcome, amount if isinstance(amount, Money) else None, moment(at))
+
+
+_WITH_AMOUNT = frozenset({"CreateStandingOrder", "AmendStandingOrder"})

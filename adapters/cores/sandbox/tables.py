@@ -104,6 +104,12 @@ Index(
     sqlite_where=text("state = 'pending'"),
     postgresql_where=text("state = 'pending'"),
 )
+Index(
+    "movement_payment",
+    movement.c.payment,
+    sqlite_where=text("payment IS NOT NULL"),
+    postgresql_where=text("payment IS NOT NULL"),
+)
 
 entry = Table(
     "entry",

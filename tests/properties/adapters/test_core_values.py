@@ -14,6 +14,7 @@ from adapters.core import (
     MAX_MINOR,
     AddBeneficiary,
     AmendStandingOrder,
+    CallUpstream,
     CancelDirectDebit,
     CallUpstream,
     CancelScheduledPayment,

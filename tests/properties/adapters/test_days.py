@@ -75,6 +75,14 @@ def test_turns_are_a_period_apart_and_no_two_are_paid_on_one_day(schedule: Sched
     assert working_day(one) < working_day(other)
 
 
+def test_after_a_short_month_another_frequency_goes_back_to_the_day_that_was_meant() -> None:
+    schedule = Schedule(date(2026, 1, 31), Frequency.MONTHLY, 31).changed(1, Frequency.QUARTERLY)
+    assert [schedule.day(turn).isoformat() for turn in range(3)] == ["2026-02-28", "2026-05-31", "2026-08-31"]
+    weekly = schedule.changed(0, Frequency.WEEKLY)
+    assert weekly.day(1) == date(2026, 3, 7)
+    assert weekly.changed(0, Frequency.MONTHLY).day(1) == date(2026, 3, 28), "the week's day is meant now"
+
+
 @given(schedules, st.integers(0, 40), frequencies)
 def test_another_frequency_goes_on_from_the_same_day(schedule: Schedule, turn: int, frequency: Frequency) -> None:
     changed = schedule.changed(turn, frequency)

@@ -26,7 +26,7 @@ from adapters.core import (
     TransactionFilter,
     Transfer,
 )
-from adapters.cores.sandbox import SandboxBank, open_sandbox
+from adapters.cores.sandbox import SandboxBank, open_sandbox, reads
 from adapters.cores.sandbox.items import Answer, Executed, Item
 from adapters.cores.sandbox.people import HOLDINGS, ODDITIES
 from adapters.cores.sandbox.seed import LOAD_FUNDS_MINOR, account_id
@@ -179,6 +179,26 @@ async def test_a_group_accumulates_exactly_and_answers_each_item(tmp_path: Path)
         assert bank._writer.sizes == [5]  # type: ignore[attr-defined]
         assert await booked(bank, SPARE) == available.amount.minor - 3 * third
         assert bank.findings() == []
+
+
+async def test_pages_of_effects_are_all_of_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "EFFECTS_MOST", 3)
+    with sandbox(tmp_path) as (bank, clock):
+        for number in range(10):  # several in one microsecond, so that the time alone is no position
+            clock.turn(timedelta(microseconds=number % 4 // 3))
+            await send(bank, transfer(f"key-{number}"))
+        seen: list[str | None] = []
+        sizes = []
+        cursor = None
+        while True:
+            page = await bank.effects(NOON, cursor)
+            seen += [it.key for it in page.effects]
+            sizes.append(len(page.effects))
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert sorted(seen) == [f"key-{number}" for number in range(10)]  # type: ignore[type-var]
+        assert sizes == [3, 3, 3, 1]
 
 
 async def test_a_hundred_at_once_never_overspend(tmp_path: Path) -> None:
