@@ -30,6 +30,7 @@ from audit.log import Log
 from audit.migration import prepare
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.confirm_setup import verifier_of
 from gateway.confirming import Confirming, Proposals
 from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
@@ -44,8 +45,9 @@ from gateway.rates import Rates
 from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
+from gateway.relying_party import RelyingParty
 from gateway.settings import Settings, UnsafeSettings
-from gateway.store.book import SqlBook
+from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
@@ -82,6 +84,7 @@ class Gateway:
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
+    relying_party: RelyingParty
     _close_core: Callable[[], Awaitable[None]]
 
     async def close(self) -> None:
@@ -232,7 +235,30 @@ def _assembled(
     recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
     instruments = (tracing, metering)
     return Gateway(
-        settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, confirming, core.close
+        settings,
+        way,
+        door,
+        recovery,
+        log,
+        book,
+        core.bank,
+        core.sandbox,
+        trust,
+        lock,
+        instruments,
+        confirming,
+        _party(settings, confirming, trust),
+        core.close,
+    )
+
+
+def _party(settings: Settings, confirming: Confirming, trust: Trust) -> RelyingParty:
+    return RelyingParty(
+        confirmations=confirming,
+        passkeys=SqlPasskeys(confirming.book),
+        standing=trust.identity,
+        verifier=verifier_of(settings),
+        clock=confirming.clock,
     )
 
 
