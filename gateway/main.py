@@ -84,8 +84,17 @@ class Gateway:
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
-    relying_party: RelyingParty
     _close_core: Callable[[], Awaitable[None]]
+
+    def relying_party(self) -> RelyingParty:
+        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
+        return RelyingParty(
+            confirmations=self.confirming,
+            passkeys=SqlPasskeys(self.book),
+            standing=self.trust.identity,
+            verifier=verifier_of(self.settings),
+            clock=self.door.clock,
+        )
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
@@ -235,30 +244,7 @@ def _assembled(
     recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
     instruments = (tracing, metering)
     return Gateway(
-        settings,
-        way,
-        door,
-        recovery,
-        log,
-        book,
-        core.bank,
-        core.sandbox,
-        trust,
-        lock,
-        instruments,
-        confirming,
-        _party(settings, confirming, trust),
-        core.close,
-    )
-
-
-def _party(settings: Settings, confirming: Confirming, trust: Trust) -> RelyingParty:
-    return RelyingParty(
-        confirmations=confirming,
-        passkeys=SqlPasskeys(confirming.book),
-        standing=trust.identity,
-        verifier=verifier_of(settings),
-        clock=confirming.clock,
+        settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, confirming, core.close
     )
 
 

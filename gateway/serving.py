@@ -51,7 +51,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     schemas.publish(app)
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
-    confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party, cooling_off))
+    confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
     return app
 
 
@@ -92,7 +92,7 @@ async def serve_on(
     gateway = await open_gateway(settings)
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
-        page = page_of(settings, gateway.relying_party, gateway.door, gateway.book)
+        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book)
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
         server = uvicorn.Server(server_config(app, settings))
