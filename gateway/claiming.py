@@ -1,14 +1,13 @@
 """What a decided call becomes at the edges of the way: a claim, an instruction, something held, something read. Pure."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from adapters.core import CoreAnswer, Declined, Done, Instruction, Money, NotSeen, Unknown
-from adapters.function import Amount, BankingFunction, EffectFunction, Kind, Label, Level
-from gateway.arguments import canonical_bytes
+from adapters.core import CoreAnswer, Declined, Done, Identified, Instruction, Money, NotSeen, Unknown
+from adapters.function import BankingFunction, EffectFunction, Kind, Label, Level
+from gateway.arguments import canonical_bytes, parse
 from gateway.decide import PolicyRefusal
-from gateway.errors import Code
+from gateway.errors import Code, Refusal
 from gateway.grounding.judging import TYPED
 from gateway.ports import Claim
 from gateway.redaction import Shown
@@ -113,10 +112,7 @@ def _amount(native: NativeCall, function: BankingFunction | None) -> Money | Non
     """What a call would move, if it can be read at all; whether it is well formed is found out in its turn."""
     if not isinstance(function, EffectFunction):
         return None
-    name = next((argument.name for argument in function.arguments if isinstance(argument.type, Amount)), "")
     try:
-        given = json.loads(native.arguments) if isinstance(native.arguments, str) else native.arguments
-        value = given[name]
-        return Money.parse(value["value"], value["currency"])  # type: ignore[index,call-overload,arg-type]  # what is not so raises
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
+        return parse(function, native.arguments, lambda _, kinds: Identified(kinds[0], "")).amount()
+    except Refusal:
         return None

@@ -100,6 +100,10 @@ class Proposals:
         if call.arguments_hash != _proposed(held).arguments_hash:
             message = "The id of this call was used for another call; a new call needs a new id."
             return answer_of(received, "denied", Code.INVALID_ARGUMENT, message=message)
+        try:
+            await self.records.repeat(held.grounded.call, call.call_id)
+        except Unavailable:
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
         claimed = await self.book.find(call.call_id) if call.claimed else None
         return await self.later.answer(claimed, call.native_id) if claimed else _status(call, stored, self.clock())
 

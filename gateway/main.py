@@ -199,15 +199,7 @@ def _assembled(
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     if core.breaker is not None:
         watch_breaker(metering.get_meter("tellergate"), core.breaker)
-    proposals = Proposals(
-        book=book,
-        core=core.bank,
-        records=records,
-        later=later,
-        clock=clock,
-        waiting_most=settings.proposals_waiting,
-        day_most=settings.proposals_per_day,
-    )
+    proposals = _proposals(settings, book=book, core=core.bank, records=records, later=later)
     way = Way(
         Parts(
             functions=functions,
@@ -245,6 +237,18 @@ def _assembled(
     instruments = (tracing, metering)
     return Gateway(
         settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, confirming, core.close
+    )
+
+
+def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, later: Later) -> Proposals:
+    return Proposals(
+        book=book,
+        core=core,
+        records=records,
+        later=later,
+        clock=later.clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
     )
 
 

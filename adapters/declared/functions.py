@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from adapters.core import exponent
 from adapters.declared.declarations import Declared, FactQuestions, Place, Sent, Shown, StatusQuestion, UpstreamAddress
 from adapters.declared.fields import read_answer
 from adapters.declared.paths import PATH_MUST, is_path, names_in
@@ -94,20 +95,21 @@ def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> 
     names = names_in(path)
     otherwise = Place.BODY if method in _WITH_BODY else Place.QUERY
     sent: list[Sent] = []
+    lines: dict[str, int] = {}
     for name, each in given.members("arguments", NAME, NAME_MUST, required=False):
         if name == "customer":
             each.wrong("", "the name `customer` stands for who asks")
         read = read_argument(name, each, place=Place.PATH if name in names else otherwise, takes_pattern=takes_pattern)
         _check_place(each, read, method, names)
+        if (read.place, read.name) in {(other.place, other.name) for other in sent if other.place is not Place.PATH}:
+            each.wrong("as", "another argument is sent under this name", code="clash")
+        lines[name] = each.line
         sent.append(read)
     for name in set(names) - {each.argument.name for each in sent} - {"customer"}:
         given.wrong("request.path", f"names {{{name}}}, which is no argument")
     if len(sent) > ARGUMENTS_MOST:
         given.wrong("arguments", f"has more than {ARGUMENTS_MOST}")
-    wire_names = [(each.place, each.name) for each in sent if each.place is not Place.PATH]
-    if len(set(wire_names)) != len(wire_names):
-        given.wrong("arguments", "two arguments are sent under one name", code="clash")
-    _check_amounts(given, sent)
+    _check_amounts(given, sent, lines)
     return tuple(sent)
 
 
@@ -132,10 +134,11 @@ def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) 
             pass
 
 
-def _check_amounts(given: Section, sent: Sequence[Sent]) -> None:
+def _check_amounts(given: Section, sent: Sequence[Sent], lines: Mapping[str, int]) -> None:
     amounts = [each.argument for each in sent if each.argument.kind is Kind.AMOUNT]
     if len(amounts) > 1:
-        given.wrong("arguments", "has more than one amount: a call moves one")
+        last = amounts[-1].name
+        given.wrong(f"arguments.{last}", "is one more amount: a call moves one", line=lines[last])
     by_name = {each.argument.name: each.argument for each in sent}
     for amount in amounts:
         source = amount.type.currency_argument if isinstance(amount.type, BareAmount) else None
@@ -143,13 +146,21 @@ def _check_amounts(given: Section, sent: Sequence[Sent]) -> None:
             continue
         named = by_name.get(source)
         if named is None or not isinstance(named.type, Choice) or not all(_is_currency(each) for each in named.type.values):
-            given.wrong(f"arguments.{amount.name}.currency_from", "must name an argument that is an enum of currencies (ISO 4217)")
+            given.wrong(
+                f"arguments.{amount.name}.currency_from",
+                "must name an argument that is an enum of currencies (ISO 4217)",
+                line=lines[amount.name],
+            )
         elif not named.required and named.default is None and amount.required:
-            given.wrong(f"arguments.{source}", "holds a currency, so it is required or has a default")
+            given.wrong(f"arguments.{source}", "holds a currency, so it is required or has a default", line=lines[source])
 
 
 def _is_currency(text: str) -> bool:
-    return re.fullmatch(r"[A-Z]{3}", text) is not None
+    try:
+        exponent(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_resource(given: Section, resource: str | None, sent: Sequence[Sent]) -> None:
@@ -251,5 +262,8 @@ def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> No
     if effect is Effect.READ:
         return
     if kinds & {Kind.PAYEE, Kind.AMOUNT} and facts.payees is None:
+        told = "no payee is known: `facts.payees` is not declared"
+        given.findings.add(given.line, given.where, "no_payees", told, note=True)
+    if Kind.OBJECT in kinds and facts.orders is None and facts.own_accounts is None:
         told = "no object is known: neither `facts.orders` nor `facts.own_accounts` is declared"
         given.findings.add(given.line, given.where, "no_orders", told, note=True)

@@ -91,21 +91,17 @@ def _arguments(document: Mapping[str, Plain], path: str, operation: Mapping[str,
         parameter = _resolved(document, each)
         name, where = str(parameter.get("name", "")), parameter.get("in")
         if where in ("path", "query") and (where == "query" or name in names_in(path)):
-            yield _argument(
-                document,
-                name,
-                parameter.get("schema"),
-                parameter.get("description"),
-                where == "path" or parameter.get("required") is True,
-            )
+            required = where == "path" or parameter.get("required") is True
+            schema, told = parameter.get("schema"), parameter.get("description")
+            yield _argument(document, name, schema, told, required=required)
     body = _json_schema(document, _resolved(document, operation.get("requestBody")))
     needed = _listed(body.get("required"))
     for name, schema in _mapping(body.get("properties")).items():
-        yield _argument(document, name, schema, None, name in needed)
+        yield _argument(document, name, schema, None, required=name in needed)
 
 
 def _argument(
-    document: Mapping[str, Plain], wire_name: str, schema: Plain, description: Plain, required: bool
+    document: Mapping[str, Plain], wire_name: str, schema: Plain, description: Plain, *, required: bool
 ) -> tuple[str, Draft]:
     found = _resolved(document, schema)
     name = _snake(wire_name)

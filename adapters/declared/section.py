@@ -22,8 +22,10 @@ class Section:
         self.where = where
         self.findings = findings
         self._left: dict[str, Node] = {}
+        self._lines: dict[str, int] = {}
         if node is not None and isinstance(node.value, dict):
             self._left = dict(node.value)
+            self._lines = {name: each.line for name, each in node.value.items()}
         elif node is not None:
             self.wrong("", "must be a mapping of fields")
         mark = self._left.pop(OPEN, None)
@@ -34,13 +36,13 @@ class Section:
 
     def wrong(self, name: str, message: str, *, code: str = "wrong", line: int | None = None) -> None:
         where = f"{self.where}.{name}".strip(".")
-        self.findings.add(line or self.line, where, code, message)
+        self.findings.add(line or self._lines.get(name.partition(".")[0], self.line), where, code, message)
 
     def has(self, name: str) -> bool:
         return name in self._left
 
     def line_of(self, name: str) -> int:
-        return self._left[name].line if name in self._left else self.line
+        return self._lines.get(name, self.line)
 
     def take(self, name: str, *, required: bool = True) -> Node | None:
         """The field's node; None with a finding when it is missing or open."""

@@ -17,7 +17,7 @@ MAX_NODES = 20_000
 MAX_FINDINGS = 100
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})", re.ASCII)
-_STR, _MAP, _SEQ = "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_STR = "tag:yaml.org,2002:str"
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
@@ -73,7 +73,7 @@ def parse(content: bytes, findings: Findings, *, lenient: bool = False) -> Node 
         return None
     try:
         text = content.decode("utf-8", "strict")
-        if not _is_bounded(text, findings, most=MAX_NODES * (16 if lenient else 1)):
+        if not _is_bounded(text, findings, lenient=lenient):
             return None
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError:
@@ -94,18 +94,21 @@ def parse(content: bytes, findings: Findings, *, lenient: bool = False) -> Node 
     return read if findings.errors == before else None
 
 
-def _is_bounded(text: str, findings: Findings, *, most: int) -> bool:
-    depth = 0
+def _is_bounded(text: str, findings: Findings, *, lenient: bool) -> bool:
+    depth, most = 0, MAX_NODES * (16 if lenient else 1)
     for nodes, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
-        elif isinstance(event, yaml.AliasEvent):
+        if getattr(event, "tag", None) is not None and not lenient:
+            findings.add(line, "", "tag", "tags are not taken")
+            return False
+        if isinstance(event, yaml.AliasEvent):
             findings.add(line, "", "alias", "aliases are not taken: write it out")
             return False
-        if depth > MAX_DEPTH * (4 if most > MAX_NODES else 1) or nodes > most:
+        if depth > MAX_DEPTH * (4 if lenient else 1) or nodes > most:
             findings.add(
                 line, "", "too_deep" if nodes <= most else "too_large", f"deeper than {MAX_DEPTH}, or more than {most} parts"
             )
@@ -116,8 +119,6 @@ def _is_bounded(text: str, findings: Findings, *, most: int) -> bool:
 def _node(node: yaml.Node, where: str, findings: Findings, lenient: bool) -> Node:
     line = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
-        if node.tag != _MAP:
-            findings.add(line, where, "tag", "tags are not taken")
         members: dict[str, Node] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
@@ -132,8 +133,6 @@ def _node(node: yaml.Node, where: str, findings: Findings, lenient: bool) -> Nod
             members[name] = Node(at, read.value)
         return Node(line, members)
     if isinstance(node, yaml.SequenceNode):
-        if node.tag != _SEQ:
-            findings.add(line, where, "tag", "tags are not taken")
         return Node(line, tuple(_node(each, f"{where}[{at}]", findings, lenient) for at, each in enumerate(node.value)))
     return Node(line, _scalar(node, where, findings, lenient))
 
@@ -144,13 +143,10 @@ def _scalar(node: yaml.Node, where: str, findings: Findings, lenient: bool) -> b
         if not lenient:
             findings.add(line, where, "wrong", "holds a control or invisible character")
         return ""
-    if node.tag == _STR or lenient:
-        if getattr(node, "style", None) is None and lenient:
-            return _plain_word(text)
+    if node.tag == _STR or getattr(node, "style", None) is not None:
         return text
-    if getattr(node, "style", None) is not None:
-        findings.add(line, where, "tag", "tags are not taken")
-        return text
+    if lenient:
+        return _plain_word(text)
     value = _plain_word(text)
     if isinstance(value, str):
         findings.add(line, where, "ambiguous", "put it in quotes: YAML would read it as something else")

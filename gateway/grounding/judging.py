@@ -44,7 +44,7 @@ class Ungrounded(Refusal):
 
 def must_be_grounded(function: BankingFunction) -> bool:
     """Whether a function's arguments can do harm: an effect, text that leaves the bank, a document's name. Protection never waits."""
-    sensitive = function.effect is not Effect.READ or function.egress
+    sensitive = function.effect in (Effect.WRITE, Effect.IRREVERSIBLE) or function.egress
     return not function.emergency and (sensitive or any(argument.kind is Kind.DOCUMENT for argument in function.arguments))
 
 

@@ -41,7 +41,11 @@ from adapters.core import (
     Transfer,
     UnfreezeCard,
 )
-from tests.support.banks import CORES, BankUnderTest
+from tests.support.banks import CORES as BANKS
+from tests.support.banks import BankUnderTest
+from tests.support.declared import declared_under_test
+
+CORES = {**BANKS, "with declared functions": declared_under_test}
 
 EVER = (date(2000, 1, 1), date(2100, 1, 1))
 

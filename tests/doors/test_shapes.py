@@ -105,7 +105,8 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
         assert (told["status"], told["code"]) == ("held", "confirmation_required")
     payments = served.call("list_scheduled_payments", {"account": debit}, conversation=conversation)["model"]["result"]
     scheduled = payments["scheduled_payments"][0]["payment"]
-    told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation)
+    served.say("and cancel the payment that is scheduled next", conversation=conversation)
+    told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation, native_id="c2")
     assert (told["status"], told["code"]) == ("held", "confirmation_required")
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -153,6 +154,14 @@ def sandbox(
         yield bank, clock
     finally:
         bank.close()
+
+
+def quieted(path: Path) -> Mapping[str, str]:
+    """Stop everything that the seed of the bank in this folder has planned; its payees, by their names."""
+    with closing(sqlite3.connect(path / "bank.sqlite")) as connection, connection:
+        connection.execute("UPDATE standing_order SET status = 'suspended'")
+        connection.execute("UPDATE payment SET status = 'CANC' WHERE status = 'SCHD'")
+        return dict(connection.execute("SELECT name, id FROM beneficiary").fetchall())
 
 
 @cache

@@ -1,0 +1,84 @@
+"""Declared functions over a small upstream, and a core bank that is composed with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from adapters.core import CallUpstream, CoreAnswer, CoreBank, Instruction
+from adapters.declared.core import DeclaredCore, open_declared
+from adapters.declared.declarations import Manifest
+from adapters.declared.manifest import read
+from adapters.declared.served import functions_of
+from adapters.declared.upstream import Upstream
+from adapters.function import BankingFunction
+from gateway.linear_regex import is_whole
+from tests.support.banks import BankUnderTest, Clock, Permit, Permits, embedded
+from tests.support.upstream import CREDENTIAL, UpstreamBank, manifest_text, upstream
+
+
+def takes_pattern(expression: str) -> bool:
+    try:
+        is_whole(expression, "")
+    except ValueError:
+        return False
+    return True
+
+
+def manifest_of(text: str) -> Manifest:
+    """A manifest that must be good."""
+    manifest, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
+    assert manifest is not None, findings
+    return manifest
+
+
+@dataclass
+class Composed:
+    """A composed core under test, the bank behind its functions, and the functions."""
+
+    core: CoreBank
+    itself: DeclaredCore
+    bank: UpstreamBank
+    functions: dict[str, BankingFunction]
+    clock: Clock
+    behind: BankUnderTest
+
+    def told(self, function: str, arguments: str, key: str = "key-1", customer: str = "emma") -> Instruction:
+        return Instruction(key, customer, "agent-1", CallUpstream(function, arguments))
+
+    async def send(self, function: str, arguments: str, key: str = "key-1", customer: str = "emma") -> CoreAnswer:
+        told = self.told(function, arguments, key, customer)
+        return await self.core.submit(told, Permit(told.canonical(), self.clock() + timedelta(seconds=30)))
+
+
+@asynccontextmanager
+async def composed(path: Path, vocabulary: str = "foreign", **changes: str) -> AsyncIterator[Composed]:
+    """`changes` are replaced in the manifest's text."""
+    async with embedded(path) as behind, upstream(vocabulary) as (bank, url):
+        text = manifest_text(vocabulary, url)
+        for before, after in changes.items():
+            assert before in text
+            text = text.replace(before, after)
+        async with over(path, behind, bank, manifest_of(text)) as made:
+            yield made
+
+
+@asynccontextmanager
+async def over(path: Path, behind: BankUnderTest, bank: UpstreamBank, manifest: Manifest) -> AsyncIterator[Composed]:
+    """The composed core over a bank and an upstream that are open."""
+    server = Upstream(manifest.upstream, credential=CREDENTIAL if manifest.upstream.needs_credential else None)
+    core, itself = open_declared(
+        behind.core, manifest.functions, server, journal=path / "upstream.sqlite", permits=Permits(), clock=behind.clock
+    )
+    try:
+        yield Composed(core, itself, bank, {each.name: each for each in functions_of(manifest, server)}, behind.clock, behind)
+    finally:
+        await itself.close()
+
+
+@asynccontextmanager
+async def declared_under_test(path: Path) -> AsyncIterator[BankUnderTest]:
+    """The sandbox bank behind declared functions: for everything else the composed core is the core behind it."""
+    async with composed(path) as made:
+        yield replace(made.behind, core=made.core)

@@ -1,0 +1,244 @@
+"""What is wrong with a manifest is found, with its line; what is good comes out as it was said."""
+
+import itertools
+
+import pytest
+
+from adapters.core import ReferenceKind
+from adapters.declared.manifest import read
+from adapters.declared.source import MAX_BYTES, MAX_DEPTH, Finding
+from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text
+from tests.support.declared import manifest_of, takes_pattern
+from tests.support.upstream import manifest_text
+
+GOOD = manifest_text("foreign")
+PAY = "to: {kind: payee, description: The account that is paid., schema: {type: string, minLength: 1, maxLength: 34}}"
+VALUE = "value: {kind: amount, currency: EUR, description: How much., schema: {type: number}}"
+ID = "id: {kind: object, description: The order., schema: {type: integer, minimum: 1, maximum: 1000000}}"
+CODE = 'code: {kind: credential, description: The new passcode., schema: {type: string, minLength: 4, maxLength: 12, pattern: "[0-9]+"}}'
+NAME = "name: {kind: document, description: The file., schema: {type: string, minLength: 1, maxLength: 200}}"
+
+MISTAKES = [
+    ("version: 1", "version: 2", "wrong"),
+    ("builtin: true", "builtin: yes", "ambiguous"),
+    ("builtin: true", "builtin: open", "open"),
+    ("builtin: true\n", "", "missing"),
+    ("builtin: true", "builtin: true\nbuiltin: false", "duplicate"),
+    ("builtin: true", "builtin: true\nmore: 1", "unknown_field"),
+    ("builtin: true", "builtin: &here true", "good"),
+    ("  customers: [emma]", '  customers: ["emma", "emma"]', "wrong"),
+    ("url: http://127.0.0.1:9", "url: http://bank.example", "unsafe"),
+    ("url: http://127.0.0.1:9", "url: https://user:word@bank.example", "unsafe"),
+    ("url: http://127.0.0.1:9", "url: https://bank.example/a?b=c", "unsafe"),
+    ("url: http://127.0.0.1:9", "url: https://bank.example/../x", "unsafe"),
+    ("url: http://127.0.0.1:9", "url: file:///etc/passwd", "unsafe"),
+    ("url: http://127.0.0.1:9", 'url: "https://bank.example\\\\@evil.example"', "unsafe"),
+    ("credential: bearer", "credential: sesame", "wrong"),
+    ("customer_header: X-Customer", "customer_header: Host", "unsafe"),
+    ("customer_header: X-Customer", "customer_header: Authorization", "unsafe"),
+    ("customer_header: X-Customer", 'customer_header: "X-A: b"', "wrong"),
+    ("header: Idempotency-Key, honoured: true", "header: Idempotency-Key", "missing"),
+    ("header: Idempotency-Key, honoured: true", "header: x-customer, honoured: true", "wrong"),
+    ("connect_ms: 2000", "connect_ms: 0", "wrong"),
+    ("connect_ms: 2000", 'connect_ms: "2000"', "wrong"),
+    ("    path: /people", "    path: people", "wrong"),
+    ("    path: /people", '    path: "/people/{name}"', "wrong"),
+    ("fields: {iban", "fields: {iban", "good"),
+    ("fields: {identifier: iban, called: called", "fields: {identifier: iban, called: called", "good"),
+    ("fields: {id: id, payee: to, amount: value}", "fields: {id: id, amount: value}", "missing"),
+    ("  pay:\n", "  get_account_balance:\n", "clash"),
+    ("  pay:\n", "  write:\n", "clash"),
+    ("  pay:\n", "  9pay:\n", "wrong"),
+    ("    summary: Pay somebody at once.\n", "", "missing"),
+    ("    effect: I", "    effect: X", "wrong"),
+    ("    effect: I\n", "", "missing"),
+    ("    level: L3\n    egress: true", "    level: L9\n    egress: true", "wrong"),
+    ("    level: L3\n    egress: true", "    level: L0\n    egress: true", "wrong"),
+    ("    egress: true", "    egress: maybe", "wrong"),
+    ("    egress: true\n", "", "missing"),
+    ("method: POST, path: /payments}", "method: GET, path: /payments}", "wrong"),
+    ("method: POST, path: /payments}", "method: TRACE, path: /payments}", "wrong"),
+    ("method: POST, path: /payments}", "method: POST, path: //evil.example}", "wrong"),
+    ("method: POST, path: /payments}", 'method: POST, path: "/a/../b"}', "wrong"),
+    ("method: POST, path: /payments}", 'method: POST, path: "/payments/{other}"}', "wrong"),
+    ("method: POST, path: /payments}", 'method: POST, path: "/payments?x={to}"}', "wrong"),
+    (PAY, PAY.replace("kind: payee, ", ""), "missing"),
+    (PAY, PAY.replace("kind: payee", "kind: open"), "open"),
+    (PAY, PAY.replace("kind: payee", "open: true, kind: payee"), "open"),
+    (PAY, PAY.replace("kind: payee", "kind: money"), "wrong"),
+    (PAY, PAY.replace(", maxLength: 34", ""), "missing"),
+    (PAY, PAY.replace("maxLength: 34", "maxLength: 99999"), "wrong"),
+    (PAY, PAY.replace("type: string", "type: object"), "wrong"),
+    (PAY, PAY.replace("type: string", "type: string, additionalProperties: true"), "unknown_field"),
+    (PAY, PAY.replace("description: The account that is paid., ", ""), "missing"),
+    (PAY, PAY.replace("kind: payee", "kind: payee, as: 'X Y'"), "wrong"),
+    (PAY, PAY.replace("kind: payee", "kind: payee, in: header"), "wrong"),
+    (PAY, PAY.replace("kind: payee", "kind: payee, as: value"), "clash"),
+    (PAY, PAY.replace("to:", "customer:"), "wrong"),
+    (VALUE, VALUE.replace("currency: EUR, ", ""), "missing"),
+    (VALUE, VALUE.replace("EUR", "XYZ"), "wrong"),
+    (VALUE, VALUE.replace("EUR", "XAU"), "wrong"),
+    (VALUE, VALUE.replace("currency: EUR", "currency_from: note"), "wrong"),
+    (VALUE, VALUE.replace("type: number", "type: integer"), "wrong"),
+    (VALUE, VALUE.replace("type: number", "type: number, minimum: 1"), "unknown_field"),
+    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none"), "wrong"),
+    (VALUE, VALUE + "\n      tip: {kind: amount, currency: EUR, description: More., schema: {type: number}}", "wrong"),
+    ("schema: {type: string, maxLength: 140, default: \"\"}", "schema: {type: string, maxLength: 140, default: 5}", "wrong"),
+    ("required: false, description: What for.", "description: What for.", "wrong"),
+    ("declined: {402: AM04, 404: AC03}", "declined: {402: AM04, 500: AC03}", "unknown_field"),
+    ("declined: {402: AM04, 404: AC03}", "declined: {402: funds}", "wrong"),
+    ("declined: {402: AM04, 404: AC03}", "declined: {409: AM04}", "unsafe"),
+    ('status: {path: "/payments/{key}"', 'status: {path: "/payments"', "wrong"),
+    ("payment: {type: text, label: bank}", "payment: {type: text}", "missing"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: open}", "open"),
+    ("payment: {type: text, label: bank}", "payment: {type: float, label: bank}", "wrong"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: bank, app_class: whole, mask: last4}", "wrong"),
+    ("payment: {type: text, label: bank}", "payment: {type: count, label: bank, mask: last4}", "wrong"),
+    ("value: {type: money, label: bank, currency: EUR}", "value: {type: money, label: bank}", "missing"),
+    (ID, ID.replace(", maximum: 1000000", ""), "missing"),
+    (ID, ID.replace("kind: object", "kind: profile"), "wrong"),
+    ('path: "/orders/{id}"', "path: /orders", "good"),
+    (CODE, CODE.replace("[0-9]+", "(?=a)"), "wrong"),
+    (CODE, CODE.replace("kind: credential", "kind: credential, in: query"), "unsafe"),
+    (NAME, NAME.replace("kind: document", "kind: document, in: body"), "wrong"),
+    (NAME, NAME.replace("kind: document", "kind: document, reference: [account]"), "wrong"),
+    ("request: {method: GET, path: /files}", "request: {method: POST, path: /files}", "wrong"),
+    ("request: {method: GET, path: /files}", "request: {method: POST, path: /files}\n    approved_by: [Ann, ann]", "wrong"),
+    ("    gone: [404]", "    gone: [500]", "wrong"),
+    ("    gone: [404]", "    gone: [404]\n    resource: name", "wrong"),
+    ("    gone: [404]", "    gone: [404]\n    approved_by: [Ann, Ben]", "unknown_field"),
+    ("content: {type: text, label: document}", "content: {type: text, label: document, data_class: Secret}", "wrong"),
+    ("facts:\n", "facts: &a\n", "good"),
+    ("version: 1", "version: *a", "alias"),
+    ("version: 1", "version: !!python/object:os.system 1", "tag"),
+    ("version: 1", "version: [", "not_yaml"),
+    ("Pay somebody at once.", "Pay somebody\u202e at once.", "wrong"),
+    ("summary: Pay somebody at once.", "summary: 2026-03-17", "ambiguous"),
+]  # fmt: skip
+
+
+def found(text: str, *, taken: tuple[str, ...] = ("get_account_balance",)) -> list[Finding]:
+    manifest, findings = read(text.encode(), taken=taken, takes_pattern=takes_pattern)
+    wrong = [each for each in findings if not each.note]
+    assert (manifest is None) == bool(wrong)
+    return wrong
+
+
+@pytest.mark.parametrize(("before", "after", "code"), [each for each in MISTAKES if each[2] != "good"])
+def test_each_mistake_is_found_at_its_line(before: str, after: str, code: str) -> None:
+    assert GOOD.count(before) >= 1
+    text = GOOD.replace(before, after, 1)
+    first = next(
+        number for number, (one, other) in enumerate(itertools.zip_longest(GOOD.splitlines(), text.splitlines()), 1) if one != other
+    )
+    near = [each for each in found(text) if each.code == code]
+    assert near, found(text)
+    lines, line = text.splitlines(), near[0].line
+    if code == "missing":  # told at the section that has not got it
+        indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
+        assert all(len(each) - len(each.lstrip()) > indent for each in lines[line : first - 1])
+    elif code != "not_yaml":
+        assert first <= line <= first + after.count("\n") + 1
+    assert all(each.message for each in near)
+
+
+def test_there_are_mistakes_enough_and_all_at_once_are_all_found() -> None:
+    assert sum(each[2] != "good" for each in MISTAKES) >= 40
+    text = GOOD.replace("kind: payee, ", "").replace("label: bank", "label: open").replace("effect: W", "effect: X")
+    codes = [each.code for each in found(text)]
+    assert codes.count("open") >= 4
+    assert {"missing", "wrong"} <= set(codes)
+    assert [each.line for each in found(text)] == sorted(each.line for each in found(text))
+
+
+@pytest.mark.parametrize("vocabulary", ["foreign", "money"])
+def test_a_good_one_has_notes_at_most(vocabulary: str) -> None:
+    assert found(manifest_text(vocabulary)) == []
+
+
+def test_a_reads_other_method_needs_two_people() -> None:
+    text = GOOD.replace("method: GET, path: /files}", "method: POST, path: /files}\n    approved_by: [Ann Lee, Ben Ito]")
+    (function,) = (each for each in manifest_of(text).functions if each.name == "open_file")
+    assert (function.method, function.effect) == ("POST", Effect.READ)
+
+
+def test_what_changes_a_credential_or_the_profile_is_strong_and_an_effect() -> None:
+    at = GOOD.index("  set_passcode:")
+    for before, after in (("level: L3", "level: L2"), ("effect: W", "effect: P")):
+        text = GOOD[:at] + GOOD[at:].replace(before, after, 1)
+        assert [each.code for each in found(text)] == ["wrong"]
+
+
+def test_effects_need_a_key_s_header() -> None:
+    text = GOOD.replace("  idempotency: {header: Idempotency-Key, honoured: true}\n", "")
+    assert {each.code for each in found(text)} == {"missing"}
+
+
+def test_what_is_not_known_to_grounding_is_noted() -> None:
+    text = GOOD[: GOOD.index("facts:")] + GOOD[GOOD.index("functions:") :]
+    _, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
+    assert {each.code for each in findings if each.note} >= {"no_payees", "no_orders"}
+
+
+def test_the_types_are_what_was_said() -> None:
+    functions = {each.name: each for each in manifest_of(manifest_text("money")).functions}
+    update = {each.argument.name: each.argument for each in functions["update_scheduled_transaction"].sent}
+    assert update["id"].type == Count(0, 2**53 - 1)
+    assert (update["id"].kind, update["id"].required) == (Kind.OBJECT, True)
+    assert update["amount"].type == BareAmount(Form.NUMBER, "EUR")
+    assert update["recurring"].type == Flag()
+    assert update["date"].type == Day()
+    assert not update["recurring"].required
+    assert functions["send_money"].level is Level.L3
+    (n,) = functions["get_most_recent_transactions"].sent
+    assert (n.argument.default, n.argument.type) == (20, Count(1, 100))
+    (password,) = functions["update_password"].sent
+    assert password.argument.type == Text(128, 1)
+
+
+def test_other_forms_of_amounts_and_references() -> None:
+    text = GOOD.replace(VALUE, "value: {kind: amount, currency_from: cur, unit: minor, description: How much., schema: {type: integer}}\n"
+                        "      cur: {kind: none, description: Currency., schema: {type: string, enum: [EUR, USD]}}\n"
+                        "      from: {kind: object, reference: [account, card], description: From where.}", 1)  # fmt: skip
+    pay = next(
+        each
+        for each in manifest_of(text.replace("    egress: true", "    egress: true\n    resource: from")).functions
+        if each.name == "pay"
+    )
+    types = {each.argument.name: each.argument.type for each in pay.sent}
+    assert types["value"] == BareAmount(Form.MINOR, None, "cur")
+    assert types["from"] == Reference((ReferenceKind.ACCOUNT, ReferenceKind.CARD))
+    assert pay.resource == "from"
+
+
+def test_the_digest_covers_every_value_and_no_comment() -> None:
+    one = manifest_of(GOOD).digest
+    assert manifest_of("# another comment\n" + GOOD).digest == one
+    for before, after in ((":9", ":10"), ("/payments}", "/pay}"), ("kind: document", "kind: free_text"), ("label: document", "label: own"),
+                          ("egress: true", "egress: false"), ("/people", "/persons")):  # fmt: skip
+        assert manifest_of(GOOD.replace(before, after)).digest != one
+
+
+def test_bounds() -> None:
+    deep = "a: " + "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2)
+    for text in (
+        deep,
+        "a: 1\n" * MAX_BYTES,
+        "",
+        "[]",
+        "a",
+        "{",
+        "\t",
+        "%YAML 9",
+        '"\\U0FFFFFFF"',
+        "a: &x [1]\nb: *x",
+        "--- 1\n--- 2",
+    ):
+        assert found(text), text
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x00", b"a: \xed\xa0\x80"])
+def test_what_is_no_text_is_found(content: bytes) -> None:
+    manifest, findings = read(content, taken=(), takes_pattern=takes_pattern)
+    assert manifest is None
+    assert findings[0].code == "not_yaml"
