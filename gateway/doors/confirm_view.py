@@ -13,7 +13,7 @@ from gateway.strict_json import Json
 
 SOURCES: Mapping[str, str] = {
     "typed": "you wrote it",
-    "own": "your own account",
+    "own": "your own",
     "known": "somebody you have paid before",
     "unchanged": "as it is in the existing order",
     "confirmed": "you confirmed it before",
@@ -26,6 +26,9 @@ SOURCES: Mapping[str, str] = {
     "out_of_scope": "your words do not plainly ask for this",
 }
 """Where a value comes from, in plain words."""
+
+_OF_FREE_TEXT = {"own": "written by the assistant", "typed": "written by the assistant; its numbers are yours"}
+"""Of free words only the numbers are grounded."""
 
 CHECKS: Mapping[str, str] = {
     "match": "The bank checked: name and account belong together.",
@@ -156,6 +159,10 @@ def _source(argument: Mapping[str, Json]) -> str:
     source = argument.get("source")
     if not isinstance(source, str):
         return "chosen by the assistant" if source is None else _any(source)
+    if argument.get("kind") == _FREE_TEXT and source in _OF_FREE_TEXT:
+        return _OF_FREE_TEXT[source]
+    if argument.get("kind") == _AMOUNT and source == "own":
+        return "between your own accounts"
     kind, _, named = source.partition(":")
     if kind == "document" and named:
         return f"from the document {visible(named)} that you named"

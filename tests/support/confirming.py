@@ -58,12 +58,21 @@ class Seen:
 class Front:
     """`now` is the clock of everything but the tokens' expiry: it moves by `later`."""
 
-    def __init__(self, data: Path, kept: MemoryConfirmations, passkeys: MemoryPasskeys, *, cooling_off_s: int = 1800) -> None:
+    def __init__(
+        self,
+        data: Path,
+        kept: MemoryConfirmations,
+        passkeys: MemoryPasskeys,
+        *,
+        cooling_off_s: int = 1800,
+        origin: str = ORIGIN,
+        rp_id: str = RP_ID,
+    ) -> None:
         self.issuer = LocalIssuer(data, development=True)
         identity = AccessTokens(self.issuer.issuer, binding=Binding.OPTIONAL)
         self.now = datetime.now().astimezone()
         self.kept, self.passkeys, self.trail = kept, passkeys, Trail()
-        verifier = WebAuthnVerifier(Rules(RP_ID, frozenset({ORIGIN})))
+        verifier = WebAuthnVerifier(Rules(rp_id, frozenset({origin})))
         self.party = RelyingParty(
             confirmations=kept, passkeys=passkeys, standing=identity, verifier=verifier, clock=lambda: self.now
         )
@@ -88,8 +97,8 @@ class Front:
         rest.mount(app, self.door)
         confirmations.mount(app, self.door, confirmations.Confirming(self.party, timedelta(seconds=cooling_off_s)))
         self.api = app
-        page = Page(origin=ORIGIN, relying_party=self.party, seals=Seals(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now)
-        self.app = hosts.beside(app, application(page), ORIGIN)
+        page = Page(origin=origin, relying_party=self.party, seals=Seals(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now)
+        self.app = hosts.beside(app, application(page), origin)
 
     def later(self, **passed: int) -> None:
         self.now += timedelta(**passed)
