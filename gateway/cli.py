@@ -14,7 +14,7 @@ from gateway.commands.printing import UNAVAILABLE, USAGE, failed
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
 DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "audit.query", "audit.reveal", "audit.export")
-KINDS = (*CALL_KINDS, *DUTY_KINDS, "census", "log.start", "log.stop")
+KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
 WORKERS_MOST = 64
