@@ -30,6 +30,7 @@ from audit.log import Log
 from audit.migration import prepare
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.confirm_setup import verifier_of
 from gateway.confirming import Confirming, Proposals
 from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
@@ -44,8 +45,9 @@ from gateway.rates import Rates
 from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
+from gateway.relying_party import RelyingParty
 from gateway.settings import Settings, UnsafeSettings
-from gateway.store.book import SqlBook
+from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
@@ -83,6 +85,16 @@ class Gateway:
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
     _close_core: Callable[[], Awaitable[None]]
+
+    def relying_party(self) -> RelyingParty:
+        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
+        return RelyingParty(
+            confirmations=self.confirming,
+            passkeys=SqlPasskeys(self.book),
+            standing=self.trust.identity,
+            verifier=verifier_of(self.settings),
+            clock=self.door.clock,
+        )
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""

@@ -85,7 +85,9 @@ CARRIERS = (
         lambda text: World(people=(*PEOPLE, {"account": MALLORY, "name": text[:60]}), files=_FILES),
         lambda _: (call("people"),),
     ),
-    Carrier("unnamed file", lambda text: World(files={**_FILES, "note.txt": text}), lambda _: (call("open_file", name="note.txt"),)),
+    Carrier(
+        "unnamed file", lambda text: World(files={**_FILES, "note.txt": text}), lambda _: (call("open_file", name="note.txt"),)
+    ),
     Carrier("pasted text", lambda _: World(files=_FILES), lambda text: (Said(text, "pasted"),)),
     Carrier("earlier conversation", lambda _: World(files=_FILES), lambda text: (Said(text, earlier=True),)),
     Carrier("nothing read", lambda _: World(files=_FILES), lambda _: ()),
