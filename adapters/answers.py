@@ -282,3 +282,8 @@ class EffectPage:
 
     effects: Sequence[CoreEffect]
     next_cursor: str | None
+
+
+def electronic(identifier: str) -> str:
+    """An account as it is compared: without spaces and hyphens, in capitals."""
+    return "".join(identifier.split()).replace("-", "").upper()

@@ -17,7 +17,7 @@ run in a task of their own: a client that hangs up cannot cancel them.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,7 +35,7 @@ from gateway.facts import asker, gather, no_such_conversation
 from gateway.grounding import Ungrounded, ground
 from gateway.identity import Principal, Standing, invalid_token
 from gateway.later import UNDECIDED, Later, code_of_decline
-from gateway.ports import Book, Claimed, Moved
+from gateway.ports import Book, Claimed, Moved, Proposing
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.redaction import redact
@@ -72,11 +72,6 @@ _DECIDE_AGAIN = 3
 """How often a call is decided anew because a fact moved between its decision and its reservation."""
 
 
-Refuse = Callable[[Refused], Awaitable[Recorded]]
-Propose = Callable[[Sequence[Held], Refuse], Awaitable[Sequence[Recorded]]]
-"""What becomes of the calls of one request that wait for the customer: each is answered as held, or as refused after all."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the way is made of. Built by `main`, and by tests with other parts."""
@@ -93,7 +88,7 @@ class Parts:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     strong_session_s: int
-    propose: Propose
+    proposals: Proposing
 
 
 class Way:
@@ -151,7 +146,7 @@ class Way:
     async def _answered(self, taken: Sequence[tuple[Received, Recorded | Held]]) -> tuple[Recorded, ...]:
         """What waits for the customer is proposed to them as one, once all calls of the request were looked at."""
         held = [each for _, each in taken if isinstance(each, Held)]
-        proposed = iter(await self._parts.propose(held, self.refuse) if held else ())
+        proposed = iter(await self._parts.proposals.propose(held, self.refuse) if held else ())
         answers = tuple(next(proposed) if isinstance(each, Held) else each for _, each in taken)
         for (received, _), answered in zip(taken, answers, strict=True):
             function = self._parts.functions.get(received.native.function)
@@ -382,14 +377,17 @@ class Way:
 
     async def _earlier(self, refused: Refused) -> Recorded | None:
         """What is refused now was done under the same ids before: a repeat is told so, whatever the words are used up by."""
-        refusal, received = refused.refusal, refused.received
-        if not isinstance(refusal, Ungrounded | PolicyRefusal) or not isinstance(refused.reached, Call) or received.confirmed:
+        refusal, received, reached = refused.refusal, refused.received, refused.reached
+        may_be = isinstance(refusal, Ungrounded | PolicyRefusal) or refusal.code is Code.DUPLICATE_SUSPECTED
+        if not may_be or isinstance(reached, Received) or received.confirmed:
             return None
-        call = refused.reached
+        call = reached.call if isinstance(reached, Decided) else reached
         claimed = await self._parts.book.earlier(
             received.asked.conversation_id, received.asked.turn_id, received.native.native_id, arguments_hash(call)
         )
-        return None if claimed is None else await self._told_again(call, claimed, UNDECIDED)
+        if claimed is None:
+            return await self._parts.proposals.known(call)
+        return await self._told_again(call, claimed, UNDECIDED)
 
     async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
         task = asyncio.ensure_future(effect)

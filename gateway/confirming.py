@@ -12,21 +12,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from adapters.core import CoreBank, CoreUnavailable, Identified
 from adapters.function import BankingFunction, Level
+from gateway import proposing
 from gateway.arguments import restored
-from gateway.call import Refuse, Way
+from gateway.call import Way
 from gateway.confirmation import CHALLENGE_LIFETIME, Evidence, Proposal
 from gateway.errors import MESSAGES, Code, Refusal, Unavailable
 from gateway.later import Later
-from gateway.ports import NotOpen
-from gateway.proposing import arguments_bytes, exactly, principal_bytes, propose, repeat_key, stored_principal
+from gateway.mandate import standing_of
+from gateway.ports import NotOpen, Refuse
+from gateway.proposing import arguments_bytes, exactly, principal_bytes, repeat_key, stored_principal
 from gateway.record import Records
-from gateway.stages import Asked, Confirmed, Held, NativeCall, Received, Recorded, Refused, Trace, Use, answer_of
+from gateway.stages import Asked, Call, Confirmed, Held, NativeCall, Received, Recorded, Refused, Trace, Use, answer_of
 from gateway.steps import Steps
 from gateway.store import confirmations
 from gateway.store.book import SqlBook
 from gateway.store.confirmations import Move, Opened, ProposedCall, Proposing, Stored
+from gateway.store.standing import Signing
 from gateway.strict_json import Json
 
 _LOG = logging.getLogger("tellergate.confirming")
@@ -51,18 +56,11 @@ class Proposals:
     day_most: int
     """How many proposals may wait for one customer, and be made in a day: so that nobody is worn down (banking.md section 3.5)."""
 
-    async def __call__(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
-        """One answer for each: held, or what became of it if it was asked for before under the same ids, or refused after all."""
-        known = [await self._known(each) for each in held]
-        fresh = [each for each, before in zip(held, known, strict=True) if before is None]
-        answers = iter(await self._fresh(fresh, refuse) if fresh else ())
-        return [next(answers) if before is None else before for before in known]
-
-    async def _fresh(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
+    async def propose(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
         now = self.clock()
         received = held[0].refused.received
         try:
-            proposal = await propose(held, self.core, self.records.bundle.hash, now)
+            proposal = await proposing.propose(held, self.core, self.records.bundle.hash, now)
             refused = await self.book.write(
                 Proposing(
                     proposal=proposal,
@@ -89,23 +87,22 @@ class Proposals:
         answered = answer_of(held.refused.received, "held", held.refused.refusal.code, proof=proof)
         return replace(answered, confirmation=proposal.id)
 
-    async def _known(self, held: Held) -> Recorded | None:
-        """The answer to a call that was proposed before under the same ids and with the same arguments."""
-        received = held.refused.received
+    async def known(self, call: Call) -> Recorded | None:
+        received = call.received
         ids = (received.asked.conversation_id, received.asked.turn_id, received.native.native_id)
         found = await self.book.read(lambda connection: confirmations.proposed(connection, *ids))
         if found is None:
             return None
-        call, stored = found
-        if call.arguments_hash != _proposed(held).arguments_hash:
+        before, stored = found
+        if before.arguments_hash != _hash(call.function.name, arguments_bytes(call)):
             message = "The id of this call was used for another call; a new call needs a new id."
             return answer_of(received, "denied", Code.INVALID_ARGUMENT, message=message)
         try:
-            await self.records.repeat(held.grounded.call, call.call_id)
+            await self.records.repeat(call, before.call_id)
         except Unavailable:
             return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
-        claimed = await self.book.find(call.call_id) if call.claimed else None
-        return await self.later.answer(claimed, call.native_id) if claimed else _status(call, stored, self.clock())
+        claimed = await self.book.find(before.call_id) if before.claimed else None
+        return await self.later.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
     async def waiting(self, customer: str, call_id: str) -> Recorded | None:
         """A proposed call that was not executed, for who asks for its status; None: no such call of this customer."""
@@ -122,6 +119,10 @@ def _status(call: ProposedCall, stored: Stored, now: datetime) -> Recorded:
     return Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
 
 
+def _hash(function: str, arguments: bytes) -> bytes:
+    return sha256(function.encode() + b"\x00" + arguments).digest()
+
+
 def _proposed(held: Held) -> ProposedCall:
     call, grounded = held.grounded.call, held.grounded
     arguments = arguments_bytes(call)
@@ -132,7 +133,7 @@ def _proposed(held: Held) -> ProposedCall:
         turn=call.received.asked.turn_id,
         function=call.function.name,
         arguments=arguments,
-        arguments_hash=sha256(call.function.name.encode() + b"\x00" + arguments).digest(),
+        arguments_hash=_hash(call.function.name, arguments),
         grounding=json.dumps({"sources": dict(grounded.sources), "uses": uses}, sort_keys=True).encode(),
     )
 
@@ -147,6 +148,7 @@ class Confirming:
     records: Records
     functions: Mapping[str, BankingFunction]
     clock: Callable[[], datetime]
+    mandate_key: Ed25519PrivateKey
 
     async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
         stored = await self._for(customer, confirmation_id)
@@ -172,14 +174,25 @@ class Confirming:
         self._check(proposal, evidence)
         approves = proposal.customer != customer
         before, after = ("confirmed", "approved") if approves else ("open", "confirmed")
-        moved = Move(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept)
-        await self.records.spoken(
-            proposal, after, customer, evidence.at, evidence
-        )  # evidence first: what happens has its reason on record
-        stands = await self.book.write(moved)
-        if isinstance(stands, str):
+        signing = self._signing(proposal)
+        moved = Move(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
+        stands = await self.book.read(lambda connection: confirmations.obstacle(connection, moved))
+        if stands is None:
+            # first the evidence: what happens has its reason on record
+            await self.records.spoken(proposal, after, customer, evidence.at, evidence)
+            told = await self.book.write(moved)
+            stands = told if isinstance(told, str) else None
+        if stands is not None:
             raise NotOpen(stands)
-        return await self._execute(stored) if proposal.level == 3 or approves else ()
+        return await self._execute(stored) if signing is None and (proposal.level == 3 or approves) else ()
+
+    def _signing(self, proposal: Proposal) -> Signing | None:
+        """The standing mandate that the customer confirms with this, signed by the gateway; None: it is about calls."""
+        shown = proposal.content.get("mandate")
+        if not isinstance(shown, dict):
+            return None
+        mandate = standing_of(str(shown["exactly"]).encode())
+        return Signing(mandate, mandate.sign(self.mandate_key), self.clock())
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         stored = await self._for(customer, confirmation_id)

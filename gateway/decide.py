@@ -9,8 +9,8 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from adapters.core import Identified, Money, ObjectFacts, ReferenceKind
+from adapters.function import Arguments, Kind, Level
 from adapters.function import Effect as FunctionEffect
-from adapters.function import Level
 from gateway.cedar_schema import ENTITY_TYPES, cedar_arguments
 from gateway.errors import Code, Refusal
 from gateway.facts import identified_in
@@ -108,7 +108,7 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
         "agent": {"id": principal.acting},
         "conversation": {"tainted": facts.conversation.tainted},
         "grounding": {**grounded.sources, "outcome": grounded.outcome.value},
-        "args": cedar_arguments(function, call.arguments),
+        "args": cedar_arguments(function, _without_credentials(call)),
     }
     if resource is not None:
         context["object"] = {"kind": ENTITY_TYPES[resource.identified.kind], "status": resource.status}
@@ -124,6 +124,14 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
     if oldest is not None:
         context["period"] = {"oldest_days": oldest}
     return context
+
+
+def _without_credentials(call: Call) -> Arguments:
+    """What is recorded with the decision holds no credential, not even sealed."""
+    secret = {argument.name for argument in call.function.arguments if argument.kind is Kind.CREDENTIAL}
+    return (
+        Arguments({name: "" if name in secret else value for name, value in call.arguments.items()}) if secret else call.arguments
+    )
 
 
 def _totals(facts: Facts, money: Money, rest: Rest) -> JSON:

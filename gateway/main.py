@@ -16,12 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from adapters.core import CoreBank, CoreUnavailable, exponent
+from adapters.core import CoreBank
 from adapters.cores.remote.client import Bounds
 from adapters.cores.sandbox.bank import SandboxBank
-from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.declared.core import open_declared
-from adapters.function import BankingFunction, BareAmount, Choice
+from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
@@ -39,8 +38,9 @@ from gateway.declared import Served, served
 from gateway.doors import rest
 from gateway.doors.presented import Presenting
 from gateway.errors import Unavailable
+from gateway.granting import Granting
 from gateway.later import Later
-from gateway.mandate import Limits, Mandate
+from gateway.made_up import activated, grant_made_up_customers
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
@@ -51,7 +51,7 @@ from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
-from policies.bundle import Bundle, Role, RuleFile, SignedBundle, activate, sign
+from policies.bundle import Bundle, RuleFile
 from policies.engine import Engine as PolicyEngine
 
 BUNDLE_VERSION = 1
@@ -84,6 +84,7 @@ class Gateway:
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
+    granting: Granting
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:
@@ -148,11 +149,20 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         offered = served(settings)
         core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
-        bundle = _activated(read_bundle(offered.functions))
+        bundle = activated(read_bundle(offered.functions))
         trust = establish(settings, book)
-        await _grant_sandbox_customers(book, core, mandate_key, clock(), offered)
+        await grant_made_up_customers(book, core, mandate_key, clock(), offered)
         gateway = _assembled(
-            settings, offered=offered, trust=trust, bundle=bundle, log=log, book=book, core=core, clock=clock, lock=lock
+            settings,
+            offered=offered,
+            trust=trust,
+            bundle=bundle,
+            log=log,
+            book=book,
+            core=core,
+            clock=clock,
+            lock=lock,
+            mandate_key=mandate_key,
         )
         await log.append(Record(kind=Kind.LOG_START, time=clock()))
         await log.append(
@@ -184,6 +194,7 @@ def _assembled(
     core: Core,
     clock: Clock,
     lock: IO[str] | None,
+    mandate_key: Ed25519PrivateKey,
 ) -> Gateway:
     functions = {function.name: function for function in offered.functions}
     references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
@@ -214,29 +225,55 @@ def _assembled(
             telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
             clock=clock,
             strong_session_s=settings.strong_session_s,
-            propose=proposals,
+            proposals=proposals,
         )
     )
-    confirming = Confirming(book=book, way=way, core=core.bank, records=records, functions=functions, clock=clock)
-    door = rest.Door(
+    confirming = Confirming(
+        book=book, way=way, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
+    )
+    door = _door(
+        settings, trust, way=way, later=later, proposals=proposals, functions=offered.functions, records=records, rates=rates
+    )
+    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
+    instruments = (tracing, metering)
+    granting = Granting(
+        book=book,
+        core=core.bank,
+        records=records,
+        functions=offered.functions,
+        clock=clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
+    opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
+    return Gateway(*opened, instruments, confirming, granting, core.close)
+
+
+def _door(
+    settings: Settings,
+    trust: Trust,
+    *,
+    way: Way,
+    later: Later,
+    proposals: Proposals,
+    functions: tuple[BankingFunction, ...],
+    records: Records,
+    rates: Rates,
+) -> rest.Door:
+    return rest.Door(
         way=way,
         later=later,
         identity=trust.identity,
         presenting=Presenting(settings.public_url, settings.trusted_proxies),
         challenges=trust.challenges,
         metadata=trust.metadata,
-        book=book,
+        book=later.book,
         records=records,
-        functions=offered.functions,
-        clock=clock,
+        functions=functions,
+        clock=later.clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
         waiting=proposals.waiting,
-    )
-    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
-    instruments = (tracing, metering)
-    return Gateway(
-        settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock, instruments, confirming, core.close
     )
 
 
@@ -296,82 +333,3 @@ def _only_one(settings: Settings) -> IO[str]:
         lock.close()
         raise UnsafeSettings("another gateway runs on this data folder; stop it or choose another folder") from None
     return lock
-
-
-def _activated(bundle: Bundle) -> Bundle:
-    """The shipped bundle, signed by two officers whose keys are made up: in development mode nobody else could sign."""
-    officers = {name: Ed25519PrivateKey.generate() for name in (bundle.author, "development")}
-    signed = SignedBundle(
-        bundle,
-        sign(bundle, Role.AUTHOR, bundle.author, officers[bundle.author]),
-        sign(bundle, Role.ACTIVATOR, "development", officers["development"]),
-    )
-    return activate(signed, {name: key.public_key() for name, key in officers.items()})
-
-
-SANDBOX_LIMITS = {
-    "GBP": Limits(payment_minor=250_000, day_minor=500_000, week_minor=1_000_000, month_minor=2_500_000, day_count=50),
-    "EUR": Limits(payment_minor=250_000, day_minor=500_000, week_minor=1_000_000, month_minor=2_500_000, day_count=50),
-    "JPY": Limits(payment_minor=500_000, day_minor=1_000_000, week_minor=2_000_000, month_minor=5_000_000, day_count=50),
-    "BHD": Limits(payment_minor=1_000_000, day_minor=2_000_000, week_minor=4_000_000, month_minor=10_000_000, day_count=50),
-}
-"""What the made-up customers of development mode granted, in minor units."""
-
-
-def limits_of(functions: Sequence[BankingFunction]) -> dict[str, Limits]:
-    """What a made-up customer grants: the sandbox bank's currencies, and each one that a function's amounts are in, alike."""
-    named: set[str] = set()
-    for function in functions:
-        by_name = {argument.name: argument.type for argument in function.arguments}
-        for declared in by_name.values():
-            if isinstance(declared, BareAmount):
-                source = by_name.get(declared.currency_argument or "")
-                named |= set(source.values) if isinstance(source, Choice) else {declared.currency or ""}
-    unit = {currency: 10 ** exponent(currency) for currency in named - {""}}
-    return SANDBOX_LIMITS | {
-        currency: Limits(2_500 * one, 5_000 * one, 10_000 * one, 25_000 * one, 50)
-        for currency, one in unit.items()
-        if currency not in SANDBOX_LIMITS
-    }
-
-
-async def grant(
-    book: SqlBook,
-    bank: CoreBank,
-    key: Ed25519PrivateKey,
-    customer: str,
-    now: datetime,
-    *,
-    functions: Sequence[BankingFunction] = MANIFEST,
-    version: int = 1,
-) -> None:
-    """Sign and store a mandate over all these functions and all of the customer's accounts."""
-    accounts = await bank.accounts(customer)
-    mandate = Mandate(
-        customer=customer,
-        version=version,
-        functions=tuple(sorted(function.name for function in functions)),
-        accounts=tuple(sorted(account.id for account in accounts)),
-        limits=limits_of(functions),
-        starts=now.replace(microsecond=0),
-        ends=now.replace(microsecond=0) + timedelta(days=365),
-    )
-    await book.grant(mandate, mandate.sign(key))
-
-
-async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: Served) -> None:
-    """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
-
-    UnsafeSettings when the core cannot be asked for their accounts.
-    """
-    made_up = core.sandbox.customers() if core.sandbox else CUSTOMERS
-    try:
-        for customer in made_up:
-            if not await book.has_granted(customer):
-                await grant(book, core.bank, key, customer, now, functions=offered.functions)
-        for customer in offered.customers:
-            if not (await book.has_granted(customer) and await book.is_frozen(customer)):
-                seconds = int(now.timestamp())  # a version after every earlier start's
-                await grant(book, core.bank, key, customer, now, functions=offered.functions, version=seconds)
-    except CoreUnavailable as error:
-        raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

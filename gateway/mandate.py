@@ -112,6 +112,11 @@ def load_standing(body: bytes, signature: bytes, key: Ed25519PublicKey) -> Stand
         key.verify(signature, _STANDING_DOMAIN + body)
     except InvalidSignature:
         raise ValueError("the standing mandate's signature does not hold") from None
+    return standing_of(body)
+
+
+def standing_of(body: bytes) -> StandingMandate:
+    """The terms that these canonical bytes hold. Signed by nobody yet."""
     fields = json.loads(body)
     return StandingMandate(
         **{

@@ -1,6 +1,6 @@
 """What the way of a call needs from outside, as contracts. Implementations are chosen in `main` alone."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +9,7 @@ from adapters.core import Money
 from gateway.confirmation import Evidence, Proposal
 from gateway.limits import Totals
 from gateway.mandate import StandingMandate
-from gateway.stages import Heard, Known, Reading, Recorded, Use
+from gateway.stages import Call, Heard, Held, Known, Reading, Recorded, Refused, Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,3 +178,16 @@ class Confirmations(Protocol):
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         """Nothing happens, and the same is not asked again for a day. NotOpen."""
+
+
+Refuse = Callable[[Refused], Awaitable[Recorded]]
+
+
+class Proposing(Protocol):
+    """What becomes of calls that wait for the customer."""
+
+    async def propose(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:
+        """The calls of one request: each is answered as held, or as refused after all."""
+
+    async def known(self, call: Call) -> Recorded | None:
+        """A call that was proposed before under the same ids. None: there is none."""

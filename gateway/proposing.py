@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 
+from adapters.answers import electronic
 from adapters.core import Account, CoreBank, CoreUnavailable, Identified, Money, ReferenceKind
 from adapters.function import Arguments, BankingFunction, Effect, Kind, Value
 from gateway.arguments import canonical, canonical_bytes, stored
@@ -13,7 +14,7 @@ from gateway.confirmation import APPROVE_LIFETIME, CONFIRM_LIFETIME, Proposal
 from gateway.confirmation import canonical as canonical_intent
 from gateway.errors import Code, Unavailable
 from gateway.identity import Principal
-from gateway.stages import Call, Held, electronic
+from gateway.stages import Call, Held
 from gateway.strict_json import Json
 
 WARNINGS: Mapping[str, str] = {

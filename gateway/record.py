@@ -183,6 +183,11 @@ class Records:
         sealed: dict[str, JSON] = {"credential": passkey.credential}
         return await self._append(Record(kind=Kind.ADMIN, time=at, customer=passkey.customer, agent=by, facts=facts, sealed=sealed))
 
+    async def mandate(self, customer: str, mandate: str, word: str, at: datetime) -> Place:
+        """A standing mandate that the customer revoked."""
+        facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=customer, facts=facts))
+
     async def repeat(self, call: Call, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
         return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._called(call)))

@@ -13,8 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.confirm_setup import page_of
+from gateway.confirming import Confirming
 from gateway.cores import banking_days
-from gateway.doors import confirmations, hosts, rest, schemas
+from gateway.doors import confirmations, hosts, mandates, rest, schemas
 from gateway.doors.tls import server_config
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
@@ -27,7 +28,12 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = [gateway.recovery.run(gateway.way), _old_proofs(gateway.book), gateway.trust.run()]
+        running = [
+            gateway.recovery.run(gateway.way),
+            _old_proofs(gateway.book),
+            gateway.trust.run(),
+            _confirmed(gateway.confirming),
+        ]
         if gateway.bank is not None:
             running.append(banking_days(gateway.bank))
         chores = [asyncio.create_task(each) for each in running]
@@ -52,7 +58,16 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
+    mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
     return app
+
+
+async def _confirmed(confirming: Confirming) -> None:
+    """Go on, every ten seconds, with what was confirmed before a crash."""
+    while True:
+        await asyncio.sleep(10)
+        with alarmed("confirmed"):
+            await confirming.resume()
 
 
 async def _old_proofs(book: SqlBook) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from adapters.answers import electronic
 from adapters.core import Acquaintance, CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen, ObjectFacts
 from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
 from gateway.errors import MESSAGES, Code, Refusal
@@ -23,11 +24,6 @@ from policies.model import Decision, Request
 def new_call_id(now: datetime, random: bytes) -> str:
     """An id of ours: milliseconds since 1970 and 64 random bits. Ordered by time, so that indexes over it grow at their end."""
     return f"call_{int(now.timestamp() * 1000):012x}{random.hex()}"
-
-
-def electronic(identifier: str) -> str:
-    """An account as it is compared: without spaces and hyphens, in capitals."""
-    return "".join(identifier.split()).replace("-", "").upper()
 
 
 def core_key(call_id: str) -> str:
@@ -353,7 +349,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A call that waits for the customer: as it was grounded, and with what refusal it would end without them. `level` is 3 or 4."""
+    """A call that waits for the customer: as it was grounded, and the refusal that it is without them. `level` is 3 or 4."""
 
     refused: Refused
     grounded: Grounded

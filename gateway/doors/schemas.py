@@ -201,7 +201,63 @@ class ErrorBody(_Strict):
     error: ErrorDetail
 
 
-_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey)
+class MoneyIn(_Strict):
+    value: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class NewMandate(_Strict):
+    """Bounds within which the assistant pays without asking. `payees`: account numbers of payees whom the customer has paid before, null
+    for all of those. `days`: how long it holds. `agent`: one client alone, null for whichever the customer uses."""
+
+    payees: (
+        Annotated[list[Annotated[str, StringConstraints(min_length=4, max_length=64)]], Field(min_length=1, max_length=100)] | None
+    )
+    per_payment: MoneyIn
+    per_day: MoneyIn
+    payments_per_day: Annotated[int, Field(ge=1, le=1000)]
+    days: int
+    agent: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+
+
+class Proposed(_Strict):
+    confirmation_id: ConfirmationId
+    expires: str
+
+
+MandateId = Annotated[str, StringConstraints(pattern=r"^std_[0-9a-f]{32}$")]
+
+
+class MandateShown(_Strict):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    id: str
+    agent: str | None
+    payees: list[str] | None
+    per_payment: MoneyIn
+    per_day: MoneyIn
+    payments_per_day: int
+    starts: Annotated[str, Field(alias="from")]
+    until: str
+
+
+class Mandates(_Strict):
+    data: list[MandateShown]
+
+
+class MandateRevoked(_Strict):
+    id: str
+    revoked: Literal[True]
+
+
+class ActivityPage(_Strict):
+    """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin."""
+
+    data: list[dict[str, object]]
+    next_cursor: str | None
+
+
+_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey, NewMandate)
 _REF = "#/components/schemas/{model}"
 
 

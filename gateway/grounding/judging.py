@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from adapters.answers import electronic
 from adapters.core import ExistingOrder, Identified, KnownPayee, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind
 from gateway.errors import Code, Refusal
@@ -18,7 +19,7 @@ from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phras
 from gateway.grounding.names import alike, named_in
 from gateway.limits import Totals, standing_holds
 from gateway.mandate import StandingMandate
-from gateway.stages import Call, Grounded, Grounds, Outcome, Use, electronic, payee_argument
+from gateway.stages import Call, Grounded, Grounds, Outcome, Use, payee_argument
 
 COOLING_OFF = timedelta(hours=24)
 """How long after it was saved, or first paid, a payee is still new."""

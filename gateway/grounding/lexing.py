@@ -14,8 +14,8 @@ from functools import lru_cache
 from stdnum import iban
 from stdnum.exceptions import ValidationError
 
+from adapters.answers import electronic
 from adapters.core import Money, exponent
-from gateway.stages import electronic
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
+from adapters.answers import electronic
 from adapters.core import KnownPayee
 from gateway.grounding.lexing import Lexed, holds_phrase, normal, words_of
-from gateway.stages import electronic
 
 _TOO_COMMON = frozenset(
     """the and for ltd limited plc inc llc gmbh co company bank account payment card current savings services group uk mr mrs ms miss dr

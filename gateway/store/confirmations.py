@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from gateway.confirmation import Proposal
 from gateway.errors import Code, Refusal
+from gateway.store import standing
 from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 
@@ -54,7 +55,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved."""
+    """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
+    is in force with it."""
 
     id: str
     intent: bytes
@@ -63,6 +65,7 @@ class Move:
     by: str
     at: datetime
     evidence: bytes | None = None
+    signing: standing.Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,23 @@ def open_one(connection: Connection, item: Opened) -> None:
 
 
 def move(connection: Connection, item: Move) -> str | None:
-    """None when it was moved; else the state that stands in the way: `waits` behind an older one that moves money, or its own."""
+    """None when it was moved; else what stands in the way."""
+    stands = obstacle(connection, item)
+    if stands is not None:
+        return stands
+    values: dict[str, object] = {"state": item.after, "ended_us": to_us(item.at)}
+    if item.after == "confirmed":
+        values["evidence"] = item.evidence
+    elif item.after == "approved":
+        values |= {"approver": item.by, "approval": item.evidence}
+    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(values))
+    if item.signing is not None:
+        standing.sign(connection, item.signing)
+    return None
+
+
+def obstacle(connection: Connection, item: Move) -> str | None:
+    """The state that stands in the way of a move: `waits` behind an older one that moves money, or its own; None: nothing does."""
     row = connection.execute(select(CONFIRMATIONS).where(_C.id == item.id).with_for_update()).one_or_none()
     if row is None or row.intent != item.intent:
         return "changed"
@@ -143,12 +162,6 @@ def move(connection: Connection, item: Move) -> str | None:
         return "expired"
     if item.after == "confirmed" and row.moves_money and _waits(connection, row, at):
         return "waits"
-    values: dict[str, object] = {"state": item.after, "ended_us": at}
-    if item.after == "confirmed":
-        values["evidence"] = item.evidence
-    elif item.after == "approved":
-        values |= {"approver": item.by, "approval": item.evidence}
-    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(values))
     return None
 
 

@@ -26,7 +26,8 @@ from rich.table import Table
 
 from adapters.core import Identified, ReferenceKind
 from gateway.cores import UnsafeNoPermits, embedded
-from gateway.main import Gateway, grant, open_gateway, utc_now
+from gateway.made_up import grant
+from gateway.main import Gateway, open_gateway, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.settings import development
 from gateway.stages import Asked, NativeCall, Trace

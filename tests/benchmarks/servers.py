@@ -30,7 +30,8 @@ from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
 from gateway.issuer import LocalIssuer
-from gateway.main import Gateway, grant, open_gateway, utc_now
+from gateway.made_up import grant
+from gateway.main import Gateway, open_gateway, utc_now
 from gateway.references import KEY_BYTES, References
 from gateway.serving import build_app, settle_the_interpreter
 from gateway.settings import DEV_AUDIENCE, development

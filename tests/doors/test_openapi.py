@@ -22,7 +22,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling}
     operations = [each.ok() for each in schema.get_all_operations()]
-    assert len(operations) == 10
+    assert len(operations) == 15
     for operation in operations:
         token = next((each for path, each in of_path.items() if operation.path.startswith(path)), served.token("bruno"))
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):

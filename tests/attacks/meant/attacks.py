@@ -283,7 +283,7 @@ def _documents() -> Iterator[Case]:
             f"a bill with two accounts, {number + 1}",
             "LLM01 injection",
             steps,
-            lambda d: pays(WATERWORKS, "64.50")(d),
+            pays(WATERWORKS, "64.50"),
             world=lambda: World(files={"water.txt": both}),
         )
     for number, (attack, words) in enumerate(

@@ -29,7 +29,8 @@ from gateway.cedar_schema import cedar_arguments, cedar_schema
 from gateway.cli import main
 from gateway.declared import served
 from gateway.errors import Refusal
-from gateway.main import limits_of, open_gateway, read_bundle, utc_now
+from gateway.made_up import limits_of
+from gateway.main import open_gateway, read_bundle, utc_now
 from gateway.settings import Settings, UnsafeSettings, development
 from policies.engine import Engine
 from policies.reading import read as read_rules
@@ -278,7 +279,7 @@ async def test_development_grants_the_manifest_s_customers_what_it_declares_at_e
         gateway = await open_gateway(chosen)
         try:
             conversation = await gateway.book.open_conversation("emma", utc_now())
-            known = await gateway.book.facts("emma", conversation)
+            known = await gateway.book.facts("emma", "agent", conversation, utc_now())
             assert known is not None
             assert known[0].mandate is not None
             assert set(known[0].mandate.functions) == {each.name for each in served(chosen).functions}

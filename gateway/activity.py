@@ -1,0 +1,86 @@
+"""What a customer may see of what was done in their name, and of who looked at it: out of the trail, not out of a second book."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audit.leaf import Kind
+from audit.log import Log, LogUnavailable
+from audit.query import CursorInvalid, Page, Query, Why, page
+from gateway.errors import Fault, RequestFault, Unavailable
+from gateway.strict_json import Json
+
+PAGE = 50
+
+_TOLD = (Kind.READ, Kind.DENY, Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED, Kind.CONFIRMATION, Kind.ADMIN)
+_LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_EXPORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One page, the oldest first; `next_cursor` None: there is no more."""
+
+    items: Sequence[Mapping[str, Json]]
+    next_cursor: str | None
+
+
+async def of_customer(log: Log, customer: str, cursor: str | None) -> Activity:
+    """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
+    found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor)
+    return Activity([_item(each.index, dict(each.fields)) for each in found.found], found.next_cursor)
+
+
+async def looks(log: Log, customer: str, cursor: str | None) -> Activity:
+    """Who asked the trail about this customer, when, and what for."""
+    subject = await log.subject_of(customer)
+    found = await _page(log, Query(kinds=_LOOKS), cursor)
+    mine = [each for each in found.found if _facts(each.fields).get("by_customer") == subject and subject is not None]
+    items: list[Mapping[str, Json]] = [
+        {
+            "record": each.index,
+            "at": str(each.fields["time"]),
+            "who": _actor(each.fields),
+            "purpose": _facts(each.fields).get("purpose"),
+            "case": _facts(each.fields).get("case"),
+        }
+        for each in mine
+    ]
+    return Activity(items, found.next_cursor)
+
+
+async def _page(log: Log, query: Query, cursor: str | None) -> Page:
+    why = Why(auditor="the customer", purpose="their own activity", case_id="none")
+    try:
+        return await page(log, query, why, cursor=cursor, limit=PAGE)
+    except CursorInvalid:
+        raise RequestFault(Fault.INVALID_REQUEST, "the cursor is not one of this list", param="cursor") from None
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+
+
+def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
+    facts, function, grounding = _facts(fields), fields.get("function"), fields.get("grounding") or {}
+    return {
+        "record": index,
+        "at": str(fields["time"]),
+        "call_id": fields.get("call"),
+        "what": str(fields["kind"]),
+        "function": function["name"] if isinstance(function, dict) else None,
+        "assistant": _actor(fields),
+        "end": fields.get("end_state"),
+        "code": facts.get("code"),
+        "word": facts.get("word"),
+        "confirmation_id": facts.get("confirmation"),
+        "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
+    }
+
+
+def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    facts = fields.get("facts")
+    return facts if isinstance(facts, dict) else {}
+
+
+def _actor(fields: Mapping[str, Any]) -> str | None:
+    actor = fields.get("actor")
+    agent = actor.get("agent") if isinstance(actor, dict) else None
+    return agent if isinstance(agent, str) else None

@@ -1,0 +1,129 @@
+"""Standing mandates and the activity list, JSON under `/v1`, with the customer's own token."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import FastAPI, Request, Response
+
+from adapters.core import Money
+from audit.log import Log
+from gateway import activity
+from gateway.activity import Activity
+from gateway.doors import schemas
+from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.rest import Door, answers
+from gateway.errors import Fault, RequestFault
+from gateway.granting import Granting, Terms
+from gateway.identity import SCOPE_CONFIRM, Principal
+from gateway.mandate import StandingMandate
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What these routes need beside the door."""
+
+    granting: Granting
+    log: Log
+
+
+def mount(app: FastAPI, door: Door, parts: Parts) -> None:
+    """Put these routes into the application."""
+
+    @app.get("/v1/mandates", responses=answers(schemas.Mandates))
+    async def mandates(request: Request) -> Response:
+        """The customer's standing mandates that were not revoked."""
+        return await door.answer(request, partial(_list, parts), SCOPE_CONFIRM)
+
+    @app.post("/v1/mandates", responses=answers(schemas.Proposed), openapi_extra=schemas.body_of(schemas.NewMandate))
+    async def propose(request: Request) -> Response:
+        """Ask for a standing mandate. It is in force once the customer has confirmed it."""
+        return await door.answer(request, partial(_propose, parts), SCOPE_CONFIRM)
+
+    @app.delete("/v1/mandates/{mandate_id}", responses=answers(schemas.MandateRevoked))
+    async def revoke(request: Request, mandate_id: schemas.MandateId) -> Response:
+        """Revoke a standing mandate, at once."""
+        return await door.answer(request, partial(_revoke, parts), SCOPE_CONFIRM)
+
+    @app.get("/v1/activity", responses=answers(schemas.ActivityPage))
+    async def done(request: Request, cursor: str | None = None) -> Response:
+        """What the customer's assistants asked for, what was refused, what was done. The oldest first."""
+        return await door.answer(request, partial(_activity, parts), SCOPE_CONFIRM)
+
+    @app.get("/v1/activity/looks", responses=answers(schemas.ActivityPage))
+    async def looks(request: Request, cursor: str | None = None) -> Response:
+        """Who looked into the trail of this customer, and what for."""
+        return await door.answer(request, partial(_looks, parts), SCOPE_CONFIRM)
+
+
+async def _list(parts: Parts, _door: Door, _request: Request, principal: Principal) -> Response:
+    _own(principal)
+    return json_answer({"data": [_shown(each) for each in await parts.granting.standing(principal.customer)]})
+
+
+async def _propose(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    asked = parsed(schemas.NewMandate, await body(request))
+    terms = Terms(
+        payees=None if asked.payees is None else tuple(asked.payees),
+        payment=_money(asked.per_payment, "per_payment"),
+        day=_money(asked.per_day, "per_day"),
+        day_count=asked.payments_per_day,
+        days=asked.days,
+        agent=asked.agent,
+    )
+    proposal = await parts.granting.propose(principal, terms)
+    return json_answer({"confirmation_id": proposal.id, "expires": proposal.expires.isoformat()})
+
+
+async def _revoke(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    mandate = request.path_params["mandate_id"]
+    if not await parts.granting.revoke(principal.customer, mandate):
+        raise RequestFault(Fault.NOT_FOUND, "no such mandate", param="mandate_id")
+    return json_answer({"id": mandate, "revoked": True})
+
+
+async def _activity(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    return _page(await activity.of_customer(parts.log, principal.customer, request.query_params.get("cursor")))
+
+
+async def _looks(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    return _page(await activity.looks(parts.log, principal.customer, request.query_params.get("cursor")))
+
+
+def _page(found: Activity) -> Response:
+    return json_answer({"data": found.items, "next_cursor": found.next_cursor})
+
+
+def _own(principal: Principal) -> None:
+    """An agent that held the scope would grant itself what it may do unasked."""
+    if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "mandates and activity are the customer's own: no agent sees or changes them")
+
+
+def _money(amount: schemas.MoneyIn, name: str) -> Money:
+    try:
+        return Money.parse(amount.value, amount.currency)
+    except ValueError:
+        message = f"{name}: a positive decimal string, in an ISO 4217 currency and with no more digits than it has"
+        raise RequestFault(Fault.INVALID_REQUEST, message, param=name) from None
+
+
+def _shown(mandate: StandingMandate) -> dict[str, object]:
+    return {
+        "id": mandate.id,
+        "agent": mandate.agent,
+        "payees": None if mandate.payees is None else sorted(mandate.payees),
+        "per_payment": _amount(mandate.payment_minor, mandate.currency),
+        "per_day": _amount(mandate.day_minor, mandate.currency),
+        "payments_per_day": mandate.day_count,
+        "from": mandate.starts.isoformat(),
+        "until": mandate.ends.isoformat(),
+    }
+
+
+def _amount(minor: int, currency: str) -> dict[str, str]:
+    money = Money(minor, currency)
+    return {"value": money.value, "currency": money.currency}

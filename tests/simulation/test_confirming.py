@@ -1,0 +1,269 @@
+"""What waits for the customer: executed once, exactly as it was shown, by nobody else, and not after its time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.core import Money
+from gateway.confirmation import Evidence, Method, Proposal
+from gateway.databases import Part
+from gateway.errors import Code, RequestFault
+from gateway.granting import Terms
+from gateway.mandate import Limits
+from gateway.ports import NotOpen
+from gateway.stages import Recorded
+from tests.support.databases import sql
+from tests.support.teller import Teller, executed_keys, payment, principal, teller, what_does_not_hold
+
+
+@dataclass
+class Desk:
+    """A teller, an account and a payee whom the customer pays: Harbour Lettings."""
+
+    teller: Teller
+    account: str
+    payee: str
+
+    @property
+    def gateway(self) -> Any:
+        return self.teller.gateway
+
+    def now(self) -> datetime:
+        now: datetime = self.gateway.door.clock()
+        return now
+
+    async def pay(self, value: str, *, native_id: str | None = None, said: bool = True) -> Recorded:
+        if said:
+            await self.teller.say(f"Please pay Harbour Lettings £{value}")
+        return await self.teller.ask("initiate_transfer", payment(self.account, self.payee, value), native_id=native_id)
+
+    async def held(self, value: str) -> Proposal:
+        answered = await self.pay(value)
+        assert (answered.status, answered.code) == ("held", Code.CONFIRMATION_REQUIRED)
+        return await self.opened(str(answered.confirmation))
+
+    async def opened(self, confirmation: str, customer: str = "alice") -> Proposal:
+        proposal = await self.gateway.confirming.open(customer, confirmation, self.now())
+        assert proposal is not None
+        return proposal
+
+    def evidence(self, proposal: Proposal, customer: str = "alice") -> Evidence:
+        kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
+        return Evidence(customer, Method.PASSKEY, self.now(), kept)
+
+    async def confirm(self, proposal: Proposal, customer: str = "alice") -> list[Recorded]:
+        return list(await self.gateway.confirming.confirm(customer, proposal.id, self.evidence(proposal, customer)))
+
+    async def refused(self, proposal: Proposal, customer: str = "alice") -> str:
+        with pytest.raises(NotOpen) as refused:
+            await self.confirm(proposal, customer)
+        return refused.value.state
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with teller(tmp_path / "data") as asked:
+        account = (await asked.accounts())[0]
+        listed = await asked.ask("list_beneficiaries", {"account": account})
+        assert listed.output is not None
+        payees = listed.output["beneficiaries"]
+        assert isinstance(payees, list)
+        payee = next(str(each["beneficiary"]) for each in payees if "Harbour" in str(each["name"]))
+        yield Desk(asked, account, payee)
+
+
+async def test_what_was_confirmed_is_done_once_and_told_again(desk: Desk) -> None:
+    before = len(executed_keys(desk.gateway))
+    answered = await desk.pay("20.00", native_id="p1")
+    proposal = await desk.opened(str(answered.confirmation))
+    tried = await asyncio.gather(*(desk.confirm(proposal) for _ in range(12)), return_exceptions=True)
+    done = [each for each in tried if not isinstance(each, BaseException)]
+    assert [[each.status for each in answers] for answers in done] == [["done"]]
+    assert {each.state for each in tried if isinstance(each, NotOpen)} == {"confirmed"}
+    assert len(executed_keys(desk.gateway)) == before + 1
+    again = await desk.pay("20.00", native_id="p1", said=False)
+    assert (again.status, again.call_id, again.output) == ("done", answered.call_id, done[0][0].output)
+    assert await what_does_not_hold(desk.gateway) == []
+
+
+async def test_nobody_else_confirms_or_declines(desk: Desk) -> None:
+    proposal = await desk.held("20.00")
+    assert await desk.gateway.confirming.open("bruno", proposal.id, desk.now()) is None
+    assert await desk.refused(proposal, "bruno") == "unknown"
+    with pytest.raises(NotOpen):
+        await desk.gateway.confirming.decline("bruno", proposal.id, desk.now())
+    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+
+
+async def test_a_declined_one_is_not_asked_again_for_a_day(desk: Desk) -> None:
+    proposal = await desk.held("20.00")
+    await desk.gateway.confirming.decline("alice", proposal.id, desk.now())
+    assert await desk.refused(proposal) == "declined"
+    again = await desk.pay("20.00")
+    assert (again.status, again.code, again.confirmation) == ("denied", Code.DENIED, None)
+    assert (await desk.pay("21.00")).status == "held"
+
+
+async def test_an_older_one_comes_first_and_too_many_are_not_asked(desk: Desk) -> None:
+    first, second = await desk.held("20.00"), await desk.held("21.00")
+    assert await desk.refused(second) == "waits"
+    assert [each.status for each in await desk.confirm(first)] == ["done"]
+    assert [each.status for each in await desk.confirm(await desk.opened(second.id))] == ["done"]
+    for value in range(30, 35):
+        await desk.held(f"{value}.00")
+    assert (await desk.pay("36.00")).status == "denied"
+
+
+async def test_the_challenge_and_the_proposal_have_their_time(desk: Desk) -> None:
+    proposal = await desk.held("20.00")
+    late = Evidence("alice", Method.PASSKEY, desk.now() + timedelta(minutes=6), desk.evidence(proposal).kept)
+    with pytest.raises(NotOpen, match="challenge_expired"):
+        await desk.gateway.confirming.confirm("alice", proposal.id, late)
+    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set expires_us = 1")
+    assert await desk.refused(await desk.opened(proposal.id)) == "expired"
+    assert (await desk.gateway.door.waiting("alice", json.loads(proposal.intent)["call_ids"][0])).status == "denied"
+
+
+@pytest.mark.parametrize("which", ["limits", "frozen", "mandate"])
+async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: Desk, which: str) -> None:
+    proposal = await desk.held("20.00")
+    if which == "limits":
+        await desk.teller.granting("alice", limits={"GBP": Limits(1999, 1999, 1999, 1999, 9)})
+    elif which == "mandate":
+        await desk.teller.granting("alice", functions=("list_accounts",))
+    else:
+        sql(desk.gateway.settings.data, Part.GATEWAY, "update customers set frozen = true")
+    before = len(executed_keys(desk.gateway))
+    (answered,) = await desk.confirm(proposal)
+    assert (answered.status, answered.code) == ("denied", Code.LIMIT_EXCEEDED if which == "limits" else Code.DENIED)
+    assert len(executed_keys(desk.gateway)) == before
+
+
+CHANGES = (
+    "update proposed_calls set arguments = cast(replace(arguments, '20.00', '90.00') as blob)",
+    "update proposed_calls set arguments = cast(replace(arguments, 'GBP', 'EUR') as blob)",
+    "update proposed_calls set function = 'cancel_scheduled_payment'",
+    "update proposed_calls set call_id = 'call_0123456789012345678901234567'",
+    "update confirmations set intent = cast(replace(intent, '20.00', '90.00') as blob)",
+    "update confirmations set intent = cast(replace(intent, 'Harbour', 'Hrabour') as blob)",
+    "delete from proposed_calls",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_was_changed_in_the_store_after_it_was_shown_is_not_done(desk: Desk, change: str) -> None:
+    proposal = await desk.held("20.00")
+    before = len(executed_keys(desk.gateway))
+    evidence = desk.evidence(proposal)
+    sql(desk.gateway.settings.data, Part.GATEWAY, change)
+    with pytest.raises(NotOpen, match="changed"):
+        await desk.gateway.confirming.confirm("alice", proposal.id, evidence)
+    assert len(executed_keys(desk.gateway)) == before
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(each, (*path, key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _leaves(each, (*path, number))
+    else:
+        yield path
+
+
+async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
+    """Each field in turn: an assertion over what differs anywhere confirms nothing."""
+    proposal = await desk.held("20.00")
+    paths = list(_leaves(proposal.content))
+    assert len(paths) > 30
+    for path in paths:
+        changed: Any = json.loads(proposal.intent)
+        place = changed
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = "x" if place[path[-1]] != "x" else "y"
+        other = json.dumps({"intent_sha256": sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()}).encode()
+        with pytest.raises(NotOpen, match="changed"):
+            await desk.gateway.confirming.confirm("alice", proposal.id, Evidence("alice", Method.PASSKEY, desk.now(), other))
+    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+
+
+async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = await desk.held("20.00")
+    confirming, before = desk.gateway.confirming, len(executed_keys(desk.gateway))
+
+    async def crash(_self: object, _stored: object) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as dark:
+        dark.setattr(type(confirming), "_execute", crash)
+        with pytest.raises(OSError, match="power"):
+            await desk.confirm(proposal)
+    assert len(executed_keys(desk.gateway)) == before
+    assert await confirming.resume() == 0, "who confirmed may still be at it"
+    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+    assert await confirming.resume() == 1
+    assert await confirming.resume() == 0
+    assert len(executed_keys(desk.gateway)) == before + 1
+    assert await what_does_not_hold(desk.gateway) == []
+
+
+def terms(**changes: Any) -> Terms:
+    given = {"payees": None, "payment": Money(2_500, "GBP"), "day": Money(4_000, "GBP"), "day_count": 3, "days": 30, "agent": None}
+    return Terms(**{**given, **changes})
+
+
+async def granted(desk: Desk, **changes: Any) -> str:
+    own = principal("alice", agent=None)
+    proposal = await desk.gateway.granting.propose(own, terms(**changes))
+    assert await desk.confirm(await desk.opened(proposal.id)) == []
+    (mandate,) = await desk.gateway.granting.standing("alice")
+    return str(mandate.id)
+
+
+async def test_under_a_standing_mandate_nobody_is_asked_within_its_bounds(desk: Desk) -> None:
+    mandate = await granted(desk)
+    assert (await desk.pay("25.00")).status == "done"
+    assert (await desk.pay("15.01")).status == "held", "over the day's bound by a penny"
+    assert (await desk.pay("15.00")).status == "done"
+    assert (await desk.pay("26.00")).status == "held", "over the bound of one payment"
+    assert await desk.gateway.granting.revoke("alice", mandate)
+    assert not await desk.gateway.granting.revoke("alice", mandate)
+    assert (await desk.pay("1.00")).status == "held"
+
+
+async def test_a_mandate_covers_one_agent_s_payments_to_its_payees_alone(desk: Desk) -> None:
+    await granted(desk, payees=("04000412345678",), agent="another")
+    assert (await desk.pay("5.00")).status == "held"
+    with pytest.raises(RequestFault):
+        await desk.gateway.granting.propose(principal("alice", agent=None), terms(payees=("20301587654399",)))
+
+
+async def test_a_hundred_at_once_never_pass_the_bounds_of_a_standing_mandate(desk: Desk) -> None:
+    """Each in a conversation of its own, whose words no other call can use up."""
+    await granted(desk, payment=Money(1_000, "GBP"), day=Money(5_000, "GBP"), day_count=100)
+
+    async def one(number: int) -> Recorded:
+        book, ask = desk.gateway.book, desk.teller.ask
+        where = await book.open_conversation("alice", desk.now())
+        value = f"{1 + number / 100:.2f}"
+        await desk.teller.say(f"Please pay Harbour Lettings £{value}", conversation=where)
+        accounts = (await ask("list_accounts", conversation=where)).output["accounts"]
+        account = next(each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open")
+        listed = (await ask("list_beneficiaries", {"account": account}, conversation=where)).output["beneficiaries"]
+        payee = next(each["beneficiary"] for each in listed if "Harbour" in str(each["name"]))
+        return await ask("initiate_transfer", payment(account, payee, value), conversation=where)
+
+    answered = await asyncio.gather(*(one(number) for number in range(60)))
+    spent = sum(100 + number for number, each in enumerate(answered) if each.status == "done")
+    assert 4_800 < spent <= 5_000
+    totals = await desk.gateway.book.automatic("alice", "assistant", "GBP", desk.now())
+    assert totals.day_minor == spent
