@@ -29,11 +29,16 @@ from gateway.cedar_schema import cedar_arguments, cedar_schema
 from gateway.cli import main
 from gateway.declared import served
 from gateway.errors import Refusal
+<<<<<<< HEAD
 from gateway.made_up import limits_of
 from gateway.main import open_gateway, read_bundle, utc_now
+=======
+from gateway.main import limits_of, open_gateway, read_bundle
+>>>>>>> refs/heads/declared
 from gateway.settings import Settings, UnsafeSettings, development
 from policies.engine import Engine
 from policies.reading import read as read_rules
+from tests.support.teller import Teller
 from tests.support.upstream import CREDENTIAL, manifest_text
 
 
@@ -272,16 +277,21 @@ def test_what_is_no_openapi_is_wrong_use(tmp_path: Path) -> None:
 
 
 async def test_development_grants_the_manifest_s_customers_what_it_declares_at_each_start(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, "money")
-    for text in (manifest_text("money"), manifest_text("money").replace("  update_password:", "  replace_password:")):
-        assert chosen.functions is not None
-        chosen.functions.write_text(text)
+    chosen = settings(tmp_path, "money", audit_wait_ms=20_000)
+    assert chosen.functions is not None
+    for name in ("get_balance", "get_my_balance"):
+        chosen.functions.write_text(manifest_text("money").replace("  get_balance:", f"  {name}:"))
         gateway = await open_gateway(chosen)
         try:
+<<<<<<< HEAD
             conversation = await gateway.book.open_conversation("emma", utc_now())
             known = await gateway.book.facts("emma", "agent", conversation, utc_now())
             assert known is not None
             assert known[0].mandate is not None
             assert set(known[0].mandate.functions) == {each.name for each in served(chosen).functions}
+=======
+            asked = await Teller(gateway).ask(name, customer="emma")
+            assert asked.status == "unavailable", asked  # permitted: it was asked of an upstream that is not there
+>>>>>>> refs/heads/declared
         finally:
             await gateway.close()
