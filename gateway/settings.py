@@ -247,6 +247,11 @@ class Settings:
     def _check_confirming(self) -> None:
         if bool(self.assertion_origins) and not (self.relying_party or self.confirm_origin):
             raise UnsafeSettings("assertion_origins need relying_party or confirm_origin")
+        for origin in self.assertion_origins:
+            if not (origin.startswith(ANDROID_APP) or is_origin(origin, loopback_http=self.development)):
+                raise UnsafeSettings(f"assertion_origins are https origins, or of Android apps: {ANDROID_APP}HASH")
+        if self.relying_party and "." not in self.relying_party and not self.development:
+            raise UnsafeSettings("relying_party is a domain of the bank's own")
         if not self.confirm_origin:
             return
         if not is_origin(self.confirm_origin, loopback_http=self.development):
@@ -285,6 +290,9 @@ def is_origin(text: str, *, loopback_http: bool) -> bool:
     is_safe = parts.scheme == "https" or (loopback_http and parts.scheme == "http" and parts.hostname == "localhost")
     return is_safe and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in parts.netloc
 
+
+ANDROID_APP = "android:apk-key-hash:"
+"""Origins of Android apps begin so in client data."""
 
 DEV_ISSUER = "https://issuer.tellergate.invalid"
 DEV_AUDIENCE = "tellergate"

@@ -7,7 +7,7 @@ spelt out.
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.strict_json import Json
 
@@ -185,8 +185,9 @@ def _money(money: Json) -> str:
 
 def _moment(text: Json) -> str:
     try:
-        return datetime.fromisoformat(str(text)).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
-    except ValueError:
+        at = datetime.fromisoformat(str(text))
+        return _any(text) if at.tzinfo is None else at.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+    except (ValueError, OverflowError):
         return _any(text)
 
 

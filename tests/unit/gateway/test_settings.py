@@ -116,6 +116,18 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "clocks that may differ by an hour": {"clock_skew_s": 3600},
     "keys that are refreshed after they are too old": {"keys_refresh_s": 7200},
     "proofs of a day": {"dpop_proof_s": 86_400},
+    "a confirm page without TLS": {"confirm_origin": "http://confirm.example"},
+    "a confirm page on loopback": {"confirm_origin": "http://localhost:1"},
+    "a confirm page with a path": {"confirm_origin": "https://confirm.example/"},
+    "a confirm page in capitals": {"confirm_origin": "https://Confirm.example"},
+    "a confirm page with a user": {"confirm_origin": "https://a@confirm.example"},
+    "a confirm page on the API's host": {"confirm_origin": PRODUCTION.public_url},
+    "another bank's relying party": {"confirm_origin": "https://confirm.example", "relying_party": "bank.example"},
+    "a part of a name as relying party": {"confirm_origin": "https://confirm.example", "relying_party": "firm.example"},
+    "everybody's relying party": {"confirm_origin": "https://confirm.example", "relying_party": "example"},
+    "assertions for nobody": {"assertion_origins": ("https://app.example",)},
+    "assertions without TLS": {"relying_party": "bank.example", "assertion_origins": ("http://app.example",)},
+    "a passkey that cools off for a year": {"passkey_cooling_off_s": 365 * 86_400},
 }
 
 
@@ -127,6 +139,17 @@ def test_the_settings_of_a_bank_are_good() -> None:
 def test_unsafe_settings_do_not_start(name: str) -> None:
     with pytest.raises(UnsafeSettings):
         replace(PRODUCTION, **UNSAFE[name]).checked()
+
+
+def test_a_confirm_page_has_a_host_of_its_own_and_in_development_mode_localhost(tmp_path: Path) -> None:
+    page = replace(PRODUCTION, confirm_origin="https://confirm.bank.example", relying_party="bank.example")
+    assert replace(page, assertion_origins=("https://app.bank.example", "android:apk-key-hash:x")).checked().confirming_origin == (
+        "https://confirm.bank.example"
+    )
+    assert PRODUCTION.checked().confirming_origin == ""
+    served = replace(development(tmp_path), public_url="http://127.0.0.1:8123")
+    assert served.checked().confirming_origin == "http://localhost:8123"
+    assert replace(served, host="localhost").checked().confirming_origin == "", "nowhere is left for it"
 
 
 def test_in_development_an_issuer_may_be_on_loopback_without_tls(tmp_path: Path) -> None:
