@@ -276,6 +276,9 @@ class Paid:
 class Orders(Books):
     """The same bank while payees are saved, paid, sent back and removed, and standing orders are given, changed, carried out and ended."""
 
+    # What the ledger does alone is the other machine's: here each step is about orders, and transfers move the same money meanwhile.
+    pend = pend_again = post = void = submit_again = status = later = None  # type: ignore[assignment]
+
     def __init__(self) -> None:
         super().__init__()
         self.number = 0
