@@ -28,7 +28,7 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Pe
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
 from audit.committer import IntentEnded
 from gateway.arguments import parse, unfit
-from gateway.claiming import STATE_AFTER, arguments_hash, claim_of, held_of, instruction_of, named_reading, rests
+from gateway.claiming import STATE_AFTER, amounts_of, arguments_hash, claim_of, held_of, instruction_of, named_reading, rest_of
 from gateway.decide import Decider, PolicyRefusal
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation
@@ -124,8 +124,9 @@ class Way:
         async with lock:  # one at a time: each call sees what the one before let into the conversation
             if has_effects(asked, self._parts.functions) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
-            taken = []
-            for native, rest in zip(asked.calls, rests(asked.calls, self._parts.functions), strict=True):
+            taken: list[tuple[Received, Recorded | Held]] = []
+            amounts = amounts_of(asked.calls, self._parts.functions)
+            for number, native in enumerate(asked.calls):
                 now = self._parts.clock()
                 received = Received(
                     call_id=new_call_id(now, secrets.token_bytes(8)),
@@ -136,7 +137,7 @@ class Way:
                     span_id=secrets.token_hex(8),
                     steps=Steps(),
                     set_at=set_at,
-                    rest=rest,
+                    rest=rest_of(amounts[number + 1 :], [each for _, each in taken if isinstance(each, Held)]),
                 )
                 taken.append((received, await self._guarded(received, fresh)))
                 fresh = None

@@ -1,6 +1,7 @@
 """What a decided call becomes at the edges of the way: a claim, an instruction, something held, something read. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from adapters.core import CoreAnswer, Declined, Done, Identified, Instruction, Money, NotSeen, Unknown
@@ -84,10 +85,16 @@ def held_of(refused: Refused) -> Held | None:
     return None
 
 
-def rests(calls: Sequence[NativeCall], functions: Mapping[str, BankingFunction]) -> list[Rest]:
-    """For each call of a request, what the ones after it would move: the calls of one request are judged on their sum."""
-    amounts = [_amount(native, functions.get(native.function)) for native in calls]
-    return [_rest(money for money in amounts[number + 1 :] if money is not None) for number in range(len(calls))]
+def amounts_of(calls: Sequence[NativeCall], functions: Mapping[str, BankingFunction]) -> list[Money | None]:
+    """What each call of a request would move."""
+    return [_amount(native, functions.get(native.function)) for native in calls] if len(calls) > 1 else [None]
+
+
+def rest_of(later: Sequence[Money | None], held: Sequence[Held]) -> Rest:
+    """The other calls of a request: it is judged on its sum, of what is still to come and of what waits for the customer."""
+    waiting = [each.grounded.call.arguments.amount() for each in held]
+    rest = _rest(money for money in (*later, *waiting) if money is not None)
+    return replace(rest, uses=tuple(use for each in held for use in each.grounded.uses))
 
 
 def named_reading(decided: Decided, shown: Shown) -> Reading | None:

@@ -14,7 +14,7 @@ from gateway.commands.printing import UNAVAILABLE, USAGE, failed
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
 DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "audit.query", "audit.reveal", "audit.export")
-KINDS = (*CALL_KINDS, *DUTY_KINDS, "census", "log.start", "log.stop")
+KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
 WORKERS_MOST = 64
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _demo(commands.add_parser("demo", help="see a bank assistant's function calls go the whole way"))
     _serve(commands.add_parser("serve", help="serve the window over HTTP"))
-    _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer"))
+    _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, the customer's word"))
     _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
     _policy(commands.add_parser("policy", help="check, test and explain the policies"))
     _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
@@ -148,6 +148,15 @@ def _dev(parser: argparse.ArgumentParser) -> None:
     token.add_argument("--level", choices=("L1", "L2"), default="L1", help="L2: as after a sign-in with two factors, just now")
     token.add_argument("--json", action="store_true")
     token.set_defaults(command=_late("serving", "dev_token"))
+    confirming = commands.add_parser("confirm", help="confirm as the customer: with a passkey in software, enrolled if needed")
+    declining = commands.add_parser("decline", help="decline as the customer")
+    for each, verb in ((confirming, "confirm"), (declining, "decline")):
+        each.add_argument("id", metavar="ID", help="the confirmation_id of a held call")
+        each.add_argument("--customer", required=True)
+        each.add_argument("--data", type=Path, required=True, help="the folder of `serve --dev`")
+        each.add_argument("--url", default="http://127.0.0.1:8080", help="where it listens")
+        each.add_argument("--json", action="store_true")
+        each.set_defaults(command=_late("confirming", verb))
 
 
 def _audit(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +184,13 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _database(keeping)
     keeping.add_argument("--json", action="store_true")
     keeping.set_defaults(command=_late("audit", "checkpoint"))
+    proving = commands.add_parser("evidence", help="verify that a passkey confirmed exactly this: what `reveal --json` printed")
+    proving.add_argument("file", type=Path, help="JSON with the intent and its evidence")
+    proving.add_argument("--rp-id", required=True, help="the bank's WebAuthn relying party id")
+    proving.add_argument("--origin", action="append", required=True, help="an origin where customers confirm; may be repeated")
+    proving.add_argument("--public-key", help="the COSE_Key that it must be, base64url")
+    proving.add_argument("--json", action="store_true")
+    proving.set_defaults(command=_late("audit", "verify_evidence"))
     making = commands.add_parser("export", help="write an evidence bundle: matches, or the whole log")
     _asked_by(making)
     _matching(making)

@@ -43,7 +43,7 @@ async def gather(
     money, now = arguments.amount(), received.received_at
     grounds = None
     if must_be_grounded(function) and received.confirmed is None:
-        grounds = Grounds(await book.heard(received.asked.conversation_id), await _acquaintance(function, core, customer))
+        grounds = Grounds(await book.heard(received.asked.conversation_id, now), await _acquaintance(function, core, customer))
     may_be_automatic = grounds is not None and money is not None
     standing = await book.standing(customer) if may_be_automatic else ()
     return Facts(

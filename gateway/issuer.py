@@ -14,6 +14,7 @@ from gateway.identity import ACR_STRONG, SCOPE_CALLS, SCOPE_WORDS, Issuer
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from gateway.settings import DEV_AUDIENCE, DEV_ISSUER, UnsafeSettings
+from gateway.strict_json import Json
 from gateway.vault import private_file
 
 ALGORITHM = "Ed25519"
@@ -45,15 +46,27 @@ class LocalIssuer:
         public = public_key({"kty": "OKP", "crv": "Ed25519", "x": str(self._key.as_dict(private=False)["x"])})
         return Issuer(DEV_ISSUER, DEV_AUDIENCE, FixedKeys({"dev-1": public}), frozenset({ALGORITHM}))
 
-    def token(self, customer: str, *, agent: str | None, strong: bool = False, words: bool = False) -> str:
-        """An RFC 9068 access token. `words`: the customer's own, with the scope for their words and without an agent."""
+    def token(
+        self,
+        customer: str,
+        *,
+        agent: str | None,
+        strong: bool = False,
+        words: bool = False,
+        scope: str = SCOPE_CALLS,
+        client: str = "dev-app",
+        details: Json = None,
+    ) -> str:
+        """An RFC 9068 access token. `words`: the customer's own, with the scope for their words and without an agent. `details`: its
+        `authorization_details` (RFC 9396).
+        """
         now = int(time.time())
         claims: dict[str, object] = {
             "iss": DEV_ISSUER,
             "aud": DEV_AUDIENCE,
             "sub": customer,
-            "client_id": "dev-app",
-            "scope": SCOPE_WORDS if words else SCOPE_CALLS,
+            "client_id": client,
+            "scope": SCOPE_WORDS if words else scope,
             "iat": now,
             "exp": now + TOKEN_LIFETIME_S,
             "auth_time": now,
@@ -61,6 +74,8 @@ class LocalIssuer:
         }
         if strong:
             claims["acr"] = ACR_STRONG
+        if details is not None:
+            claims["authorization_details"] = details
         if agent is not None and not words:
             claims["act"] = {"sub": agent}
         header = {"typ": "at+jwt", "alg": ALGORITHM, "kid": "dev-1"}

@@ -56,9 +56,11 @@ class Later:
             return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
         match answer:
             case Done(output):
-                function = self.functions[claimed.function]
+                function = self.functions.get(
+                    claimed.function
+                )  # None: it is not served any more, and nothing says what may be told
                 reference = partial(self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date())
-                redacted = redact(function.output, output, reference=reference, allowed=allowed)
+                redacted = redact(() if function is None else function.output, output, reference=reference, allowed=allowed)
                 return answered("done", None, output=redacted.value, proof=proof)
             case Declined(reason):
                 return answered("denied", code_of_decline(reason), proof=proof)

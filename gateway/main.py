@@ -30,6 +30,7 @@ from audit.log import Log
 from audit.migration import prepare
 from gateway.call import Parts, Way
 from gateway.catalogue import cedar_schema, manifest, schema_hash
+from gateway.confirm_setup import verifier_of
 from gateway.confirming import Confirming, Proposals
 from gateway.cores import Core, CorePermits, behind_http, embedded
 from gateway.databases import HISTORIES, Part, Places, open_log
@@ -44,8 +45,9 @@ from gateway.rates import Rates
 from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
+from gateway.relying_party import RelyingParty
 from gateway.settings import Settings, UnsafeSettings
-from gateway.store.book import SqlBook
+from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
 from gateway.vault import private_file
@@ -83,6 +85,16 @@ class Gateway:
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
     _close_core: Callable[[], Awaitable[None]]
+
+    def relying_party(self) -> RelyingParty:
+        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
+        return RelyingParty(
+            confirmations=self.confirming,
+            passkeys=SqlPasskeys(self.book),
+            standing=self.trust.identity,
+            verifier=verifier_of(self.settings),
+            clock=self.door.clock,
+        )
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
@@ -331,12 +343,13 @@ async def grant(
     now: datetime,
     *,
     functions: Sequence[BankingFunction] = MANIFEST,
+    version: int = 1,
 ) -> None:
     """Sign and store a mandate over all these functions and all of the customer's accounts."""
     accounts = await bank.accounts(customer)
     mandate = Mandate(
         customer=customer,
-        version=1,
+        version=version,
         functions=tuple(sorted(function.name for function in functions)),
         accounts=tuple(sorted(account.id for account in accounts)),
         limits=limits_of(functions),
@@ -347,11 +360,18 @@ async def grant(
 
 
 async def _grant_sandbox_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: Served) -> None:
-    """Development mode's customers, each once. UnsafeSettings when the core cannot be asked for their accounts."""
+    """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
+
+    UnsafeSettings when the core cannot be asked for their accounts.
+    """
     made_up = core.sandbox.customers() if core.sandbox else CUSTOMERS
     try:
-        for customer in (*made_up, *(each for each in offered.customers if each not in made_up)):
+        for customer in made_up:
             if not await book.has_granted(customer):
                 await grant(book, core.bank, key, customer, now, functions=offered.functions)
+        for customer in offered.customers:
+            if not (await book.has_granted(customer) and await book.is_frozen(customer)):
+                seconds = int(now.timestamp())  # a version after every earlier start's
+                await grant(book, core.bank, key, customer, now, functions=offered.functions, version=seconds)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None

@@ -72,7 +72,7 @@ class Book(Protocol):
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
         """As they were at `at`: what taints the conversation later does not count. None when it is not this customer's, or not at all."""
 
-    async def heard(self, conversation: str) -> Heard:
+    async def heard(self, conversation: str, at: datetime) -> Heard:
         """What the customer said in their last turns, what they named, and what was used of it."""
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Required, TypedDict
 
 from adapters.core import ExecutionPermit
@@ -24,7 +25,7 @@ from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
 from gateway.grounding import Ungrounded
 from gateway.identity import Principal
-from gateway.ports import Claimed
+from gateway.ports import Claimed, Passkey
 from gateway.stages import Call, Decided, Grounded, Held, Place, Received, Redacted, Refused, Reserved, Trace
 from policies.model import Decision, Request
 
@@ -171,6 +172,16 @@ class Records:
             kind=Kind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
         )
         return await self._append(record)
+
+    async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> Place:
+        """With which key a customer may confirm, or no longer: what an auditor compares the evidence of a confirmation with."""
+        facts: dict[str, Plain] = {
+            "passkey": word,
+            "public_key_sha256": sha256(passkey.public_key).hexdigest(),
+            "active_from": passkey.active_from.isoformat(),
+        }
+        sealed: dict[str, JSON] = {"credential": passkey.credential}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=passkey.customer, agent=by, facts=facts, sealed=sealed))
 
     async def repeat(self, call: Call, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""

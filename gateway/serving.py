@@ -7,12 +7,14 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.confirm_setup import page_of
 from gateway.cores import banking_days
-from gateway.doors import rest, schemas
+from gateway.doors import confirmations, hosts, rest, schemas
 from gateway.doors.tls import server_config
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
@@ -48,6 +50,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     )
     schemas.publish(app)
     rest.mount(app, gateway.door)
+    cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
+    confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
     return app
 
 
@@ -88,6 +92,9 @@ async def serve_on(
     gateway = await open_gateway(settings)
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
+        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book)
+        if page is not None:
+            app = hosts.beside(app, page, settings.confirming_origin)
         server = uvicorn.Server(server_config(app, settings))
 
         def stop() -> None:

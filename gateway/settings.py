@@ -109,6 +109,20 @@ class Settings:
     dpop_nonce_s: int = 300
     """How many seconds a nonce of ours is good for at least (twice that at most). 0: none is asked for."""
 
+    confirm_origin: str = ""
+    """Origin of the customer's confirm page, such as `https://confirm.bank.example`: a host of its own that serves nothing else and renders
+    no model's text. The gateway serves the page to requests for this host. Empty: no page, and passkeys confirm only what is made on
+    `assertion_origins`; in development mode the host `localhost`, beside `127.0.0.1`. Needs the extra `confirm`."""
+
+    relying_party: str = ""
+    """WebAuthn relying party id of the customers' passkeys: the host of `confirm_origin` or a domain above it. Empty: that host."""
+
+    assertion_origins: tuple[str, ...] = ()
+    """Further origins where assertions may be made: the bank's own app or pages, exactly as WebAuthn spells them."""
+
+    passkey_cooling_off_s: int = 86_400
+    """How many seconds after its enrolment a passkey confirms nothing yet."""
+
     strong_session_s: int = 300
     """How old, in seconds, a two-factor sign-in may be to count as a strong session (L2)."""
 
@@ -171,7 +185,16 @@ class Settings:
         if self.has_external_issuer:
             self._check_issuer()
         self._check_door()
+        self._check_confirming()
         return self
+
+    @property
+    def confirming_origin(self) -> str:
+        """Where the confirm page is; empty for nowhere. In development mode the host `localhost`, unless the gateway itself is there."""
+        if self.confirm_origin or not self.development or self.host == "localhost":
+            return self.confirm_origin
+        ours = urlsplit(self.public_url)
+        return f"{ours.scheme or 'http'}://localhost:{ours.port or self.port}"
 
     @property
     def has_external_issuer(self) -> bool:
@@ -221,9 +244,24 @@ class Settings:
         if self.binding == Binding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
             raise UnsafeSettings("binding to certificates needs tls_client_ca or trusted_proxies: nobody could show one")
 
+    def _check_confirming(self) -> None:
+        if bool(self.assertion_origins) and not (self.relying_party or self.confirm_origin):
+            raise UnsafeSettings("assertion_origins need relying_party or confirm_origin")
+        if not self.confirm_origin:
+            return
+        if not is_origin(self.confirm_origin, loopback_http=self.development):
+            raise UnsafeSettings("confirm_origin is an https origin, without a path; http is for localhost in development mode")
+        host = urlsplit(self.confirm_origin).hostname or ""
+        if self.public_url and urlsplit(self.public_url).netloc == urlsplit(self.confirm_origin).netloc:
+            raise UnsafeSettings("confirm_origin is a host of its own, not that of public_url: nothing else may be served there")
+        party = self.relying_party or host
+        if host != party and not host.endswith(f".{party}"):
+            raise UnsafeSettings("relying_party is the host of confirm_origin, or a domain above it")
+
 
 _RANGES = {
     "strong_session_s": (1, 86_400),
+    "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
     "audit_wait_ms": (1, 3_600_000),
     "proposals_waiting": (1, 1_000_000),
@@ -240,6 +278,14 @@ _RANGES = {
     "dpop_nonce_s": (0, 86_400),
 }
 
+
+def is_origin(text: str, *, loopback_http: bool) -> bool:
+    """Whether this is an origin as browsers spell it (RFC 6454 section 6.2): https, or http on localhost."""
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or (loopback_http and parts.scheme == "http" and parts.hostname == "localhost")
+    return is_safe and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in parts.netloc
+
+
 DEV_ISSUER = "https://issuer.tellergate.invalid"
 DEV_AUDIENCE = "tellergate"
 
@@ -255,4 +301,5 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
         issuer=DEV_ISSUER,
         audience=DEV_AUDIENCE,
         binding=Binding.OPTIONAL,
+        passkey_cooling_off_s=0,
     ).checked()

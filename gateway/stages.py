@@ -100,10 +100,14 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The calls of the same request that are still to come, where they move money: per currency the sum in minor units, and how many."""
+    """The calls of the same request that are not done, where they move money: per currency the sum in minor units, and how many.
+
+    `uses`: what those of them that wait for the customer take of the customer's words.
+    """
 
     minor: Mapping[str, int] = field(default_factory=dict)
     count: Mapping[str, int] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

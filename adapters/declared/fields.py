@@ -11,7 +11,7 @@ from adapters.function import Field, Label, Mask
 
 FIELDS_MOST = 64
 DEPTH_MOST = 3
-_SCALARS = ("text", "count", "flag", "day", "time", "money", "decimal", "reference", "fields")
+_SCALARS = ("fields", "reference", "decimal", "money", "time", "day", "flag", "count", "text")
 _CLASS = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KINDS = {kind.name.lower(): kind for kind in ReferenceKind}
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from adapters.core import exponent
+from adapters.core import ReferenceKind, exponent
 from adapters.declared.declarations import Declared, FactQuestions, Place, Sent, Shown, StatusQuestion, UpstreamAddress
 from adapters.declared.fields import read_answer
 from adapters.declared.paths import PATH_MUST, is_path, names_in
@@ -259,8 +259,19 @@ def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> No
             given.wrong("level", "what changes a credential or the profile is at least L3")
         if effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
             given.wrong("effect", "what changes a credential or the profile is W or I")
+    if kinds & {Kind.PAYEE, Kind.AMOUNT} and effect is Effect.PROTECT:
+        given.wrong("effect", "what pays, or names an amount, is no protection: W or I")
     if effect is Effect.READ:
         return
+    by_card = any(
+        each.argument.name == function.resource
+        and isinstance(each.argument.type, Reference)
+        and ReferenceKind.CARD in each.argument.type.kinds
+        for each in function.sent
+    )
+    if effect is Effect.IRREVERSIBLE and by_card and function.level < Level.L3:
+        told = "the shipped policies ask for no confirmation of this: a card that is closed for good cannot wait"
+        given.findings.add(given.line, given.where, "unconfirmed", told, note=True)
     if kinds & {Kind.PAYEE, Kind.AMOUNT} and facts.payees is None:
         told = "no payee is known: `facts.payees` is not declared"
         given.findings.add(given.line, given.where, "no_payees", told, note=True)

@@ -57,6 +57,7 @@ class Journal:
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10, "check_same_thread": False}, pool_size=4)
         event.listen(self._engine, "connect", _settle)
         event.listen(self._engine, "begin", _begin)
+        self._reading = self._engine.execution_options(reads=True)
         self._lock = threading.Lock()
         """One writer at a time in this process; SQLite holds the others off."""
         _METADATA.create_all(self._engine)
@@ -66,7 +67,7 @@ class Journal:
 
     def find(self, key: str) -> Row | None:
         """What is known of this key."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             row = connection.execute(select(_SENT).where(_SENT.c.key == key)).one_or_none()
         return None if row is None else _row(row)
 
@@ -114,7 +115,7 @@ class Journal:
     def done_since(self, since: datetime) -> int:
         """How many effects are known to have happened since then."""
         counting = select(func.count()).where((_SENT.c.state == "done") & (_SENT.c.changed_us >= _micros(since)))
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return int(connection.execute(counting).scalar_one())
 
 
@@ -125,7 +126,7 @@ def _settle(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
 
 
 def _values(row: Row) -> dict[str, object]:

@@ -113,7 +113,7 @@ def _upstream(top: Section) -> UpstreamAddress:
     idempotency = given.section("idempotency", required=False)
     header, honoured = None, False
     if idempotency is not None:
-        header, honoured = _header(idempotency, "header"), idempotency.flag("honoured")
+        header, honoured = _header(idempotency, "header") or "", idempotency.flag("honoured")
         if header and header.lower() == customer_header.lower():
             idempotency.wrong("header", "is the customer's header already")
         idempotency.end()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from adapters.declared.fields import DEPTH_MOST
 from adapters.declared.paths import is_path, names_in
 from adapters.declared.section import OPEN
 from adapters.declared.source import Findings, Plain, parse
@@ -17,9 +18,17 @@ OPERATIONS_MOST = 500
 _METHODS = ("get", "post", "put", "patch", "delete")
 _REFERENCES_MOST = 16
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 Draft = dict[str, object]
+
+
+class _Plain(yaml.SafeDumper):
+    """Without aliases: a manifest has none."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 class NotOpenApi(ValueError):
@@ -58,7 +67,7 @@ def drafted(content: bytes) -> str:
     }
     head = "# A draft from OpenAPI. Decide what is `open`; then: tellergate functions check FILE\n"
     head += "".join(f"# left out, its path cannot be written safely: {each!a}\n" for each in left_out)
-    return head + yaml.safe_dump(draft, sort_keys=False, allow_unicode=True, width=120)
+    return head + yaml.dump(draft, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _operations(document: Mapping[str, Plain]) -> Iterator[tuple[str, str, Mapping[str, Plain]]]:
@@ -78,7 +87,7 @@ def _function(document: Mapping[str, Plain], path: str, method: str, operation: 
         "effect": "R" if method == "get" else OPEN,
         "level": OPEN,
         "egress": OPEN,
-        "request": {"method": method.upper(), "path": path},
+        "request": {"method": method.upper(), "path": _BRACES.sub(lambda found: "{" + _snake(found[1]) + "}", path)},
     }
     if arguments := dict(_arguments(document, path, operation)):
         function["arguments"] = arguments
@@ -93,7 +102,11 @@ def _arguments(document: Mapping[str, Plain], path: str, operation: Mapping[str,
         if where in ("path", "query") and (where == "query" or name in names_in(path)):
             required = where == "path" or parameter.get("required") is True
             schema, told = parameter.get("schema"), parameter.get("description")
-            yield _argument(document, name, schema, told, required=required)
+            drafted_name, draft = _argument(document, name, schema, told, required=required)
+            if where == "path":
+                draft.pop("as", None)
+                draft["schema"] = _in_a_path(draft["schema"])
+            yield drafted_name, draft
     body = _json_schema(document, _resolved(document, operation.get("requestBody")))
     needed = _listed(body.get("required"))
     for name, schema in _mapping(body.get("properties")).items():
@@ -111,6 +124,12 @@ def _argument(
     if not required:
         draft["required"] = False
     return name, draft
+
+
+def _in_a_path(schema: object) -> object:
+    """A text in a path is not empty."""
+    is_text = isinstance(schema, dict) and schema.get("type") == "string" and "maxLength" in schema
+    return {**schema, "minLength": max(1, schema.get("minLength", 1))} if isinstance(schema, dict) and is_text else schema
 
 
 def _schema(found: Mapping[str, Plain]) -> object:
@@ -157,9 +176,10 @@ def _field(document: Mapping[str, Plain], schema: Mapping[str, Plain], depth: in
     }
     if inner.get("format") in ("date", "date-time"):
         field["type"] = "day" if inner.get("format") == "date" else "time"
-    if "properties" in inner:
-        nested = _fields(document, inner, depth + 1) if depth < 3 else {}
-        field |= {"type": "fields", "fields": nested or {"open": True}}
+    if "properties" in inner and depth < DEPTH_MOST:
+        field |= {"type": "fields", "fields": _fields(document, inner, depth + 1)}
+    elif "properties" in inner or inner.get("type") in ("object", "array"):
+        field["type"] = OPEN
     return {**field, "many": True} if many else field
 
 

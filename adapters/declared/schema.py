@@ -48,7 +48,9 @@ Check = Callable[[str], bool]
 
 def read_argument(name: str, given: Section, *, place: Place, takes_pattern: Check) -> Sent:
     """One argument. What is wrong with it is found; then it is of some harmless type."""
+    before = given.findings.errors
     kind_name = given.one_of("kind", _KINDS)
+    is_decided = given.findings.errors == before
     kind = None if kind_name == NO_KIND else Kind(kind_name)
     description = given.text("description")
     required = given.flag("required", default=True)
@@ -63,6 +65,8 @@ def read_argument(name: str, given: Section, *, place: Place, takes_pattern: Che
         schema = given.section("schema")
         if schema is None:
             return Sent(argument=_harmless(name), place=place, name=wire_name)  # what else is wrong shows once it has a type
+        if not is_decided:
+            return Sent(argument=_harmless(name), place=place, name=wire_name)
         declared, written, default = _schema(given, schema, kind, takes_pattern)
     if default is not None and required:
         given.wrong("schema.default", "a default is of an argument that is not required")
@@ -72,7 +76,7 @@ def read_argument(name: str, given: Section, *, place: Place, takes_pattern: Che
 
 
 def _harmless(name: str) -> Argument:
-    return Argument(name=name, type=Flag(), description="")
+    return Argument(name=name, type=Day(), description="")
 
 
 def _reference(given: Section) -> Reference:

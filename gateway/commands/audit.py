@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from audit import erasure, verify
+from audit import erasure, evidence, verify
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
@@ -171,6 +171,15 @@ def verify_trail(options: argparse.Namespace) -> int:
         return FINDING if findings else GOOD
 
     return with_log(options, work)
+
+
+def verify_evidence(options: argparse.Namespace) -> int:
+    """Verify the kept evidence of one confirmation."""
+    arguments = [str(options.file), "--rp-id", options.rp_id]
+    for origin in options.origin:
+        arguments += ["--origin", origin]
+    arguments += [*(["--public-key", options.public_key] if options.public_key else []), *(["--json"] if options.json else [])]
+    return evidence.main(arguments, sys.stdout.write)
 
 
 def checkpoint(options: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.facts import no_such_conversation
-from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Presented, Principal, require_scope
+from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_scope
 from gateway.later import Later
 from gateway.ports import Book
 from gateway.rates import Rates
@@ -79,20 +79,20 @@ class Door:
     async def answer(self, request: Request, handler: Handler, scope: str) -> Response:
         """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
         presented = self.presenting.of(request.scope)
-        response = await self._answered(request, presented, handler, scope)
+        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, scope)
         if presented.proofs and (nonce := self.identity.nonce(self.clock())) is not None:
             response.headers["dpop-nonce"] = nonce
         return response
 
-    async def _answered(self, request: Request, presented: Presented, handler: Handler, scope: str) -> Response:
+    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, scope: str) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known."""
         principal = None
         try:
-            principal = await self.identity.authenticate(presented, self.clock())
+            principal = await authenticated
             require_scope(principal, scope)
             return await handler(self, request, principal)
         except RequestFault as fault:
-            return await self.faulted(request, principal, fault)
+            return await self._faulted(request, principal, fault)
         except Unavailable as unavailable:
             cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
             return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
@@ -105,7 +105,7 @@ class Door:
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )
 
-    async def faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
+    async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
             self.records.counters.unauthenticated += 1
             return fault_response(fault, challenges=self.challenges)
@@ -122,15 +122,17 @@ class Door:
         return fault_response(fault, challenges=self.challenges)
 
 
-def mount(app: FastAPI, door: Door) -> None:
-    """Put this door's routes into the application."""
+def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
+    """What OpenAPI says of an operation's answers: this model, or a fault of the whole request."""
     faults: dict[int | str, dict[str, object]] = {
         status: {"model": schemas.ErrorBody, "description": "The request was not taken"}
         for status in (400, 401, 403, 404, 413, 503)
     }
+    return {200: {"model": model, "description": "Answered"}, **faults}
 
-    def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
-        return {200: {"model": model, "description": "Answered"}, **faults}
+
+def mount(app: FastAPI, door: Door) -> None:
+    """Put this door's routes into the application."""
 
     @app.post("/v1/function-calls", responses=answers(schemas.CallsAnswer), openapi_extra=body_of(schemas.Calls))
     async def function_calls(request: Request) -> Response:

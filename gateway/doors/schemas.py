@@ -4,13 +4,17 @@ from typing import Annotated, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
 from gateway.errors import Code, Fault
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
 CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{28}$")]
+
+ConfirmationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+CredentialId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,1364}$")]
+"""Base64url of 1 to 1023 bytes (WebAuthn Level 3 section 4)."""
 
 MAX_MESSAGES = 32
 MAX_MESSAGE_CHARS = 32_000
@@ -114,6 +118,78 @@ class CallStatus(_Strict):
     confirmation_id: str | None
 
 
+class WaitingItem(_Strict):
+    """`state`: open; confirmed, where a second person has still to approve; approved, declined or expired. `level`: 3, or 4 for two."""
+
+    id: ConfirmationId
+    state: Literal["open", "confirmed", "approved", "declined", "expired"]
+    level: int
+    created: str
+    expires: str
+
+
+class Waiting(_Strict):
+    data: list[WaitingItem]
+
+
+class Confirmation(WaitingItem):
+    """`intent` is all that is confirmed, and is shown as text, whole. `challenge` goes into `navigator.credentials.get` as it is."""
+
+    intent: dict[str, object]
+    challenge: str
+    challenge_expires: str
+    rp_id: str | None
+    credentials: list[CredentialId]
+
+
+class ByAssertion(_Strict):
+    """A WebAuthn AuthenticationResponseJSON over the challenge, with the user verified."""
+
+    assertion: dict[str, object]
+
+
+class ByDecline(_Strict):
+    decline: Literal[True]
+
+
+class ByToken(_Strict):
+    """The access token of this request names the intent in its `authorization_details` (RFC 9396)."""
+
+    token: Literal[True]
+
+
+class Speak(RootModel[ByAssertion | ByDecline | ByToken]):
+    """Exactly one of the three."""
+
+
+class Spoken(_Strict):
+    """`results` as of function calls: what became of each call, in their order; empty where a second person has still to approve."""
+
+    state: Literal["open", "confirmed", "approved", "declined", "expired"]
+    results: list[Result]
+
+
+class NewPasskey(_Strict):
+    """A credential that the bank's identity system registered. `public_key` is its COSE_Key, base64url; `customer` the `sub` of tokens."""
+
+    customer: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    credential: CredentialId
+    public_key: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    sign_count: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class Enrolled(_Strict):
+    """Nothing can be confirmed with it before `active_from`."""
+
+    credential: CredentialId
+    active_from: str
+
+
+class Revoked(_Strict):
+    credential: CredentialId
+    revoked: Literal[True]
+
+
 class ErrorDetail(_Strict):
     message: str
     type: str
@@ -125,7 +201,7 @@ class ErrorBody(_Strict):
     error: ErrorDetail
 
 
-_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words)
+_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey)
 _REF = "#/components/schemas/{model}"
 
 

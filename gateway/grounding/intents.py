@@ -5,14 +5,39 @@ returned, and nothing that a model wrote, is looked at. What is out of scope is 
 read, refused: then whoever wrote that text may be who wants it.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from adapters.core import ReferenceKind
 from adapters.function import BankingFunction, Effect, Kind, Reference
+from gateway.grounding.lexing import normal, words_of
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+_SENTENCE = re.compile(r"[^.!?\n]*(?:\.(?=\S)[^.!?\n]*)*[.!?\n]?")
+_ASKING = _words(
+    """what which why when who whom whose where how did does do is are was were has have had am will would should could can may"""
+)
+_POLITELY = re.compile(r"(?:can|could|would|will|may) (?:you|we|i)\b|would it|is it possible|how about")
+
+_CORRECTING = _words("no not wait sorry actually instead meant rather correction only oops mistake")
+
+
+def is_correction(text: str) -> bool:
+    """Whether a later word of the customer takes back what they said before."""
+    return bool(_CORRECTING.intersection(words_of(text)))
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Those that may want something done."""
+    for sentence in _SENTENCE.findall(text):
+        words = words_of(sentence)
+        asks = sentence.rstrip().endswith("?") and any(word in _ASKING for word in words[:2])
+        if words and (not asks or _POLITELY.search(normal(sentence))):
+            yield sentence
 
 
 LEXICON: Mapping[str, frozenset[str]] = {
@@ -55,8 +80,11 @@ def intents_of(function: BankingFunction) -> frozenset[str]:
     return frozenset({"dispute"} if function.egress else {"stop", "order"})
 
 
-def in_scope(function: BankingFunction, words: Iterable[str]) -> bool:
-    """Whether the customer's words ask for what this function does: by a word of its intents, or of its own name."""
-    said = frozenset(words)
+def in_scope(function: BankingFunction, texts: Iterable[str]) -> bool:
+    """Whether what the customer wrote asks for what this function does: by a word of its intents, or of its own name.
+
+    A question asks for nothing to be done, unless it is a polite request.
+    """
+    said = frozenset(word for text in texts for sentence in _sentences(text) for word in words_of(sentence))
     of_name = frozenset(part for part in function.name.split("_") if len(part) > 3)
     return bool(said & of_name) or any(said & LEXICON[intent] for intent in intents_of(function))

@@ -4,15 +4,16 @@ Three outcomes (design section 5). Grounded: the customer's own recent words say
 confirm, and is shown the source. Ungrounded: denied without asking, since asking for everything trains people to say yes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from adapters.core import ExistingOrder, Identified, Money
+from adapters.core import ExistingOrder, Identified, KnownPayee, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind
 from gateway.errors import Code, Refusal
-from gateway.grounding.intents import in_scope
+from gateway.grounding.intents import in_scope, is_correction
 from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phrase, is_code, lex, normal
 from gateway.grounding.names import alike, named_in
 from gateway.limits import Totals, standing_holds
@@ -30,8 +31,11 @@ UNNAMED = "unnamed"
 UNGROUNDED, USED = "ungrounded", "used"
 _ASKED = frozenset({NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE})
 _DENIED = frozenset({UNGROUNDED, USED})
+_INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
 
 _CENT = Decimal("0.01")
+_CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
+_RUN = re.compile(r"\d(?:[ .,/-]{0,2}\d){5,}")
 
 
 class Ungrounded(Refusal):
@@ -84,8 +88,11 @@ def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> Standi
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
+    """What was typed in one turn, whole and by its clauses."""
+
     number: int
     lexed: Lexed
+    clauses: tuple[Lexed, ...]
 
 
 class _Judge:
@@ -99,12 +106,16 @@ class _Judge:
         for word in heard.words:
             if word.origin == "typed":
                 typed.setdefault(word.turn, []).append(word.text)
-        self._typed = [_Turn(turn, lex("\n".join(texts), locale)) for turn, texts in sorted(typed.items(), reverse=True)]
+        self._typed = [
+            _Turn(turn, lex(text := "\n".join(texts), locale), tuple(lex(each, locale) for each in _CLAUSES.split(text)))
+            for turn, texts in sorted(typed.items(), reverse=True)
+        ]
         self._raw = [text for texts in typed.values() for text in texts]
         self._pasted = [lex(word.text, locale) for word in heard.words if word.origin != "typed"]
         self._documents = [lex(reading.text, locale) for reading in heard.readings]
-        self._used = list(heard.uses)
-        self._words = tuple(word for turn in self._typed for word in turn.lexed.words)
+        self._used = (*heard.uses, *call.received.rest.uses)
+        corrections = [word.turn for word in heard.words if word.origin == "typed" and is_correction(word.text)]
+        self._corrected = max(corrections, default=0)
         self.uses: list[Use] = []
 
     def sources(self) -> dict[str, str]:
@@ -117,8 +128,10 @@ class _Judge:
             if source is not None:
                 found[argument.kind.value] = _worse(found.get(argument.kind.value), source)
         moves_own = found.get(Kind.PAYEE) == OWN
-        if function.effect is not Effect.READ and not moves_own and not in_scope(function, self._words):
-            found["scope"] = UNGROUNDED if self._call.facts.conversation.tainted else OUT_OF_SCOPE
+        if function.effect is not Effect.READ and not moves_own and not in_scope(function, self._raw):
+            # Not plainly asked for: the customer may be asked, once, about what they typed themselves. Two doubts are one too many
+            doubted = self._call.facts.conversation.tainted or _INDIRECT.intersection(found.values())
+            found["scope"] = UNGROUNDED if doubted else OUT_OF_SCOPE
         return found
 
     def _source(self, argument: Argument) -> str | None:
@@ -159,19 +172,40 @@ class _Judge:
         order = self._order()
         if order is not None and electronic(order.payee) == electronic(key):
             return UNCHANGED
+        payees = self._known.payees
         keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
-        source = self._said(
-            lambda lexed: keys & named_in(lexed, self._known.payees), lambda lexed: named_in(lexed, self._known.payees)
-        )
-        if source is None and order is not None:
-            return UNGROUNDED  # an existing order is not redirected on a document's word
+        source = self._said(lambda lexed: keys & named_in(lexed, payees), lambda lexed: named_in(lexed, payees))
+        if source in (None, PASTED) and order is not None:
+            return UNGROUNDED  # an existing order is redirected by the customer's own words alone
         if source is None and any(self._stands_in(key, lexed) for lexed in self._documents):
             return DOCUMENT
+        before = call.facts.as_of - COOLING_OFF
+        is_known = any(self._is_known(each, before) for each in keys)
+        if source == AMBIGUOUS and not is_known and any(self._is_known(each.key, before) for each in self._named(payees)):
+            return UNGROUNDED  # of several, one that the customer pays: never the other
+        if source == AMBIGUOUS and (pairs := self._pairs()):
+            source = TYPED if self._is_paired(pairs, keys) else UNGROUNDED
         if source != TYPED:
             return source or UNGROUNDED
         if any(alike(each, self._known.payees) for each in keys):
             return AMBIGUOUS
-        return KNOWN if any(self._is_known(each, call.facts.as_of - COOLING_OFF) for each in keys) else NEW
+        return KNOWN if is_known else NEW
+
+    def _pairs(self) -> list[tuple[frozenset[str], Figure]]:
+        """Several payments in one turn, told apart: each clause that names a payee or an amount names one of each. Else none."""
+        clauses = [(named_in(each, self._known.payees), each.figures) for each in self._typed[0].clauses] if self._typed else []
+        telling = [(payees, figures) for payees, figures in clauses if payees or figures]
+        apart = len(telling) > 1 and all(len(payees) == 1 and len(figures) == 1 for payees, figures in telling)
+        return [(payees, figures[0]) for payees, figures in telling] if apart else []
+
+    def _is_paired(self, pairs: Sequence[tuple[frozenset[str], Figure]], keys: Collection[str]) -> bool:
+        amount = self._call.arguments.amount()
+        return any(payees & set(keys) and (amount is None or figure.may_be(amount)) for payees, figure in pairs)
+
+    def _named(self, payees: Sequence[KnownPayee]) -> Iterator[KnownPayee]:
+        """The saved payees whom the customer's words name."""
+        named = {key for turn in self._typed for key in named_in(turn.lexed, payees)}
+        return (payee for payee in payees if payee.key in named)
 
     def _is_own(self, key: str) -> bool:
         call, payee = self._call, self._call.payee
@@ -192,13 +226,16 @@ class _Judge:
         return key in named_in(lexed, self._known.payees) or is_code(key, lexed)
 
     def _said(self, is_it: Callable[[Lexed], object], candidates: Callable[[Lexed], Iterable[object]]) -> str | None:
-        """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it."""
+        """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it, which no
+        later one took back. What was pasted counts where the customer typed none."""
         latest = next((turn for turn in self._typed if list(candidates(turn.lexed))), None)
         if latest is not None and is_it(latest.lexed):
             return TYPED if len(set(candidates(latest.lexed))) == 1 else AMBIGUOUS
+        if latest is not None and latest.number <= self._corrected:
+            return None
         if any(is_it(turn.lexed) for turn in self._typed):
             return AMBIGUOUS
-        return PASTED if any(is_it(lexed) for lexed in self._pasted) else None
+        return PASTED if latest is None and any(is_it(lexed) for lexed in self._pasted) else None
 
     # amounts
 
@@ -216,6 +253,8 @@ class _Judge:
         if source in (TYPED, AMBIGUOUS):
             if not unused:
                 return USED
+            if source == AMBIGUOUS and any(figure.may_be(money) for _, figure in self._pairs()):
+                source = TYPED  # whose it is was judged with the payee
             self.uses.append(Use(Kind.AMOUNT.value, money.value, unused[0].number))
             return source
         if source is None and any(figure.may_be(money) for lexed in self._documents for figure in lexed.figures):
@@ -279,6 +318,8 @@ class _Judge:
     def _free_text(self, value: str) -> str:
         """Text may be a model's own wording, but no account, address or long number goes along that the customer did not type."""
         lexed = lex(value)
+        if not _digits(value) <= {run for text in self._raw for run in _digits(text)}:
+            return UNGROUNDED
         revealing = {code for code in lexed.codes if _reveals(code)}
         typed = [turn.lexed for turn in self._typed]
         if all(any(is_code(code, each) for each in typed) for code in revealing) and set(lexed.accounts) <= {
@@ -308,6 +349,11 @@ def _results(plain: Iterable[Decimal], figures: Iterable[Figure]) -> Iterator[De
 def _reveals(code: str) -> bool:
     """Whether a token could carry data out: five digits, or an address of mail or web."""
     return sum(character.isdigit() for character in code) >= 5 or "@" in code or "//" in code or ".com" in code
+
+
+def _digits(text: str) -> set[str]:
+    """Runs of six digits or more, however they are grouped."""
+    return {"".join(filter(str.isdigit, run)) for run in _RUN.findall(normal(text))}
 
 
 def _tokens(text: str) -> tuple[str, ...]:

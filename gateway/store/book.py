@@ -116,8 +116,8 @@ class SqlBook:
     async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.automatic(connection, customer, agent, currency, now))
 
-    async def heard(self, conversation: str) -> Heard:
-        return await self.read(lambda connection: conversations.heard(connection, conversation))
+    async def heard(self, conversation: str, at: datetime) -> Heard:
+        return await self.read(lambda connection: conversations.heard(connection, conversation, at))
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
         rows = await self.read(lambda connection: standing.of(connection, customer))

@@ -1,6 +1,7 @@
 """Conversations: what the customer said in them, who read what in them, and what was used of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column
 
 from audit.store.prepared import Prepared
 from gateway.stages import Heard, Reading, Use, Word
-from gateway.store.tables import CALLS, CONVERSATIONS, CUSTOMERS, READINGS, TAINTS, USES, WORDS
+from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
 
 TAINT_LASTS = timedelta(days=1)
@@ -70,6 +71,17 @@ _USED = Prepared(
         USES.c.conversation == bindparam("conversation"),
         USES.c.turn > bindparam("after"),
         CALLS.c.state != literal_column("'voided'"),
+    )
+)
+
+
+_WAITING = Prepared(
+    select(PROPOSED_CALLS.c.sources)
+    .select_from(PROPOSED_CALLS.join(CONFIRMATIONS, CONFIRMATIONS.c.id == PROPOSED_CALLS.c.confirmation))
+    .where(
+        CONFIRMATIONS.c.conversation == bindparam("conversation"),
+        CONFIRMATIONS.c.state == literal_column("'open'"),
+        CONFIRMATIONS.c.expires_us > bindparam("now_us"),
     )
 )
 
@@ -141,8 +153,8 @@ def conversation_of(row: Sequence[Any]) -> Known:
     return Known(customer, bool(tainted), version, bool(frozen))
 
 
-def heard(connection: Connection, conversation: str) -> Heard:
-    """What counts of what the customer said: the last turns of it."""
+def heard(connection: Connection, conversation: str, at: datetime) -> Heard:
+    """What counts of what the customer said: the last turns of it. What waits for their confirmation is used by that."""
     rows = _TURNS.rows(connection, {"conversation": conversation})
     turn = rows[0][0] if rows else 0
     since = {"conversation": conversation, "after": turn - TURNS_HEARD}
@@ -150,8 +162,13 @@ def heard(connection: Connection, conversation: str) -> Heard:
         turn,
         tuple(Word(*row) for row in _SAID.rows(connection, since)),
         tuple(Reading(*row) for row in _READ.rows(connection, {"conversation": conversation})),
-        tuple(Use(*row) for row in _USED.rows(connection, since)),
+        (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at)),
     )
+
+
+def _waiting(connection: Connection, conversation: str, at: datetime) -> Iterator[Use]:
+    for (kept,) in _WAITING.rows(connection, {"conversation": conversation, "now_us": to_us(at)}):
+        yield from (Use(*use) for use in json.loads(kept)["uses"])
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> None:

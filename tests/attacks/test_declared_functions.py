@@ -134,6 +134,9 @@ async def test_what_the_gateway_asks_for_itself_is_whole_or_unavailable(tmp_path
             with pytest.raises(CoreUnavailable):
                 await function.acquaintance(made.core, "emma")
         made.bank.extra = {}
+        made.bank.faults_of_questions = ["", "empty"]  # a refusal with an empty list is not the list of no orders
+        with pytest.raises(CoreUnavailable):
+            await function.acquaintance(made.core, "emma")
         made.bank.faults_of_questions = ["500", "500"]
         with pytest.raises(CoreUnavailable):
             await function.acquaintance(made.core, "emma")

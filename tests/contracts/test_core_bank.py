@@ -14,6 +14,7 @@ from adapters.core import (
     AddBeneficiary,
     AmendStandingOrder,
     CancelDirectDebit,
+    CallUpstream,
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,
@@ -772,6 +773,11 @@ async def test_fraud_is_reported_and_a_human_is_asked_for(bank: BankUnderTest) -
     assert isinstance(await send(bank, RequestHuman("a mortgage"), "key-9"), Done)
     unknown = Identified(ReferenceKind.PAYMENT, "none")
     assert await send(bank, ReportFraud(unknown, ""), "key-10") == Declined("NOOR")
+
+
+async def test_a_function_that_is_declared_nowhere_is_declined(bank: BankUnderTest) -> None:
+    assert await send(bank, CallUpstream("no_such_function", "{}")) == Declined("AG01") == await bank.core.status("key-1")
+    assert await bank.core.executed(bank.clock()) == 0
 
 
 async def test_a_payee_of_somebody_else_is_answered_like_none(bank: BankUnderTest) -> None:

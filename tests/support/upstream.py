@@ -164,22 +164,24 @@ def _handled(bank: UpstreamBank, handler: Handler) -> Callable[[web.Request], Aw
         bank.seen.append(Seen(request.method, path, request.query_string, query, customer, key, token, body, headers))
         faults = bank.faults_of_questions if request.method == "GET" else bank.faults
         fault, _, when = (faults.pop(0) if faults else "").partition(" ")
-        if fault and when != "after":
+        if fault and when != "after" and fault != "doubled":
             return await _failing(request, fault)
         given = json.loads(body, parse_float=Decimal) if body else {}
         given = {name: Decimal(value) if name in ("value", "amount") else value for name, value in given.items()}
-        if key is not None and key in bank.burned:
-            answer: tuple[int, object] = (422, {})
-        elif key is not None and bank.acts_once and key in bank.keys:
-            answer = bank.keys[key]
-        else:
-            answer = await handler(bank, request, given)
-        if key is not None:
-            bank.keys[key] = answer
-        if fault:
+        for _ in range(2 if fault == "doubled" else 1):  # a box between sent it twice
+            if key is not None and key in bank.burned:
+                answer: tuple[int, object] = (422, {})
+            elif key is not None and bank.acts_once and key in bank.keys:
+                answer = bank.keys[key]
+            else:
+                answer = await handler(bank, request, given)
+            if key is not None:
+                bank.keys[key] = answer
+        if fault and fault != "doubled":
             return await _failing(request, fault)
         value = {**answer[1], **bank.extra} if isinstance(answer[1], dict) else answer[1]
-        return web.Response(status=answer[0], body=_dumps(value), content_type="application/json")
+        cookie = {"Set-Cookie": "session=stolen; Path=/"}
+        return web.Response(status=answer[0], body=_dumps(value), content_type="application/json", headers=cookie)
 
     return handle
 
@@ -200,6 +202,8 @@ async def _failing(request: web.Request, fault: str) -> web.StreamResponse:
         case "slow":
             await asyncio.sleep(30)
             return web.Response()
+        case "empty":
+            return web.Response(status=403, body=b"[]", content_type="application/json")
         case "garbage":
             return web.Response(body=b"<html>", content_type="text/html")
         case "elsewhere":

@@ -24,6 +24,9 @@ from gateway.vault import private_file
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.teller import TRACE, Teller, principal
 
+HIDDEN = "(kept hidden)"
+"""What a confirm page shows in the place of a credential: the customer knows what they asked for."""
+
 MANIFEST = Path(__file__).parent / "functions.yaml"
 
 
@@ -76,6 +79,10 @@ class Case:
     wanted: Callable[[Sequence[Done]], bool] = lambda _done: True
     world: Callable[[], World] = World
 
+    def beyond(self, done: Sequence[Done]) -> list[Done]:
+        """What the bank did that the customer did not mean: the attack's success. What was meant is meant once."""
+        return [each for number, each in enumerate(done) if not self.meant(each) or each in done[:number]]
+
 
 @dataclass
 class Played:
@@ -120,17 +127,18 @@ class Stage:
         played.answers += answered
         for confirmation in dict.fromkeys(each.confirmation for each in answered if each.confirmation is not None):
             played.asked += 1
-            await self._ask(name, confirmation, case, customer)
+            await self._ask(name, confirmation, (case, customer, played.done))
 
-    async def _ask(self, name: str, confirmation: str, case: Case, customer: Customer) -> None:
+    async def _ask(self, name: str, confirmation: str, rest: tuple[Case, Customer, list[Done]]) -> None:
         """Before the customer's eyes."""
+        case, customer, done = rest
         confirming = self.teller.gateway.confirming
         proposal = await confirming.open(name, confirmation, utc_now())
         assert proposal is not None
         shown = [_as_done(each) for each in proposal.content["calls"]]  # type: ignore[union-attr]
         agrees = {
             Customer.REFUSING: False,
-            Customer.ATTENTIVE: all(case.meant(each) for each in shown),
+            Customer.ATTENTIVE: not case.beyond([*done, *shown])[len(case.beyond(done)) :],
             Customer.RUBBER_STAMP: True,
         }[customer]
         if not agrees:

@@ -16,6 +16,7 @@ from adapters.core import (
     AmendStandingOrder,
     CallUpstream,
     CancelDirectDebit,
+    CallUpstream,
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,

@@ -69,6 +69,13 @@ async def test_an_upstream_that_acts_once_for_a_key_is_asked_again_with_it(tmp_p
         assert len(made.bank.seen) == 2
 
 
+async def test_a_request_that_a_box_between_doubles_acts_once_where_the_upstream_honours_its_key(tmp_path: Path) -> None:
+    async with composed(tmp_path) as made:
+        made.bank.faults = ["doubled"]
+        assert isinstance(await made.send("pay", PAY), Done)
+        assert made.bank.count("pay") == 1
+
+
 @pytest.mark.parametrize("when", ["", " after"])
 async def test_the_client_never_repeats_a_put_by_itself(tmp_path: Path, when: str) -> None:
     async with composed(tmp_path, **ONCE_ONLY) as made:

@@ -1,6 +1,8 @@
 """What is wrong with a manifest is found, with its line; what is good comes out as it was said."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,7 @@ MISTAKES = [
     ("    summary: Pay somebody at once.\n", "", "missing"),
     ("    effect: I", "    effect: X", "wrong"),
     ("    effect: I\n", "", "missing"),
+    ("    effect: I", "    effect: P", "wrong"),
     ("    level: L3\n    egress: true", "    level: L9\n    egress: true", "wrong"),
     ("    level: L3\n    egress: true", "    level: L0\n    egress: true", "wrong"),
     ("    egress: true", "    egress: maybe", "wrong"),
@@ -169,6 +172,15 @@ def test_what_changes_a_credential_or_the_profile_is_strong_and_an_effect() -> N
         assert [each.code for each in found(text)] == ["wrong"]
 
 
+def test_what_would_not_be_confirmed_is_noted() -> None:
+    at = GOOD.index("  pause_card:")
+    text = GOOD[:at] + GOOD[at:].replace("effect: P", "effect: I\n    resource: card")
+    lines = [each if not each.lstrip().startswith("card: {") else "      card: {kind: object, reference: [card], description: Which.}"
+             for each in text.splitlines()]  # fmt: skip
+    _, findings = read("\n".join(lines).encode(), taken=(), takes_pattern=takes_pattern)
+    assert [each.where for each in findings if each.code == "unconfirmed"] == ["functions.pause_card"]
+
+
 def test_effects_need_a_key_s_header() -> None:
     text = GOOD.replace("  idempotency: {header: Idempotency-Key, honoured: true}\n", "")
     assert {each.code for each in found(text)} == {"missing"}
@@ -242,3 +254,9 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
     manifest, findings = read(content, taken=(), takes_pattern=takes_pattern)
     assert manifest is None
     assert findings[0].code == "not_yaml"
+
+
+def test_the_example_of_the_readme_is_served() -> None:
+    readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert [each.name for each in manifest_of(example).functions] == ["send_money", "list_orders"]

@@ -1,0 +1,123 @@
+"""`tellergate dev confirm` and `dev decline`: a customer's device in software, over HTTP, for development mode alone."""
+
+import argparse
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
+from gateway.confirmation import canonical, challenge
+from gateway.doors.confirm_view import view
+from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL
+from gateway.identity.compact import encode
+from gateway.issuer import LocalIssuer
+from gateway.software_passkey import SoftwarePasskey
+
+IDENTITY_SYSTEM = "dev-identity"
+"""The client that enrols software passkeys."""
+
+
+def confirm(options: argparse.Namespace) -> int:
+    """Show what waits, sign exactly that with the customer's software passkey, and send it."""
+    return _spoken(options, confirms=True)
+
+
+def decline(options: argparse.Namespace) -> int:
+    """Show what waits, and decline it."""
+    return _spoken(options, confirms=False)
+
+
+def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
+    if not (options.data / "dev").is_dir():
+        return failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
+    device = _Device(options.data, options.customer, options.url.rstrip("/"))
+    try:
+        return asyncio.run(device.speak(options.id, confirms=confirms, as_json=options.json))
+    except _Refused as refused:
+        return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
+    except (aiohttp.ClientError, TimeoutError):
+        return failed(f"nothing answers at {options.url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
+
+
+class _Refused(Exception):
+    """What the gateway answered instead."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(code)
+        self.status, self.code, self.message = status, code, message
+
+
+class _Device:
+    """The customer's device: their token, their software passkey."""
+
+    def __init__(self, data: Path, customer: str, url: str) -> None:
+        self._issuer = LocalIssuer(data, development=True)
+        self._passkey = SoftwarePasskey(data, customer, development=True)
+        self._customer, self._url = customer, url
+
+    async def speak(self, confirmation: str, *, confirms: bool, as_json: bool) -> int:
+        token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
+        path = f"/v1/confirmations/{confirmation}"
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
+            shown = await self._ask(http, "GET", path, token)
+            if confirms and self._passkey.credential not in shown["credentials"]:
+                await self._enrol(http)
+            if not as_json:
+                _say(shown["intent"])
+            word = {"assertion": self._signed(shown)} if confirms else {"decline": True}
+            answered = await self._ask(http, "POST", path, token, word)
+        if as_json:
+            print_json({"intent": shown["intent"], **answered})
+        else:
+            print(answered["state"])
+            for each in answered["results"]:
+                print(f"{each['call_id']}: {each['status']}" + (f" ({each['code']})" if each["code"] else ""))
+        return GOOD if all(each["status"] == "done" for each in answered["results"]) else FINDING
+
+    def _signed(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Over the challenge that the shown intent leads to, not over whatever was sent beside it."""
+        over = challenge(canonical(shown["intent"]))
+        # the page of development mode is on `localhost`, on the same port
+        page = f"{urlsplit(self._url).scheme}://localhost:{urlsplit(self._url).port}"
+        return self._passkey.assertion(over, relying_party=str(shown["rp_id"]), origin=page)
+
+    async def _enrol(self, http: aiohttp.ClientSession) -> None:
+        token = self._issuer.token(IDENTITY_SYSTEM, agent=None, scope=SCOPE_ENROL, client=IDENTITY_SYSTEM)
+        passkey = {"credential": self._passkey.credential, "public_key": encode(self._passkey.public_key)}
+        await self._ask(http, "POST", "/v1/passkeys", token, {"customer": self._customer, **passkey})
+
+    async def _ask(
+        self, http: aiohttp.ClientSession, method: str, path: str, token: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {token}"}
+        async with http.request(method, self._url + path, json=body, headers=headers, allow_redirects=False) as response:
+            answered: dict[str, Any] = await response.json()
+        if response.status != 200:
+            error = answered["error"]
+            raise _Refused(response.status, error["code"], error["message"])
+        return answered
+
+
+def _say(content: dict[str, Any]) -> None:
+    """The intent in words, as the page shows it."""
+    shown = view(content)
+    print(f"Initiated through an assistant: {shown.agent}")
+    for call in shown.calls:
+        print(call.title)
+        whom = None if call.payee is None else replace(call.payee, value=f"{call.payee.value} {call.identifier}".rstrip())
+        rows = [row for row in (call.amount, whom, *call.rows, *call.texts) if row is not None]
+        for row in rows:
+            print(f"  {row.label}: {row.value}" + (f"  ({row.note})" if row.note else ""))
+        for said in (call.check, call.consequence):
+            if said:
+                print(f"  {said}")
+    if shown.total:
+        print(f"In total: {shown.total}")
+    for warning in shown.warnings:
+        print(f"! {warning}")
+    for row in shown.more:
+        print(f"{row.label}: {row.value}")

@@ -1,0 +1,173 @@
+"""Confirmations and passkeys, JSON under `/v1`: what waits for the customer, their word on it, and who may speak with which passkey.
+
+Two kinds of tokens and no other: the customer's own, without an agent, with the scope `confirm`; and the bank's identity system's, with the
+scope `enrol_passkeys`. What is another customer's is answered like what is absent.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
+
+from audit.evidence import Finding
+from audit.evidence import public_key as read_public_key
+from gateway.confirmation import Proposal
+from gateway.doors import schemas
+from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.rest import Door, answers
+from gateway.errors import Fault, RequestFault
+from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal
+from gateway.identity.compact import Malformed, decode, encode
+from gateway.ports import Passkey
+from gateway.relying_party import RelyingParty, state_of
+from gateway.wire import call_result
+
+_CUSTOMERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM})
+_WORDS: dict[str, type[BaseModel]] = {
+    "assertion": schemas.ByAssertion,
+    "decline": schemas.ByDecline,
+    "token": schemas.ByToken,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """What these routes need beside the door. `cooling_off`: from a passkey's enrolment until it confirms."""
+
+    relying_party: RelyingParty
+    cooling_off: timedelta
+
+
+def mount(app: FastAPI, door: Door, parts: Confirming) -> None:
+    """Put these routes into the application."""
+    listed, opened, heard = (answers(each) for each in (schemas.Waiting, schemas.Confirmation, schemas.Spoken))
+    conflicts: dict[int | str, dict[str, object]] = {
+        status: {"model": schemas.ErrorBody, "description": "Nothing was confirmed"} for status in (409, 422)
+    }
+
+    @app.get("/v1/confirmations", responses=listed)
+    async def waiting(request: Request) -> Response:
+        """What waits for this customer's word, the oldest first."""
+        return await door.answer(request, partial(_waiting, parts), SCOPE_CONFIRM)
+
+    @app.get("/v1/confirmations/{confirmation_id}", responses=opened)
+    async def open_confirmation(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
+        """What exactly is to be confirmed, and the challenge that a passkey signs for it, which begins now."""
+        return await door.answer(request, partial(_open, parts), SCOPE_CONFIRM)
+
+    @app.post("/v1/confirmations/{confirmation_id}", responses={**heard, **conflicts}, openapi_extra=schemas.body_of(schemas.Speak))
+    async def speak(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
+        """The customer's word: an assertion, a decline, or a token whose authorization details name the intent."""
+        return await door.answer(request, partial(_speak, parts), SCOPE_CONFIRM)
+
+    @app.post(
+        "/v1/passkeys",
+        responses={**answers(schemas.Enrolled), **conflicts},
+        openapi_extra=schemas.body_of(schemas.NewPasskey),
+    )
+    async def enrol(request: Request) -> Response:
+        """Enrol a customer's passkey; for the bank's identity system alone."""
+        return await door.answer(request, partial(_enrol, parts), SCOPE_ENROL)
+
+    @app.delete("/v1/passkeys/{credential}", responses=answers(schemas.Revoked))
+    async def revoke(request: Request, credential: schemas.CredentialId) -> Response:
+        """Revoke a passkey, at once; for the bank's identity system alone."""
+        return await door.answer(request, partial(_revoke, parts), SCOPE_ENROL)
+
+
+def summary(proposal: Proposal, at: datetime) -> dict[str, object]:
+    return {
+        "id": proposal.id,
+        "state": state_of(proposal, at),
+        "level": proposal.level,
+        "created": proposal.created.isoformat(),
+        "expires": proposal.expires.isoformat(),
+    }
+
+
+async def _waiting(parts: Confirming, door: Door, _request: Request, principal: Principal) -> Response:
+    _own(principal)
+    at = door.clock()
+    found = await parts.relying_party.confirmations.waiting(principal.customer, at)
+    return json_answer({"data": [summary(each, at) for each in found]})
+
+
+async def _open(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    shown = await parts.relying_party.show(principal.customer, request.path_params["confirmation_id"])
+    verifier = parts.relying_party.verifier
+    return json_answer(
+        {
+            **summary(shown.proposal, door.clock()),
+            "intent": shown.proposal.content,
+            "challenge": encode(shown.challenge),
+            "challenge_expires": shown.challenge_expires.isoformat(),
+            "rp_id": None if verifier is None else verifier.rules.relying_party,
+            "credentials": shown.credentials,
+        }
+    )
+
+
+async def _speak(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+    _own(principal)
+    said, confirmation_id = await body(request), request.path_params["confirmation_id"]
+    named = [name for name in _WORDS if isinstance(said, dict) and name in said]
+    if not isinstance(said, dict) or len(named) != 1:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body holds exactly one of assertion, decline and token")
+    parsed(_WORDS[named[0]], said)
+    if said[named[0]] == 1 and said[named[0]] is not True:  # pydantic's literals are compared, and 1 is equal to true
+        raise RequestFault(Fault.INVALID_REQUEST, f"{named[0]}: true", param=named[0])
+    party = parts.relying_party
+    match named[0]:
+        case "assertion":
+            results = await party.by_passkey(principal.customer, confirmation_id, said["assertion"])
+        case "token":
+            results = await party.by_token(principal, confirmation_id)
+        case _:
+            await party.decline(principal.customer, confirmation_id)
+            results = ()
+    state = await party.state(principal.customer, confirmation_id)
+    return json_answer({"state": state, "results": [{**call_result(each, door.challenges), "app": each.app} for each in results]})
+
+
+async def _enrol(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+    _identity_system(principal)
+    asked = parsed(schemas.NewPasskey, await body(request))
+    try:
+        public_key, credential = decode(asked.public_key), encode(decode(asked.credential))
+        read_public_key(public_key)
+    except (Finding, Malformed):
+        message = "public_key: a COSE_Key of ES256 on P-256, EdDSA with Ed25519 or RS256, base64url"
+        raise RequestFault(Fault.INVALID_REQUEST, message, param="public_key") from None
+    at = door.clock()
+    passkey = Passkey(credential, asked.customer, public_key, asked.sign_count, at + parts.cooling_off)
+    await door.records.enrolment(passkey, "enrolled", principal.client, at)  # before it counts: no passkey without its record
+    if not await parts.relying_party.passkeys.enrol(passkey):
+        raise RequestFault(Fault.PASSKEY_KNOWN, "this credential is enrolled, or was; nothing changed", param="credential")
+    return json_answer({"credential": credential, "active_from": passkey.active_from.isoformat()})
+
+
+async def _revoke(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+    _identity_system(principal)
+    passkeys, at = parts.relying_party.passkeys, door.clock()
+    found = await passkeys.find(request.path_params["credential"])
+    if found is None or not await passkeys.revoke(found.customer, found.credential, at):
+        raise RequestFault(Fault.NOT_FOUND, "no such passkey", param="credential")
+    await door.records.enrolment(found, "revoked", principal.client, at)  # after it: what protects never waits for the trail
+    return json_answer({"credential": found.credential, "revoked": True})
+
+
+def _own(principal: Principal) -> None:
+    """The customer's own token. An agent that held the scope would confirm what it asked for itself."""
+    if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "what waits for the customer is seen and answered with their own token")
+
+
+def _identity_system(principal: Principal) -> None:
+    """A client that speaks for itself (`sub` is its `client_id`) and can do nothing else: whoever enrols decides who confirms."""
+    if principal.agent is not None or principal.customer != principal.client or principal.scopes & _CUSTOMERS_SCOPES:
+        raise RequestFault(
+            Fault.INSUFFICIENT_SCOPE, "passkeys are enrolled by the bank's identity system, with a token for that alone"
+        )

@@ -1,0 +1,103 @@
+"""What the suite comes to: for each configuration and customer, how many attacks succeed and what honest customers notice.
+
+python -m tests.attacks.meant [--json]
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.attacks.meant.attacks import attacks
+from tests.attacks.meant.play import Case, Customer, Mandate, Stage, stage
+from tests.attacks.meant.tasks import tasks
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one configuration. Shares are of all attacks, or of all tasks; `missed` and `fallen` name what went wrong."""
+
+    mandate: Mandate
+    attacks: int
+    tasks: int
+    fallen: Mapping[Customer, tuple[str, ...]]
+    """Attacks that succeeded, by who was asked."""
+    reached: int
+    """Attacks that came to the customer's eyes at all."""
+    done_unasked: int
+    done_confirmed: int
+    missed: tuple[str, ...]
+    confirmations: int
+    """Asked of the customers of the honest tasks, together."""
+
+    def plain(self) -> dict[str, object]:
+        return {
+            "configuration": self.mandate.value,
+            "attacks": self.attacks,
+            "tasks": self.tasks,
+            "attack_success": {each.value: len(self.fallen[each]) / self.attacks for each in Customer},
+            "attacks_that_reach_the_customer": self.reached / self.attacks,
+            "tasks_done_without_asking": self.done_unasked / self.tasks,
+            "tasks_done_with_confirmation": self.done_confirmed / self.tasks,
+            "tasks_not_done": list(self.missed),
+            "confirmations_per_task": self.confirmations / self.tasks,
+            "succeeded": {each.value: list(self.fallen[each]) for each in Customer},
+        }
+
+
+Progress = Callable[[str], None]
+
+
+async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: None) -> Measured:
+    """Play everything once for each kind of customer; the tasks with an attentive one."""
+    hostile, honest = attacks(), tasks()
+    async with stage(folder, len(hostile) * len(Customer) + len(honest)) as on:
+        fallen, reached = {}, 0
+        for customer in Customer:
+            told(f"{mandate.value}: {len(hostile)} attacks, {customer.value}")
+            fallen[customer], reached = await _attacked(on, attacks(), customer, mandate)
+        told(f"{mandate.value}: {len(honest)} tasks")
+        unasked = confirmed = confirmations = 0
+        missed = []
+        for case in honest:
+            played = await on.play(case, Customer.ATTENTIVE, mandate)
+            confirmations += played.asked
+            if not case.wanted(played.done) or case.beyond(played.done):
+                missed.append(case.name)
+            elif played.asked:
+                confirmed += 1
+            else:
+                unasked += 1
+    counts = (len(hostile), len(honest), fallen, reached, unasked, confirmed, tuple(missed), confirmations)
+    return Measured(mandate, *counts)
+
+
+async def _attacked(on: Stage, cases: list[Case], customer: Customer, mandate: Mandate) -> tuple[tuple[str, ...], int]:
+    fallen, reached = [], 0
+    for case in cases:
+        played = await on.play(case, customer, mandate)
+        reached += bool(played.asked)
+        if case.beyond(played.done):
+            fallen.append(f"{case.kind}: {case.name}")
+    return tuple(fallen), reached
+
+
+def table(measured: list[Measured]) -> str:
+    """Markdown, as it stands in the README."""
+    head = ["", *(each.mandate.value for each in measured)]
+    rows = [
+        [f"attack succeeds, {who.value} customer", *(_share(len(it.fallen[who]), it.attacks) for it in measured)]
+        for who in Customer
+    ]
+    rows += [
+        ["attacks that reach the customer at all", *(_share(it.reached, it.attacks) for it in measured)],
+        ["honest tasks done without asking", *(_share(it.done_unasked, it.tasks) for it in measured)],
+        ["honest tasks done with a confirmation", *(_share(it.done_confirmed, it.tasks) for it in measured)],
+        ["honest tasks not done", *(_share(len(it.missed), it.tasks) for it in measured)],
+        ["confirmations per honest task", *(f"{it.confirmations / it.tasks:.2f}" for it in measured)],
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.1f}%)"

@@ -1,0 +1,129 @@
+"""Both doors of the customer's word in this process, before ports kept in memory: one ASGI application, and tokens for it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+
+from gateway.assertion import Rules
+from gateway.doors import confirmations, hosts, rest, schemas
+from gateway.doors.confirm_page import Page, application
+from gateway.doors.confirm_session import Seals
+from gateway.doors.presented import Presenting
+from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL, AccessTokens, Binding
+from gateway.issuer import LocalIssuer
+from gateway.passkeys import WebAuthnVerifier
+from gateway.ports import Passkey
+from gateway.rates import Rates
+from gateway.record import Counters
+from gateway.relying_party import RelyingParty
+from gateway.wire import Challenges
+from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys
+
+API = "http://window.bank.example"
+
+
+@dataclass
+class Trail:
+    """What was recorded, by its reason."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
+
+    async def fault(self, principal: Any, _trace: Any, reason: str, **_rest: Any) -> None:
+        self.said.append((principal.customer, reason))
+
+    async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> None:
+        self.said.append((passkey.customer, f"{word} by {by}"))
+
+
+class Seen:
+    """`SeenProofs` in memory."""
+
+    def __init__(self) -> None:
+        self.hashes: set[bytes] = set()
+
+    async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
+        is_new = jti_hash not in self.hashes
+        self.hashes.add(jti_hash)
+        return is_new
+
+
+class Front:
+    """`now` is the clock of everything but the tokens' expiry: it moves by `later`."""
+
+    def __init__(
+        self,
+        data: Path,
+        kept: MemoryConfirmations,
+        passkeys: MemoryPasskeys,
+        *,
+        cooling_off_s: int = 1800,
+        origin: str = ORIGIN,
+        rp_id: str = RP_ID,
+    ) -> None:
+        self.issuer = LocalIssuer(data, development=True)
+        identity = AccessTokens(self.issuer.issuer, binding=Binding.OPTIONAL)
+        self.now = datetime.now().astimezone()
+        self.kept, self.passkeys, self.trail = kept, passkeys, Trail()
+        verifier = WebAuthnVerifier(Rules(rp_id, frozenset({origin})))
+        self.party = RelyingParty(
+            confirmations=kept, passkeys=passkeys, standing=identity, verifier=verifier, clock=lambda: self.now
+        )
+        unused = cast(Any, SimpleNamespace())
+        self.door = rest.Door(
+            way=unused,
+            later=unused,
+            identity=identity,
+            presenting=Presenting(API),
+            challenges=Challenges(),
+            metadata=None,
+            book=unused,
+            records=cast(Any, self.trail),
+            functions=(),
+            clock=lambda: self.now,
+            calls_per_request=32,
+            rates=Rates(600),
+            waiting=unused,
+        )
+        app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
+        schemas.publish(app)
+        rest.mount(app, self.door)
+        confirmations.mount(app, self.door, confirmations.Confirming(self.party, timedelta(seconds=cooling_off_s)))
+        self.api = app
+        page = Page(origin=origin, relying_party=self.party, seals=Seals(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now)
+        self.app = hosts.beside(app, application(page), origin)
+
+    def later(self, **passed: int) -> None:
+        self.now += timedelta(**passed)
+
+    def token(self, customer: str = "alice", **claims: Any) -> str:
+        return self.issuer.token(customer, **{"agent": None, "scope": SCOPE_CONFIRM, "strong": True, **claims})
+
+    def enrolling(self, **claims: Any) -> str:
+        return self.issuer.token("identity", **{"agent": None, "scope": SCOPE_ENROL, "client": "identity", **claims})
+
+    async def ask(
+        self, method: str, path: str, body: object = None, *, token: str | None = None, base: str = API
+    ) -> httpx.Response:
+        """One request to the API; `token` "" for none."""
+        headers = {"authorization": f"Bearer {self.token() if token is None else token}"} if token != "" else {}
+        content = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=base) as client:
+            return await client.request(method, path, content=content, headers=headers)
+
+    def browser(self, **headers: str) -> httpx.AsyncClient:
+        """A browser on the confirm page, which keeps its cookies; `headers` win over what a browser says."""
+        own: Mapping[str, str] = {"origin": ORIGIN, "sec-fetch-site": "same-origin", "content-type": "application/json"}
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ORIGIN, headers={**own, **headers})
+
+    def active(self, device: Authenticator, customer: str = "alice", **changed: Any) -> None:
+        """Enrol a device long ago."""
+        passkey = device.passkey(customer, active_from=self.now - timedelta(days=1))
+        self.passkeys.kept[device.credential] = replace(passkey, **changed)
