@@ -16,7 +16,6 @@ from adapters.core import (
     AmendStandingOrder,
     CallUpstream,
     CancelDirectDebit,
-    CallUpstream,
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,
