@@ -20,7 +20,9 @@ FUNCTION = EffectFunction(
         Field(name="payment", type=ReferenceKind.PAYMENT, description="The payment."),
         Field(name="status", type="text", description="CANC: cancelled."),
         Field(name="amount", type="money", description="What will not be paid.", data_class="transactions"),
-        Field(name="counterparty_name", type="text", label=Label.OWN, data_class="payees", description="Who will not be paid."),
+        Field(
+            name="counterparty_name", type="text", label=Label.THIRD_PARTY, data_class="payees", description="Who will not be paid."
+        ),
         Field(name="execute_on", type="day", data_class="transactions", description="The day on which it would have been paid."),
     ),
     data_classes=frozenset({"basic", "payees", "transactions"}),
