@@ -29,12 +29,8 @@ from gateway.cedar_schema import cedar_arguments, cedar_schema
 from gateway.cli import main
 from gateway.declared import served
 from gateway.errors import Refusal
-<<<<<<< HEAD
 from gateway.made_up import limits_of
-from gateway.main import open_gateway, read_bundle, utc_now
-=======
-from gateway.main import limits_of, open_gateway, read_bundle
->>>>>>> refs/heads/declared
+from gateway.main import open_gateway, read_bundle
 from gateway.settings import Settings, UnsafeSettings, development
 from policies.engine import Engine
 from policies.reading import read as read_rules
@@ -283,15 +279,7 @@ async def test_development_grants_the_manifest_s_customers_what_it_declares_at_e
         chosen.functions.write_text(manifest_text("money").replace("  get_balance:", f"  {name}:"))
         gateway = await open_gateway(chosen)
         try:
-<<<<<<< HEAD
-            conversation = await gateway.book.open_conversation("emma", utc_now())
-            known = await gateway.book.facts("emma", "agent", conversation, utc_now())
-            assert known is not None
-            assert known[0].mandate is not None
-            assert set(known[0].mandate.functions) == {each.name for each in served(chosen).functions}
-=======
             asked = await Teller(gateway).ask(name, customer="emma")
             assert asked.status == "unavailable", asked  # permitted: it was asked of an upstream that is not there
->>>>>>> refs/heads/declared
         finally:
             await gateway.close()
