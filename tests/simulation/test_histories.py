@@ -130,7 +130,7 @@ class Histories(RuleBasedStateMachine):
         paying.call_id, paying.told = answered.call_id, answered.status
         paying.confirmation = answered.confirmation
         if answered.status in ("done", "in_doubt"):
-            paying.under_mandate = self.has_mandate and not paying.confirmed
+            paying.under_mandate |= self.has_mandate and not paying.confirmed
 
     @rule(target=paid, minor=minor, said=st.sampled_from([True, True, True, False]), broken=fault)
     def pay(self, minor: int, said: bool, broken: tuple[str, bool] | None) -> Paying:
