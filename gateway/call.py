@@ -31,9 +31,10 @@ from gateway.arguments import parse, unfit
 from gateway.claiming import STATE_AFTER, amounts_of, arguments_hash, claim_of, held_of, instruction_of, named_reading, rest_of
 from gateway.decide import Decider, PolicyRefusal
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
-from gateway.facts import asker, gather, no_such_conversation
+from gateway.facts import asker, gather, no_such_conversation, not_killed, whose
 from gateway.grounding import Ungrounded, ground
 from gateway.identity import Principal, Standing, invalid_token
+from gateway.kill import Killed
 from gateway.later import UNDECIDED, Later, code_of_decline
 from gateway.ports import Book, Claimed, Moved, Proposing
 from gateway.rates import Rates
@@ -216,6 +217,7 @@ class Way:
     # 3 -- ground
 
     def _ground(self, call: Call) -> Grounded:
+        not_killed(call)
         grounded = ground(call)
         call.received.steps.end("ground")
         return grounded
@@ -271,8 +273,8 @@ class Way:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
-        if not call.function.emergency and await self._parts.book.is_frozen(call.customer):
-            return Executed(intended, NotSeen(), "frozen")
+        if not call.function.emergency and (why := await self._parts.book.stopped(*whose(call))):
+            return Executed(intended, NotSeen(), why)
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)
         except (PermitRefused, CoreUnavailable) as error:  # the two that say that nothing was done
@@ -378,7 +380,7 @@ class Way:
     async def _earlier(self, refused: Refused) -> Recorded | None:
         """What is refused now was done under the same ids before: a repeat is told so, whatever the words are used up by."""
         refusal, received, reached = refused.refusal, refused.received, refused.reached
-        may_be = isinstance(refusal, Ungrounded | PolicyRefusal) or refusal.code is Code.DUPLICATE_SUSPECTED
+        may_be = isinstance(refusal, Ungrounded | PolicyRefusal | Killed) or refusal.code is Code.DUPLICATE_SUSPECTED
         if not may_be or isinstance(reached, Received) or received.confirmed:
             return None
         call = reached.call if isinstance(reached, Decided) else reached
