@@ -20,7 +20,7 @@ from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway import mandate as mandates
 from gateway.errors import Refusal, Unavailable
-from gateway.kill import Kills
+from gateway.kill import Kills, Switch
 from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.ports import Claim, Claimed, Passkey
@@ -49,13 +49,14 @@ Write = (
     | confirmations.Proposing
     | confirmations.Opened
     | confirmations.Move
+    | confirmations.Spent
     | passkeys.Enrolling
     | passkeys.Unenrolling
     | passkeys.Counting
     | kills.Engaging
     | kills.Lifting
 )
-Answer = Claimed | Refusal | str | int | None
+Answer = Claimed | Refusal | Switch | str | int | None
 
 T = TypeVar("T")
 
@@ -270,11 +271,11 @@ _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = 
     confirmations.Proposing: confirmations.propose,
     confirmations.Opened: confirmations.open_one,
     confirmations.Move: confirmations.move,
+    confirmations.Spent: confirmations.spend,
     passkeys.Enrolling: passkeys.enrol,
     passkeys.Unenrolling: passkeys.revoke,
     passkeys.Counting: passkeys.count,
-    kills.Engaging: kills.engage,
-    kills.Lifting: kills.lift,
+    **kills.WRITES,
 }
 """What is done with each kind of item, inside the writer's transaction."""
 

@@ -1,6 +1,7 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -44,19 +45,14 @@ _GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + l
 
 @dataclass(frozen=True, slots=True)
 class Engaging:
-    """Engage, unless the same is engaged already. Answered with the id of the switch that is engaged then."""
+    """Engage, unless the same is engaged already. Answered with the switch that is engaged then."""
 
-    id: str
-    scope: Scope
-    subject: str
-    reason: str
-    by: str
-    at: datetime
+    switch: Switch
 
 
 @dataclass(frozen=True, slots=True)
 class Lifting:
-    """One officer's word that a switch may go. The second one's lifts it. Answered with None, or what stands in the way."""
+    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
 
     id: str
     by: str
@@ -86,38 +82,40 @@ def lock(connection: Connection) -> None:
     connection.execute(_LOCK)
 
 
-def engage(connection: Connection, item: Engaging) -> str:
+def engage(connection: Connection, item: Engaging) -> Switch:
     lock(connection)
-    same = (_K.scope == item.scope.value, _K.subject == item.subject, _K.lifted_us.is_(None))
-    stands = connection.execute(select(_K.id).where(*same)).scalar_one_or_none()
+    wanted = item.switch
+    same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
+    stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
     if stands is not None:
-        return str(stands)
+        return _switch(stands)
     row = {
-        "id": item.id,
-        "scope": item.scope.value,
-        "subject": item.subject,
-        "reason": item.reason,
-        "engaged_by": item.by,
-        "engaged_us": to_us(item.at),
+        "id": wanted.id,
+        "scope": wanted.scope.value,
+        "subject": wanted.subject,
+        "reason": wanted.reason,
+        "engaged_by": wanted.engaged_by,
+        "engaged_us": to_us(wanted.engaged),
     }
     connection.execute(insert(KILL_SWITCHES), [row])
     _GROW.one(connection, {})
-    return item.id
+    return wanted
 
 
-def lift(connection: Connection, item: Lifting) -> str | None:
+def lift(connection: Connection, item: Lifting) -> Switch | str:
     lock(connection)
     found = find(connection, item.id)
     stands = obstacle(found, item.by)
     if found is None or stands is not None:
-        return stands
+        return stands or "unknown"
     first = {"first_lift_by": item.by, "first_lift_us": to_us(item.at)}
     second = {"lifted_by": item.by, "lifted_us": to_us(item.at)}
     change = update(KILL_SWITCHES).where(_K.id == item.id).values(first if found.first_lift_by is None else second)
     connection.execute(change)
-    if found.first_lift_by is not None:
-        _GROW.one(connection, {})
-    return None
+    if found.first_lift_by is None:
+        return replace(found, first_lift_by=item.by)
+    _GROW.one(connection, {})
+    return replace(found, lifted_by=item.by)
 
 
 def obstacle(switch: Switch | None, by: str) -> str | None:
@@ -151,3 +149,7 @@ def _switch(row: Any) -> Switch:
         first_lift_by=row.first_lift_by,
         lifted_by=row.lifted_by,
     )
+
+
+WRITES: dict[type[Any], Callable[[Connection, Any], Switch | str]] = {Engaging: engage, Lifting: lift}
+"""What is done with each, inside a transaction."""

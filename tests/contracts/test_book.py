@@ -17,7 +17,7 @@ from adapters.core import Money
 from audit.migration import prepare
 from gateway.databases import HISTORIES, Part, Places
 from gateway.errors import Code, Refusal
-from gateway.kill import Kills, Scope
+from gateway.kill import Kills, Scope, Switch
 from gateway.mandate import Limits, Mandate
 from gateway.ports import Claim, Claimed, Moved
 from gateway.store.book import SqlBook
@@ -180,15 +180,21 @@ async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -
 
 async def engage(book: SqlBook, scope: Scope, subject: str = "") -> str:
     """By the first officer; the id of the switch that is engaged then."""
-    switch = await book.write(Engaging(f"kill_{secrets.token_hex(16)}", scope, subject, "a test", "officer-1", NOW))
-    assert isinstance(switch, str)
-    return switch
+    wanted = Switch(
+        id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason="a test", engaged_by="officer-1", engaged=NOW
+    )
+    engaged = await book.write(Engaging(wanted))
+    assert isinstance(engaged, Switch)
+    return engaged.id
 
 
 async def kills(book: SqlBook, shared: Shared) -> Kills:
     known = await book.facts("alice", "agent", shared.conversation, NOW)
     assert known is not None
     return known[2]
+
+
+_LIFTS = (("officer-1", "half_lifted"), ("officer-1", "same_officer"), ("officer-2", "lifted"), ("officer-3", "lifted"))
 
 
 @pytest.mark.parametrize(
@@ -206,9 +212,10 @@ async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_i
     assert (engaged.over(*asked), await last.stopped(*asked)) == (scope.value, f"killed_{scope}")
     with pytest.raises(Moved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
-    for lifted_by, told in (("officer-1", None), ("officer-1", "same_officer"), ("officer-2", None), ("officer-3", "lifted")):
+    for lifted_by, told in _LIFTS:
         assert (await kills(last, shared)).over(*asked) == (None if lifted_by == "officer-3" else scope.value)
-        assert await first.write(Lifting(switch, lifted_by, NOW)) == told
+        answered = await first.write(Lifting(switch, lifted_by, NOW))
+        assert (answered.state if isinstance(answered, Switch) else answered) == told
     after = await kills(last, shared)
     assert (after.over(*asked), await last.stopped(*asked), after.epoch) == (None, None, before.epoch + 2)
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
