@@ -31,7 +31,7 @@ from gateway.arguments import parse, unfit
 from gateway.claiming import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, named_reading, rest_of
 from gateway.decide import Decider
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
-from gateway.facts import asker, gather, no_such_conversation
+from gateway.facts import asker, gather, no_such_conversation, not_killed, whose
 from gateway.grounding import ground
 from gateway.identity import Principal, Standing, invalid_token
 from gateway.later import Later, code_of_decline
@@ -218,6 +218,7 @@ class Way:
     # 3 -- ground
 
     def _ground(self, call: Call) -> Grounded:
+        not_killed(call)
         grounded = ground(call)
         call.received.steps.end("ground")
         return grounded
@@ -275,8 +276,8 @@ class Way:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
-        if not call.function.emergency and await self._parts.book.is_frozen(call.customer):
-            return Executed(intended, NotSeen(), "frozen")
+        if not call.function.emergency and (why := await self._parts.book.stopped(*whose(call))):
+            return Executed(intended, NotSeen(), why)
         if await self._parts.screening.blocks(call):
             return Executed(intended, NotSeen(), "blocked")
         try:

@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _functions(commands.add_parser("functions", help="what a model may call"))
     _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
     _core_proxy(commands.add_parser("core-proxy", help="stand before a core: nothing passes without a permit of the log"))
+    _kill(commands.add_parser("kill", help="stop everything, a customer, an agent or a function, and let it go on"))
     _keys(commands.add_parser("keys", help="public keys for other processes"))
     return parser
 
@@ -135,6 +136,28 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     _database(permits)
     permits.add_argument("--out", type=Path, help="file to write instead of printing")
     permits.set_defaults(command=_late("cores", "permit_key"))
+
+
+def _kill(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    engaging = commands.add_parser("engage", help="stop it, within a second, in every worker; works when no gateway answers")
+    engaging.set_defaults(command=_late("killing", "engage"))
+    what = engaging.add_mutually_exclusive_group(required=True)
+    what.add_argument("--global", action="store_true", help="every function of every customer, but for what protects them")
+    for scope in ("customer", "agent", "function"):
+        what.add_argument(f"--{scope}", help=f"this {scope} alone")
+    lifting = commands.add_parser("lift", help="one officer's lift; it takes those of two different officers")
+    lifting.add_argument("id", metavar="ID", help="as `kill list` shows it")
+    lifting.set_defaults(command=_late("killing", "lift"))
+    listing = commands.add_parser("list", help="what is engaged")
+    listing.set_defaults(command=_late("killing", "list_all"))
+    for each in (engaging, lifting):
+        each.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+        each.add_argument("--reason", required=True, help="why; stands in the trail")
+    for each in (engaging, lifting, listing):
+        each.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+        _database(each)
+        each.add_argument("--json", action="store_true")
 
 
 def _dev(parser: argparse.ArgumentParser) -> None:

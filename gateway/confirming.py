@@ -30,7 +30,7 @@ from gateway.stages import Asked, Call, Confirmed, Held, NativeCall, Received, R
 from gateway.steps import Steps
 from gateway.store import confirmations
 from gateway.store.book import SqlBook
-from gateway.store.confirmations import Move, Opened, ProposedCall, Proposing, Stored
+from gateway.store.confirmations import Move, Opened, ProposedCall, Proposing, Spent, Stored
 from gateway.store.standing import Signing
 from gateway.strict_json import Json
 
@@ -111,10 +111,10 @@ class Proposals:
 
 
 def _status(call: ProposedCall, stored: Stored, now: datetime) -> Recorded:
-    """Of a proposed call that nobody claimed: held while it waits; denied once it cannot happen any more."""
+    """Of a proposed call without a row in the book: held while it waits; denied once it cannot happen any more."""
     proposal = stored.proposal
     code = Code.APPROVAL_REQUIRED if proposal.state == "confirmed" and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
-    if proposal.state not in ("open", "confirmed", "approved") or proposal.expires <= now:
+    if call.claimed or proposal.state not in ("open", "confirmed", "approved") or proposal.expires <= now:
         return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, MESSAGES[Code.DENIED], None, None)
     return Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
 
@@ -255,7 +255,14 @@ class Confirming:
         except ValueError:
             _LOG.error('{"alarm": "proposal_changed"}')
             raise NotOpen("changed") from None
-        return [await self.way.confirmed(each) for each in received]
+        return [await self._executed(each) for each in received]
+
+    async def _executed(self, received: Received) -> Recorded:
+        """What was refused, and told so, does not happen later: neither when it is asked for again, nor after a crash."""
+        answered = await self.way.confirmed(received)
+        if answered.status == "denied":
+            await self.book.write(Spent(received.call_id))
+        return answered
 
     def _as_confirmed(self, stored: Stored, calls: Sequence[ProposedCall]) -> Sequence[Received]:
         """The calls, if they are exactly those of the intent. ValueError otherwise: somebody wrote to the store."""

@@ -66,6 +66,8 @@ class Fault(StrEnum):
     CONFIRMATION_CHANGED = "confirmation_changed"
     CHALLENGE_EXPIRED = "challenge_expired"
     PASSKEY_KNOWN = "passkey_known"
+    SAME_OFFICER = "same_officer"
+    KILL_SWITCH_LIFTED = "kill_switch_lifted"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     BROKEN = "internal_error"

@@ -7,6 +7,7 @@ from adapters.function import Allowance, Arguments, Asker, BankingFunction, Valu
 from gateway.arguments import unresolved
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.grounding import must_be_grounded
+from gateway.kill import Killed
 from gateway.ports import Book
 from gateway.stages import Call, Facts, Grounds, Heard, Known, Received
 
@@ -53,6 +54,7 @@ async def gather(
         customer=known[0],
         conversation=known[1],
         objects=objects,
+        kills=known[2],
         totals=None if money is None else await book.totals(customer, money.currency, now),
         grounds=grounds,
         standing=standing,
@@ -65,6 +67,18 @@ async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str
         return await function.acquaintance(core, customer)
     except CoreUnavailable:
         raise Unavailable("core_unavailable") from None
+
+
+def whose(call: Call) -> tuple[str, str, str]:
+    """What kill switches are about: customer, agent, function."""
+    return call.customer, call.received.principal.acting, call.function.name
+
+
+def not_killed(call: Call) -> None:
+    """Killed where a switch is engaged over the call, whatever it rests on; never for what protects the customer."""
+    scope = None if call.function.emergency else call.facts.kills.over(*whose(call))
+    if scope is not None:
+        raise Killed(scope)
 
 
 def no_such_conversation() -> RequestFault:

@@ -39,6 +39,7 @@ from gateway.doors import rest
 from gateway.doors.presented import Presenting
 from gateway.errors import Unavailable
 from gateway.granting import Granting
+from gateway.killing import Killing
 from gateway.later import Later
 from gateway.made_up import activated, grant_made_up_customers
 from gateway.rates import Rates
@@ -86,6 +87,7 @@ class Gateway:
     instruments: tuple[TracerProvider, MeterProvider]
     confirming: Confirming
     granting: Granting
+    killing: Killing
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:
@@ -247,8 +249,9 @@ def _assembled(
         waiting_most=settings.proposals_waiting,
         day_most=settings.proposals_per_day,
     )
+    killing = Killing(store=book, trail=records, clock=clock, via="api")
     opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
-    return Gateway(*opened, instruments, confirming, granting, core.close)
+    return Gateway(*opened, instruments, confirming, granting, killing, core.close)
 
 
 def _door(

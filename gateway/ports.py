@@ -30,8 +30,8 @@ class Claim:
     at: datetime
     amount: Money | None
     payee: str | None
-    decided_on: tuple[int, bool, bool]
-    """Mandate version, frozen, tainted: the facts that the decision rested on, compared again under the lock."""
+    decided_on: tuple[int, bool, bool, int]
+    """Mandate version, frozen, tainted, kill epoch: the facts that the decision rested on, compared again under the lock."""
     set_at: datetime
     uses: tuple[Use, ...] = ()
     confirmation: str | None = None
@@ -97,8 +97,11 @@ class Book(Protocol):
     async def granted(self, customer: str) -> frozenset[str]:
         """Names of the functions in the customer's mandate; empty without one."""
 
-    async def is_frozen(self, customer: str) -> bool:
-        """Read just before an effect. True also for a customer without a row."""
+    async def stopped(self, customer: str, agent: str, function: str) -> str | None:
+        """Read just before an effect: why it may not happen, `frozen` (also a customer without a row) or `killed_` and a scope.
+
+        As of less than a second ago, as `facts` are: Unavailable when the store takes longer.
+        """
 
     async def claim(self, claim: Claim) -> Claimed:
         """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate."""

@@ -25,6 +25,7 @@ from gateway.decide import PolicyRefusal
 from gateway.errors import Unavailable
 from gateway.grounding import Ungrounded
 from gateway.identity import Principal
+from gateway.kill import Scope, Switch
 from gateway.ports import Claimed, Passkey
 from gateway.stages import Call, Decided, Grounded, Held, Place, Received, Redacted, Refused, Reserved, Trace
 from policies.model import Decision, Request
@@ -187,6 +188,16 @@ class Records:
         """A standing mandate that the customer revoked."""
         facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
         return await self._append(Record(kind=Kind.ADMIN, time=at, customer=customer, facts=facts))
+
+    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+        """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""
+        of_customer = switch.scope is Scope.CUSTOMER
+        facts: dict[str, Plain] = {"word": word, "kill_switch": switch.id, "scope": switch.scope.value, "by": by, "via": via}
+        if of_customer:
+            sealed: dict[str, JSON] = {"reason": switch.reason}
+            return await self._append(Record(kind=Kind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
+        facts |= {"subject": switch.subject, "reason": switch.reason}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
 
     async def repeat(self, call: Call, first_call_id: str) -> Place:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""

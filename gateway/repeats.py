@@ -6,6 +6,7 @@ from gateway.claiming import arguments_hash
 from gateway.decide import PolicyRefusal
 from gateway.errors import Code, Unavailable
 from gateway.grounding import Ungrounded
+from gateway.kill import Killed
 from gateway.later import UNDECIDED, Later
 from gateway.ports import Book, Claimed, Proposing
 from gateway.record import Records
@@ -33,7 +34,7 @@ class Repeats:
     async def earlier(self, refused: Refused) -> Recorded | None:
         """What is refused now was done, or waits, under the same ids: a repeat is told so, whatever the words are used up by."""
         refusal, received, reached = refused.refusal, refused.received, refused.reached
-        may_be = isinstance(refusal, Ungrounded | PolicyRefusal) or refusal.code is Code.DUPLICATE_SUSPECTED
+        may_be = isinstance(refusal, Ungrounded | PolicyRefusal | Killed) or refusal.code is Code.DUPLICATE_SUSPECTED
         if not may_be or isinstance(reached, Received) or received.confirmed:
             return None
         call = reached.call if isinstance(reached, Decided) else reached

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from gateway.confirm_setup import page_of
 from gateway.confirming import Confirming
 from gateway.cores import banking_days
-from gateway.doors import confirmations, hosts, mandates, rest, schemas
+from gateway.doors import confirmations, hosts, kills, mandates, rest, schemas
 from gateway.doors.tls import server_config
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
@@ -58,6 +58,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
+    kills.mount(app, gateway.door, gateway.killing)
     mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
     return app
 

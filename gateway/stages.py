@@ -14,6 +14,7 @@ from adapters.core import Acquaintance, CoreAnswer, ExecutionPermit, Identified,
 from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
 from gateway.errors import MESSAGES, Code, Refusal
 from gateway.identity import Principal
+from gateway.kill import Kills
 from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.steps import Steps
@@ -141,8 +142,8 @@ class ConversationFacts:
     tainted: bool
 
 
-Known = tuple[CustomerFacts, ConversationFacts]
-"""A conversation and its customer, read together."""
+Known = tuple[CustomerFacts, ConversationFacts, Kills]
+"""A conversation, its customer and the kill switches, read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +194,16 @@ class Facts:
     conversation: ConversationFacts
     objects: Mapping[Identified, ObjectFacts]
     totals: Totals | None
+    kills: Kills
     grounds: Grounds | None = None
     standing: tuple[StandingMandate, ...] = ()
     automatic: Totals | None = None
 
     @property
-    def versions(self) -> tuple[int, bool, bool]:
-        """What a reservation compares again under its lock: mandate version, frozen, tainted."""
+    def versions(self) -> tuple[int, bool, bool, int]:
+        """What a reservation compares again under its lock: mandate version, frozen, tainted, kill epoch."""
         mandate = self.customer.mandate
-        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted)
+        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted, self.kills.epoch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.errors import MESSAGES, Code, Fault, RequestFault
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, NotAuthenticated
+from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, NotAuthenticated
 from gateway.identity.principal import BEARER, DPOP
 from gateway.stages import Recorded
 from gateway.strict_json import Json
@@ -34,6 +34,8 @@ STATUS: Mapping[Fault, int] = {
     Fault.CONFIRMATION_CHANGED: 409,
     Fault.CHALLENGE_EXPIRED: 409,
     Fault.PASSKEY_KNOWN: 409,
+    Fault.SAME_OFFICER: 409,
+    Fault.KILL_SWITCH_LIFTED: 409,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
     Fault.BROKEN: 500,
@@ -130,7 +132,7 @@ def protected_resource(resource: str, issuer: str, challenges: Challenges, *, ce
         {
             "resource": resource,
             "authorization_servers": [issuer],
-            "scopes_supported": [SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL],
+            "scopes_supported": [SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL],
             "bearer_methods_supported": ["header"],
             "tls_client_certificate_bound_access_tokens": certificates,
             "dpop_signing_alg_values_supported": challenges.dpop_algorithms,

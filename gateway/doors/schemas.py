@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
 from gateway.errors import Code, Fault
+from gateway.kill import Scope
+from gateway.killing import REASON_MOST, SUBJECT_MOST
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
 CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{28}$")]
@@ -250,6 +252,45 @@ class MandateRevoked(_Strict):
     revoked: Literal[True]
 
 
+class NewKillSwitch(_Strict):
+    """What to stop, and why. `subject` is the customer's `sub`, the agent, or the function; left out for the scope `global`."""
+
+    scope: Literal["global", "customer", "agent", "function"]
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=SUBJECT_MOST)] | None = None
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MOST)]
+
+
+class LiftKillSwitch(_Strict):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MOST)]
+
+
+KillSwitchId = Annotated[str, StringConstraints(pattern=r"^kill_[0-9a-f]{32}$")]
+
+
+class KillSwitch(_Strict):
+    """`half_lifted` stops the same: the second officer's lift is missing. `subject` is null for the scope `global`."""
+
+    id: str
+    scope: Scope
+    subject: str | None
+    reason: str
+    engaged_by: str
+    engaged: str
+    first_lift_by: str | None
+    lifted_by: str | None
+    state: Literal["engaged", "half_lifted", "lifted"]
+
+
+class KillSwitchEngaged(KillSwitch):
+    """`recorded` is false while the trail does not answer; it counts all the same. Engage it again to have it recorded."""
+
+    recorded: bool
+
+
+class KillSwitches(_Strict):
+    data: list[KillSwitch]
+
+
 class ActivityPage(_Strict):
     """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin."""
 
@@ -257,7 +298,7 @@ class ActivityPage(_Strict):
     next_cursor: str | None
 
 
-_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey, NewMandate)
+_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey, NewMandate, NewKillSwitch, LiftKillSwitch)
 _REF = "#/components/schemas/{model}"
 
 

@@ -13,6 +13,8 @@ SCOPE_CONFIRM = "confirm"
 """Of the customer's own device: to see what waits for them, and to confirm or decline it."""
 SCOPE_ENROL = "enrol_passkeys"
 """Of the bank's identity system alone, never of a customer or an agent."""
+SCOPE_KILL = "kill_switch"
+"""Of the bank's officers alone, never of a customer or an agent."""
 
 BEARER = "Bearer"
 DPOP = "DPoP"

@@ -4,6 +4,7 @@ Several processes may keep the same book on PostgreSQL: a group first locks the 
 order, and reads what it decides on after that.
 """
 
+import asyncio
 import logging
 import secrets
 from collections import OrderedDict
@@ -15,17 +16,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.database import Database, DatabaseUnavailable
+from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway import mandate as mandates
 from gateway.errors import Refusal, Unavailable
+from gateway.kill import Kills, Switch
 from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.ports import Claim, Claimed, Passkey
 from gateway.stages import ConversationFacts, CustomerFacts, Heard, Known, Reading
-from gateway.store import calls, confirmations, conversations, customers, passkeys, proofs, standing
+from gateway.store import calls, confirmations, conversations, customers, kills, passkeys, proofs, standing
 
 _CACHED_MANDATES = 50_000
+
+FRESH_S = 1.0
+"""How old the answer may be on which a call goes on, or an effect happens: a kill switch counts within it, everywhere (G-11)."""
 
 _LOG = logging.getLogger("tellergate.store")
 
@@ -44,11 +49,14 @@ Write = (
     | confirmations.Proposing
     | confirmations.Opened
     | confirmations.Move
+    | confirmations.Spent
     | passkeys.Enrolling
     | passkeys.Unenrolling
     | passkeys.Counting
+    | kills.Engaging
+    | kills.Lifting
 )
-Answer = Claimed | Refusal | str | int | None
+Answer = Claimed | Refusal | Switch | str | int | None
 
 T = TypeVar("T")
 
@@ -61,6 +69,7 @@ class SqlBook:
         self._database = database
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
+        self._kills = Kills(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
         self._writer: GroupWriter[Write, Answer] = GroupWriter(database.lane(), self._apply)
 
@@ -69,11 +78,13 @@ class SqlBook:
         await self._database.close()
 
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
-        row = await self.read(lambda connection: conversations.with_customer(connection, conversation, agent, at))
+        row = await self._fresh(lambda connection: conversations.with_customer(connection, conversation, agent, at))
         if row is None or row.customer != customer:
             return None
         mandate = None if row.mandate_version is None else await self._mandate(customer, row.mandate_version)
-        return CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted)
+        if self._kills.epoch != row.kill_epoch:
+            self._kills = await self._fresh(kills.engaged)
+        return CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted), self._kills
 
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
         """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
@@ -108,7 +119,11 @@ class SqlBook:
         return await self.read(lambda connection: customers.mandate_version(connection, customer)) is not None
 
     async def is_frozen(self, customer: str) -> bool:
+        """True also for a customer without a row."""
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
+
+    async def stopped(self, customer: str, agent: str, function: str) -> str | None:
+        return await self._fresh(lambda connection: kills.stopped(connection, customer, agent, function))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
@@ -199,6 +214,18 @@ class SqlBook:
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
+    async def _fresh(self, question: Callable[[Connection], T]) -> T:
+        """Within `FRESH_S`, or Unavailable: what comes later may be older than a switch that was engaged meanwhile."""
+        if isinstance(self._database, SqliteDatabase):
+            return await self.read(question)  # a file answers at once, on the loop
+        clock = asyncio.get_running_loop().time
+        asked_at, asked = clock(), asyncio.ensure_future(self.read(question))
+        asked.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
+        await asyncio.wait({asked}, timeout=FRESH_S)
+        if not asked.done() or clock() - asked_at > FRESH_S:  # the second: this process stood still meanwhile
+            raise Unavailable("store_unavailable")
+        return asked.result()
+
     async def write(self, item: Write) -> Answer:
         """A change, by the one writer; durable when it returns. Unavailable when it may not be; Refusal where the rules refuse it."""
         try:
@@ -215,6 +242,8 @@ class SqlBook:
         """What these items decide on does not move until they are committed. SQLite's one writer holds everything anyway."""
         if connection.dialect.name == "sqlite":
             return
+        if any(isinstance(item, kills.Engaging | kills.Lifting) for item in items):
+            kills.lock(connection)
         claims = [item.claim for item in items if isinstance(item, calls.NewCall)]
         spoken_in = {item.id for item in items if isinstance(item, conversations.Hearing | conversations.Tainting)}
         others = {item.customer for item in items if isinstance(item, conversations.Tainting)}
@@ -242,9 +271,11 @@ _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = 
     confirmations.Proposing: confirmations.propose,
     confirmations.Opened: confirmations.open_one,
     confirmations.Move: confirmations.move,
+    confirmations.Spent: confirmations.spend,
     passkeys.Enrolling: passkeys.enrol,
     passkeys.Unenrolling: passkeys.revoke,
     passkeys.Counting: passkeys.count,
+    **kills.WRITES,
 }
 """What is done with each kind of item, inside the writer's transaction."""
 

@@ -131,8 +131,8 @@ def _grounds() -> Prepared:
 
 
 _GROUNDS = _grounds()
-_KNOWN, _TOTALLED = 4, 8
-"""Where the columns of `_GROUNDS` part: four of the conversation, four totals, the call alike, the stored call."""
+_KNOWN, _TOTALLED = 5, 9
+"""Where the columns of `_GROUNDS` part: five of the conversation, four totals, the call alike, the stored call."""
 
 _NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
 _IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == literal_column("'unknown'"))
@@ -156,7 +156,9 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
     if stored[0] is not None:
         return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
     facts = None if known[0] is None else conversation_of(known)
-    if facts is None or (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted) != wanted.decided_on:
+    if facts is None:
+        return Moved()
+    if (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted, facts.kill_epoch) != wanted.decided_on:
         return Moved()
     if wanted.amount is not None:
         limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)

@@ -54,6 +54,13 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
     is in force with it."""
@@ -132,6 +139,10 @@ def propose(connection: Connection, item: Proposing) -> Refusal | None:
 
 def open_one(connection: Connection, item: Opened) -> None:
     connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(opened_us=to_us(item.at)))
+
+
+def spend(connection: Connection, item: Spent) -> None:
+    connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == item.call_id).values(claimed=True))
 
 
 def move(connection: Connection, item: Move) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column
 
 from audit.store.prepared import Prepared
 from gateway.stages import Heard, Reading, Use, Word
+from gateway.store.kills import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
 
@@ -31,6 +32,7 @@ WITH_CUSTOMER = (
         func.coalesce(_TAINTED, literal_column("false")).label("tainted"),
         CUSTOMERS.c.mandate_version,
         CUSTOMERS.c.frozen,
+        KILL_EPOCH.label("kill_epoch"),
     )
     .select_from(
         CONVERSATIONS.outerjoin(CUSTOMERS, CUSTOMERS.c.customer == CONVERSATIONS.c.customer).outerjoin(
@@ -39,7 +41,7 @@ WITH_CUSTOMER = (
     )
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
 )
-"""A conversation's owner and taint, with the owner's grant: the columns of `conversation_of`. Parameters: `about`."""
+"""A conversation's owner and taint, with the owner's grant and the kill epoch: the columns of `conversation_of`. Parameters: `about`."""
 
 _WITH_CUSTOMER = Prepared(WITH_CUSTOMER)
 _LOCK = (
@@ -129,6 +131,7 @@ class Known:
     is_tainted: bool
     mandate_version: int | None
     is_frozen: bool
+    kill_epoch: int
 
 
 def about(conversation: str, agent: str, at: datetime) -> Mapping[str, object]:
@@ -149,8 +152,8 @@ def with_customer(connection: Connection, conversation: str, agent: str, at: dat
 
 def conversation_of(row: Sequence[Any]) -> Known:
     """From the columns of `WITH_CUSTOMER`."""
-    customer, tainted, version, frozen = row
-    return Known(customer, bool(tainted), version, bool(frozen))
+    customer, tainted, version, frozen, kill_epoch = row
+    return Known(customer, bool(tainted), version, bool(frozen), kill_epoch)
 
 
 def heard(connection: Connection, conversation: str, at: datetime) -> Heard:

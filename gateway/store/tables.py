@@ -211,7 +211,9 @@ KILL_SWITCHES = Table(
     Column("lifted_by", String(256)),
     Column("lifted_us", BigInteger),
     CheckConstraint("scope in ('global', 'customer', 'agent', 'function')", name="known_scope"),
-    CheckConstraint("lifted_by is null or lifted_by <> first_lift_by", name="two_lift"),
+    CheckConstraint(
+        "lifted_us is null or (first_lift_by is not null and lifted_by is not null and lifted_by <> first_lift_by)", name="two_lift"
+    ),
     Index("kill_switches_engaged", "lifted_us", "scope"),
 )
 

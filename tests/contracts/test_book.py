@@ -1,21 +1,28 @@
 """What every book of calls does, kept by one process or by several: limits are exact, ids are claimed once, nothing decided on is stale."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import IntegrityError
 
 from adapters.core import Money
 from audit.migration import prepare
 from gateway.databases import HISTORIES, Part, Places
 from gateway.errors import Code, Refusal
+from gateway.kill import Kills, Scope, Switch
 from gateway.mandate import Limits, Mandate
 from gateway.ports import Claim, Claimed, Moved
 from gateway.store.book import SqlBook
+from gateway.store.kills import Engaging, Lifting
+from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -70,7 +77,7 @@ def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -
         at=NOW,
         amount=None if minor is None else Money(minor, "GBP"),
         payee=f"acc:{number}",
-        decided_on=(1, False, False),
+        decided_on=(1, False, False, 0),
         set_at=NOW,
     )
     return replace(claim, **changes)  # type: ignore[arg-type]
@@ -124,11 +131,11 @@ async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shar
     with pytest.raises(Moved):
         await last.claim(a_claim(shared, 1, 3))
     with pytest.raises(Refusal, match="limit_payment"):
-        await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False)))
+        await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False, 0)))
     await first.taint("alice", "agent", shared.conversation, NOW)
     with pytest.raises(Moved):
-        await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False)))
-    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True)))).fresh
+        await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False, 0)))
+    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
 
 
 async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Shared) -> None:
@@ -140,7 +147,7 @@ async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Share
             await shared.books[-1].grant(mandate, mandate.sign(KEY))
 
     async def claiming(version: int) -> list[Claimed | BaseException]:
-        wanted = [a_claim(shared, version * 100 + n, 1, decided_on=(version, False, False)) for n in range(6)]
+        wanted = [a_claim(shared, version * 100 + n, 1, decided_on=(version, False, False, 0)) for n in range(6)]
         return await claim(shared, wanted)
 
     _, *answered = await asyncio.gather(granting(), *(claiming(version) for version in range(1, 12)))
@@ -169,3 +176,92 @@ async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -
     )
     assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
     assert await shared.books[-1].hear("bruno", shared.conversation, [("x", "typed")], NOW) is None
+
+
+async def engage(book: SqlBook, scope: Scope, subject: str = "") -> str:
+    """By the first officer; the id of the switch that is engaged then."""
+    wanted = Switch(
+        id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason="a test", engaged_by="officer-1", engaged=NOW
+    )
+    engaged = await book.write(Engaging(wanted))
+    assert isinstance(engaged, Switch)
+    return engaged.id
+
+
+async def kills(book: SqlBook, shared: Shared) -> Kills:
+    known = await book.facts("alice", "agent", shared.conversation, NOW)
+    assert known is not None
+    return known[2]
+
+
+_LIFTS = (("officer-1", "half_lifted"), ("officer-1", "same_officer"), ("officer-2", "lifted"), ("officer-3", "lifted"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"),
+    [(Scope.GLOBAL, ""), (Scope.CUSTOMER, "alice"), (Scope.AGENT, "agent"), (Scope.FUNCTION, "initiate_transfer")],
+)
+async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_it(
+    shared: Shared, scope: Scope, subject: str
+) -> None:
+    first, last, asked = shared.books[0], shared.books[-1], ("alice", "agent", "initiate_transfer")
+    before = await kills(last, shared)
+    assert (before.over(*asked), await last.stopped(*asked)) == (None, None)
+    switch = await engage(first, scope, subject)
+    engaged = await kills(last, shared)
+    assert (engaged.over(*asked), await last.stopped(*asked)) == (scope.value, f"killed_{scope}")
+    with pytest.raises(Moved):
+        await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
+    for lifted_by, told in _LIFTS:
+        assert (await kills(last, shared)).over(*asked) == (None if lifted_by == "officer-3" else scope.value)
+        answered = await first.write(Lifting(switch, lifted_by, NOW))
+        assert (answered.state if isinstance(answered, Switch) else answered) == told
+    after = await kills(last, shared)
+    assert (after.over(*asked), await last.stopped(*asked), after.epoch) == (None, None, before.epoch + 2)
+    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
+
+
+async def test_a_kill_switch_stops_its_own_subject_alone(shared: Shared) -> None:
+    book = shared.books[-1]
+    await book.grant(replace(MANDATE, customer="bruno"), replace(MANDATE, customer="bruno").sign(KEY))
+    for scope, subject in ((Scope.CUSTOMER, "alice"), (Scope.AGENT, "agent"), (Scope.FUNCTION, "initiate_transfer")):
+        await engage(shared.books[0], scope, subject)
+    others = {
+        ("bruno", "other", "set_limit"): None,
+        ("alice", "other", "set_limit"): "killed_customer",
+        ("bruno", "agent", "set_limit"): "killed_agent",
+        ("bruno", "other", "initiate_transfer"): "killed_function",
+        ("agent", "initiate_transfer", "alice"): "frozen",  # another's name in another place stops nothing; but nobody granted this
+    }
+    for asked, told in others.items():
+        assert await book.stopped(*asked) == told, asked
+
+
+async def test_the_same_switch_is_engaged_once_whoever_engages_it_at_once(shared: Shared) -> None:
+    engaged = await asyncio.gather(*(engage(book, Scope.AGENT, "agent") for book in shared.books for _ in range(5)))
+    assert len(set(engaged)) == 1
+    assert (await kills(shared.books[-1], shared)).epoch == 1
+
+
+async def test_claims_never_cross_a_switch_that_is_being_engaged(shared: Shared) -> None:
+    """Whatever the order, what was claimed was claimed before it; whoever decided before it and comes after it decides again."""
+
+    async def claiming(number: int) -> None:
+        wanted = a_claim(shared, number, 1, agent="agent")
+        if isinstance((await claim(shared, [wanted]))[0], Claimed):
+            taken.append(number)
+
+    taken: list[int] = []
+    await asyncio.gather(*(claiming(number) for number in range(40)), engage(shared.books[-1], Scope.GLOBAL))
+    late = await claim(shared, [a_claim(shared, 100 + number, 1) for number in range(6)])
+    assert [type(each) for each in late] == [Moved] * 6
+    assert (await shared.books[0].totals("alice", "GBP", NOW)).day_minor == len(taken)
+
+
+async def test_the_table_itself_refuses_a_lift_that_two_officers_did_not_give(shared: Shared) -> None:
+    switch = await engage(shared.books[0], Scope.GLOBAL)
+    change = update(KILL_SWITCHES).where(KILL_SWITCHES.c.id == switch)
+    for first, second in (("officer-1", "officer-1"), (None, "officer-2"), (None, None)):
+        lifted = change.values(first_lift_by=first, lifted_by=second, lifted_us=1)
+        with pytest.raises(IntegrityError):
+            await shared.books[0]._database.write(partial(Connection.execute, statement=lifted))

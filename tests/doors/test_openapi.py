@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL
+from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL
 from tests.doors.conftest import Served
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -21,9 +21,10 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     assistant = served.token("bruno")
     own = served.token("bruno", agent=None, scope=SCOPE_CONFIRM)
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
-    of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling}
+    killing = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
+    of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
     operations = [each.ok() for each in schema.get_all_operations()]
-    assert len(operations) == 15
+    assert len(operations) == 18
     for operation in operations:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
 
@@ -41,4 +42,14 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
 
             strategy: st.SearchStrategy[schemathesis.Case] = operation.as_strategy(generation_mode=mode)
             given(case=strategy)(fuzz)()
+            let_go_on(served)
     assert served.get("/v1/functions?shape=chat", token=served.token("bruno")).status_code == 200
+
+
+def let_go_on(served: Served) -> None:
+    """Lift what the fuzzer engaged, or everybody after it would be refused."""
+    for name in ("officer-a", "officer-b"):
+        token = served.token(name, agent=None, client="back-office", scope=SCOPE_KILL)
+        for each in served.get("/v1/kill-switches", token=token).json()["data"]:
+            served.post(f"/v1/kill-switches/{each['id']}/lift", {"reason": "after the fuzzer"}, token=token)
+    assert served.get("/v1/kill-switches", token=token).json() == {"data": []}

@@ -16,6 +16,7 @@ from gateway.confirmation import Evidence, Method, Proposal
 from gateway.databases import Part
 from gateway.errors import Code, RequestFault
 from gateway.granting import Terms
+from gateway.kill import Scope
 from gateway.mandate import Limits
 from gateway.ports import NotOpen
 from gateway.stages import Recorded
@@ -144,18 +145,27 @@ async def test_the_challenge_and_the_proposal_have_their_time(desk: Desk) -> Non
     assert (await desk.gateway.door.waiting("alice", json.loads(proposal.intent)["call_ids"][0])).status == "denied"
 
 
-@pytest.mark.parametrize("which", ["limits", "frozen", "mandate"])
+@pytest.mark.parametrize("which", ["limits", "frozen", "mandate", "killed"])
 async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: Desk, which: str) -> None:
     proposal = await desk.held("20.00")
     if which == "limits":
         await desk.teller.granting("alice", limits={"GBP": Limits(1999, 1999, 1999, 1999, 9)})
     elif which == "mandate":
         await desk.teller.granting("alice", functions=("list_accounts",))
+    elif which == "killed":
+        switch = await desk.gateway.killing.engage(Scope.CUSTOMER, "alice", "a test", "officer-1")
     else:
         sql(desk.gateway.settings.data, Part.GATEWAY, "update customers set frozen = true")
     before = len(executed_keys(desk.gateway))
     (answered,) = await desk.confirm(proposal)
     assert (answered.status, answered.code) == ("denied", Code.LIMIT_EXCEEDED if which == "limits" else Code.DENIED)
+    assert (await desk.gateway.door.waiting("alice", answered.call_id)).status == "denied"
+    # what was refused does not happen later, once nothing stands in its way any more
+    await desk.teller.granting("alice", limits={"GBP": Limits(9999, 9999, 9999, 9999, 9)})
+    for officer in ("officer-1", "officer-2") if which == "killed" else ():
+        await desk.gateway.killing.lift(switch.switch.id, "over", officer)
+    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+    assert await desk.gateway.confirming.resume() == 0
     assert len(executed_keys(desk.gateway)) == before
 
 

@@ -21,6 +21,7 @@ import pytest
 
 from gateway.cores import UnsafeNoPermits, embedded
 from gateway.issuer import LocalIssuer
+from gateway.kill import Scope
 from gateway.main import Gateway, open_gateway, utc_now
 from gateway.mandate import Limits
 from gateway.settings import Settings, development
@@ -241,3 +242,26 @@ async def test_workers_end_with_the_process_that_started_them(several: Several) 
     workers = several.workers()
     os.kill(several.parent, signal.SIGKILL)
     await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)
+
+
+async def test_a_kill_switch_engaged_in_one_process_counts_in_all_of_them(several: Several) -> None:
+    async with beside(several) as gateway, client(several) as http:
+        conversation, accounts = await conversation_of(several, http)
+
+        async def answers(turn: str) -> set[str]:
+            """Of many connections at once, which the workers share."""
+            asked = (payment(accounts[0], accounts[1], f"{len(turn)}.{number:02}") for number in range(16))
+            calls = [
+                call(several, http, conversation, "initiate_transfer", each, native_id=f"n{number}", turn=turn)
+                for number, each in enumerate(asked)
+            ]
+            return {told["status"] for told in await asyncio.gather(*calls) if told is not None}
+
+        assert await answers("before") == {"done"}
+        switch = (await gateway.killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")).switch
+        assert await answers("engaged") == {"denied"}, "in every worker, with the very next call"
+        for officer in ("officer-1", "officer-2"):
+            assert await answers(officer) == {"denied"}
+            await gateway.killing.lift(switch.id, "over", officer)
+        assert await answers("after") == {"done"}
+    assert await the_end(several) == []

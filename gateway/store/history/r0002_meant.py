@@ -58,7 +58,10 @@ def upgrade() -> None:
         sa.Column("lifted_by", sa.String(length=256), nullable=True),
         sa.Column("lifted_us", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("scope in ('global', 'customer', 'agent', 'function')", name="known_scope"),
-        sa.CheckConstraint("lifted_by is null or lifted_by <> first_lift_by", name="two_lift"),
+        sa.CheckConstraint(
+            "lifted_us is null or (first_lift_by is not null and lifted_by is not null and lifted_by <> first_lift_by)",
+            name="two_lift",
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("kill_switches_engaged", "kill_switches", ["lifted_us", "scope"], unique=False)
