@@ -275,7 +275,8 @@ class Records:
     def _decided(self, decided: Decided) -> _Known:
         known = self._called(decided.call)
         known["policy"] = self._policy(decided.decision)
-        known["grounding"] = _grounding(decided.grounded)
+        confirmed = decided.call.received.confirmed
+        known["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
         return known
 
     def _policy(self, decision: Decision) -> Policy:
