@@ -28,7 +28,7 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Pe
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
 from audit.committer import IntentEnded
 from gateway.arguments import parse, unfit
-from gateway.claiming import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, named_reading, rest_of
+from gateway.claiming import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, reading_of, rest_of
 from gateway.decide import Decider
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation, not_killed, whose
@@ -329,7 +329,7 @@ class Way:
         if shown.labels & _UNTRUSTED:
             acting = call.received.principal.acting
             await parts.book.taint(call.customer, acting, call.facts.conversation.id, parts.clock())
-            if (reading := named_reading(decided, shown)) is not None:
+            if (reading := reading_of(decided, shown)) is not None:
                 await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
         return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)

@@ -1,6 +1,6 @@
 """What a decided call becomes at the edges of the way: a claim, an instruction, something held, something read. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -13,6 +13,7 @@ from gateway.grounding.judging import TYPED
 from gateway.ports import Claim
 from gateway.redaction import Shown
 from gateway.stages import Call, Decided, DecidedEffect, Held, NativeCall, Reading, Refused, Rest, core_key
+from gateway.strict_json import Json
 
 MOST_READ_CHARS = 64_000
 """Of one document; what is beyond it grounds nothing."""
@@ -24,6 +25,9 @@ STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
     NotSeen: "released",
 }
 """What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
+
+MOST_FIGURES = 100
+"""Of one output, from which an amount may follow."""
 
 _WAIT_FOR = {Code.CONFIRMATION_REQUIRED: Level.L3, Code.APPROVAL_REQUIRED: Level.L4}
 
@@ -97,13 +101,29 @@ def rest_of(later: Sequence[Money | None], held: Sequence[Held]) -> Rest:
     return replace(rest, uses=tuple(use for each in held for use in each.grounded.uses))
 
 
-def named_reading(decided: Decided, shown: Shown) -> Reading | None:
-    """The text of a document that the customer named; None when nobody did."""
+def reading_of(decided: Decided, shown: Shown) -> Reading | None:
+    """What a read that let others' text in leaves for grounding: the text of a document that the customer named, or the bank's figures."""
     call = decided.call
     argument = next((each for each in call.function.arguments if each.kind is Kind.DOCUMENT and each.name in call.arguments), None)
-    if argument is None or decided.grounded.sources.get(Kind.DOCUMENT.value) != TYPED or Label.DOCUMENT not in shown.labels:
-        return None
-    return Reading(str(call.arguments[argument.name]), "\n".join(shown.documents)[:MOST_READ_CHARS])
+    if argument is not None:
+        is_named = decided.grounded.sources.get(Kind.DOCUMENT.value) == TYPED and Label.DOCUMENT in shown.labels
+        text = "\n".join(shown.documents)[:MOST_READ_CHARS]
+        return Reading(str(call.arguments[argument.name]), text) if is_named else None
+    figures = list(dict.fromkeys(_figures(shown.value)))[:MOST_FIGURES]
+    return Reading(None, "; ".join(figures)) if figures else None
+
+
+def _figures(value: Json) -> Iterator[str]:
+    """The amounts in an output, whatever its depth: what the bank itself says, not what others wrote."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"value", "currency"}:
+            yield str(value["value"])
+        else:
+            for member in value.values():
+                yield from _figures(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _figures(member)
 
 
 def _rest(moneys: Iterable[Money]) -> Rest:

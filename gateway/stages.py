@@ -157,9 +157,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document that the customer named, and what was read in it."""
+    """A document that the customer named, and what was read in it; without a document, the bank's own figures beside others' text."""
 
-    document: str
+    document: str | None
     text: str
 
 

@@ -42,9 +42,8 @@ def _sentences(text: str) -> Iterator[str]:
 
 LEXICON: Mapping[str, frozenset[str]] = {
     "pay": _words(
-        """pay paid paying repay prepay payment payments pays send sending sent transfer transferring transfers move moving give wire
-        refund refunds refunding reimburse settle settling owe owed donate donation deposit split cover top topup tip return bill
-        invoice buy order forward"""
+        """pay paid paying repay prepay pays send sending sent transfer transferring move moving give wire refund refunding reimburse settle
+        settling owe owed donate split cover top topup tip return buy forward"""
     ),
     "order": _words(
         """standing recurring regular regularly monthly weekly yearly annually every schedule scheduled rent rental subscription
@@ -80,6 +79,10 @@ def intents_of(function: BankingFunction) -> frozenset[str]:
     return frozenset({"dispute"} if function.egress else {"stop", "order"})
 
 
+_BILLS = _words("payment payments transfers refunds bill bills invoice donation deposit order")
+"""Nouns that ask for a payment where nothing else is asked for: "payment" beside "adapt" is an order's."""
+
+
 def in_scope(function: BankingFunction, texts: Iterable[str]) -> bool:
     """Whether what the customer wrote asks for what this function does: by a word of its intents, or of its own name.
 
@@ -87,4 +90,8 @@ def in_scope(function: BankingFunction, texts: Iterable[str]) -> bool:
     """
     said = frozenset(word for text in texts for sentence in _sentences(text) for word in words_of(sentence))
     of_name = frozenset(part for part in function.name.split("_") if len(part) > 3)
-    return bool(said & of_name) or any(said & LEXICON[intent] for intent in intents_of(function))
+    intents = intents_of(function)
+    if said & (of_name - _BILLS) or any(said & LEXICON[intent] for intent in intents):
+        return True
+    others = frozenset().union(*(words for name, words in LEXICON.items() if name not in intents))
+    return "pay" in intents and bool(said & _BILLS) and not said & (others - _BILLS)

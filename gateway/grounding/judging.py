@@ -36,6 +36,9 @@ _INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
 
 _CENT = Decimal("0.01")
 _CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
+_FIGURES_MOST = 30
+_SHARES = (2, 3, 4)
+_SHARING = frozenset({"half", "halves", "third", "quarter", "share", "split", "each", "divide"})
 _RUN = re.compile(r"\d(?:[ .,/-]{0,2}\d){5,}")
 
 
@@ -113,7 +116,8 @@ class _Judge:
         ]
         self._raw = [text for texts in typed.values() for text in texts]
         self._pasted = [lex(word.text, locale) for word in heard.words if word.origin != "typed"]
-        self._documents = [lex(reading.text, locale) for reading in heard.readings]
+        self._documents = [lex(reading.text, locale) for reading in heard.readings if reading.document is not None]
+        self._told = {figure.value for each in heard.readings if each.document is None for figure in lex(each.text).figures}
         self._used = (*heard.uses, *call.received.rest.uses)
         corrections = [word.turn for word in heard.words if word.origin == "typed" and is_correction(word.text)]
         self._corrected = max(corrections, default=0)
@@ -262,8 +266,7 @@ class _Judge:
             return DOCUMENT
         if source is not None:
             return source
-        typed = [figure for turn in self._typed for figure in turn.lexed.figures if not figure.is_percent]
-        return CALCULATED if not typed or self._follows(money) else UNGROUNDED
+        return CALCULATED if self._follows(money) else UNGROUNDED
 
     def _left(self, turn: _Turn, money: Money) -> int:
         said = sum(figure.may_be(money) for figure in turn.lexed.figures)
@@ -271,13 +274,19 @@ class _Judge:
         return said - used
 
     def _follows(self, money: Money) -> bool:
-        """Whether the amount is a sum, a difference, or a percentage more or less, of two figures that the customer may have meant."""
+        """Whether the amount follows from figures that the customer meant, with each other or with what the bank told: as a sum, a
+        difference, a share, so many percent, or so many percent more or less. What the bank told alone will do where they wrote no amount.
+        """
         lexed = [turn.lexed for turn in self._typed] + self._pasted + self._documents
         figures = [figure for each in lexed for figure in each.figures]
-        plain = {figure.value for figure in figures if not figure.is_percent}
-        plain |= {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
+        meant = {figure.value for figure in figures if not figure.is_percent}
+        ordered = {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
         wanted = Decimal(money.value)
-        return any(abs(each - wanted) < _CENT for each in _results(plain, figures))
+        if not meant and wanted in self._told:
+            return True
+        rates = [figure.value / 100 for figure in figures if figure.is_percent]
+        shares = _SHARES if any(_SHARING.intersection(each.words) for each in lexed) else ()
+        return any(abs(each - wanted) < _CENT for each in (*_results(meant, ordered | self._told, rates), *_shares(meant, shares)))
 
     # the rest
 
@@ -314,7 +323,11 @@ class _Judge:
             return TYPED
         if any(holds_phrase(_tokens(word.text), wanted) for word in self._heard.words if word.origin != "typed"):
             return PASTED
-        return DOCUMENT if any(holds_phrase(_tokens(reading.text), wanted) for reading in self._heard.readings) else None
+        return (
+            DOCUMENT
+            if any(holds_phrase(_tokens(reading.text), wanted) for reading in self._heard.readings if reading.document)
+            else None
+        )
 
     def _free_text(self, value: str) -> str:
         """Text may be a model's own wording, but no account, address or long number goes along that the customer did not type."""
@@ -334,17 +347,17 @@ class _Judge:
         return any(holds_phrase(_tokens(text), wanted) for text in self._raw)
 
 
-def _results(plain: Iterable[Decimal], figures: Iterable[Figure]) -> Iterator[Decimal]:
-    values = sorted(plain)[:60]
-    rates = [figure.value / 100 for figure in figures if figure.is_percent][:10]
-    for one in values:
-        for other in values:
-            yield one + other
-            yield one - other
-        for rate in rates:
-            yield one * rate
-            yield one * (1 + rate)
-            yield one * (1 - rate)
+def _shares(meant: Collection[Decimal], parts: Sequence[int]) -> Iterator[Decimal]:
+    return (one / each for one in sorted(meant)[:_FIGURES_MOST] for each in parts)
+
+
+def _results(meant: Collection[Decimal], told: Collection[Decimal], rates: Sequence[Decimal]) -> Iterator[Decimal]:
+    for one in sorted(meant)[:_FIGURES_MOST]:
+        for other in (*meant, *told):
+            yield from (one + other, one - other, other - one)
+    for one in (*meant, *told):
+        for rate in rates[:_FIGURES_MOST]:
+            yield from (one * rate, one * (1 + rate), one * (1 - rate))
 
 
 def _reveals(code: str) -> bool:

@@ -46,6 +46,16 @@ _NUMBER = re.compile(
     (?:\s?(?P<after>[£€$¥]|[a-z]+))?(?P<percent>\s?%)?(?![\w/\#])(?!-\d)""",
     re.VERBOSE,
 )
+_UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen"""
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SCALES: Mapping[str, int] = {
+    **{word: number for number, word in enumerate(_UNITS.split())},
+    **{word: number * 10 for number, word in enumerate(_TENS.split(), 2)},
+    "a": 1,
+}
+_NUMERAL = f"(?:{'|'.join([*_SCALES, 'hundred', 'thousand', 'and'])})"
+_WORDED = re.compile(rf"\b(?P<words>{_NUMERAL}(?:[ -]+{_NUMERAL})*)[ ]+(?P<named>{'|'.join(_NAMES)})\b")
 _CODE_OF_ISO = re.compile(r"[a-z]{3}")
 
 
@@ -103,7 +113,7 @@ def lex(text: str, locale: Locale = ENGLISH) -> Lexed:
     plain = normal(text)
     accounts, rest = _accounts(plain)
     codes = frozenset(code.strip(".:/-") for code in _CODE.findall(plain))
-    figures = tuple(_figures(_DATE.sub(" ; ", rest), locale))
+    figures = (*_figures(_DATE.sub(" ; ", rest), locale), *_in_words(rest))
     return Lexed(words_of(text), accounts, figures, codes)
 
 
@@ -165,6 +175,21 @@ def _figures(text: str, locale: Locale) -> Iterator[Figure]:
         if match["before"] and named is None and _CODE_OF_ISO.fullmatch(match["before"]) and _is_known(match["before"]):
             continue
         yield Figure(value * 1000 if match["thousands"] else value, named, match["percent"] is not None)
+
+
+def _in_words(text: str) -> Iterator[Figure]:
+    """Whole amounts in English words, where the name of a currency follows: a bare "one" is no amount."""
+    for match in _WORDED.finditer(text):
+        total = part = 0
+        for word in re.split(r"[ -]+", match["words"]):
+            number = _SCALES.get(word)
+            if word == "hundred":
+                part = max(part, 1) * 100
+            elif word == "thousand":
+                total, part = total + max(part, 1) * 1000, 0
+            elif number is not None:
+                part += number
+        yield Figure(Decimal(total + part), _NAMES[match["named"]])
 
 
 def _currency(name: str | None) -> str | None:

@@ -67,6 +67,22 @@ def test_what_could_be_another_number_is_none(written: str) -> None:
     assert lex(f"pay {written} to Anna").figures == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("twenty pounds", 20),
+        ("thirty-five quid", 35),
+        ("one hundred and five euros", 105),
+        ("a thousand two hundred pounds", 1200),
+        ("two thousand dollars", 2000),
+    ],
+)
+def test_an_amount_in_words_is_one_where_a_currency_follows(written: str, value: int) -> None:
+    (figure,) = lex(f"please pay Anna {written} today").figures
+    assert figure.value == value
+    assert lex("pay the one that I named, two of them").figures == ()
+
+
 def test_a_locale_says_which_sign_divides() -> None:
     (figure,) = lex("bitte 1.234,50 EUR an Anna", Locale(",")).figures
     assert (figure.value, figure.currency) == (Decimal("1234.50"), "EUR")
