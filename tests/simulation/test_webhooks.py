@@ -15,8 +15,10 @@ from cryptography.exceptions import InvalidSignature
 from adapters.core import Unknown
 from gateway.confirmation import Evidence, Method
 from gateway.databases import Part
+from gateway.errors import Unavailable
 from gateway.kill import Scope
 from gateway.main import Gateway, utc_now
+from gateway.record import Records
 from gateway.stages import Recorded
 from gateway.store.webhooks import Due, Leasing
 from gateway.webhooks import LEASE, Webhooks, backoff_s, public_key
@@ -87,6 +89,7 @@ async def told(tmp_path: Path) -> AsyncIterator[Told]:
 def outcome(event: dict[str, Any]) -> tuple[str, str, str | None, str | None]:
     assert set(event) == {"type", "id", "call_id", "status", "code", "confirmation_id", "at"}
     assert event["type"] == "call.settled"
+    assert datetime.fromisoformat(event["at"]).tzinfo is not None
     return event["call_id"], event["status"], event["code"], event["confirmation_id"]
 
 
@@ -145,6 +148,39 @@ async def test_what_was_in_doubt_is_told_when_recovery_has_ended_it(
     ended = ("done", None) if was_done else ("unavailable", "temporarily_unavailable")
     assert [outcome(each) for each in told.receiver.taken] == [(doubt.call_id, *ended, None)]
     assert await what_does_not_hold(told.gateway) == []
+
+
+async def test_while_nobody_knows_nothing_is_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = type(told.gateway.way._parts.core)
+
+    async def nobody_knows(*_: Any) -> Unknown:
+        return Unknown("a test")
+
+    with monkeypatch.context() as dark:
+        dark.setattr(core, "submit", nobody_knows)
+        dark.setattr(core, "status", nobody_knows)
+        doubt = await told.teller.transfer("1.00")
+        await told.gateway.recovery.sweep(grace=timedelta(0))
+        assert [await told.later(minutes=2) for _ in range(5)] == [1] * 5, "it is looked after"
+        assert told.receiver.asked == []
+    await told.gateway.recovery.sweep(grace=timedelta(0))
+    await told.later(minutes=2)
+    assert [outcome(each)[:2] for each in told.receiver.taken] == [(doubt.call_id, "unavailable")]
+
+
+async def test_what_was_done_and_could_not_be_recorded_is_told_once_it_is(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dead(*_: Any) -> None:
+        raise Unavailable("audit_unavailable")
+
+    debit, credit = (await told.teller.accounts())[:2]
+    with monkeypatch.context() as dark:
+        dark.setattr(Records, "outcome", dead)
+        doubt = await told.teller.ask("initiate_transfer", payment(debit, credit, "1.00"))
+    assert (doubt.status, told.gateway.way.unrecorded) == ("in_doubt", {doubt.call_id})
+    assert (await told.later(minutes=1), told.receiver.asked) == (0, [])
+    await told.gateway.recovery._end_unrecorded(told.gateway.way)
+    await told.later(seconds=2)
+    assert [outcome(each)[:2] for each in told.receiver.taken] == [(doubt.call_id, "done")]
 
 
 async def test_it_is_told_whatever_the_receiver_does_first_with_the_same_id_and_body(
