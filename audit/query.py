@@ -15,7 +15,7 @@ from audit.leaf import Kind, Plain, Record, rfc3339
 from audit.log import Log
 from audit.merkle import leaf_hash
 from audit.seal import Binding, check_disclosed, digest, unseal
-from audit.store.find import Filter, find
+from audit.store.find import Filter, find, find_last
 from audit.store.reads import LogCorrupt, StoredLeaf
 
 PAGE_MOST = 500
@@ -123,6 +123,20 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     return Page(size, found, following, gapless, record)
 
 
+async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> Page:
+    """The same from the other end: the newest matches first. Its cursors are its own; `gapless` is not told."""
+    if not 1 <= limit <= PAGE_MOST:
+        raise ValueError("a page has 1 to 500 records")
+    wanted = await filter_of(log, query)
+    size, before = _backward_position((await log.head())[0], wanted, cursor)
+    asked = {"size": size, "before": before, "limit": limit}
+    record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
+    found = [_found(row) for row in rows[:limit]]
+    following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
+    return Page(size, found, following, None, record)
+
+
 async def life_of(log: Log, call_id: str, why: Why) -> Page:
     """Everything that was recorded of one call: asked and decided, sent, answered, reconciled."""
     return await page(log, Query(call_id=call_id), why, limit=PAGE_MOST)
@@ -206,6 +220,23 @@ def _position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[in
     if not after < size <= present_size:
         raise CursorInvalid
     return size, after, expected
+
+
+def _backward_position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[int, int]:
+    """Tree size, and the index of the last one given: what follows lies before it."""
+    if cursor is None:
+        return present_size, present_size
+    parts = cursor.split(".")
+    if (
+        len(parts) != 4
+        or parts[2:] != ["last", _digest(wanted)]
+        or not all(each.isascii() and each.isdigit() for each in parts[:2])
+    ):
+        raise CursorInvalid
+    size, before = int(parts[0]), int(parts[1])
+    if not before < size <= present_size:
+        raise CursorInvalid
+    return size, before
 
 
 def _digest(wanted: Filter) -> str:

@@ -70,7 +70,7 @@ def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
         "end": fields.get("end_state"),
         "code": facts.get("code"),
         "word": facts.get("word"),
-        "confirmation_id": facts.get("confirmation"),
+        "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
         "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
     }
 

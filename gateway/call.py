@@ -28,19 +28,19 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Pe
 from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
 from audit.committer import IntentEnded
 from gateway.arguments import parse, unfit
-from gateway.claiming import STATE_AFTER, amounts_of, arguments_hash, claim_of, held_of, instruction_of, named_reading, rest_of
-from gateway.decide import Decider, PolicyRefusal
+from gateway.claiming import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, named_reading, rest_of
+from gateway.decide import Decider
 from gateway.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.facts import asker, gather, no_such_conversation, not_killed, whose
-from gateway.grounding import Ungrounded, ground
+from gateway.grounding import ground
 from gateway.identity import Principal, Standing, invalid_token
-from gateway.kill import Killed
-from gateway.later import UNDECIDED, Later, code_of_decline
-from gateway.ports import Book, Claimed, Moved, Proposing
+from gateway.later import Later, code_of_decline
+from gateway.ports import Book, Claimed, Moved, Proposing, Screening
 from gateway.rates import Rates
 from gateway.record import Records
 from gateway.redaction import redact
 from gateway.references import References
+from gateway.repeats import Repeats
 from gateway.stages import (
     Asked,
     Call,
@@ -90,6 +90,7 @@ class Parts:
     clock: Callable[[], datetime]
     strong_session_s: int
     proposals: Proposing
+    screening: Screening
 
 
 class Way:
@@ -145,7 +146,7 @@ class Way:
         return answered
 
     async def _answered(self, taken: Sequence[tuple[Received, Recorded | Held]]) -> tuple[Recorded, ...]:
-        """What waits for the customer is proposed to them as one, once all calls of the request were looked at."""
+        """What waits for the customer is proposed to them as one."""
         held = [each for _, each in taken if isinstance(each, Held)]
         proposed = iter(await self._parts.proposals.propose(held, self.refuse) if held else ())
         answers = tuple(next(proposed) if isinstance(each, Held) else each for _, each in taken)
@@ -168,7 +169,7 @@ class Way:
             raise Unavailable("facts_moved")
         except Refusal as refusal:
             refused = Refused(received, reached, refusal)
-            return await self._earlier(refused) or held_of(refused) or await self.refuse(refused)
+            return await self._repeats().earlier(refused) or held_of(refused) or await self.refuse(refused)
         except Unavailable as unavailable:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
             return await self.refuse(Refused(received, reached, again))
@@ -182,7 +183,7 @@ class Way:
         if isinstance(function, EffectFunction):
             reserved = await self._reserve(DecidedEffect(decided, function))
             if isinstance(reserved, Claimed):
-                return await self._repeat(decided, reserved)
+                return await self._repeats().told(decided.call, reserved, self._parts.decider.revealed(decided))
             return await self._uncancelled(self._effect(reserved))
         raise TypeError("a function is a ReadFunction or an EffectFunction")
 
@@ -251,6 +252,8 @@ class Way:
         call = effect.decided.call
         if self.unrecorded and not call.function.emergency:
             raise Unavailable("audit_unavailable")
+        if await self._parts.screening.blocks(call):
+            raise Refusal(Code.DENIED, "blocked")  # neutral: who is on which list is told to no model
         instruction = instruction_of(effect)
         claimed = await self._parts.book.claim(claim_of(effect, instruction))
         call.received.steps.end("reserve")
@@ -275,6 +278,8 @@ class Way:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
         if not call.function.emergency and (why := await self._parts.book.stopped(*whose(call))):
             return Executed(intended, NotSeen(), why)
+        if await self._parts.screening.blocks(call):
+            return Executed(intended, NotSeen(), "blocked")
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)
         except (PermitRefused, CoreUnavailable) as error:  # the two that say that nothing was done
@@ -307,7 +312,10 @@ class Way:
             case Unknown():
                 return Redacted(decided, "in_doubt", code=Code.OUTCOME_UNKNOWN, settled=settled)
             case NotSeen():
-                return Redacted(decided, "unavailable", code=Code.TEMPORARILY_UNAVAILABLE, settled=settled)
+                status, code = (
+                    ("denied", Code.DENIED) if executed.why == "blocked" else ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+                )
+                return Redacted(decided, status, code=code, settled=settled)
 
     async def _allow(self, decided: Decided, raw: Mapping[str, object], settled: Settled | None = None) -> Redacted:
         call, parts = decided.call, self._parts
@@ -319,15 +327,12 @@ class Way:
         )
         shown = redact(call.function.output, raw, reference=reference, allowed=parts.decider.revealed(decided))
         if shown.labels & _UNTRUSTED:
-            await self._taint(call)
+            acting = call.received.principal.acting
+            await parts.book.taint(call.customer, acting, call.facts.conversation.id, parts.clock())
             if (reading := named_reading(decided, shown)) is not None:
                 await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
         return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)
-
-    async def _taint(self, call: Call) -> None:
-        principal = call.received.principal
-        await self._parts.book.taint(principal.customer, principal.acting, call.facts.conversation.id, self._parts.clock())
 
     # 10 -- record
 
@@ -364,32 +369,8 @@ class Way:
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 
-    async def _repeat(self, decided: Decided, claimed: Claimed) -> Recorded:
-        return await self._told_again(decided.call, claimed, self._parts.decider.revealed(decided))
-
-    async def _told_again(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
-        received = call.received
-        answered = await self._parts.later.answer(claimed, received.native.native_id, allowed=allowed)
-        try:
-            await self._parts.records.repeat(call, claimed.call_id)
-        except Unavailable:  # not recorded, not answered; and something did happen under these ids
-            return replace(answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
-        received.steps.end("repeat")
-        return answered
-
-    async def _earlier(self, refused: Refused) -> Recorded | None:
-        """What is refused now was done under the same ids before: a repeat is told so, whatever the words are used up by."""
-        refusal, received, reached = refused.refusal, refused.received, refused.reached
-        may_be = isinstance(refusal, Ungrounded | PolicyRefusal | Killed) or refusal.code is Code.DUPLICATE_SUSPECTED
-        if not may_be or isinstance(reached, Received) or received.confirmed:
-            return None
-        call = reached.call if isinstance(reached, Decided) else reached
-        claimed = await self._parts.book.earlier(
-            received.asked.conversation_id, received.asked.turn_id, received.native.native_id, arguments_hash(call)
-        )
-        if claimed is None:
-            return await self._parts.proposals.known(call)
-        return await self._told_again(call, claimed, UNDECIDED)
+    def _repeats(self) -> Repeats:
+        return Repeats(self._parts.book, self._parts.later, self._parts.records, self._parts.proposals)
 
     async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
         task = asyncio.ensure_future(effect)

@@ -9,7 +9,7 @@ from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.grounding import must_be_grounded
 from gateway.kill import Killed
 from gateway.ports import Book
-from gateway.stages import Call, Facts, Grounds, Known, Received
+from gateway.stages import Call, Facts, Grounds, Heard, Known, Received
 
 
 async def gather(
@@ -43,9 +43,10 @@ async def gather(
         objects[identified] = found
     money, now = arguments.amount(), received.received_at
     grounds = None
-    if must_be_grounded(function) and received.confirmed is None:
-        grounds = Grounds(await book.heard(received.asked.conversation_id, now), await _acquaintance(function, core, customer))
-    may_be_automatic = grounds is not None and money is not None
+    if must_be_grounded(function):
+        heard = Heard() if received.confirmed else await book.heard(received.asked.conversation_id, now)
+        grounds = Grounds(heard, await _acquaintance(function, core, customer))
+    may_be_automatic = grounds is not None and money is not None and received.confirmed is None
     standing = await book.standing(customer) if may_be_automatic else ()
     return Facts(
         as_of=now,

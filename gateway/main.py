@@ -47,6 +47,7 @@ from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
 from gateway.references import KEY_BYTES, References
 from gateway.relying_party import RelyingParty
+from gateway.screening import Listed, Unscreened
 from gateway.settings import Settings, UnsafeSettings
 from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
@@ -237,6 +238,7 @@ def _assembled(
             clock=clock,
             strong_session_s=settings.strong_session_s,
             proposals=proposals,
+            screening=Unscreened() if settings.screening_list is None else Listed(settings.screening_list),
         )
     )
     confirming = Confirming(

@@ -61,6 +61,16 @@ class Moved(Exception):
     """A fact under the decision changed before the claim; gather and decide again. Nothing was claimed."""
 
 
+class Screening(Protocol):
+    """Sanctions and fraud: asked before limits are held and again before anything is sent (TC-12). What it knows is told to nobody here.
+
+    Concurrent use is safe; nothing is retried. Unavailable: it does not answer, and the effect must not happen.
+    """
+
+    async def blocks(self, call: Call) -> bool:
+        """Whether this payment, to this payee, must not be made."""
+
+
 class Book(Protocol):
     """The gateway's own memory: customers' grants, conversations, calls and what they hold of the limits.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Required, TypedDict
 
-from adapters.core import ExecutionPermit
+from adapters.core import ExecutionPermit, NotSeen
 from adapters.function import Choice
 from adapters.function import Kind as ArgumentKind
 from audit import leaf
@@ -99,7 +99,7 @@ class Records:
                 Record(kind=Kind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
             )
         executed = settled.executed
-        state = END_STATES[redacted.status]
+        state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
         facts = {} if redacted.code is None else {"code": redacted.code.value}
         if executed.why is not None:
             facts["reason"] = executed.why
@@ -275,7 +275,8 @@ class Records:
     def _decided(self, decided: Decided) -> _Known:
         known = self._called(decided.call)
         known["policy"] = self._policy(decided.decision)
-        known["grounding"] = _grounding(decided.grounded)
+        confirmed = decided.call.received.confirmed
+        known["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
         return known
 
     def _policy(self, decision: Decision) -> Policy:

@@ -129,6 +129,10 @@ class Settings:
     duplicate_window_s: int = 900
     """Within how many seconds the same payee, amount and currency under a new id is a suspected duplicate."""
 
+    screening_list: Path | None = None
+    """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
+    changed. A file that cannot be read stops every payment. None: the core screens by itself."""
+
     proposals_waiting: int = 5
     """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""
 

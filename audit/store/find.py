@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from audit.leaf import Kind
 from audit.store.reads import LogCorrupt, StoredLeaf, stored_leaf
@@ -42,7 +43,17 @@ EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "b
 def find(connection: Connection, wanted: Filter, size: int, after: int, limit: int) -> list[StoredLeaf]:
     """Leaves behind `after` in the tree of `size`, in order. LogCorrupt where a row says something else than its leaf."""
     statement = select(leaves).where(leaves.c.idx > after, leaves.c.idx < size, *_conditions(wanted))
-    rows = connection.execute(statement.order_by(leaves.c.idx).limit(limit)).all()
+    return _found(connection, statement.order_by(leaves.c.idx).limit(limit))
+
+
+def find_last(connection: Connection, wanted: Filter, before: int, limit: int) -> list[StoredLeaf]:
+    """Leaves before `before`, the last one first. LogCorrupt as `find`."""
+    statement = select(leaves).where(leaves.c.idx < before, *_conditions(wanted))
+    return _found(connection, statement.order_by(leaves.c.idx.desc()).limit(limit))
+
+
+def _found(connection: Connection, statement: Select[Any]) -> list[StoredLeaf]:
+    rows = connection.execute(statement).all()
     for row in rows:
         _check_row(row)
     return [stored_leaf(row.idx, row.leaf, row.hash) for row in rows]

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -14,6 +15,7 @@ from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.databases import Places, is_trail, open_log
+from gateway.grounding.words import in_words
 from gateway.main import read_bundle, utc_now
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid
@@ -92,7 +94,7 @@ def explain_one(options: argparse.Namespace) -> int:
     if (options.case_name is None) == (options.record is None):
         return failed("give a case by its name, or --record with --data and --auditor", USAGE)
     try:
-        requests = _of_record(options) if options.case_name is None else _of_case(options, bundle)
+        requests, sources = _of_record(options) if options.case_name is None else (_of_case(options, bundle), ())
     except ValueError as error:
         return failed(str(error), USAGE)
     except CasesRefused as refused:
@@ -103,8 +105,11 @@ def explain_one(options: argparse.Namespace) -> int:
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     explanations = [explain(bundle, request) for request in requests]
     if options.json:
-        print_json([plain(each) for each in explanations])
+        told = [plain(each) for each in explanations]
+        print_json(told if options.record is None else {"decisions": told, "sources": list(sources)})
         return GOOD
+    for said in sources:
+        print(said)
     for each in explanations:
         print(each.summary)
         print_table(("decided by", "effect", "because"), ((one.policy, one.effect, one.says) for one in each.decided))
@@ -139,22 +144,26 @@ def _of_case(options: argparse.Namespace, bundle: Bundle) -> Sequence[Request]:
     return [named[options.case_name].request]
 
 
-def _of_record(options: argparse.Namespace) -> Sequence[Request]:
+def _of_record(options: argparse.Namespace) -> tuple[Sequence[Request], Sequence[str]]:
+    """The decision requests of a record, and where the values of its call came from. What grounding denied was never decided."""
     if options.data is None or options.auditor is None:
         raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
     why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
-    values = asyncio.run(_opened(Places(options.data, options.database), options.record, why))
-    if "sealed.decision_request" not in values:
+    values, leaf = asyncio.run(_opened(Places(options.data, options.database), options.record, why))
+    sources = in_words(leaf.get("grounding") or {})
+    if "sealed.decision_request" not in values and not sources:
         raise NotSealed
-    return [_request(each) for each in values["sealed.decision_request"]]
+    return [_request(each) for each in values.get("sealed.decision_request", ())], sources
 
 
-async def _opened(places: Places, index: int, why: Why) -> Mapping[str, Any]:
+async def _opened(places: Places, index: int, why: Why) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if not await is_trail(places):
         raise ValueError(f"there is no trail in {places.data}")
     log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)
     try:
-        return (await reveal(log, index, why)).values
+        values = (await reveal(log, index, why)).values
+        stored = await log.read(lambda reads: reads.leaf(index))
+        return values, {} if stored is None else json.loads(stored.leaf)
     finally:
         await log.close()
 

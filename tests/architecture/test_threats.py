@@ -8,9 +8,13 @@ ROOT = Path(__file__).parents[2]
 ROWS = re.findall(r"^\| (T-\d+) \|.*\| ([^|]+) \|$", (ROOT / "gateway" / "THREATMODEL.md").read_text(), re.MULTILINE)
 
 
-def test_every_threat_names_a_test_that_exists() -> None:
+TRANSFERS = re.findall(r"^\| (TC-\d+) \|.*\| ([^|]+) \|$", (ROOT / "gateway" / "TRANSFERS.md").read_text(), re.MULTILINE)
+
+
+def test_every_threat_and_every_requirement_names_a_test_that_exists() -> None:
     assert [name for name, _ in ROWS] == [f"T-{number:02d}" for number in range(1, len(ROWS) + 1)]
-    for threat, links in ROWS:
+    assert [name for name, _ in TRANSFERS] == [f"TC-{number:02d}" for number in range(1, 17)]
+    for threat, links in (*ROWS, *TRANSFERS):
         named = re.findall(r"`([^`:]+)::([^`]+)`", links)
         assert named, threat
         for file, test in named:

@@ -103,6 +103,19 @@ async def test_nobody_else_confirms_or_declines(desk: Desk) -> None:
     assert [each.status for each in await desk.confirm(proposal)] == ["done"]
 
 
+async def test_the_same_again_needs_the_customer_s_word(desk: Desk) -> None:
+    """The word "again" in the chat clears nothing (TC-04)."""
+    await granted(desk)
+    assert (await desk.pay("12.00")).status == "done"
+    await desk.teller.say("yes, pay them again please")
+    assert (await desk.pay("12.00", said=False)).status == "denied", "what was meant once is used up"
+    again = await desk.pay("12.00")
+    assert (again.status, again.code) == ("held", Code.DUPLICATE_SUSPECTED)
+    proposal = await desk.opened(str(again.confirmation))
+    assert "duplicate" in str(proposal.content["warnings"])
+    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+
+
 async def test_a_declined_one_is_not_asked_again_for_a_day(desk: Desk) -> None:
     proposal = await desk.held("20.00")
     await desk.gateway.confirming.decline("alice", proposal.id, desk.now())

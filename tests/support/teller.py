@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,8 +28,8 @@ from tests.support.options import OPTIONS
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
 
 
-def principal(customer: str, *, strong: bool = True, agent: str | None = "assistant") -> Principal:
-    now_s = int(utc_now().timestamp())
+def principal(customer: str, *, strong: bool = True, agent: str | None = "assistant", now: datetime | None = None) -> Principal:
+    now_s = int((now or utc_now()).timestamp())
     return Principal(
         customer=customer,
         agent=agent,
@@ -67,13 +68,15 @@ class Teller:
         native = NativeCall(native_id or f"n{next(self.ids)}", function, raw)
         where = conversation or await self.conversation(customer)
         asked = Asked("responses", where, "turn", "a-model", (native,), TRACE)
-        (recorded,) = await self.gateway.way.take(principal(customer, strong=strong), asked)
+        (recorded,) = await self.gateway.way.take(principal(customer, strong=strong, now=self.gateway.door.clock()), asked)
         return recorded
 
     async def say(self, *texts: str, customer: str = "alice", origin: str = "typed", conversation: str | None = None) -> None:
         """The customer says this, in one turn, on their own channel."""
         where = conversation or await self.conversation(customer)
-        assert await self.gateway.book.hear(customer, where, [(text, origin) for text in texts], utc_now()) is not None
+        assert (
+            await self.gateway.book.hear(customer, where, [(text, origin) for text in texts], self.gateway.door.clock()) is not None
+        )
 
     async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:
         """References of the customer's open accounts in a currency."""

@@ -10,7 +10,7 @@ import pytest
 from audit.keys import KeyDestroyed, KeyRefused
 from audit.leaf import EndState, Kind, Policy
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Page, Query, Why, life_of, page, reveal
+from audit.query import CursorInvalid, NotSealed, Page, Query, Why, last_page, life_of, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
 from gateway.databases import Part
@@ -120,6 +120,35 @@ async def test_a_cursor_of_another_question_is_refused(busy: Log, cursor: str) -
         await page(busy, Query(), WHY, cursor=cursor.format(digest=own.split(".")[3]))
     with pytest.raises(CursorInvalid):
         await page(busy, Query(customer="C-0"), WHY, cursor=own)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+async def test_from_the_other_end_the_same_matches_are_found_the_newest_first(busy: Log, limit: int) -> None:
+    query = Query(kinds=(Kind.READ,))
+    forward = (await page(busy, query, WHY)).found
+    pages = [await last_page(busy, query, WHY, limit=limit)]
+    while (cursor := pages[-1].next_cursor) is not None:
+        await busy.append(a_record(customer="C-0"))
+        pages.append(await last_page(busy, query, WHY, cursor=cursor, limit=limit))
+    assert [each for one in pages for each in one.found] == list(reversed(forward))
+    assert {len(one.found) for one in pages[:-1]} <= {limit}
+    fields = await last_fields(busy)
+    assert (fields["kind"], fields["facts"]["by_kinds"]) == ("audit.query", ["read"])
+
+
+async def test_a_cursor_leads_in_its_own_direction_alone(busy: Log) -> None:
+    forward = (await page(busy, Query(), WHY, limit=1)).next_cursor
+    backward = (await last_page(busy, Query(), WHY, limit=1)).next_cursor
+    assert forward is not None
+    assert backward is not None
+    with pytest.raises(CursorInvalid):
+        await page(busy, Query(), WHY, cursor=backward)
+    digest = backward.rpartition(".")[2]
+    for cursor in (forward, "", "x", f"99.1.last.{digest}", f"3.3.last.{digest}", f"3.-1.last.{digest}", "3.1.last.0"):
+        with pytest.raises(CursorInvalid):
+            await last_page(busy, Query(), WHY, cursor=cursor)
+    with pytest.raises(CursorInvalid):
+        await last_page(busy, Query(customer="C-0"), WHY, cursor=backward)
 
 
 async def test_a_row_hidden_from_the_auditor_shows_as_a_gap(busy: Log, tmp_path: Path) -> None:

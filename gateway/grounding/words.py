@@ -1,0 +1,44 @@
+"""What a record says of the sources of a call's values, in plain words: for auditors and reviewers. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from gateway.grounding import judging
+
+_KINDS: Mapping[str, str] = {
+    "payee": "Whom it pays",
+    "amount": "How much",
+    "credential": "The credential",
+    "profile": "What is to be changed",
+    "free_text": "The text that goes along",
+    "object": "What it is about",
+    "document": "The document",
+    "scope": "That it is done at all",
+}
+
+_SOURCES: Mapping[str, str] = {
+    judging.OWN: "is the customer's own, as the bank knows",
+    judging.KNOWN: "was typed by the customer, who has paid them before",
+    judging.TYPED: "was typed by the customer",
+    judging.UNCHANGED: "stays as the bank has it",
+    judging.NEW: "was typed by the customer, and is new: they are asked",
+    judging.PASTED: "stood in text that the customer pasted: they are asked",
+    judging.DOCUMENT: "stood in a document that the customer named: they are asked",
+    judging.AMBIGUOUS: "is one of several that the customer named: they are asked",
+    judging.CALCULATED: "follows from what the customer named: they are asked",
+    judging.OUT_OF_SCOPE: "was not plainly asked for: they are asked",
+    judging.UNNAMED: "was named by nobody: what stands in it counts for nothing",
+    judging.UNGROUNDED: "was said by nobody who counts: denied without asking",
+    judging.USED: "was meant once, and done or asked once already: denied without asking",
+}
+
+
+def in_words(grounding: Mapping[str, str]) -> Sequence[str]:
+    """One sentence for each value, from the `grounding` of a record; what the words do not know stands as it is."""
+    told = [
+        f"{_KINDS.get(kind, kind)} {_SOURCES.get(source, source)}."
+        for kind, source in sorted(grounding.items())
+        if kind not in ("outcome", "standing")
+    ]
+    if "standing" in grounding:
+        told.append(f"Nobody was asked: the customer had signed the standing mandate {grounding['standing']}.")
+    return told
