@@ -136,6 +136,9 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     _database(permits)
     permits.add_argument("--out", type=Path, help="file to write instead of printing")
     permits.set_defaults(command=_late("cores", "permit_key"))
+    webhook = commands.add_parser("webhook", help="the public key with which a receiver of `call.settled` verifies it")
+    webhook.add_argument("--data", type=Path, required=True, help="folder of the gateway; a new one gets its key")
+    webhook.set_defaults(command=_late("cores", "webhook_public_key"))
 
 
 def _kill(parser: argparse.ArgumentParser) -> None:

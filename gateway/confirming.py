@@ -106,8 +106,21 @@ class Proposals:
 
     async def waiting(self, customer: str, call_id: str) -> Recorded | None:
         """A proposed call that was not executed, for who asks for its status; None: no such call of this customer."""
-        found = await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
+        found = await self._of_call(call_id)
         return None if found is None or found[1].proposal.customer != customer else _status(*found, self.clock())
+
+    async def told(self, call_id: str) -> Recorded | None:
+        """The same of whoever's call. None: it was not proposed."""
+        found = await self._of_call(call_id)
+        return None if found is None else _status(*found, self.clock())
+
+    async def confirmation_of(self, call_id: str) -> str | None:
+        """What was to be confirmed for this call; None: nothing."""
+        found = await self._of_call(call_id)
+        return None if found is None else found[1].proposal.id
+
+    async def _of_call(self, call_id: str) -> tuple[ProposedCall, Stored] | None:
+        return await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
 
 
 def _status(call: ProposedCall, stored: Stored, now: datetime) -> Recorded:
@@ -261,7 +274,7 @@ class Confirming:
         """What was refused, and told so, does not happen later: neither when it is asked for again, nor after a crash."""
         answered = await self.way.confirmed(received)
         if answered.status == "denied":
-            await self.book.write(Spent(received.call_id))
+            await self.book.write(Spent(received.call_id, self.clock()))
         return answered
 
     def _as_confirmed(self, stored: Stored, calls: Sequence[ProposedCall]) -> Sequence[Received]:

@@ -1,4 +1,4 @@
-"""What became of a call that was made before: for the same ids asked again, for `GET /v1/calls/{id}`, and for webhooks to come.
+"""What became of a call that was made before: for the same ids asked again, for `GET /v1/calls/{id}`, and for webhooks.
 
 The core keeps the answer of each key and the log keeps the proof; nothing is stored a third time.
 """
@@ -10,6 +10,7 @@ from functools import partial
 
 from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from adapters.function import BankingFunction
+from audit.leaf import EndState
 from audit.log import Log, LogUnavailable
 from gateway.errors import MESSAGES, Code, Unavailable
 from gateway.ports import Book, Claimed
@@ -76,7 +77,8 @@ class Later:
             return self._answered(call_id, "", "done", None, proof=story.place)
         facts = story.last.get("facts")
         told = facts.get("code") if isinstance(facts, dict) else None
-        code = next((code for code in Code if code.value == told), Code.DENIED)
+        unknown = Code.TEMPORARILY_UNAVAILABLE if story.end_state == EndState.NOT_ATTEMPTED.value else Code.DENIED
+        code = next((code for code in Code if code.value == told), unknown)
         status = "unavailable" if code is Code.TEMPORARILY_UNAVAILABLE else "denied"
         return self._answered(call_id, "", status, code, proof=story.place)
 

@@ -52,7 +52,8 @@ from gateway.settings import Settings, UnsafeSettings
 from gateway.store.book import SqlBook, SqlPasskeys
 from gateway.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.trust import Trust, establish
-from gateway.vault import private_file
+from gateway.vault import private_file, webhook_key
+from gateway.webhooks import Webhooks
 from policies.bundle import Bundle, RuleFile
 from policies.engine import Engine as PolicyEngine
 
@@ -88,6 +89,7 @@ class Gateway:
     confirming: Confirming
     granting: Granting
     killing: Killing
+    webhooks: Webhooks | None
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:
@@ -104,6 +106,8 @@ class Gateway:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
         await self.way.drain()
         await self.trust.close()
+        if self.webhooks is not None:
+            await self.webhooks.close()
         await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
         await self.log.publish(force=True)
         await self.book.close()
@@ -147,7 +151,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         database = places.open(Part.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
-        book = SqlBook(database, mandate_key=mandate_key.public_key(), duplicate_window_s=settings.duplicate_window_s)
+        book = SqlBook(
+            database,
+            mandate_key=mandate_key.public_key(),
+            duplicate_window_s=settings.duplicate_window_s,
+            tells=bool(settings.webhook_url),
+        )
         undo.push_async_callback(book.close)
         offered = served(settings)
         core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
@@ -251,7 +260,7 @@ def _assembled(
     )
     killing = Killing(store=book, trail=records, clock=clock, via="api")
     opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
-    return Gateway(*opened, instruments, confirming, granting, killing, core.close)
+    return Gateway(*opened, instruments, confirming, granting, killing, _webhooks(settings, proposals), core.close)
 
 
 def _door(
@@ -291,6 +300,21 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
         clock=later.clock,
         waiting_most=settings.proposals_waiting,
         day_most=settings.proposals_per_day,
+    )
+
+
+def _webhooks(settings: Settings, proposals: Proposals) -> Webhooks | None:
+    if not settings.webhook_url:
+        return None
+    later = proposals.later
+    return Webhooks(
+        url=settings.webhook_url,
+        key=webhook_key(settings.data),
+        book=proposals.book,
+        later=later,
+        proposals=proposals,
+        log=later.log,
+        clock=later.clock,
     )
 
 

@@ -112,6 +112,9 @@ class Book(Protocol):
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
+    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+        """A call that may be in doubt is about to be ended: who asked for it is told, if anybody wants to be."""
+
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         """Third parties' text goes into this conversation, to this agent, from `at` on."""
 

@@ -63,6 +63,7 @@ class Recovery:
         released = settled = ended = unknown = 0
         for row in await self.book.unsettled(before):
             story = await story_of(self.log, row.call_id)
+            await self.book.tell_the_end(row.call_id, self.clock())
             if story is None or story.intent is None:
                 # to ask burns the key: a process that only stood still, and goes on now, cannot act on what is given back here
                 if isinstance(await self._status(row.core_key), NotSeen):
@@ -84,6 +85,7 @@ class Recovery:
 
         Recorded first, settled second: a crash between the two is settled from the log by the next sweep.
         """
+        await self.book.tell_the_end(intent.call_id, self.clock())
         match await self._status(core_key(intent.call_id)):
             case Done():
                 state = EndState.EXECUTED

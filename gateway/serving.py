@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
 from gateway.settings import Settings
 from gateway.store.book import SqlBook
+from gateway.webhooks import AT_ONCE, Webhooks
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -34,6 +36,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             gateway.trust.run(),
             _confirmed(gateway.confirming),
         ]
+        if gateway.webhooks is not None:
+            running.append(_settled(gateway.webhooks))
         if gateway.bank is not None:
             running.append(banking_days(gateway.bank))
         chores = [asyncio.create_task(each) for each in running]
@@ -69,6 +73,17 @@ async def _confirmed(confirming: Confirming) -> None:
         await asyncio.sleep(10)
         with alarmed("confirmed"):
             await confirming.resume()
+
+
+async def _settled(webhooks: Webhooks) -> None:
+    """Tell late outcomes as they come; forget, each hour, what was told long ago."""
+    for second in itertools.count():
+        with alarmed("webhooks"):
+            while await webhooks.deliver_due() == AT_ONCE:
+                pass
+            if second % 3600 == 0:
+                await webhooks.forget()
+        await asyncio.sleep(1)
 
 
 async def _old_proofs(book: SqlBook) -> None:

@@ -170,6 +170,10 @@ class Settings:
     functions_credential_file: Path | None = None
     """File with the bearer token for the manifest's upstream, readable by its owner alone; set if and only if the manifest needs it."""
 
+    webhook_url: str = ""
+    """Where late outcomes are told, of calls that were held or in doubt: a signed `call.settled` for each. https, or http on loopback.
+    Empty: nowhere."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
@@ -188,6 +192,8 @@ class Settings:
             raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
         if self.has_external_issuer:
             self._check_issuer()
+        if self.webhook_url and not is_safe_url(self.webhook_url, loopback_http=True):
+            raise UnsafeSettings("webhook_url is an https URL without user and fragment; http is for loopback")
         self._check_door()
         self._check_confirming()
         return self

@@ -7,6 +7,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from gateway.settings import UnsafeSettings
 
 CREDENTIAL_FORM = re.compile(r"[A-Za-z0-9._~+/-]{32,256}", re.ASCII)
@@ -20,6 +22,11 @@ def private_file(path: Path, size: int) -> bytes:
     if len(content) != size:
         raise UnsafeSettings(f"{path.name} must hold {size} bytes")
     return content
+
+
+def webhook_key(data: Path) -> Ed25519PrivateKey:
+    """With which `call.settled` is signed, made on first use."""
+    return Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "webhook.key", 32))
 
 
 def credential(path: Path, *, make: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""`tellergate sandbox-bank`, `core-proxy` and `keys permits`: what runs on the core's side of the wire."""
+"""`tellergate sandbox-bank`, `core-proxy` and `keys`: what runs on the core's side of the wire."""
 
 import argparse
 import asyncio
@@ -27,7 +27,8 @@ from gateway.cores import (
 from gateway.databases import Places, open_log
 from gateway.main import utc_now
 from gateway.settings import UnsafeSettings
-from gateway.vault import credential
+from gateway.vault import credential, webhook_key
+from gateway.webhooks import public_key
 
 PROXY_BOUNDS = Bounds(question_s=1.5, instruction_s=8.0)
 """Less than the gateway waits by default, so that what the proxy finds out still reaches it."""
@@ -114,4 +115,10 @@ def _served(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
     uvloop.run(run())
+    return GOOD
+
+
+def webhook_public_key(options: argparse.Namespace) -> int:
+    """Print the key with which a receiver of webhooks verifies them."""
+    print(public_key(webhook_key(options.data).public_key()))
     return GOOD

@@ -25,7 +25,7 @@ from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.ports import Claim, Claimed, Passkey
 from gateway.stages import ConversationFacts, CustomerFacts, Heard, Known, Reading
-from gateway.store import calls, confirmations, conversations, customers, kills, passkeys, proofs, standing
+from gateway.store import calls, confirmations, conversations, customers, kills, passkeys, proofs, standing, webhooks
 
 _CACHED_MANDATES = 50_000
 
@@ -55,8 +55,14 @@ Write = (
     | passkeys.Counting
     | kills.Engaging
     | kills.Lifting
+    | webhooks.Expecting
+    | webhooks.Leasing
+    | webhooks.Composed
+    | webhooks.Again
+    | webhooks.Delivered
+    | webhooks.Forgetting
 )
-Answer = Claimed | Refusal | Switch | str | int | None
+Answer = Claimed | Refusal | Switch | Sequence[webhooks.Due] | str | bytes | int | None
 
 T = TypeVar("T")
 
@@ -64,11 +70,12 @@ T = TypeVar("T")
 class SqlBook:
     """The Book on one database."""
 
-    def __init__(self, database: Database, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int) -> None:
-        """The tables of `database` are there. `mandate_key` verifies what customers granted."""
+    def __init__(self, database: Database, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int, tells: bool = False) -> None:
+        """The tables of `database` are there. `mandate_key` verifies what customers granted. `tells`: somebody waits for `call.settled`."""
         self._database = database
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
+        self._tells = tells
         self._kills = Kills(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
         self._writer: GroupWriter[Write, Answer] = GroupWriter(database.lane(), self._apply)
@@ -180,6 +187,10 @@ class SqlBook:
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
         await self.write(calls.Settlement(call_id, state, at))
 
+    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+        if self._tells:
+            await self.write(webhooks.Expecting(call_id, at))
+
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         await self.write(conversations.Tainting(customer, agent, conversation, at))
 
@@ -254,7 +265,10 @@ class SqlBook:
     def _one(self, connection: Connection, item: Write) -> Answer | Exception:
         if isinstance(item, calls.NewCall):
             return calls.claim(connection, item, self._duplicate_window_s)
-        return _DONE_BY[type(item)](connection, item)
+        answer = _DONE_BY[type(item)](connection, item)
+        if self._tells:
+            webhooks.follow(connection, item, answer)
+        return answer
 
 
 _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = {
@@ -276,6 +290,7 @@ _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = 
     passkeys.Unenrolling: passkeys.revoke,
     passkeys.Counting: passkeys.count,
     **kills.WRITES,
+    **webhooks.WRITES,
 }
 """What is done with each kind of item, inside the writer's transaction."""
 

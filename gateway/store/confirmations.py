@@ -58,6 +58,7 @@ class Spent:
     """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
 
     call_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

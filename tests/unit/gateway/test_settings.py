@@ -102,6 +102,7 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "a shared secret": {"token_algorithms": ("ES256", "HS256")},
     "no algorithm": {"token_algorithms": ()},
     "proofs by a shared secret": {"dpop_algorithms": ("HS256",)},
+    "webhooks in clear": {"webhook_url": "http://app.bank.example/hook"},
     "another document": {"issuer_metadata": "openid"},
     "a binding that is none": {"binding": "no"},
     "no public URL": {"public_url": ""},
