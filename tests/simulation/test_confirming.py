@@ -16,12 +16,13 @@ from gateway.confirmation import Evidence, Method, Proposal
 from gateway.databases import Part
 from gateway.errors import Code, RequestFault
 from gateway.granting import Terms
+from gateway.grounding.words import in_words
 from gateway.kill import Scope
 from gateway.mandate import Limits
 from gateway.ports import NotOpen
 from gateway.stages import Recorded
 from tests.support.databases import sql
-from tests.support.teller import Teller, executed_keys, payment, principal, teller, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, leaves_of, payment, principal, teller, what_does_not_hold
 
 
 @dataclass
@@ -167,6 +168,16 @@ async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: De
     sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
     assert await desk.gateway.confirming.resume() == 0
     assert len(executed_keys(desk.gateway)) == before
+
+
+async def test_where_each_value_came_from_is_on_record_and_told_in_words(desk: Desk) -> None:
+    await desk.held("20.00")
+    await desk.pay("990.00", said=False)
+    asked, refused = [json.loads(leaf.leaf) for leaf in await leaves_of(desk.gateway)][-2:]
+    assert asked["grounding"] == {"amount": "typed", "free_text": "own", "object": "own", "outcome": "grounded", "payee": "known"}
+    assert (refused["facts"]["reason"], refused["grounding"]["amount"]) == ("ungrounded_amount", "ungrounded")
+    assert "How much was said by nobody who counts: denied without asking." in in_words(refused["grounding"])
+    assert all(word.endswith(".") for word in in_words(asked["grounding"]))
 
 
 CHANGES = (

@@ -75,8 +75,9 @@ def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.Capt
     index = found["records"][0]["index"]
     status, explained = run(capsys, "policy", "explain", "--record", index, "--data", data, "--auditor", "eve", "--json")
     assert status == 0
-    assert [each["decision"]["effect"] for each in explained] == ["permit"]
-    assert [each["decision"]["policies"] for each in explained] == [found["records"][0]["leaf"]["policy"]["policies"]]
+    assert [each["decision"]["effect"] for each in explained["decisions"]] == ["permit"]
+    assert [each["decision"]["policies"] for each in explained["decisions"]] == [found["records"][0]["leaf"]["policy"]["policies"]]
+    assert explained["sources"][0] == "How much is the customer's own, as the bank knows."
 
 
 def test_holds_block_an_erasure_and_an_erasure_leaves_the_trail_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
