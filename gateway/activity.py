@@ -6,11 +6,14 @@ from typing import Any
 
 from audit.leaf import Kind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Page, Query, Why, page
+from audit.query import CursorInvalid, Page, Query, Why, last_page, page
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.strict_json import Json
 
 PAGE = 50
+
+UNGROUNDED = "ungrounded_"
+"""How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
 
 _TOLD = (Kind.READ, Kind.DENY, Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED, Kind.CONFIRMATION, Kind.ADMIN)
 _LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_EXPORT)
@@ -18,22 +21,22 @@ _LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_EXPORT)
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One page, the oldest first; `next_cursor` None: there is no more."""
+    """One page, in the order that was asked for; `next_cursor` None: there is no more. Each order has cursors of its own."""
 
     items: Sequence[Mapping[str, Json]]
     next_cursor: str | None
 
 
-async def of_customer(log: Log, customer: str, cursor: str | None) -> Activity:
+async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
-    found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor)
+    found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
     return Activity([_item(each.index, dict(each.fields)) for each in found.found], found.next_cursor)
 
 
-async def looks(log: Log, customer: str, cursor: str | None) -> Activity:
+async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """Who asked the trail about this customer, when, and what for."""
     subject = await log.subject_of(customer)
-    found = await _page(log, Query(kinds=_LOOKS), cursor)
+    found = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
     mine = [each for each in found.found if _facts(each.fields).get("by_customer") == subject and subject is not None]
     items: list[Mapping[str, Json]] = [
         {
@@ -48,10 +51,10 @@ async def looks(log: Log, customer: str, cursor: str | None) -> Activity:
     return Activity(items, found.next_cursor)
 
 
-async def _page(log: Log, query: Query, cursor: str | None) -> Page:
+async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> Page:
     why = Why(auditor="the customer", purpose="their own activity", case_id="none")
     try:
-        return await page(log, query, why, cursor=cursor, limit=PAGE)
+        return await (last_page if newest_first else page)(log, query, why, cursor=cursor, limit=PAGE)
     except CursorInvalid:
         raise RequestFault(Fault.INVALID_REQUEST, "the cursor is not one of this list", param="cursor") from None
     except LogUnavailable as error:
@@ -69,6 +72,7 @@ def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
         "assistant": _actor(fields),
         "end": fields.get("end_state"),
         "code": facts.get("code"),
+        "not_said": str(facts.get("reason")).startswith(UNGROUNDED),
         "word": facts.get("word"),
         "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
         "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),

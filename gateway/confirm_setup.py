@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from gateway.assertion import Rules, Verifier
 from gateway.doors.confirm_session import KEY_BYTES, Seals, SeenOnce
+from gateway.doors.mandates import Parts
 from gateway.doors.rest import Door
 from gateway.relying_party import RelyingParty
 from gateway.settings import Settings, UnsafeSettings
@@ -27,11 +28,14 @@ def verifier_of(settings: Settings) -> Verifier | None:
     return WebAuthnVerifier(Rules(party, frozenset(each for each in (origin, *settings.assertion_origins) if each)))
 
 
-def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SeenOnce) -> ASGIApp | None:
-    """The customer's confirm page, where the settings have one."""
+def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SeenOnce, parts: Parts) -> ASGIApp | None:
+    """The customer's confirm page, and their own pages beside it, where the settings have them."""
     if not settings.confirming_origin or party.verifier is None:
         return None
-    from gateway.doors.confirm_page import Page, application
+    from gateway.doors.confirm_page import application
+    from gateway.doors.confirm_shell import Page
+    from gateway.doors.own_pages import Own
 
     seals = Seals(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
-    return application(Page(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock))
+    page = Page(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
+    return application(page, Own(parts.granting, parts.log))

@@ -1,7 +1,7 @@
 """Standing mandates: asked for by the customer themselves, confirmed like everything else, listed and revoked by them."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -77,6 +77,18 @@ class Granting:
         if isinstance(refused, Refusal):
             raise RequestFault(Fault.CONFIRMATION_WAITS, "too much waits for the customer already; confirm or decline that first")
         return proposal
+
+    async def names(self, customer: str) -> Mapping[str, KnownPayee]:
+        """The payees whom the customer knows, by their keys. Unavailable."""
+        return {each.key: each for each in await self._known(customer)}
+
+    async def currencies(self, customer: str) -> Sequence[str]:
+        """Of the customer's accounts that are open, in which a mandate makes sense. Unavailable."""
+        try:
+            held = await self.core.accounts(customer)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        return list(dict.fromkeys(each.currency for each in held if each.status == "open"))
 
     async def standing(self, customer: str) -> Sequence[StandingMandate]:
         """Those in force or to come, that were not revoked."""

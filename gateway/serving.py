@@ -123,7 +123,7 @@ async def serve_on(
     gateway = await open_gateway(settings)
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
-        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book)
+        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book, mandates.Parts(gateway.granting, gateway.log))
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
         server = uvicorn.Server(server_config(app, settings))

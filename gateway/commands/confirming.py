@@ -105,7 +105,7 @@ class _Device:
 def _say(content: dict[str, Any]) -> None:
     """The intent in words, as the page shows it."""
     shown = view(content)
-    print(f"Initiated through an assistant: {shown.agent}")
+    print("Asked for by the customer, without an assistant" if shown.is_own else f"Initiated through an assistant: {shown.agent}")
     for call in shown.calls:
         print(call.title)
         whom = None if call.payee is None else replace(call.payee, value=f"{call.payee.value} {call.identifier}".rstrip())

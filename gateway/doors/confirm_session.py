@@ -1,6 +1,7 @@
 """The confirm page's sign-in: challenges that are ours and good once, and the short session that follows. No table: seals by one key.
 
-All workers share the key. A session is for one customer and one confirmation, and for nothing else.
+All workers share the key. A session is for one customer and one confirmation, or (None) for the customer's own pages, and for nothing
+else: the seals of the one never open the other.
 """
 
 import hmac
@@ -29,10 +30,10 @@ class SeenOnce(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who signed in, for which confirmation, until when (seconds since 1970)."""
+    """Who signed in, for which confirmation (None: for their own pages), until when (seconds since 1970)."""
 
     customer: str
-    confirmation: str
+    confirmation: str | None
     expires_s: int
 
 
@@ -45,15 +46,15 @@ class Seals:
         self._key = key
         self._seen = seen
 
-    def challenge(self, confirmation: str, now: datetime) -> bytes:
+    def challenge(self, confirmation: str | None, now: datetime) -> bytes:
         """A new challenge to sign in for this confirmation."""
         made = secrets.token_bytes(16) + int((now + SIGN_IN).timestamp()).to_bytes(8, "big")
-        return made + self._mac(b"sign-in", made + confirmation.encode())
+        return made + self._mac(b"sign-in", confirmation, made)
 
-    def is_ours(self, challenge: bytes, confirmation: str, now: datetime) -> bool:
+    def is_ours(self, challenge: bytes, confirmation: str | None, now: datetime) -> bool:
         """Whether we made it for this confirmation, and it is not too old. It may have been used."""
         made, mac = challenge[:-_MAC], challenge[-_MAC:]
-        if len(made) != 24 or not hmac.compare_digest(mac, self._mac(b"sign-in", made + confirmation.encode())):
+        if len(made) != 24 or not hmac.compare_digest(mac, self._mac(b"sign-in", confirmation, made)):
             return False
         return now.timestamp() < int.from_bytes(made[16:], "big")
 
@@ -62,24 +63,27 @@ class Seals:
         expires_s = int.from_bytes(challenge[16:24], "big")
         return await self._seen.first_use(sha256(challenge).digest(), "confirm-page", expires_s)
 
-    def cookie(self, customer: str, confirmation: str, now: datetime) -> str:
+    def cookie(self, customer: str, confirmation: str | None, now: datetime) -> str:
         """The value of a session's cookie."""
         expires_s = int((now + SESSION).timestamp())
-        made = f"{encode(customer.encode())}.{confirmation}.{expires_s}"
-        return f"{made}.{encode(self._mac(b'session', made.encode()))}"
+        made = f"{encode(customer.encode())}.{expires_s}"
+        return f"{made}.{encode(self._mac(b'session', confirmation, made.encode()))}"
 
-    def session(self, cookie: str | None, confirmation: str, now: datetime) -> Session | None:
+    def session(self, cookie: str | None, confirmation: str | None, now: datetime) -> Session | None:
         """The session of a cookie; None for anything but one of ours, for this confirmation, that still runs."""
         made, _, mac = (cookie or "").rpartition(".")
-        if not hmac.compare_digest(mac.encode(), encode(self._mac(b"session", made.encode())).encode()):
+        if not hmac.compare_digest(mac.encode(), encode(self._mac(b"session", confirmation, made.encode())).encode()):
             return None
-        customer, named, expires = made.split(".")
-        if named != confirmation or now.timestamp() >= int(expires):
+        customer, expires = made.split(".")
+        if now.timestamp() >= int(expires):
             return None
-        return Session(decode(customer).decode(), named, int(expires))
+        return Session(decode(customer).decode(), confirmation, int(expires))
 
-    def _mac(self, purpose: bytes, over: bytes) -> bytes:
-        return hmac.digest(self._key, b"tellergate/confirm-page/" + purpose + b"\x00" + over, "sha256")
+    def _mac(self, purpose: bytes, confirmation: str | None, over: bytes) -> bytes:
+        """Over what it is for, as well: a length before each part, so that no part runs into the next."""
+        bound = (b"own-pages", b"") if confirmation is None else (b"confirm-page", confirmation.encode())
+        parts = b"".join(len(part).to_bytes(4, "big") + part for part in (purpose, *bound, over))
+        return hmac.digest(self._key, b"tellergate/seal/v2\x00" + parts, "sha256")
 
 
 def signed_challenge(client_data: bytes) -> bytes:

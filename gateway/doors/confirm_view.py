@@ -43,8 +43,9 @@ _OF_CALL = frozenset(
     "function title arguments exactly payee amount account execute_on rail fees consequence initiated_through_assistant".split()  # noqa: SIM905
 )
 _OF_INTENT = frozenset(
-    "version id call_ids customer agent bundle issued_at expires level calls total warnings".split()  # noqa: SIM905
+    "version id call_ids customer agent bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
 )
+_OF_MANDATE = frozenset("id title payees per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Intent:
     expires: str
     more: tuple[Row, ...]
     everything: tuple[Row, ...]
+    is_own: bool = False
+    """The customer asked for it themselves, without an assistant: a standing mandate."""
 
     @property
     def sum(self) -> str:
@@ -91,15 +94,52 @@ class Intent:
 def view(intent: Mapping[str, Json]) -> Intent:
     """Never raises: whatever form a part has, it is shown."""
     calls = tuple(_call(call) for call in _list(intent.get("calls")) if isinstance(call, dict))
+    mandate = intent.get("mandate")
+    is_own = isinstance(mandate, dict) and not calls
+    if isinstance(mandate, dict):
+        calls += (_mandate(mandate, intent.get("agent")),)
+    more = _unknown(intent, _OF_INTENT)
     return Intent(
         calls=calls,
         total=_money(intent.get("total")) if len(calls) > 1 else "",
         warnings=tuple(_warning(each) for each in _list(intent.get("warnings"))),
         agent=_text(intent.get("agent")),
         expires=_moment(intent.get("expires")),
-        more=_unknown(intent, _OF_INTENT),
+        more=more if isinstance(mandate, dict | None) else (*more, Row("Mandate", _any(mandate))),
         everything=tuple(Row(path, value) for path, value in _flat("", dict(intent))),
+        is_own=is_own,
     )
+
+
+def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallShown:
+    """A standing mandate: its bounds in words."""
+    rows = (
+        Row("Pays", "; ".join(_whom(each) for each in _list(mandate.get("payees")))),
+        Row("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
+        Row("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
+        Row("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
+        Row("From", _moment(mandate.get("from"))),
+        Row("Until", _moment(mandate.get("until"))),
+        Row("Assistant", _text(agent) or "whichever you use"),
+    )
+    note = "You can revoke it at any time, and that counts at once."
+    return CallShown(
+        title=_text(mandate.get("title")),
+        amount=None,
+        payee=None,
+        identifier="",
+        check="",
+        rows=(*rows, *_unknown(mandate, _OF_MANDATE)),
+        texts=(),
+        consequence=note,
+    )
+
+
+def _whom(payee: Json) -> str:
+    """A payee of a mandate; anything else whole."""
+    if isinstance(payee, dict) and set(payee) == {"name", "identifier"}:
+        return f"{_text(payee['name']) or '(no name)'} {_text(payee['identifier'])}"
+    return _any(payee)
 
 
 def visible(text: str) -> str:

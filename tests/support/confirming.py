@@ -13,8 +13,9 @@ from fastapi import FastAPI
 
 from gateway.assertion import Rules
 from gateway.doors import confirmations, hosts, rest, schemas
-from gateway.doors.confirm_page import Page, application
+from gateway.doors.confirm_page import application
 from gateway.doors.confirm_session import Seals
+from gateway.doors.confirm_shell import Page
 from gateway.doors.presented import Presenting
 from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL, AccessTokens, Binding
 from gateway.issuer import LocalIssuer

@@ -1,4 +1,4 @@
-// The customer's confirm page. Speaks with the passkey, then with our own origin; shows sentences that the page already holds.
+// The customer's pages. Speaks with the passkey, then with our own origin; shows sentences that the page already holds.
 "use strict";
 
 const main = document.querySelector("main");
@@ -34,20 +34,20 @@ async function assertion() {
   };
 }
 
+async function post(path, said) {
+  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(said) });
+  return { ok: answer.ok, told: await answer.json() };
+}
+
 async function send(act, said) {
-  const answer = await fetch(`${main.dataset.path}/${act}`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(said),
-  });
-  const told = await answer.json();
-  if (answer.ok) return told.outcome ?? "signed_in";
+  const { ok, told } = await post(`${main.dataset.path}/${act}`, said);
+  if (ok) return told.outcome ?? "signed_in";
   const reason = /^not confirmed \((\w+)\)/.exec(told.error.message);
   return reason && document.querySelector(`[data-outcome="${reason[1]}"]`) ? reason[1] : told.error.code;
 }
 
 // What ends the matter takes the buttons away; after everything else the customer may try again.
-const ENDS = ["done", "approval", "in_doubt", "partly", "refused", "declined", "error", "challenge_expired", "invalid_token"];
+const ENDS = ["done", "granted", "approval", "in_doubt", "partly", "refused", "declined", "error", "challenge_expired", "invalid_token"];
 
 function show(outcome) {
   for (const each of document.querySelectorAll("[data-outcome]")) each.hidden = true;
