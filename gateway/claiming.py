@@ -15,7 +15,7 @@ from gateway.redaction import Shown
 from gateway.stages import Call, Decided, DecidedEffect, Held, NativeCall, Reading, Refused, Rest, core_key
 from gateway.strict_json import Json
 
-MOST_READ_CHARS = 64_000
+MOST_READ_CHARS = 16_000
 """Of one document; what is beyond it grounds nothing."""
 
 STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {

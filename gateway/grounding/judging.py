@@ -39,6 +39,9 @@ _CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
 _FIGURES_MOST = 30
 _SHARES = (2, 3, 4)
 _SHARING = frozenset({"half", "halves", "third", "quarter", "share", "split", "each", "divide"})
+_PLACE = re.compile(
+    r"//|^www\.|[a-z0-9]/|\.(?:com|net|org|info|biz|io|co|app|dev|xyz|me|ly|link|site|online|top|shop|example|eu|uk|de|fr|ru|cn|in)\b"
+)
 _RUN = re.compile(r"\d(?:[ .,/-]{0,2}\d){5,}")
 
 
@@ -182,8 +185,9 @@ class _Judge:
         source = self._said(lambda lexed: keys & named_in(lexed, payees), lambda lexed: named_in(lexed, payees))
         if source in (None, PASTED) and order is not None:
             return UNGROUNDED  # an existing order is redirected by the customer's own words alone
-        if source is None and any(self._stands_in(key, lexed) for lexed in self._documents):
-            return DOCUMENT
+        named_otherwise = bool(self._typed and named_in(self._typed[0].lexed, payees))
+        if source is None and not named_otherwise and any(self._stands_in(key, lexed) for lexed in self._documents):
+            return DOCUMENT  # where they last named nobody: their own word is above a document's
         before = call.facts.as_of - COOLING_OFF
         is_known = any(self._is_known(each, before) for each in keys)
         if source == AMBIGUOUS and not is_known and any(self._is_known(each.key, before) for each in self._named(payees)):
@@ -362,7 +366,7 @@ def _results(meant: Collection[Decimal], told: Collection[Decimal], rates: Seque
 
 def _reveals(code: str) -> bool:
     """Whether a token could carry data out: five digits, or an address of mail or web."""
-    return sum(character.isdigit() for character in code) >= 5 or "@" in code or "//" in code or ".com" in code
+    return sum(character.isdigit() for character in code) >= 5 or "@" in code or _PLACE.search(code) is not None
 
 
 def _digits(text: str) -> set[str]:

@@ -22,7 +22,7 @@ _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_CODE = re.compile(r"[\w./@:+-]*\w", re.UNICODE)
+_CODE = re.compile(r"[\w./@:+-]+")
 
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
 _DATE = re.compile(
@@ -34,6 +34,7 @@ _DATE = re.compile(
 _UK_ACCOUNT = re.compile(r"(?<![\w-])(\d{2})([ -]?)(\d{2})\2(\d{2})[ ,/]+(\d{8})(?![\w-])|(?<![\w-])(\d{14})(?![\w-])")
 _IBAN_START = re.compile(r"(?<![\w-])[a-z]{2}\d{2}(?=[a-z0-9 -])")
 _IBAN_LONGEST = 34
+_SHORT = 2_000
 
 _SIGNS: Mapping[str, str] = {"£": "GBP", "€": "EUR", "$": "USD", "¥": "JPY"}
 _NAMES: Mapping[str, str] = {
@@ -55,7 +56,7 @@ _SCALES: Mapping[str, int] = {
     "a": 1,
 }
 _NUMERAL = f"(?:{'|'.join([*_SCALES, 'hundred', 'thousand', 'and'])})"
-_WORDED = re.compile(rf"\b(?P<words>{_NUMERAL}(?:[ -]+{_NUMERAL})*)[ ]+(?P<named>{'|'.join(_NAMES)})\b")
+_WORDED = re.compile(rf"\b(?P<words>{_NUMERAL}(?:[ -]+{_NUMERAL}){{0,9}})[ ]+(?P<named>{'|'.join(_NAMES)})\b")
 _CODE_OF_ISO = re.compile(r"[a-z]{3}")
 
 
@@ -107,19 +108,28 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(word.removesuffix("'s").replace("'", "") for word in _WORD.findall(normal(text)))
 
 
-@lru_cache(maxsize=4096)
 def lex(text: str, locale: Locale = ENGLISH) -> Lexed:
-    """Read a text once. The longest reading of a piece wins: an account is no amount, and neither is a date."""
+    """Read a text. The longest reading of a piece wins: an account is no amount, and neither is a date."""
+    return _lexed_before(text, locale) if len(text) <= _SHORT else _lexed(text, locale)
+
+
+@lru_cache(maxsize=2048)
+def _lexed_before(text: str, locale: Locale) -> Lexed:
+    """A turn is looked at again by each call that it grounds."""
+    return _lexed(text, locale)
+
+
+def _lexed(text: str, locale: Locale) -> Lexed:
     plain = normal(text)
     accounts, rest = _accounts(plain)
-    codes = frozenset(code.strip(".:/-") for code in _CODE.findall(plain))
+    codes = frozenset(code for each in _CODE.findall(plain) if (code := each.strip(".:/@+-")))
     figures = (*_figures(_DATE.sub(" ; ", rest), locale), *_in_words(rest))
     return Lexed(words_of(text), accounts, figures, codes)
 
 
 def is_code(value: str, lexed: Lexed) -> bool:
     """Whether a value without spaces stands in the text as a whole token, whatever its case."""
-    return normal(value).strip(".:/-") in lexed.codes or electronic(value) in lexed.accounts
+    return normal(value).strip(".:/@+-") in lexed.codes or electronic(value) in lexed.accounts
 
 
 def holds_phrase(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

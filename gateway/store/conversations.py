@@ -20,7 +20,10 @@ TAINT_LASTS = timedelta(days=1)
 TURNS_HEARD = 3
 """How many turns what the customer said counts, the one in which they said it included."""
 
-_READINGS_MOST = 20
+_READINGS_MOST = 8
+_MESSAGES_MOST = 32
+_CHARACTERS_MOST = 8_000
+"""Of one message; and how many messages. What is beyond grounds nothing, so that no customer's call can hold up the others."""
 
 _TAINTED = or_(
     CONVERSATIONS.c.tainted_us <= bindparam("set_us"),
@@ -56,9 +59,10 @@ _COUNT = select(func.count()).select_from(WORDS).where(WORDS.c.conversation == b
 _IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
 _TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
 _SAID = Prepared(
-    select(WORDS.c.turn, WORDS.c.origin, WORDS.c.text)
+    select(WORDS.c.turn, WORDS.c.origin, func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))))
     .where(WORDS.c.conversation == bindparam("conversation"), WORDS.c.turn > bindparam("after"))
-    .order_by(WORDS.c.position)
+    .order_by(WORDS.c.position.desc())
+    .limit(literal_column(str(_MESSAGES_MOST)))
 )
 _READ = Prepared(
     select(READINGS.c.document, READINGS.c.text)
