@@ -19,12 +19,14 @@ from gateway.errors import Unavailable
 from gateway.kill import Scope
 from gateway.main import Gateway, utc_now
 from gateway.record import Records
+from gateway.serving import build_app
 from gateway.stages import Recorded
 from gateway.store.webhooks import Due, Leasing
 from gateway.webhooks import LEASE, Webhooks, backoff_s, public_key
 from tests.support.databases import book_in, sql
 from tests.support.receiver import Receiver, receiving, verified
 from tests.support.teller import Teller, payment, teller, what_does_not_hold
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -235,8 +237,7 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
         other = await book_in(told.gateway.settings.data, told.gateway.book._mandate_key)
         others.append(replace(told.webhooks, book=other, _session=None))
     running = [asyncio.create_task(each.deliver_due()) for each in others]
-    while len(told.receiver.asked) < 4:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: len(told.receiver.asked) == 4)
     assert await told.webhooks.deliver_due() == 0, "all of it is taken"
     told.receiver.released.set()
     assert sum(await asyncio.gather(*running)) == 4
@@ -266,6 +267,16 @@ async def test_what_was_told_long_ago_is_forgotten_and_nothing_else(told: Told) 
     told.ahead += timedelta(days=8)
     await told.webhooks.forget()
     assert (told.rows(), told.rows("delivered_us is null")) == (1, 1)
+
+
+async def test_a_gateway_that_is_served_tells_by_itself(told: Told) -> None:
+    told.webhooks.clock = utc_now
+    app = build_app(told.gateway)
+    async with app.router.lifespan_context(app):
+        held = await told.held()
+        await told.gateway.confirming.decline("alice", str(held.confirmation), utc_now())
+        await wait_until(lambda: bool(told.receiver.taken), most_s=30)
+    assert [outcome(each)[:2] for each in told.receiver.taken] == [(held.call_id, "denied")]
 
 
 async def test_without_a_receiver_nothing_is_kept(tmp_path: Path) -> None:
