@@ -136,7 +136,7 @@ def test_without_scripts_what_a_session_shows_can_be_read(browser: Any, bank: Se
         plain.page.context.add_cookies(cookies)
         plain.page.goto(f"{origin(bank)}/activity")
         assert plain.page.get_by_text("Paid under your standing mandate").first.is_visible()
-        plain.page.get_by_role("link", name="Standing mandates").click()
+        plain.page.get_by_role("link", name="Mandates").click()
         assert plain.page.get_by_text("Camden Rooms 20000055779911").first.is_visible()
         assert "can be read without JavaScript" in plain.page.locator("noscript p").inner_text()
 
