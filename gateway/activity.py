@@ -1,5 +1,6 @@
 """What a customer may see of what was done in their name, and of who looked at it: out of the trail, not out of a second book."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from audit.leaf import Kind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, Page, Query, Why, last_page, page
+from audit.store.find import Filter, find
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.strict_json import Json
 
@@ -16,7 +18,7 @@ UNGROUNDED = "ungrounded_"
 """How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
 
 _TOLD = (Kind.READ, Kind.DENY, Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED, Kind.CONFIRMATION, Kind.ADMIN)
-_LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_EXPORT)
+_LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_REVEAL, Kind.AUDIT_EXPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,18 @@ async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_fir
 
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
-    """Who asked the trail about this customer, when, and what for."""
+    """Who asked the trail about this customer or opened a record of theirs, when, and what for."""
     subject = await log.subject_of(customer)
     found = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
-    mine = [each for each in found.found if _facts(each.fields).get("by_customer") == subject and subject is not None]
+    try:
+        mine = [each for each in found.found if subject is not None and await _about(log, each.fields) == subject]
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
     items: list[Mapping[str, Json]] = [
         {
             "record": each.index,
             "at": str(each.fields["time"]),
+            "what": str(each.fields["kind"]),
             "who": _actor(each.fields),
             "purpose": _facts(each.fields).get("purpose"),
             "case": _facts(each.fields).get("case"),
@@ -49,6 +55,28 @@ async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bo
         for each in mine
     ]
     return Activity(items, found.next_cursor)
+
+
+async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
+    """The pseudonym of the customer whom a question was about: named in it, or by a record, a call or a conversation of theirs.
+
+    None for a question about nobody in particular, such as one over a span of time.
+    """
+    facts = _facts(fields)
+    named = facts.get("by_customer")
+    if named is not None:
+        return str(named)
+    index, call, conversation = facts.get("index"), facts.get("by_call"), facts.get("by_conversation")
+    if fields["kind"] == Kind.AUDIT_REVEAL and isinstance(index, int):
+        opened = await log.read(lambda reads: reads.leaf(index))
+        found = [] if opened is None else [opened]
+    elif isinstance(call, str) or isinstance(conversation, str):
+        wanted = Filter(call=call, conversation=conversation)
+        found = await log.read(lambda reads: find(reads.connection, wanted, int(facts["size"]), -1, 1))
+    else:
+        return None
+    customer = json.loads(found[0].leaf).get("customer") if found else None
+    return customer if isinstance(customer, str) else None
 
 
 async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> Page:
@@ -74,6 +102,7 @@ def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
         "code": facts.get("code"),
         "not_said": str(facts.get("reason")).startswith(UNGROUNDED),
         "word": facts.get("word"),
+        "passkey": facts.get("passkey"),
         "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
         "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
     }

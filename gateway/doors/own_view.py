@@ -5,7 +5,7 @@ deceives the eye spelt out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from adapters.answers import KnownPayee
@@ -67,11 +67,13 @@ REFUSED: Mapping[str, str] = {
 }
 """Why something was refused, by its code."""
 
-_SPOKEN: Mapping[str, tuple[str, str, str]] = {
-    "confirmed": ("You confirmed what you were asked", "", ""),
-    "approved": ("A second person approved what you confirmed", "", ""),
-    "declined": ("What you were asked was declined", "", ""),
-    "revoked": ("You revoked a standing mandate", "", ""),
+_SPOKEN: Mapping[tuple[str, str], str] = {
+    ("word", "confirmed"): "You confirmed what you were asked",
+    ("word", "approved"): "A second person approved what you confirmed",
+    ("word", "declined"): "What you were asked was declined",
+    ("word", "revoked"): "You revoked a standing mandate",
+    ("passkey", "enrolled"): "A passkey of yours was enrolled",
+    ("passkey", "revoked"): "A passkey of yours was revoked",
 }
 _ENDS = ("outcome", "unknown", "reconciled")
 
@@ -106,8 +108,10 @@ class Look:
     at: str
     when: str
     who: str
+    did: str
     purpose: str
     case: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def _said(item: Mapping[str, Json], effects: Set[str]) -> tuple[str, str, str]:
     what, end, code = item["what"], item["end"], str(item["code"] or "")
     asked, done = _words(item["function"])
     if what in ("confirmation", "admin"):
-        return _SPOKEN.get(str(item["word"]), ("A passkey or a mandate of yours was changed", "", ""))
+        return _spoken(item), "", ""
     if what == "deny":
         if item["confirmation_id"]:
             return asked, "you were asked to confirm it", ""
@@ -176,6 +180,11 @@ def _said(item: Mapping[str, Json], effects: Set[str]) -> tuple[str, str, str]:
     return asked, "it is not known yet whether this happened", "refused"
 
 
+def _spoken(item: Mapping[str, Json]) -> str:
+    named = "passkey" if item["passkey"] else "word"
+    return _SPOKEN.get((named, str(item[named])), "Something of yours was changed at the bank")
+
+
 def _ground(item: Mapping[str, Json]) -> str:
     """On which word of the customer it was done, where the record says so."""
     if item["standing_mandate"]:
@@ -196,29 +205,41 @@ def waits(proposals: Iterable[Proposal], customer: str) -> Sequence[Waits]:
 
 
 def _of_proposal(proposal: Proposal, customer: str) -> str:
-    """Its titles with amount and payee. What another person confirmed is for this customer to approve."""
+    """What was asked, with amount and payee. What another person confirmed is for this customer to approve."""
+    content = proposal.content
+    named = content.get("calls")
+    functions = [each.get("function") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     parts = []
-    for call in view(proposal.content).calls:
-        whom = f" to {call.payee.value}" if call.payee else ""
-        parts.append(f"{call.title.rstrip('.')}" + (f": {call.amount.value}{whom}" if call.amount else whom))
-    words = "; ".join(parts) or "Something"
+    for function, call in zip(functions, view(content).calls, strict=False):
+        of = " ".join(([call.amount.value] if call.amount else []) + ([f"to {call.payee.value}"] if call.payee else []))
+        parts.append(_words(function)[0] + (f": {of}" if of else ""))
+    words = "; ".join(parts) or "A standing mandate for your assistant"
     if proposal.customer != customer:
         return f"To approve: {words}"
     return words if proposal.state == "open" else f"Confirmed, a second person must approve it: {words}"
 
 
 def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[Look]:
-    """Who looked, in their own words."""
-    return [
-        Look(
-            at=str(each["at"]),
-            when=_when(str(each["at"])),
-            who=visible(str(each["who"] or "Somebody")),
-            purpose=visible(str(each["purpose"] or "(none)")),
-            case=visible(str(each["case"] or "(none)")),
-        )
-        for each in items
-    ]
+    """Who looked, in their own words. The same look again and again is one line, with how often, and the time of the first in the list."""
+    told: list[Look] = []
+    for each in items:
+        look = _look(each)
+        if told and replace(told[-1], at=look.at, when=look.when, times=1) == look:
+            told[-1] = replace(told[-1], times=told[-1].times + 1)
+        else:
+            told.append(look)
+    return told
+
+
+def _look(item: Mapping[str, Json]) -> Look:
+    return Look(
+        at=str(item["at"]),
+        when=_when(str(item["at"])),
+        who=visible(str(item["who"] or "Somebody")),
+        did="opened a sealed record of you" if item["what"] == "audit.reveal" else "looked",
+        purpose=visible(str(item["purpose"] or "(none)")),
+        case=visible(str(item["case"] or "(none)")),
+    )
 
 
 def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> Bounds:

@@ -9,6 +9,7 @@ import pytest
 from gateway.cli import main
 from gateway.identity import SCOPE_CONFIRM
 from tests.doors.conftest import Served
+from tests.support import databases
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
@@ -193,9 +194,20 @@ def test_a_cursor_counts_in_its_own_list_alone(served: Served) -> None:
 
 
 def test_who_looked_is_told_to_whom_it_was_about_alone(served: Served) -> None:
+    """Whether they asked by the customer, by a call or a conversation of theirs, or opened a sealed record."""
+    done = pay(served, "3.21", "standing-6")
+    (record,) = [each for each in everything(served) if each["call_id"] == done["call_id"]]
+    (leaf,) = [each["leaf"] for each in served.audit("--call", done["call_id"])["records"]]
     served.audit("--customer", CUSTOMER, "--kind", "outcome")
+    served.audit("--conversation", leaf["conversation"])
+    served.audit("--function", "list_accounts")
+    why = ["--auditor", "tests", "--purpose", "to see", "--case", "none", "--json"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        where = ["--data", str(served.data), "--database", databases.url(served.data)]
+        assert main(["audit", "reveal", str(record["record"]), *where, *why]) == 0
     mine = [each for each in everything(served, "/v1/activity/looks") if each["who"] == "tests"]
-    assert mine
+    assert [each["what"] for each in mine[-4:]] == ["audit.query", "audit.query", "audit.query", "audit.reveal"]
     assert {(each["purpose"], each["case"]) for each in mine} == {("to see", "none")}
     others = {each["record"] for each in everything(served, "/v1/activity/looks", customer="alice")}
     assert others.isdisjoint(each["record"] for each in mine)
+    assert dev(served, "decline", done["confirmation_id"])[0] == 0

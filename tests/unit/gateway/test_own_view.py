@@ -23,6 +23,7 @@ def item(what: str, **changed: Any) -> dict[str, Any]:
         "code": None,
         "not_said": False,
         "word": None,
+        "passkey": None,
         "confirmation_id": None,
         "standing_mandate": None,
     } | changed
@@ -59,7 +60,9 @@ def line(what: str, *, waiting: frozenset[str] = frozenset(), **changed: Any) ->
         ("confirmation", {"word": "confirmed"}, "You confirmed what you were asked"),
         ("confirmation", {"word": "declined"}, "What you were asked was declined"),
         ("admin", {"word": "revoked"}, "You revoked a standing mandate"),
-        ("admin", {}, "A passkey or a mandate of yours was changed"),
+        ("admin", {"passkey": "enrolled"}, "A passkey of yours was enrolled"),
+        ("admin", {"passkey": "revoked"}, "A passkey of yours was revoked"),
+        ("admin", {}, "Something of yours was changed at the bank"),
     ],
 )
 def test_each_record_is_told_in_words(what: str, changed: dict[str, Any], said: str) -> None:
@@ -86,14 +89,22 @@ def test_every_function_and_every_code_has_its_words() -> None:
 def test_what_others_wrote_is_shown_with_what_deceives_the_eye_spelt_out() -> None:
     (told,) = entries([item("read", function="x\u202ey", assistant="A\u200bcme")], set(), set())
     assert (told.words, told.assistant) == ("Done: x⟨U+202E⟩y", "A⟨U+200B⟩cme")
-    (look,) = looks([{"at": AT, "who": "aud\u202e", "purpose": "a\x1bb", "case": None}])
+    (look,) = looks([{"at": AT, "what": "audit.query", "who": "aud\u202e", "purpose": "a\x1bb", "case": None}])
     assert (look.who, look.purpose, look.case, look.when) == ("aud⟨U+202E⟩", "a⟨U+001B⟩b", "(none)", "1 June 2026, 12:03")
+
+
+def test_the_same_look_again_is_counted_and_another_is_never_hidden_in_it() -> None:
+    same = {"at": AT, "what": "audit.query", "who": "the customer", "purpose": "own", "case": "none"}
+    others = [{**same, "who": "lee"}, {**same, "purpose": "x"}, {**same, "case": "x"}, {**same, "what": "audit.reveal"}]
+    told = looks([same, same, *others, same])
+    assert [each.times for each in told] == [2, 1, 1, 1, 1, 1]
+    assert [each.did for each in told].count("opened a sealed record of you") == 1
 
 
 def test_what_waits_says_how_much_goes_to_whom_and_whose_word_is_missing() -> None:
     mine, confirmed = proposal_of(intent_of()), proposal_of(intent_of(level=4), state="confirmed")
     (told,) = waits([mine], "alice")
-    assert (told.id, told.words) == ("cnf_1", "Send money to a saved payee: 120.50 GBP to Bob Builder")
+    assert (told.id, told.words) == ("cnf_1", "Asked to pay: 120.50 GBP to Bob Builder")
     assert waits([confirmed], "alice")[0].words.startswith("Confirmed, a second person must approve it: ")
     assert waits([confirmed], "bruno")[0].words.startswith("To approve: ")
 
