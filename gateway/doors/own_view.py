@@ -214,9 +214,7 @@ def _of_proposal(proposal: Proposal, customer: str) -> str:
         of = " ".join(([call.amount.value] if call.amount else []) + ([f"to {call.payee.value}"] if call.payee else []))
         parts.append(_words(function)[0] + (f": {of}" if of else ""))
     words = "; ".join(parts) or "A standing mandate for your assistant"
-    if proposal.customer != customer:
-        return f"To approve: {words}"
-    return words if proposal.state == "open" else f"Confirmed, a second person must approve it: {words}"
+    return words if proposal.customer == customer else f"To approve: {words}"
 
 
 def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[Look]:

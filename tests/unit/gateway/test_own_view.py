@@ -101,11 +101,10 @@ def test_the_same_look_again_is_counted_and_another_is_never_hidden_in_it() -> N
     assert [each.did for each in told].count("opened a sealed record of you") == 1
 
 
-def test_what_waits_says_how_much_goes_to_whom_and_whose_word_is_missing() -> None:
+def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> None:
     mine, confirmed = proposal_of(intent_of()), proposal_of(intent_of(level=4), state="confirmed")
     (told,) = waits([mine], "alice")
     assert (told.id, told.words) == ("cnf_1", "Asked to pay: 120.50 GBP to Bob Builder")
-    assert waits([confirmed], "alice")[0].words.startswith("Confirmed, a second person must approve it: ")
     assert waits([confirmed], "bruno")[0].words.startswith("To approve: ")
 
 
