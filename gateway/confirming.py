@@ -4,6 +4,7 @@ What is executed is what was proposed: the stored arguments, for the stored prin
 limits, freezes and kill switches are asked again, on the facts of then.
 """
 
+import contextlib
 import json
 import logging
 import secrets
@@ -225,7 +226,8 @@ class Confirming:
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
                 _LOG.error('{"alarm": "proposal_changed"}')
                 continue
-            await self._execute(stored)
+            with contextlib.suppress(NotOpen):  # it is an alarm already, and holds up no other
+                await self._execute(stored)
         return len(left)
 
     def _check(self, proposal: Proposal, evidence: Evidence) -> None:
@@ -271,9 +273,9 @@ class Confirming:
         return [await self._executed(each) for each in received]
 
     async def _executed(self, received: Received) -> Recorded:
-        """What was refused, and told so, does not happen later: neither when it is asked for again, nor after a crash."""
+        """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
         answered = await self.way.confirmed(received)
-        if answered.status == "denied":
+        if answered.status in ("denied", "unavailable"):
             await self.book.write(Spent(received.call_id, self.clock()))
         return answered
 

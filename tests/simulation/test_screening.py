@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.databases import Part
 from gateway.errors import Code
 from gateway.screening import Listed
 from gateway.wire import output_text
 from tests.simulation.test_confirming import Desk, desk
+from tests.support.databases import sql
 from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
 
 __all__ = ["desk"]
@@ -72,3 +74,8 @@ async def test_without_its_list_nothing_is_paid(desk: Desk, tmp_path: Path) -> N
     path.unlink()
     (answered,) = await desk.confirm(proposal)
     assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+    before = len(executed_keys(desk.gateway))
+    path.write_text("")
+    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 60000000")
+    assert await desk.gateway.confirming.resume() == 0, "the customer was told that nothing happened, and may have paid otherwise"
+    assert len(executed_keys(desk.gateway)) == before
