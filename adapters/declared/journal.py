@@ -13,14 +13,15 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, create_engine, event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from adapters.core import Declined, Done, Identified, Money, ReferenceKind
+from adapters.core import Declined, Done
+from adapters.tagged import tagged, untagged
 
 _METADATA = MetaData()
 _SENT = Table(
@@ -169,38 +170,19 @@ def from_text(text: str) -> Done | Declined:
 
 
 def _tagged(value: object) -> object:
+    """Beside the scalars, the lists and records of declared outputs."""
     match value:
-        case Identified():
-            return {"identified": [value.kind.value, value.id]}
-        case Money():
-            return {"money": [value.minor, value.currency]}
-        case datetime():
-            return {"time": value.isoformat()}
-        case date():
-            return {"day": value.isoformat()}
         case tuple():
             return [_tagged(each) for each in value]
         case Mapping():
             return {"fields": {str(name): _tagged(each) for name, each in value.items()}}
-        case str() | bool() | int() | None:
-            return value
-    raise TypeError(f"an answer cannot hold {type(value).__name__}")
+    return tagged(value)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_plain(each) for each in value)
-    if not isinstance(value, Mapping):
-        return value
-    ((tag, inner),) = value.items()
-    match tag:
-        case "identified":
-            return Identified(ReferenceKind(inner[0]), inner[1])
-        case "money":
-            return Money(inner[0], inner[1])
-        case "time":
-            return datetime.fromisoformat(inner)
-        case "day":
-            return date.fromisoformat(inner)
-        case _:
+    match value:
+        case list():
+            return tuple(_plain(each) for each in value)
+        case {"fields": {**inner}}:
             return {name: _plain(each) for name, each in inner.items()}
+    return untagged(value)

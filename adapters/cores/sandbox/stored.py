@@ -2,19 +2,18 @@
 payee check, so that a later order can name them. Pure."""
 
 import json
-from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any
 
-from adapters.core import Declined, Done, FxQuote, Identified, Money, PayeeCheck, ReferenceKind
+from adapters.core import Declined, Done, FxQuote, PayeeCheck
 from adapters.cores.sandbox.tables import micros
+from adapters.tagged import tagged, untagged
 
 
 def to_text(answer: Done | Declined) -> str:
     """JSON in which every value carries its type. TypeError for a value that no answer may hold."""
     if isinstance(answer, Declined):
         return json.dumps({"declined": answer.code})
-    return json.dumps({"done": {name: _tagged(value) for name, value in answer.output.items()}})
+    return json.dumps({"done": {name: tagged(value) for name, value in answer.output.items()}})
 
 
 def from_text(text: str) -> Done | Declined:
@@ -22,7 +21,7 @@ def from_text(text: str) -> Done | Declined:
     stored: dict[str, Any] = json.loads(text)
     if "declined" in stored:
         return Declined(stored["declined"])
-    return Done({name: _plain(value) for name, value in stored["done"].items()})
+    return Done({name: untagged(value) for name, value in stored["done"].items()})
 
 
 def quote_row(customer: str, quote: FxQuote) -> dict[str, str | int | None]:
@@ -51,33 +50,3 @@ def check_row(customer: str, name: str, identifier: str, check: PayeeCheck) -> d
         "actual_name": check.actual_name,
         "expires_at_us": micros(check.expires_at),
     }
-
-
-def _tagged(value: object) -> object:
-    match value:
-        case Identified():
-            return {"identified": [value.kind.value, value.id]}
-        case Money():
-            return {"money": [value.minor, value.currency]}
-        case datetime():
-            return {"time": value.isoformat()}
-        case date():
-            return {"day": value.isoformat()}
-        case str() | bool() | int() | None:
-            return value
-    raise TypeError(f"an answer cannot hold {type(value).__name__}")
-
-
-def _plain(value: object) -> object:
-    if not isinstance(value, Mapping):
-        return value
-    ((tag, inner),) = value.items()
-    match tag:
-        case "identified":
-            return Identified(ReferenceKind(inner[0]), inner[1])
-        case "money":
-            return Money(inner[0], inner[1])
-        case "time":
-            return datetime.fromisoformat(inner)
-        case _:
-            return date.fromisoformat(inner)
