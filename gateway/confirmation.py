@@ -72,6 +72,40 @@ class Proposal:
         return content
 
 
+def drawn_up(
+    content: Intent,
+    *,
+    confirmation: str,
+    customer: str,
+    agent: str | None,
+    level: int,
+    moves_money: bool,
+    bundle: str,
+    now: datetime,
+) -> Proposal:
+    """An open proposal: what every intent says, around its own `content`, which has the keys call_ids, agent, calls, total and warnings.
+
+    `agent`: whose proposal it is; None for what the customer began themselves.
+    """
+    expires = now + (APPROVE_LIFETIME if level > 3 else CONFIRM_LIFETIME)
+    intent: Intent = {
+        **content,
+        "version": 1,
+        "id": confirmation,
+        "customer": customer,
+        "bundle": bundle,
+        "issued_at": now.isoformat(),
+        "expires": expires.isoformat(),
+        "level": level,
+    }
+    return Proposal(confirmation, customer, agent, canonical(intent), level, moves_money, "open", now, expires)
+
+
+def new_id(random: bytes) -> str:
+    """Of a confirmation; it works as nothing by itself."""
+    return f"cnf_{random.hex()}"
+
+
 def canonical(intent: Intent) -> bytes:
     """RFC 8785 bytes. The intent holds text, integers, booleans, null, lists and objects alone, with ASCII keys."""
     return json.dumps(intent, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -9,8 +9,7 @@ from hashlib import sha256
 from adapters.answers import electronic
 from adapters.core import CoreBank, CoreUnavailable, KnownPayee, Money
 from adapters.function import BankingFunction, Kind
-from gateway.confirmation import CONFIRM_LIFETIME, Proposal
-from gateway.confirmation import canonical as canonical_intent
+from gateway.confirmation import Proposal, drawn_up, new_id
 from gateway.errors import Fault, Refusal, RequestFault, Unavailable
 from gateway.identity import Principal
 from gateway.mandate import StandingMandate
@@ -126,18 +125,10 @@ class Granting:
 
 
 def _proposal(mandate: StandingMandate, terms: Terms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:
-    confirmation = f"cnf_{secrets.token_hex(16)}"
     shown: list[Json] = [{"name": each.name, "identifier": each.identifier or each.key} for each in named]
-    intent: dict[str, Json] = {
-        "version": 1,
-        "id": confirmation,
+    content: dict[str, Json] = {
         "call_ids": [],
-        "customer": mandate.customer,
         "agent": terms.agent,
-        "bundle": bundle,
-        "issued_at": now.isoformat(),
-        "expires": (now + CONFIRM_LIFETIME).isoformat(),
-        "level": 3,
         "calls": [],
         "mandate": {
             "id": mandate.id,
@@ -153,14 +144,13 @@ def _proposal(mandate: StandingMandate, terms: Terms, named: Sequence[KnownPayee
         "total": None,
         "warnings": [],
     }
-    return Proposal(
-        id=confirmation,
+    return drawn_up(
+        content,
+        confirmation=new_id(secrets.token_bytes(16)),
         customer=mandate.customer,
         agent=None,
-        intent=canonical_intent(intent),
         level=3,
         moves_money=False,
-        state="open",
-        created=now,
-        expires=now + CONFIRM_LIFETIME,
+        bundle=bundle,
+        now=now,
     )

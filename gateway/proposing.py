@@ -10,8 +10,7 @@ from adapters.answers import electronic
 from adapters.core import Account, CoreBank, CoreUnavailable, Identified, Money, ReferenceKind
 from adapters.function import Arguments, BankingFunction, Effect, Kind, Value
 from gateway.arguments import canonical, canonical_bytes, stored
-from gateway.confirmation import APPROVE_LIFETIME, CONFIRM_LIFETIME, Proposal
-from gateway.confirmation import canonical as canonical_intent
+from gateway.confirmation import Proposal, drawn_up, new_id
 from gateway.errors import Code, Unavailable
 from gateway.identity import Principal
 from gateway.stages import Call, Held
@@ -42,39 +41,28 @@ _WARNING_OF_SOURCE = {
 async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
     """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer."""
     first = held[0].refused.received.principal
-    level = max(each.level for each in held)
-    confirmation = f"cnf_{secrets.token_hex(16)}"
-    expires = now + (APPROVE_LIFETIME if level > 3 else CONFIRM_LIFETIME)
     try:
         accounts = {account.id: account for account in await core.accounts(first.customer)}
         calls: list[Json] = [await _shown(each.grounded.call, each.grounded.sources, core, accounts) for each in held]
     except CoreUnavailable:
         raise Unavailable("core_unavailable") from None
     moved = [money for each in held if (money := each.grounded.call.arguments.amount()) is not None]
-    intent: dict[str, Json] = {
-        "version": 1,
-        "id": confirmation,
+    content: dict[str, Json] = {
         "call_ids": [each.refused.received.call_id for each in held],
-        "customer": first.customer,
         "agent": first.acting,
-        "bundle": bundle,
-        "issued_at": now.isoformat(),
-        "expires": expires.isoformat(),
-        "level": int(level),
         "calls": calls,
         "total": _total(moved),
         "warnings": [{"code": code, "text": WARNINGS[code]} for code in _warnings(held)],
     }
-    return Proposal(
-        id=confirmation,
+    return drawn_up(
+        content,
+        confirmation=new_id(secrets.token_bytes(16)),
         customer=first.customer,
         agent=first.acting,
-        intent=canonical_intent(intent),
-        level=int(level),
+        level=int(max(each.level for each in held)),
         moves_money=bool(moved),
-        state="open",
-        created=now,
-        expires=expires,
+        bundle=bundle,
+        now=now,
     )
 
 

@@ -18,7 +18,7 @@ from gateway.doors import schemas
 from gateway.doors.bodies import body, json_answer, parsed
 from gateway.doors.rest import Door, answers
 from gateway.errors import Fault, RequestFault
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal
+from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal, require_own
 from gateway.identity.compact import Malformed, decode, encode
 from gateway.ports import Passkey
 from gateway.relying_party import RelyingParty, state_of
@@ -161,8 +161,7 @@ async def _revoke(parts: Confirming, door: Door, request: Request, principal: Pr
 
 def _own(principal: Principal) -> None:
     """The customer's own token. An agent that held the scope would confirm what it asked for itself."""
-    if principal.agent is not None:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "what waits for the customer is seen and answered with their own token")
+    require_own(principal, "what waits for the customer is seen and answered with their own token")
 
 
 def _identity_system(principal: Principal) -> None:

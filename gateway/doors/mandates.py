@@ -14,7 +14,7 @@ from gateway.doors.bodies import body, json_answer, parsed
 from gateway.doors.rest import Door, answers
 from gateway.errors import Fault, RequestFault
 from gateway.granting import Granting, Terms
-from gateway.identity import SCOPE_CONFIRM, Principal
+from gateway.identity import SCOPE_CONFIRM, Principal, require_own
 from gateway.mandate import StandingMandate
 
 
@@ -99,8 +99,7 @@ def _page(found: Activity) -> Response:
 
 def _own(principal: Principal) -> None:
     """An agent that held the scope would grant itself what it may do unasked."""
-    if principal.agent is not None:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "mandates and activity are the customer's own: no agent sees or changes them")
+    require_own(principal, "mandates and activity are the customer's own: no agent sees or changes them")
 
 
 def _money(amount: schemas.MoneyIn, name: str) -> Money:

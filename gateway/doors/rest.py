@@ -30,7 +30,7 @@ from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.facts import no_such_conversation
-from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_scope
+from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
 from gateway.later import Later
 from gateway.ports import Book
 from gateway.rates import Rates
@@ -220,8 +220,7 @@ async def _open_conversation(door: Door, request: Request, principal: Principal)
 
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
-    if principal.agent is not None:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "the customer's words come with the customer's own token, without an agent")
+    require_own(principal, "the customer's words come with the customer's own token, without an agent")
     words = parsed(schemas.Words, await body(request))
     messages = [(word.text, word.origin) for word in words.messages]
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())

@@ -15,6 +15,7 @@ from gateway.identity.principal import (
     Principal,
     Standing,
     invalid_token,
+    require_own,
     require_scope,
 )
 from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
@@ -35,5 +36,6 @@ __all__ = [
     "Principal",
     "Standing",
     "invalid_token",
+    "require_own",
     "require_scope",
 ]

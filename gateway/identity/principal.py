@@ -96,6 +96,12 @@ def invalid_token(scheme: str | None = None) -> NotAuthenticated:
     return NotAuthenticated(Fault.INVALID_TOKEN, "the access token is not valid here; obtain a new one", scheme=scheme)
 
 
+def require_own(principal: Principal, why: str) -> None:
+    """RequestFault INSUFFICIENT_SCOPE, which says `why`, unless the customer's own device holds the token: no agent acts in it."""
+    if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
+
+
 def require_scope(principal: Principal, scope: str) -> None:
     """NotAuthenticated INSUFFICIENT_SCOPE unless the token carries `scope` (RFC 6750 section 3.1)."""
     if scope not in principal.scopes:
