@@ -1,6 +1,7 @@
 """Where the value of each sensitive argument comes from, and what follows from that. Pure.
 
-`lexing` reads what a person wrote; `names` says whom they mean; `intents` what they want done; `judging` weighs each argument.
+`lexing` reads what a person wrote; `names` says whom they mean; `intents` what they want done,
+`following` what an amount may follow from; `judging` weighs each argument.
 """
 
 from gateway.grounding.judging import Ungrounded, ground, must_be_grounded

@@ -5,15 +5,17 @@ confirm, and is shown the source. Ungrounded: denied without asking, since askin
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from adapters.answers import electronic
-from adapters.core import ExistingOrder, Identified, KnownPayee, Money
+from adapters.core import ExistingOrder, Identified, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind
 from gateway.errors import Code, Refusal
+from gateway.grounding.following import follows
 from gateway.grounding.intents import in_scope, is_correction
 from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phrase, is_code, lex, normal
 from gateway.grounding.names import alike, named_in
@@ -34,11 +36,7 @@ _ASKED = frozenset({NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE})
 _DENIED = frozenset({UNGROUNDED, USED})
 _INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
 
-_CENT = Decimal("0.01")
 _CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
-_FIGURES_MOST = 30
-_SHARES = (2, 3, 4)
-_SHARING = frozenset({"half", "halves", "third", "quarter", "share", "split", "each", "divide"})
 _PLACE = re.compile(
     r"//|^www\.|[a-z0-9]/|\.(?:com|net|org|info|biz|io|co|app|dev|xyz|me|ly|link|site|online|top|shop|example|eu|uk|de|fr|ru|cn|in)\b"
 )
@@ -95,36 +93,54 @@ def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> Standi
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What was typed in one turn, whole and by its clauses."""
+    """What was typed in one turn; `named`: keys of the payees whom it names."""
 
     number: int
+    text: str
     lexed: Lexed
-    clauses: tuple[Lexed, ...]
+    named: frozenset[str]
+
+    @property
+    def amounts(self) -> frozenset[Decimal]:
+        return frozenset(figure.value for figure in self.lexed.figures if not figure.is_percent)
 
 
 class _Judge:
-    """One call and what it is held against; `uses` fills while it judges."""
+    """One call and what it is held against; `uses` fills while it judges. What is only looked at in doubt is read only then."""
 
     def __init__(self, call: Call, grounds: Grounds, locale: Locale) -> None:
         self._call = call
         self._known = grounds.acquaintance
         self._heard = heard = grounds.heard
+        self._locale = locale
         typed: dict[int, list[str]] = {}
         for word in heard.words:
             if word.origin == "typed":
                 typed.setdefault(word.turn, []).append(word.text)
-        self._typed = [
-            _Turn(turn, lex(text := "\n".join(texts), locale), tuple(lex(each, locale) for each in _CLAUSES.split(text)))
-            for turn, texts in sorted(typed.items(), reverse=True)
-        ]
+        self._typed = [self._turn(turn, "\n".join(texts)) for turn, texts in sorted(typed.items(), reverse=True)]
         self._raw = [text for texts in typed.values() for text in texts]
-        self._pasted = [lex(word.text, locale) for word in heard.words if word.origin != "typed"]
-        self._documents = [lex(reading.text, locale) for reading in heard.readings if reading.document is not None]
-        self._told = {figure.value for each in heard.readings if each.document is None for figure in lex(each.text).figures}
         self._used = (*heard.uses, *call.received.rest.uses)
-        corrections = [word.turn for word in heard.words if word.origin == "typed" and is_correction(word.text)]
-        self._corrected = max(corrections, default=0)
         self.uses: list[Use] = []
+
+    def _turn(self, number: int, text: str) -> _Turn:
+        lexed = lex(text, self._locale)
+        return _Turn(number, text, lexed, self._named_in(lexed))
+
+    def _named_in(self, lexed: Lexed) -> frozenset[str]:
+        return named_in(lexed, self._known.payees)
+
+    @cached_property
+    def _pasted(self) -> list[Lexed]:
+        return [lex(word.text, self._locale) for word in self._heard.words if word.origin != "typed"]
+
+    @cached_property
+    def _documents(self) -> list[Lexed]:
+        return [lex(reading.text, self._locale) for reading in self._heard.readings if reading.document is not None]
+
+    @cached_property
+    def _corrected(self) -> int:
+        """The last turn in which the customer took something back."""
+        return max((turn.number for turn in self._typed if is_correction(turn.text)), default=0)
 
     def sources(self) -> dict[str, str]:
         function, arguments = self._call.function, self._call.arguments
@@ -180,41 +196,43 @@ class _Judge:
         order = self._order()
         if order is not None and electronic(order.payee) == electronic(key):
             return UNCHANGED
-        payees = self._known.payees
         keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
-        source = self._said(lambda lexed: keys & named_in(lexed, payees), lambda lexed: named_in(lexed, payees))
+        source = self._said(
+            lambda turn: turn.named, lambda turn: bool(keys & turn.named), lambda lexed: bool(keys & self._named_in(lexed))
+        )
         if source in (None, PASTED) and order is not None:
             return UNGROUNDED  # an existing order is redirected by the customer's own words alone
-        named_otherwise = bool(self._typed and named_in(self._typed[0].lexed, payees))
+        named_otherwise = bool(self._typed and self._typed[0].named)
         if source is None and not named_otherwise and any(self._stands_in(key, lexed) for lexed in self._documents):
             return DOCUMENT  # where they last named nobody: their own word is above a document's
         before = call.facts.as_of - COOLING_OFF
         is_known = any(self._is_known(each, before) for each in keys)
-        if source == AMBIGUOUS and not is_known and any(self._is_known(each.key, before) for each in self._named(payees)):
+        if (
+            source == AMBIGUOUS
+            and not is_known
+            and any(self._is_known(each, before) for turn in self._typed for each in turn.named)
+        ):
             return UNGROUNDED  # of several, one that the customer pays: never the other
-        if source == AMBIGUOUS and (pairs := self._pairs()):
-            source = TYPED if self._is_paired(pairs, keys) else UNGROUNDED
+        if source == AMBIGUOUS and self._pairs:
+            source = TYPED if self._is_paired(keys) else UNGROUNDED
         if source != TYPED:
             return source or UNGROUNDED
         if any(alike(each, self._known.payees) for each in keys):
             return AMBIGUOUS
         return KNOWN if is_known else NEW
 
+    @cached_property
     def _pairs(self) -> list[tuple[frozenset[str], Figure]]:
         """Several payments in one turn, told apart: each clause that names a payee or an amount names one of each. Else none."""
-        clauses = [(named_in(each, self._known.payees), each.figures) for each in self._typed[0].clauses] if self._typed else []
+        texts = _CLAUSES.split(self._typed[0].text) if self._typed else []
+        clauses = [(self._named_in(lexed), lexed.figures) for lexed in (lex(text, self._locale) for text in texts)]
         telling = [(payees, figures) for payees, figures in clauses if payees or figures]
         apart = len(telling) > 1 and all(len(payees) == 1 and len(figures) == 1 for payees, figures in telling)
         return [(payees, figures[0]) for payees, figures in telling] if apart else []
 
-    def _is_paired(self, pairs: Sequence[tuple[frozenset[str], Figure]], keys: Collection[str]) -> bool:
+    def _is_paired(self, keys: Set[str]) -> bool:
         amount = self._call.arguments.amount()
-        return any(payees & set(keys) and (amount is None or figure.may_be(amount)) for payees, figure in pairs)
-
-    def _named(self, payees: Sequence[KnownPayee]) -> Iterator[KnownPayee]:
-        """The saved payees whom the customer's words name."""
-        named = {key for turn in self._typed for key in named_in(turn.lexed, payees)}
-        return (payee for payee in payees if payee.key in named)
+        return any(payees & keys and (amount is None or figure.may_be(amount)) for payees, figure in self._pairs)
 
     def _is_own(self, key: str) -> bool:
         call, payee = self._call, self._call.payee
@@ -232,19 +250,21 @@ class _Judge:
         )
 
     def _stands_in(self, key: str, lexed: Lexed) -> bool:
-        return key in named_in(lexed, self._known.payees) or is_code(key, lexed)
+        return key in self._named_in(lexed) or is_code(key, lexed)
 
-    def _said(self, is_it: Callable[[Lexed], object], candidates: Callable[[Lexed], Iterable[object]]) -> str | None:
+    def _said(
+        self, candidates: Callable[[_Turn], Set[object]], says: Callable[[_Turn], bool], stands_in: Callable[[Lexed], bool]
+    ) -> str | None:
         """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it, which no
         later one took back. What was pasted counts where the customer typed none."""
-        latest = next((turn for turn in self._typed if list(candidates(turn.lexed))), None)
-        if latest is not None and is_it(latest.lexed):
-            return TYPED if len(set(candidates(latest.lexed))) == 1 else AMBIGUOUS
+        latest = next((turn for turn in self._typed if candidates(turn)), None)
+        if latest is not None and says(latest):
+            return TYPED if len(candidates(latest)) == 1 else AMBIGUOUS
         if latest is not None and latest.number <= self._corrected:
             return None
-        if any(is_it(turn.lexed) for turn in self._typed):
+        if any(says(turn) for turn in self._typed):
             return AMBIGUOUS
-        return PASTED if latest is None and any(is_it(lexed) for lexed in self._pasted) else None
+        return PASTED if latest is None and any(stands_in(lexed) for lexed in self._pasted) else None
 
     # amounts
 
@@ -255,21 +275,18 @@ class _Judge:
         if order is not None and order.amount == money:
             return UNCHANGED
         unused = [turn for turn in self._typed if self._left(turn, money) > 0]
-        source = self._said(
-            lambda lexed: any(figure.may_be(money) for figure in lexed.figures),
-            lambda lexed: {figure.value for figure in lexed.figures if not figure.is_percent},
-        )
+        source = self._said(lambda turn: turn.amounts, lambda turn: _holds(turn.lexed, money), lambda lexed: _holds(lexed, money))
         if source in (TYPED, AMBIGUOUS):
             if not unused:
                 return USED
-            if source == AMBIGUOUS and any(figure.may_be(money) for _, figure in self._pairs()):
+            if source == AMBIGUOUS and any(figure.may_be(money) for _, figure in self._pairs):
                 source = TYPED  # whose it is was judged with the payee
             self.uses.append(Use(Kind.AMOUNT.value, money.value, unused[0].number))
             return source
-        if source is None and any(figure.may_be(money) for lexed in self._documents for figure in lexed.figures):
-            return DOCUMENT
         if source is not None:
             return source
+        if any(_holds(lexed, money) for lexed in self._documents):
+            return DOCUMENT
         return CALCULATED if self._follows(money) else UNGROUNDED
 
     def _left(self, turn: _Turn, money: Money) -> int:
@@ -278,19 +295,12 @@ class _Judge:
         return said - used
 
     def _follows(self, money: Money) -> bool:
-        """Whether the amount follows from figures that the customer meant, with each other or with what the bank told: as a sum, a
-        difference, a share, so many percent, or so many percent more or less. What the bank told alone will do where they wrote no amount.
-        """
-        lexed = [turn.lexed for turn in self._typed] + self._pasted + self._documents
-        figures = [figure for each in lexed for figure in each.figures]
-        meant = {figure.value for figure in figures if not figure.is_percent}
+        """Whether the amount follows from what the customer said or named, with each other or with what the bank told."""
+        meant = [turn.lexed for turn in self._typed] + self._pasted + self._documents
+        readings = [lex(each.text) for each in self._heard.readings if each.document is None]
+        told = {figure.value for each in readings for figure in each.figures}
         ordered = {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
-        wanted = Decimal(money.value)
-        if not meant and wanted in self._told:
-            return True
-        rates = [figure.value / 100 for figure in figures if figure.is_percent]
-        shares = _SHARES if any(_SHARING.intersection(each.words) for each in lexed) else ()
-        return any(abs(each - wanted) < _CENT for each in (*_results(meant, ordered | self._told, rates), *_shares(meant, shares)))
+        return follows(Decimal(money.value), meant, told, ordered)
 
     # the rest
 
@@ -322,16 +332,11 @@ class _Judge:
         return NEW if source == TYPED else source or UNGROUNDED
 
     def _phrase(self, value: str) -> str | None:
-        wanted = _tokens(value)
-        if any(holds_phrase(_tokens(text), wanted) for text in self._raw):
+        if self._is_named(value):
             return TYPED
-        if any(holds_phrase(_tokens(word.text), wanted) for word in self._heard.words if word.origin != "typed"):
+        if _says(value, (word.text for word in self._heard.words if word.origin != "typed")):
             return PASTED
-        return (
-            DOCUMENT
-            if any(holds_phrase(_tokens(reading.text), wanted) for reading in self._heard.readings if reading.document)
-            else None
-        )
+        return DOCUMENT if _says(value, (reading.text for reading in self._heard.readings if reading.document)) else None
 
     def _free_text(self, value: str) -> str:
         """Text may be a model's own wording, but no account, address or long number goes along that the customer did not type."""
@@ -346,22 +351,18 @@ class _Judge:
             return TYPED if revealing else OWN
         return UNGROUNDED
 
-    def _is_named(self, document: str) -> bool:
-        wanted = _tokens(document)
-        return any(holds_phrase(_tokens(text), wanted) for text in self._raw)
+    def _is_named(self, value: str) -> bool:
+        """Whether the customer typed it, whole."""
+        return _says(value, self._raw)
 
 
-def _shares(meant: Collection[Decimal], parts: Sequence[int]) -> Iterator[Decimal]:
-    return (one / each for one in sorted(meant)[:_FIGURES_MOST] for each in parts)
+def _says(value: str, texts: Iterable[str]) -> bool:
+    wanted = _tokens(value)
+    return any(holds_phrase(_tokens(text), wanted) for text in texts)
 
 
-def _results(meant: Collection[Decimal], told: Collection[Decimal], rates: Sequence[Decimal]) -> Iterator[Decimal]:
-    for one in sorted(meant)[:_FIGURES_MOST]:
-        for other in (*meant, *told):
-            yield from (one + other, one - other, other - one)
-    for one in (*meant, *told):
-        for rate in rates[:_FIGURES_MOST]:
-            yield from (one * rate, one * (1 + rate), one * (1 - rate))
+def _holds(lexed: Lexed, money: Money) -> bool:
+    return any(figure.may_be(money) for figure in lexed.figures)
 
 
 def _reveals(code: str) -> bool:

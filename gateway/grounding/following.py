@@ -1,0 +1,38 @@
+"""Whether an amount that nobody wrote follows from figures that somebody did: rent rises, shares of a bill, differences. Pure."""
+
+from collections.abc import Collection, Iterator, Sequence, Set
+from decimal import Decimal
+
+from gateway.grounding.lexing import Lexed
+
+_CENT = Decimal("0.01")
+_FIGURES_MOST = 30
+_PARTS = (2, 3, 4)
+_SHARING = frozenset({"half", "halves", "third", "quarter", "share", "split", "each", "divide"})
+
+
+def follows(wanted: Decimal, meant: Sequence[Lexed], told: Set[Decimal], ordered: Set[Decimal]) -> bool:
+    """As a sum, a difference, a share where the words speak of one, so many percent, or so many percent more or less.
+
+    At least one of two figures is from `meant`, what the customer said or named; the other may be what the bank `told` or has `ordered`.
+    What the bank told alone will do where the customer wrote no amount.
+    """
+    figures = [figure for each in meant for figure in each.figures]
+    values = {figure.value for figure in figures if not figure.is_percent}
+    if not values and wanted in told:
+        return True
+    rates = [figure.value / 100 for figure in figures if figure.is_percent]
+    parts = _PARTS if any(_SHARING.intersection(each.words) for each in meant) else ()
+    return any(abs(each - wanted) < _CENT for each in _results(values, ordered | told, rates, parts))
+
+
+def _results(
+    values: Collection[Decimal], others: Collection[Decimal], rates: Sequence[Decimal], parts: Sequence[int]
+) -> Iterator[Decimal]:
+    for one in sorted(values)[:_FIGURES_MOST]:
+        for other in (*values, *others):
+            yield from (one + other, one - other, other - one)
+        yield from (one / each for each in parts)
+    for one in (*values, *others):
+        for rate in rates[:_FIGURES_MOST]:
+            yield from (one * rate, one * (1 + rate), one * (1 - rate))
