@@ -5,13 +5,15 @@ from typing import Literal
 from gateway.runs.chat import ChatCompletions
 from gateway.runs.exchange import Exchange, Limits
 from gateway.runs.model import Model
+from gateway.runs.responses import Responses
 
-Api = Literal["chat"]
+Api = Literal["chat", "responses"]
 
 
 def open_model(url: str, api: Api, credential: str | None, *, timeout_ms: int, idle_ms: int, retries: int) -> Model:
     """A model at this base URL, such as `https://models.bank.example/v1`. To be called where its loop runs, and closed.
 
-    `credential` is sent as a bearer token; None sends none. The times are those of `Limits`.
+    `credential` is sent as a bearer token; None sends none. The times are those of `exchange.Limits`.
     """
-    return ChatCompletions(Exchange(url, credential, Limits(timeout_ms, idle_ms, retries)))
+    exchange = Exchange(url, credential, Limits(timeout_ms, idle_ms, retries))
+    return Responses(exchange) if api == "responses" else ChatCompletions(exchange)

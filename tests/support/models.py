@@ -278,7 +278,8 @@ def _responses(reply: Reply) -> list[bytes]:
     for number, call in enumerate(reply.calls):
         at = {"output_index": len(items), "item_id": f"fc_{number}"}
         told = [
-            {"type": "response.function_call_arguments.delta", "delta": each, **at} for each in _cut(call.arguments, reply.fragments)
+            {"type": "response.function_call_arguments.delta", "delta": each, **at}
+            for each in _cut(call.arguments, reply.fragments)
         ]
         told.append({"type": "response.function_call_arguments.done", "arguments": call.arguments, **at})
         native = {} if (native_id := _native(call, number)) is None else {"call_id": native_id}
