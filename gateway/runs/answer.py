@@ -20,6 +20,8 @@ MAX_ARGUMENTS_CHARS = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NATIVE_ID = re.compile(r"[!-~]{1,256}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NONE = "\ufffd"
+"""Stands for what is no character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class _Growing:
     native: str | None = None
     name: str | None = None
     fragments: list[str] = field(default_factory=list)
+    half: str = ""
     size: int = 0
     repeats: "_Growing | None" = None
     place: int | None = None
@@ -86,6 +89,7 @@ class Assembly:
     mint: Callable[[], str]
     _texts: list[str] = field(default_factory=list)
     _text_chars: int = 0
+    _half: str = ""
     _calls: dict[int, _Growing] = field(default_factory=dict)
     _begun: list[tuple[str, _Growing]] = field(default_factory=list)
     _finished: Finished | None = None
@@ -101,7 +105,7 @@ class Assembly:
                 return self._call(piece)
             case Finished():
                 self._finished = piece
-                return ()
+                return self._text("", last=True)
 
     def answer(self) -> Answer:
         """The whole of it, once its end was fed."""
@@ -113,6 +117,8 @@ class Assembly:
         for growing in self._calls.values():
             if growing.name is None:
                 raise _no_answer("a call has no name")
+            if growing.half:
+                raise _no_answer("a call's arguments are not text")
             first = growing.repeats
             if first is not None and (growing.name, growing.arguments) != (first.name, first.arguments):
                 raise _no_answer("two calls have one id")
@@ -123,15 +129,14 @@ class Assembly:
             raise _no_answer("it is empty")
         return Answer(text, calls, Finish.CALLS if calls else finish, self._finished.usage)
 
-    def _text(self, text: str) -> tuple[News, ...]:
-        if not text:
-            return ()
+    def _text(self, text: str, *, last: bool = False) -> tuple[News, ...]:
         self._text_chars += len(text)
         if self._text_chars > MAX_TEXT_CHARS:
             raise _no_answer("its text is too long")
-        if _SURROGATE.search(text):
-            raise _no_answer("its text is not Unicode")
-        shown = text.replace("\0", "\ufffd")  # no database keeps a NUL, and nobody sees one
+        shown, self._half = _whole(self._half, text, last=last)
+        shown = shown.replace("\0", _NONE)  # no database keeps a NUL, and nobody sees one
+        if not shown:
+            return ()
         self._texts.append(shown)
         return (NewText(shown),)
 
@@ -142,12 +147,15 @@ class Assembly:
                 raise _no_answer("it has too many calls")
             growing = self._calls[piece.index] = _Growing()
         self._identify(growing, piece)
-        fragment = piece.arguments
-        growing.size += len(fragment)
+        growing.size += len(piece.arguments)
         if growing.size > MAX_ARGUMENTS_CHARS:
             raise _no_answer("a call's arguments are too long")
-        if "\0" in fragment or _SURROGATE.search(fragment):
-            raise _no_answer("a call's arguments are not Unicode")
+        try:
+            fragment, growing.half = _whole(growing.half, piece.arguments, errors="strict")
+        except UnicodeDecodeError:
+            raise _no_answer("a call's arguments are not text") from None
+        if "\0" in fragment:
+            raise _no_answer("a call's arguments are not text")
         if fragment:
             growing.fragments.append(fragment)
         if growing.place is not None:
@@ -173,6 +181,15 @@ class Assembly:
         growing.repeats = next((each for each in self._calls.values() if each is not growing and each.native == piece.id), None)
         if growing.repeats is not None and growing.place is not None:
             raise _no_answer("two calls have one id")  # it was told as a call of its own
+
+
+def _whole(half: str, fragment: str, *, last: bool = False, errors: str = "replace") -> tuple[str, str]:
+    """The characters of these, and the first half of one whose second half may come yet: servers cut UTF-16 in between."""
+    text = half + fragment
+    if _SURROGATE.search(text) is None:
+        return text, ""
+    cut = len(text) - (not last and "\ud800" <= text[-1] <= "\udbff")
+    return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors), text[cut:]
 
 
 def _no_answer(reason: str) -> ModelFailed:

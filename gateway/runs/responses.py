@@ -36,7 +36,6 @@ from gateway.strict_json import Json
 _Item = EasyInputMessageParam | ResponseFunctionToolCallParam | FunctionCallOutput
 
 _NO_PARAMETERS: Mapping[str, Json] = {"type": "object", "properties": {}}
-_CUT = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 
 
 class Responses:
@@ -214,9 +213,8 @@ class _Reading:
             return Finished(Finish.CALLS if self._calls else Finish.STOP, counted)
         if status == "incomplete":
             details = response.get("incomplete_details")
-            finish = _CUT.get(str(details.get("reason"))) if isinstance(details, dict) else None
-            if finish is not None:
-                return Finished(finish, counted)
+            filtered = isinstance(details, dict) and details.get("reason") == "content_filter"
+            return Finished(Finish.FILTERED if filtered else Finish.LENGTH, counted)
         error = response.get("error")
         raise failed(error.get("code") if isinstance(error, dict) else None)
 
