@@ -41,7 +41,8 @@ def test_every_direct_dependency_has_its_reason_and_there_are_at_most_twenty() -
 
 
 def test_locks_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.lock", "requirements-test.lock"):
+    peers = ("tests/peers/semantic_kernel/requirements.lock", "tests/peers/langchain/requirements.lock")
+    for name in ("requirements.lock", "requirements-test.lock", *peers):
         text = (ROOT / name).read_text()
         assert "://" not in text
         pinned = re.findall(r"^[a-z0-9][^ ]*==[^ ]+", text, re.MULTILINE)
