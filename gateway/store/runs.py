@@ -5,7 +5,7 @@ A worker has a run for as long as its lease; every write of it is refused once s
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -14,12 +14,15 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, sele
 from gateway.store import confirmations, threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
-from gateway.store.tables import ACTIVE_RUNS, CONVERSATIONS, MESSAGES, RUN_STEPS, RUN_WAITS, RUNS
+from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, CONVERSATIONS, MESSAGES, RUN_STEPS, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 from gateway.strict_json import Json
 
 _R, _S, _W = RUNS.c, RUN_STEPS.c, RUN_WAITS.c
+
+LOOK_AGAIN = timedelta(seconds=1)
+"""When a run that waits is looked at again, once its customer has spoken and the call has not ended."""
 
 OVER = b""
 """The principal of a run that has ended: nobody calls for it any more."""
@@ -136,9 +139,9 @@ class Freeing:
 class Advancing:
     """What the worker that has the run found out, at once: only while it has it, and the run is in the state that it thinks.
 
-    `steps` and `messages` are new, or replace what stands under their ids. `due` None: the worker keeps the run, for which `until` its
-    lease holds; else it lets go of it, and somebody looks at it then. Answered with the run; with its state where it is another; None:
-    lost. Over, when `state` is no active one.
+    `steps` are new, or replace what stands under their ids; `messages` are new. `due` None: the worker keeps the run; else it lets go of
+    it, and somebody looks at it then, or as soon as the customer has spoken of one of `waits`. Over, when `state` is no active one. Answered
+    with the run; with its state where it is another; None: lost.
     """
 
     run: str
@@ -275,7 +278,8 @@ def advance(connection: Connection, item: Advancing) -> Run | str | None:
         _put_message(connection, message, item.at)
     values: dict[str, object] = {"state": item.state, "body": as_text(item.body)}
     if item.due is not None:
-        values |= {"due_us": to_us(item.due), "lease": None}
+        due = item.at + LOOK_AGAIN if _is_spoken(connection, item.waits) else item.due
+        values |= {"due_us": to_us(due), "lease": None}
     if item.expires is not None:
         values["expires_us"] = to_us(item.expires)
     if item.state not in ACTIVE_RUNS:
@@ -286,6 +290,14 @@ def advance(connection: Connection, item: Advancing) -> Run | str | None:
         connection.execute(insert(RUN_WAITS), [{"confirmation": each, "run": item.run} for each in item.waits])
     connection.execute(update(RUNS).where(_R.id == item.run).values(values))
     return find_any(connection, item.run)
+
+
+def _is_spoken(connection: Connection, waits: Sequence[str]) -> bool:
+    """Whether the customer, or who approves, has spoken of one of these. Who speaks now waits for this transaction, and finds the run."""
+    rows = connection.execute(
+        select(CONFIRMATIONS.c.state, CONFIRMATIONS.c.level).where(CONFIRMATIONS.c.id.in_(waits)).with_for_update(read=True)
+    )
+    return any(row.state != "open" and not (row.state == "confirmed" and row.level > 3) for row in rows)
 
 
 def _put_step(connection: Connection, step: Step, at: datetime | None = None) -> None:

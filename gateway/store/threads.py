@@ -48,6 +48,14 @@ class Message:
     created: datetime
     body: Mapping[str, Json]
     metadata: Metadata
+    is_word: bool = False
+    """Whether it is the customer's own."""
+
+    @property
+    def texts(self) -> list[Mapping[str, Any]]:
+        """Those parts of its content that are text."""
+        content: Any = self.body["content"]
+        return [part for part in content if part["type"] == "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,8 @@ def add(connection: Connection, thread: Thread, messages: Sequence[Adding], at: 
         position += each.said is not None
     connection.execute(insert(MESSAGES), rows)
     return [
-        Message(each.id, thread.id, None, from_us(first + number), each.body, each.metadata) for number, each in enumerate(messages)
+        Message(each.id, thread.id, None, from_us(first + number), each.body, each.metadata, each.said is not None)
+        for number, each in enumerate(messages)
     ]
 
 
@@ -261,7 +270,8 @@ def newest(connection: Connection, thread: str, most: int) -> Sequence[Message]:
 
 
 def _message(row: Row[Any]) -> Message:
-    return Message(row.id, row.thread, row.run, from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata))
+    body, metadata = orjson.loads(row.body), orjson.loads(row.metadata)
+    return Message(row.id, row.thread, row.run, from_us(row.created_us), body, metadata, row.word is not None)
 
 
 WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
