@@ -30,6 +30,7 @@ def test_the_distribution_holds_the_rules_the_cases_and_nothing_of_the_tests() -
         pytest.skip("tellergate is installed in place: its files are not listed")
     names = {file.as_posix() for file in distribution("tellergate").files or []}
     assert {"policies/rules/ownership.cedar", "policies/cases/world.yaml", "policies/bank.cedarschema", "audit/verify.py"} <= names
+    assert {f"gateway/console/playground/playground.{kind}" for kind in ("html", "js", "css")} <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 

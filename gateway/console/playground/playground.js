@@ -45,14 +45,18 @@ function problem(error) {
   shown(el("div", { className: "note bad" }, el("strong", { textContent: code }), `: ${error.message}`));
 }
 
+// What cannot be seen, or turns the text around, is spelt out.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const visible = (text) => String(text).replace(HIDDEN, (each) => `⟨U+${each.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+
 // Laid out for reading only where that changes nothing: the same names in the same order, each number as it was written.
 function pretty(text) {
   try {
     const value = JSON.parse(text);
     const bare = text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");
-    return JSON.stringify(value) === bare ? JSON.stringify(value, null, 2) : text;
+    return visible(JSON.stringify(value) === bare ? JSON.stringify(value, null, 2) : text);
   } catch {
-    return text;
+    return visible(text);
   }
 }
 
@@ -149,7 +153,8 @@ function messageItem(id, role) {
   return seen.messages.get(id);
 }
 
-const textOf = (content) => content.text?.value ?? content.refusal ?? `[${content.type}: ${content.image_file?.file_id ?? content.image_url?.url ?? ""}]`;
+const textOf = ({ type, text, refusal, image_file: file, image_url: image }) =>
+  visible(text?.value ?? refusal ?? `[${type}: ${file?.file_id ?? image?.url ?? ""}]`);
 
 function showMessage(message) {
   const { item, text } = messageItem(message.id, message.role);
@@ -163,7 +168,7 @@ function showMessage(message) {
 function mergeMessage({ id, delta }) {
   const { item, text } = messageItem(id, "assistant");
   item.setAttribute("aria-busy", "true");
-  for (const piece of delta.content ?? []) text.append(piece.text?.value ?? piece.refusal ?? "");
+  for (const piece of delta.content ?? []) text.append(visible(piece.text?.value ?? piece.refusal ?? ""));
   shown(item);
 }
 
@@ -192,7 +197,7 @@ function mergeStep({ id, delta }) {
   renderStep(known);
 }
 
-const DECISIONS = { done: "done", denied: "denied", held: "held for the customer", in_doubt: "in doubt", unavailable: "unavailable: nothing happened" };
+const DECISIONS = { done: "done", denied: "denied", held: "held for the customer", in_doubt: "in doubt", unavailable: "unavailable: nothing happened", unknown: "outcome unknown" };
 
 const awaited = () => run?.required_action?.submit_tool_outputs?.tool_calls ?? [];
 
@@ -219,7 +224,7 @@ function callCard(call, step) {
   return el(
     "article",
     { className: `card ${kind}`, ariaLabel: `Call of ${name}` },
-    el("div", { className: "head" }, el("strong", { textContent: name || "…" }), el("span", { className: `mark ${kind}`, textContent: words })),
+    el("div", { className: "head" }, el("strong", { textContent: visible(name) || "…" }), el("span", { className: `mark ${kind}`, textContent: words })),
     part("Arguments", pretty(given)),
     output == null ? null : part("Output", pretty(output)),
     call.tellergate
@@ -285,17 +290,17 @@ function showConfirmations(waiting) {
   for (const { id, expires_at: expires, url } of waiting) {
     if (seen.confirmations.has(id)) continue;
     const left = el("span", { role: "timer" });
-    const item = el("div", { className: "note warn" }, el("strong", { textContent: "The customer is to confirm. " }), confirmLink(url), " ", left);
+    const item = el("div", { className: "note warn" }, el("strong", { textContent: "The customer is to confirm. " }), confirmLink(id, url), " ", left);
     seen.confirmations.set(id, { item, left, expires: millis(expires) });
     shown(item);
   }
   countDown();
 }
 
-// The gateway's own page, not a model's text; still, nothing but the web.
-function confirmLink(url) {
-  const target = URL.canParse(url, location.href) ? new URL(url, location.href) : null;
-  if (target?.protocol !== "https:" && target?.protocol !== "http:") return el("code", { textContent: String(url) });
+// The gateway's own page, not a model's text; still, nothing but the web. Without a page the id is what a bank's own app confirms by.
+function confirmLink(id, url) {
+  const target = url && URL.canParse(url) ? new URL(url) : null;
+  if (target?.protocol !== "https:" && target?.protocol !== "http:") return el("code", { textContent: id });
   return el("a", { href: target.href, target: "_blank", rel: "noopener noreferrer", textContent: "Open the confirmation" });
 }
 
@@ -313,7 +318,7 @@ function showForm() {
   const form = el("form");
   for (const call of awaited()) {
     const field = el("textarea", { id: `output-${call.id}`, name: call.id, rows: 2, className: "code", spellcheck: false });
-    const label = el("label", { htmlFor: field.id, textContent: `Output of ${call.function.name}` });
+    const label = el("label", { htmlFor: field.id, textContent: `Output of ${visible(call.function.name)}` });
     form.append(el("div", { className: "field" }, label, field));
   }
   form.append(el("button", { textContent: "Submit outputs" }));
