@@ -276,7 +276,6 @@ def _door(
 ) -> rest.Door:
     return rest.Door(
         way=way,
-        later=later,
         identity=trust.identity,
         presenting=Presenting(settings.public_url, settings.trusted_proxies),
         challenges=trust.challenges,
@@ -287,7 +286,7 @@ def _door(
         clock=later.clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
-        waiting=proposals.waiting,
+        became=proposals.became,
     )
 
 
