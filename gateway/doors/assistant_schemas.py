@@ -237,3 +237,17 @@ class ToolOutputs(_Strict):
 
     tool_outputs: Annotated[list[ToolOutput], Field(max_length=128)]
     stream: bool | None = None
+
+
+BODIES: tuple[type[BaseModel], ...] = (
+    NewAssistant,
+    ChangedAssistant,
+    NewThread,
+    ChangedThread,
+    NewMessage,
+    Labels,
+    NewRun,
+    NewThreadAndRun,
+    ToolOutputs,
+)
+"""What OpenAPI publishes of bodies that are read raw."""

@@ -45,11 +45,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """`hosts`: where links and images of answers may lead."""
+    """`hosts`: where links and images of answers may lead. `most_tokens`: of one question, as the model can read them."""
 
     book: SqlBook
     functions: Mapping[str, BankingFunction]
     hosts: frozenset[str]
+    most_tokens: int
 
     async def of(self, run: Run, thread: Thread, customer: str, spent: Spent) -> Asked | str:
         """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
@@ -63,7 +64,7 @@ class Question:
         fitting = truncated(
             [item for _, item in items_of(said, steps)],
             last_messages=_last_messages(run),
-            budget=None if bounds.prompt is None else bounds.prompt - counter.of_text(frame),
+            budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - counter.of_text(frame),
             counter=counter,
         )
         if fitting is None:
@@ -86,13 +87,15 @@ class Question:
 
     async def _offered(self, run: Run, customer: str) -> tuple[Offered, ...]:
         """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does."""
-        granted, offered = await self.book.granted(customer), []
+        granted: frozenset[str] = await self.book.granted(customer)
+        offered: list[Offered] = []
         for name, definition in _named(run).items():
             function = self.functions.get(name)
             if function is None:
                 offered.append(Offered(name, definition.get("description"), definition.get("parameters"), definition.get("strict")))
             elif name in granted or function.emergency or function.level is Level.L0:
-                offered.append(Offered(name, function.summary, json_schema(function), strict=False))
+                schema: Any = json_schema(function)
+                offered.append(Offered(name, function.summary, schema, strict=False))
         return tuple(offered)
 
 
@@ -102,7 +105,7 @@ def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
     return said, list(runs.steps_since(connection, thread, since, _STEPS_MOST))
 
 
-def _named(run: Run) -> dict[str, Mapping[str, Any]]:
+def _named(run: Run) -> dict[str, dict[str, Any]]:
     """The definitions of the run's functions, by name; none where it chose none."""
     tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
     return {tool["function"]["name"]: tool["function"] for tool in tools}

@@ -241,7 +241,7 @@ class Loop:
         asked = await self.parts.question.of(self.run, thread, principal.customer, spent)
         if isinstance(asked, Asked):
             return asked
-        body = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
+        body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
         await self._advance("incomplete", body)
         self._left("incomplete")
         return None

@@ -140,7 +140,7 @@ class Advancing:
     """What the worker that has the run found out, at once: only while it has it, and the run is in the state that it thinks.
 
     `steps` are new, or replace what stands under their ids; `messages` are new. `due` None: the worker keeps the run; else it lets go of
-    it, and somebody looks at it then, or as soon as the customer has spoken of one of `waits`. Over, when `state` is no active one. Answered
+    it, and somebody looks at it then, or as soon as the customer has spoken of one of `waits`. Over, when `state` is not active. Answered
     with the run; with its state where it is another; None: lost.
     """
 
