@@ -34,9 +34,10 @@ from gateway.runs.acting import acting
 from gateway.runs.broadcast import Listener, event
 from gateway.runs.loop import LEASE
 from gateway.runs.objects import RUN_FIELDS, new_id
-from gateway.store import runs
+from gateway.store import runs, steps
 from gateway.store.pages import NoSuchCursor, Page
-from gateway.store.runs import Cancelling, Mismatch, Run, Starting, Step, Submitting
+from gateway.store.runs import Cancelling, Mismatch, Run, Starting, Submitting
+from gateway.store.steps import Step
 from gateway.store.threads import Labelling, Opening, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -302,7 +303,7 @@ def _unexpected(mismatch: Mismatch) -> str:
 async def _steps(api: Api, where: tuple[str, str], page: Page, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
     try:
-        found, more = await api.book.read(lambda connection: runs.steps(connection, where[1], page))
+        found, more = await api.book.read(lambda connection: steps.page(connection, where[1], page))
     except NoSuchCursor as error:
         raise bad_cursor(error) from None
     return json_answer(objects.listed([objects.step(each) for each in found], more=more))
@@ -310,7 +311,7 @@ async def _steps(api: Api, where: tuple[str, str], page: Page, *rest: Any) -> Re
 
 async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    found = await api.book.read(lambda connection: runs.step(connection, where[1], id_))
+    found = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
     if not isinstance(found, Step):
         raise missing("step")
     return json_answer(objects.step(found))

@@ -13,9 +13,11 @@ from gateway.runs.objects import own_of
 from gateway.runs.outgoing import Outgoing, identifiers
 from gateway.runs.transcript import items_of
 from gateway.runs.truncation import Counter, Dropped, truncated
-from gateway.store import runs, threads
+from gateway.store import steps as run_steps
+from gateway.store import threads
 from gateway.store.book import SqlBook
-from gateway.store.runs import Run, Step, calls_of
+from gateway.store.runs import Run
+from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message, Thread
 from gateway.strict_json import Json
 
@@ -102,7 +104,7 @@ class Question:
 def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
     said = list(threads.newest(connection, thread, MESSAGES_MOST))
     since = said[1].created if len(said) > MESSAGES_MOST else _BEGINNING
-    return said, list(runs.steps_since(connection, thread, since, _STEPS_MOST))
+    return said, list(run_steps.since(connection, thread, since, _STEPS_MOST))
 
 
 def _named(run: Run) -> dict[str, dict[str, Any]]:

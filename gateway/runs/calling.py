@@ -18,7 +18,7 @@ from gateway.record import Records
 from gateway.runs.objects import Object
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
 from gateway.store import confirmations
-from gateway.store.runs import Step, calls_of
+from gateway.store.steps import Step, calls_of
 from gateway.strict_json import Json
 from gateway.wire import output_text, result_item
 

@@ -9,7 +9,8 @@ from gateway.runs.answer import Answer, Assembly, CallBegun, NewArguments, News,
 from gateway.runs.model import Piece, Usage
 from gateway.runs.objects import MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, seconds, text_content
 from gateway.runs.outgoing import Outgoing
-from gateway.store.runs import Run, Step
+from gateway.store.runs import Run
+from gateway.store.steps import Step
 from gateway.store.threads import Message
 from gateway.strict_json import Json
 

@@ -30,9 +30,10 @@ from gateway.runs.calling import Calling, Waiting, app_calls, asked_of, changed_
 from gateway.runs.growing import Growing, call_delta, counted
 from gateway.runs.model import Finish, Model, ModelFailed, Usage
 from gateway.runs.objects import seconds
-from gateway.store import runs, threads
+from gateway.store import runs, steps, threads
 from gateway.store.book import SqlBook
-from gateway.store.runs import Advancing, Run, Step
+from gateway.store.runs import Advancing, Run
+from gateway.store.steps import Step
 from gateway.store.threads import Thread
 from gateway.strict_json import Json
 
@@ -96,7 +97,7 @@ class Loop:
             await self._begin()
             thread, principal = await self._whose()
             while True:
-                step = await self._read(lambda connection: runs.open_step(connection, self.run.id))
+                step = await self._read(lambda connection: steps.open_one(connection, self.run.id))
                 if step is not None and not await self._calls(step, thread, principal):
                     return
                 asked = await self._asked(thread, principal)
@@ -129,19 +130,19 @@ class Loop:
     async def _end(self, ended: Ended, growing: Growing | None) -> None:
         """End the run, with what it has said so far; its open step ends with it."""
         now = self.parts.clock()
-        steps, messages = growing.broken_off(f"run_{ended.state}") if growing is not None else ((), ())
-        opened = await self._read(lambda connection: runs.open_step(connection, self.run.id))
+        kept, messages = growing.broken_off(f"run_{ended.state}") if growing is not None else ((), ())
+        opened = await self._read(lambda connection: steps.open_one(connection, self.run.id))
         if opened is not None:
             at: dict[str, Json] = {f"{ended.state}_at": seconds(now)}
             opened = replace(opened, body={**opened.body, "status": ended.state, **at})
-            steps = (*steps, opened)
+            kept = (*kept, opened)
         body = {**self.run.body, "required_action": None, "usage": self._usage(), "own": self._own(confirmations=[])}
         if ended.state != "expired":
             body[f"{ended.state}_at"] = seconds(now)
         if ended.error is not None:
             body["last_error"] = {"code": ended.error.code, "message": ended.error.message}
         try:
-            await self._advance(ended.state, body, steps=steps, messages=messages)
+            await self._advance(ended.state, body, steps=kept, messages=messages)
         except Lost:
             return
         except Ended:  # cancelled meanwhile: that comes first
@@ -272,18 +273,18 @@ class Loop:
         own = self._own(spent=self._spent.and_of(answer.usage).as_json(), dropped=asked.dropped, tokens=asked.learned(answer.usage))
         body = {**self.run.body, "own": own}
         if answer.calls:
-            steps, messages = growing.kept(answer, "completed")
-            await self._advance("in_progress", body, steps=steps, messages=messages)
+            kept, messages = growing.kept(answer, "completed")
+            await self._advance("in_progress", body, steps=kept, messages=messages)
             return True
         reason, of_run = _INCOMPLETE.get(answer.finish, (None, None))
         state = "completed" if reason is None else "incomplete"
-        steps, messages = growing.kept(answer, state, reason)
+        kept, messages = growing.kept(answer, state, reason)
         body |= {"usage": self._usage(own)}
         if reason is None:
             body["completed_at"] = seconds(self.parts.clock())
         else:
             body["incomplete_details"] = {"reason": of_run}
-        await self._advance(state, body, steps=steps, messages=messages)
+        await self._advance(state, body, steps=kept, messages=messages)
         self._left(state)
         return False
 

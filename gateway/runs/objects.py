@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store.assistants import Assistant
-from gateway.store.runs import Run, Step
+from gateway.store.runs import Run
+from gateway.store.steps import Step
 from gateway.store.threads import Message, Thread
 from gateway.strict_json import Json
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.runs.model import ImagePart, Item, Said, TextPart, ToolCall, Turn
-from gateway.store.runs import Step, calls_of
+from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message
 
 UNANSWERED = '{"ok":false,"error":{"code":"temporarily_unavailable","message":"This call was not answered."}}'

@@ -1,4 +1,4 @@
-"""Runs and their steps: who has a run under way, when somebody must look at it again, and what became of it.
+"""Runs: who has a run under way, when somebody must look at it again, and what became of it.
 
 A worker has a run for as long as its lease; every write of it is refused once somebody else has it, or the run was cancelled.
 """
@@ -9,17 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from gateway.store import confirmations, threads
+from gateway.store import confirmations, steps, threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
-from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, CONVERSATIONS, MESSAGES, RUN_STEPS, RUN_WAITS, RUNS
+from gateway.store.steps import Step
+from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, CONVERSATIONS, MESSAGES, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 from gateway.strict_json import Json
 
-_R, _S, _W = RUNS.c, RUN_STEPS.c, RUN_WAITS.c
+_R, _W = RUNS.c, RUN_WAITS.c
 
 LOOK_AGAIN = timedelta(seconds=1)
 """When a run that waits is looked at again, once its customer has spoken and the call has not ended."""
@@ -47,18 +48,6 @@ class Run:
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE_RUNS
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`body` holds the API's own names: type, status, step_details and what goes with them."""
-
-    id: str
-    thread: str
-    run: str
-    created: datetime
-    body: Mapping[str, Json]
-    metadata: Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +191,12 @@ def submit(connection: Connection, item: Submitting) -> Run | Mismatch | None:
     found = _mine(connection, item.customer, item.thread, item.run)
     if found is None:
         return None
-    step = open_step(connection, item.run)
+    step = steps.open_one(connection, item.run)
     if found.state != "requires_action" or step is None:
         return found if _was_submitted(connection, item) else Mismatch(found.state)
-    if set(waiting_calls(step)) != set(item.outputs):
+    if set(steps.waiting_calls(step)) != set(item.outputs):
         return Mismatch(found.state)
-    _put_step(connection, with_outputs(step, item.outputs))
+    steps.put(connection, steps.with_outputs(step, item.outputs))
     thread = threads.of_id(connection, item.thread)
     if thread is not None:
         untainted = (CONVERSATIONS.c.id == thread.conversation, CONVERSATIONS.c.tainted_us.is_(None))
@@ -218,30 +207,10 @@ def submit(connection: Connection, item: Submitting) -> Run | Mismatch | None:
     return replace(found, state="queued", body=body, lease=item.lease, principal=item.principal)
 
 
-def calls_of(step: Step) -> Sequence[Mapping[str, Any]]:
-    """The tool calls of a step, as the API spells them."""
-    details: Any = step.body["step_details"]
-    return details["tool_calls"] if details["type"] == "tool_calls" else ()
-
-
-def waiting_calls(step: Step) -> Sequence[str]:
-    """Ids of the calls that the app is to execute and that have no output."""
-    return [each["id"] for each in calls_of(step) if each["function"]["output"] is None and "tellergate" not in each]
-
-
-def with_outputs(step: Step, outputs: Mapping[str, str]) -> Step:
-    """The step with these outputs, by the ids of the calls."""
-    calls: list[Json] = [
-        {**each, "function": {**each["function"], "output": outputs[each["id"]]}} if each["id"] in outputs else dict(each)
-        for each in calls_of(step)
-    ]
-    return replace(step, body={**step.body, "step_details": {"type": "tool_calls", "tool_calls": calls}})
-
-
 def _was_submitted(connection: Connection, item: Submitting) -> bool:
     """Whether exactly these outputs were taken before."""
-    for step in steps_of(connection, item.run):
-        given = {each["id"]: each["function"]["output"] for each in calls_of(step) if "tellergate" not in each}
+    for step in steps.of_run(connection, item.run):
+        given = {each["id"]: each["function"]["output"] for each in steps.calls_of(step) if "tellergate" not in each}
         if given and given == dict(item.outputs):
             return True
     return False
@@ -273,7 +242,7 @@ def advance(connection: Connection, item: Advancing) -> Run | str | None:
     if row.state != item.before:
         return str(row.state)
     for step in item.steps:
-        _put_step(connection, step, item.at)
+        steps.put(connection, step, item.at)
     for message in item.messages:
         _put_message(connection, message, item.at)
     values: dict[str, object] = {"state": item.state, "body": as_text(item.body)}
@@ -298,21 +267,6 @@ def _is_spoken(connection: Connection, waits: Sequence[str]) -> bool:
         select(CONFIRMATIONS.c.state, CONFIRMATIONS.c.level).where(CONFIRMATIONS.c.id.in_(waits)).with_for_update(read=True)
     )
     return any(row.state != "open" and not (row.state == "confirmed" and row.level > 3) for row in rows)
-
-
-def _put_step(connection: Connection, step: Step, at: datetime | None = None) -> None:
-    changed = connection.execute(update(RUN_STEPS).where(_S.id == step.id).values(body=as_text(step.body)))
-    if changed.rowcount or at is None:
-        return
-    row = {
-        "id": step.id,
-        "thread": step.thread,
-        "run": step.run,
-        "created_us": threads.next_us(connection, step.thread, at),
-        "body": as_text(step.body),
-        "metadata": as_text(step.metadata),
-    }
-    connection.execute(insert(RUN_STEPS), [row])
 
 
 def _put_message(connection: Connection, message: Message, at: datetime) -> None:
@@ -358,43 +312,6 @@ def page(connection: Connection, thread: str, asked: Page) -> tuple[Sequence[Run
     return [_run(row) for row in rows], more
 
 
-def step(connection: Connection, run: str, id_: str) -> Step | None:
-    row = connection.execute(select(RUN_STEPS).where(_S.run == run, _S.id == id_)).one_or_none()
-    return None if row is None else _step(row)
-
-
-def open_step(connection: Connection, run: str) -> Step | None:
-    """The step whose calls are not all answered; a run has one at most."""
-    last = connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us.desc()).limit(1)).one_or_none()
-    found = None if last is None else _step(last)
-    return found if found is not None and found.body["status"] == "in_progress" else None
-
-
-def steps(connection: Connection, run: str, asked: Page) -> tuple[Sequence[Step], bool]:
-    """One page of a run's steps. NoSuchCursor."""
-    within: list[ColumnElement[bool]] = [_S.run == run]
-    rows, more = rows_of(connection, RUN_STEPS, within, asked)
-    return [_step(row) for row in rows], more
-
-
-def steps_of(connection: Connection, run: str) -> Sequence[Step]:
-    """All steps of a run, the oldest first."""
-    return [_step(row) for row in connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us))]
-
-
-def steps_since(connection: Connection, thread: str, since: datetime, most: int) -> Sequence[Step]:
-    """The last `most` steps of a thread's runs since then, the oldest of them first."""
-    wanted = select(RUN_STEPS).where(_S.thread == thread, _S.created_us >= to_us(since))
-    rows = connection.execute(wanted.order_by(_S.created_us.desc()).limit(most)).all()
-    return [_step(row) for row in rows[::-1]]
-
-
-def under_way(connection: Connection) -> int:
-    """How many runs are active and not waiting for anybody outside."""
-    active = or_(_R.state == "queued", _R.state == "in_progress", _R.state == "cancelling")
-    return len(connection.execute(select(_R.id).where(active)).all())
-
-
 def _run(row: Row[Any]) -> Run:
     return Run(
         row.id,
@@ -409,10 +326,6 @@ def _run(row: Row[Any]) -> Run:
         orjson.loads(row.body),
         orjson.loads(row.metadata),
     )
-
-
-def _step(row: Row[Any]) -> Step:
-    return Step(row.id, row.thread, row.run, from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata))
 
 
 WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
