@@ -66,7 +66,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
     kills.mount(app, gateway.door, gateway.killing)
     mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
-    for each in (assistants, threads, runs):
+    for each in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         each.mount(app, gateway.door, gateway.running.api)
     if gateway.settings.playground:
         playground.mount(app)
