@@ -129,13 +129,8 @@ def provider(folder: Path) -> Iterator[Oidc]:
     secret_file.write_text(SECRET + "\n")
     command = [shutil.which("node") or "node", "provider.mjs"]
     environment = {**os.environ, "WINDOW_SECRET": SECRET}
-    with subprocess.Popen(
-        command,
-        cwd=installed("oidc", "oidc-provider", "provider.mjs"),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    place = installed("oidc", "oidc-provider", "provider.mjs")
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         try:
             yield Oidc(**json.loads(process.stdout.readline()), secret_file=secret_file)
