@@ -51,15 +51,6 @@ async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
         await model.close()
 
 
-@pytest.fixture(params=APIS)
-async def hurried(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
-    """One that waits for nothing: for answers that stall."""
-    async with model_server({}) as server:
-        model = open_model(server.url, request.param, None, timeout_ms=300, idle_ms=50, retries=0)
-        yield Endpoint(server, request.param, model)
-        await model.close()
-
-
 def said(*chunks: bytes) -> Script:
     return lambda _body: Raw(chunks)
 
@@ -158,7 +149,9 @@ async def test_what_is_dropped_is_bounded_too(endpoint: Endpoint, monkeypatch: p
     """Comments, events that mean nothing here, and reasoning without an end."""
     monkeypatch.setattr("gateway.runs.exchange.MAX_STREAM_BYTES", 200_000)
     for dropped in (b": x\n\n", b'data: {"type":"response.reasoning_text.delta","choices":[]}\n\n', b"id: 1\n\n"):
-        assert (await endpoint.failure(in_turn(Raw((dropped * 100,), end="endless")))).code == "server_error"
+        assert (await endpoint.failure(in_turn(Raw((dropped * 100,), end="endless")))).message == (
+            "The model's server answered too much."
+        )
 
 
 async def test_what_comes_after_the_end_is_not_waited_for(endpoint: Endpoint) -> None:
@@ -167,18 +160,26 @@ async def test_what_comes_after_the_end_is_not_waited_for(endpoint: Endpoint) ->
     await wait_until(lambda: endpoint.server.at_once == 0)
 
 
-async def test_a_server_that_stalls_is_left(hurried: Endpoint) -> None:
-    """Before its first byte, in the middle, and while it drips what means nothing."""
-    never = asyncio.Event()
-    stalls = (
-        Reply("Hello.", begin=never),
-        Reply("Hello.", go_on=never),
-        Raw((text(hurried.api, "Hel"), never)),
-        Raw((b": x\n\n",), end="endless"),
-    )
-    for stalled in stalls:
-        assert (await hurried.failure(in_turn(stalled))).code == "server_error"
-        await wait_until(lambda: hurried.server.at_once == 0)
+@pytest.mark.parametrize("api", APIS)
+async def test_a_server_that_stalls_is_left(api: Api) -> None:
+    """In the middle by the time between two reads; before its first byte, and while it drips what means nothing, by the whole time."""
+    never, long_ms = asyncio.Event(), 600_000
+    drips = Raw((b": x\n\n",), end="endless")
+    stalls: list[tuple[int, int, Reply | Raw]] = [
+        (long_ms, 50, Reply("Hello.", go_on=never)),
+        (long_ms, 50, Raw((text(api, "Hel"), never))),
+        (200, long_ms, Reply("Hello.", begin=never)),
+        (200, long_ms, Reply("Hello.", go_on=never)),
+        (200, long_ms, drips),
+    ]
+    async with model_server({}) as server:
+        for timeout_ms, idle_ms, stalled in stalls:
+            model = open_model(server.url, api, None, timeout_ms=timeout_ms, idle_ms=idle_ms, retries=0)
+            async with asyncio.timeout(20):
+                failed = await Endpoint(server, api, model).failure(in_turn(stalled))
+            assert failed.message == "The model's server took too long."
+            await wait_until(lambda: server.at_once == 0)
+            await model.close()
 
 
 async def test_closing_the_answer_ends_the_request(endpoint: Endpoint) -> None:

@@ -14,6 +14,9 @@ BOMB = gzip.compress(b"data: " + b"x" * (16 * 1024 * 1024))
 _EVENTS = {"Content-Type": "text/event-stream"}
 
 
+_QUEUED = {"type": "response.completed", "response": response_object("queued")}
+
+
 def text(api: str, said: str) -> bytes:
     """The beginning of an answer that says this."""
     if api == "chat":
@@ -69,13 +72,14 @@ def broken(api: str) -> Mapping[str, Raw]:
         "with nothing": Raw(),
         "going on after its end": Raw((said, end(api).removesuffix(b"data: [DONE]\n\n"), said, end(api))),
         "a page": Raw((b"<html>" + SECRET.encode(),), headers={"Content-Type": "text/html"}),
-        "not streamed": Raw((b'{"choices": []}',), headers={"Content-Type": "application/json"}),
+        "of another type": Raw((whole,), headers={"Content-Type": "application/json"}),
+        "said to be packed": Raw((whole,), headers=_EVENTS | {"Content-Encoding": "gzip"}),
         "packed": Raw((BOMB,), headers=_EVENTS | {"Content-Encoding": "gzip"}),
         "packed, and an error": Raw((BOMB,), 500, {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
         "an endless error": Raw((b"x" * 65536,), 500, {"Content-Type": "application/json"}, end="endless"),
         "no content": Raw((), 204, {}),
         "another success": Raw((whole,), 206),
-    }
+    } | ({} if api == "chat" else {"ended in another state": Raw((said, _named(_QUEUED)))})
 
 
 def _odd(api: str) -> dict[str, bytes]:
@@ -92,7 +96,9 @@ def _odd(api: str) -> dict[str, bytes]:
             "calls that are no list": sse(chunk({"tool_calls": {"a": 1}}), done=False),
             "a call that is none": sse(chunk({"tool_calls": ["pay"]}), done=False),
             "a call without an index": sse(chunk({"tool_calls": [{"id": "a", "function": {"name": "pay"}}]}), done=False),
-            "a call of another kind": sse(chunk({"tool_calls": [{"index": 0, "type": "custom", "id": "a"}]}), done=False),
+            "a call of another kind": sse(
+                chunk({"tool_calls": [{"index": 0, "type": "custom", "id": "a", "function": {"name": "pay"}}]}), done=False
+            ),
             "arguments that are no text": sse(
                 chunk({"tool_calls": [{"index": 0, "function": {"name": "pay", "arguments": {}}}]}), done=False
             ),
@@ -110,7 +116,6 @@ def _odd(api: str) -> dict[str, bytes]:
         "arguments that are others in the end": call(api, 1, "a", "pay", '{"a":1}')
         + _named({"type": "response.output_item.done", "output_index": 1, "item": item}),
         "failed": _named({"type": "response.failed", "response": response_object("failed", error={"message": SECRET})}),
-        "an end of another state": _named({"type": "response.completed", "response": response_object("queued")}),
     }
 
 
