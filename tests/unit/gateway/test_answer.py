@@ -18,6 +18,7 @@ from gateway.runs.answer import (
     NewText,
 )
 from gateway.runs.model import CallPiece, Finish, Finished, ModelFailed, Piece, TextPiece, ToolCall, Usage
+from gateway.runs.replayed import replayable
 
 STOP, CALLS = Finished(Finish.STOP, None), Finished(Finish.CALLS, Usage(3, 4))
 
@@ -155,3 +156,12 @@ def test_a_text_cut_between_any_two_code_units_is_the_same_text(text: str, drawn
     assert answer.text == text
     assert answer.calls[0].arguments == '{"text": ' + text
     assert heard(news) == (text, [(answer.calls[0].id, "pay", '{"text": ' + text)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "replayed"),
+    [('{"a": [1]}', '{"a": [1]}'), ("{}", "{}"), ('{"a":', "{}"), ("[]", "{}"), ("7", "{}"), ("", "{}"), ('{"a": NaN}', "{}")],
+)
+def test_only_an_object_is_replayed_as_arguments(arguments: str, replayed: str) -> None:
+    """Servers refuse a whole thread for what its model once wrote."""
+    assert replayable(arguments) == replayed
