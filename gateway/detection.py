@@ -72,7 +72,7 @@ def masked(text: str, most: int = MAX_TEXT_CHARS) -> tuple[str, frozenset[Found]
     return "".join([*parts, text[at:most]]), frozenset(it.found for it in found)
 
 
-_IBAN_LENGTHS = {
+IBAN_LENGTHS = {
     country: length
     for length, countries in (
         (15, "NO"),
@@ -129,7 +129,7 @@ _SORT_CODE = r"\b(?:[0-9]{2}[-. ][0-9]{2}[-. ][0-9]{2}|[0-9]{6})"
 _ACCOUNT_WORD = "account|acct|acc|a/c|konto|conto|compte"
 _EXPRESSIONS = LinearRegexes(
     [
-        rf"(?i)(?:{'|'.join(_IBAN_LENGTHS)})[ .-]?[0-9]{{2}}(?:[ .\-/]{{0,2}}[A-Z0-9]){{11}}",
+        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ .-]?[0-9]{{2}}(?:[ .\-/]{{0,2}}[A-Z0-9]){{11}}",
         r"[0-9](?:[ .\-]{0,2}[0-9]){12,}",
         rf"(?i){_SORT_CODE}(?:[\s,;:/|.-]|\b(?:and|{_ACCOUNT_WORD}|number|num|no|nr|is)\b)+[0-9]{{4}}[ -]?[0-9]{{4}}\b",
         rf"(?i)\b(?:{_ACCOUNT_WORD}|sort code)(?:[ ]*(?:number|num|no|nr|is|[:#.=])){{0,3}}[ ]*[0-9](?:[ -]?[0-9]){{5,16}}\b",
@@ -163,7 +163,7 @@ def _ibans(text: str) -> Iterator[Finding]:
     candidate = _EXPRESSIONS.first(_IBAN, text, 0)
     while candidate is not None:
         start = candidate[0]
-        end = _end_of(text, start, _IBAN_LENGTHS[text[start : start + 2].upper()])
+        end = _end_of(text, start, IBAN_LENGTHS[text[start : start + 2].upper()])
         if end is not None and iban.is_valid(text[start:end].translate(_JOINED), check_country=False):
             yield Finding(Found.IBAN, start, end)
         else:

@@ -76,7 +76,7 @@ def cleaned(text: str, most: int) -> str:
         text = text[: _RAW_FACTOR * most]
     if not (text.isascii() and text.isprintable()):
         text = unicodedata.normalize("NFKC", text)
-        text = "".join([_visible(letter) for letter in text if letter not in _INVISIBLE])
+        text = "".join([_visible(letter) for letter in text if letter not in INVISIBLE])
         text = unicodedata.normalize("NFKC", text)
     text = _SPACES.sub(" ", text).strip()[:most]
     # Invisible characters can push half a number to where the raw text is cut, and half a number is not found any more.
@@ -93,7 +93,7 @@ def _shown(text: str, most: int) -> tuple[str, frozenset[Found]]:
 _RAW_FACTOR = 4
 _LONGEST_FINDING = 128
 _SPACES = re.compile(" {2,}")
-_INVISIBLE = frozenset(
+INVISIBLE = frozenset(
     [
         *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
         *map(chr, range(0x180B, 0x1810)),
