@@ -59,7 +59,6 @@ from gateway.stages import (
     Reserved,
     Settled,
     answer_of,
-    has_effects,
     new_call_id,
 )
 from gateway.steps import Steps
@@ -119,7 +118,7 @@ class Way:
         lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
         fresh = None if lock.locked() else known  # what was just read still stands if nobody is before us
         async with lock:  # one at a time: each call sees what the one before let into the conversation
-            if has_effects(asked, self._parts.functions) and not await self._parts.standing.still_stands(principal):
+            if asked.has_effects(self._parts.functions) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
             taken: list[tuple[Received, Recorded | Held]] = []
             amounts = amounts_of(asked.calls, self._parts.functions)
@@ -201,7 +200,7 @@ class Way:
 
     async def _validate(self, received: Received, known: Known | None) -> Call:
         parts, customer, asked = self._parts, received.principal.customer, received.asked
-        function, confirmed = parts.functions.get(received.native.function), received.confirmed
+        function, confirmed = asked.function_of(received.native, parts.functions), received.confirmed
         waits = function is None or not (function.emergency or confirmed)
         if waits and not parts.rates.take(customer, received.received_at, function):
             raise Refusal(Code.RATE_LIMITED, "rate_limited")

@@ -105,10 +105,15 @@ class Proposals:
         claimed = await self.book.find(before.call_id) if before.claimed else None
         return await self.later.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
-    async def waiting(self, customer: str, call_id: str) -> Recorded | None:
-        """A proposed call that was not executed, for who asks for its status; None: no such call of this customer."""
+    async def became(self, customer: str, call_id: str) -> Recorded | None:
+        """What became of a call, for who asks for its status; None: no such call of this customer."""
+        claimed = await self.book.find(call_id)
+        if claimed is not None:
+            return await self.later.answer(claimed, "") if claimed.customer == customer else None
         found = await self._of_call(call_id)
-        return None if found is None or found[1].proposal.customer != customer else _status(*found, self.clock())
+        if found is not None and found[1].proposal.customer == customer:
+            return _status(*found, self.clock())
+        return await self.later.of_record(customer, call_id)
 
     async def told(self, call_id: str) -> Recorded | None:
         """The same of whoever's call. None: it was not proposed."""
@@ -124,12 +129,16 @@ class Proposals:
         return await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
 
 
+_ENDED = {"declined": "The customer declined this.", "expired": "The customer did not confirm this in time."}
+
+
 def _status(call: ProposedCall, stored: Stored, now: datetime) -> Recorded:
     """Of a proposed call without a row in the book: held while it waits; denied once it cannot happen any more."""
     proposal = stored.proposal
     code = Code.APPROVAL_REQUIRED if proposal.state == "confirmed" and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
     if call.claimed or proposal.state not in ("open", "confirmed", "approved") or proposal.expires <= now:
-        return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, MESSAGES[Code.DENIED], None, None)
+        message = _ENDED.get(proposal.state if call.claimed or proposal.state != "open" else "expired", MESSAGES[Code.DENIED])
+        return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, message, None, None)
     return Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
 
 

@@ -36,7 +36,7 @@ class Part(StrEnum):
 
 
 HISTORIES = {
-    Part.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0002"),
+    Part.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0003"),
     Part.LOG: LOG_HISTORY,
     Part.KEYS: KEYS_HISTORY,
 }

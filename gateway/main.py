@@ -42,6 +42,7 @@ from gateway.granting import Granting
 from gateway.killing import Killing
 from gateway.later import Later
 from gateway.made_up import activated, grant_made_up_customers
+from gateway.model_setup import Running, running
 from gateway.rates import Rates
 from gateway.record import BundleName, Records
 from gateway.recovery import GRACE, Recovery
@@ -90,6 +91,7 @@ class Gateway:
     granting: Granting
     killing: Killing
     webhooks: Webhooks | None
+    running: Running
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:
@@ -104,6 +106,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
+        await self.running.close()
         await self.way.drain()
         await self.trust.close()
         if self.webhooks is not None:
@@ -185,6 +188,8 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             )
         )
         await replay_destructions(log)
+        if gateway.running.api.pool is not None and not places.shared:
+            await gateway.running.api.pool.free()
         try:
             await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
         except Unavailable:
@@ -260,7 +265,8 @@ def _assembled(
     )
     killing = Killing(store=book, trail=records, clock=clock, via="api")
     opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
-    return Gateway(*opened, instruments, confirming, granting, killing, _webhooks(settings, proposals), core.close)
+    runs = running(settings, book=book, way=way, proposals=proposals, records=records)
+    return Gateway(*opened, instruments, confirming, granting, killing, _webhooks(settings, proposals), runs, core.close)
 
 
 def _door(
@@ -276,7 +282,6 @@ def _door(
 ) -> rest.Door:
     return rest.Door(
         way=way,
-        later=later,
         identity=trust.identity,
         presenting=Presenting(settings.public_url, settings.trusted_proxies),
         challenges=trust.challenges,
@@ -287,7 +292,7 @@ def _door(
         clock=later.clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
-        waiting=proposals.waiting,
+        became=proposals.became,
     )
 
 

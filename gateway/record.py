@@ -189,6 +189,11 @@ class Records:
         facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
         return await self._append(Record(kind=Kind.ADMIN, time=at, customer=customer, facts=facts))
 
+    async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> Place:
+        """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
+        facts: dict[str, Plain] = {"assistant": assistant, "word": word, "by": by, "sha256": digest}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
+
     async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
         """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""
         of_customer = switch.scope is Scope.CUSTOMER

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from gateway.confirm_setup import page_of
 from gateway.confirming import Confirming
 from gateway.cores import banking_days
-from gateway.doors import confirmations, hosts, kills, mandates, rest, schemas
+from gateway.doors import assistants, confirmations, hosts, kills, mandates, rest, runs, schemas, threads
 from gateway.doors.tls import server_config
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
@@ -36,6 +36,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             gateway.trust.run(),
             _confirmed(gateway.confirming),
         ]
+        if gateway.running.api.pool is not None:
+            running.append(gateway.running.api.pool.run())
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
         if gateway.bank is not None:
@@ -64,6 +66,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
     kills.mount(app, gateway.door, gateway.killing)
     mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
+    for each in (assistants, threads, runs):
+        each.mount(app, gateway.door, gateway.running.api)
     return app
 
 

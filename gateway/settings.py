@@ -170,6 +170,44 @@ class Settings:
     functions_credential_file: Path | None = None
     """File with the bearer token for the manifest's upstream, readable by its owner alone; set if and only if the manifest needs it."""
 
+    model_url: str = ""
+    """Base URL of the model behind the assistants, any that speaks an OpenAI API, such as `https://models.bank.example/v1`; http is for
+    loopback. Empty: assistants and threads are kept, and nothing can be run."""
+
+    model_api: str = "chat"
+    """Which API it is asked by: `chat` (Chat Completions) or `responses`."""
+
+    model_credential_file: Path | None = None
+    """File with the bearer token for `model_url`, readable by its owner alone. None: it takes none."""
+
+    model_timeout_ms: int = 120_000
+    """How long one answer of the model may take, with every repeat of its beginning. Beyond it the run fails."""
+
+    model_idle_ms: int = 30_000
+    """How long the model may be silent within an answer."""
+
+    model_retries: int = 2
+    """How often a question that got no answer yet is asked again (408, 409, 429, 5xx, broken connections)."""
+
+    model_context_tokens: int = 128_000
+    """How many tokens a question to the model may have. What is longer loses its middle."""
+
+    answer_hosts: tuple[str, ...] = ()
+    """Hosts to which links and images in an assistant's answers may lead, over https: exact names. Any other link is taken out."""
+
+    run_lifetime_s: int = 600
+    """How many seconds a run may take before it expires. One that waits for the customer lives on for as long as they may confirm, and
+    a minute more."""
+
+    runs_at_once: int = 256
+    """Runs that one process drives at once; others wait in the queue."""
+
+    thread_writes_per_minute: int = 600
+    """Assistants, threads, messages, runs and outputs that one customer, or client, writes, per minute and process."""
+
+    playground: bool = False
+    """Whether `/console/playground` is served: a page for trying an assistant with pasted tokens. On in development mode."""
+
     webhook_url: str = ""
     """Where late outcomes are told, of calls that were held or in doubt: a signed `call.settled` for each. https, or http on loopback.
     Empty: nowhere."""
@@ -194,6 +232,7 @@ class Settings:
             self._check_issuer()
         if self.webhook_url and not is_safe_url(self.webhook_url, loopback_http=True):
             raise UnsafeSettings("webhook_url is an https URL without user and fragment; http is for loopback")
+        self._check_model()
         self._check_door()
         self._check_confirming()
         return self
@@ -254,6 +293,14 @@ class Settings:
         if self.binding == Binding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
             raise UnsafeSettings("binding to certificates needs tls_client_ca or trusted_proxies: nobody could show one")
 
+    def _check_model(self) -> None:
+        if self.model_url and not is_safe_url(self.model_url, loopback_http=True):
+            raise UnsafeSettings("model_url is an https URL without user and fragment; http is for loopback")
+        if self.model_api not in ("chat", "responses"):
+            raise UnsafeSettings("model_api is chat or responses")
+        if any(not host or host != host.lower() or set(host) & set("/:@ *") for host in self.answer_hosts):
+            raise UnsafeSettings("answer_hosts are exact host names in lower case, without scheme, port or wildcard")
+
     def _check_confirming(self) -> None:
         if bool(self.assertion_origins) and not (self.relying_party or self.confirm_origin):
             raise UnsafeSettings("assertion_origins need relying_party or confirm_origin")
@@ -278,6 +325,13 @@ _RANGES = {
     "strong_session_s": (1, 86_400),
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
+    "model_timeout_ms": (1, 3_600_000),
+    "model_idle_ms": (1, 3_600_000),
+    "model_retries": (0, 10),
+    "model_context_tokens": (256, 100_000_000),
+    "run_lifetime_s": (1, 7 * 86_400),
+    "runs_at_once": (1, 10_000),
+    "thread_writes_per_minute": (1, 1_000_000),
     "audit_wait_ms": (1, 3_600_000),
     "proposals_waiting": (1, 1_000_000),
     "proposals_per_day": (1, 1_000_000),
@@ -320,4 +374,5 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
         audience=DEV_AUDIENCE,
         binding=Binding.OPTIONAL,
         passkey_cooling_off_s=0,
+        playground=True,
     ).checked()

@@ -60,12 +60,16 @@ class Asked:
     model: str | None
     calls: tuple[NativeCall, ...]
     trace: Trace
+    offered: frozenset[str] | None = None
+    """The functions that the model was offered; any other is unknown to it. None: the back end offers, and is not asked."""
 
+    def function_of(self, native: NativeCall, functions: Mapping[str, BankingFunction]) -> BankingFunction | None:
+        return functions.get(native.function) if self.offered is None or native.function in self.offered else None
 
-def has_effects(asked: Asked, functions: Mapping[str, BankingFunction]) -> bool:
-    """Whether a call of the request may move something, so that its token must stand. What protects the customer never waits for that."""
-    named = (functions.get(native.function) for native in asked.calls)
-    return any(isinstance(function, EffectFunction) and not function.emergency for function in named)
+    def has_effects(self, functions: Mapping[str, BankingFunction]) -> bool:
+        """Whether a call may move something, so that the token must stand. What protects the customer never waits for that."""
+        named = (self.function_of(native, functions) for native in self.calls)
+        return any(isinstance(function, EffectFunction) and not function.emergency for function in named)
 
 
 class Outcome(StrEnum):
@@ -222,11 +226,8 @@ class Call:
     @property
     def payee(self) -> Identified | None:
         """The object whom the call pays; None when it pays nobody, or names an account instead."""
-        for argument in self.function.arguments:
-            value = self.arguments.get(argument.name)
-            if argument.kind is Kind.PAYEE and isinstance(value, Identified):
-                return value
-        return None
+        named = (self.arguments.get(each.name) for each in self.function.arguments if each.kind is Kind.PAYEE)
+        return next((value for value in named if isinstance(value, Identified)), None)
 
     @property
     def payee_key(self) -> str | None:

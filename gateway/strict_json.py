@@ -27,7 +27,7 @@ class JsonError(ValueError):
         self.fault = fault
 
 
-def loads(body: bytes, *, max_bytes: int) -> Parsed:
+def loads(body: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Parsed:
     """Parse, or raise JsonError. Fractions become exact decimals, never binary ones."""
     if len(body) > max_bytes:
         raise JsonError(Fault.TOO_LARGE, f"more than {max_bytes} bytes")
@@ -35,7 +35,7 @@ def loads(body: bytes, *, max_bytes: int) -> Parsed:
         value: Parsed = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:
         raise _explained(str(error)) from None
-    _check(value, 0)
+    _check(value, max_depth)
     return value
 
 
@@ -44,23 +44,32 @@ def _explained(message: str) -> JsonError:
     if "Detected duplicate key" in message:
         return JsonError(Fault.DUPLICATE_KEY, "a key stands twice in one object")
     if "recursion" in message:
-        return JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        return JsonError(Fault.TOO_DEEP, "nested too deeply")
     return JsonError(Fault.INVALID_JSON, "not JSON by RFC 8259")
 
 
-def _check(value: Parsed, depth: int) -> None:
+def binary(value: Parsed) -> Json:
+    """The same with binary fractions: for what is no money, and is only passed on."""
     if isinstance(value, dict):
-        if depth >= MAX_DEPTH:
-            raise JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        return {name: binary(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [binary(member) for member in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _check(value: Parsed, levels: int) -> None:
+    if isinstance(value, dict):
+        if levels == 0:
+            raise JsonError(Fault.TOO_DEEP, "nested too deeply")
         for member in value.values():
             if not isinstance(member, str):
-                _check(member, depth + 1)
+                _check(member, levels - 1)
     elif isinstance(value, list):
-        if depth >= MAX_DEPTH:
-            raise JsonError(Fault.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        if levels == 0:
+            raise JsonError(Fault.TOO_DEEP, "nested too deeply")
         for member in value:
             if not isinstance(member, str):
-                _check(member, depth + 1)
+                _check(member, levels - 1)
     elif isinstance(value, Decimal) and not (value.is_finite() and abs(value.adjusted()) <= MAX_EXPONENT):
         raise JsonError(Fault.INVALID_JSON, "a number out of range")
     elif isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:

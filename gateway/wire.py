@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.errors import MESSAGES, Code, Fault, RequestFault
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, NotAuthenticated
+from gateway.identity import (
+    SCOPE_ASSISTANTS,
+    SCOPE_CALLS,
+    SCOPE_CONFIRM,
+    SCOPE_ENROL,
+    SCOPE_KILL,
+    SCOPE_THREADS,
+    SCOPE_WORDS,
+    NotAuthenticated,
+)
 from gateway.identity.principal import BEARER, DPOP
 from gateway.stages import Recorded
 from gateway.strict_json import Json
@@ -36,6 +45,11 @@ STATUS: Mapping[Fault, int] = {
     Fault.PASSKEY_KNOWN: 409,
     Fault.SAME_OFFICER: 409,
     Fault.KILL_SWITCH_LIFTED: 409,
+    Fault.THREAD_HAS_ACTIVE_RUN: 400,
+    Fault.RUN_NOT_CANCELLABLE: 400,
+    Fault.OUTPUTS_NOT_EXPECTED: 400,
+    Fault.UNSUPPORTED: 400,
+    Fault.RATE_LIMITED: 429,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
     Fault.BROKEN: 500,
@@ -46,6 +60,7 @@ _TYPES: Mapping[int, str] = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    429: "rate_limit_error",
     500: "server_error",
     503: "server_error",
 }
@@ -104,7 +119,7 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
         if isinstance(fault, NotAuthenticated) and fault.scope is not None:
             parameters["scope"] = fault.scope
         return {"www-authenticate": challenges.header(used, parameters)}
-    if status == 503:
+    if status in (429, 503):
         return {"retry-after": str(_RETRY_AFTER_S)}
     return {}
 
@@ -132,7 +147,15 @@ def protected_resource(resource: str, issuer: str, challenges: Challenges, *, ce
         {
             "resource": resource,
             "authorization_servers": [issuer],
-            "scopes_supported": [SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL],
+            "scopes_supported": [
+                SCOPE_CALLS,
+                SCOPE_WORDS,
+                SCOPE_THREADS,
+                SCOPE_ASSISTANTS,
+                SCOPE_CONFIRM,
+                SCOPE_ENROL,
+                SCOPE_KILL,
+            ],
             "bearer_methods_supported": ["header"],
             "tls_client_certificate_bound_access_tokens": certificates,
             "dpop_signing_alg_values_supported": challenges.dpop_algorithms,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault
-from gateway.strict_json import MAX_BODY_BYTES, JsonError, Parsed, loads
+from gateway.strict_json import MAX_BODY_BYTES, MAX_DEPTH, Json, JsonError, Parsed, loads
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -19,21 +19,21 @@ def json_answer(value: object, headers: Mapping[str, str] | None = None) -> Resp
     return Response(orjson.dumps(value), media_type="application/json", headers=headers)
 
 
-async def body(request: Request) -> Parsed:
+async def body(request: Request, *, max_bytes: int = MAX_BODY_BYTES, max_depth: int = MAX_DEPTH) -> Parsed:
     """The JSON of a request's body, bounded and strict. RequestFault."""
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise RequestFault(Fault.TOO_LARGE, f"more than {MAX_BODY_BYTES} bytes")
+        if size > max_bytes:
+            raise RequestFault(Fault.TOO_LARGE, f"more than {max_bytes} bytes")
         parts.append(part)
     try:
-        return loads(b"".join(parts), max_bytes=MAX_BODY_BYTES)
+        return loads(b"".join(parts), max_bytes=max_bytes, max_depth=max_depth)
     except JsonError as error:
         raise RequestFault(error.fault, f"the body is not taken: {error}") from None
 
 
-def parsed(model: type[_Model], value: Parsed) -> _Model:
+def parsed(model: type[_Model], value: Parsed | Json) -> _Model:
     """The body as this model. RequestFault INVALID_REQUEST."""
     try:
         return model.model_validate(value)

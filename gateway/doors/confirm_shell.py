@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.assertion import NotConfirmed, Reason, read_assertion
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.confirm_session import Seals, signed_challenge
+from gateway.doors.page_headers import page_headers
 from gateway.doors.rest import Door
 from gateway.errors import Fault, RequestFault
 from gateway.identity import SCOPE_CONFIRM, Principal
@@ -32,18 +33,7 @@ TYPES = {
 }
 """The files that are served as they are."""
 
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(), camera=(), microphone=(), "
-    "geolocation=(), payment=(), usb=(), clipboard-read=(), display-capture=(), fullscreen=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+HEADERS = page_headers("'self'")
 """Of every answer."""
 
 

@@ -31,7 +31,6 @@ from gateway.doors.shapes import SHAPES
 from gateway.errors import Fault, RequestFault, Unavailable
 from gateway.facts import no_such_conversation
 from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
-from gateway.later import Later
 from gateway.ports import Book
 from gateway.rates import Rates
 from gateway.record import Records
@@ -62,7 +61,6 @@ class Door:
     """What the door needs."""
 
     way: Way
-    later: Later
     identity: Identity
     presenting: Presenting
     challenges: Challenges
@@ -73,8 +71,8 @@ class Door:
     clock: Callable[[], datetime]
     calls_per_request: int
     rates: Rates
-    waiting: Callable[[str, str], Awaitable[Recorded | None]]
-    """(customer, call id): a call that waits for its confirmation, or cannot happen any more; None for every other."""
+    became: Callable[[str, str], Awaitable[Recorded | None]]
+    """(customer, call id): what became of a call; None: no such call of this customer."""
 
     async def answer(self, request: Request, handler: Handler, scope: str) -> Response:
         """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
@@ -244,7 +242,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
         raise RequestFault(Fault.INVALID_REQUEST, f"wait_s lies between 0 and {MAX_WAIT_S}", param="wait_s")
     until = door.clock() + timedelta(seconds=wait_s)
     while True:
-        found = await _found(door, principal, call_id)
+        found = await door.became(principal.customer, call_id)
         if found is None:
             raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
         if found.status != "in_doubt" or door.clock() >= until:
@@ -254,13 +252,6 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
     del item["native_id"]
     output = output_text(found) if found.output is not None or found.code is not None else None
     return json_answer({**item, "output": output})
-
-
-async def _found(door: Door, principal: Principal, call_id: str) -> Recorded | None:
-    claimed = await door.book.find(call_id)
-    if claimed is None:
-        return await door.waiting(principal.customer, call_id) or await door.later.of_record(principal.customer, call_id)
-    return await door.later.answer(claimed, "") if claimed.customer == principal.customer else None
 
 
 def _native(item: type[BaseModel], value: dict[str, object], number: int) -> NativeCall:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
+from gateway.doors import assistant_schemas
 from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
 from gateway.errors import Code, Fault
 from gateway.kill import Scope
@@ -298,7 +299,17 @@ class ActivityPage(_Strict):
     next_cursor: str | None
 
 
-_BODIES: tuple[type[BaseModel], ...] = (Calls, NewConversation, Words, Speak, NewPasskey, NewMandate, NewKillSwitch, LiftKillSwitch)
+_BODIES: tuple[type[BaseModel], ...] = (
+    Calls,
+    NewConversation,
+    Words,
+    Speak,
+    NewPasskey,
+    NewMandate,
+    NewKillSwitch,
+    LiftKillSwitch,
+    *assistant_schemas.BODIES,
+)
 _REF = "#/components/schemas/{model}"
 
 

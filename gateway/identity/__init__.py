@@ -4,10 +4,12 @@ Owns the trust in the bank's OpenID provider. Must never let absence mean more: 
 """
 
 from gateway.identity.principal import (
+    SCOPE_ASSISTANTS,
     SCOPE_CALLS,
     SCOPE_CONFIRM,
     SCOPE_ENROL,
     SCOPE_KILL,
+    SCOPE_THREADS,
     SCOPE_WORDS,
     Identity,
     NotAuthenticated,
@@ -22,10 +24,12 @@ from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
 
 __all__ = [
     "ACR_STRONG",
+    "SCOPE_ASSISTANTS",
     "SCOPE_CALLS",
     "SCOPE_CONFIRM",
     "SCOPE_ENROL",
     "SCOPE_KILL",
+    "SCOPE_THREADS",
     "SCOPE_WORDS",
     "AccessTokens",
     "Binding",

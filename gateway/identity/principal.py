@@ -9,6 +9,10 @@ from gateway.errors import Fault, RequestFault
 
 SCOPE_CALLS = "function_calls"
 SCOPE_WORDS = "customer_words"
+SCOPE_THREADS = "threads"
+"""Of a customer, or of an agent that acts for one: their threads and runs."""
+SCOPE_ASSISTANTS = "assistants"
+"""Of the bank's back ends: the assistants that a client makes."""
 SCOPE_CONFIRM = "confirm"
 """Of the customer's own device: to see what waits for them, and to confirm or decline it."""
 SCOPE_ENROL = "enrol_passkeys"

@@ -3,7 +3,7 @@
 Items are the whole conversation, replayed on each turn: no state is left with the model's server.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -142,7 +142,7 @@ class Model(Protocol):
     and broken connections; `Retry-After` is honoured); after it never. Errors: ModelFailed alone. Closing the iterator ends the request.
     """
 
-    def answer(self, prompt: Prompt) -> AsyncIterator[Piece]:
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer; the last is `Finished`. A stream that ends without it raises ModelFailed."""
 
     async def close(self) -> None: ...

@@ -20,12 +20,25 @@ from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway import mandate as mandates
 from gateway.errors import Refusal, Unavailable
-from gateway.kill import Kills, Switch
+from gateway.kill import Kills
 from gateway.limits import Totals
 from gateway.mandate import Mandate, StandingMandate
 from gateway.ports import Claim, Claimed, Passkey
 from gateway.stages import ConversationFacts, CustomerFacts, Heard, Known, Reading
-from gateway.store import calls, confirmations, conversations, customers, kills, passkeys, proofs, standing, webhooks
+from gateway.store import (
+    assistants,
+    calls,
+    confirmations,
+    conversations,
+    customers,
+    kills,
+    passkeys,
+    proofs,
+    runs,
+    standing,
+    threads,
+    webhooks,
+)
 
 _CACHED_MANDATES = 50_000
 
@@ -61,8 +74,24 @@ Write = (
     | webhooks.Again
     | webhooks.Delivered
     | webhooks.Forgetting
+    | assistants.Making
+    | assistants.Changing
+    | assistants.Dropping
+    | threads.Opening
+    | threads.Writing
+    | threads.Labelling
+    | threads.Dropping
+    | threads.Removing
+    | runs.Starting
+    | runs.Cancelling
+    | runs.Submitting
+    | runs.Leasing
+    | runs.Renewing
+    | runs.Freeing
+    | runs.Advancing
 )
-Answer = Claimed | Refusal | Switch | Sequence[webhooks.Due] | str | bytes | int | None
+Answer = object
+"""Of what type: as the item says. Its reader looks."""
 
 T = TypeVar("T")
 
@@ -266,6 +295,7 @@ class SqlBook:
         if isinstance(item, calls.NewCall):
             return calls.claim(connection, item, self._duplicate_window_s)
         answer = _DONE_BY[type(item)](connection, item)
+        runs.follow(connection, item, answer)
         if self._tells:
             webhooks.follow(connection, item, answer)
         return answer
@@ -291,6 +321,9 @@ _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = 
     passkeys.Counting: passkeys.count,
     **kills.WRITES,
     **webhooks.WRITES,
+    **assistants.WRITES,
+    **threads.WRITES,
+    **runs.WRITES,
 }
 """What is done with each kind of item, inside the writer's transaction."""
 

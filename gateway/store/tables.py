@@ -14,9 +14,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
-from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, enforce
+from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, RUN_TRANSITIONS, enforce
 
 METADATA = MetaData()
 
@@ -238,5 +239,84 @@ WEBHOOKS = Table(
     Index("webhooks_due", "delivered_us", "next_us"),
 )
 
+ASSISTANTS = Table(
+    "assistants",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(256), nullable=False),  # the client whose token made it
+    Column("created_us", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # JSON: what the API calls it, but for what has a column
+    Column("metadata", Text, nullable=False),
+    Index("assistants_by_owner", "owner", "created_us", "id"),
+)
+
+THREADS = Table(
+    "threads",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("customer", String(64), nullable=False),
+    Column("conversation", String(40), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),  # of the newest of its messages, runs and steps: their order is total
+    Column("metadata", Text, nullable=False),
+)
+
+MESSAGES = Table(
+    "messages",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("thread", String(64), nullable=False),
+    Column("run", String(64)),  # which wrote it
+    Column("created_us", BigInteger, nullable=False),
+    Column("word", Integer),  # its position among the customer's words, where it is the customer's own
+    Column("body", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Index("messages_by_thread", "thread", "created_us", unique=True),
+)
+
+ACTIVE_RUNS = ("queued", "in_progress", "requires_action", "cancelling")
+_IS_ACTIVE = text("state in ('queued', 'in_progress', 'requires_action', 'cancelling')")
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("thread", String(64), nullable=False),
+    Column("customer", String(64), nullable=False),
+    Column("assistant", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger),  # when a worker must look at it: while one has it, when its lease is over
+    Column("lease", String(32)),  # of the worker that has it
+    Column("principal", LargeBinary, nullable=False),  # for whom it calls, sealed; empty once it has ended
+    Column("body", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Index("runs_by_thread", "thread", "created_us", unique=True),
+    Index("runs_active", "thread", unique=True, sqlite_where=_IS_ACTIVE, postgresql_where=_IS_ACTIVE),
+    Index("runs_due", "due_us"),
+)
+
+RUN_STEPS = Table(
+    "run_steps",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("thread", String(64), nullable=False),
+    Column("run", String(64), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Index("run_steps_by_thread", "thread", "created_us", unique=True),
+    Index("run_steps_by_run", "run", "created_us"),
+)
+
+RUN_WAITS = Table(
+    "run_waits",
+    METADATA,
+    Column("confirmation", String(40), primary_key=True),
+    Column("run", String(64), primary_key=True),
+)
+
 enforce(CALLS, CALL_TRANSITIONS)
 enforce(CONFIRMATIONS, CONFIRMATION_TRANSITIONS)
+enforce(RUNS, RUN_TRANSITIONS)

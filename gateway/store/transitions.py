@@ -19,6 +19,15 @@ CONFIRMATION_TRANSITIONS: Transitions = {
 """`confirmed` is the end at L3; at L4 a second person approves or declines it."""
 
 
+RUN_TRANSITIONS: Transitions = {
+    "queued": ("in_progress", "cancelling", "cancelled", "failed", "expired"),
+    "in_progress": ("requires_action", "cancelling", "completed", "incomplete", "failed", "expired"),
+    "requires_action": ("queued", "cancelling", "cancelled", "failed", "expired"),
+    "cancelling": ("cancelled", "failed"),
+}
+"""A run's `status`. What is cancelled while a call is under way is `cancelling` until that call has ended."""
+
+
 def enforcing(table: str, transitions: Transitions, dialect: str) -> tuple[str, ...]:
     """The statements that make the database hold to `transitions` of the column `state`, and to its first state on insertion."""
     arrows = " or ".join(

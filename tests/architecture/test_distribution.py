@@ -30,6 +30,7 @@ def test_the_distribution_holds_the_rules_the_cases_and_nothing_of_the_tests() -
         pytest.skip("tellergate is installed in place: its files are not listed")
     names = {file.as_posix() for file in distribution("tellergate").files or []}
     assert {"policies/rules/ownership.cedar", "policies/cases/world.yaml", "policies/bank.cedarschema", "audit/verify.py"} <= names
+    assert {f"gateway/console/playground/playground.{kind}" for kind in ("html", "js", "css")} <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -41,7 +42,8 @@ def test_every_direct_dependency_has_its_reason_and_there_are_at_most_twenty() -
 
 
 def test_locks_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.lock", "requirements-test.lock"):
+    peers = ("tests/peers/semantic_kernel/requirements.lock", "tests/peers/langchain/requirements.lock")
+    for name in ("requirements.lock", "requirements-test.lock", *peers):
         text = (ROOT / name).read_text()
         assert "://" not in text
         pinned = re.findall(r"^[a-z0-9][^ ]*==[^ ]+", text, re.MULTILINE)

@@ -143,7 +143,7 @@ async def test_the_same_ids_again_are_a_question_of_their_own(tmp_path: Path) ->
         assert first.proof is not None
         assert again.proof is not None
         assert again.proof.index > first.proof.index
-        later = await asked.gateway.door.later.of_record("alice", first.call_id)
+        later = await asked.gateway.door.became("alice", first.call_id)
         assert later is not None
         assert (later.status, later.output, later.app) == ("done", None, None)
         _forbid(asked, "whole_identifiers")

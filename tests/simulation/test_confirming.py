@@ -143,7 +143,7 @@ async def test_the_challenge_and_the_proposal_have_their_time(desk: Desk) -> Non
         await desk.gateway.confirming.confirm("alice", proposal.id, late)
     sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set expires_us = 1")
     assert await desk.refused(await desk.opened(proposal.id)) == "expired"
-    assert (await desk.gateway.door.waiting("alice", json.loads(proposal.intent)["call_ids"][0])).status == "denied"
+    assert (await desk.gateway.door.became("alice", json.loads(proposal.intent)["call_ids"][0])).status == "denied"
 
 
 @pytest.mark.parametrize("which", ["limits", "frozen", "mandate", "killed"])
@@ -160,7 +160,7 @@ async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: De
     before = len(executed_keys(desk.gateway))
     (answered,) = await desk.confirm(proposal)
     assert (answered.status, answered.code) == ("denied", Code.LIMIT_EXCEEDED if which == "limits" else Code.DENIED)
-    assert (await desk.gateway.door.waiting("alice", answered.call_id)).status == "denied"
+    assert (await desk.gateway.door.became("alice", answered.call_id)).status == "denied"
     # what was refused does not happen later, once nothing stands in its way any more
     await desk.teller.granting("alice", limits={"GBP": Limits(9999, 9999, 9999, 9999, 9)})
     for officer in ("officer-1", "officer-2") if which == "killed" else ():

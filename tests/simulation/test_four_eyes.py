@@ -113,7 +113,7 @@ async def test_nothing_is_paid_before_another_owner_has_approved_exactly_what_wa
     assert await desk.refused(proposal, HOLDER) == "unknown"
 
     assert await desk.say(proposal, INITIATOR) == []
-    assert (await desk.gateway.door.waiting(INITIATOR, asked.call_id)).code == Code.APPROVAL_REQUIRED
+    assert (await desk.gateway.door.became(INITIATOR, asked.call_id)).code == Code.APPROVAL_REQUIRED
     assert await desk.refused(proposal, INITIATOR) == "confirmed", "who confirmed is not the second person"
     assert await desk.refused(proposal, STRANGER) == "unknown"
     assert await desk.opened(proposal.id, STRANGER) is None
@@ -153,7 +153,7 @@ async def test_after_seventy_two_hours_nobody_approves_it_any_more(desk: Desk) -
     seen = await desk.opened(proposal.id, HOLDER)
     assert seen is not None
     assert await desk.refused(seen, HOLDER) == "expired"
-    assert (await desk.gateway.door.waiting(INITIATOR, asked.call_id)).status == "denied"
+    assert (await desk.gateway.door.became(INITIATOR, asked.call_id)).status == "denied"
     assert await desk.gateway.confirming.resume() == 0
     assert desk.done() == before
 

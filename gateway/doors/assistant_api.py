@@ -1,0 +1,121 @@
+"""What the doors of the Assistants API share: their parts, bodies, pages and objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from gateway.doors import schemas
+from gateway.doors.bodies import body, parsed
+from gateway.doors.rest import Door
+from gateway.errors import Fault, RequestFault
+from gateway.identity import Principal
+from gateway.rates import Rates
+from gateway.runs.acting import Seal
+from gateway.runs.broadcast import Broadcast
+from gateway.runs.pool import Pool
+from gateway.store.book import SqlBook
+from gateway.store.pages import NoSuchCursor, Page
+from gateway.strict_json import binary
+
+BODY_MOST = 4 * 1024 * 1024
+DEPTH_MOST = 32
+"""Of a body: messages and images are long, JSON Schemas of functions deep."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run."""
+
+    book: SqlBook
+    pool: Pool | None
+    broadcast: Broadcast
+    seal: Seal
+    rates: Rates
+    hosts: frozenset[str]
+    lifetime: timedelta
+
+    def bounded(self, door: Door, principal: Principal) -> None:
+        """RequestFault RATE_LIMITED when this customer, or client, writes too often."""
+        if not self.rates.take(principal.customer, door.clock()):
+            raise RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one")
+
+    def with_model(self) -> Pool:
+        """RequestFault UNAVAILABLE without a model."""
+        if self.pool is None:
+            raise RequestFault(Fault.UNAVAILABLE, "no model is set up here: model_url is not set")
+        return self.pool
+
+
+async def body_as(model: type[_Model], request: Request) -> _Model:
+    """The body, which may be empty, as this model. RequestFault."""
+    if request.headers.get("content-length") == "0":
+        return parsed(model, {})
+    return parsed(model, binary(await body(request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST)))
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """What the client said, by the API's names."""
+    return model.model_dump(exclude_unset=True)
+
+
+def metadata_of(said: Mapping[str, str] | None) -> Mapping[str, str]:
+    return said or {}
+
+
+def missing(what: str) -> RequestFault:
+    """Also for what is another's: nobody learns whether it is there."""
+    return RequestFault(Fault.NOT_FOUND, f"no such {what}", param=f"{what.replace(' ', '_')}_id")
+
+
+def bad_cursor(error: NoSuchCursor) -> RequestFault:
+    return RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name)
+
+
+def page_of(
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    before: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page:
+    """The parameters of every list."""
+    return Page(limit, order == "asc", after or None, before or None)
+
+
+class Answered(BaseModel):
+    """An object of the Assistants API, as the types of the `openai` package describe it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: str
+
+
+class Listed(BaseModel):
+    """A page of objects."""
+
+    object: Literal["list"]
+    data: list[Answered]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(BaseModel):
+    id: str
+    object: str
+    deleted: Literal[True]
+
+
+def responses_of(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
+    """What OpenAPI says of an operation's answers."""
+    faults: dict[int | str, dict[str, object]] = {
+        status: {"model": schemas.ErrorBody, "description": "The request was not taken"}
+        for status in (400, 401, 403, 404, 413, 429, 503)
+    }
+    return {200: {"model": model, "description": "Answered"}, **faults}

@@ -1,0 +1,253 @@
+"""Wire models of the Assistants API: what its bodies may hold. The types and limits are those of the `openai` package."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+TEXT_MOST = 256_000
+"""Characters of a message, and of instructions."""
+
+OUTPUT_MOST = 64 * 1024
+"""Characters of an output that an app submits."""
+
+PARTS_MOST = 32
+MESSAGES_MOST = 32
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise PydanticCustomError("nul", "a text holds no NUL character")
+    return text
+
+
+def _fraction(value: object) -> object:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _only_functions(value: object) -> object:
+    if isinstance(value, dict) and value.get("type") in ("code_interpreter", "file_search"):
+        raise PydanticCustomError("unsupported", "code_interpreter and file_search are not served here: only functions are")
+    return value
+
+
+def _no_files(value: object) -> object:
+    if value not in (None, [], {}):
+        raise PydanticCustomError("unsupported", "files are not served here: leave it out")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+NoFiles = Annotated[object, BeforeValidator(_no_files)]
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
+Temperature = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=2)]
+TopP = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Instructions = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FunctionDefinition(_Strict):
+    name: FunctionName
+    description: Annotated[Text, StringConstraints(max_length=4096)] | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(_Strict):
+    """`name` that of a banking function: the gateway executes it, and offers it as it declares it; any other is the app's to execute."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+Tools = Annotated[list[Annotated[FunctionTool, BeforeValidator(_only_functions)]], Field(max_length=128)]
+
+
+class TextFormat(_Strict):
+    type: Literal["text", "json_object"]
+
+
+class JsonSchema(_Strict):
+    """`schema` is the JSON Schema that the answer follows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: FunctionName
+    description: Text | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Strict):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Literal["auto"] | TextFormat | JsonSchemaFormat
+
+
+class _Configured(_Strict):
+    """What assistants and runs have in common."""
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: Effort | None = None
+
+
+class NewAssistant(_Configured):
+    model: ModelName
+    name: Annotated[Text, StringConstraints(max_length=256)] | None = None
+    description: Annotated[Text, StringConstraints(max_length=512)] | None = None
+    instructions: Instructions | None = None
+    tools: Tools = []
+    tool_resources: NoFiles = None
+    metadata: Metadata | None = None
+
+
+class ChangedAssistant(_Configured):
+    """What is left out stays as it is."""
+
+    model: ModelName | None = None
+    name: Annotated[Text, StringConstraints(max_length=256)] | None = None
+    description: Annotated[Text, StringConstraints(max_length=512)] | None = None
+    instructions: Instructions | None = None
+    tools: Tools | None = None
+    tool_resources: NoFiles = None
+    metadata: Metadata | None = None
+
+
+class TextPart(_Strict):
+    type: Literal["text"]
+    text: Annotated[Text, StringConstraints(min_length=1, max_length=TEXT_MOST)]
+
+
+class ImageUrl(_Strict):
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_000_000, pattern=r"^(https://|data:image/)[!-~]+$")]
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImagePart(_Strict):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+def _no_image_files(value: object) -> object:
+    if isinstance(value, dict) and value.get("type") == "image_file":
+        raise PydanticCustomError("unsupported", "files are not served here: send an image by its data: URL")
+    return value
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+Content = (
+    Annotated[Text, StringConstraints(min_length=1, max_length=TEXT_MOST)]
+    | Annotated[list[Annotated[Part, BeforeValidator(_no_image_files)]], Field(min_length=1, max_length=PARTS_MOST)]
+)
+
+
+class NewMessage(_Strict):
+    """`metadata["tellergate.origin"]`: `pasted` or `document`, where the customer did not type it themselves."""
+
+    role: Literal["user", "assistant"]
+    content: Content
+    attachments: NoFiles = None
+    metadata: Metadata | None = None
+
+
+class NewThread(_Strict):
+    messages: Annotated[list[NewMessage], Field(max_length=MESSAGES_MOST)] = []
+    metadata: Metadata | None = None
+    tool_resources: NoFiles = None
+
+
+class ChangedThread(_Strict):
+    metadata: Metadata | None = None
+    tool_resources: NoFiles = None
+
+
+class Labels(_Strict):
+    """New metadata of a message or a run."""
+
+    metadata: Metadata | None = None
+
+
+class NamedFunction(_Strict):
+    name: FunctionName
+
+
+class FunctionChoice(_Strict):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class Truncation(_Strict):
+    type: Literal["auto", "last_messages"]
+    last_messages: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> "Truncation":
+        if self.type == "last_messages" and self.last_messages is None:
+            raise PydanticCustomError("missing", "last_messages says how many")
+        return self
+
+
+TokenBudget = Annotated[int, Field(ge=256, le=100_000_000)]
+
+
+class _RunOptions(_Configured):
+    assistant_id: Id
+    model: ModelName | None = None
+    instructions: Instructions | None = None
+    tools: Annotated[Tools, Field(max_length=20)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    parallel_tool_calls: bool = True
+    truncation_strategy: Truncation | None = None
+    max_prompt_tokens: TokenBudget | None = None
+    max_completion_tokens: TokenBudget | None = None
+    metadata: Metadata | None = None
+    stream: bool | None = None
+
+
+class NewRun(_RunOptions):
+    additional_instructions: Instructions | None = None
+    additional_messages: Annotated[list[NewMessage], Field(max_length=MESSAGES_MOST)] | None = None
+
+
+class NewThreadAndRun(_RunOptions):
+    thread: NewThread | None = None
+    tool_resources: NoFiles = None
+
+
+class ToolOutput(_Strict):
+    tool_call_id: Id
+    output: Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
+
+
+class ToolOutputs(_Strict):
+    """All outputs of the calls that wait, in one request."""
+
+    tool_outputs: Annotated[list[ToolOutput], Field(max_length=128)]
+    stream: bool | None = None
+
+
+BODIES: tuple[type[BaseModel], ...] = (
+    NewAssistant,
+    ChangedAssistant,
+    NewThread,
+    ChangedThread,
+    NewMessage,
+    Labels,
+    NewRun,
+    NewThreadAndRun,
+    ToolOutputs,
+)
+"""What OpenAPI publishes of bodies that are read raw."""

@@ -1,0 +1,103 @@
+"""What happens in a run, told to those who listen to it in this process: the streams of its clients."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import orjson
+
+from gateway.runs.objects import Object
+
+WAITING_MOST = 20_000
+"""Events that may wait for one listener: more than the longest answer has. Who falls so far behind is let go."""
+
+KEEP_ALIVE_S = 10.0
+
+DONE = b"event: done\ndata: [DONE]\n\n"
+_KEEP_ALIVE = b": the run goes on\n\n"
+_BROKEN = (
+    b"event: error\n"
+    b'data: {"error":{"message":"the stream broke; ask for the run","type":"server_error","param":null,"code":"internal_error"}}\n\n'
+)
+"""Only wrapped like this the client of the `openai` package raises it; a stream without an end would look like success."""
+
+
+def event(name: str, told: Object) -> bytes:
+    """A server-sent event, as the clients of the Assistants API read it."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(told) + b"\n\n"
+
+
+class Listener:
+    """One client's stream of one run."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._is_lost = False
+
+    def tell(self, told: bytes) -> None:
+        if self._queue.qsize() < WAITING_MOST:
+            self._queue.put_nowait(told)
+        else:
+            self._is_lost = True
+            self.end()
+
+    def break_off(self) -> None:
+        """Nothing more comes, although the run has neither ended nor waits for the app."""
+        self._queue.put_nowait(_BROKEN)
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._queue.put_nowait(None)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """What goes over the wire, `done` at its end; a comment now and then while nothing happens."""
+        while True:
+            try:
+                told = await asyncio.wait_for(self._queue.get(), KEEP_ALIVE_S)
+            except TimeoutError:
+                yield _KEEP_ALIVE
+                continue
+            if told is None:
+                yield _BROKEN if self._is_lost else DONE
+                return
+            yield told
+            if told is _BROKEN:
+                return
+
+
+class Broadcast:
+    """By run. Not for several processes: who streams a run also has it."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Listener]] = {}
+
+    def is_heard(self, run: str) -> bool:
+        return run in self._listeners
+
+    def tell(self, run: str, name: str, told: Object) -> None:
+        if listeners := self._listeners.get(run):
+            wire = event(name, told)
+            for listener in listeners:
+                listener.tell(wire)
+
+    def end(self, run: str) -> None:
+        """The run has ended, or waits for the app."""
+        for listener in self._listeners.get(run, ()):
+            listener.end()
+
+    def break_off(self, run: str) -> None:
+        """Whoever still listens is told that this worker can tell no more. Nobody does after an `end`."""
+        for listener in self._listeners.get(run, ()):
+            listener.break_off()
+
+    @contextmanager
+    def listening(self, run: str) -> Iterator[Listener]:
+        listener = Listener()
+        self._listeners.setdefault(run, []).append(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners[run].remove(listener)
+            if not self._listeners[run]:
+                del self._listeners[run]

@@ -1,0 +1,51 @@
+"""What a run may still spend, over all its questions to the model. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.runs.model import Usage
+from gateway.strict_json import Json
+
+ROUNDS_MOST = 32
+"""Questions to the model in one run: a model that never comes to an end is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens as the model's server counted them, and questions asked."""
+
+    prompt: int = 0
+    completion: int = 0
+    rounds: int = 0
+
+    def and_of(self, usage: Usage | None) -> "Spent":
+        prompt, completion = (0, 0) if usage is None else (usage.prompt, usage.completion)
+        return replace(self, prompt=self.prompt + prompt, completion=self.completion + completion, rounds=self.rounds + 1)
+
+    def as_json(self) -> dict[str, Json]:
+        return {"prompt": self.prompt, "completion": self.completion, "rounds": self.rounds}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Tokens that are left; None: no bound."""
+
+    prompt: int | None
+    completion: int | None
+
+    @property
+    def exceeded(self) -> str | None:
+        """Which bound is reached, as `incomplete_details` names it."""
+        if self.completion is not None and self.completion <= 0:
+            return "max_completion_tokens"
+        return "max_prompt_tokens" if self.prompt is not None and self.prompt <= 0 else None
+
+
+def left(body: Mapping[str, Any], spent: Spent) -> Left:
+    """Of a run with this body."""
+    prompt, completion = body["max_prompt_tokens"], body["max_completion_tokens"]
+    return Left(
+        None if prompt is None else prompt - spent.prompt,
+        None if completion is None else completion - spent.completion,
+    )

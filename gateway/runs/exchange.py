@@ -1,0 +1,249 @@
+"""One question to a model's server by the `openai` package, and the events of its answer. Owns the connections.
+
+The package builds the request, sends it, and repeats it; the events are read here, since its models of them cost nine times as
+much, and have no bounds. Its own way out is replaced by aiohttp's: no redirect is followed, no cookie kept, nothing is taken from the
+environment, no body of an error is read, none is unpacked. Must never log what is asked or answered, nor the credential.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Never
+
+import aiohttp
+import httpx2
+import openai
+import orjson
+
+from gateway.runs.events import Event, Events, EventTooLong
+from gateway.runs.model import ModelFailed
+from gateway.strict_json import Json
+
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+"""Of one answer as it is sent: some 400 bytes a token, and what is dropped of it."""
+
+AT_ONCE = 256
+"""Connections. Whoever comes then waits, within their own time."""
+
+_KEPT_S = 4.0
+"""So long a connection is kept: less than the five seconds after which common servers close it, as we would send."""
+
+_AFTER_THE_END_S = 0.1
+"""So long the end of the body is waited for once the answer has ended, to keep its connection."""
+
+_SENT = ("content-type", "accept")
+_READ = ("content-type", "retry-after", "retry-after-ms")
+"""Headers. What else the package tells of this machine, or takes from its environment, stays here; of the server's it sees these."""
+
+_LOG = logging.getLogger("tellergate.runs.model")
+
+_REFUSED = "The model's server refused the request."
+_LIMITED = "The model's server is asked too often."
+_FAILED = "The model's server failed."
+_TOO_LATE = "The model's server took too long."
+_MALFORMED = "The model's server answered what is no answer."
+_TOO_LONG = "The model's server answered too much."
+_UNSENDABLE = "The thread holds what cannot be sent to a model."
+
+
+def malformed() -> ModelFailed:
+    """For an answer that is not as the API has it."""
+    return ModelFailed("server_error", _MALFORMED)
+
+
+def failed(code: object) -> ModelFailed:
+    """What a failure that the server tells inside its answer comes to, by its code."""
+    if code == "rate_limit_exceeded":
+        return ModelFailed("rate_limit_exceeded", _LIMITED)
+    if code == "invalid_prompt":
+        return ModelFailed("invalid_prompt", _REFUSED)
+    return ModelFailed("server_error", _FAILED)
+
+
+def by_status(status: int) -> ModelFailed:
+    """What a refused request comes to."""
+    if status == 429:
+        return ModelFailed("rate_limit_exceeded", _LIMITED)
+    if 400 <= status < 500 and status not in (408, 409):
+        return ModelFailed("invalid_prompt", _REFUSED)
+    return ModelFailed("server_error", _FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`timeout_ms`: of a whole answer, its repeats and waits among them. `idle_ms`: of connecting, and between two reads of an answer
+    once it has begun; a server that thinks before its first byte has the whole time. `retries`: after a first try that failed.
+    """
+
+    timeout_ms: int
+    idle_ms: int
+    retries: int
+
+
+class Exchange:
+    """Questions to one server. Concurrent use is safe. To be made where its loop runs, and closed."""
+
+    def __init__(self, url: str, credential: str | None, limits: Limits) -> None:
+        self._limits = limits
+        self._transport = _Transport(credential, limits.idle_ms / 1000, ssl.create_default_context())
+        # Each of them is read from the environment when it is None; none is sent, since the transport sends what it knows.
+        self._client = openai.AsyncOpenAI(
+            base_url=url,
+            api_key="unused",
+            admin_api_key="",
+            organization="",
+            project="",
+            webhook_secret="",
+            max_retries=limits.retries,
+            timeout=None,
+            http_client=httpx2.AsyncClient(transport=self._transport, trust_env=False, follow_redirects=False),
+        )
+
+    async def events(self, path: str, body: Mapping[str, object]) -> AsyncGenerator[dict[str, Json], None]:
+        """The JSON objects of the answer's events, up to `[DONE]` or the end of the stream. Errors: ModelFailed alone."""
+        try:
+            content = orjson.dumps(body)
+        except TypeError:
+            raise ModelFailed("invalid_prompt", _UNSENDABLE) from None
+        deadline = asyncio.get_running_loop().time() + self._limits.timeout_ms / 1000
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._asked(path, content)
+            try:
+                async with contextlib.aclosing(self._read(response, deadline)) as events:
+                    async for event in events:
+                        yield _object(event)
+            finally:
+                await response.aclose()
+        except TimeoutError:
+            raise ModelFailed("server_error", _TOO_LATE) from None
+        except openai.APIStatusError as error:
+            _LOG.warning('{"alarm": "model_refused", "status": %d}', error.status_code)
+            raise by_status(error.status_code) from None
+        except (openai.OpenAIError, httpx2.HTTPError):
+            raise ModelFailed("server_error", _FAILED) from None
+        except EventTooLong:
+            raise ModelFailed("server_error", _TOO_LONG) from None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _asked(self, path: str, content: bytes) -> httpx2.Response:
+        stream = True
+        response = await self._client.post(
+            path,
+            cast_to=httpx2.Response,
+            content=content,
+            options={"headers": {"accept": "text/event-stream"}},
+            stream=stream,
+            stream_cls=openai.AsyncStream[object],
+        )
+        if not isinstance(response, httpx2.Response):
+            raise malformed()  # never: it is what it was asked to be
+        if response.status_code == 200 and response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return response
+        await response.aclose()
+        raise malformed()
+
+    async def _read(self, response: httpx2.Response, deadline: float) -> AsyncGenerator[Event, None]:
+        loop, events, size = asyncio.get_running_loop(), Events(), 0
+        chunks = response.aiter_raw()
+        until = deadline
+        while True:
+            async with asyncio.timeout_at(until):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            size += len(chunk)
+            if size > MAX_STREAM_BYTES:
+                raise EventTooLong("an answer is too long")
+            for event in events.feed(chunk):
+                if event.content == b"[DONE]":
+                    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+                        async with asyncio.timeout(_AFTER_THE_END_S):
+                            await anext(chunks, None)
+                    return
+                yield event
+            until = min(deadline, loop.time() + self._limits.idle_ms / 1000)
+
+
+def _object(event: Event) -> dict[str, Json]:
+    # By the standard library: servers written in JavaScript cut a text between the two halves of a character, which strict JSON refuses.
+    try:
+        value: Json = json.loads(event.content.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise malformed() from None
+    if not isinstance(value, dict):
+        raise malformed()
+    if event.name == "error" and value.get("type") != "error":
+        raise failed(value.get("code"))
+    return value
+
+
+def _no_number(name: str) -> Never:
+    raise ValueError(f"{name} is no number")
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    """The package's way out, over aiohttp."""
+
+    def __init__(self, credential: str | None, connect_s: float, trust: ssl.SSLContext) -> None:
+        self._headers = {"accept-encoding": "identity", "user-agent": "tellergate"}
+        if credential is not None:
+            self._headers["authorization"] = f"Bearer {credential}"
+        self._connect_s = connect_s
+        self._trust = trust
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+        try:
+            response = await self._opened().request(
+                request.method, str(request.url), data=request.content, headers={**sent, **self._headers}, allow_redirects=False
+            )
+        except TimeoutError:
+            raise httpx2.ConnectTimeout("not connected in time") from None
+        except (aiohttp.ClientError, OSError):
+            raise httpx2.ConnectError("not connected") from None
+        headers = {name: response.headers[name] for name in _READ if name in response.headers}
+        if response.status != 200:
+            response.close()  # what an error says is read by nobody: it may be endless
+            return httpx2.Response(response.status, headers=headers)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            response.close()
+            raise httpx2.DecodingError("packed, though it was not asked for")
+        return httpx2.Response(200, headers=headers, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:  # made where the loop runs
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=_KEPT_S, ssl=self._trust),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError):
+            raise httpx2.ReadError("broken") from None
+
+    async def aclose(self) -> None:
+        self._response.close()  # a connection whose body ended is back among the kept ones already

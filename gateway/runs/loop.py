@@ -1,0 +1,340 @@
+"""THE WAY OF A RUN: from where it stands to where it leaves this worker. Read `drive` from top to bottom.
+
+    ended        a cancelled or expired run ends
+    begin        queued -> in_progress
+    calls        an open step first: its banking calls take the way of a call, or wait for the customer; then those of the app
+    ask          the model, with the whole thread
+    keep         its answer, in one write: a message, or a step with calls, which begins the circle again
+
+What a worker found out is written at once, and only while it has the run: after a crash the next worker goes on from the last write. The
+model may then be asked once more, which does nothing; calls have their ids before they are taken, so that none is executed twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.identity import Principal
+from gateway.runs import objects
+from gateway.runs.acting import Seal
+from gateway.runs.answer import Answer
+from gateway.runs.asking import Asked, Question
+from gateway.runs.broadcast import Broadcast
+from gateway.runs.budget import ROUNDS_MOST, Spent
+from gateway.runs.calling import Calling, Waiting, app_calls, asked_of, changed_calls, open_calls
+from gateway.runs.growing import Growing, call_delta, counted
+from gateway.runs.model import Finish, Model, ModelFailed, Usage
+from gateway.runs.objects import seconds
+from gateway.store import runs, steps, threads
+from gateway.store.book import SqlBook
+from gateway.store.runs import Advancing, Run
+from gateway.store.steps import Step
+from gateway.store.threads import Thread
+from gateway.strict_json import Json
+
+T = TypeVar("T")
+
+LEASE = timedelta(seconds=20)
+"""So long a worker has a run without saying so again."""
+
+LOOK_S = 0.25
+"""How often a run that somebody listens to looks whether the customer has spoken."""
+
+GRACE = timedelta(minutes=1)
+"""How much longer than the last confirmation a run lives that waits for it."""
+
+_INCOMPLETE = {Finish.LENGTH: ("max_tokens", "max_completion_tokens"), Finish.FILTERED: ("content_filter", None)}
+"""Of answers that were cut off: the reason of the message, and of the run."""
+
+
+class Lost(Exception):
+    """Another worker has the run, or it is gone: whatever was found out is dropped, and nothing more is done."""
+
+
+class Ended(Exception):
+    """The run is to end now, in this state: cancelled, expired or failed."""
+
+    def __init__(self, state: str, error: ModelFailed | None = None) -> None:
+        super().__init__(state)
+        self.state = state
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the loop is made of. Built by `main`, and by tests with other parts."""
+
+    book: SqlBook
+    calling: Calling
+    question: Question
+    model: Model
+    seal: Seal
+    broadcast: Broadcast
+    clock: Callable[[], datetime]
+    confirm_at: str
+    """Where the customer confirms: the URL before a confirmation's id; empty where there is no page."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """One run while this worker has it. `cancelled` is set by whoever cancels it."""
+
+    parts: Parts
+    run: Run
+    lease: str
+    cancelled: asyncio.Event
+
+    async def drive(self) -> None:
+        """Until the run has ended, or waits for somebody outside. Unavailable when a store or the log does not answer: it is due again."""
+        growing: Growing | None = None
+        try:
+            self._still_goes_on()
+            await self._begin()
+            thread, principal = await self._whose()
+            while True:
+                step = await self._read(lambda connection: steps.open_one(connection, self.run.id))
+                if step is not None and not await self._calls(step, thread, principal):
+                    return
+                asked = await self._asked(thread, principal)
+                if asked is None:
+                    return
+                growing = self._growing(asked)
+                answer = await self._until_cancelled(self._ask(growing, asked))
+                if not await self._keep(growing, answer, asked):
+                    return
+                growing = None
+        except Lost:
+            return
+        except Ended as ended:
+            await self._end(ended, growing)
+        except ModelFailed as failed:
+            await self._end(Ended("failed", failed), growing)
+
+    async def break_down(self) -> None:
+        """After a defect: the run has failed, and its thread is free."""
+        await self._end(Ended("failed", ModelFailed("server_error", "A defect of the gateway stopped the run.")), None)
+
+    # ended
+
+    def _still_goes_on(self) -> None:
+        if self.run.state == "cancelling" or self.cancelled.is_set():
+            raise Ended("cancelled")
+        if self.parts.clock() >= self.run.expires:
+            raise Ended("expired")
+
+    async def _end(self, ended: Ended, growing: Growing | None) -> None:
+        """End the run, with what it has said so far; its open step ends with it."""
+        now = self.parts.clock()
+        kept, messages = growing.broken_off(f"run_{ended.state}") if growing is not None else ((), ())
+        opened = await self._read(lambda connection: steps.open_one(connection, self.run.id))
+        if opened is not None:
+            at: dict[str, Json] = {f"{ended.state}_at": seconds(now)}
+            opened = replace(opened, body={**opened.body, "status": ended.state, **at})
+            kept = (*kept, opened)
+        body = {**self.run.body, "required_action": None, "usage": self._usage(), "own": self._own(confirmations=[])}
+        if ended.state != "expired":
+            body[f"{ended.state}_at"] = seconds(now)
+        if ended.error is not None:
+            body["last_error"] = {"code": ended.error.code, "message": ended.error.message}
+        try:
+            await self._advance(ended.state, body, steps=kept, messages=messages)
+        except Lost:
+            return
+        except Ended:  # cancelled meanwhile: that comes first
+            await self._end(Ended("cancelled"), growing=None)
+            return
+        if opened is not None:
+            self._tell(f"thread.run.step.{ended.state}", objects.step(opened))
+        self._left(ended.state)
+
+    # begin
+
+    async def _begin(self) -> None:
+        if self.run.state == "queued":
+            started = self.run.body["started_at"] or seconds(self.parts.clock())
+            await self._advance("in_progress", {**self.run.body, "started_at": started})
+            self._tell("thread.run.in_progress", objects.run(self.run))
+
+    async def _whose(self) -> tuple[Thread, Principal]:
+        thread = await self._read(lambda connection: threads.of_id(connection, self.run.thread))
+        if thread is None:
+            raise Lost
+        return thread, self.parts.seal.open(self.run.principal, self.run.id)
+
+    # calls
+
+    async def _calls(self, step: Step, thread: Thread, principal: Principal) -> bool:
+        """Until every call of the step has its output: True. False: the run waits, and this worker has let go of it."""
+        asked = asked_of(
+            step,
+            conversation=thread.conversation,
+            model=str(self.run.body["model"]),
+            offered=self.parts.question.banking_of(self.run),
+            trace_id=str(objects.own_of(self.run)["trace"]),
+        )
+        taken = await self.parts.calling.take(step, asked, principal)  # never cut short: what was begun is heard to its end
+        step = await self._changed(step, taken)
+        while True:
+            self._still_goes_on()
+            step = await self._changed(step, await self.parts.calling.look(step, self.run.customer))
+            app, waits = app_calls(step), open_calls(step)
+            if app:
+                await self._require_action(app)
+                return False
+            if not waits:
+                break
+            if not await self._wait(step):
+                return False
+        done = replace(step, body={**step.body, "status": "completed", "completed_at": seconds(self.parts.clock())})
+        body = {**self.run.body, "own": self._own(confirmations=[])}
+        await self._advance("in_progress", body, steps=(done,))
+        self._tell("thread.run.step.completed", objects.step(done))
+        return True
+
+    async def _changed(self, before: Step, after: Step) -> Step:
+        if after is not before:
+            await self._advance("in_progress", self.run.body, steps=(after,))
+            for delta in changed_calls(before, after):
+                self._tell("thread.run.step.delta", call_delta(after.id, delta))
+        return after
+
+    async def _require_action(self, app: Sequence[Json]) -> None:
+        action: Json = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": list(app)}}
+        await self._advance("requires_action", {**self.run.body, "required_action": action}, due=self.run.expires)
+        self._left("requires_action")
+
+    async def _wait(self, step: Step) -> bool:
+        """For the customer, or for an outcome. True: look again. False: let go of it; it is due when the customer has spoken."""
+        waits, now = await self.parts.calling.waits(step), self.parts.clock()
+        shown: list[Json] = [self._shown(each) for each in waits]
+        heard = self.parts.broadcast.is_heard(self.run.id)
+        is_news = shown != objects.own_of(self.run).get("confirmations", [])
+        if is_news or not heard:
+            await self._advance(
+                "in_progress",
+                {**self.run.body, "own": self._own(confirmations=shown)},
+                due=None if heard else min((each.expires for each in waits), default=now + runs.LOOK_AGAIN),
+                expires=max([self.run.expires, *(each.expires + GRACE for each in waits)]),
+                waits=tuple(each.confirmation for each in waits),
+            )
+        if is_news:
+            self._tell("thread.run.in_progress", objects.run(self.run))
+        if heard:
+            await self._until_cancelled(asyncio.sleep(LOOK_S))
+        return heard
+
+    def _shown(self, waiting: Waiting) -> Json:
+        url = f"{self.parts.confirm_at}{waiting.confirmation}" if self.parts.confirm_at else None
+        return {"id": waiting.confirmation, "expires_at": seconds(waiting.expires), "url": url}
+
+    # ask
+
+    async def _asked(self, thread: Thread, principal: Principal) -> Asked | None:
+        """The next question; None: the run's bounds do not allow it, and it has ended."""
+        spent = self._spent
+        if spent.rounds >= ROUNDS_MOST:
+            raise ModelFailed("server_error", f"The model did not come to an end within {ROUNDS_MOST} questions.")
+        asked = await self.parts.question.of(self.run, thread, principal.customer, spent)
+        if isinstance(asked, Asked):
+            return asked
+        body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
+        await self._advance("incomplete", body)
+        self._left("incomplete")
+        return None
+
+    def _growing(self, asked: Asked) -> Growing:
+        return Growing(
+            run=self.run,
+            outgoing=asked.outgoing,
+            tell=self._tell,
+            is_banking=lambda name: name not in asked.app,
+            clock=self.parts.clock,
+        )
+
+    async def _ask(self, growing: Growing, asked: Asked) -> Answer:
+        left_s = (self.run.expires - self.parts.clock()).total_seconds()
+        try:
+            async with asyncio.timeout(left_s), aclosing(self.parts.model.answer(asked.prompt)) as pieces:
+                async for piece in pieces:
+                    growing.feed(piece)
+        except TimeoutError:
+            raise Ended("expired") from None
+        return growing.ended()
+
+    # keep
+
+    async def _keep(self, growing: Growing, answer: Answer, asked: Asked) -> bool:
+        """True: it asks for calls, and the circle begins again."""
+        own = self._own(spent=self._spent.and_of(answer.usage).as_json(), dropped=asked.dropped, tokens=asked.learned(answer.usage))
+        body = {**self.run.body, "own": own}
+        if answer.calls:
+            kept, messages = growing.kept(answer, "completed")
+            await self._advance("in_progress", body, steps=kept, messages=messages)
+            return True
+        reason, of_run = _INCOMPLETE.get(answer.finish, (None, None))
+        state = "completed" if reason is None else "incomplete"
+        kept, messages = growing.kept(answer, state, reason)
+        body |= {"usage": self._usage(own)}
+        if reason is None:
+            body["completed_at"] = seconds(self.parts.clock())
+        else:
+            body["incomplete_details"] = {"reason": of_run}
+        await self._advance(state, body, steps=kept, messages=messages)
+        self._left(state)
+        return False
+
+    # helpers
+
+    @property
+    def _spent(self) -> Spent:
+        return Spent(**objects.own_of(self.run).get("spent", {}))
+
+    def _own(self, **changes: Json) -> dict[str, Json]:
+        return {**objects.own_of(self.run), **changes}
+
+    def _usage(self, own: Mapping[str, Any] | None = None) -> Json:
+        spent = Spent(**(objects.own_of(self.run) if own is None else own).get("spent", {}))
+        return counted(Usage(spent.prompt, spent.completion))
+
+    def _tell(self, name: str, told: objects.Object) -> None:
+        self.parts.broadcast.tell(self.run.id, name, told)
+
+    def _left(self, state: str) -> None:
+        """The run is nobody's now: its listeners hear in which state, and that this is all."""
+        self._tell(f"thread.run.{state}", objects.run(self.run))
+        self.parts.broadcast.end(self.run.id)
+
+    async def _advance(self, state: str, body: Mapping[str, Json], **rest: Any) -> None:
+        """One write. Lost; Ended when the run was cancelled meanwhile: nothing was written then."""
+        item = Advancing(
+            run=self.run.id, lease=self.lease, before=self.run.state, state=state, at=self.parts.clock(), body=body, **rest
+        )
+        found = await self.parts.book.write(item)
+        if isinstance(found, Run):
+            self.run = found
+        elif found == "cancelling":
+            self.run = replace(self.run, state="cancelling")
+            raise Ended("cancelled")
+        else:
+            raise Lost
+
+    async def _read(self, question: Callable[[Connection], T]) -> T:
+        return await self.parts.book.read(question)
+
+    async def _until_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives, unless the run is cancelled first: then it is stopped."""
+        doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.cancelled.wait())
+        try:
+            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise Ended("cancelled")
+            return doing.result()
+        finally:
+            for each in (doing, asked):
+                each.cancel()
+            await asyncio.gather(doing, asked, return_exceptions=True)

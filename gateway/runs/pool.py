@@ -1,0 +1,135 @@
+"""The runs that this process has: taken up when they begin or are due, kept by saying so, let go when it stops.
+
+Any number of processes share one database: each run is had by one of them, under a lease. One that is paused for longer than its lease
+finds its runs lost, and writes nothing more of them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from gateway.errors import Unavailable
+from gateway.runs.loop import LEASE, Loop, Parts
+from gateway.store.runs import Freeing, Leasing, Renewing, Run
+from gateway.store.tables import RUNS
+from gateway.store.times import to_us
+
+LOOK_S = 0.2
+"""How often this process looks whether a run is due."""
+
+RENEW_S = 4.0
+
+_LOG = logging.getLogger("tellergate.runs")
+
+
+@dataclass(slots=True)
+class _Having:
+    task: asyncio.Task[None]
+    cancelled: asyncio.Event
+
+
+@dataclass(slots=True)
+class Pool:
+    """`most`: runs that this process drives at once; others wait until one ends."""
+
+    parts: Parts
+    most: int
+    lease: str = field(default_factory=lambda: secrets.token_hex(16))
+    _having: dict[str, _Having] = field(default_factory=dict)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._having) < self.most
+
+    def take_up(self, run: Run) -> None:
+        """Drive a run that was written with our lease."""
+        if run.id in self._having:
+            return
+        cancelled = asyncio.Event()
+        task = asyncio.create_task(self._drive(Loop(self.parts, run, self.lease, cancelled)))
+        self._having[run.id] = _Having(task, cancelled)
+        task.add_done_callback(lambda _: self._having.pop(run.id, None))
+
+    def cancelled(self, run: str) -> None:
+        """Somebody cancelled it; if we have it, it ends now."""
+        if (having := self._having.get(run)) is not None:
+            having.cancelled.set()
+
+    async def run(self) -> None:
+        """Take up what is due, and keep what we have, until cancelled."""
+        now = asyncio.get_running_loop().time
+        renewed = now()
+        while True:
+            try:
+                await self.take_due()
+                if now() - renewed > RENEW_S:
+                    renewed = now()
+                    await self.renew()
+            except Unavailable as unavailable:
+                _LOG.warning('{"alarm": "runs_wait", "cause": "%s"}', unavailable.reason)
+            await asyncio.sleep(LOOK_S)
+
+    async def take_due(self) -> int:
+        """Take up the runs that are due, as many as there is room for; how many."""
+        at, room = self.parts.clock(), self.most - len(self._having)
+        if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
+            return 0
+        found = await self.parts.book.write(Leasing(self.lease, at, at + LEASE, room))
+        due = [each for each in found if isinstance(each, Run)] if isinstance(found, list) else []
+        for each in due:
+            self.take_up(each)
+        return len(due)
+
+    async def renew(self) -> None:
+        """Say that we still have our runs; end those that were cancelled elsewhere, drop those that we have lost."""
+        ours = tuple(self._having)
+        if not ours:
+            return
+        states = await self.parts.book.write(Renewing(self.lease, ours, self.parts.clock() + LEASE))
+        for run in ours:
+            state = states.get(run) if isinstance(states, Mapping) else None
+            having = self._having.get(run)
+            if having is None:
+                continue
+            if state is None:
+                having.task.cancel()
+            elif state == "cancelling":
+                having.cancelled.set()
+
+    async def free(self) -> None:
+        """At the start of the only process: whatever was had by the one before is due."""
+        await self.parts.book.write(Freeing(self.parts.clock()))
+
+    async def close(self) -> None:
+        """Stop, and let go of everything: others may go on with it at once. The way's own effects go on to their end."""
+        having = dict(self._having)
+        for each in having.values():
+            each.task.cancel()
+        await asyncio.gather(*(each.task for each in having.values()), return_exceptions=True)
+        if having:
+            with contextlib.suppress(Unavailable):
+                await self.parts.book.write(Renewing(self.lease, tuple(having), self.parts.clock()))
+
+    async def _drive(self, loop: Loop) -> None:
+        """What a dependency does not answer is tried again when the lease is over; a defect ends the run."""
+        try:
+            await loop.drive()
+        except Unavailable as unavailable:
+            _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the thread must not stay locked by it
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            with contextlib.suppress(Unavailable):
+                await loop.break_down()
+        finally:
+            self.parts.broadcast.break_off(loop.run.id)
+
+
+def _is_due(connection: Connection, now_us: int) -> bool:
+    return connection.execute(select(RUNS.c.id).where(RUNS.c.due_us <= now_us).limit(1)).first() is not None

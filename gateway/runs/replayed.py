@@ -1,0 +1,41 @@
+"""What both APIs replay and count in the same way. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import jiter
+
+from gateway.runs.model import ImagePart, TextPart, Usage
+from gateway.strict_json import Json
+
+DETAILS: Mapping[str, Literal["auto", "low", "high"]] = {"auto": "auto", "low": "low", "high": "high"}
+
+MAX_TOKENS = 2**31 - 1
+
+_IMAGE = "[image]"
+
+
+def assistant_text(parts: Sequence[TextPart | ImagePart]) -> str:
+    """What the assistant said, as one text: neither API takes an image in its name."""
+    return "\n\n".join(part.text if isinstance(part, TextPart) else _IMAGE for part in parts)
+
+
+def replayable(arguments: str) -> str:
+    """The arguments if they are a JSON object, else an empty one: servers refuse a whole thread for what its model once wrote.
+
+    That they were refused is said by the call's output.
+    """
+    try:
+        value = jiter.from_json(arguments.encode(), allow_inf_nan=False)
+    except ValueError:
+        return "{}"
+    return arguments if isinstance(value, dict) else "{}"
+
+
+def usage(told: Json, prompt: str, completion: str) -> Usage | None:
+    """Of a usage object, by the names of its members. None where it is absent, or counts what nobody can have used."""
+    if not isinstance(told, dict):
+        return None
+    counts = [told.get(prompt), told.get(completion)]
+    read = [each for each in counts if type(each) is int and 0 <= each <= MAX_TOKENS]
+    return Usage(read[0], read[1]) if len(read) == 2 else None

@@ -1,0 +1,43 @@
+"""A thread's messages, and the calls of its runs, as the model is told them. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.runs.model import ImagePart, Item, Said, TextPart, ToolCall, Turn
+from gateway.store.steps import Step, calls_of
+from gateway.store.threads import Message
+
+UNANSWERED = '{"ok":false,"error":{"code":"temporarily_unavailable","message":"This call was not answered."}}'
+"""What the model reads of a call that its run did not live to see answered."""
+
+
+def items_of(messages: Sequence[Message], steps: Sequence[Step]) -> list[tuple[datetime, Item]]:
+    """In the order in which they were. A call without an output is told as unanswered, so that none stands alone."""
+    told = [*((each.created, _said(each)) for each in messages), *_turns(steps)]
+    return sorted(((at, item) for at, item in told if item is not None), key=lambda each: each[0])
+
+
+def _said(message: Message) -> Said | None:
+    content: Any = message.body["content"]
+    parts = tuple(_parts(content))
+    role: Any = message.body["role"]
+    return Said(role, parts) if parts else None
+
+
+def _parts(content: Sequence[Mapping[str, Any]]) -> Iterator[TextPart | ImagePart]:
+    for part in content:
+        if part["type"] == "text" and part["text"]["value"]:
+            yield TextPart(part["text"]["value"])
+        elif part["type"] == "image_url":
+            yield ImagePart(part["image_url"]["url"], part["image_url"]["detail"])
+
+
+def _turns(steps: Sequence[Step]) -> Iterator[tuple[datetime, Turn]]:
+    for step in steps:
+        if calls := calls_of(step):
+            yield step.created, Turn(tuple((_call(each), each["function"]["output"] or UNANSWERED) for each in calls))
+
+
+def _call(call: Mapping[str, Any]) -> ToolCall:
+    return ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])

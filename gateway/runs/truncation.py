@@ -1,0 +1,104 @@
+"""What of a thread fits into a question to the model. Pure.
+
+`auto` keeps the first and the newest items and drops from the middle; `last_messages` keeps so many, and the calls between them. The
+calls of one answer stay together with their outputs, or go together. Tokens are estimated: no vocabulary is at hand offline, and each
+model has its own; the server's own count of an earlier question corrects the estimate.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.runs.model import ImagePart, Item, Said
+
+_BYTES_PER_TOKEN = 3.0
+_ITEM_TOKENS = 8
+"""Of an item's frame."""
+_IMAGE_TOKENS = 1_500
+"""Of an image in full detail, about."""
+_RATIO_LEAST, _RATIO_MOST = 0.2, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Estimates tokens. `ratio`: the server's count of an earlier question over the estimate of then."""
+
+    ratio: float = 1.0
+
+    def of_text(self, text: str) -> int:
+        return self._corrected(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
+
+    def of(self, item: Item) -> int:
+        """Of an item with its frame."""
+        if isinstance(item, Said):
+            images = sum(isinstance(part, ImagePart) for part in item.parts)
+            text = "".join(part.text for part in item.parts if not isinstance(part, ImagePart))
+            return self.of_text(text) + self._corrected(_ITEM_TOKENS + images * _IMAGE_TOKENS)
+        texts = "".join(f"{call.name}{call.arguments}{output}" for call, output in item.calls)
+        return self.of_text(texts) + self._corrected(2 * _ITEM_TOKENS * len(item.calls))
+
+    def corrected(self, estimate: int, counted: int) -> "Counter":
+        """After the server counted so many where so many were estimated. A count that cannot be is not believed."""
+        if estimate <= 0 or counted <= 0:
+            return self
+        return Counter(min(max(self.ratio * counted / estimate, _RATIO_LEAST), _RATIO_MOST))
+
+    def _corrected(self, tokens: float) -> int:
+        return int(tokens * self.ratio) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many messages and how many turns of calls were left out."""
+
+    messages: int = 0
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """`tokens`: the estimate of the items that are kept."""
+
+    items: tuple[Item, ...]
+    dropped: Dropped
+    tokens: int
+
+
+def truncated(items: Sequence[Item], *, last_messages: int | None, budget: int | None, counter: Counter) -> Fitting | None:
+    """The items that fit into `budget` tokens (None: no bound), in their order. None: not even the first and the newest do."""
+    first = _first_of_last(items, last_messages)
+    sizes = {number: counter.of(items[number]) for number in range(first, len(items))}
+    kept = set(sizes) if budget is None else _fitting(sizes, budget)
+    if kept is None:
+        return None
+    gone = [item for number, item in enumerate(items) if number not in kept]
+    messages = sum(isinstance(item, Said) for item in gone)
+    return Fitting(
+        tuple(items[number] for number in sorted(kept)),
+        Dropped(messages, len(gone) - messages),
+        sum(sizes[number] for number in kept),
+    )
+
+
+def _first_of_last(items: Sequence[Item], last_messages: int | None) -> int:
+    """Where the last so many messages begin."""
+    if last_messages is None:
+        return 0
+    said = [number for number, item in enumerate(items) if isinstance(item, Said)]
+    return said[-last_messages] if len(said) > last_messages else 0
+
+
+def _fitting(sizes: Mapping[int, int], budget: int) -> set[int] | None:
+    """The first, the newest, and from the newest backwards whatever follows without a gap."""
+    if not sizes:
+        return set()
+    first, newest = min(sizes), max(sizes)
+    kept = {first, newest}
+    left = budget - sum(sizes[number] for number in kept)
+    if left < 0:
+        return None
+    for number in range(newest - 1, first, -1):
+        left -= sizes[number]
+        if left < 0:
+            break
+        kept.add(number)
+    return kept

@@ -1,0 +1,105 @@
+"""Assistants: what the bank's back ends made, each its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from gateway.store.pages import Page, rows_of
+from gateway.store.tables import ASSISTANTS
+from gateway.store.times import from_us, to_us
+from gateway.strict_json import Json
+
+Metadata = Mapping[str, str]
+
+_A = ASSISTANTS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """`body` holds the API's own names. `owner`: the client whose token made it."""
+
+    id: str
+    owner: str
+    created: datetime
+    body: Mapping[str, Json]
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    assistant: Assistant
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this owner's."""
+
+    owner: str
+    id: str
+    changes: Mapping[str, Json]
+    metadata: Metadata | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropping:
+    """Answered True; None: not this owner's. Runs that were begun with it go on: they hold what they need."""
+
+    owner: str
+    id: str
+
+
+def make(connection: Connection, item: Making) -> Assistant:
+    made = item.assistant
+    row = {
+        "id": made.id,
+        "owner": made.owner,
+        "created_us": to_us(made.created),
+        "body": as_text(made.body),
+        "metadata": as_text(made.metadata),
+    }
+    connection.execute(insert(ASSISTANTS), [row])
+    return made
+
+
+def change(connection: Connection, item: Changing) -> Assistant | None:
+    mine = (_A.id == item.id, _A.owner == item.owner)
+    row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
+    if row is None:
+        return None
+    body = as_text({**orjson.loads(row.body), **item.changes})
+    metadata = row.metadata if item.metadata is None else as_text(item.metadata)
+    connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))
+    return find(connection, item.owner, item.id)
+
+
+def drop(connection: Connection, item: Dropping) -> bool | None:
+    gone = connection.execute(delete(ASSISTANTS).where(_A.id == item.id, _A.owner == item.owner))
+    return True if gone.rowcount else None
+
+
+def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
+    row = connection.execute(select(ASSISTANTS).where(_A.id == id_, _A.owner == owner)).one_or_none()
+    return None if row is None else _assistant(row)
+
+
+def page(connection: Connection, owner: str, asked: Page) -> tuple[Sequence[Assistant], bool]:
+    """One page of this owner's, and whether there are more. NoSuchCursor."""
+    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], asked)
+    return [_assistant(row) for row in rows], more
+
+
+def _assistant(row: Row[Any]) -> Assistant:
+    return Assistant(row.id, row.owner, from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata))
+
+
+def as_text(value: Mapping[str, Json] | Metadata) -> str:
+    """JSON as a column holds it."""
+    return orjson.dumps(value).decode()
+
+
+WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {Making: make, Changing: change, Dropping: drop}
+"""What is done with each, inside a transaction."""

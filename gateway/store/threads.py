@@ -1,0 +1,284 @@
+"""Threads and their messages. A thread has a conversation of its own; what the customer themselves wrote in it is said there."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+
+from gateway.store import conversations
+from gateway.store.assistants import Metadata, as_text
+from gateway.store.pages import Page, rows_of
+from gateway.store.tables import (
+    ACTIVE_RUNS,
+    CONVERSATIONS,
+    MESSAGES,
+    READINGS,
+    RUN_STEPS,
+    RUN_WAITS,
+    RUNS,
+    THREADS,
+    WORDS,
+)
+from gateway.store.times import from_us, to_us
+from gateway.strict_json import Json
+
+_T, _M, _R = THREADS.c, MESSAGES.c, RUNS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    id: str
+    customer: str
+    conversation: str
+    created: datetime
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`body` holds the API's own names: role, content, attachments, status and what goes with it, assistant_id."""
+
+    id: str
+    thread: str
+    run: str | None
+    created: datetime
+    body: Mapping[str, Json]
+    metadata: Metadata
+    is_word: bool = False
+    """Whether it is the customer's own."""
+
+    @property
+    def texts(self) -> list[Mapping[str, Any]]:
+        """Those parts of its content that are text."""
+        content: Any = self.body["content"]
+        return [part for part in content if part["type"] == "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """A message that a client adds. `said`: the customer's own text in it and its origin; None: it is not their word.
+
+    `foreign`: it carries what the customer did not write, so that the conversation is tainted by it.
+    """
+
+    id: str
+    body: Mapping[str, Json]
+    metadata: Metadata
+    said: tuple[str, str] | None
+    foreign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A new thread, with its conversation and its first messages. Answered with it."""
+
+    id: str
+    customer: str
+    at: datetime
+    metadata: Metadata
+    messages: tuple[Adding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Messages into a thread. Answered with them; None: not this customer's; the id of an active run, which nothing may come before."""
+
+    thread: str
+    customer: str
+    at: datetime
+    messages: tuple[Adding, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """New metadata of a thread (`of` None), or of a message, run or step in it. Answered True; None: not this customer's."""
+
+    customer: str
+    thread: str
+    table: str
+    id: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Dropping:
+    """A thread with all that is in it, the words included; a run that is under way is let go. None: not this customer's."""
+
+    customer: str
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removing:
+    """A message, and the customer's word in it: what is not in the thread is not said. None: not this customer's."""
+
+    customer: str
+    thread: str
+    id: str
+
+
+def open_one(connection: Connection, item: Opening) -> Thread:
+    conversation = f"conv_{secrets.token_hex(12)}"
+    conversations.open_one(connection, conversations.Opening(conversation, item.customer, item.at))
+    row = {
+        "id": item.id,
+        "customer": item.customer,
+        "conversation": conversation,
+        "created_us": to_us(item.at),
+        "last_us": to_us(item.at),
+        "metadata": as_text(item.metadata),
+    }
+    connection.execute(insert(THREADS), [row])
+    thread = Thread(item.id, item.customer, conversation, item.at, item.metadata)
+    add(connection, thread, item.messages, item.at)
+    return thread
+
+
+def write(connection: Connection, item: Writing) -> Sequence[Message] | str | None:
+    thread = locked(connection, item.customer, item.thread)
+    if thread is None:
+        return None
+    return active_run(connection, item.thread) or add(connection, thread, item.messages, item.at)
+
+
+def locked(connection: Connection, customer: str, thread: str) -> Thread | None:
+    """The thread, if it is this customer's; nobody else changes it until the transaction ends."""
+    return _found(connection, select(THREADS).where(_T.id == thread, _T.customer == customer).with_for_update())
+
+
+def active_run(connection: Connection, thread: str) -> str | None:
+    return connection.execute(select(_R.id).where(_R.thread == thread, _R.state.in_(ACTIVE_RUNS))).scalar_one_or_none()
+
+
+def next_us(connection: Connection, thread: str, at: datetime, count: int = 1) -> int:
+    """The first of `count` moments of this thread that are later than all before: now, if the clock has gone on."""
+    last: int = connection.execute(select(_T.last_us).where(_T.id == thread)).scalar_one()
+    first = max(to_us(at), last + 1)
+    connection.execute(update(THREADS).where(_T.id == thread).values(last_us=first + count - 1))
+    return first
+
+
+def add(connection: Connection, thread: Thread, messages: Sequence[Adding], at: datetime) -> Sequence[Message]:
+    """Messages of a client: the customer's own words are heard, in one turn; all else taints the conversation."""
+    if not messages:
+        return []
+    if any(each.foreign for each in messages):
+        untainted = (CONVERSATIONS.c.id == thread.conversation, CONVERSATIONS.c.tainted_us.is_(None))
+        connection.execute(update(CONVERSATIONS).where(*untainted).values(tainted_us=to_us(at)))
+    said = tuple(each.said for each in messages if each.said is not None)
+    position = 0
+    if said:
+        hearing = conversations.Hearing(thread.customer, thread.conversation, said, at)
+        position = (conversations.hear(connection, hearing) or 0) - len(said)
+    first, rows = next_us(connection, thread.id, at, len(messages)), []
+    for number, each in enumerate(messages):
+        rows.append(
+            {
+                "id": each.id,
+                "thread": thread.id,
+                "run": None,
+                "created_us": first + number,
+                "word": None if each.said is None else position,
+                "body": as_text(each.body),
+                "metadata": as_text(each.metadata),
+            }
+        )
+        position += each.said is not None
+    connection.execute(insert(MESSAGES), rows)
+    return [
+        Message(each.id, thread.id, None, from_us(first + number), each.body, each.metadata, each.said is not None)
+        for number, each in enumerate(messages)
+    ]
+
+
+_LABELLED = {"threads": THREADS, "messages": MESSAGES, "runs": RUNS, "run_steps": RUN_STEPS}
+
+
+def label(connection: Connection, item: Labelling) -> bool | None:
+    table = _LABELLED[item.table]
+    owned = select(_T.id).where(_T.id == item.thread, _T.customer == item.customer)
+    within = () if table is THREADS else (table.c.thread == item.thread,)
+    changed = update(table).where(table.c.id == item.id, owned.exists(), *within).values(metadata=as_text(item.metadata))
+    return True if connection.execute(changed).rowcount else None
+
+
+def drop(connection: Connection, item: Dropping) -> bool | None:
+    thread = locked(connection, item.customer, item.thread)
+    if thread is None:
+        return None
+    runs = select(_R.id).where(_R.thread == thread.id)
+    connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
+    for table in (RUN_STEPS, RUNS, MESSAGES):
+        connection.execute(delete(table).where(table.c.thread == thread.id))
+    for table in (WORDS, READINGS):
+        connection.execute(delete(table).where(table.c.conversation == thread.conversation))
+    connection.execute(delete(THREADS).where(_T.id == thread.id))
+    return True
+
+
+def remove(connection: Connection, item: Removing) -> bool | None:
+    thread = locked(connection, item.customer, item.thread)
+    mine = (_M.id == item.id, _M.thread == item.thread)
+    row = None if thread is None else connection.execute(select(_M.word).where(*mine)).one_or_none()
+    if thread is None or row is None:
+        return None
+    if row.word is not None:  # its place stays: positions are counted
+        word = (WORDS.c.conversation == thread.conversation, WORDS.c.position == row.word)
+        connection.execute(update(WORDS).where(*word).values(text=""))
+    connection.execute(delete(MESSAGES).where(*mine))
+    return True
+
+
+def find(connection: Connection, customer: str, id_: str) -> Thread | None:
+    return _found(connection, select(THREADS).where(_T.id == id_, _T.customer == customer))
+
+
+def of_id(connection: Connection, id_: str) -> Thread | None:
+    """Whoever's it is: for who works for the thread's own run."""
+    return _found(connection, select(THREADS).where(_T.id == id_))
+
+
+def _found(connection: Connection, wanted: Any) -> Thread | None:
+    row = connection.execute(wanted).one_or_none()
+    return (
+        None if row is None else Thread(row.id, row.customer, row.conversation, from_us(row.created_us), orjson.loads(row.metadata))
+    )
+
+
+def message(connection: Connection, thread: str, id_: str) -> Message | None:
+    row = connection.execute(select(MESSAGES).where(_M.thread == thread, _M.id == id_)).one_or_none()
+    return None if row is None else _message(row)
+
+
+def messages(connection: Connection, thread: str, run: str | None, asked: Page) -> tuple[Sequence[Message], bool]:
+    """One page of a thread's, or of those that a run wrote. NoSuchCursor."""
+    within: list[ColumnElement[bool]] = [_M.thread == thread, *([] if run is None else [_M.run == run])]
+    rows, more = rows_of(connection, MESSAGES, within, asked)
+    return [_message(row) for row in rows], more
+
+
+def newest(connection: Connection, thread: str, most: int) -> Sequence[Message]:
+    """The last `most` messages, the oldest of them first; with the thread's first before them, if it is not among them."""
+    within = select(MESSAGES).where(_M.thread == thread)
+    rows = list(connection.execute(within.order_by(_M.created_us.desc()).limit(most)).all())[::-1]
+    first = connection.execute(within.order_by(_M.created_us).limit(1)).all()
+    return [_message(row) for row in ([*first, *rows] if rows and first[0].id != rows[0].id else rows)]
+
+
+def _message(row: Row[Any]) -> Message:
+    body, metadata = orjson.loads(row.body), orjson.loads(row.metadata)
+    return Message(row.id, row.thread, row.run, from_us(row.created_us), body, metadata, row.word is not None)
+
+
+WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
+    Opening: open_one,
+    Writing: write,
+    Labelling: label,
+    Dropping: drop,
+    Removing: remove,
+}
+"""What is done with each, inside a transaction."""
