@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.runs.identifiers import WINDOW_CHARS
 from gateway.runs.links import LONG_PIECE_CHARS, MAX_HELD_CHARS
 from gateway.runs.outgoing import Outgoing, identifiers
 
@@ -25,6 +26,13 @@ def said(text: str, shown: frozenset[str] = frozenset()) -> str:
         ("go to https://evil.com/x.", "go to [link removed]."),
         ("(www.evil.com)", "([link removed])"),
         ("mailto:x@evil.com tel:+44", "[link removed] [link removed]"),
+        ("javascript&colon;x", "[link removed]"),
+        ("evil%2Eexample%2Fx", "[link removed]"),
+        ("evil．example/x", "[link removed]"),
+        ("＜.example/x", "[link removed]"),
+        ("evil\\.example/x", "[link removed]"),
+        ("\\njavascript:x", "[link removed]"),
+        ("<https://bank.example/onclick=x>", " [link removed]"),
         ("paid to Booking.com, thanks", "paid to Booking[.]com, thanks"),
         ("at bank.example or evil.bank.example", "at bank.example or evil[.]bank[.]example"),
         ("Mail x@evil.com", "Mail [e-mail]"),
@@ -65,11 +73,35 @@ def test_what_opens_a_tag_or_a_destination_without_end_is_broken_at_the_bound() 
     assert "//" not in said("<a " + "x " * MAX_HELD_CHARS + "href=//evil.com>")
 
 
-def test_a_row_of_digits_without_end_hides_no_card() -> None:
-    row = "x " * 30 + "1,2 " * 2000
-    out = said(row + "4111 1111 1111 1111, " + row)
-    assert "4111 1111" not in out
-    assert out.count("1,2 ") > 3900
+@pytest.mark.parametrize("shift", range(0, 64, 3))
+def test_a_row_of_digits_without_end_hides_no_card(shift: int) -> None:
+    row = "1," * ((WINDOW_CHARS - 56) // 2)
+    out = said(f"{row}{',' * shift} 4111 1111 1111 1111, {'1,2 ' * 2000}")
+    assert "[card number]" in out
+    assert "1111" not in out
+    assert out.count("1,2 ") > 1900
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ＧＢ２９ ＮＷＢＫ ６０１６ １３３１ ９２６８ １９",
+        "DE89–3704–0044–0532–0130–00",
+        "DE89·3704·0044·0532·0130·00",
+        "DE**89**3704`0044`0532013000",
+        "DE89\\-3704\\-0044\\-0532\\-0130\\-00",
+        "DE89<b></b>3704<i>0044</i>0532 0130 00",
+        "DE89&nbsp;3704&thinsp;0044 0532 0130 00",
+        "D\u200bE\u00ad89 3704 0044 0532 0130 00",
+        "".join(f"{digit}\u0332" for digit in "4111111111111111"),
+        "④①①① 1111 1111 1111",
+        "12345678GB29NWBK60161331926819",
+    ],
+)
+def test_no_spelling_hides_an_identifier(written: str) -> None:
+    out = said(f"account {written} is theirs")
+    assert "[" in out
+    assert not any(digit in out for digit in "0123456789")
 
 
 def test_identifiers_are_known_however_they_are_written() -> None:
