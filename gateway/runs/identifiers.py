@@ -27,7 +27,6 @@ _IBAN_BEGUN = re.compile(
 )
 _MARKUP = frozenset("\\*_`~")
 """What Markdown takes out of the middle of a number."""
-_APART = frozenset("|{}‹")
 _SEPARATORS = {**dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"), **dict.fromkeys(map(ord, "·•∙⋅‧"), ".")}
 
 
@@ -90,7 +89,7 @@ class Masking:
 
     def _take(self, letter: str, at: int) -> None:
         for it in letter if letter.isascii() else _normal(letter):
-            if it.isspace() or it in _APART:
+            if it.isspace():
                 if self._letters and self._letters[-1] == " ":
                     continue
                 it = " "  # noqa: PLW2901
@@ -107,9 +106,6 @@ class Masking:
         for it in _found(plain):
             begins, ends = self._places[it.start], self._places[it.end - 1] + 1
             if begins >= most:
-                break
-            if ends > most and begins > start:
-                most = begins
                 break
             if not self._is_shown(it.found, _electronic(it, plain)):
                 parts += [self._held[at:begins], it.found.value]

@@ -1,8 +1,8 @@
 """What of a thread fits into a question to the model. Pure.
 
-`auto` keeps the first and the newest items and drops from the middle; `last_messages` keeps so many, and the calls between them. The
-calls of one answer stay together with their outputs, or go together. Tokens are estimated: no vocabulary is at hand offline, and each
-model has its own; the server's own count of an earlier question corrects the estimate.
+`auto` keeps the first item, the newest, and what the customer said last, and drops from the middle; `last_messages` keeps so many, and
+the calls between them. The calls of one answer stay together with their outputs, or go together. Tokens are estimated: no vocabulary is
+at hand offline, and each model has its own; the server's own count of an earlier question corrects the estimate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from gateway.runs.model import ImagePart, Item, Said
 
 _BYTES_PER_TOKEN = 3.0
+_BYTES_PER_TOKEN_OF_JSON = 2.0
+"""Of arguments and outputs. Measured: "Decisions" in gateway/README.md."""
 _ITEM_TOKENS = 8
 """Of an item's frame."""
 _IMAGE_TOKENS = 1_500
@@ -34,7 +36,8 @@ class Counter:
             text = "".join(part.text for part in item.parts if not isinstance(part, ImagePart))
             return self.of_text(text) + self._corrected(_ITEM_TOKENS + images * _IMAGE_TOKENS)
         texts = "".join(f"{call.name}{call.arguments}{output}" for call, output in item.calls)
-        return self.of_text(texts) + self._corrected(2 * _ITEM_TOKENS * len(item.calls))
+        frames = 2 * _ITEM_TOKENS * len(item.calls)
+        return self._corrected(len(texts.encode("utf-8", "replace")) / _BYTES_PER_TOKEN_OF_JSON + frames)
 
     def corrected(self, estimate: int, counted: int) -> "Counter":
         """After the server counted so many where so many were estimated. A count that cannot be is not believed."""
@@ -64,10 +67,11 @@ class Fitting:
 
 
 def truncated(items: Sequence[Item], *, last_messages: int | None, budget: int | None, counter: Counter) -> Fitting | None:
-    """The items that fit into `budget` tokens (None: no bound), in their order. None: not even the first and the newest do."""
+    """The items that fit into `budget` tokens (None: no bound), in their order. None: not even those that must stay do."""
     first = _first_of_last(items, last_messages)
     sizes = {number: counter.of(items[number]) for number in range(first, len(items))}
-    kept = set(sizes) if budget is None else _fitting(sizes, budget)
+    asked = [number for number in sizes if isinstance(item := items[number], Said) and item.role == "user"]
+    kept = set(sizes) if budget is None else _fitting(sizes, budget, asked[-1:])
     if kept is None:
         return None
     gone = [item for number, item in enumerate(items) if number not in kept]
@@ -87,17 +91,20 @@ def _first_of_last(items: Sequence[Item], last_messages: int | None) -> int:
     return said[-last_messages] if len(said) > last_messages else 0
 
 
-def _fitting(sizes: Mapping[int, int], budget: int) -> set[int] | None:
-    """The first, the newest, and from the newest backwards whatever follows without a gap."""
+def _fitting(sizes: Mapping[int, int], budget: int, asked: Sequence[int]) -> set[int] | None:
+    """The first, the newest, what was `asked` last, and from the newest backwards whatever follows without a gap.
+
+    Without what was asked, a run of many calls would forget its question.
+    """
     if not sizes:
         return set()
     first, newest = min(sizes), max(sizes)
-    kept = {first, newest}
+    kept = {first, newest, *asked}
     left = budget - sum(sizes[number] for number in kept)
     if left < 0:
         return None
     for number in range(newest - 1, first, -1):
-        left -= sizes[number]
+        left -= 0 if number in kept else sizes[number]
         if left < 0:
             break
         kept.add(number)

@@ -35,6 +35,8 @@ BROAD = {
 """Where everything is caught, and how often: a writer's group, around a writer and the core, a door's, a chore's or a thread's
 outermost line."""
 
+_PURE_OF_RUNS = ("answer", "budget", "identifiers", "links", "model", "outgoing", "transcript", "truncation")
+
 PURE = (
     *sorted((ROOT / "policies").rglob("*.py")),
     *(
@@ -52,7 +54,7 @@ PURE = (
         )
     ),
     *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
-    *(ROOT / "gateway" / "runs" / f"{name}.py" for name in ("model", "answer", "budget", "truncation", "transcript")),
+    *(ROOT / "gateway" / "runs" / f"{name}.py" for name in _PURE_OF_RUNS),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
     ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",
