@@ -18,6 +18,7 @@ from gateway.runs.loop import Loop
 from gateway.steps import Steps
 from gateway.store.book import SqlBook
 from gateway.store.runs import Leasing
+from tests.support import databases
 from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.models import Reply, asks, outputs, turns
 from tests.support.teller import executed_keys, what_does_not_hold
@@ -263,6 +264,7 @@ POINTS = (
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_killed_run_goes_on_and_no_call_is_executed_twice(tmp_path: Path, point: str) -> None:
+    databases.url(tmp_path / "data")  # both processes use the same
     forked = multiprocessing.get_context("fork")
     told: multiprocessing.Queue[tuple[str, str]] = forked.Queue()
     child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told))
