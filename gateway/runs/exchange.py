@@ -40,6 +40,7 @@ _READ = ("content-type", "retry-after", "retry-after-ms")
 """Headers. What else the package tells of this machine, or takes from its environment, stays here; of the server's it sees these."""
 
 _LOG = logging.getLogger("tellergate.runs.model")
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each question, no JSON: not what our log holds
 
 _REFUSED = "The model's server refused the request."
 _LIMITED = "The model's server is asked too often."

@@ -72,7 +72,7 @@ class Pool:
                     renewed = now()
                     await self.renew()
             except Unavailable as unavailable:
-                _LOG.warning('{"alarm": "runs_wait", "cause": "%s"}', unavailable.reason)
+                _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
             await asyncio.sleep(LOOK_S)
 
     async def take_due(self) -> int:
