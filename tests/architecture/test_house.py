@@ -51,7 +51,7 @@ PURE = (
         )
     ),
     *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
-    *(ROOT / "gateway" / "runs" / f"{name}.py" for name in ("identifiers", "links", "model", "outgoing")),
+    *(ROOT / "gateway" / "runs" / f"{name}.py" for name in ("identifiers", "links", "model", "outgoing", "truncation")),
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
     ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",
