@@ -21,7 +21,7 @@ _CHARS_OF_ONE = 3
 _MAX_IBAN_CHARS = 112
 _INTERESTING = re.compile("[0-9@]")
 _WORDS = "account|acct|acc|a/c|konto|conto|compte|sort|code|number|num|no|nr|is|and"
-_GOES_ON = re.compile(rf"(?i)(?:\A|\b(?:{_WORDS})\b)[\W_]*\Z")
+_GOES_ON = re.compile(rf"(?i)(?:\A|(?<![A-Za-z0-9_])(?:{_WORDS}))[\W_]*\Z")  # what RE2 takes for the edge of a word: ASCII's
 _IBAN_BEGUN = re.compile(
     rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ .-]?(?:[0-9](?:[0-9](?:[ .\-/]{{0,2}}[A-Z0-9]){{0,30}}[ .\-/]{{0,2}})?)?\Z", re.ASCII
 )
