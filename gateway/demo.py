@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from rich.panel import Panel
 
 from audit.inspection import verify_store
 from audit.query import Why, reveal
+from gateway.identity import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
 from gateway.issuer import LocalIssuer
 from gateway.main import Gateway
 from gateway.serving import serve
@@ -42,6 +43,9 @@ QUESTIONS = (
     "What is the balance of my Everyday account?",
     'Please move 25.00 GBP from "Everyday" to "Rainy day".',
 )
+THREADED = ("What is the balance of my Everyday account?", 'Please move 5.00 GBP from "Everyday" to "Rainy day".')
+"""The same by the Assistants API: once polled, once streamed."""
+
 ATTACK = "What did I spend on lately?"
 """Honest words; the attack waits in a transaction's memo, and the stand-in obeys whatever it reads."""
 
@@ -86,6 +90,8 @@ class Story:
     window: OpenAI
     conversation: str
     tools: Any
+    assistants: OpenAI
+    threads: OpenAI
     items: list[Any] = field(default_factory=list)
 
     def ask(self, said: str) -> tuple[str, list[Told]]:
@@ -130,6 +136,28 @@ class Story:
             code=result["code"],
         )
 
+    def by_threads(self) -> tuple[list[Told], list[str]]:
+        """The same through assistants, threads and runs: polled, then streamed. The calls, and in which states the runs ended."""
+        names = ("list_accounts", "get_account_balance", "initiate_transfer")
+        tools: Any = [{"type": "function", "function": {"name": name}} for name in names]
+        assistant = self.assistants.beta.assistants.create(model=self.model_name, instructions="Be brief.", tools=tools)
+        threads = self.threads.beta.threads
+        thread = threads.create(messages=[{"role": "user", "content": THREADED[0]}])
+        polled = threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id)
+        threads.messages.create(thread.id, role="user", content=THREADED[1])
+        with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+            streamed = stream.get_final_run()
+        calls = [
+            (call.function, call.to_dict()["tellergate"])
+            for run in (polled, streamed)
+            for step in threads.runs.steps.list(run.id, thread_id=thread.id, order="asc")
+            if step.step_details.type == "tool_calls"
+            for call in step.step_details.tool_calls
+            if call.type == "function"
+        ]
+        told = [self._told(function.name, str(function.output), result) for function, result in calls if isinstance(result, dict)]
+        return told, [polled.status, streamed.status]
+
     def _core_saw(self, index: int) -> object:
         """The sealed arguments of a record, opened as an auditor would: the opening is a record too."""
         opened = self.running.on_loop(reveal(self.running.gateway.log, index, WHY)).values
@@ -143,12 +171,19 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
     console = Console(quiet=as_json)
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tellergate-")))
-        running = stack.enter_context(_gateway(folder))
-        story = _begin(stack, running, folder)
+        model = _model(stack, folder)
+        running = stack.enter_context(_gateway(folder, model))
+        story = _begin(running, folder, model)
         told, attack = _tell(story, console)
+        runs = _tell_runs(story, console)
         audit = _verified(running)
-        found = {"calls": [each.as_json() for each in told], "attack": attack, "audit": audit}
-        held = audit["verified"] is True and attack["held"] is True and all(each.code is None for each in told)
+        found = {"calls": [each.as_json() for each in told], "attack": attack, "runs": runs, "audit": audit}
+        held = (
+            audit["verified"] is True
+            and attack["held"] is True
+            and runs["held"] is True
+            and all(each.code is None for each in told)
+        )
         if as_json:
             print(json.dumps(found))
         _close(console, found, running, folder, held=held)
@@ -157,16 +192,39 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
     return 0 if held else 1
 
 
-def _begin(stack: ExitStack, running: Running, folder: Path) -> Story:
-    token = LocalIssuer(folder, development=True).token(CUSTOMER, agent=AGENT, strong=True)
-    window = OpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0)
-    if os.environ.get("OPENAI_API_KEY") and os.environ.get("OPENAI_BASE_URL"):
-        model, name = OpenAI(), os.environ.get("OPENAI_MODEL", "gpt-4o")
-    else:
-        model, name = OpenAI(base_url=f"{stack.enter_context(_standin())}/v1", api_key="none", max_retries=0), MODEL
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Where the model is. `credential`: a file with its bearer token."""
+
+    url: str
+    name: str
+    key: str
+    credential: Path | None
+
+
+def _model(stack: ExitStack, folder: Path) -> _Model:
+    key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
+    if not key or not url:
+        return _Model(f"{stack.enter_context(_standin())}/v1", MODEL, "none", None)
+    kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tellergate-"))) / "model.key"
+    kept.touch(mode=0o600)
+    kept.write_text(key)
+    return _Model(url, os.environ.get("OPENAI_MODEL", "gpt-4o"), key, kept)
+
+
+def _begin(running: Running, folder: Path, where: _Model) -> Story:
+    issuer = LocalIssuer(folder, development=True)
+
+    def client(token: str) -> OpenAI:
+        return OpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0)
+
+    window = client(issuer.token(CUSTOMER, agent=AGENT, strong=True))
+    service = client(issuer.token("demo-back-end", agent=None, scope=SCOPE_ASSISTANTS))
+    own = client(issuer.token(CUSTOMER, agent=None, strong=True, scope=f"{SCOPE_THREADS} {SCOPE_WORDS} {SCOPE_CALLS}"))
+    model = OpenAI(base_url=where.url, api_key=where.key, max_retries=0)
     conversation = window.post("/conversations", cast_to=dict[str, Any], body={})["id"]
     tools = window.get("/functions?shape=responses", cast_to=dict[str, Any])["data"]
-    return Story(running, model, name, window, conversation, tools)
+    return Story(running, model, where.name, window, conversation, tools, service, own)
 
 
 def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]]:
@@ -190,6 +248,13 @@ def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]
         "held": before == after and all(each.code is not None for each in tried),
     }
     return told, attack
+
+
+def _tell_runs(story: Story, console: Console) -> dict[str, object]:
+    told, states = story.by_threads()
+    _print(console, f"{THREADED[0]}\n{THREADED[1]}", f"(as an assistant's runs, polled and streamed: {', '.join(states)})", told)
+    held = set(states) == {"completed"} and bool(told) and all(each.code is None for each in told)
+    return {"states": states, "calls": [each.as_json() for each in told], "held": held}
 
 
 def _funds(running: Running) -> list[str]:
@@ -240,7 +305,7 @@ def _stay(console: Console, running: Running, folder: Path) -> None:
 
 
 @contextmanager
-def _gateway(folder: Path) -> Iterator[Running]:
+def _gateway(folder: Path, model: _Model) -> Iterator[Running]:
     started: queue.Queue[Running | BaseException] = queue.Queue()
 
     async def work(stopping: "queue.Queue[Callable[[], None]]") -> None:
@@ -250,7 +315,10 @@ def _gateway(folder: Path) -> Iterator[Running]:
             stopping.put(lambda: _soon(loop, stop))
             started.put(Running(url, gateway, loop))
 
-        await serve(development(folder, port=0), started=ready)
+        settings = development(folder, port=0)
+        await serve(
+            replace(settings, model_url=model.url, model_api="responses", model_credential_file=model.credential), started=ready
+        )
 
     yield from _on_thread(work, started)
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from gateway.confirm_setup import page_of
 from gateway.confirming import Confirming
 from gateway.cores import banking_days
-from gateway.doors import assistants, confirmations, hosts, kills, mandates, rest, runs, schemas, threads
+from gateway.doors import assistants, confirmations, hosts, kills, mandates, playground, rest, runs, schemas, threads
 from gateway.doors.tls import server_config
 from gateway.main import Gateway, __version__, open_gateway, utc_now
 from gateway.recovery import alarmed
@@ -66,8 +66,10 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
     kills.mount(app, gateway.door, gateway.killing)
     mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
-    for each in (assistants, threads, runs):
+    for each in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         each.mount(app, gateway.door, gateway.running.api)
+    if gateway.settings.playground:
+        playground.mount(app)
     return app
 
 

@@ -6,12 +6,13 @@ It is gullible on purpose: text that it reads in a function's output may command
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.responses import Response, StreamingResponse
 
 MODEL = "tellergate-stand-in"
 
@@ -33,25 +34,44 @@ class Turn:
 
 
 def standin() -> FastAPI:
-    """The HTTP application: POST /v1/responses."""
+    """The HTTP application: POST /v1/responses, whole or as a stream of events."""
     silent = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
     app = FastAPI(title="A stand-in for a model", telemetry=silent)  # type: ignore[arg-type]  # a TypedDict
 
     @app.post("/v1/responses")
-    async def responses(body: dict[str, Any]) -> dict[str, Any]:
-        return {
+    async def responses(body: dict[str, Any]) -> Response:
+        item = _next(_turn(body["input"]))
+        response = {
             "id": f"resp_{secrets.token_hex(8)}",
             "object": "response",
             "created_at": 0,
             "model": MODEL,
             "status": "completed",
-            "output": [_next(_turn(body["input"]))],
+            "output": [item],
             "parallel_tool_calls": False,
             "tool_choice": "auto",
             "tools": body.get("tools", []),
         }
+        if body.get("stream"):
+            return StreamingResponse(_events(item, response), media_type="text/event-stream")
+        return Response(json.dumps(response), media_type="application/json")
 
     return app
+
+
+def _events(item: Item, response: Item) -> Iterator[str]:
+    """The events of a response, as far as a client needs them."""
+    at = {"output_index": 0, "item_id": item["id"]}
+    told: list[Item] = [{"type": "response.output_item.added", "output_index": 0, "item": {**item, "arguments": ""}}]
+    if item["type"] == "message":
+        words = re.findall(r"\S+\s*", item["content"][0]["text"])
+        told += [{"type": "response.output_text.delta", **at, "content_index": 0, "delta": word} for word in words]
+    else:
+        told.append({"type": "response.function_call_arguments.delta", **at, "delta": item["arguments"]})
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    told.append({"type": "response.completed", "response": {**response, "usage": usage}})
+    for number, each in enumerate(told):
+        yield f"event: {each['type']}\ndata: {json.dumps({**each, 'sequence_number': number})}\n\n"
 
 
 def _turn(items: Sequence[Item]) -> Turn:

@@ -10,6 +10,7 @@ import uvloop
 from gateway import demo as story
 from gateway import serving, workers
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
+from gateway.identity import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
 from gateway.issuer import LocalIssuer
 from gateway.settings import Settings, UnsafeSettings, development
 from gateway.settings_file import read_settings
@@ -51,6 +52,9 @@ _OPTIONS = (
     "core_credential_file",
     "functions",
     "functions_credential_file",
+    "model_url",
+    "model_api",
+    "model_credential_file",
     "otlp_endpoint",
 )
 """Settings that the command line may say too."""
@@ -73,8 +77,14 @@ def dev_token(options: argparse.Namespace) -> int:
     if not (options.data / "dev").is_dir():
         return failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
     issuer = LocalIssuer(options.data, development=True)
-    agent = None if options.words else options.agent
-    token = issuer.token(options.customer, agent=agent, strong=options.level == "L2", words=options.words)
+    scope = SCOPE_CALLS
+    if options.words:
+        scope = SCOPE_WORDS
+    elif options.threads:
+        scope = f"{SCOPE_THREADS} {SCOPE_WORDS} {SCOPE_CALLS}"
+    elif options.assistants:
+        scope = SCOPE_ASSISTANTS
+    token = issuer.token(options.customer, agent=options.agent, strong=options.level == "L2", scope=scope)
     if options.json:
         print_json({"token": token})
     else:

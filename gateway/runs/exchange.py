@@ -1,6 +1,6 @@
 """One question to a model's server by the `openai` package, and the events of its answer. Owns the connections.
 
-The package builds the request, sends it, and repeats it; the events are read here, since its models of them cost nine times as
+The package builds the request, sends it, and repeats it; the events are read here, since its models of them cost seven times as
 much, and have no bounds. Its own way out is replaced by aiohttp's: no redirect is followed, no cookie kept, nothing is taken from the
 environment, no body of an error is read, none is unpacked. Must never log what is asked or answered, nor the credential.
 """

@@ -1,4 +1,4 @@
-"""What both APIs replay and count in the same way. Pure."""
+"""What both APIs replay and read in the same way. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -30,6 +30,11 @@ def replayable(arguments: str) -> str:
     except ValueError:
         return "{}"
     return arguments if isinstance(value, dict) else "{}"
+
+
+def joined(text: str) -> str:
+    """The text with each character that a server cut in two halves (UTF-16) as one again."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def usage(told: Json, prompt: str, completion: str) -> Usage | None:

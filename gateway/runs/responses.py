@@ -30,7 +30,7 @@ from gateway.runs.model import (
     TextPiece,
     Turn,
 )
-from gateway.runs.replayed import DETAILS, assistant_text, replayable, usage
+from gateway.runs.replayed import DETAILS, assistant_text, joined, replayable, usage
 from gateway.strict_json import Json
 
 _Item = EasyInputMessageParam | ResponseFunctionToolCallParam | FunctionCallOutput
@@ -202,7 +202,7 @@ class _Reading:
 
     def _untold(self, place: _Place, whole: str) -> str:
         told = "".join(self._told.get(place, ()))
-        if told not in ("", whole):
+        if told and joined(told) != joined(whole):
             raise malformed()
         return "" if told else whole
 

@@ -72,6 +72,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     command += ["--database", databases.url(data)]
     settings = data.parent / "settings.toml"
     limits = "proposals_waiting = 1000\nproposals_per_day = 1000\ncalls_per_minute = 100000\n"
+    limits += 'model_url = "http://127.0.0.1:9/v1"\nmodel_retries = 0\nthread_writes_per_minute = 100000\n'  # where no model is
     settings.write_text(limits)  # one customer's tests are no day of theirs, nor the fuzzing under their token a minute
     command += ["--settings", str(settings)]
     with contextlib.ExitStack() as stack:

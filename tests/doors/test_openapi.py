@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL
+from gateway.identity import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
 from tests.doors.conftest import Served
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -22,14 +22,17 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     own = served.token("bruno", agent=None, scope=SCOPE_CONFIRM)
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
     killing = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
+    making = served.token("back-end", agent=None, scope=SCOPE_ASSISTANTS)
+    chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
+    of_path |= {"/v1/assistants": making, "/v1/threads": chatting}
     operations = [each.ok() for each in schema.get_all_operations()]
-    assert len(operations) == 18
+    assert len(operations) == 41
     for operation in operations:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
 
             @settings(
-                max_examples=40,
+                max_examples=10 if operation.path.startswith(("/v1/assistants", "/v1/threads")) else 40,
                 deadline=None,
                 derandomize=True,
                 database=None,

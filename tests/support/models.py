@@ -74,7 +74,8 @@ class Seen:
 
 @dataclass
 class ScriptedModel:
-    """`script` may be changed at any time. `url` is the base URL; `at_once` counts the requests that are open."""
+    """`script` may be changed at any time. `url` is the base URL; `at_once` counts the requests that are open, and one ends with its
+    connection."""
 
     script: Script
     url: str = ""
@@ -99,7 +100,7 @@ async def model_server(script: Script) -> AsyncIterator[ScriptedModel]:
     model = ScriptedModel(script)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", model.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
     model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"

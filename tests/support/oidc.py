@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,46 +16,14 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
-import pytest
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-PEER = Path(__file__).parents[1] / "peers" / "oidc"
-FILES = ("package.json", "package-lock.json", "provider.mjs")
+from tests.support.peers import installed
+
 TWO_FACTORS = "urn:bank:two-factor"
 SECRET = "window secret, with: signs & %"
 REDIRECT = "https://app.example/cb"
-
-
-def installed() -> Path:
-    """The folder of the peer with its packages: beside it, or in a cache outside of the tree, by the lock's hash."""
-    if (PEER / "node_modules" / "oidc-provider").is_dir():
-        return PEER
-    if not (shutil.which("node") and shutil.which("npm")):
-        if os.environ.get("REQUIRE_PEERS") == "1":
-            pytest.fail("oidc-provider needs node and npm")
-        pytest.skip("oidc-provider needs node and npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tellergate"
-    digest = hashlib.sha256(b"".join((PEER / name).read_bytes() for name in FILES)).hexdigest()[:16]
-    place = cache / f"oidc-{digest}"
-    if not place.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=cache))
-        for name in FILES:
-            shutil.copy(PEER / name, made / name)
-        npm = subprocess.run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=made, capture_output=True, text=True, check=False
-        )
-        if npm.returncode:
-            shutil.rmtree(made)
-            if os.environ.get("REQUIRE_PEERS") == "1":
-                pytest.fail(f"oidc-provider is not installed: {npm.stderr}")
-            pytest.skip("oidc-provider is not installed: npm ci failed")
-        try:
-            made.rename(place)
-        except OSError:  # another run was quicker
-            shutil.rmtree(made)
-    return place
 
 
 @dataclass
@@ -162,7 +129,8 @@ def provider(folder: Path) -> Iterator[Oidc]:
     secret_file.write_text(SECRET + "\n")
     command = [shutil.which("node") or "node", "provider.mjs"]
     environment = {**os.environ, "WINDOW_SECRET": SECRET}
-    with subprocess.Popen(command, cwd=installed(), env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    place = installed("oidc", "oidc-provider", "provider.mjs")
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         try:
             yield Oidc(**json.loads(process.stdout.readline()), secret_file=secret_file)

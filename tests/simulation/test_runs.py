@@ -1,0 +1,308 @@
+"""Runs as users live them: what is said and meant in a thread, waiting for the customer, cancelling, expiring, and dying in the middle."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.confirmation import Evidence, Method
+from gateway.main import utc_now
+from gateway.runs.loop import Loop
+from gateway.steps import Steps
+from gateway.store.book import SqlBook
+from gateway.store.runs import Leasing
+from tests.support import databases
+from tests.support.assisted import Assisted, assisted, wait_until
+from tests.support.models import Reply, asks, outputs, turns
+from tests.support.teller import executed_keys, what_does_not_hold
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def results(body: dict[str, Any]) -> list[Any]:
+    return [json.loads(each) if each.startswith("{") else each for each in outputs(body)]
+
+
+def accounts_of(told: list[Any]) -> list[str]:
+    return [each["account"] for each in told[0]["result"]["accounts"] if each["currency"] == "GBP" and each["status"] == "open"]
+
+
+def mover(body: dict[str, Any]) -> Reply:
+    """Moves a pound between the customer's own accounts, shows it on the app's screen, and says so."""
+    told = results(body)
+    if turns(body) == 0:
+        return Reply(calls=(asks("list_accounts"),))
+    if turns(body) == 1:
+        debit, credit = accounts_of(told)[:2]
+        money = {"value": "1.00", "currency": "GBP"}
+        return Reply(calls=(asks("initiate_transfer", **{"from": debit, "to": credit, "amount": money}),))
+    if turns(body) == 2:
+        return Reply(calls=(asks("show_screen"),))
+    return Reply(text="Moved." if told[1]["ok"] else "Not moved.")
+
+
+FUNCTIONS = ("list_accounts", "initiate_transfer", "show_screen")
+PAYING = ("list_accounts", "list_beneficiaries", "initiate_transfer")
+WORDS = "Please pay £20.00 to Harbour Lettings"
+
+
+def transfers(all_of: Assisted) -> list[str]:
+    """Keys of the calls' effects; what the sandbox bank was seeded with has none of them."""
+    return [key for key in executed_keys(all_of.gateway) if key.startswith("tg")]
+
+
+async def to_its_end(all_of: Assisted, run: Any) -> Any:
+    """Play the app until the run has ended."""
+    while True:
+        found = await all_of.until(run)
+        if found.status != "requires_action":
+            return found
+        calls = found.required_action.submit_tool_outputs.tool_calls
+        given = [{"tool_call_id": each.id, "output": "shown"} for each in calls]
+        await all_of.of().runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=given)
+
+
+def payer(body: dict[str, Any]) -> Reply:
+    """Pays somebody whom the customer named: what is held until they confirm."""
+    told = results(body)
+    if turns(body) == 0:
+        return Reply(calls=(asks("list_accounts"),))
+    debit = accounts_of(told)[0]
+    if turns(body) == 1:
+        return Reply(calls=(asks("list_beneficiaries", account=debit),))
+    if turns(body) == 2:
+        payee = next(each["beneficiary"] for each in told[1]["result"]["beneficiaries"] if "Harbour" in each["name"])
+        money = {"value": "20.00", "currency": "GBP"}
+        return Reply(calls=(asks("initiate_transfer", **{"from": debit, "to": payee, "amount": money}),))
+    return Reply(text="Paid." if told[-1]["ok"] else told[-1]["error"]["message"])
+
+
+async def held(all_of: Assisted, **rest: Any) -> tuple[Any, str]:
+    """A run that waits for its customer, and the confirmation that it waits for."""
+    assistant = await all_of.assistant(*PAYING)
+    _, run = await all_of.begun(assistant, WORDS, **rest)
+
+    async def waits() -> Any:
+        found = await all_of.of().runs.retrieve(run.id, thread_id=run.thread_id)
+        assert found.status in ("queued", "in_progress"), await all_of.steps(run)
+        return found if found.model_extra["tellergate"]["confirmations"] else None
+
+    found = await wait_until(waits)
+    (confirmation,) = found.model_extra["tellergate"]["confirmations"]
+    return found, confirmation["id"]
+
+
+async def confirm(all_of: Assisted, confirmation: str) -> None:
+    confirming, now = all_of.gateway.confirming, utc_now()
+    proposal = await confirming.open("alice", confirmation, now)
+    assert proposal is not None
+    kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
+    await confirming.confirm("alice", confirmation, Evidence(by="alice", method=Method.PASSKEY, at=now, kept=kept))
+
+
+async def test_a_run_waits_for_the_customer_and_goes_on_by_itself(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", payer) as all_of:
+        run, confirmation = await held(all_of)
+        assert run.required_action is None
+        await confirm(all_of, confirmation)
+        assert (await all_of.until(run)).status == "completed"
+        assert (await all_of.said(run.thread_id))[-1] == "Paid."
+        steps = await all_of.steps(run)
+        assert steps[2].step_details.tool_calls[0].model_extra["tellergate"]["status"] == "done"
+
+
+async def test_a_run_goes_on_by_itself_when_the_customer_declines(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", payer) as all_of:
+        run, confirmation = await held(all_of)
+        await all_of.gateway.confirming.decline("alice", confirmation, utc_now())
+        assert (await all_of.until(run)).status == "completed"
+        assert (await all_of.said(run.thread_id))[-1] == "The customer declined this."
+
+
+async def test_a_run_that_waits_can_be_cancelled(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", payer) as all_of:
+        run, _ = await held(all_of)
+        cancelled = await all_of.of().runs.cancel(run.id, thread_id=run.thread_id)
+        assert cancelled.status == "cancelling"
+        ended = await all_of.until(run)
+        assert (ended.status, ended.cancelled_at is not None) == ("cancelled", True)
+        assert (await all_of.steps(run))[-1].status == "cancelled"
+        await all_of.of().messages.create(run.thread_id, role="user", content="The thread is free again.")
+
+
+@pytest.mark.parametrize("who", ["the agent writes it", "it was pasted as the assistant's"])
+async def test_only_what_the_customer_wrote_themselves_is_their_word(tmp_path: Path, who: str) -> None:
+    async with assisted(tmp_path / "data", payer) as all_of:
+        assistant = await all_of.assistant(*PAYING)
+        agents = all_of.of(agent="runtime")
+        threads, role = (agents, "user") if who == "the agent writes it" else (all_of.of(), "assistant")
+        thread = await threads.create(messages=[{"role": role, "content": WORDS}])
+        begun = await threads.runs.create(thread.id, assistant_id=assistant.id)
+        assert (await all_of.until(begun)).status == "completed"
+        answered = (await all_of.steps(begun))[2].step_details.tool_calls[0]
+        assert (answered.model_extra["tellergate"]["code"], json.loads(answered.function.output)["ok"]) == ("denied", False)
+
+
+async def test_a_function_that_the_assistant_does_not_name_is_unknown_to_its_model(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", mover) as all_of:
+        assistant = await all_of.assistant("list_accounts", "show_screen")
+        before = executed_keys(all_of.gateway)
+        _, begun = await all_of.begun(assistant, "Move a pound")
+        assert (await to_its_end(all_of, begun)).status == "completed"
+        asked = (await all_of.steps(begun))[1].step_details.tool_calls[0]
+        assert asked.model_extra["tellergate"]["code"] == "denied"
+        assert executed_keys(all_of.gateway) == before
+
+
+async def test_a_run_expires_and_its_thread_is_free(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", mover, run_lifetime_s=1) as all_of:
+        assistant = await all_of.assistant("show_screen")
+        all_of.model.script = lambda _body: Reply(calls=(asks("show_screen"),))
+        _, begun = await all_of.begun(assistant, "Show it")
+        ended = await all_of.until(begun, "expired")
+        assert ended.required_action is None
+        assert (await all_of.steps(begun))[-1].status == "expired"
+        await all_of.of().messages.create(begun.thread_id, role="user", content="The thread is free again.")
+
+
+async def test_cancelling_ends_an_answer_in_the_middle_and_keeps_what_was_said(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with assisted(tmp_path / "data", Reply(text="One line.\nAnd another.", go_on=go_on)) as all_of:
+        assistant = await all_of.assistant()
+        _, begun = await all_of.begun(assistant, "Speak")
+
+        async def is_asked() -> bool | None:
+            return True if all_of.model.at_once else None
+
+        await wait_until(is_asked)
+        await all_of.of().runs.cancel(begun.id, thread_id=begun.thread_id)
+        assert (await all_of.until(begun)).status == "cancelled"
+        go_on.set()
+
+
+@pytest.mark.parametrize(("bound", "usage"), [("max_completion_tokens", (1, 300)), ("max_prompt_tokens", (300, 1))])
+async def test_token_bounds_hold_over_the_whole_run(tmp_path: Path, bound: str, usage: tuple[int, int]) -> None:
+    async with assisted(tmp_path / "data", Reply(calls=(asks("list_accounts"),), usage=usage)) as all_of:
+        assistant = await all_of.assistant("list_accounts")
+        _, begun = await all_of.begun(assistant, "Look", **{bound: 256})
+        ended = await all_of.until(begun)
+        assert (ended.status, ended.incomplete_details.reason) == ("incomplete", bound)
+        assert (ended.usage.prompt_tokens, ended.usage.completion_tokens) == usage
+
+
+async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", Reply(calls=(asks("nothing_like_it"),))) as all_of:
+        assistant = await all_of.assistant()
+        _, begun = await all_of.begun(assistant, "Go")
+        ended = await all_of.until(begun)
+        assert (ended.status, ended.last_error.code) == ("failed", "server_error")
+        assert len(all_of.model.seen) == 32
+
+
+def _die_at(point: str) -> None:
+    """Have this process die at a point of a run: before or after its n-th write, or at the end of a step of the way of its transfer."""
+    kind, number = point.split(" ")
+    if kind == "step":
+        ended = Steps.end
+
+        def end(self: Steps, name: str) -> None:
+            ended(self, name)
+            if name == number and any(each == "reserve" for each, _ in self.ended):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Steps.end = end  # type: ignore[method-assign]
+        return
+    write, left = Loop._advance, [int(number)]
+
+    async def advance(self: Loop, *arguments: Any, **named: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0 and kind == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        await write(self, *arguments, **named)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Loop._advance = advance  # type: ignore[method-assign]
+
+
+def _run_until_killed(folder: Path, point: str, told: "multiprocessing.Queue[tuple[str, str]]") -> None:
+    _die_at(point)
+
+    async def play() -> None:
+        async with assisted(folder, mover) as all_of:
+            assistant = await all_of.assistant(*FUNCTIONS)
+            _, begun = await all_of.begun(assistant, "Move a pound", metadata={"k": "v"})
+            await to_its_end(all_of, begun)
+
+    opened = SqlBook.write
+
+    async def write(self: SqlBook, item: Any) -> Any:
+        answer = await opened(self, item)
+        if type(item).__name__ == "Starting":
+            told.put((item.run.thread, item.run.id))
+            await asyncio.sleep(0.2)  # the queue's own thread writes it
+        return answer
+
+    SqlBook.write = write  # type: ignore[method-assign]
+    asyncio.run(play())
+
+
+POINTS = (
+    *(f"before {number}" for number in (1, 2, 3, 6)),
+    *(f"after {number}" for number in (1, 2, 4, 5, 7, 8, 10)),
+    *(f"step {name}" for name in ("reserve", "intend", "execute", "record")),
+)
+"""Its states are queued, in progress (asking, calling, and between), requires action, and queued again."""
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_killed_run_goes_on_and_no_call_is_executed_twice(tmp_path: Path, point: str) -> None:
+    databases.url(tmp_path / "data")  # both processes use the same
+    forked = multiprocessing.get_context("fork")
+    told: multiprocessing.Queue[tuple[str, str]] = forked.Queue()
+    child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told))
+    child.start()
+    await asyncio.to_thread(child.join, 60)
+    assert child.exitcode == -signal.SIGKILL, "the run never came to this point"
+    thread, id_ = told.get(timeout=10)
+    async with assisted(tmp_path / "data", mover) as all_of:
+        begun = await all_of.of().runs.retrieve(id_, thread_id=thread)
+        ended = await to_its_end(all_of, begun)
+        assert ended.status == "completed", ended.last_error
+        assert (await all_of.said(thread))[-1] == "Moved."
+        assert len(transfers(all_of)) == 1
+        steps = await all_of.steps(ended)
+        assert [step.status for step in steps] == ["completed"] * 4
+        assert await what_does_not_hold(all_of.gateway) == []
+
+
+async def test_a_run_that_was_lost_is_not_written_by_who_lost_it(tmp_path: Path) -> None:
+    """A worker that was paused for longer than its lease: another one has the run."""
+    begin = asyncio.Event()
+    async with assisted(tmp_path / "data", Reply(text="Late.", begin=begin)) as all_of:
+        assistant = await all_of.assistant()
+        _, begun = await all_of.begun(assistant, "Go")
+
+        async def is_asked() -> bool | None:
+            return True if all_of.model.at_once else None
+
+        await wait_until(is_asked)
+        pool = all_of.gateway.running.api.pool
+        assert pool is not None
+        later = utc_now() + timedelta(seconds=60)
+        taken = await all_of.gateway.book.write(Leasing("theirs", later, later + timedelta(seconds=60), 10))
+        assert [each.id for each in taken] == [begun.id]  # type: ignore[attr-defined]
+        begin.set()
+
+        async def is_over() -> bool | None:
+            return True if pool.has_room and not all_of.model.at_once else None
+
+        await wait_until(is_over)
+        assert await all_of.said(begun.thread_id) == ["Go"], "what the loser found out is dropped"

@@ -1,0 +1,143 @@
+"""A whole gateway with a scripted model behind it, served on loopback in the test's own process, and the unmodified `openai` client."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from openai import AsyncOpenAI
+from openai.types.beta import Assistant, Thread
+from openai.types.beta.threads import Run
+
+from gateway.doors import rest
+from gateway.issuer import LocalIssuer
+from gateway.main import Gateway
+from gateway.serving import build_app
+from tests.support.models import Answers, Script, ScriptedModel, model_server
+from tests.support.teller import Teller, teller
+
+OWN = "threads customer_words function_calls"
+OVER = ("completed", "failed", "incomplete", "cancelled", "expired")
+
+
+def function(name: str, description: str = "") -> Any:
+    """An assistant's tool. The gateway knows the parameters of its own."""
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": {"type": "object"}}}
+
+
+@dataclass
+class Assisted:
+    """`answers`, put in order, are what the model says next; without any it says "Done."."""
+
+    asked: Teller
+    model: ScriptedModel
+    url: str
+    clients: dict[str, AsyncOpenAI] = field(default_factory=dict)
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.asked.gateway
+
+    def token(self, customer: str = "alice", **claims: Any) -> str:
+        claims = {"agent": None, "strong": True, "scope": OWN, **claims}
+        return LocalIssuer(self.gateway.settings.data, development=True).token(customer, **claims)
+
+    def client(self, token: str) -> AsyncOpenAI:
+        """The unmodified client, which checks each answer against its types."""
+        if token not in self.clients:
+            self.clients[token] = AsyncOpenAI(
+                base_url=f"{self.url}/v1", api_key=token, max_retries=0, timeout=60, _strict_response_validation=True
+            )
+        return self.clients[token]
+
+    @property
+    def service(self) -> Any:
+        """`client.beta` of the bank's back end."""
+        return self.client(self.token("back-end", scope="assistants")).beta
+
+    def of(self, customer: str = "alice", **claims: Any) -> Any:
+        """`client.beta.threads` of a customer."""
+        key = f"{customer} {sorted(claims.items())}"
+        if key not in self.clients:
+            self.clients[key] = self.client(self.token(customer, **claims))
+        return self.clients[key].beta.threads
+
+    async def assistant(self, *functions: str, **rest: Any) -> Assistant:
+        asked = {"model": "a-model", "instructions": "Be brief.", **rest}
+        made: Assistant = await self.service.assistants.create(tools=[function(name) for name in functions], **asked)
+        return made
+
+    async def begun(self, assistant: Assistant, *said: str, customer: str = "alice", **rest: Any) -> tuple[Thread, Run]:
+        """A thread in which the customer said this, and a run of it."""
+        threads = self.of(customer)
+        thread = await threads.create(messages=[{"role": "user", "content": each} for each in said])
+        return thread, await threads.runs.create(thread_id=thread.id, assistant_id=assistant.id, **rest)
+
+    async def until(self, run: Run, *states: str, customer: str = "alice", ends_s: float = 30) -> Run:
+        """The run, once it is in one of these states; in any that it stays in, without."""
+        wanted = states or (*OVER, "requires_action")
+
+        async def is_there() -> Run | None:
+            found: Run = await self.of(customer).runs.retrieve(run.id, thread_id=run.thread_id)
+            return found if found.status in wanted else None
+
+        return await wait_until(is_there, ends_s)
+
+    async def said(self, thread: str, customer: str = "alice") -> list[str]:
+        """The texts of a thread, the oldest first."""
+        found = await self.of(customer).messages.list(thread, order="asc", limit=100)
+        return [part.text.value for each in found.data for part in each.content if part.type == "text"]
+
+    async def steps(self, run: Run, customer: str = "alice") -> list[Any]:
+        found = await self.of(customer).runs.steps.list(run.id, thread_id=run.thread_id, order="asc", limit=100)
+        return list(found.data)
+
+
+async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = 30) -> Any:
+    """What `found` finds, looked for again and again; an error after `ends_s`."""
+    async with asyncio.timeout(ends_s):
+        while (what := await found()) is None:
+            await asyncio.sleep(0.02)
+    return what
+
+
+@asynccontextmanager
+async def assisted(folder: Path, script: Script | Answers, **changes: Any) -> AsyncIterator[Assisted]:
+    """Such a gateway in this folder. A single answer is always the same."""
+    always = script if callable(script) or isinstance(script, dict) else (lambda _body: script)
+    async with model_server(always) as model, over(folder, model, **changes) as found:
+        yield found
+
+
+@asynccontextmanager
+async def over(folder: Path, model: ScriptedModel, **changes: Any) -> AsyncIterator[Assisted]:
+    """The same over a model that is served already."""
+    async with teller(folder, model_url=model.url, **{"audit_wait_ms": 20_000, **changes}) as asked, served(asked.gateway) as url:
+        found = Assisted(asked, model, url)
+        try:
+            yield found
+        finally:
+            for client in set(found.clients.values()):
+                await client.close()
+
+
+@asynccontextmanager
+async def served(gateway: Gateway) -> AsyncIterator[str]:
+    """The base URL at which the gateway answers."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    server = uvicorn.Server(uvicorn.Config(rest.in_front(build_app(gateway), gateway.door), log_level="warning", access_log=False))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+
+    async def is_up() -> bool | None:
+        return True if server.started or serving.done() else None
+
+    await wait_until(is_up)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving

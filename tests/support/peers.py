@@ -1,0 +1,48 @@
+"""Peers of the tests out of npm: installed beside their folder, or in a cache outside of the tree, by their lock's hash."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+PEERS = Path(__file__).parents[1] / "peers"
+
+
+def installed(name: str, package: str, program: str) -> Path:
+    """The folder of a peer with its packages. Skips the test by name where it cannot be had; with REQUIRE_PEERS it fails."""
+    peer, files = PEERS / name, ("package.json", "package-lock.json", program)
+    if (peer / "node_modules" / package).is_dir():
+        return peer
+    if not (shutil.which("node") and shutil.which("npm")):
+        _absent(f"{package} needs node and npm")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tellergate"
+    digest = hashlib.sha256(b"".join((peer / each).read_bytes() for each in files)).hexdigest()[:16]
+    place = cache / f"{name}-{digest}"
+    if place.is_dir():
+        return place
+    cache.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=cache))
+    for each in files:
+        shutil.copy(peer / each, made / each)
+    npm = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=made, capture_output=True, text=True, check=False
+    )
+    if npm.returncode:
+        shutil.rmtree(made)
+        _absent(f"{package} is not installed: npm ci failed")
+    try:
+        made.rename(place)
+    except OSError:  # another run was quicker
+        shutil.rmtree(made)
+    return place
+
+
+def _absent(why: str) -> NoReturn:
+    if os.environ.get("REQUIRE_PEERS") == "1":
+        pytest.fail(why)
+    pytest.skip(why)

@@ -1,0 +1,167 @@
+"""An answer of the model as it grows: what a listener is told is what it comes to, and everything is bounded."""
+
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.runs.answer import (
+    MAX_ARGUMENTS_CHARS,
+    MAX_CALLS,
+    MAX_TEXT_CHARS,
+    Answer,
+    Assembly,
+    CallBegun,
+    NewArguments,
+    News,
+    NewText,
+)
+from gateway.runs.model import CallPiece, Finish, Finished, ModelFailed, Piece, TextPiece, ToolCall, Usage
+from gateway.runs.replayed import replayable
+
+STOP, CALLS = Finished(Finish.STOP, None), Finished(Finish.CALLS, Usage(3, 4))
+
+
+def assembled(*pieces: Piece) -> tuple[Answer, list[News]]:
+    numbers = count(1)
+    assembly = Assembly(lambda: f"call_{next(numbers):024x}")
+    news = [each for piece in pieces for each in assembly.feed(piece)]
+    return assembly.answer(), news
+
+
+def heard(news: list[News]) -> tuple[str, list[tuple[str, str, str]]]:
+    """What a listener has, who only puts together what it was told."""
+    text, calls = "", list[list[str]]()
+    for each in news:
+        match each:
+            case NewText(more):
+                text += more
+            case CallBegun(index, ours, name):
+                assert index == len(calls)
+                calls.append([ours, name, ""])
+            case NewArguments(index, fragment):
+                calls[index][2] += fragment
+    return text, [(ours, name, arguments) for ours, name, arguments in calls]
+
+
+def refused(*pieces: Piece) -> str:
+    with pytest.raises(ModelFailed) as failed:
+        assembled(*pieces)
+    assert failed.value.code == "server_error"
+    return failed.value.message
+
+
+def test_calls_get_ids_of_ours_in_the_order_in_which_they_begin() -> None:
+    answer, news = assembled(
+        TextPiece("One "),
+        CallPiece(7, "native", "pay", '{"a"'),
+        CallPiece(2, None, "freeze", ""),
+        TextPiece("moment."),
+        CallPiece(7, "native", "pay", ":1}"),
+        CALLS,
+    )
+    first, second = (f"call_{number:024x}" for number in (1, 2))
+    assert answer == Answer(
+        "One moment.", (ToolCall(first, "pay", '{"a":1}'), ToolCall(second, "freeze", "")), Finish.CALLS, Usage(3, 4)
+    )
+    assert heard(news) == ("One moment.", [(first, "pay", '{"a":1}'), (second, "freeze", "")])
+
+
+def test_a_call_is_told_once_it_has_its_name_with_what_came_before() -> None:
+    answer, news = assembled(CallPiece(0, "n", None, '{"a":'), CallPiece(0, None, "pay", "1"), CallPiece(0, None, None, "}"), STOP)
+    assert heard(news) == ("", [(answer.calls[0].id, "pay", '{"a":1}')])
+    assert answer.finish is Finish.CALLS  # whatever the server called it
+
+
+def test_an_exact_repeat_is_one_call_and_told_to_nobody() -> None:
+    answer, news = assembled(
+        CallPiece(0, "n", "pay", '{"a":1}'), CallPiece(1, "n", "pay", '{"a"'), CallPiece(1, None, None, ":1}"), CALLS
+    )
+    assert [call.arguments for call in answer.calls] == ['{"a":1}']
+    assert len(heard(news)[1]) == 1
+
+
+def test_the_same_call_without_an_id_is_another_one() -> None:
+    answer, _ = assembled(CallPiece(0, None, "pay", "{}"), CallPiece(1, None, "pay", "{}"), CALLS)
+    assert len({call.id for call in answer.calls}) == 2
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (CallPiece(0, "n", "pay", '{"a":1}'), CallPiece(1, "n", "pay", '{"a":2}'), CALLS),
+        (CallPiece(0, "n", "pay", "{}"), CallPiece(1, "n", "freeze", "{}"), CALLS),
+        (CallPiece(0, "n", "pay", "{}"), CallPiece(1, None, "pay", "{}"), CallPiece(1, "n", None, ""), CALLS),
+        (CallPiece(0, "n", "pay", ""), CallPiece(0, "m", None, ""), CALLS),
+        (CallPiece(0, "n", "pay", ""), CallPiece(0, None, "freeze", ""), CALLS),
+        (CallPiece(0, "n", None, "{}"), CALLS),
+        (TextPiece("Hello."), CALLS),
+        (STOP,),
+        (TextPiece(""), STOP),
+        (TextPiece("a"),),
+        (TextPiece("a"), STOP, TextPiece("b")),
+        (TextPiece("a"), STOP, STOP),
+        (CallPiece(0, "n", "pay", '{"a":"\0"}'), CALLS),
+        (CallPiece(0, "n", "pay", '"\udc00"'), CALLS),
+        (CallPiece(0, "n", "pay", '"\ud83d'), CallPiece(0, None, None, '"'), CALLS),
+        (CallPiece(0, "n", "pay", '"\ud83d'), CALLS),
+        *((CallPiece(0, "n", name, ""), CALLS) for name in ("", "a b", "a\n", "pay\0", "é", "x" * 65)),
+        *((CallPiece(0, native, "pay", ""), CALLS) for native in ("", "a b", "a\n", "\0", "é", "x" * 257)),
+    ],
+)
+def test_what_is_no_answer_is_refused(pieces: tuple[Piece, ...]) -> None:
+    message = refused(*pieces)
+    assert not any(
+        part in message for piece in pieces if isinstance(piece, CallPiece) for part in (piece.arguments,) if len(part) > 1
+    )
+
+
+def test_text_calls_and_arguments_are_bounded_whatever_their_pieces() -> None:
+    half = "x" * (MAX_TEXT_CHARS // 2)
+    assert len(assembled(TextPiece(half), TextPiece(half), STOP)[0].text) == MAX_TEXT_CHARS
+    refused(TextPiece(half), TextPiece(half), TextPiece("x"), STOP)
+    part = "x" * (MAX_ARGUMENTS_CHARS // 2)
+    assembled(CallPiece(0, "n", "pay", part), CallPiece(0, None, None, part), CALLS)
+    refused(CallPiece(0, "n", "pay", part), CallPiece(0, None, None, part), CallPiece(0, None, None, "x"), CALLS)
+    many = [CallPiece(index, f"n{index}", "pay", "{}") for index in range(MAX_CALLS + 1)]
+    assert len(assembled(*many[:-1], CALLS)[0].calls) == MAX_CALLS
+    refused(*many, CALLS)
+
+
+@pytest.mark.parametrize("finish", [Finish.LENGTH, Finish.FILTERED])
+def test_what_was_cut_off_asks_for_nothing(finish: Finish) -> None:
+    answer, _ = assembled(TextPiece("Once"), CallPiece(0, "n", "pay", '{"amount":"1'), Finished(finish, Usage(1, 2)))
+    assert answer == Answer("Once", (), finish, Usage(1, 2))
+    assert assembled(Finished(finish, None))[0].text == ""
+
+
+def test_what_no_database_keeps_is_shown_as_what_it_is() -> None:
+    answer, news = assembled(TextPiece("a\0b\ud83d"), TextPiece("c\ude00"), TextPiece("d\ud83d"), STOP)
+    assert answer.text == heard(news)[0] == "a\ufffdb\ufffdc\ufffdd\ufffd"
+
+
+@given(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=40), st.data())
+def test_a_text_cut_between_any_two_code_units_is_the_same_text(text: str, drawn: st.DataObject) -> None:
+    """As a server cuts that counts in UTF-16: text and arguments."""
+    units = text.encode("utf-16-le")
+    cuts = sorted(drawn.draw(st.sets(st.integers(0, len(units) // 2))) | {0, len(units) // 2})
+    parts = [units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass") for start, end in pairwise(cuts)]
+    answer, news = assembled(
+        *(TextPiece(part) for part in parts),
+        CallPiece(0, "n", "pay", '{"text": '),
+        *(CallPiece(0, None, None, part) for part in parts),
+        CALLS,
+    )
+    assert answer.text == text
+    assert answer.calls[0].arguments == '{"text": ' + text
+    assert heard(news) == (text, [(answer.calls[0].id, "pay", '{"text": ' + text)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "replayed"),
+    [('{"a": [1]}', '{"a": [1]}'), ("{}", "{}"), ('{"a":', "{}"), ("[]", "{}"), ("7", "{}"), ("", "{}"), ('{"a": NaN}', "{}")],
+)
+def test_only_an_object_is_replayed_as_arguments(arguments: str, replayed: str) -> None:
+    """Servers refuse a whole thread for what its model once wrote."""
+    assert replayable(arguments) == replayed
