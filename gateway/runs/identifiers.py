@@ -21,13 +21,13 @@ _CHARS_OF_ONE = 3
 _MAX_IBAN_CHARS = 112
 _INTERESTING = re.compile("[0-9@]")
 _WORDS = "account|acct|acc|a/c|konto|conto|compte|sort|code|number|num|no|nr|is|and"
-_GOES_ON = re.compile(rf"(?i)(?:\W|_|\b(?:{_WORDS})\b)*")
+_GOES_ON = re.compile(rf"(?i)(?:\A|(?<![A-Za-z0-9_])(?:{_WORDS}))[\W_]*\Z")  # what RE2 takes for the edge of a word: ASCII's
 _IBAN_BEGUN = re.compile(
     rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ .-]?(?:[0-9](?:[0-9](?:[ .\-/]{{0,2}}[A-Z0-9]){{0,30}}[ .\-/]{{0,2}})?)?\Z", re.ASCII
 )
 _MARKUP = frozenset("\\*_`~")
 """What Markdown takes out of the middle of a number."""
-_SEPARATORS = {**dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"), **dict.fromkeys(map(ord, "·•∙⋅‧"), ".")}
+_SEPARATORS = {**dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"), **dict.fromkeys(map(ord, "·•∙⋅‧"), "."), ord("‹"): "<"}
 
 
 class Masking:
@@ -163,7 +163,7 @@ def _found(plain: str) -> list[Finding]:
 def _is_complete(words: str) -> bool:
     """Whether nothing that was begun in `words`, which end with a space, can go on behind it."""
     last = words.rsplit(maxsplit=1)[-1:]
-    if not last or any(letter.isdecimal() for letter in last[0]) or _GOES_ON.fullmatch(last[0].strip()):
+    if not last or any(letter.isdecimal() for letter in last[0]) or _GOES_ON.search(last[0].strip()):
         return False
     return _IBAN_BEGUN.search(words) is None
 

@@ -60,6 +60,7 @@ _SUSPICIOUS = re.compile(r"[^\x00-\x7f]|[/\\.@&%](?!$)|:")
 _TRAILING = re.compile(r"[.,;:!?'”’»。，、！？]*$")
 _CLOSING = re.compile(r"[)\]>\"*}_.,;:!?'”’»。，、！？]*")
 _MAX_CLOSING = 16
+_APART = "[](){}<>|*\"',;!“”„‚‘’«»‹›…–—。，、！？：；（）「」"
 _ENDS_ADDRESS = ("", '"', "<", ">", "(", ")", "[", "]")
 _EMAIL = re.compile(r"['_~,;!„“‚‘«]*[\w.+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}['_~.,;:!?…”’»]*")
 _ENTITY = re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?")
@@ -94,6 +95,7 @@ class Links:
         self._autolink = re.compile(leading + r"(?:/[A-Za-z0-9/._~%?&#+\-]*)?", re.ASCII)
         self._held = ""
         self._searched = 0
+        self._before = " "
         self._is_swallowing = False
         self._is_after_marker = False
 
@@ -124,6 +126,7 @@ class Links:
                     out.append(" ")
                 out.append(said)
                 self._is_after_marker = said.endswith(REMOVED)
+        self._before = self._held[at - 1] if at else self._before
         self._held = self._held[at:]
         self._searched -= at
         return "".join(out)
@@ -220,11 +223,12 @@ class Links:
             self._searched = end
             return None
         behind = held[end : end + _MAX_CLOSING]
-        said = self._judged(held[at:end], behind, is_end or len(behind) == _MAX_CLOSING)
+        before = held[at - 1] if at else self._before
+        said = self._judged(before, held[at:end], behind, is_end or len(behind) == _MAX_CLOSING)
         return None if said is None else (end, said)
 
-    def _judged(self, piece: str, behind: str, is_all_seen: bool) -> str | None:
-        """The piece as it may go out, with what it may not replaced. `behind` is what follows; None where more of it must be seen."""
+    def _judged(self, before: str, piece: str, behind: str, is_all_seen: bool) -> str | None:
+        """The piece as it may go out, with what it may not replaced. `before` and `behind` stand around it; None: more must be seen."""
         if _SUSPICIOUS.search(piece) is None:
             return piece
         if _EMAIL.fullmatch(piece):  # for the identifiers to judge, who must see where it ends
@@ -235,19 +239,24 @@ class Links:
         glue = ""  # what comes behind an allowed address is judged as what goes on from it
         while (allowed := self._allowed.search(piece)) is not None:
             first = piece[: allowed.start()]
-            before = None if _is_link(f"{glue}{first}\0") else _harmless(first, self._hosts)
-            if before is None:
+            kept = None if _is_link(f"{glue}{first}\0") else _harmless(first, self._hosts)
+            if kept is None:
                 return "".join(parts) + _removed(piece)
             rest = piece[allowed.end() :]
-            if allowed.group(1) is None:
+            path = allowed.group(1)
+            if path is None:
                 is_closed = _is_closed(rest + behind, is_all_seen)
                 if is_closed is None:
                     return None
-                if not is_closed:
-                    return "".join([*parts, before, _removed(piece[allowed.start() :])])
-            elif self._allowed.search(rest) is None and _is_link(f"\0{rest}{behind[:1]}"):
-                return "".join([*parts, before, _removed(piece[allowed.start() :])])
-            parts += [before, allowed.group()]
+            else:
+                is_closed = self._allowed.search(rest) is not None or not _is_link(f"\0{rest}{behind[:1]}")
+                # Behind a sign, a renderer may not see the address, and find one inside its path.
+                is_closed &= (
+                    (first or before)[-1] in _APART or (first or before)[-1].isspace() or _harmless(path, frozenset()) == path
+                )
+            if not is_closed:
+                return "".join([*parts, kept, _removed(piece[allowed.start() :])])
+            parts += [kept, allowed.group()]
             piece, glue = rest, "\0"
         is_link = _is_link(glue + piece + (behind[:1] if behind[:1] in ("(", "[", "{", "`") else ""))
         said = None if is_link else _harmless(piece, self._hosts)

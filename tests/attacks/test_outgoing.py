@@ -206,6 +206,8 @@ HOSTILE = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=14
 @given(HOSTILE)
 @example("＜.com src=.com `.com")
 @example("1.2.3.4.com0 https://bank.example| https://bank.example~ `https://bank.example`")
+@example("x@evil.com<javascript: x@evil.com<!")
+@example("~https://bank.example?evil.com `https://bank.example/evil.com` 你https://bank.example#evil.com")
 @example("🏦.com 🏦evil.com/x")
 @example("https://bank.example/x](//evil.com)")
 def test_no_text_leads_out(text: str) -> None:

@@ -95,6 +95,8 @@ def test_a_row_of_digits_without_end_hides_no_card(shift: int) -> None:
         "D\u200bE\u00ad89 3704 0044 0532 0130 00",
         "".join(f"{digit}\u0332" for digit in "4111111111111111"),
         "④①①① 1111 1111 1111",
+        "[fees](https://bank.example/fees)account no. 12345678",
+        "好account no. 12345678",
         "12345678GB29NWBK60161331926819",
     ],
 )
