@@ -80,7 +80,6 @@ class Front:
         unused = cast(Any, SimpleNamespace())
         self.door = rest.Door(
             way=unused,
-            later=unused,
             identity=identity,
             presenting=Presenting(API),
             challenges=Challenges(),
@@ -91,7 +90,7 @@ class Front:
             clock=lambda: self.now,
             calls_per_request=32,
             rates=Rates(600),
-            waiting=unused,
+            became=unused,
         )
         app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
         schemas.publish(app)
