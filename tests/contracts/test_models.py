@@ -1,10 +1,6 @@
 """The port to the model: one contract for both APIs, before our own scripted server and one of somebody else (npm `@copilotkit/aimock`)."""
 
 import asyncio
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from itertools import count
@@ -33,8 +29,8 @@ from gateway.runs.model import (
     Turn,
     Usage,
 )
+from tests.support.aimock import served
 from tests.support.models import Asked, Raw, Reply, ScriptedModel, in_turn, model_server
-from tests.support.peers import installed
 from tests.support.waiting import wait_until
 
 RENT = Asked("pay", '{"to":"Zoë","amount":"12.50"}', "call_rent")
@@ -60,15 +56,8 @@ FUNCTIONS = (
 @pytest.fixture(scope="module")
 def aimock() -> Iterator[str]:
     """The base URL of the peer."""
-    place = installed("aimock", "@copilotkit/aimock", "model.mjs")
-    command = [shutil.which("node") or "node", "model.mjs"]
-    environment = {"PATH": os.environ["PATH"]}
-    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
+    with served() as url:
+        yield url
 
 
 @asynccontextmanager
