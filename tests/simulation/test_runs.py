@@ -261,10 +261,14 @@ POINTS = (
 )
 """Its states are queued, in progress (asking, calling, and between), requires action, and queued again."""
 
+ON_POSTGRESQL = ("after 5",)
+"""Between the calls; a lease of the dead lasts twenty seconds there."""
+
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_killed_run_goes_on_and_no_call_is_executed_twice(tmp_path: Path, point: str) -> None:
-    databases.url(tmp_path / "data")  # both processes use the same
+    if databases.url(tmp_path / "data") and point not in ON_POSTGRESQL:
+        pytest.skip("gateways that share a database end what another left only after a grace: held on SQLite, where it is at once")
     forked = multiprocessing.get_context("fork")
     told: multiprocessing.Queue[tuple[str, str]] = forked.Queue()
     child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told))
