@@ -1,21 +1,24 @@
 """What the doors of the Assistants API share: their parts, bodies, pages and objects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from gateway.doors import schemas
-from gateway.doors.bodies import body, parsed
-from gateway.doors.rest import Door
+from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.rest import Door, answers
 from gateway.errors import Fault, RequestFault
 from gateway.identity import Principal
 from gateway.rates import Rates
+from gateway.runs import objects
 from gateway.runs.acting import Seal
 from gateway.runs.broadcast import Broadcast
+from gateway.runs.objects import Object
 from gateway.runs.pool import Pool
 from gateway.store.book import SqlBook
 from gateway.store.pages import NoSuchCursor, Page
@@ -26,6 +29,7 @@ DEPTH_MOST = 32
 """Of a body: messages and images are long, JSON Schemas of functions deep."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +77,15 @@ def missing(what: str) -> RequestFault:
     return RequestFault(Fault.NOT_FOUND, f"no such {what}", param=f"{what.replace(' ', '_')}_id")
 
 
-def bad_cursor(error: NoSuchCursor) -> RequestFault:
-    return RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name)
+async def listed(
+    api: Api, question: Callable[[Connection], tuple[Sequence[_Row], bool]], shown: Callable[[_Row], Object]
+) -> Response:
+    """The page that `question` finds, each of its rows as `shown`. RequestFault for a cursor that is no object of the list."""
+    try:
+        found, more = await api.book.read(question)
+    except NoSuchCursor as error:
+        raise RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name) from None
+    return json_answer(objects.listed([shown(each) for each in found], more=more))
 
 
 def page_of(
@@ -114,8 +125,4 @@ class Deleted(BaseModel):
 
 def responses_of(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
     """What OpenAPI says of an operation's answers."""
-    faults: dict[int | str, dict[str, object]] = {
-        status: {"model": schemas.ErrorBody, "description": "The request was not taken"}
-        for status in (400, 401, 403, 404, 413, 429, 503)
-    }
-    return {200: {"model": model, "description": "Answered"}, **faults}
+    return {**answers(model), 429: {"model": schemas.ErrorBody, "description": "The request was not taken"}}

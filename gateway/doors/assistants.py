@@ -12,8 +12,8 @@ from gateway.doors.assistant_api import (
     Api,
     Deleted,
     Listed,
-    bad_cursor,
     body_as,
+    listed,
     metadata_of,
     missing,
     page_of,
@@ -30,7 +30,7 @@ from gateway.runs import objects
 from gateway.runs.objects import ASSISTANT_FIELDS, new_id
 from gateway.store import assistants
 from gateway.store.assistants import Assistant, Changing, Dropping, Making
-from gateway.store.pages import NoSuchCursor, Page
+from gateway.store.pages import Page
 
 _FALSY_MODEL = "model: an assistant has one"
 
@@ -75,11 +75,7 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
 
 
 async def _list(api: Api, page: Page, _door: Door, _request: Request, principal: Principal) -> Response:
-    try:
-        found, more = await api.book.read(lambda connection: assistants.page(connection, principal.client, page))
-    except NoSuchCursor as error:
-        raise bad_cursor(error) from None
-    return json_answer(objects.listed([objects.assistant(each) for each in found], more=more))
+    return await listed(api, lambda connection: assistants.page(connection, principal.client, page), objects.assistant)
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:

@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,8 +14,8 @@ from gateway.doors.assistant_api import (
     Answered,
     Api,
     Listed,
-    bad_cursor,
     body_as,
+    listed,
     metadata_of,
     missing,
     page_of,
@@ -35,7 +36,7 @@ from gateway.runs.broadcast import Listener, event
 from gateway.runs.loop import LEASE
 from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.store import runs, steps
-from gateway.store.pages import NoSuchCursor, Page
+from gateway.store.pages import Page
 from gateway.store.runs import Cancelling, Mismatch, Run, Starting, Submitting
 from gateway.store.steps import Step
 from gateway.store.threads import Labelling, Opening, Thread
@@ -125,7 +126,7 @@ async def _create(api: Api, thread: str, door: Door, request: Request, principal
     asked = await body_as(NewRun, request)
     run = await _new(api, door, principal, asked, thread)
     messages = adding_of(api, door, principal, asked.additional_messages or [])
-    starting = Starting(run, door.clock() + LEASE if run.lease else door.clock(), messages)
+    starting = Starting(run, _due(run.created, run.lease), messages)
     return await _started(api, starting, stream=bool(asked.stream))
 
 
@@ -134,7 +135,7 @@ async def _create_both(api: Api, door: Door, request: Request, principal: Princi
     asked = await body_as(NewThreadAndRun, request)
     opening = opening_of(api, door, principal, asked.thread or NewThread())
     run = await _new(api, door, principal, asked, opening.id)
-    starting = Starting(run, door.clock() + LEASE if run.lease else door.clock(), opening=opening)
+    starting = Starting(run, _due(run.created, run.lease), opening=opening)
     return await _started(api, starting, stream=bool(asked.stream))
 
 
@@ -166,6 +167,11 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
         body=body,
         metadata=metadata_of(asked.metadata),
     )
+
+
+def _due(now: datetime, lease: str | None) -> datetime:
+    """When a worker is to look at a run that begins, or goes on, now: once its lease is over, or at once."""
+    return now if lease is None else now + LEASE
 
 
 def _check_choice(body: dict[str, Any]) -> None:
@@ -224,11 +230,7 @@ class Streamed(StreamingResponse):
 
 async def _list(api: Api, thread: str, page: Page, *rest: Any) -> Response:
     await thread_of(api, rest[-1], thread)
-    try:
-        found, more = await api.book.read(lambda connection: runs.page(connection, thread, page))
-    except NoSuchCursor as error:
-        raise bad_cursor(error) from None
-    return json_answer(objects.listed([objects.run(each) for each in found], more=more))
+    return await listed(api, lambda connection: runs.page(connection, thread, page), objects.run)
 
 
 async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
@@ -267,16 +269,16 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     if len(outputs) < len(asked.tool_outputs):
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: two outputs are of one call", param="tool_outputs")
     pool, before = api.with_model(), await _found(api, principal, thread, id_)
-    is_ours = asked.stream or pool.has_room
+    now, lease = door.clock(), pool.lease if asked.stream or pool.has_room else None
     item = Submitting(
         customer=principal.customer,
         thread=thread,
         run=id_,
         outputs=outputs,
         principal=api.seal.seal(acting(principal, before.assistant), id_),
-        lease=pool.lease if is_ours else None,
-        at=door.clock(),
-        due=door.clock() + LEASE if is_ours else door.clock(),
+        lease=lease,
+        at=now,
+        due=_due(now, lease),
     )
     with ExitStack() as stack:
         listener = stack.enter_context(api.broadcast.listening(id_)) if asked.stream else None
@@ -302,11 +304,7 @@ def _unexpected(mismatch: Mismatch) -> str:
 
 async def _steps(api: Api, where: tuple[str, str], page: Page, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    try:
-        found, more = await api.book.read(lambda connection: steps.page(connection, where[1], page))
-    except NoSuchCursor as error:
-        raise bad_cursor(error) from None
-    return json_answer(objects.listed([objects.step(each) for each in found], more=more))
+    return await listed(api, lambda connection: steps.page(connection, where[1], page), objects.step)
 
 
 async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:

@@ -14,8 +14,8 @@ from gateway.doors.assistant_api import (
     Api,
     Deleted,
     Listed,
-    bad_cursor,
     body_as,
+    listed,
     metadata_of,
     missing,
     page_of,
@@ -31,7 +31,7 @@ from gateway.identity import SCOPE_THREADS, SCOPE_WORDS, Principal
 from gateway.runs import objects
 from gateway.runs.objects import MESSAGE_FIELDS, new_id, seconds
 from gateway.store import threads
-from gateway.store.pages import NoSuchCursor, Page
+from gateway.store.pages import Page
 from gateway.store.threads import Adding, Dropping, Labelling, Message, Opening, Removing, Thread, Writing
 from gateway.strict_json import Json
 
@@ -143,11 +143,7 @@ async def _write(api: Api, id_: str, door: Door, request: Request, principal: Pr
 
 async def _list(api: Api, id_: str, page: Page, run: str | None, *rest: Any) -> Response:
     await thread_of(api, rest[-1], id_)
-    try:
-        found, more = await api.book.read(lambda connection: threads.messages(connection, id_, run, page))
-    except NoSuchCursor as error:
-        raise bad_cursor(error) from None
-    return json_answer(objects.listed([objects.message(each) for each in found], more=more))
+    return await listed(api, lambda connection: threads.messages(connection, id_, run, page), objects.message)
 
 
 async def _message(api: Api, thread: str, id_: str, *rest: Any) -> Response:

@@ -62,11 +62,11 @@ class Question:
         said, steps = await self.book.read(lambda connection: _read(connection, thread.id))
         counter = Counter(own_of(run).get("tokens") or 1.0)
         functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
-        frame = _frame(run, functions)
+        frame = counter.of_text(_frame(run, functions))
         fitting = truncated(
             [item for _, item in items_of(said, steps)],
             last_messages=_last_messages(run),
-            budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - counter.of_text(frame),
+            budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - frame,
             counter=counter,
         )
         if fitting is None:
@@ -77,7 +77,7 @@ class Question:
             outgoing=Outgoing(self.hosts, _shown(said, steps)),
             dropped=_dropped(fitting.dropped),
             counter=counter,
-            estimate=counter.of_text(frame) + fitting.tokens,
+            estimate=frame + fitting.tokens,
         )
 
     def banking_of(self, run: Run) -> frozenset[str]:

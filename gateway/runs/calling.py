@@ -18,7 +18,7 @@ from gateway.record import Records
 from gateway.runs.objects import Object
 from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
 from gateway.store import confirmations
-from gateway.store.steps import Step, calls_of
+from gateway.store.steps import Step, app_calls, calls_of, with_calls
 from gateway.strict_json import Json
 from gateway.wire import output_text, result_item
 
@@ -107,12 +107,11 @@ def open_calls(step: Step) -> Sequence[Mapping[str, Any]]:
     return [each for each in calls_of(step) if each.get("tellergate") is not None and each["function"]["output"] is None]
 
 
-def app_calls(step: Step) -> Sequence[Object]:
+def required(step: Step) -> Sequence[Object]:
     """Calls that the app is to execute, as `required_action` tells them."""
     return [
         {"id": each["id"], "type": "function", "function": {name: each["function"][name] for name in ("name", "arguments")}}
-        for each in calls_of(step)
-        if "tellergate" not in each and each["function"]["output"] is None
+        for each in app_calls(step)
     ]
 
 
@@ -127,10 +126,9 @@ def changed_calls(before: Step, after: Step) -> Sequence[Json]:
 
 
 def _told(step: Step, answered: Mapping[str, Recorded]) -> Step:
-    calls: list[Json] = [
-        _with_answer(each, answered[each["id"]]) if each["id"] in answered else dict(each) for each in calls_of(step)
-    ]
-    return replace(step, body={**step.body, "step_details": {"type": "tool_calls", "tool_calls": calls}})
+    return with_calls(
+        step, {each["id"]: _with_answer(each, answered[each["id"]]) for each in calls_of(step) if each["id"] in answered}
+    )
 
 
 def _with_answer(call: Mapping[str, Any], answered: Recorded) -> dict[str, Json]:

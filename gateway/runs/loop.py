@@ -26,7 +26,7 @@ from gateway.runs.answer import Answer
 from gateway.runs.asking import Asked, Question
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.budget import ROUNDS_MOST, Spent
-from gateway.runs.calling import Calling, Waiting, app_calls, asked_of, changed_calls, open_calls
+from gateway.runs.calling import Calling, Waiting, asked_of, changed_calls, open_calls, required
 from gateway.runs.growing import Growing, call_delta, counted
 from gateway.runs.model import Finish, Model, ModelFailed, Usage
 from gateway.runs.objects import seconds
@@ -182,7 +182,7 @@ class Loop:
         while True:
             self._still_goes_on()
             step = await self._changed(step, await self.parts.calling.look(step, self.run.customer))
-            app, waits = app_calls(step), open_calls(step)
+            app, waits = required(step), open_calls(step)
             if app:
                 await self._require_action(app)
                 return False

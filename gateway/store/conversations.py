@@ -192,8 +192,7 @@ def open_one(connection: Connection, item: Opening) -> None:
 def taint(connection: Connection, item: Tainting) -> None:
     """The conversation for good, the agent for a day. An agent that reads on stays tainted since it began."""
     at = to_us(item.at)
-    first = and_(CONVERSATIONS.c.id == item.id, CONVERSATIONS.c.tainted_us.is_(None))
-    connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=at))
+    taint_alone(connection, item.id, item.at)
     whose = and_(TAINTS.c.customer == item.customer, TAINTS.c.agent == item.agent)
     last = connection.execute(select(TAINTS.c.last_us).where(whose).with_for_update()).scalar_one_or_none()
     if last is None:
@@ -202,6 +201,12 @@ def taint(connection: Connection, item: Tainting) -> None:
     elif at > last:
         lapsed = at - last > TAINT_LASTS / timedelta(microseconds=1)
         connection.execute(update(TAINTS).where(whose).values({"last_us": at, **({"since_us": at} if lapsed else {})}))
+
+
+def taint_alone(connection: Connection, id_: str, at: datetime) -> None:
+    """The conversation, and no agent: for text that stays in it. It stays tainted since it first was."""
+    first = and_(CONVERSATIONS.c.id == id_, CONVERSATIONS.c.tainted_us.is_(None))
+    connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=to_us(at)))
 
 
 def hear(connection: Connection, item: Hearing) -> int | None:

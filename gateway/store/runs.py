@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from gateway.store import confirmations, steps, threads
+from gateway.store import confirmations, conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
 from gateway.store.steps import Step
-from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, CONVERSATIONS, MESSAGES, RUN_WAITS, RUNS
+from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 from gateway.strict_json import Json
@@ -194,13 +194,14 @@ def submit(connection: Connection, item: Submitting) -> Run | Mismatch | None:
     step = steps.open_one(connection, item.run)
     if found.state != "requires_action" or step is None:
         return found if _was_submitted(connection, item) else Mismatch(found.state)
-    if set(steps.waiting_calls(step)) != set(item.outputs):
+    waiting = {each["id"]: each for each in steps.app_calls(step)}
+    if set(waiting) != set(item.outputs):
         return Mismatch(found.state)
-    steps.put(connection, steps.with_outputs(step, item.outputs))
+    answered = {id_: {**call, "function": {**call["function"], "output": item.outputs[id_]}} for id_, call in waiting.items()}
+    steps.put(connection, steps.with_calls(step, answered))
     thread = threads.of_id(connection, item.thread)
     if thread is not None:
-        untainted = (CONVERSATIONS.c.id == thread.conversation, CONVERSATIONS.c.tainted_us.is_(None))
-        connection.execute(update(CONVERSATIONS).where(*untainted).values(tainted_us=to_us(item.at)))
+        conversations.taint_alone(connection, thread.conversation, item.at)
     body = {**found.body, "required_action": None}
     values = {"state": "queued", "body": as_text(body), "principal": item.principal, "lease": item.lease, "due_us": to_us(item.due)}
     connection.execute(update(RUNS).where(_R.id == item.run).values(values))

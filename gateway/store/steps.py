@@ -36,17 +36,14 @@ def calls_of(step: Step) -> Sequence[Mapping[str, Any]]:
     return details["tool_calls"] if details["type"] == "tool_calls" else ()
 
 
-def waiting_calls(step: Step) -> Sequence[str]:
-    """Ids of the calls that the app is to execute and that have no output."""
-    return [each["id"] for each in calls_of(step) if each["function"]["output"] is None and "tellergate" not in each]
+def app_calls(step: Step) -> Sequence[Mapping[str, Any]]:
+    """The calls that the app is to execute and that have no output."""
+    return [each for each in calls_of(step) if each["function"]["output"] is None and "tellergate" not in each]
 
 
-def with_outputs(step: Step, outputs: Mapping[str, str]) -> Step:
-    """The step with these outputs, by the ids of the calls."""
-    calls: list[Json] = [
-        {**each, "function": {**each["function"], "output": outputs[each["id"]]}} if each["id"] in outputs else dict(each)
-        for each in calls_of(step)
-    ]
+def with_calls(step: Step, changed: Mapping[str, Mapping[str, Json]]) -> Step:
+    """The step with these calls, by their ids, in the place of the earlier ones."""
+    calls: list[Json] = [dict(changed.get(each["id"], each)) for each in calls_of(step)]
     return replace(step, body={**step.body, "step_details": {"type": "tool_calls", "tool_calls": calls}})
 
 

@@ -14,7 +14,6 @@ from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
 from gateway.store.tables import (
     ACTIVE_RUNS,
-    CONVERSATIONS,
     MESSAGES,
     READINGS,
     RUN_STEPS,
@@ -167,8 +166,7 @@ def add(connection: Connection, thread: Thread, messages: Sequence[Adding], at: 
     if not messages:
         return []
     if any(each.foreign for each in messages):
-        untainted = (CONVERSATIONS.c.id == thread.conversation, CONVERSATIONS.c.tainted_us.is_(None))
-        connection.execute(update(CONVERSATIONS).where(*untainted).values(tainted_us=to_us(at)))
+        conversations.taint_alone(connection, thread.conversation, at)
     said = tuple(each.said for each in messages if each.said is not None)
     position = 0
     if said:

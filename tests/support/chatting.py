@@ -12,10 +12,9 @@ import httpx
 
 from tests.doors.conftest import Served
 from tests.support import databases
+from tests.support.assisted import OWN
 from tests.support.models import Script, ScriptedModel, model_server
 from tests.support.processes import started
-
-CUSTOMER_SCOPES = "threads customer_words function_calls"
 
 
 @contextmanager
@@ -56,7 +55,7 @@ def chatting(folder: Path, model: ScriptedModel) -> Iterator[Served]:
 
 def customer_token(served: Served, customer: str = "alice", **claims: Any) -> str:
     """The customer's own: their words are theirs."""
-    return served.token(customer, **{"agent": None, "scope": CUSTOMER_SCOPES, **claims})
+    return served.token(customer, **{"agent": None, "scope": OWN, **claims})
 
 
 def service_token(served: Served) -> str:
