@@ -27,7 +27,7 @@ class ReferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """An identifier of the core, with its kind. Never leaves towards a model: `gateway.references` stands in for it."""
+    """An identifier of the core, with its kind. Never leaves towards a model: `gateway.calls.references` stands in for it."""
 
     kind: ReferenceKind
     id: str

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from sqlalchemy.exc import DatabaseError
 
     from audit.migration import HistoryUnknown
-    from gateway.settings import UnsafeSettings
+    from gateway.app.settings import UnsafeSettings
 
     try:
         return command(options)
@@ -147,16 +147,16 @@ def _keys(parser: argparse.ArgumentParser) -> None:
 def _kill(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     engaging = commands.add_parser("engage", help="stop it, within a second, in every worker; works when no gateway answers")
-    engaging.set_defaults(command=_late("killing", "engage"))
+    engaging.set_defaults(command=_late("kill_switches", "engage"))
     what = engaging.add_mutually_exclusive_group(required=True)
     what.add_argument("--global", action="store_true", help="every function of every customer, but for what protects them")
     for scope in ("customer", "agent", "function"):
         what.add_argument(f"--{scope}", help=f"this {scope} alone")
     lifting = commands.add_parser("lift", help="one officer's lift; it takes those of two different officers")
     lifting.add_argument("id", metavar="ID", help="as `kill list` shows it")
-    lifting.set_defaults(command=_late("killing", "lift"))
+    lifting.set_defaults(command=_late("kill_switches", "lift"))
     listing = commands.add_parser("list", help="what is engaged")
-    listing.set_defaults(command=_late("killing", "list_all"))
+    listing.set_defaults(command=_late("kill_switches", "list_all"))
     for each in (engaging, lifting):
         each.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
         each.add_argument("--reason", required=True, help="why; stands in the trail")

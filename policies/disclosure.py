@@ -11,7 +11,7 @@ from cedarpy import pst
 
 from policies.cedar import Policy
 from policies.model import JSON
-from policies.reads import Path, context_paths
+from policies.static_analysis import Path, context_paths
 
 Key = tuple[object, ...]
 

@@ -13,13 +13,13 @@ import orjson
 from policies import cedar, ladder
 from policies.bundle import Bundle
 from policies.cedar import CedarRefused, Entities, Policy, Rules
+from policies.decision_cache import Key, Memory
 from policies.disclosure import Disclosure
 from policies.ladder import Tally
-from policies.lens import Lens, Subject, grind, shown
 from policies.model import JSON, Assurance, Decision, Request, Uid
 from policies.reading import accept
-from policies.reads import concerns
-from policies.remembering import Key, Memory
+from policies.specialisation import Lens, Subject, grind, shown
+from policies.static_analysis import concerns
 
 TOUCH = "touch"
 REVEAL = "reveal"
@@ -79,7 +79,7 @@ class Engine:
             return ladder.error((str(refused),))
 
     def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Lens) -> Decision:
-        """What was decided of the same before, where `policies.remembering` shows that it still holds; else what the rules say."""
+        """What was decided of the same before, where `policies.decision_cache` shows that it still holds; else what the rules say."""
         texts = _texts(request)
 
         def asked() -> Decision:

@@ -11,7 +11,7 @@ from enum import Flag, auto
 from cedarpy import pst
 
 from policies.cedar import Policy
-from policies.reads import can_fail, parts
+from policies.static_analysis import can_fail, parts
 
 
 class Turn(Flag):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies import cedar, monotone, shape
+from policies import cedar, monotone
+from policies import schema_checks as shape
 from policies.bundle import Bundle, RuleFile
 from policies.cedar import CedarRefused, Policy, Schema
 from policies.model import Reason

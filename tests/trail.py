@@ -11,7 +11,7 @@ import pytest
 
 from audit.leaf import Committed, EndState, Function, IntentRef, Kind, Masked, Policy, Public, Record
 from audit.log import Log
-from gateway.databases import open_log as open_log_in
+from gateway.app.databases import open_log as open_log_in
 from tests.support.databases import places
 
 ORIGIN = "bank.example/log"

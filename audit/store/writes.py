@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Text, bindparam, delete, func, insert
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from audit.merkle import HASH_BYTES, Tile
-from audit.store.at_once import Row, write_at_once
+from audit.store.bulk_insert import Row, write_at_once
 from audit.store.prepared import Prepared
 from audit.store.tables import checkpoints, head, intents, leaves, sealed, tiles
 

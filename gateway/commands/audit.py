@@ -23,9 +23,9 @@ from audit.leaf import Kind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, Found, NotSealed, Query, Why, page, reveal
 from audit.store.reads import LogCorrupt
+from gateway.app.databases import Places, is_trail, open_log
+from gateway.app.main import read_bundle, utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.databases import Places, is_trail, open_log
-from gateway.main import read_bundle, utc_now
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway.app.local_issuer import LocalIssuer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
-from gateway.confirmation import canonical, challenge
-from gateway.doors.confirm_view import view
-from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL
+from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
+from gateway.domain.proposal import canonical, challenge
+from gateway.doors.pages.confirm_view import view
 from gateway.identity.compact import encode
-from gateway.issuer import LocalIssuer
-from gateway.software_passkey import SoftwarePasskey
 
 IDENTITY_SYSTEM = "dev-identity"
 """The client that enrols software passkeys."""

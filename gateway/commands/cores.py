@@ -11,8 +11,7 @@ import uvloop
 
 from adapters.cores.remote.client import Bounds
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
-from gateway.commands.printing import GOOD, print_json
-from gateway.cores import (
+from gateway.app.cores import (
     Core,
     UnsafeNoPermits,
     banking_days,
@@ -24,11 +23,12 @@ from gateway.cores import (
     trust_of,
     verified_permit,
 )
-from gateway.databases import Places, open_log
-from gateway.main import utc_now
-from gateway.settings import UnsafeSettings
-from gateway.vault import credential, webhook_key
-from gateway.webhooks import public_key
+from gateway.app.databases import Places, open_log
+from gateway.app.key_files import credential, webhook_key
+from gateway.app.main import utc_now
+from gateway.app.settings import UnsafeSettings
+from gateway.commands.printing import GOOD, print_json
+from gateway.oversight.webhooks import public_key
 
 PROXY_BOUNDS = Bounds(question_s=1.5, instruction_s=8.0)
 """Less than the gateway waits by default, so that what the proxy finds out still reaches it."""

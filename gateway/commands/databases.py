@@ -4,8 +4,8 @@ import argparse
 import asyncio
 
 from audit.migration import HistoryUnknown, prepare, revision
+from gateway.app.databases import HISTORIES, Part, Places
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
-from gateway.databases import HISTORIES, Part, Places
 
 
 def status(options: argparse.Namespace) -> int:

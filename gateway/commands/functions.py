@@ -9,10 +9,10 @@ from adapters.declared.openapi import NotOpenApi, drafted
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
-from gateway.catalogue import definitions, reference_page
-from gateway.cedar_schema import cedar_schema
+from gateway.app.declared import all_functions, checked, examined
+from gateway.calls.catalogue import definitions, reference_page
+from gateway.calls.cedar_schema import cedar_schema
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
-from gateway.declared import all_functions, checked, examined
 
 _UNUSED = "unused"
 """Stands for the upstream's credential where nothing is sent."""

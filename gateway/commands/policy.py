@@ -13,10 +13,10 @@ from typing import Any
 from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
+from gateway.app.databases import Places, is_trail, open_log
+from gateway.app.main import read_bundle, utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.databases import Places, is_trail, open_log
 from gateway.grounding.words import in_words
-from gateway.main import read_bundle, utc_now
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid
 from policies.reading import BundleRefused

@@ -16,14 +16,14 @@ from audit.keys import KeyDestroyed
 from audit.leaf import Kind, rfc3339
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, open_sealed, page, question
+from gateway.app.cores import CorePermits, behind_http, embedded
+from gateway.app.main import utc_now
+from gateway.app.settings import UnsafeSettings
+from gateway.calls.recovery import GRACE
 from gateway.commands.audit import time_of, why_of, with_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
-from gateway.cores import CorePermits, behind_http, embedded
-from gateway.main import utc_now
-from gateway.reconciliation import APART, Finding, Intended, compare
-from gateway.recovery import GRACE
-from gateway.settings import UnsafeSettings
-from gateway.stages import core_key
+from gateway.domain.request import core_key
+from gateway.oversight.reconciliation import APART, Finding, Intended, compare
 
 BEFORE = timedelta(days=1)
 """How far back it looks when nobody says."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import uvloop
 
-from gateway import demo as story
-from gateway import serving, workers
+from gateway.app import serving, workers
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.app.settings_file import read_settings
+from gateway.commands import demo as story
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
-from gateway.identity import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
-from gateway.issuer import LocalIssuer
-from gateway.settings import Settings, UnsafeSettings, development
-from gateway.settings_file import read_settings
+from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, Json, JsonError, Parsed, loads
 from gateway.doors.shapes import SHAPES
-from gateway.errors import Fault, RequestFault
-from gateway.strict_json import MAX_BODY_BYTES, MAX_DEPTH, Json, JsonError, Parsed, loads
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -13,16 +13,16 @@ from pydantic import BaseModel
 
 from audit.evidence import Finding
 from audit.evidence import public_key as read_public_key
-from gateway.confirmation import Proposal
+from gateway.confirmations.relying_party import RelyingParty, state_of
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.ports import Passkey
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal, require_own
+from gateway.domain.proposal import Proposal
 from gateway.doors import schemas
 from gateway.doors.bodies import body, json_answer, parsed
 from gateway.doors.rest import Door, answers
-from gateway.errors import Fault, RequestFault
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal, require_own
+from gateway.doors.wire import call_result
 from gateway.identity.compact import Malformed, decode, encode
-from gateway.ports import Passkey
-from gateway.relying_party import RelyingParty, state_of
-from gateway.wire import call_result
 
 _CUSTOMERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM})
 _WORDS: dict[str, type[BaseModel]] = {

@@ -7,15 +7,15 @@ from fastapi import FastAPI, Request, Response
 
 from adapters.core import Money
 from audit.log import Log
-from gateway import activity
-from gateway.activity import Activity
+from gateway.confirmations.standing_mandates import Granting, Terms
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.mandate import StandingMandate
+from gateway.domain.principal import SCOPE_CONFIRM, Principal, require_own
 from gateway.doors import schemas
 from gateway.doors.bodies import body, json_answer, parsed
 from gateway.doors.rest import Door, answers
-from gateway.errors import Fault, RequestFault
-from gateway.granting import Granting, Terms
-from gateway.identity import SCOPE_CONFIRM, Principal, require_own
-from gateway.mandate import StandingMandate
+from gateway.oversight import activity
+from gateway.oversight.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)

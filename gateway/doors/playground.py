@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Response
 
-from gateway.doors.page_headers import page_headers
+from gateway.doors.pages.headers import page_headers
 
 PATH = "/console/playground"
 

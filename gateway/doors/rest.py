@@ -21,31 +21,24 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.function import BankingFunction, Level
-from gateway.call import Way
-from gateway.catalogue import definitions
+from gateway.calls.catalogue import definitions
+from gateway.calls.gather import no_such_conversation
+from gateway.calls.output import output_text, result_item
+from gateway.calls.pipeline import Way
+from gateway.calls.rates import Rates
+from gateway.calls.record import Records
+from gateway.calls.telemetry import parse_traceparent
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.ports import Book
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
+from gateway.domain.request import Asked, NativeCall, Trace, new_call_id
+from gateway.domain.stages import Recorded
 from gateway.doors import schemas
 from gateway.doors.bodies import body, invalid, json_answer, parsed
-from gateway.doors.presented import Presenting
+from gateway.doors.credentials import Presenting
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
-from gateway.errors import Fault, RequestFault, Unavailable
-from gateway.facts import no_such_conversation
-from gateway.identity import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
-from gateway.ports import Book
-from gateway.rates import Rates
-from gateway.record import Records
-from gateway.stages import Asked, NativeCall, Recorded, Trace, new_call_id
-from gateway.telemetry import parse_traceparent
-from gateway.wire import (
-    Challenges,
-    call_result,
-    fault_body,
-    fault_headers,
-    fault_status,
-    output_text,
-    result_item,
-    step_up_headers,
-)
+from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
 
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 

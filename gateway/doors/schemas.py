@@ -6,11 +6,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
-from gateway.doors import assistant_schemas
+from gateway.domain.errors import Code, Fault
+from gateway.domain.kill_switch import Scope
+from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
-from gateway.errors import Code, Fault
-from gateway.kill import Scope
-from gateway.killing import REASON_MOST, SUBJECT_MOST
+from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
 CallId = Annotated[str, StringConstraints(pattern=r"^call_[0-9a-f]{28}$")]

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from gateway.stages import NativeCall, Recorded
-from gateway.strict_json import Json, Parsed
-from gateway.wire import output_text
+from gateway.calls.output import output_text
+from gateway.domain.request import NativeCall
+from gateway.domain.stages import Recorded
+from gateway.domain.strict_json import Json, Parsed
 
 NativeId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]

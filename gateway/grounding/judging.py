@@ -14,14 +14,15 @@ from functools import cached_property
 from adapters.answers import electronic
 from adapters.core import ExistingOrder, Identified, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind
-from gateway.errors import Code, Refusal
+from gateway.domain.errors import Code, Refusal
+from gateway.domain.facts import Grounds, Use
+from gateway.domain.limits import Totals, standing_holds
+from gateway.domain.mandate import StandingMandate
+from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
 from gateway.grounding.following import follows
 from gateway.grounding.intents import in_scope, is_correction
 from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phrase, is_code, lex, normal
 from gateway.grounding.names import alike, named_in
-from gateway.limits import Totals, standing_holds
-from gateway.mandate import StandingMandate
-from gateway.stages import Call, Grounded, Grounds, Outcome, Use, payee_argument
 
 COOLING_OFF = timedelta(hours=24)
 """How long after it was saved, or first paid, a payee is still new."""

@@ -3,43 +3,6 @@
 Owns the trust in the bank's OpenID provider. Must never let absence mean more: what cannot be checked is refused.
 """
 
-from gateway.identity.principal import (
-    SCOPE_ASSISTANTS,
-    SCOPE_CALLS,
-    SCOPE_CONFIRM,
-    SCOPE_ENROL,
-    SCOPE_KILL,
-    SCOPE_THREADS,
-    SCOPE_WORDS,
-    Identity,
-    NotAuthenticated,
-    Presented,
-    Principal,
-    Standing,
-    invalid_token,
-    require_own,
-    require_scope,
-)
 from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
 
-__all__ = [
-    "ACR_STRONG",
-    "SCOPE_ASSISTANTS",
-    "SCOPE_CALLS",
-    "SCOPE_CONFIRM",
-    "SCOPE_ENROL",
-    "SCOPE_KILL",
-    "SCOPE_THREADS",
-    "SCOPE_WORDS",
-    "AccessTokens",
-    "Binding",
-    "Identity",
-    "Issuer",
-    "NotAuthenticated",
-    "Presented",
-    "Principal",
-    "Standing",
-    "invalid_token",
-    "require_own",
-    "require_scope",
-]
+__all__ = ["ACR_STRONG", "AccessTokens", "Binding", "Issuer"]

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from gateway.errors import Fault
+from gateway.domain.errors import Fault
+from gateway.domain.principal import DPOP, NotAuthenticated, Presented
+from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Compact, Malformed, encode, parse
 from gateway.identity.keys import Key, has_private_part, public_key, thumbprint
-from gateway.identity.principal import DPOP, NotAuthenticated, Presented
-from gateway.strict_json import Parsed
 
 MAX_PROOF_BYTES = 4096
 NONCE_KEY_BYTES = 32

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.strict_json import JsonError, Parsed, loads
+from gateway.domain.strict_json import JsonError, Parsed, loads
 
 MAX_ANSWER_BYTES = 128 * 1024
 TIMEOUT_S = 5.0

@@ -5,9 +5,9 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
-from gateway.errors import Unavailable
+from gateway.domain.errors import Unavailable
+from gateway.domain.principal import Principal
 from gateway.identity.fetching import Fetcher, NoAnswer
-from gateway.identity.principal import Principal
 
 _LOG = logging.getLogger("tellergate.identity")
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from gateway.errors import Unavailable
+from gateway.domain.errors import Unavailable
+from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Malformed
 from gateway.identity.fetching import Fetcher, NoAnswer
 from gateway.identity.keys import Key, public_key
-from gateway.strict_json import Parsed
 
 MAX_KEYS = 64
 

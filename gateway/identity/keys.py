@@ -13,8 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Compact, Malformed, decode, encode
-from gateway.strict_json import Parsed
 
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
     **{f"{family}{bits}": ("RSA", "") for family in ("RS", "PS") for bits in (256, 384, 512)},

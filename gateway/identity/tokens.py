@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from gateway.errors import Fault
+from gateway.domain.errors import Fault
+from gateway.domain.principal import BEARER, DPOP, NotAuthenticated, Presented, Principal, Standing, invalid_token
+from gateway.domain.strict_json import Parsed
 from gateway.identity.certificate import thumbprint
 from gateway.identity.compact import Malformed, parse
 from gateway.identity.dpop import Proofs
 from gateway.identity.jwks import KeySource
 from gateway.identity.keys import Key
-from gateway.identity.principal import BEARER, DPOP, NotAuthenticated, Presented, Principal, Standing, invalid_token
-from gateway.strict_json import Parsed
 
 ACR_STRONG = "urn:tellergate:acr:two-factor"
 MAX_TOKEN_BYTES = 16 * 1024

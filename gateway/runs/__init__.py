@@ -1,1 +1,4 @@
-"""Assistants, threads and runs inside the bank: what a run is told, what it answers, and that every function call of it takes the way."""
+"""Assistants, threads and runs: the run's state machine, and the model behind it.
+
+Owns what a model is told. Must never execute a function itself: every call of a run goes through the call pipeline.
+"""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.domain.strict_json import Json
 from gateway.runs.model import Usage
-from gateway.strict_json import Json
 
 ROUNDS_MOST = 32
 """Questions to the model in one run: a model that never comes to an end is stopped."""

@@ -14,6 +14,7 @@ from openai.types.chat import (
 )
 from openai.types.shared_params import FunctionDefinition
 
+from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
     CallPiece,
@@ -30,7 +31,6 @@ from gateway.runs.model import (
     Usage,
 )
 from gateway.runs.replayed import DETAILS, assistant_text, replayable, usage
-from gateway.strict_json import Json
 
 _FINISHES = {
     "stop": Finish.STOP,

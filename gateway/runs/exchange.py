@@ -19,9 +19,9 @@ import httpx2
 import openai
 import orjson
 
+from gateway.domain.strict_json import Json
 from gateway.runs.events import Event, Events, EventTooLong
 from gateway.runs.model import ModelFailed
-from gateway.strict_json import Json
 
 MAX_STREAM_BYTES = 64 * 1024 * 1024
 """Of one answer as it is sent: some 400 bytes a token, and what is dropped of it."""

@@ -9,8 +9,8 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable
 
-from gateway.detection import IBAN_LENGTHS, Finding, Found, findings
-from gateway.redaction import INVISIBLE
+from gateway.calls.detection import IBAN_LENGTHS, Finding, Found, findings
+from gateway.calls.redaction import INVISIBLE
 
 WINDOW_CHARS = 768
 AHEAD_CHARS = 384

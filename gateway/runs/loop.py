@@ -19,23 +19,23 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from gateway.identity import Principal
+from gateway.domain.principal import Principal
+from gateway.domain.strict_json import Json
 from gateway.runs import objects
-from gateway.runs.acting import Seal
 from gateway.runs.answer import Answer
-from gateway.runs.asking import Asked, Question
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.budget import ROUNDS_MOST, Spent
-from gateway.runs.calling import Calling, Waiting, asked_of, changed_calls, open_calls, required
-from gateway.runs.growing import Growing, call_delta, counted
+from gateway.runs.function_calls import Calling, Waiting, asked_of, changed_calls, open_calls, required
 from gateway.runs.model import Finish, Model, ModelFailed, Usage
 from gateway.runs.objects import seconds
+from gateway.runs.question import Asked, Question
+from gateway.runs.sealed_principal import Seal
+from gateway.runs.streaming import Growing, call_delta, counted
 from gateway.store import runs, steps, threads
 from gateway.store.book import SqlBook
 from gateway.store.runs import Advancing, Run
 from gateway.store.steps import Step
 from gateway.store.threads import Thread
-from gateway.strict_json import Json
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from gateway.strict_json import Json
+from gateway.domain.strict_json import Json
 
 Role = Literal["user", "assistant"]
 

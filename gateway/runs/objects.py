@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.domain.strict_json import Json
 from gateway.store.assistants import Assistant
 from gateway.store.runs import Run
 from gateway.store.steps import Step
 from gateway.store.threads import Message, Thread
-from gateway.strict_json import Json
 
 Object = dict[str, Any]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
-from gateway.errors import Unavailable
+from gateway.domain.errors import Unavailable
 from gateway.runs.loop import LEASE, Loop, Parts
 from gateway.store.runs import Freeing, Leasing, Renewing, Run
 from gateway.store.tables import RUNS

@@ -5,8 +5,8 @@ from typing import Literal
 
 import jiter
 
+from gateway.domain.strict_json import Json
 from gateway.runs.model import ImagePart, TextPart, Usage
-from gateway.strict_json import Json
 
 DETAILS: Mapping[str, Literal["auto", "low", "high"]] = {"auto": "auto", "low": "low", "high": "high"}
 

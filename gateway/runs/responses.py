@@ -16,6 +16,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_input_item_param import FunctionCallOutput
 
+from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
     CallPiece,
@@ -31,7 +32,6 @@ from gateway.runs.model import (
     Turn,
 )
 from gateway.runs.replayed import DETAILS, assistant_text, joined, replayable, usage
-from gateway.strict_json import Json
 
 _Item = EasyInputMessageParam | ResponseFunctionToolCallParam | FunctionCallOutput
 

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from gateway.domain.strict_json import Json
 from gateway.store.pages import Page, rows_of
 from gateway.store.tables import ASSISTANTS
 from gateway.store.times import from_us, to_us
-from gateway.strict_json import Json
 
 Metadata = Mapping[str, str]
 

@@ -18,27 +18,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
-from gateway import mandate as mandates
-from gateway.errors import Refusal, Unavailable
-from gateway.kill import Kills
-from gateway.limits import Totals
-from gateway.mandate import Mandate, StandingMandate
-from gateway.ports import Claim, Claimed, Passkey
-from gateway.stages import ConversationFacts, CustomerFacts, Heard, Known, Reading
-from gateway.store import (
-    assistants,
-    calls,
-    confirmations,
-    conversations,
-    customers,
-    kills,
-    passkeys,
-    proofs,
-    runs,
-    standing,
-    threads,
-    webhooks,
-)
+from gateway.domain import mandate as mandates
+from gateway.domain.errors import Refusal, Unavailable
+from gateway.domain.facts import ConversationFacts, CustomerFacts, Heard, Known, Reading
+from gateway.domain.kill_switch import Kills
+from gateway.domain.limits import Totals
+from gateway.domain.mandate import Mandate, StandingMandate
+from gateway.domain.ports import Claim, Claimed, Passkey
+from gateway.store import assistants, calls, confirmations, conversations, customers, passkeys, proofs, runs, threads, webhooks
+from gateway.store import kill_switches as kills
+from gateway.store import standing_mandates as standing
 
 _CACHED_MANDATES = 50_000
 

@@ -28,11 +28,11 @@ from sqlalchemy import (
 
 from adapters.core import Money
 from audit.store.prepared import Prepared
-from gateway.errors import Code, Refusal
-from gateway.limits import Starts, Totals, exceeded, standing_holds
-from gateway.mandate import Limits, StandingMandate
-from gateway.ports import Claim, Claimed, Moved
-from gateway.store import standing
+from gateway.domain.errors import Code, Refusal
+from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
+from gateway.domain.mandate import Limits, StandingMandate
+from gateway.domain.ports import Claim, Claimed, Moved
+from gateway.store import standing_mandates as standing
 from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
 from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us

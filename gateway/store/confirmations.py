@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
-from gateway.confirmation import Proposal
-from gateway.errors import Code, Refusal
-from gateway.store import standing
+from gateway.domain.errors import Code, Refusal
+from gateway.domain.proposal import Proposal
+from gateway.store import standing_mandates as standing
 from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 

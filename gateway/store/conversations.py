@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
-from gateway.stages import Heard, Reading, Use, Word
-from gateway.store.kills import KILL_EPOCH
+from gateway.domain.facts import Heard, Reading, Use, Word
+from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from audit.store.prepared import Prepared
-from gateway.mandate import Mandate
+from gateway.domain.mandate import Mandate
 from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))

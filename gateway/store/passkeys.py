@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, insert, literal, or_, select, update
 
-from gateway.ports import Passkey
+from gateway.domain.ports import Passkey
 from gateway.store.tables import PASSKEYS
 from gateway.store.times import from_us, to_us
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from gateway.domain.strict_json import Json
 from gateway.store import confirmations, conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
@@ -18,7 +19,6 @@ from gateway.store.steps import Step
 from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
-from gateway.strict_json import Json
 
 _R, _W = RUNS.c, RUN_WAITS.c
 

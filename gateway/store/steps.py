@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, insert, select, update
 
+from gateway.domain.strict_json import Json
 from gateway.store import threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
 from gateway.store.tables import RUN_STEPS
 from gateway.store.times import from_us, to_us
-from gateway.strict_json import Json
 
 _S = RUN_STEPS.c
 

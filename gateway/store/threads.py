@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.pages import Page, rows_of
@@ -23,7 +24,6 @@ from gateway.store.tables import (
     WORDS,
 )
 from gateway.store.times import from_us, to_us
-from gateway.strict_json import Json
 
 _T, _M, _R = THREADS.c, MESSAGES.c, RUNS.c
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from gateway.errors import Refusal
+from gateway.domain.errors import Refusal
 from gateway.store import calls, confirmations
 from gateway.store.tables import PROPOSED_CALLS, WEBHOOKS
 from gateway.store.times import to_us

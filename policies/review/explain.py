@@ -9,9 +9,9 @@ from policies.cedar import CedarRefused, Entities, Policy, Schema
 from policies.engine import Engine, as_json
 from policies.model import Assurance, Decision, Effect, Request
 from policies.reading import Rule, accept
-from policies.reads import concerns
 from policies.review import values
 from policies.review.check import Listed, listed
+from policies.static_analysis import concerns
 
 
 @dataclass(frozen=True, slots=True)

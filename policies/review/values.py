@@ -7,7 +7,7 @@ from cedarpy import pst
 
 from policies import cedar
 from policies.model import JSON, Request, Uid
-from policies.reads import parts
+from policies.static_analysis import parts
 
 _ORDER = frozenset({"less", "less_eq", "greater", "greater_eq"})
 _CLOSE_PARTS = 10

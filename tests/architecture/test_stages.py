@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
-from gateway.call import Way
-from gateway.stages import Call, Decided, DecidedEffect, DecidedRead, Executed, Grounded, Intended, Redacted, Reserved, Settled
+from gateway.calls.pipeline import Way
+from gateway.domain.stages import Call, Decided, DecidedEffect, DecidedRead, Executed, Grounded, Intended, Redacted, Reserved, Settled
 from adapters.function import EffectFunction, ReadFunction
 
 async def taken(way: Way, call: Call, grounded: Grounded, decided: Decided, effect: DecidedEffect, reserved: Reserved,

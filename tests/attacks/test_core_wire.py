@@ -18,7 +18,7 @@ from adapters.core import CoreBank, CoreUnavailable, Done, ExecutionPermit, Inst
 from adapters.cores.remote import server as serving
 from adapters.cores.remote import wire
 from audit.permits import Verifier
-from gateway.cores import CorePermits, UnsafeNoPermits, read_permit, verified_permit
+from gateway.app.cores import CorePermits, UnsafeNoPermits, read_permit, verified_permit
 from tests.support.banks import BankUnderTest, Clock, Permit, real_permit, remote, sandbox, sandbox_under_test, served
 from tests.support.scripted import Scripted, http, raw, scripted, silence, well
 

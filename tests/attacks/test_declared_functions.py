@@ -11,8 +11,8 @@ from adapters.core import CoreUnavailable, Declined, Done, Unknown
 from adapters.declared.served import functions_of
 from adapters.declared.upstream import Upstream
 from adapters.function import Arguments, Asker, ReadFunction, Unfit
-from gateway.catalogue import manifest as entries
-from gateway.catalogue import schema_hash
+from gateway.calls.catalogue import manifest as entries
+from gateway.calls.catalogue import schema_hash
 from tests.support.banks import NOON
 from tests.support.declared import Composed, composed, manifest_of
 from tests.support.upstream import CREDENTIAL, manifest_text

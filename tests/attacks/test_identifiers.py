@@ -13,11 +13,11 @@ from adapters.core import Account
 from adapters.function import Argument, BankingFunction, Choice, Day, Kind, Reference, References
 from adapters.functions import MANIFEST
 from audit.query import Why, reveal
-from gateway.decide import Decider
-from gateway.errors import Code
-from gateway.main import read_bundle, utc_now
-from gateway.stages import Recorded
-from gateway.wire import output_text, result_item
+from gateway.app.main import read_bundle, utc_now
+from gateway.calls.decide import Decider
+from gateway.calls.output import output_text, result_item
+from gateway.domain.errors import Code
+from gateway.domain.stages import Recorded
 from policies.bundle import RuleFile
 from policies.engine import Engine
 from tests.support.arguments import FITTING

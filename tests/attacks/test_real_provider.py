@@ -13,7 +13,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.issuer import LocalIssuer
+from gateway.app.local_issuer import LocalIssuer
 from tests.support import databases
 from tests.support.oidc import TWO_FACTORS, Client, Oidc, jwt, provider
 from tests.support.window import Window, code, wait_until, window

@@ -13,12 +13,12 @@ import pytest_asyncio
 from adapters.core import Identified, ReferenceKind
 from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, References, Text
 from adapters.functions import MANIFEST
-from gateway.errors import RequestFault
-from gateway.main import utc_now
-from gateway.references import KEY_BYTES
-from gateway.references import References as Issuer
-from gateway.vault import private_file
-from gateway.wire import output_text
+from gateway.app.key_files import private_file
+from gateway.app.main import utc_now
+from gateway.calls.output import output_text
+from gateway.calls.references import KEY_BYTES
+from gateway.calls.references import References as Issuer
+from gateway.domain.errors import RequestFault
 from tests.support.arguments import FITTING
 from tests.support.teller import Teller, executed_keys, payment, teller
 

@@ -18,7 +18,7 @@ from audit.log import Log
 from audit.merkle import leaf_hash, subtree_root
 from audit.query import Query, Why
 from audit.store.reads import LogCorrupt
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import dump, restore, sql, sqlite_only
 from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent, open_trail
 

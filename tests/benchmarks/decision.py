@@ -14,9 +14,9 @@ from dataclasses import replace
 from itertools import cycle
 
 from policies.bundle import RuleFile
+from policies.decision_cache import Place
 from policies.engine import Engine
 from policies.model import Effect, Request, Uid
-from policies.remembering import Place
 from tests.samples import bank
 
 CALLS = 2_000

@@ -17,8 +17,8 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gateway.detection import MAX_TEXT_CHARS, findings, masked
-from gateway.redaction import cleaned
+from gateway.calls.detection import MAX_TEXT_CHARS, findings, masked
+from gateway.calls.redaction import cleaned
 from tests.support.identifiers import AMBIGUOUS, HARD, IDENTIFIERS, LOOKALIKES, sentence
 
 SEED = 20260317

@@ -16,14 +16,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from gateway.doors.presented import Presenting
-from gateway.identity import AccessTokens, Binding, Issuer, Presented
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import utc_now
+from gateway.domain.principal import Presented
+from gateway.doors.credentials import Presenting
+from gateway.identity import AccessTokens, Binding, Issuer
 from gateway.identity.compact import encode
 from gateway.identity.dpop import DpopRules, Nonces, Proofs
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
-from gateway.issuer import LocalIssuer
-from gateway.main import utc_now
 from tests.support.databases import book_in
 from tests.support.oidc import Client, jwt
 

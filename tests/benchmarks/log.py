@@ -25,7 +25,7 @@ from audit.export import Contents, bundle
 from audit.leaf import Record
 from audit.log import Log
 from audit.schema import validate
-from gateway.databases import Places, open_log
+from gateway.app.databases import Places, open_log
 from tests.trail import a_record, an_intent
 
 RECORDS_MOST = 100_000

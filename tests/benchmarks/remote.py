@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.core import Identified, ReferenceKind
-from gateway.cores import UnsafeNoPermits, embedded
-from gateway.made_up import grant
-from gateway.main import Gateway, open_gateway, utc_now
-from gateway.references import KEY_BYTES, References
-from gateway.settings import development
-from gateway.stages import Asked, NativeCall, Trace
-from gateway.vault import private_file
+from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.development import grant
+from gateway.app.key_files import private_file
+from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.settings import development
+from gateway.calls.references import KEY_BYTES, References
+from gateway.domain.request import Asked, NativeCall, Trace
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
 

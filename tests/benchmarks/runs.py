@@ -24,7 +24,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway.issuer import LocalIssuer
+from gateway.app.local_issuer import LocalIssuer
 from tests.support.models import Reply, asks, model_server, turns
 from tests.support.processes import started
 

@@ -25,18 +25,18 @@ from fastapi import FastAPI, Request, Response
 from joserfc.jwk import ECKey
 
 from adapters.core import Identified, ReferenceKind
+from gateway.app.development import grant
+from gateway.app.key_files import private_file
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.serving import build_app, settle_the_interpreter
+from gateway.app.settings import DEV_AUDIENCE, development
+from gateway.calls.references import KEY_BYTES, References
+from gateway.domain.request import Asked, NativeCall, Trace
 from gateway.doors.rest import in_front
 from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
-from gateway.issuer import LocalIssuer
-from gateway.made_up import grant
-from gateway.main import Gateway, open_gateway, utc_now
-from gateway.references import KEY_BYTES, References
-from gateway.serving import build_app, settle_the_interpreter
-from gateway.settings import DEV_AUDIENCE, development
-from gateway.stages import Asked, NativeCall, Trace
-from gateway.vault import private_file
 from tests.support.oidc import jwt
 from tests.support.teller import principal
 

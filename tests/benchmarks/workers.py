@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from gateway.cores import UnsafeNoPermits, embedded
-from gateway.issuer import LocalIssuer
-from gateway.main import open_gateway, utc_now
-from gateway.settings import development
+from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import open_gateway, utc_now
+from gateway.app.settings import development
 from tests.benchmarks.call import CALLERS, Customer, a_database, balances, bearer, line, load, noop_requests, start, transfers
 from tests.benchmarks.servers import prepare
 from tests.support.processes import started

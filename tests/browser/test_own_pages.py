@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.identity import SCOPE_ENROL
+from gateway.domain.principal import SCOPE_ENROL
 from gateway.identity.compact import encode
 from tests.browser.test_confirm_page import contrast
 from tests.doors import conftest

@@ -18,8 +18,8 @@ import httpx
 import pytest
 import yaml
 
+from gateway.app.settings_file import read_settings
 from gateway.cli import main
-from gateway.settings_file import read_settings
 from tests.support.databases import postgresql
 from tests.support.postgres import absent
 
@@ -217,7 +217,7 @@ def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path:
 
 def transferred(data: Path, urls: list[str]) -> bool:
     """A conversation with one gateway, whose accounts the other one moves money between."""
-    from gateway.issuer import LocalIssuer
+    from gateway.app.local_issuer import LocalIssuer
 
     authorization = {"authorization": f"Bearer {LocalIssuer(data, development=True).token('alice', agent='a', strong=True)}"}
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, inspect
 
 from audit import migration
 from audit.migration import History, HistoryUnknown, prepare, revision
-from gateway.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, Part, Places
 from tests.support.databases import postgresql
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 
-from gateway.errors import Fault
-from gateway.identity import NotAuthenticated, Presented
+from gateway.domain.errors import Fault
+from gateway.domain.principal import NotAuthenticated, Presented
 from gateway.identity import certificate as certificates
 from gateway.identity.compact import parse
 from gateway.identity.dpop import DpopRules, Proofs, token_hash

@@ -15,13 +15,13 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.core import Money
 from audit.migration import prepare
-from gateway.databases import HISTORIES, Part, Places
-from gateway.errors import Code, Refusal
-from gateway.kill import Kills, Scope, Switch
-from gateway.mandate import Limits, Mandate
-from gateway.ports import Claim, Claimed, Moved
+from gateway.app.databases import HISTORIES, Part, Places
+from gateway.domain.errors import Code, Refusal
+from gateway.domain.kill_switch import Kills, Scope, Switch
+from gateway.domain.mandate import Limits, Mandate
+from gateway.domain.ports import Claim, Claimed, Moved
 from gateway.store.book import SqlBook
-from gateway.store.kills import Engaging, Lifting
+from gateway.store.kill_switches import Engaging, Lifting
 from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
 

@@ -13,7 +13,7 @@ from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter
 from audit.migration import History, HistoryUnknown, prepare, revision
 from audit.store.prepared import Prepared
-from gateway.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, Part, Places
 from tests.support.databases import postgresql
 
 TABLES = MetaData()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from audit.migration import prepare
-from gateway.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, Part, Places
 from gateway.store.tables import CALLS, CONFIRMATION_STATES, CONFIRMATIONS, STATES
 from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, Transitions
 from tests.support.databases import postgresql

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.app.local_issuer import LocalIssuer
 from gateway.cli import main
-from gateway.issuer import LocalIssuer
 from tests.support import databases
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.confirmation import challenge
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS
+from gateway.domain.proposal import challenge
 from gateway.identity.compact import decode, encode
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys, intent_of, proposal_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.identity import SCOPE_CONFIRM
+from gateway.domain.principal import SCOPE_CONFIRM
 from tests.doors.conftest import Served
 from tests.support import databases
 

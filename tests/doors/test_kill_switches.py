@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.cli import main
-from gateway.identity import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS
 from tests.doors.conftest import Served
 from tests.support import databases
 

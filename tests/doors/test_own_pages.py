@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from gateway.cli import main
-from gateway.identity import SCOPE_ENROL
+from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.domain.principal import SCOPE_ENROL
 from gateway.identity.compact import decode, encode
-from gateway.software_passkey import SoftwarePasskey
 from tests.doors.conftest import Served
 from tests.doors.test_mandates import CUSTOMER, dev, everything, pay, proposed, standing
 from tests.support import databases

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from adapters.function import BankingFunction
-from gateway.catalogue import cedar_schema, manifest
+from gateway.calls.catalogue import cedar_schema, manifest
 from policies.bundle import Bundle, RuleFile
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from adapters.core import Money
-from gateway.confirmation import Evidence, Method, Proposal
-from gateway.databases import Part
-from gateway.errors import Code, RequestFault
-from gateway.granting import Terms
+from gateway.app.databases import Part
+from gateway.confirmations.standing_mandates import Terms
+from gateway.domain.errors import Code, RequestFault
+from gateway.domain.kill_switch import Scope
+from gateway.domain.mandate import Limits
+from gateway.domain.ports import NotOpen
+from gateway.domain.proposal import Evidence, Method, Proposal
+from gateway.domain.stages import Recorded
 from gateway.grounding.words import in_words
-from gateway.kill import Scope
-from gateway.mandate import Limits
-from gateway.ports import NotOpen
-from gateway.stages import Recorded
 from tests.support.databases import sql
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, principal, teller, what_does_not_hold
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from gateway.cores import UnsafeNoPermits, embedded
-from gateway.main import open_gateway, utc_now
-from gateway.mandate import Limits
-from gateway.settings import development
-from gateway.stages import Recorded, core_key
+from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.main import open_gateway, utc_now
+from gateway.app.settings import development
+from gateway.domain.mandate import Limits
+from gateway.domain.request import core_key
+from gateway.domain.stages import Recorded
 from tests.simulation.test_wire_faults import TurnedClock
 from tests.support.databases import url
 from tests.support.processes import permits_of, start

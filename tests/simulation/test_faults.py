@@ -14,11 +14,12 @@ import pytest
 from adapters.core import CoreUnavailable, PermitRefused
 from audit.leaf import Kind, Record
 from audit.log import LogUnavailable
-from gateway.errors import Code, Unavailable
-from gateway.later import Later
-from gateway.main import utc_now
-from gateway.record import Records
-from gateway.recovery import Recovery, alarmed
+from gateway.app.main import utc_now
+from gateway.calls.chores import alarmed
+from gateway.calls.outcome import Later
+from gateway.calls.record import Records
+from gateway.calls.recovery import Recovery
+from gateway.domain.errors import Code, Unavailable
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
 
 

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.confirmation import APPROVE_LIFETIME, Evidence, Method, Proposal
-from gateway.databases import Part
-from gateway.decide import Decider
-from gateway.errors import Code
-from gateway.ports import NotOpen
-from gateway.stages import Recorded
+from gateway.app.databases import Part
+from gateway.calls.decide import Decider
+from gateway.domain.errors import Code
+from gateway.domain.ports import NotOpen
+from gateway.domain.proposal import APPROVE_LIFETIME, Evidence, Method, Proposal
+from gateway.domain.stages import Recorded
 from policies.engine import Engine
 from policies.model import Assurance, Decision, Effect, Reason, Request
 from tests.support.databases import sql

@@ -22,16 +22,17 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.core import Money
 from audit.leaf import Kind
-from gateway.confirmation import Evidence, Method
-from gateway.databases import Part
-from gateway.errors import Unavailable
-from gateway.granting import Terms
-from gateway.main import open_gateway, utc_now
-from gateway.mandate import Limits
-from gateway.ports import NotOpen
-from gateway.record import Records
-from gateway.settings import development
-from gateway.stages import Recorded, core_key
+from gateway.app.databases import Part
+from gateway.app.main import open_gateway, utc_now
+from gateway.app.settings import development
+from gateway.calls.record import Records
+from gateway.confirmations.standing_mandates import Terms
+from gateway.domain.errors import Unavailable
+from gateway.domain.mandate import Limits
+from gateway.domain.ports import NotOpen
+from gateway.domain.proposal import Evidence, Method
+from gateway.domain.request import core_key
+from gateway.domain.stages import Recorded
 from tests.simulation.test_faults import FAULTS, LOG, Failing, break_one, of_kind
 from tests.support.databases import sql, sqlite_only
 from tests.support.teller import Teller, executed_keys, payment, principal, what_does_not_hold

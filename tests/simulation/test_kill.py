@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mandate import Limits
-from gateway.steps import Steps
+from gateway.domain.mandate import Limits
+from gateway.domain.steps import Steps
 from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
 
 STEPS = ("validate", "ground", "decide", "reserve", "intend", "execute", "settle", "redact", "record")

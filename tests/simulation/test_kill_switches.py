@@ -12,10 +12,10 @@ import pytest
 
 from adapters.functions import MANIFEST
 from audit.log import LogUnavailable
-from gateway.errors import Code, Unavailable
-from gateway.kill import Scope
-from gateway.killing import NotLifted
-from gateway.main import utc_now
+from gateway.app.main import utc_now
+from gateway.domain.errors import Code, Unavailable
+from gateway.domain.kill_switch import Scope
+from gateway.oversight.kill_switches import NotLifted
 from gateway.store.book import FRESH_S
 from tests.support.databases import book_in
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, teller, what_does_not_hold

@@ -7,8 +7,8 @@ import pytest
 from fastapi import Request
 
 from adapters.functions import MANIFEST
-from gateway.errors import Code, Fault, RequestFault
-from gateway.rates import Rates
+from gateway.calls.rates import Rates
+from gateway.domain.errors import Code, Fault, RequestFault
 from tests.support.banks import NOON
 from tests.support.teller import principal, teller
 

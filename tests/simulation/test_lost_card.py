@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from gateway.errors import Code
-from gateway.wire import output_text
+from gateway.calls.output import output_text
+from gateway.domain.errors import Code
 from tests.support.teller import Teller, executed_keys, leaves_of, teller, what_does_not_hold
 
 

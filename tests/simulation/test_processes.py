@@ -19,13 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.cores import UnsafeNoPermits, embedded
-from gateway.issuer import LocalIssuer
-from gateway.kill import Scope
-from gateway.main import Gateway, open_gateway, utc_now
-from gateway.mandate import Limits
-from gateway.settings import Settings, development
-from gateway.stages import core_key
+from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.settings import Settings, development
+from gateway.domain.kill_switch import Scope
+from gateway.domain.mandate import Limits
+from gateway.domain.request import core_key
 from tests.support.databases import postgresql
 from tests.support.processes import started
 from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold

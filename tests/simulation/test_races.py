@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
-from gateway.errors import Code
-from gateway.mandate import Limits
+from gateway.domain.errors import Code
+from gateway.domain.mandate import Limits
 from tests.support.teller import executed_keys, payment, teller, what_does_not_hold
 
 

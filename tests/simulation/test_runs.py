@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from gateway.confirmation import Evidence, Method
-from gateway.main import utc_now
+from gateway.app.main import utc_now
+from gateway.domain.proposal import Evidence, Method
+from gateway.domain.steps import Steps
 from gateway.runs.loop import Loop
-from gateway.steps import Steps
 from gateway.store.book import SqlBook
 from gateway.store.runs import Leasing
 from tests.support import databases

@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.databases import Part
-from gateway.errors import Code
-from gateway.screening import Listed
-from gateway.wire import output_text
+from gateway.app.databases import Part
+from gateway.calls.output import output_text
+from gateway.calls.screening import Listed
+from gateway.domain.errors import Code
 from tests.simulation.test_confirming import Desk, desk
 from tests.support.databases import sql
 from tests.support.teller import executed_keys, leaves_of, what_does_not_hold

@@ -13,16 +13,16 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
-from gateway.confirmation import Evidence, Method
-from gateway.databases import Part
-from gateway.errors import Unavailable
-from gateway.kill import Scope
-from gateway.main import Gateway, utc_now
-from gateway.record import Records
-from gateway.serving import build_app
-from gateway.stages import Recorded
+from gateway.app.databases import Part
+from gateway.app.main import Gateway, utc_now
+from gateway.app.serving import build_app
+from gateway.calls.record import Records
+from gateway.domain.errors import Unavailable
+from gateway.domain.kill_switch import Scope
+from gateway.domain.proposal import Evidence, Method
+from gateway.domain.stages import Recorded
+from gateway.oversight.webhooks import LEASE, Webhooks, backoff_s, public_key
 from gateway.store.webhooks import Due, Leasing
-from gateway.webhooks import LEASE, Webhooks, backoff_s, public_key
 from tests.support.databases import book_in, sql
 from tests.support.receiver import Receiver, receiving, verified
 from tests.support.teller import Teller, payment, teller, what_does_not_hold

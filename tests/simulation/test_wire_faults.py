@@ -14,9 +14,10 @@ from pathlib import Path
 
 from adapters.cores.remote.breaker import Breaker
 from adapters.cores.remote.breaker import Limits as BreakerLimits
-from gateway.main import utc_now
-from gateway.mandate import Limits
-from gateway.stages import Recorded, core_key
+from gateway.app.main import utc_now
+from gateway.domain.mandate import Limits
+from gateway.domain.request import core_key
+from gateway.domain.stages import Recorded
 from tests.support.relay import Plan, Relay, relay
 from tests.support.teller import Teller, executed_keys, over_http, payment, sandbox_bank, what_does_not_hold
 from tests.support.waiting import wait_until

@@ -13,10 +13,10 @@ from openai import AsyncOpenAI
 from openai.types.beta import Assistant, Thread
 from openai.types.beta.threads import Run
 
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import Gateway
+from gateway.app.serving import build_app
 from gateway.doors import rest
-from gateway.issuer import LocalIssuer
-from gateway.main import Gateway
-from gateway.serving import build_app
 from tests.support.models import Answers, Script, ScriptedModel, model_server
 from tests.support.teller import Teller, teller
 

@@ -23,8 +23,8 @@ from adapters.cores.sandbox.items import Answer, Item
 from audit import permits as audit_permits
 from audit.disclosure import b64url, unb64url
 from audit.permits import Verifier
-from gateway import cores
-from gateway.cores import CorePermits, UnsafeNoPermits, verified_permit
+from gateway.app import cores
+from gateway.app.cores import CorePermits, UnsafeNoPermits, verified_permit
 
 NOON = datetime(2026, 3, 17, 12, tzinfo=UTC)
 

@@ -11,20 +11,22 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from gateway.assertion import Rules
-from gateway.doors import confirmations, hosts, rest, schemas
-from gateway.doors.confirm_page import application
-from gateway.doors.confirm_session import Seals
-from gateway.doors.confirm_shell import Page
-from gateway.doors.presented import Presenting
-from gateway.identity import SCOPE_CONFIRM, SCOPE_ENROL, AccessTokens, Binding
-from gateway.issuer import LocalIssuer
-from gateway.passkeys import WebAuthnVerifier
-from gateway.ports import Passkey
-from gateway.rates import Rates
-from gateway.record import Counters
-from gateway.relying_party import RelyingParty
-from gateway.wire import Challenges
+from gateway.app.local_issuer import LocalIssuer
+from gateway.calls.rates import Rates
+from gateway.calls.record import Counters
+from gateway.confirmations.assertion import Rules
+from gateway.confirmations.passkeys import WebAuthnVerifier
+from gateway.confirmations.relying_party import RelyingParty
+from gateway.domain.ports import Passkey
+from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
+from gateway.doors import confirmations, rest, schemas
+from gateway.doors.credentials import Presenting
+from gateway.doors.pages import hosts
+from gateway.doors.pages.confirm import application
+from gateway.doors.pages.session import Seals
+from gateway.doors.pages.shell import Page
+from gateway.doors.wire import Challenges
+from gateway.identity import AccessTokens, Binding
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys
 
 API = "http://window.bank.example"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select, text
 
 from audit.migration import prepare
-from gateway.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, Part, Places
 from gateway.store.book import SqlBook
 from tests.support.postgres import Server, server
 

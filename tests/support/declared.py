@@ -13,7 +13,7 @@ from adapters.declared.manifest import read
 from adapters.declared.served import functions_of
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction
-from gateway.linear_regex import is_whole
+from gateway.domain.linear_regex import is_whole
 from tests.support.banks import BankUnderTest, Clock, Permit, Permits, embedded
 from tests.support.upstream import CREDENTIAL, UpstreamBank, manifest_text, upstream
 

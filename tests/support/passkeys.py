@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gateway.confirmation import CHALLENGE_LIFETIME, Evidence, Proposal, canonical
+from gateway.domain.ports import NotOpen, Passkey
+from gateway.domain.proposal import CHALLENGE_LIFETIME, Evidence, Proposal, canonical
+from gateway.domain.stages import Recorded
 from gateway.identity.compact import encode
-from gateway.ports import NotOpen, Passkey
-from gateway.stages import Recorded
 
 RP_ID, ORIGIN = "bank.example", "https://confirm.bank.example"
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -14,14 +14,15 @@ from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
-from gateway.cores import Clock, embedded, permit_verifier, read_permit, trust_of
-from gateway.databases import open_log
-from gateway.identity import SCOPE_CALLS, Principal
-from gateway.main import Gateway, open_gateway, utc_now
-from gateway.mandate import Mandate
-from gateway.settings import Settings, development
-from gateway.stages import Asked, NativeCall, Recorded, Trace, core_key
-from gateway.vault import credential, private_file
+from gateway.app.cores import Clock, embedded, permit_verifier, read_permit, trust_of
+from gateway.app.databases import open_log
+from gateway.app.key_files import credential, private_file
+from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.settings import Settings, development
+from gateway.domain.mandate import Mandate
+from gateway.domain.principal import SCOPE_CALLS, Principal
+from gateway.domain.request import Asked, NativeCall, Trace, core_key
+from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
 from tests.support.options import OPTIONS
 

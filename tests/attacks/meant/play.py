@@ -14,13 +14,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.confirmation import Evidence, Method
-from gateway.main import open_gateway, utc_now
-from gateway.mandate import StandingMandate
-from gateway.ports import NotOpen
-from gateway.settings import development
-from gateway.stages import Asked, NativeCall, Recorded
-from gateway.vault import private_file
+from gateway.app.key_files import private_file
+from gateway.app.main import open_gateway, utc_now
+from gateway.app.settings import development
+from gateway.domain.mandate import StandingMandate
+from gateway.domain.ports import NotOpen
+from gateway.domain.proposal import Evidence, Method
+from gateway.domain.request import Asked, NativeCall
+from gateway.domain.stages import Recorded
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.teller import TRACE, Teller, principal
 

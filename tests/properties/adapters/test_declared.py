@@ -20,9 +20,9 @@ from adapters.declared.manifest import read
 from adapters.declared.openapi import NotOpenApi, drafted
 from adapters.declared.paths import NotASegment, filled, is_path, names_in
 from adapters.declared.requests import canonical_text, request_of
-from gateway.arguments import canonical, parse
-from gateway.cedar_schema import cedar_arguments
-from gateway.errors import Code, Refusal
+from gateway.calls.arguments import canonical, parse
+from gateway.calls.cedar_schema import cedar_arguments
+from gateway.domain.errors import Code, Refusal
 from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import evidence
-from gateway.assertion import NotConfirmed, Rules, Verified, kept, read_assertion
-from gateway.confirmation import canonical, challenge
+from gateway.confirmations.assertion import NotConfirmed, Rules, Verified, kept, read_assertion
+from gateway.domain.proposal import canonical, challenge
 from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
-from gateway.passkeys import WebAuthnVerifier  # after the skip
+from gateway.confirmations.passkeys import WebAuthnVerifier  # after the skip
 
 RULES = Rules(RP_ID, frozenset({ORIGIN}))
 INTENT = canonical(intent_of())

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
-from gateway.arguments import canonical_bytes, parse
-from gateway.errors import Code, Refusal
-from gateway.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, loads
+from gateway.calls.arguments import canonical_bytes, parse
+from gateway.domain.errors import Code, Refusal
+from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, loads
 
 FUNCTIONS = {function.name: function for function in MANIFEST}
 ANYTHING = st.recursive(

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.doors.confirm_view import SOURCES, view, visible
+from gateway.doors.pages.confirm_view import SOURCES, view, visible
 from gateway.grounding import judging
 from tests.support.passkeys import intent_of
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
 from adapters.functions import MANIFEST
-from gateway.detection import findings, masked
-from gateway.redaction import FENCE, MAX_FOREIGN_CHARS, MAX_ITEMS, cleaned, last4, redact
+from gateway.calls.detection import findings, masked
+from gateway.calls.redaction import FENCE, MAX_FOREIGN_CHARS, MAX_ITEMS, cleaned, last4, redact
 from tests.support.identifiers import IDENTIFIERS
 
 CLASSES = ("basic", "balances", "payees")

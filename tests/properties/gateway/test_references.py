@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.core import Identified, ReferenceKind
-from gateway.references import LIFETIME_DAYS, References
+from gateway.calls.references import LIFETIME_DAYS, References
 
 KEY = bytes(range(64))
 TODAY = date(2026, 11, 24)

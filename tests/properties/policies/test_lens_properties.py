@@ -7,11 +7,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies import cedar, shape
+from policies import cedar
+from policies import schema_checks as shape
 from policies.cedar import Entities, Rules
 from policies.engine import Engine
-from policies.folding import folded
 from policies.model import JSON, Effect, Request
+from policies.partial_evaluation import folded
 from policies.reading import accept
 from tests.samples import bank
 from tests.samples.rules import policies_of

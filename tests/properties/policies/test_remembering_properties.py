@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.decision_cache import Place
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid
-from policies.remembering import Place
 from tests.samples import bank
 from tests.samples.rules import policies_of
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.detection import findings
-from gateway.redaction import cleaned
+from gateway.calls.detection import findings
+from gateway.calls.redaction import cleaned
 from gateway.runs.identifiers import AHEAD_CHARS, WINDOW_CHARS
 from gateway.runs.links import MAX_HELD_CHARS
 from gateway.runs.outgoing import Outgoing, identifiers

@@ -32,7 +32,7 @@ from adapters.cores.sandbox.people import HOLDINGS, ODDITIES
 from adapters.cores.sandbox.seed import LOAD_FUNDS_MINOR, account_id
 from adapters.function import Arguments, Asker, ReadFunction, Unfit
 from adapters.functions import MANIFEST
-from gateway.redaction import FENCE, cleaned, redact
+from gateway.calls.redaction import FENCE, cleaned, redact
 from tests.support.arguments import FITTING
 from tests.support.banks import NOON, Clock, GatheringWriter, ImmediateWriter, Permit, Permits, sandbox, sandbox_under_test
 

@@ -14,7 +14,7 @@ from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, page, reveal
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import dump, restore, sqlite_only
 from tests.trail import ORIGIN, a_record
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audit.inspection import FINDINGS_MOST, verify_store
 from audit.log import Log
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import sql
 from tests.trail import a_record, an_end, an_intent
 

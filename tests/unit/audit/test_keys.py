@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from audit.checkpoint import KeyType, verify_ed25519, verify_mldsa44
 from audit.keys import KEYS_CACHED, NO_CUSTOMER, FileSigner, KeyDestroyed, KeyRefused, KeyStore, make_files, read_files
 from audit.migration import KEYS_HISTORY, prepare
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import places
 from tests.trail import Clock, Random
 

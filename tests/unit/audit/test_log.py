@@ -21,7 +21,7 @@ from audit.merkle import leaf_hash, subtree_root, verify_consistency, verify_inc
 from audit.permits import PermitInvalid
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import discard, dump, sql, sqlite_only
 from tests.trail import ORIGIN, Clock, a_record, an_end, an_intent
 

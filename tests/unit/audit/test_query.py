@@ -13,7 +13,7 @@ from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Page, Query, Why, last_page, life_of, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
-from gateway.databases import Part
+from gateway.app.databases import Part
 from tests.support.databases import sql
 from tests.trail import START, a_record, an_end, an_intent
 

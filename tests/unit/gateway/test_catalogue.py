@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, References, Text
 from adapters.functions import MANIFEST
-from gateway import catalogue
+from gateway.calls import catalogue
 from policies.bundle import FunctionEntry
 from policies.cedar import Schema
 from tests.samples import bank, functions

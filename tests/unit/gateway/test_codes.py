@@ -1,6 +1,6 @@
 """What a model may learn of a call that was not done (TC-15): a closed set, told in words that hold no input."""
 
-from gateway.errors import MESSAGES, Code
+from gateway.domain.errors import MESSAGES, Code
 
 TC_15 = (
     "denied invalid_argument confirmation_required step_up_required approval_required limit_exceeded insufficient_funds payee_mismatch "

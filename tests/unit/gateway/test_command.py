@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.app.databases import Part
+from gateway.app.main import read_bundle
 from gateway.cli import main
-from gateway.databases import Part
-from gateway.main import read_bundle
 from tests.support.databases import sql, sqlite_only, url
 from tests.support.teller import teller
 

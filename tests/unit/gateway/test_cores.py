@@ -18,14 +18,14 @@ from adapters.cores.remote.client import SKEW, Bounds
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.remote.wire import STATUS, Fault
 from audit.log import PERMIT_LIFETIME
+from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
+from gateway.app.databases import open_log
+from gateway.app.key_files import credential
+from gateway.app.main import open_gateway, utc_now
+from gateway.app.settings import UnsafeSettings, development
+from gateway.calls.recovery import GRACE
 from gateway.cli import main
-from gateway.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
-from gateway.databases import open_log
-from gateway.errors import Code
-from gateway.main import open_gateway, utc_now
-from gateway.recovery import GRACE
-from gateway.settings import UnsafeSettings, development
-from gateway.vault import credential
+from gateway.domain.errors import Code
 from tests.support.databases import places, sqlite_only
 from tests.support.teller import Teller, over_http, sandbox_bank
 

@@ -23,15 +23,15 @@ from adapters.function import (
     Level,
 )
 from adapters.functions import MANIFEST
-from gateway import catalogue
-from gateway.arguments import canonical, parse
-from gateway.cedar_schema import cedar_arguments, cedar_schema
+from gateway.app.declared import served
+from gateway.app.development import limits_of
+from gateway.app.main import open_gateway, read_bundle
+from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.calls import catalogue
+from gateway.calls.arguments import canonical, parse
+from gateway.calls.cedar_schema import cedar_arguments, cedar_schema
 from gateway.cli import main
-from gateway.declared import served
-from gateway.errors import Refusal
-from gateway.made_up import limits_of
-from gateway.main import open_gateway, read_bundle
-from gateway.settings import Settings, UnsafeSettings, development
+from gateway.domain.errors import Refusal
 from policies.engine import Engine
 from policies.reading import read as read_rules
 from tests.support.teller import Teller

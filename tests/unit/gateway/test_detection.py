@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from gateway.detection import MAX_GROUPS, Found, findings, masked
+from gateway.calls.detection import MAX_GROUPS, Found, findings, masked
 from tests.support.identifiers import AMBIGUOUS, IDENTIFIERS, LOOKALIKES, sentence
 
 

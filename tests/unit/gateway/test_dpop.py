@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from sqlalchemy import Connection
 
-from gateway.databases import Part
-from gateway.doors.presented import CERTIFICATE, Presenting
-from gateway.errors import Fault, Unavailable
-from gateway.identity import AccessTokens, Binding, Issuer, NotAuthenticated, Presented
+from gateway.app.databases import Part
+from gateway.domain.errors import Fault, Unavailable
+from gateway.domain.principal import NotAuthenticated, Presented
+from gateway.doors.credentials import CERTIFICATE, Presenting
+from gateway.identity import AccessTokens, Binding, Issuer
 from gateway.identity.certificate import thumbprint as certificate_thumbprint
 from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
 from gateway.identity.jwks import FixedKeys

@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from gateway.settings import UnsafeSettings
-from gateway.telemetry import ATTRIBUTES
+from gateway.app.settings import UnsafeSettings
+from gateway.calls.telemetry import ATTRIBUTES
 from tests.support.teller import teller
 
 
@@ -58,7 +58,7 @@ async def test_a_collector_gets_spans_and_metrics(tmp_path: Path, collector: tup
 
 
 async def test_without_the_extra_it_refuses_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gateway.exporting", None)
+    monkeypatch.setitem(sys.modules, "gateway.app.exporting", None)
     with pytest.raises(UnsafeSettings, match="extra `otlp`"):
         async with teller(tmp_path / "data", otlp_endpoint="http://127.0.0.1:1"):
             pass

@@ -14,12 +14,13 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from adapters.function import Level
-from gateway.errors import Fault, RequestFault
-from gateway.identity import ACR_STRONG, AccessTokens, Binding, Issuer, Presented, Principal
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.settings import UnsafeSettings
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.principal import Presented, Principal
+from gateway.identity import ACR_STRONG, AccessTokens, Binding, Issuer
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import Key, public_key
-from gateway.issuer import LocalIssuer
-from gateway.settings import UnsafeSettings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())

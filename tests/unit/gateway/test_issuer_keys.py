@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from gateway.errors import Unavailable
-from gateway.identity import Principal
+from gateway.domain.errors import Unavailable
+from gateway.domain.principal import Principal
 from gateway.identity.compact import Compact, Malformed, encode
 from gateway.identity.fetching import MAX_ANSWER_BYTES, Fetcher, NoAnswer, is_safe_url
 from gateway.identity.introspection import Introspection

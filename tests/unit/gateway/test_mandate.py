@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.databases import Part
-from gateway.errors import Code
-from gateway.limits import Totals, exceeded
-from gateway.mandate import NO_LIMITS, Limits, Mandate, load
+from gateway.app.databases import Part
+from gateway.domain.errors import Code
+from gateway.domain.limits import Totals, exceeded
+from gateway.domain.mandate import NO_LIMITS, Limits, Mandate, load
 from tests.support.databases import dump, sql
 from tests.support.teller import teller
 

@@ -7,9 +7,9 @@ import pytest
 
 from adapters.answers import KnownPayee
 from adapters.functions import MANIFEST
-from gateway.doors.own_view import REFUSED, WORDS, bounds, entries, looks, waits
-from gateway.errors import Code
-from gateway.mandate import StandingMandate
+from gateway.domain.errors import Code
+from gateway.domain.mandate import StandingMandate
+from gateway.doors.pages.own_view import REFUSED, WORDS, bounds, entries, looks, waits
 from tests.support.passkeys import intent_of, proposal_of
 
 AT = "2026-06-01T12:03:04.000000Z"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway import assertion as seam
-from gateway.assertion import NotConfirmed, Reason, Rules, read_assertion
-from gateway.confirmation import canonical, challenge, matches_details
+from gateway.app.settings import UnsafeSettings
+from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.confirmations import assertion as seam
+from gateway.confirmations.assertion import NotConfirmed, Reason, Rules, read_assertion
+from gateway.domain.proposal import canonical, challenge, matches_details
 from gateway.identity.compact import encode
-from gateway.settings import UnsafeSettings
-from gateway.software_passkey import SoftwarePasskey
 from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
 webauthn = pytest.importorskip("webauthn", reason="webauthn is absent")
@@ -20,7 +20,7 @@ INTENT = canonical(intent_of())
 
 
 def verified(assertion: dict[str, Any], device: Authenticator, **passkey: Any) -> seam.Verified:
-    from gateway.passkeys import WebAuthnVerifier
+    from gateway.confirmations.passkeys import WebAuthnVerifier
 
     return WebAuthnVerifier(RULES).verify(read_assertion(assertion), device.passkey(**passkey), challenge(INTENT), NOW)
 
@@ -134,7 +134,7 @@ def test_the_software_passkey_signs_as_a_device_does_and_stays_the_same(tmp_path
     device = SoftwarePasskey(tmp_path, "alice", development=True)
     assertion = device.assertion(challenge(INTENT), relying_party=RP_ID, origin=ORIGIN)
     shown = replace(Authenticator().passkey(), credential=device.credential, public_key=device.public_key)
-    from gateway.passkeys import WebAuthnVerifier
+    from gateway.confirmations.passkeys import WebAuthnVerifier
 
     assert WebAuthnVerifier(RULES).verify(read_assertion(assertion), shown, challenge(INTENT), NOW).sign_count == 0
     assert SoftwarePasskey(tmp_path, "alice", development=True).credential == device.credential

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from gateway.app.main import utc_now
 from gateway.cli import main
 from gateway.commands import reconciling
-from gateway.main import utc_now
 from tests.support.databases import url
 from tests.support.teller import sandbox_bank, teller
 

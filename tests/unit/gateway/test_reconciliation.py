@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.core import CoreEffect, Money
-from gateway.reconciliation import APART, Intended, What, compare
+from gateway.oversight.reconciliation import APART, Intended, What, compare
 
 NOW = datetime(2026, 3, 17, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(days=1)

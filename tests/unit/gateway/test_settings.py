@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from gateway.app.key_files import private_file, secret_of
+from gateway.app.settings import DEV_ISSUER, Settings, UnsafeSettings, development
+from gateway.app.settings_file import read_settings
 from gateway.cli import main
-from gateway.settings import DEV_ISSUER, Settings, UnsafeSettings, development
-from gateway.settings_file import read_settings
-from gateway.vault import private_file, secret_of
 
 PRODUCTION = Settings(
     data=Path("data"),

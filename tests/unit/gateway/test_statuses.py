@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint
 
 from adapters.cores.sandbox.tables import METADATA
 from adapters.statuses import PAYMENT_CODES, STANDING_ORDER_CODES, PaymentStatus, StandingOrderStatus
-from gateway.statuses import consent_code, payment_code
+from gateway.domain.statuses import consent_code, payment_code
 from gateway.store.tables import CONFIRMATION_STATES, OPEN_STATES, STATES
 from gateway.store.transitions import CONFIRMATION_TRANSITIONS
 

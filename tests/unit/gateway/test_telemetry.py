@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from adapters.cores.remote.breaker import State
-from gateway.stages import Trace
-from gateway.telemetry import ATTRIBUTES, CallIds, Telemetry, parse_traceparent, watch_breaker
+from gateway.calls.telemetry import ATTRIBUTES, CallIds, Telemetry, parse_traceparent, watch_breaker
+from gateway.domain.request import Trace
 from tests.support.teller import Teller, leaves_of, teller
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway.errors import MESSAGES, Code, Fault, RequestFault
-from gateway.identity import NotAuthenticated
-from gateway.stages import Recorded
-from gateway.wire import Challenges, call_result, fault_headers, step_up_headers
+from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault
+from gateway.domain.principal import NotAuthenticated
+from gateway.domain.stages import Recorded
+from gateway.doors.wire import Challenges, call_result, fault_headers, step_up_headers
 
 LOCAL = Challenges(acr_values=("two",), max_age_s=300)
 BOTH = Challenges(dpop_algorithms=("ES256", "EdDSA"), acr_values=("two", "three"), max_age_s=60)

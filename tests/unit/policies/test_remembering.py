@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from policies import cedar
+from policies.decision_cache import Memorable, Place, instant, instants_in, memorable
 from policies.engine import Engine
 from policies.model import JSON, Decision, Effect, Reason, Request, Uid
-from policies.remembering import Memorable, Place, instant, instants_in, memorable
 from tests.samples import bank
 
 PERMIT = '@id("all") @reason("mandated") @says("Everything.") permit (principal, action, resource);\n'
@@ -324,7 +324,7 @@ def test_a_place_holds_between_two_instants_and_at_none() -> None:
 
 
 def test_remembering_is_bounded_and_least_recently_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policies.remembering.MOST_PLACES", 2)
+    monkeypatch.setattr("policies.decision_cache.MOST_PLACES", 2)
     engine = Engine(bank.bundle())
     first, second, third = bank.balance(), bank.balance(2), bank.balance(3)
     assert asked(engine, monkeypatch, first, second, first, third, first) == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies import shape
+from policies import schema_checks as shape
 from policies.cedar import Schema
 from policies.engine import Engine
 from policies.reading import BundleRefused

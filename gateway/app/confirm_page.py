@@ -1,0 +1,41 @@
+"""Settings become the relying party and its page. Both need the extra `confirm`: without it, development mode goes on without passkeys."""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from gateway.app.key_files import private_file
+from gateway.app.settings import Settings, UnsafeSettings
+from gateway.confirmations.assertion import Rules, Verifier
+from gateway.confirmations.relying_party import RelyingParty
+from gateway.doors.mandates import Parts
+from gateway.doors.pages.session import KEY_BYTES, Seals, SeenOnce
+from gateway.doors.rest import Door
+
+
+def verifier_of(settings: Settings) -> Verifier | None:
+    """Of passkeys, where the settings name a relying party. UnsafeSettings when they do and the extra is missing."""
+    origin = settings.confirming_origin
+    party = settings.relying_party or urlsplit(origin).hostname or ""
+    if not party:
+        return None
+    try:
+        from gateway.confirmations.passkeys import WebAuthnVerifier
+    except ImportError:
+        if settings.development and not settings.confirm_origin:
+            return None
+        raise UnsafeSettings("passkeys are set up, but the extra `confirm` is not installed") from None
+    return WebAuthnVerifier(Rules(party, frozenset(each for each in (origin, *settings.assertion_origins) if each)))
+
+
+def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SeenOnce, parts: Parts) -> ASGIApp | None:
+    """The customer's confirm page, and their own pages beside it, where the settings have them."""
+    if not settings.confirming_origin or party.verifier is None:
+        return None
+    from gateway.doors.pages.confirm import application
+    from gateway.doors.pages.own import Own
+    from gateway.doors.pages.shell import Page
+
+    seals = Seals(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
+    page = Page(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
+    return application(page, Own(parts.granting, parts.log))

@@ -1,0 +1,165 @@
+"""What stands behind the `CoreBank` port: the embedded sandbox bank, or a core behind HTTP; and what serves one of them to others.
+
+Chosen in `main` and in the commands; nobody else asks which it is.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Engine
+
+from adapters.core import CoreBank, ExecutionPermit, PermitRefused, PermitVerifier
+from adapters.cores.remote.client import Bounds, open_remote
+from adapters.cores.remote.server import PermitReader
+from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
+from adapters.cores.sandbox.items import Answer, Item
+from audit.checkpoint import NoteInvalid
+from audit.database import SqliteLane
+from audit.group import GroupWriter
+from audit.log import Log
+from audit.permits import Permit, PermitInvalid, Verifier, decode
+from gateway.app.key_files import credential
+from gateway.app.settings import UnsafeSettings
+from gateway.calls.chores import alarmed
+
+Clock = Callable[[], datetime]
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(slots=True)
+class Core:
+    """A core that is open. `sandbox` is the embedded bank, and None where the core is elsewhere."""
+
+    bank: CoreBank
+    close: Callable[[], Awaitable[None]]
+    sandbox: SandboxBank | None = None
+    breaker: Callable[[], str] | None = None
+    """State of the breaker, where there is one."""
+
+
+class CorePermits:
+    """The core's view of permits: audit's verifier behind the protocol that the cores declare."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
+        if not isinstance(permit, Permit):
+            raise PermitRefused("not a permit of this log")
+        try:
+            self._verifier.verify(permit, over, now)
+        except PermitInvalid as invalid:
+            raise PermitRefused(str(invalid)) from None
+
+
+class UnsafeNoPermits:
+    """For a bank that nobody reaches but the proxy: the proxy verified, and the bank trusts the proxy's credential alone."""
+
+    def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
+        """Anything is let through."""
+
+
+def embedded(path: Path, *, clock: Clock, permits: PermitVerifier) -> Core:
+    """The sandbox bank in this file, with a writer that groups what waits."""
+    writers: list[GroupWriter[Item, Answer]] = []
+
+    def writer(
+        engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
+    ) -> GroupWriter[Item, Answer]:
+        writers.append(GroupWriter(SqliteLane(engine), apply))
+        return writers[-1]
+
+    bank = open_sandbox(path, clock=clock, writer=writer, permits=permits)
+
+    async def close() -> None:
+        for each in writers:
+            await each.close()
+        bank.close()
+
+    return Core(bank, close, bank)
+
+
+def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds: Bounds) -> Core:
+    """The core at this address. UnsafeSettings for one that a credential must not be sent to."""
+    address = urlsplit(url)
+    if address.scheme != "https" and (address.scheme != "http" or address.hostname not in LOOPBACK):
+        raise UnsafeSettings("core_url is https, or http on loopback: the credential of the core would cross the network in clear")
+    if credential_file is None:
+        raise UnsafeSettings("core_credential_file must be set together with core_url")
+    # made here, not when a library is imported: SSL_CERT_FILE and SSL_CERT_DIR say whom else to trust
+    tls = ssl.create_default_context() if address.scheme == "https" else None
+    bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds, tls=tls)
+    return Core(bank, remote.close, breaker=lambda: remote.breaker.value)
+
+
+def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """TLS of a server on the core's side; None on loopback without a certificate. UnsafeSettings elsewhere, or for bad files."""
+    if certificate is None and key is None:
+        if host not in LOOPBACK:
+            raise UnsafeSettings("beyond loopback a server needs --tls-cert and --tls-key: a credential would cross in clear")
+        return None
+    if certificate is None or key is None:
+        raise UnsafeSettings("--tls-cert and --tls-key go together")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        tls.load_cert_chain(certificate, key)
+    except ssl.SSLError:
+        raise UnsafeSettings(f"{certificate.name} and {key.name} are no certificate with its key") from None
+    return tls
+
+
+async def banking_days(bank: SandboxBank) -> None:
+    """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
+    while True:
+        with alarmed("scheduled_payments"):
+            await bank.execute_due()
+        await asyncio.sleep(60)
+
+
+# Permits over the wire
+
+
+def trust_of(log: Log) -> str:
+    """What another process needs to verify this log's permits: its origin and its public permit key, as JSON."""
+    key = base64.b64encode(log.signers.permits.public).decode()
+    return json.dumps({"origin": log.origin, "permit_key": key})
+
+
+def permit_verifier(path: Path) -> CorePermits:
+    """The verifier of a file that `trust_of` wrote. UnsafeSettings for any other."""
+    try:
+        content = json.loads(path.read_bytes()[:4096])
+        if not isinstance(content, dict) or content.keys() != {"origin", "permit_key"} or not isinstance(content["origin"], str):
+            raise TypeError
+        return CorePermits(Verifier(base64.b64decode(content["permit_key"], validate=True), content["origin"]))
+    except (TypeError, ValueError, binascii.Error, NoteInvalid):
+        raise UnsafeSettings(f"{path.name} is not what `tellergate keys permits` writes") from None
+
+
+def read_permit(text: str, _over: bytes) -> ExecutionPermit:
+    """For a server whose core verifies by itself."""
+    try:
+        return decode(text)
+    except PermitInvalid as invalid:
+        raise PermitRefused(str(invalid)) from None
+
+
+def verified_permit(verifier: CorePermits, clock: Clock) -> PermitReader:
+    """For the proxy: nothing goes on without a permit over exactly these bytes."""
+
+    def read(text: str, over: bytes) -> ExecutionPermit:
+        permit = read_permit(text, over)
+        verifier.verify(permit, over, clock())
+        return permit
+
+    return read

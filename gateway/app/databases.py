@@ -1,0 +1,130 @@
+"""Which databases there are and where they lie: files of the data folder, or schemas of one PostgreSQL database. No transaction spans two.
+
+The key store may have an address of its own, so that it stays out of the backups of everything else.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from audit.database import Database, SqliteDatabase
+from audit.keys import KeyStore, make_files, read_files
+from audit.log import Log
+from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare, revision
+from gateway.app.settings import UnsafeSettings
+from gateway.store.tables import METADATA as GATEWAY_TABLES
+
+LOG_ORIGIN = "tellergate.invalid/development"
+"""The name under which the log of development mode signs."""
+
+_ROOT = Path(__file__).parents[2]
+
+
+class Part(StrEnum):
+    """One database each; the value is its schema on PostgreSQL."""
+
+    GATEWAY = "gateway"
+    LOG = "log"
+    KEYS = "keys"
+
+
+HISTORIES = {
+    Part.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0003"),
+    Part.LOG: LOG_HISTORY,
+    Part.KEYS: KEYS_HISTORY,
+}
+
+_FILES = {
+    Part.GATEWAY: "gateway.sqlite",
+    Part.LOG: "audit/log.sqlite",
+    Part.KEYS: "audit/keys.sqlite",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's."""
+
+    data: Path
+    url: str = ""
+    keys_url: str = ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes may use these databases at once."""
+        return bool(self.url)
+
+    def open(self, part: Part, *, name: str) -> Database:
+        """The database of this part; its tables may not be there yet. UnsafeSettings for an address that is none."""
+        url = self.keys_url or self.url if part is Part.KEYS else self.url
+        if not url:
+            path = self.file(part)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return SqliteDatabase(path)
+        try:
+            from audit.postgres import PostgresDatabase
+        except ImportError:
+            raise UnsafeSettings("a PostgreSQL address is set, but the extra `postgresql` is not installed") from None
+        return PostgresDatabase(_address(url), part.value, name=name)
+
+    def file(self, part: Part) -> Path:
+        """The SQLite file of this part."""
+        return self.data / _FILES[part]
+
+    def is_there(self, part: Part) -> bool:
+        """Whether the file of this part is there; an address is taken to be."""
+        return self.shared or self.file(part).exists()
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        address = None
+    if address is None or address.get_backend_name() != "postgresql" or address.database is None:
+        raise UnsafeSettings("the address of the database is postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return address
+
+
+async def open_log(
+    places: Places,
+    *,
+    writer_id: str,
+    clock: Callable[[], datetime],
+    origin: str = LOG_ORIGIN,
+    random: Callable[[int], bytes] = os.urandom,
+    may_upgrade: bool = True,
+) -> Log:
+    """The signed log, begun with new keys where there is none. KeyRefused, LogCorrupt, HistoryUnknown."""
+    async with AsyncExitStack() as undo:
+        log, keys = (places.open(part, name=writer_id) for part in (Part.LOG, Part.KEYS))
+        undo.push_async_callback(log.close)
+        undo.push_async_callback(keys.close)
+        found = await prepare(log, LOG_HISTORY, may_upgrade=may_upgrade)
+        await prepare(keys, KEYS_HISTORY, may_upgrade=may_upgrade)
+        secrets = places.data / "audit" / "secrets"
+        if found is None:
+            make_files(secrets, random)
+        signers, kek = read_files(secrets)
+        stored_keys = KeyStore(keys, kek, clock, random)
+        opened = await Log.open(log, signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
+        undo.pop_all()
+    return opened
+
+
+async def is_trail(places: Places) -> bool:
+    """Whether there is a log already: commands never begin one."""
+    if not places.is_there(Part.LOG):
+        return False
+    database = places.open(Part.LOG, name="command")
+    try:
+        return await database.read(revision) is not None
+    finally:
+        await database.close()

@@ -1,0 +1,90 @@
+"""Which functions are served: those of this distribution, those of a manifest, or both. Chosen here alone."""
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.declared.declarations import Manifest
+from adapters.declared.manifest import read
+from adapters.declared.served import functions_of
+from adapters.declared.source import MAX_BYTES, Finding
+from adapters.declared.upstream import Upstream
+from adapters.function import BankingFunction, Effect
+from adapters.functions import MANIFEST
+from gateway.app.key_files import secret_of
+from gateway.app.settings import Settings, UnsafeSettings
+from gateway.domain.linear_regex import is_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a model may call. `manifest` and `upstream` are of the declared functions, None where there are none."""
+
+    functions: tuple[BankingFunction, ...] = MANIFEST
+    manifest: Manifest | None = None
+    upstream: Upstream | None = None
+
+    @property
+    def customers(self) -> Sequence[str]:
+        """The made-up customers of development mode that the manifest names."""
+        return () if self.manifest is None else self.manifest.development_customers
+
+
+def served(settings: Settings) -> Served:
+    """The functions of these settings. UnsafeSettings for a manifest that must not be served."""
+    if settings.functions is None:
+        if settings.functions_credential_file is not None:
+            raise UnsafeSettings("functions_credential_file needs functions")
+        return Served()
+    manifest = checked(settings.functions)
+    if settings.database and any(each.effect is not Effect.READ for each in manifest.functions):
+        raise UnsafeSettings(
+            "declared functions with effects keep their journal in the data folder: they are served by one process, without `database`"
+        )
+    secret_file = settings.functions_credential_file
+    if (secret_file is None) == manifest.upstream.needs_credential:
+        raise UnsafeSettings("functions_credential_file is set if and only if the manifest says `credential: bearer`")
+    try:
+        upstream = Upstream(
+            manifest.upstream,
+            credential=None if secret_file is None else secret_of(secret_file),
+            tls=ssl.create_default_context() if manifest.upstream.url.startswith("https") else None,
+        )
+    except ValueError as error:
+        raise UnsafeSettings(f"functions_credential_file: {error}") from None
+    return Served(all_functions(manifest, upstream), manifest, upstream)
+
+
+def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:
+    """The declared functions, and those of this distribution where the manifest keeps them, sorted by name."""
+    declared = functions_of(manifest, upstream)
+    return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ())), key=lambda each: each.name))
+
+
+def examined(path: Path) -> tuple[Manifest | None, list[Finding]]:
+    """A manifest and what was found in it; None as soon as one finding is more than a note. OSError."""
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    return read(content, taken=frozenset(each.name for each in MANIFEST), takes_pattern=_is_regex)
+
+
+def checked(path: Path) -> Manifest:
+    """A manifest that may be served. UnsafeSettings with the first thing that is wrong."""
+    manifest, findings = examined(path)
+    if manifest is None:
+        first = next(each for each in findings if not each.note)
+        more = sum(not each.note for each in findings) - 1
+        rest = f" (and {more} more)" if more else ""
+        raise UnsafeSettings(
+            f"{path.name}:{first.line}: {first.where or 'the manifest'} {first.message}{rest}; see functions check"
+        )
+    return manifest
+
+
+def _is_regex(expression: str) -> bool:
+    try:
+        is_whole(expression, "")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,370 @@
+"""The only composition root: settings become a running gateway. Refuses to start on unsafe settings."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from importlib.resources import files
+from typing import IO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from adapters.core import CoreBank
+from adapters.cores.remote.client import Bounds
+from adapters.cores.sandbox.bank import SandboxBank
+from adapters.declared.core import open_declared
+from adapters.function import BankingFunction
+from adapters.functions import MANIFEST
+from audit import leaf
+from audit.erasure import replay_destructions
+from audit.leaf import Kind, Record
+from audit.log import Log
+from audit.migration import prepare
+from gateway.app.confirm_page import verifier_of
+from gateway.app.cores import Core, CorePermits, behind_http, embedded
+from gateway.app.databases import HISTORIES, Part, Places, open_log
+from gateway.app.declared import Served, served
+from gateway.app.development import activated, grant_made_up_customers
+from gateway.app.key_files import private_file, webhook_key
+from gateway.app.runs import Running, running
+from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.trust import Trust, establish
+from gateway.calls.catalogue import cedar_schema, manifest, schema_hash
+from gateway.calls.decide import Decider
+from gateway.calls.outcome import Later
+from gateway.calls.pipeline import Parts, Way
+from gateway.calls.rates import Rates
+from gateway.calls.record import BundleName, Records
+from gateway.calls.recovery import GRACE, Recovery
+from gateway.calls.references import KEY_BYTES, References
+from gateway.calls.screening import Listed, Unscreened
+from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
+from gateway.confirmations.confirming import Confirming
+from gateway.confirmations.proposals import Proposals
+from gateway.confirmations.relying_party import RelyingParty
+from gateway.confirmations.standing_mandates import Granting
+from gateway.domain.errors import Unavailable
+from gateway.doors import rest
+from gateway.doors.credentials import Presenting
+from gateway.oversight.kill_switches import Killing
+from gateway.oversight.webhooks import Webhooks
+from gateway.store.book import SqlBook, SqlPasskeys
+from policies.bundle import Bundle, RuleFile
+from policies.engine import Engine as PolicyEngine
+
+BUNDLE_VERSION = 1
+
+__version__ = version("tellergate")
+
+_LOG = logging.getLogger("tellergate.main")
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway, and what the command and the tests look at. Close it with `close`."""
+
+    settings: Settings
+    way: Way
+    door: rest.Door
+    recovery: Recovery
+    log: Log
+    book: SqlBook
+    core: CoreBank
+    bank: SandboxBank | None
+    """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
+    trust: Trust
+    lock: IO[str] | None
+    instruments: tuple[TracerProvider, MeterProvider]
+    confirming: Confirming
+    granting: Granting
+    killing: Killing
+    webhooks: Webhooks | None
+    running: Running
+    _close_core: Callable[[], Awaitable[None]]
+
+    def relying_party(self) -> RelyingParty:
+        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
+        return RelyingParty(
+            confirmations=self.confirming,
+            passkeys=SqlPasskeys(self.book),
+            standing=self.trust.identity,
+            verifier=verifier_of(self.settings),
+            clock=self.door.clock,
+        )
+
+    async def close(self) -> None:
+        """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
+        await self.running.close()
+        await self.way.drain()
+        await self.trust.close()
+        if self.webhooks is not None:
+            await self.webhooks.close()
+        await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
+        await self.log.publish(force=True)
+        await self.book.close()
+        await self._close_core()
+        await self.log.close()
+        for instrument in self.instruments:
+            await asyncio.to_thread(instrument.shutdown)
+        if self.lock is not None:
+            self.lock.close()
+
+
+def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
+    """The bundle that this distribution ships: its rules, over the schema of these functions."""
+    folder = files("policies") / "rules"
+    rules = [RuleFile(each.name, each.read_text()) for each in folder.iterdir() if each.name.endswith(".cedar")]
+    return Bundle(
+        version=BUNDLE_VERSION,
+        author="tellergate",
+        schema=cedar_schema(functions),
+        rules=tuple(sorted(rules, key=lambda rule: rule.name)),
+        functions=tuple(manifest(functions)),
+    )
+
+
+async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway:
+    """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
+    settings.checked()
+    if not settings.development:
+        raise UnsafeSettings(
+            "only development mode can run: this version signs mandates and the policy bundle with keys that it makes up at the start"
+        )
+    data = settings.data
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as undo:
+        places = Places(data, settings.database, settings.keys_database)
+        lock = None if places.shared else undo.enter_context(_only_one(settings))
+        name = f"gateway-{os.getpid()}"
+        log = await open_log(places, writer_id=name, clock=clock)
+        undo.push_async_callback(log.close)
+        mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+        database = places.open(Part.GATEWAY, name=name)
+        undo.push_async_callback(database.close)
+        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
+        book = SqlBook(
+            database,
+            mandate_key=mandate_key.public_key(),
+            duplicate_window_s=settings.duplicate_window_s,
+            tells=bool(settings.webhook_url),
+        )
+        undo.push_async_callback(book.close)
+        offered = served(settings)
+        core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
+        undo.push_async_callback(core.close)
+        bundle = activated(read_bundle(offered.functions))
+        trust = establish(settings, book)
+        await grant_made_up_customers(book, core, mandate_key, clock(), offered)
+        gateway = _assembled(
+            settings,
+            offered=offered,
+            trust=trust,
+            bundle=bundle,
+            log=log,
+            book=book,
+            core=core,
+            clock=clock,
+            lock=lock,
+            mandate_key=mandate_key,
+        )
+        await log.append(Record(kind=Kind.LOG_START, time=clock()))
+        await log.append(
+            Record(
+                kind=Kind.POLICY_ACTIVATE,
+                time=clock(),
+                facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
+            )
+        )
+        await replay_destructions(log)
+        if gateway.running.api.pool is not None and not places.shared:
+            await gateway.running.api.pool.free()
+        try:
+            await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
+        except Unavailable:
+            if core.sandbox is not None:
+                raise
+            _LOG.warning('{"alarm": "started_without_core"}')  # what is open is ended by the chores, once the core answers
+        undo.pop_all()
+        return gateway
+
+
+def _assembled(
+    settings: Settings,
+    *,
+    offered: Served,
+    trust: Trust,
+    bundle: Bundle,
+    log: Log,
+    book: SqlBook,
+    core: Core,
+    clock: Clock,
+    lock: IO[str] | None,
+    mandate_key: Ed25519PrivateKey,
+) -> Gateway:
+    functions = {function.name: function for function in offered.functions}
+    references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
+    records = Records(
+        log,
+        BundleName(bundle.hash, str(bundle.version)),
+        {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in offered.functions},
+        settings.audit_wait_ms,
+    )
+    rates = Rates(settings.calls_per_minute)
+    later = Later(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
+    ids = CallIds()
+    tracing, metering = _instruments(settings.otlp_endpoint, ids)
+    if core.breaker is not None:
+        watch_breaker(metering.get_meter("tellergate"), core.breaker)
+    proposals = _proposals(settings, book=book, core=core.bank, records=records, later=later)
+    way = Way(
+        Parts(
+            functions=functions,
+            standing=trust.identity,
+            references=references,
+            book=book,
+            core=core.bank,
+            decider=Decider(PolicyEngine(bundle)),
+            records=records,
+            later=later,
+            rates=rates,
+            telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
+            clock=clock,
+            strong_session_s=settings.strong_session_s,
+            proposals=proposals,
+            screening=Unscreened() if settings.screening_list is None else Listed(settings.screening_list),
+        )
+    )
+    confirming = Confirming(
+        book=book, way=way, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
+    )
+    door = _door(
+        settings, trust, way=way, later=later, proposals=proposals, functions=offered.functions, records=records, rates=rates
+    )
+    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
+    instruments = (tracing, metering)
+    granting = Granting(
+        book=book,
+        core=core.bank,
+        records=records,
+        functions=offered.functions,
+        clock=clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
+    killing = Killing(store=book, trail=records, clock=clock, via="api")
+    opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
+    runs = running(settings, book=book, way=way, proposals=proposals, records=records)
+    return Gateway(*opened, instruments, confirming, granting, killing, _webhooks(settings, proposals), runs, core.close)
+
+
+def _door(
+    settings: Settings,
+    trust: Trust,
+    *,
+    way: Way,
+    later: Later,
+    proposals: Proposals,
+    functions: tuple[BankingFunction, ...],
+    records: Records,
+    rates: Rates,
+) -> rest.Door:
+    return rest.Door(
+        way=way,
+        identity=trust.identity,
+        presenting=Presenting(settings.public_url, settings.trusted_proxies),
+        challenges=trust.challenges,
+        metadata=trust.metadata,
+        book=later.book,
+        records=records,
+        functions=functions,
+        clock=later.clock,
+        calls_per_request=settings.calls_per_request,
+        rates=rates,
+        became=proposals.became,
+    )
+
+
+def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, later: Later) -> Proposals:
+    return Proposals(
+        book=book,
+        core=core,
+        records=records,
+        later=later,
+        clock=later.clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
+
+
+def _webhooks(settings: Settings, proposals: Proposals) -> Webhooks | None:
+    if not settings.webhook_url:
+        return None
+    later = proposals.later
+    return Webhooks(
+        url=settings.webhook_url,
+        key=webhook_key(settings.data),
+        book=proposals.book,
+        later=later,
+        proposals=proposals,
+        log=later.log,
+        clock=later.clock,
+    )
+
+
+def _core(settings: Settings, log: Log, clock: Clock) -> Core:
+    """Here alone it is chosen what stands behind the port."""
+    if not settings.core_url:
+        return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
+    bounds = Bounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
+    return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
+
+
+def _with_upstream(core: Core, offered: Served, settings: Settings, log: Log, clock: Clock) -> Core:
+    """The core, with the upstream of declared functions before it."""
+    if offered.manifest is None or offered.upstream is None:
+        return core
+    permits = CorePermits(log.permit_verifier())
+    journal = settings.data / "upstream.sqlite"
+    bank, declared = open_declared(
+        core.bank, offered.manifest.functions, offered.upstream, journal=journal, permits=permits, clock=clock
+    )
+
+    async def close() -> None:
+        await declared.close()
+        await core.close()
+
+    return replace(core, bank=bank, close=close)
+
+
+def _instruments(endpoint: str, ids: CallIds) -> tuple[TracerProvider, MeterProvider]:
+    if not endpoint:
+        return TracerProvider(id_generator=ids), MeterProvider()
+    try:
+        from gateway.app.exporting import exporting
+    except ImportError:
+        raise UnsafeSettings("otlp_endpoint is set, but the extra `otlp` is not installed") from None
+    return exporting(endpoint, ids)
+
+
+def _only_one(settings: Settings) -> IO[str]:
+    """The lock of the data folder: its databases have one writing gateway."""
+    lock = (settings.data / "gateway.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UnsafeSettings("another gateway runs on this data folder; stop it or choose another folder") from None
+    return lock

@@ -1,0 +1,87 @@
+"""What the runs are made of: the model's endpoint as the settings name it, and the pool that drives runs over it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from gateway.app.key_files import private_file, secret_of
+from gateway.app.settings import Settings
+from gateway.calls.pipeline import Way
+from gateway.calls.rates import Rates
+from gateway.calls.record import Records
+from gateway.confirmations.proposals import Proposals
+from gateway.doors.assistants_api.api import Api
+from gateway.runs.broadcast import Broadcast
+from gateway.runs.function_calls import Calling
+from gateway.runs.loop import Parts
+from gateway.runs.model import Model
+from gateway.runs.pool import Pool
+from gateway.runs.question import Question
+from gateway.runs.sealed_principal import KEY_BYTES, Seal
+from gateway.store.book import SqlBook
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The Assistants API's parts, and how they end."""
+
+    api: Api
+    close: Callable[[], Awaitable[None]]
+
+
+def running(settings: Settings, *, book: SqlBook, way: Way, proposals: Proposals, records: Records) -> Running:
+    """To be called where the loop runs. UnsafeSettings for a credential that is none."""
+    model, broadcast = _model(settings), Broadcast()
+    seal = Seal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
+    hosts = frozenset(settings.answer_hosts)
+    pool = None
+    if model is not None:
+        origin = settings.confirming_origin
+        parts = Parts(
+            book=book,
+            calling=Calling(way=way, proposals=proposals, records=records),
+            question=Question(
+                book=book, functions=proposals.later.functions, hosts=hosts, most_tokens=settings.model_context_tokens
+            ),
+            model=model,
+            seal=seal,
+            broadcast=broadcast,
+            clock=proposals.clock,
+            confirm_at=f"{origin}/confirm/" if origin else "",
+        )
+        pool = Pool(parts, settings.runs_at_once)
+    api = Api(
+        book=book,
+        pool=pool,
+        broadcast=broadcast,
+        seal=seal,
+        rates=Rates(settings.thread_writes_per_minute),
+        hosts=hosts,
+        lifetime=timedelta(seconds=settings.run_lifetime_s),
+    )
+
+    async def close() -> None:
+        if pool is not None:
+            await pool.close()
+        if model is not None:
+            await model.close()
+
+    return Running(api, close)
+
+
+def _model(settings: Settings) -> Model | None:
+    if not settings.model_url:
+        return None
+    from gateway.runs.endpoint import open_model
+
+    credential = None if settings.model_credential_file is None else secret_of(settings.model_credential_file)
+    api: Literal["chat", "responses"] = "responses" if settings.model_api == "responses" else "chat"
+    return open_model(
+        settings.model_url,
+        api,
+        credential,
+        timeout_ms=settings.model_timeout_ms,
+        idle_ms=settings.model_idle_ms,
+        retries=settings.model_retries,
+    )

@@ -1,0 +1,166 @@
+"""An open gateway becomes a server: its HTTP application, and its chores."""
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.app.confirm_page import page_of
+from gateway.app.cores import banking_days
+from gateway.app.main import Gateway, __version__, open_gateway, utc_now
+from gateway.app.settings import Settings
+from gateway.app.tls import server_config
+from gateway.calls.chores import alarmed
+from gateway.confirmations.confirming import Confirming
+from gateway.doors import confirmations, mandates, playground, rest, schemas
+from gateway.doors import kill_switches as kills
+from gateway.doors.assistants_api import assistants, runs, threads
+from gateway.doors.pages import hosts
+from gateway.oversight.webhooks import AT_ONCE, Webhooks
+from gateway.store.book import SqlBook
+
+
+def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """The HTTP application of an open gateway. Does the gateway's chores while it is served; tells `started` when it begins."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        running = [
+            gateway.recovery.run(gateway.way),
+            _old_proofs(gateway.book),
+            gateway.trust.run(),
+            _confirmed(gateway.confirming),
+        ]
+        if gateway.running.api.pool is not None:
+            running.append(gateway.running.api.pool.run())
+        if gateway.webhooks is not None:
+            running.append(_settled(gateway.webhooks))
+        if gateway.bank is not None:
+            running.append(banking_days(gateway.bank))
+        chores = [asyncio.create_task(each) for each in running]
+        started()
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+
+    app = FastAPI(
+        title="Tellergate",
+        version=__version__,
+        description="A teller's window for AI assistants in banks.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    schemas.publish(app)
+    rest.mount(app, gateway.door)
+    cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
+    confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
+    kills.mount(app, gateway.door, gateway.killing)
+    mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
+    for each in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
+        each.mount(app, gateway.door, gateway.running.api)
+    if gateway.settings.playground:
+        playground.mount(app)
+    return app
+
+
+async def _confirmed(confirming: Confirming) -> None:
+    """Go on, every ten seconds, with what was confirmed before a crash."""
+    while True:
+        await asyncio.sleep(10)
+        with alarmed("confirmed"):
+            await confirming.resume()
+
+
+async def _settled(webhooks: Webhooks) -> None:
+    """Tell late outcomes as they come; forget, each hour, what was told long ago."""
+    for second in itertools.count():
+        with alarmed("webhooks"):
+            while await webhooks.deliver_due() == AT_ONCE:
+                pass
+            if second % 3600 == 0:
+                await webhooks.forget()
+        await asyncio.sleep(1)
+
+
+async def _old_proofs(book: SqlBook) -> None:
+    """Forget, each minute, the proofs of possession that are too old to be taken."""
+    while True:
+        with alarmed("proofs_sweep"):
+            await book.forget_proofs(utc_now())
+        await asyncio.sleep(60)
+
+
+def settle_the_interpreter() -> None:
+    """Measured under load: full collections over what lives as long as the process stopped it for 100 ms, and a thread that had
+    committed waited up to 5 ms for its turn.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    sys.setswitchinterval(0.0005)
+
+
+async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
+    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server.
+
+    UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
+    """
+    settings.checked()
+    with bound(settings) as listening:
+        url = url_of(settings, listening)
+        settings = replace(settings, public_url=settings.public_url or url)
+        await serve_on(listening, settings, started=lambda gateway, stop: started(url, gateway, stop))
+
+
+async def serve_on(
+    listening: socket.socket, settings: Settings, *, started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None
+) -> None:
+    """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
+    gateway = await open_gateway(settings)
+    try:
+        app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
+        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book, mandates.Parts(gateway.granting, gateway.log))
+        if page is not None:
+            app = hosts.beside(app, page, settings.confirming_origin)
+        server = uvicorn.Server(server_config(app, settings))
+
+        def stop() -> None:
+            server.should_exit = True
+
+        settle_the_interpreter()
+        await server.serve(sockets=[listening])
+    finally:
+        await gateway.close()
+
+
+def url_of(settings: Settings, listening: socket.socket) -> str:
+    """Base URL of a socket that is bound."""
+    where = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{where}:{listening.getsockname()[1]}"
+
+
+def bound(settings: Settings) -> socket.socket:
+    """A socket of the address that the settings say: taken, so that its port is known; it listens once the server runs."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,101 @@
+"""Settings become the gateway's identity: whose tokens are taken, how they are bound, who is asked whether they stand."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+
+from gateway.app.key_files import private_file, secret_of
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.settings import Settings
+from gateway.doors.wire import Challenges, protected_resource
+from gateway.identity import AccessTokens, Binding, Issuer
+from gateway.identity.dpop import NONCE_KEY_BYTES, DpopRules, Nonces, Proofs, SeenProofs
+from gateway.identity.fetching import Fetcher
+from gateway.identity.introspection import Introspection
+from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Identity as the settings have it, and what clients are told of it. `metadata` None: not published. `run` is its chore."""
+
+    identity: AccessTokens
+    challenges: Challenges
+    metadata: bytes | None
+    run: Callable[[], Coroutine[object, object, None]]
+    close: Callable[[], Awaitable[None]]
+
+
+def establish(settings: Settings, seen: SeenProofs) -> Trust:
+    """The identity of these settings. UnsafeSettings for a secret that others may read; nothing is asked of the issuer yet."""
+    if not settings.has_external_issuer:
+        local = LocalIssuer(settings.data, development=settings.development).issuer
+        challenges = Challenges(acr_values=tuple(sorted(local.strong)), max_age_s=settings.strong_session_s)
+        return Trust(AccessTokens(local, binding=Binding(settings.binding)), challenges, None, _nothing, _nothing)
+    trust = None if settings.issuer_ca is None else ssl.create_default_context(cafile=settings.issuer_ca)
+    fetcher = Fetcher(loopback_http=settings.development, trust=trust)
+    keys = RemoteKeys(
+        IssuerKeys(fetcher, settings.issuer, settings.jwks_uri, settings.issuer_metadata),
+        Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s),
+    )
+    issuer = Issuer(
+        settings.issuer,
+        settings.audience,
+        keys,
+        frozenset(settings.token_algorithms),
+        frozenset(settings.strong_acr),
+        settings.clock_skew_s,
+    )
+    identity = AccessTokens(
+        issuer, binding=Binding(settings.binding), proofs=_proofs(settings, seen), standing=_standing(settings, fetcher)
+    )
+
+    async def close() -> None:
+        await keys.close()
+        await fetcher.close()
+
+    challenges = _challenges(settings)
+    return Trust(identity, challenges, _metadata(settings, challenges), keys.run, close)
+
+
+async def _nothing() -> None: ...
+
+
+def _proofs(settings: Settings, seen: SeenProofs) -> Proofs:
+    nonces = None
+    if settings.dpop_nonce_s:
+        nonces = Nonces(private_file(settings.data / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
+    return Proofs(
+        DpopRules(
+            seen=seen,
+            algorithms=frozenset(settings.dpop_algorithms),
+            age_s=settings.dpop_proof_s,
+            clock_skew_s=settings.clock_skew_s,
+            nonces=nonces,
+        )
+    )
+
+
+def _standing(settings: Settings, fetcher: Fetcher) -> Introspection | None:
+    if settings.introspection_secret_file is None:
+        return None
+    secret = secret_of(settings.introspection_secret_file)
+    return Introspection(fetcher, settings.introspection_endpoint, settings.introspection_client, secret)
+
+
+def _challenges(settings: Settings) -> Challenges:
+    base = settings.public_url.rstrip("/")
+    return Challenges(
+        bearer=settings.binding != Binding.DPOP,
+        dpop_algorithms=settings.dpop_algorithms,
+        acr_values=settings.strong_acr,
+        max_age_s=settings.strong_session_s,
+        metadata=f"{base}/.well-known/oauth-protected-resource" if base else "",
+    )
+
+
+def _metadata(settings: Settings, challenges: Challenges) -> bytes | None:
+    if not settings.public_url:
+        return None
+    certificates = settings.tls_client_ca is not None or bool(settings.trusted_proxies)
+    return protected_resource(settings.public_url, settings.issuer, challenges, certificates=certificates)

@@ -1,0 +1,111 @@
+"""Several processes that serve one address, and the one that keeps them: it replaces whoever dies, and ends with them.
+
+Why not uvicorn's own: it asks its workers one after the other whether they are well, so that one which dies while it starts holds up the
+replacement of all others until that question times out.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+
+import uvloop
+
+from gateway.app.main import open_gateway
+from gateway.app.serving import bound, serve_on, url_of
+from gateway.app.settings import Settings, UnsafeSettings
+
+QUICK_DEATH_S = 5.0
+"""A worker that lived no longer failed to start; its place is filled after as long again, so that a lasting fault is no busy loop."""
+
+STOP_WAIT_S = 40.0
+"""How long workers may take to end their effects; uvicorn gives open requests 30 s."""
+
+_LOG = logging.getLogger("tellergate.workers")
+
+
+def serve_several(settings: Settings, count: int, *, started: Callable[[str], None]) -> None:
+    """Serve with `count` processes until SIGINT or SIGTERM. `started` gets the base URL, where requests wait for the first of them.
+
+    UnsafeSettings before anything listens: several processes share what one keeps to itself otherwise.
+    """
+    settings.checked()
+    if not settings.database or not settings.core_url:
+        raise UnsafeSettings("several workers share a database (PostgreSQL) and a core: set database and core_url")
+    with bound(settings) as listening:
+        url = url_of(settings, listening)
+        settings = replace(settings, public_url=settings.public_url or url)
+        asyncio.run(_tried(settings))  # makes keys and tables once, and says what is wrong where it is seen
+        listening.listen(1024)
+        _Workers(settings, listening, count).run(lambda: started(url))
+
+
+async def _tried(settings: Settings) -> None:
+    await (await open_gateway(settings)).close()
+
+
+@dataclass(slots=True)
+class _Workers:
+    settings: Settings
+    listening: socket.socket
+    count: int
+    running: dict[SpawnProcess, float] = field(default_factory=dict)
+    """Each worker, and when it was started."""
+    is_over: bool = False
+
+    def run(self, started: Callable[[], None]) -> None:
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(asked, self._stop)
+        for _ in range(self.count):
+            self._start()
+        started()
+        while not self.is_over:
+            wait([each.sentinel for each in self.running], timeout=0.5)
+            for each in [each for each in self.running if each.exitcode is not None]:
+                self._replace(each)
+        for each in self.running:
+            each.terminate()
+        deadline = time.monotonic() + STOP_WAIT_S
+        for each in self.running:
+            each.join(max(0.0, deadline - time.monotonic()))
+            if each.exitcode is None:
+                each.kill()
+                each.join()
+
+    def _stop(self, *_signal: object) -> None:
+        self.is_over = True
+
+    def _start(self) -> None:
+        worker = multiprocessing.get_context("spawn").Process(target=_work, args=(self.settings, self.listening))
+        worker.start()
+        self.running[worker] = time.monotonic()
+
+    def _replace(self, dead: SpawnProcess) -> None:
+        lived_s = time.monotonic() - self.running.pop(dead)
+        _LOG.error('{"alarm": "worker_died", "status": %d}', dead.exitcode or 0)
+        if lived_s < QUICK_DEATH_S and dead.exitcode != -signal.SIGKILL:
+            time.sleep(QUICK_DEATH_S)
+        if not self.is_over:
+            self._start()
+
+
+def _work(settings: Settings, listening: socket.socket) -> None:
+    """A worker's whole life. It ends by SIGTERM, or when the process that started it is gone."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    uvloop.run(serve_on(listening, settings))
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

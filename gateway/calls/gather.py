@@ -1,0 +1,120 @@
+"""Gathers the one immutable Facts of a call, through the ports. Nothing is decided here."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
+from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
+from gateway.calls.arguments import unresolved
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.facts import Facts, Grounds, Heard, Known
+from gateway.domain.kill_switch import Killed
+from gateway.domain.ports import Book
+from gateway.domain.stages import Call, Received
+from gateway.grounding import must_be_grounded
+
+
+async def gather(
+    received: Received,
+    function: BankingFunction,
+    arguments: Arguments,
+    *,
+    book: Book,
+    core: CoreBank,
+    strong_session_s: int,
+    known: Known | None = None,
+) -> Facts:
+    """Facts of one call. `known`: the conversation and its customer, if they have just been read.
+
+    RequestFault when the conversation is not this customer's, Refusal for an object that the core does not know or another customer's,
+    Unavailable when the core does not answer.
+    """
+    customer = received.principal.customer
+    acting = received.principal.acting
+    known = known or await book.facts(customer, acting, received.asked.conversation_id, received.set_at)
+    if known is None:
+        raise no_such_conversation()
+    objects: dict[Identified, ObjectFacts] = {}
+    for name, identified in _identified(function, arguments):
+        try:
+            found = await core.describe(identified)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        if found is None or customer not in found.owners:
+            raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
+        objects[identified] = found
+    money, now = arguments.amount(), received.received_at
+    grounds = None
+    if must_be_grounded(function):
+        heard = Heard() if received.confirmed else await book.heard(received.asked.conversation_id, now)
+        grounds = Grounds(heard, await _acquaintance(function, core, customer))
+    may_be_automatic = grounds is not None and money is not None and received.confirmed is None
+    standing = await book.standing(customer) if may_be_automatic else ()
+    return Facts(
+        as_of=now,
+        level=received.confirmed.level if received.confirmed else received.principal.level(now, strong_session_s),
+        customer=known[0],
+        conversation=known[1],
+        objects=objects,
+        kills=known[2],
+        totals=None if money is None else await book.totals(customer, money.currency, now),
+        grounds=grounds,
+        standing=standing,
+        automatic=await book.automatic(customer, acting, money.currency, now) if standing and money else None,
+    )
+
+
+async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str) -> Acquaintance:
+    try:
+        return await function.acquaintance(core, customer)
+    except CoreUnavailable:
+        raise Unavailable("core_unavailable") from None
+
+
+def whose(call: Call) -> tuple[str, str, str]:
+    """What kill switches are about: customer, agent, function."""
+    return call.customer, call.received.principal.acting, call.function.name
+
+
+def not_killed(call: Call) -> None:
+    """Killed where a switch is engaged over the call, whatever it rests on; never for what protects the customer."""
+    scope = None if call.function.emergency else call.facts.kills.over(*whose(call))
+    if scope is not None:
+        raise Killed(scope)
+
+
+def no_such_conversation() -> RequestFault:
+    """The one answer for another customer's conversation and for one that never was."""
+    return RequestFault(Fault.NOT_FOUND, "no such conversation", param="conversation_id")
+
+
+async def asker(call: Call, book: Book) -> Asker:
+    """For whom a read is done; with what is left of the customer's limits, where the function tells them."""
+    allowances = tuple([each async for each in _allowances(call, book)]) if call.function.tells_limits else ()
+    return Asker(call.customer, call.facts.as_of.date(), allowances)
+
+
+async def _allowances(call: Call, book: Book) -> AsyncIterator[Allowance]:
+    mandate = call.facts.customer.mandate
+    for currency, limits in sorted(mandate.limits.items()) if mandate else ():
+        totals = await book.totals(call.customer, currency, call.facts.as_of)
+        for window, most, spent in (
+            ("payment", limits.payment_minor, 0),
+            ("day", limits.day_minor, totals.day_minor),
+            ("week", limits.week_minor, totals.week_minor),
+            ("month", limits.month_minor, totals.month_minor),
+        ):
+            yield Allowance(window, Money(most, currency), Money(max(0, most - spent), currency))
+
+
+def _identified(function: BankingFunction, arguments: Arguments) -> Iterator[tuple[str, Identified]]:
+    for argument in function.arguments:
+        if argument.name in arguments:
+            for identified in identified_in(arguments[argument.name]):
+                yield argument.name, identified
+
+
+def identified_in(value: Value) -> tuple[Identified, ...]:
+    """The identifiers in the value of one argument: one, several, or none."""
+    if isinstance(value, Identified):
+        return (value,)
+    return value if isinstance(value, tuple) else ()

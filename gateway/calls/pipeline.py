@@ -1,0 +1,377 @@
+"""THE WAY OF A CALL. Read it from top to bottom: this is all that happens to a function call that a model asked for.
+
+    1 authenticate   the customer's token; the agent in `act`
+    2 validate       strict arguments, references of this customer and conversation, the call's facts, gathered once
+    3 ground         where the value of each sensitive argument comes from
+    4 decide         Cedar, on this customer's policies; what is not permitted ends here, or waits for the customer
+    5 reserve        idempotency key and limits, claimed in one transaction that compares the facts again
+    6 intend         a durable record of what is about to happen; it yields the execution permit
+    7 execute        the one line that reaches the core with an effect
+    8 settle         the reservation is posted, voided, or left pending while nobody knows
+    9 redact         only allow-listed fields leave
+   10 record         what is not recorded is not answered
+
+A read skips 5, 6 and 8 and is one record. Each step takes the stage that the step before made, so none can be skipped. Steps 6 to 10
+run in a task of their own: a client that hangs up cannot cancel them.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from weakref import WeakValueDictionary
+
+from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, PermitRefused, Unknown
+from adapters.function import BankingFunction, EffectFunction, Label, ReadFunction, Unfit
+from audit.committer import IntentEnded
+from gateway.calls.arguments import parse, unfit
+from gateway.calls.claims import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, reading_of, rest_of
+from gateway.calls.decide import Decider
+from gateway.calls.gather import asker, gather, no_such_conversation, not_killed, whose
+from gateway.calls.outcome import Later, code_of_decline
+from gateway.calls.rates import Rates
+from gateway.calls.record import Records
+from gateway.calls.redaction import redact
+from gateway.calls.references import References
+from gateway.calls.replay import Repeats
+from gateway.calls.telemetry import Telemetry
+from gateway.domain.errors import Code, InDoubt, Refusal, Unavailable
+from gateway.domain.facts import Known
+from gateway.domain.ports import Book, Claimed, Moved, Proposing, Screening
+from gateway.domain.principal import Principal, Standing, invalid_token
+from gateway.domain.request import Asked, new_call_id
+from gateway.domain.stages import (
+    Call,
+    Decided,
+    DecidedEffect,
+    DecidedRead,
+    Executed,
+    Grounded,
+    Held,
+    Intended,
+    Received,
+    Recorded,
+    Redacted,
+    Refused,
+    Reserved,
+    Settled,
+    answer_of,
+)
+from gateway.domain.steps import Steps
+from gateway.grounding import ground
+
+_UNTRUSTED = frozenset({Label.THIRD_PARTY, Label.DOCUMENT})
+
+_TRY_AGAIN = frozenset({Code.TEMPORARILY_UNAVAILABLE, Code.RATE_LIMITED})
+
+_DECIDE_AGAIN = 3
+"""How often a call is decided anew because a fact moved between its decision and its reservation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the way is made of. Built by `main`, and by tests with other parts."""
+
+    functions: Mapping[str, BankingFunction]
+    standing: Standing
+    references: References
+    book: Book
+    core: CoreBank
+    decider: Decider
+    records: Records
+    later: Later
+    rates: Rates
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    strong_session_s: int
+    proposals: Proposing
+    screening: Screening
+
+
+class Way:
+    """The way of a call over one set of parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._running: set[asyncio.Task[Recorded]] = set()
+        self.unrecorded: set[str] = set()
+        """Calls whose end the log did not take. While there is one, effects are refused; `recovery` ends and removes them."""
+
+    async def drain(self) -> None:
+        """Wait for the effects that are under way; for an orderly stop."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    # 1 -- authenticate: the door did, and hands in the Principal
+
+    async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
+        """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
+        set_at = self._parts.clock()
+        known = await self._parts.book.facts(principal.customer, principal.acting, asked.conversation_id, set_at)
+        if known is None:
+            raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
+        lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
+        fresh = None if lock.locked() else known  # what was just read still stands if nobody is before us
+        async with lock:  # one at a time: each call sees what the one before let into the conversation
+            if asked.has_effects(self._parts.functions) and not await self._parts.standing.still_stands(principal):
+                raise invalid_token(principal.scheme)
+            taken: list[tuple[Received, Recorded | Held]] = []
+            amounts = amounts_of(asked.calls, self._parts.functions)
+            for number, native in enumerate(asked.calls):
+                now = self._parts.clock()
+                received = Received(
+                    call_id=new_call_id(now, secrets.token_bytes(8)),
+                    principal=principal,
+                    asked=asked,
+                    native=native,
+                    received_at=now,
+                    span_id=secrets.token_hex(8),
+                    steps=Steps(),
+                    set_at=set_at,
+                    rest=rest_of(amounts[number + 1 :], [each for _, each in taken if isinstance(each, Held)]),
+                )
+                taken.append((received, await self._guarded(received, fresh)))
+                fresh = None
+            return await self._answered(taken)
+
+    async def confirmed(self, received: Received) -> Recorded:
+        """A call that the customer confirmed: the same way again, on the facts of now, with the stored arguments."""
+        (answered,) = await self._answered([(received, await self._guarded(received, None))])
+        return answered
+
+    async def _answered(self, taken: Sequence[tuple[Received, Recorded | Held]]) -> tuple[Recorded, ...]:
+        """What waits for the customer is proposed to them as one."""
+        held = [each for _, each in taken if isinstance(each, Held)]
+        proposed = iter(await self._parts.proposals.propose(held, self.refuse) if held else ())
+        answers = tuple(next(proposed) if isinstance(each, Held) else each for _, each in taken)
+        for (received, _), answered in zip(taken, answers, strict=True):
+            function = self._parts.functions.get(received.native.function)
+            self._parts.telemetry.answered(received, answered, None if function is None else function.name)
+        return answers
+
+    async def _guarded(self, received: Received, known: Known | None) -> Recorded | Held:
+        reached: Received | Call | Decided = received
+        try:
+            for _ in range(_DECIDE_AGAIN):
+                reached = call = await self._validate(received, known)
+                grounded = self._ground(call)
+                reached = decided = self._decide(grounded)
+                try:
+                    return await self._go_on(decided)
+                except Moved:
+                    known = None
+            raise Unavailable("facts_moved")
+        except Refusal as refusal:
+            refused = Refused(received, reached, refusal)
+            return await self._repeats().earlier(refused) or held_of(refused) or await self.refuse(refused)
+        except Unavailable as unavailable:
+            again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
+            return await self.refuse(Refused(received, reached, again))
+        except InDoubt:
+            return answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN)
+
+    async def _go_on(self, decided: Decided) -> Recorded:
+        function = decided.call.function
+        if isinstance(function, ReadFunction):
+            return await self._record(await self._read(DecidedRead(decided, function)))
+        if isinstance(function, EffectFunction):
+            reserved = await self._reserve(DecidedEffect(decided, function))
+            if isinstance(reserved, Claimed):
+                return await self._repeats().told(decided.call, reserved, self._parts.decider.revealed(decided))
+            return await self._uncancelled(self._effect(reserved))
+        raise TypeError("a function is a ReadFunction or an EffectFunction")
+
+    async def _effect(self, reserved: Reserved) -> Recorded:
+        intended = await self._intend(reserved)
+        executed = await self._execute(intended)
+        settled = await self._settle(executed)
+        try:
+            redacted = await self._redact(settled)
+        except Unavailable as unavailable:
+            raise self._in_doubt(reserved.effect.decided.call.received, unavailable) from None
+        return await self._record(redacted)
+
+    # 2 -- validate
+
+    async def _validate(self, received: Received, known: Known | None) -> Call:
+        parts, customer, asked = self._parts, received.principal.customer, received.asked
+        function, confirmed = asked.function_of(received.native, parts.functions), received.confirmed
+        waits = function is None or not (function.emergency or confirmed)
+        if waits and not parts.rates.take(customer, received.received_at, function):
+            raise Refusal(Code.RATE_LIMITED, "rate_limited")
+        if function is None:
+            raise Refusal(Code.DENIED, "unknown_function")
+        resolve = partial(parts.references.resolve, customer, asked.conversation_id, today=received.received_at.date())
+        arguments = confirmed.arguments if confirmed else parse(function, received.native.arguments, resolve)
+        facts = await gather(
+            received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s, known=known
+        )
+        received.steps.end("validate")
+        return Call(received, function, arguments, facts)
+
+    # 3 -- ground
+
+    def _ground(self, call: Call) -> Grounded:
+        not_killed(call)
+        grounded = ground(call)
+        call.received.steps.end("ground")
+        return grounded
+
+    # 4 -- decide
+
+    def _decide(self, grounded: Grounded) -> Decided:
+        decided = self._parts.decider.decide(grounded)
+        grounded.call.received.steps.end("decide")
+        return decided
+
+    # a read goes from 4 to 9
+
+    async def _read(self, read: DecidedRead) -> Redacted:
+        call = read.decided.call
+        try:
+            raw = await read.function.read(self._parts.core, await asker(call, self._parts.book), call.arguments)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        except Unfit as refused:
+            raise unfit(refused) from None
+        call.received.steps.end("read")
+        if raw is None:
+            raise Refusal(Code.DENIED, "object_gone")
+        return await self._allow(read.decided, raw)
+
+    # 5 -- reserve
+
+    async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
+        """Reserved; or the row of an earlier call with the same ids and arguments."""
+        call = effect.decided.call
+        if self.unrecorded and not call.function.emergency:
+            raise Unavailable("audit_unavailable")
+        if await self._parts.screening.blocks(call):
+            raise Refusal(Code.DENIED, "blocked")  # neutral: who is on which list is told to no model
+        instruction = instruction_of(effect)
+        claimed = await self._parts.book.claim(claim_of(effect, instruction))
+        call.received.steps.end("reserve")
+        return Reserved(effect, instruction) if claimed.fresh else claimed
+
+    # 6 -- intend
+
+    async def _intend(self, reserved: Reserved) -> Intended:
+        received = reserved.effect.decided.call.received
+        try:
+            intent, permit = await self._parts.records.intend(reserved)
+        except Unavailable:
+            # nothing was sent and nothing is held; an intent that was committed after all is ended by recovery
+            await self._parts.book.settle(received.call_id, "released", self._parts.clock())
+            raise
+        received.steps.end("intend")
+        return Intended(reserved, intent, permit)
+
+    # 7 -- execute
+
+    async def _execute(self, intended: Intended) -> Executed:
+        call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
+        if not call.function.emergency and (why := await self._parts.book.stopped(*whose(call))):
+            return Executed(intended, NotSeen(), why)
+        if await self._parts.screening.blocks(call):
+            return Executed(intended, NotSeen(), "blocked")
+        try:
+            answer = await self._parts.core.submit(instruction, intended.permit)
+        except (PermitRefused, CoreUnavailable) as error:  # the two that say that nothing was done
+            return Executed(intended, NotSeen(), "permit_refused" if isinstance(error, PermitRefused) else "core_unavailable")
+        except Exception as error:  # noqa: BLE001  # whatever a core raises, the money may have moved
+            answer = Unknown(type(error).__name__)
+        call.received.steps.end("execute")
+        return Executed(intended, answer)
+
+    # 8 -- settle
+
+    async def _settle(self, executed: Executed) -> Settled:
+        received = executed.intended.reserved.effect.decided.call.received
+        # What cannot be settled stays pending and keeps its hold on the limits; recovery settles it from the log.
+        with suppress(Unavailable):
+            await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
+        received.steps.end("settle")
+        return Settled(executed)
+
+    # 9 -- redact
+
+    async def _redact(self, settled: Settled) -> Redacted:
+        executed = settled.executed
+        decided, answer = executed.intended.reserved.effect.decided, executed.answer
+        match answer:
+            case Done(output):
+                return await self._allow(decided, output, settled)
+            case Declined(code):
+                return Redacted(decided, "denied", code=code_of_decline(code), settled=settled)
+            case Unknown():
+                return Redacted(decided, "in_doubt", code=Code.OUTCOME_UNKNOWN, settled=settled)
+            case NotSeen():
+                status, code = (
+                    ("denied", Code.DENIED) if executed.why == "blocked" else ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
+                )
+                return Redacted(decided, status, code=code, settled=settled)
+
+    async def _allow(self, decided: Decided, raw: Mapping[str, object], settled: Settled | None = None) -> Redacted:
+        call, parts = decided.call, self._parts
+        reference = partial(
+            parts.references.issue,
+            call.customer,
+            call.facts.conversation.id,
+            today=call.received.received_at.date(),
+        )
+        shown = redact(call.function.output, raw, reference=reference, allowed=parts.decider.revealed(decided))
+        if shown.labels & _UNTRUSTED:
+            acting = call.received.principal.acting
+            await parts.book.taint(call.customer, acting, call.facts.conversation.id, parts.clock())
+            if (reading := reading_of(decided, shown)) is not None:
+                await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
+        call.received.steps.end("redact")
+        return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)
+
+    # 10 -- record
+
+    async def _record(self, redacted: Redacted) -> Recorded:
+        received = redacted.decided.call.received
+        try:
+            proof = await self._parts.records.outcome(redacted)
+        except IntentEnded:  # recovery was quicker: what it recorded is the end, and is told by the call's status
+            raise InDoubt("ended_by_recovery") from None
+        except Unavailable as unavailable:
+            if redacted.settled is None:
+                raise  # a read: nothing happened, nothing is told
+            raise self._in_doubt(received, unavailable) from None
+        received.steps.end("record")
+        return replace(answer_of(received, redacted.status, redacted.code, output=redacted.output, proof=proof), app=redacted.app)
+
+    def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
+        """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""
+        self.unrecorded.add(received.call_id)
+        return InDoubt(unavailable.reason)
+
+    async def refuse(self, refused: Refused) -> Recorded:
+        """A call that ends here, on record."""
+        received, refusal = refused.received, refused.refusal
+        status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
+        if refusal.code is Code.RATE_LIMITED:
+            self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
+            return answer_of(received, status, refusal.code)
+        try:
+            proof = await self._parts.records.deny(refused)
+        except Unavailable:
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
+        return answer_of(received, status, refusal.code, message=refusal.message, proof=proof)
+
+    # an effect that was asked for before, with the same ids and arguments: its stored answer
+
+    def _repeats(self) -> Repeats:
+        return Repeats(self._parts.book, self._parts.later, self._parts.records, self._parts.proposals)
+
+    async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
+        task = asyncio.ensure_future(effect)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)

@@ -1,0 +1,364 @@
+"""The seam to the trail: a stage becomes a record. What goes in clear, committed, sealed, or not at all is decided here and only here.
+
+In clear: which function, which policies decided what and why, states, codes, times. Committed, with the value sealed under the customer's
+key: arguments, the output as it left, the exact decision request. Not at all: tokens, what the core answered beyond the output.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Required, TypedDict
+
+from adapters.core import ExecutionPermit, NotSeen
+from adapters.function import Choice
+from adapters.function import Kind as ArgumentKind
+from audit import leaf
+from audit.committer import Entry
+from audit.disclosure import JSON
+from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Plain, Policy, Public, Record
+from audit.log import Log, LogUnavailable
+from gateway.calls.arguments import canonical
+from gateway.calls.decide import PolicyRefusal
+from gateway.domain.errors import Unavailable
+from gateway.domain.kill_switch import Scope, Switch
+from gateway.domain.ports import Claimed, Passkey
+from gateway.domain.principal import Principal
+from gateway.domain.proposal import Evidence, Proposal
+from gateway.domain.request import Trace
+from gateway.domain.stages import Call, Decided, Grounded, Held, Place, Received, Redacted, Refused, Reserved
+from gateway.grounding import Ungrounded
+from policies.model import Decision, Request
+
+REDACTION_PROFILE = "allow-list/1"
+
+END_STATES: Mapping[str, EndState] = {
+    "done": EndState.EXECUTED,
+    "denied": EndState.REJECTED_BY_CORE,
+    "in_doubt": EndState.OUTCOME_UNKNOWN,
+    "unavailable": EndState.NOT_ATTEMPTED,
+}
+"""How an intent ended, by the status that its caller is told."""
+
+_CLAIMS_SHOWN = 256
+"""Characters kept, sealed, of what a model wrote where a name of a function should be."""
+
+
+class _Known(TypedDict, total=False):
+    """Fields of a Record that are known at some stage; each later stage knows more."""
+
+    time: Required[datetime]
+    call_id: str
+    conversation: str
+    customer: str
+    trace_id: str
+    span_id: str
+    agent: str
+    model: str | None
+    timings: Mapping[str, int]
+    function: leaf.Function
+    retention: str
+    arguments: Mapping[str, FieldValue]
+    policy: Policy
+    grounding: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleName:
+    hash: str
+    version: str
+
+
+@dataclass(slots=True)
+class Counters:
+    """What is only counted, for the census: it would fill the trail with junk."""
+
+    rate_limited: int = 0
+    unauthenticated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Writes the records of calls. Each method returns once its record is durable; Unavailable("audit_unavailable") otherwise."""
+
+    log: Log
+    bundle: BundleName
+    declared: Mapping[str, leaf.Function]
+    wait_ms: int
+    counters: Counters = field(default_factory=Counters)
+
+    async def outcome(self, redacted: Redacted) -> Place:
+        """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
+        decided, settled = redacted.decided, redacted.settled
+        result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
+        profile = None if redacted.output is None else REDACTION_PROFILE
+        if settled is None:
+            told = _told_to_app(redacted)
+            sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
+            return await self._append(
+                Record(kind=Kind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
+            )
+        executed = settled.executed
+        state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
+        facts = {} if redacted.code is None else {"code": redacted.code.value}
+        if executed.why is not None:
+            facts["reason"] = executed.why
+        record = Record(
+            kind=Kind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else Kind.OUTCOME,
+            end_state=state,
+            intent=IntentRef(executed.intended.intent.index, executed.intended.intent.leaf_hash),
+            facts=facts,
+            result=result,
+            redaction=profile,
+            **self._decided(decided),
+        )
+        return await self._append(record)
+
+    async def intend(self, reserved: Reserved) -> tuple[Place, ExecutionPermit]:
+        """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
+        decided, over = reserved.effect.decided, reserved.instruction.canonical()
+        record = Record(
+            kind=Kind.INTENT,
+            instruction=over,
+            core_key=reserved.instruction.key,
+            sealed=_replayable(decided.requests),
+            **self._decided(decided),
+        )
+        entry = await self._entry(record)
+        return Place(entry.index, entry.leaf_hash), self.log.permit(entry, over)
+
+    async def deny(self, refused: Refused) -> Place:
+        """A refusal, with as much as was known when it fell."""
+        reached, refusal = refused.reached, refused.refusal
+        facts = {"code": refusal.code.value, "reason": refusal.reason}
+        if isinstance(reached, Decided):
+            known, sealed = self._decided(reached), _replayable(reached.requests)
+        elif isinstance(reached, Call):
+            known, sealed = self._called(reached), {}
+        else:
+            known, sealed = self._received(reached), {}
+            function = self.declared.get(reached.native.function)
+            if function is None:
+                sealed = {"asked": {"function": reached.native.function[:_CLAIMS_SHOWN]}}
+            else:
+                known["function"] = function
+        if isinstance(refusal, PolicyRefusal):
+            known["policy"] = self._policy(refusal.decision)
+            known["grounding"] = _grounding(refusal.grounded)
+            sealed = _replayable(refusal.requests)
+        elif isinstance(refusal, Ungrounded):
+            known["grounding"] = refusal.sources
+        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
+
+    async def hold(self, held: Held, proposal: Proposal) -> Place:
+        """A call that waits for the customer, and what they are asked: the intent is sealed whole."""
+        known = self._called(held.grounded.call)
+        known["grounding"] = _grounding(held.grounded)
+        refusal = held.refused.refusal
+        requests: tuple[Request, ...] = ()
+        if isinstance(refusal, PolicyRefusal):
+            known["policy"], requests = self._policy(refusal.decision), refusal.requests
+        facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
+        sealed = {**_replayable(requests), "intent": dict(proposal.content)}
+        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
+
+    async def spoken(self, proposal: Proposal, word: str, by: str, at: datetime, evidence: Evidence | None) -> Place:
+        """The customer (or who approves) spoke: confirmed, approved, declined. The evidence is sealed, to be verified offline."""
+        facts: dict[str, Plain] = {"confirmation": proposal.id, "word": word, "level": proposal.level}
+        sealed: dict[str, JSON] = {"intent": dict(proposal.content), "by": by}
+        if evidence is not None:
+            facts["method"] = evidence.method.value
+            sealed["evidence"] = json.loads(evidence.kept)
+        record = Record(
+            kind=Kind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
+        )
+        return await self._append(record)
+
+    async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> Place:
+        """With which key a customer may confirm, or no longer: what an auditor compares the evidence of a confirmation with."""
+        facts: dict[str, Plain] = {
+            "passkey": word,
+            "public_key_sha256": sha256(passkey.public_key).hexdigest(),
+            "active_from": passkey.active_from.isoformat(),
+        }
+        sealed: dict[str, JSON] = {"credential": passkey.credential}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=passkey.customer, agent=by, facts=facts, sealed=sealed))
+
+    async def mandate(self, customer: str, mandate: str, word: str, at: datetime) -> Place:
+        """A standing mandate that the customer revoked."""
+        facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=customer, facts=facts))
+
+    async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> Place:
+        """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
+        facts: dict[str, Plain] = {"assistant": assistant, "word": word, "by": by, "sha256": digest}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
+
+    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+        """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""
+        of_customer = switch.scope is Scope.CUSTOMER
+        facts: dict[str, Plain] = {"word": word, "kill_switch": switch.id, "scope": switch.scope.value, "by": by, "via": via}
+        if of_customer:
+            sealed: dict[str, JSON] = {"reason": switch.reason}
+            return await self._append(Record(kind=Kind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
+        facts |= {"subject": switch.subject, "reason": switch.reason}
+        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
+
+    async def repeat(self, call: Call, first_call_id: str) -> Place:
+        """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
+        return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._called(call)))
+
+    async def fault(self, principal: Principal, trace: Trace, reason: str, *, call_id: str, span_id: str, at: datetime) -> Place:
+        """A request of an authenticated customer that could not be taken as a whole; it gets a call id of its own."""
+        record = Record(
+            kind=Kind.DENY,
+            time=at,
+            call_id=call_id,
+            customer=principal.customer,
+            agent=principal.acting,
+            trace_id=trace.trace_id,
+            span_id=span_id,
+            facts={"code": "request_fault", "reason": reason},
+        )
+        return await self._append(record)
+
+    async def ended(
+        self, call_id: str, claimed: Claimed | None, intent: Place, state: EndState, *, was_unknown: bool, at: datetime
+    ) -> Place:
+        """The end of an intent that `recovery` found open, or of one whose outcome was not known.
+
+        `claimed` is None when the log took an intent late, after its claim had been given up.
+        """
+        kind = Kind.RECONCILED if was_unknown else Kind.OUTCOME
+        if state is EndState.OUTCOME_UNKNOWN:
+            kind = Kind.UNKNOWN
+        record = Record(
+            kind=kind,
+            time=at,
+            call_id=call_id,
+            end_state=state,
+            intent=IntentRef(intent.index, intent.leaf_hash),
+            facts={"reason": "recovery"},
+            conversation=None if claimed is None else claimed.conversation,
+            customer=None if claimed is None else claimed.customer,
+            agent=None if claimed is None else claimed.agent,
+        )
+        return await self._append(record)
+
+    async def _append(self, record: Record) -> Place:
+        entry = await self._entry(record)
+        return Place(entry.index, entry.leaf_hash)
+
+    async def _entry(self, record: Record) -> Entry:
+        try:
+            return await self.log.append(record, timeout_ms=self.wait_ms)
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
+
+    def _received(self, received: Received) -> _Known:
+        principal, asked = received.principal, received.asked
+        return {
+            "time": received.received_at,
+            "call_id": received.call_id,
+            "conversation": asked.conversation_id,
+            "customer": principal.customer,
+            "trace_id": asked.trace.trace_id,
+            "span_id": received.span_id,
+            "agent": principal.acting,
+            "model": asked.model,
+            "timings": received.steps.timings_us(),
+        }
+
+    def _called(self, call: Call) -> _Known:
+        function = call.function
+        known = self._received(call.received)
+        known["function"] = self.declared[function.name]
+        known["retention"] = function.retention
+        known["arguments"] = _arguments(call)
+        return known
+
+    def _decided(self, decided: Decided) -> _Known:
+        known = self._called(decided.call)
+        known["policy"] = self._policy(decided.decision)
+        confirmed = decided.call.received.confirmed
+        known["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
+        return known
+
+    def _policy(self, decision: Decision) -> Policy:
+        return Policy(
+            bundle_hash=self.bundle.hash,
+            bundle_version=self.bundle.version,
+            decision=decision.effect.value,
+            policies=decision.policies,
+            reason=decision.reason.value,
+        )
+
+
+def _grounding(grounded: Grounded) -> Mapping[str, str]:
+    """What each sensitive argument was based on, in clear: kinds and sources name nobody."""
+    covered = {"standing": grounded.covered.id} if grounded.covered else {}
+    return {**grounded.sources, "outcome": grounded.outcome.value, **covered}
+
+
+def _arguments(call: Call) -> Mapping[str, FieldValue]:
+    chosen = {argument.name for argument in call.function.arguments if isinstance(argument.type, Choice)}
+    secret = {argument.name for argument in call.function.arguments if argument.kind is ArgumentKind.CREDENTIAL}
+    shown = {name: value for name, value in canonical(call.arguments).items() if name not in secret}  # not even sealed
+    return {name: Public(value) if name in chosen and isinstance(value, str) else Committed(value) for name, value in shown.items()}
+
+
+def _told_to_app(redacted: Redacted) -> dict[str, Plain]:
+    """In clear: which fields were told whole to the app, and as which data classes. The values are sealed."""
+    told = [field for field in redacted.decided.call.function.output if field.name in (redacted.app or {})]
+    if not told:
+        return {}
+    classes = sorted({field.app_class for field in told if field.app_class is not None})
+    return {"app_fields": tuple(sorted(field.name for field in told)), "app_classes": tuple(classes)}
+
+
+def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
+    """The exact decision requests with their entity slices: what a replay needs, sealed."""
+    return {
+        "decision_request": [
+            {
+                "principal": [request.principal.type, request.principal.id],
+                "action": request.action,
+                "resource": [request.resource.type, request.resource.id],
+                "context": request.context,
+                "entities": list(request.entities),
+            }
+            for request in requests
+        ]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the log has of one call: its last record, and its intent, if it has one, with how that ended."""
+
+    last: Mapping[str, object]
+    place: Place
+    intent: Place | None
+    end_state: str | None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is left to find out: the end is recorded, or there never was an intent."""
+        return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
+
+
+async def story_of(log: Log, call_id: str) -> Story | None:
+    """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
+    try:
+        entries = await log.entries_of(call_id)
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+    if not entries:
+        return None
+    leaves = [json.loads(entry.leaf) for entry in entries]
+    intent = next(
+        (Place(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"), None
+    )
+    ends = [leaf["end_state"] for leaf in leaves if "end_state" in leaf]
+    return Story(leaves[-1], Place(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)

@@ -1,0 +1,150 @@
+"""`tellergate kill`: engage, lift and list kill switches on the databases themselves, so that it works when no gateway answers.
+
+The name of `--officer` is believed, and stands in the trail with the word `command`: whoever may run this holds the databases anyway.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.functions import MANIFEST
+from audit.database import Database, DatabaseUnavailable
+from audit.keys import KeyRefused
+from audit.log import LogUnavailable
+from audit.migration import HistoryUnknown, revision
+from audit.store.reads import LogCorrupt
+from gateway.app.databases import HISTORIES, Part, Places, is_trail, open_log
+from gateway.app.main import utc_now
+from gateway.calls.record import BundleName, Records
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.errors import Unavailable
+from gateway.domain.kill_switch import Scope, Switch
+from gateway.domain.stages import Place
+from gateway.doors.kill_switches import shown
+from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, Killing, NotLifted
+from gateway.store.kill_switches import WRITES, Engaging, Lifting
+
+WAIT_MS = 5_000
+
+T = TypeVar("T")
+
+_Work = Callable[[Killing], Coroutine[Any, Any, int]]
+
+
+def engage(options: argparse.Namespace) -> int:
+    """Engage a switch. A finding when it counts, but the trail could not record it."""
+    scope, subject = next((scope, getattr(options, scope)) for scope in Scope if getattr(options, scope) not in (None, False))
+    subject = "" if scope is Scope.GLOBAL else subject
+    if scope is not Scope.GLOBAL and not 1 <= len(subject) <= SUBJECT_MOST:
+        return failed(f"--{scope} names it, in 1 to {SUBJECT_MOST} characters", USAGE)
+    if scope is Scope.FUNCTION and subject not in {function.name for function in MANIFEST}:
+        failed("note: no function of this distribution has this name; it must be one of a manifest", USAGE)
+
+    async def work(killing: Killing) -> int:
+        engaged = await killing.engage(scope, subject, options.reason, options.officer)
+        if options.json:
+            print_json({**shown(engaged.switch), "recorded": engaged.recorded})
+        else:
+            print(f"{engaged.switch.id} is {engaged.switch.state}: {scope} {subject}".rstrip())
+        if not engaged.recorded:
+            return failed("it counts, but the trail does not answer; engage it again to have it recorded", FINDING)
+        return GOOD
+
+    return _with_switches(options, work)
+
+
+def lift(options: argparse.Namespace) -> int:
+    """One officer's lift. A finding when it cannot be lifted by them."""
+
+    async def work(killing: Killing) -> int:
+        try:
+            switch = await killing.lift(options.id, options.reason, options.officer)
+        except NotLifted as refused:
+            said = {"same_officer": "this officer gave the first lift; the second is another's", "lifted": "it is lifted already"}
+            return failed(said.get(refused.state, "there is no such kill switch"), FINDING)
+        if options.json:
+            print_json(shown(switch))
+        else:
+            print(f"{switch.id} is {switch.state}")
+        return GOOD
+
+    return _with_switches(options, work)
+
+
+def list_all(options: argparse.Namespace) -> int:
+    """Those that are engaged. Reading them is no question to the trail."""
+
+    async def work(killing: Killing) -> int:
+        rows = [shown(each) for each in await killing.listed()]
+        if options.json:
+            print_json({"data": rows})
+        else:
+            columns = ("id", "scope", "subject", "state", "engaged", "engaged_by", "first_lift_by", "reason")
+            print_table(columns, ([row[column] for column in columns] for row in rows))
+        return GOOD
+
+    return _with_switches(options, work)
+
+
+def _with_switches(options: argparse.Namespace, work: _Work) -> int:
+    for name, most in (("officer", OFFICER_MOST), ("reason", REASON_MOST)):
+        if not 1 <= len(getattr(options, name, "-")) <= most:
+            return failed(f"--{name} has 1 to {most} characters", USAGE)
+    try:
+        return asyncio.run(_run(Places(options.data, options.database), work))
+    except Unavailable as unavailable:
+        return failed(f"{unavailable.reason}: nothing was lifted; whether it was engaged is told by `kill list`", UNAVAILABLE)
+
+
+async def _run(places: Places, work: _Work) -> int:
+    if not places.is_there(Part.GATEWAY):
+        return failed(f"there is no gateway in {places.data}; give the folder and database of `tellergate serve`", USAGE)
+    async with AsyncExitStack() as undo:
+        database = places.open(Part.GATEWAY, name="command")
+        undo.push_async_callback(database.close)
+        if (found := await database.read(revision)) != HISTORIES[Part.GATEWAY].head:
+            raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
+        killing = Killing(store=_Direct(database), trail=_LateTrail(places, undo), clock=utc_now, via="command")
+        return await work(killing)
+
+
+class _LateTrail:
+    """The trail, opened when there is something to record: what protects does not wait for it. Unavailable when it cannot be."""
+
+    def __init__(self, places: Places, undo: AsyncExitStack) -> None:
+        self._places, self._undo = places, undo
+
+    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+        try:
+            if not await is_trail(self._places):
+                raise Unavailable("audit_unavailable")
+            log = await open_log(self._places, writer_id="command", clock=utc_now, may_upgrade=False)
+        except (LogUnavailable, LogCorrupt, KeyRefused, HistoryUnknown, SQLAlchemyError, DatabaseUnavailable, OSError) as error:
+            raise Unavailable("audit_unavailable") from error
+        self._undo.push_async_callback(log.close)
+        return await Records(log, BundleName("", ""), {}, WAIT_MS).kill_switch(switch, word, by, via, at)
+
+
+class _Direct:
+    """The switches in the database itself, beside whatever gateways use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.read(question)
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise Unavailable("store_unavailable") from error
+
+    async def write(self, item: Engaging | Lifting) -> object:
+        try:
+            return await self._database.write(lambda connection: WRITES[type(item)](connection, item))
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise Unavailable("store_unavailable") from error

@@ -1,0 +1,205 @@
+"""Calls that wait for the customer: proposed, confirmed, approved, declined, and then executed on the way of a call.
+
+What is executed is what was proposed: the stored arguments, for the stored principal, over exactly the intent that was confirmed. Policies,
+limits, freezes and kill switches are asked again, on the facts of then.
+"""
+
+import contextlib
+import json
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.core import CoreBank, CoreUnavailable, Identified
+from adapters.function import BankingFunction, Level
+from gateway.calls.arguments import restored
+from gateway.calls.pipeline import Way
+from gateway.calls.record import Records
+from gateway.confirmations.intent import exactly, stored_principal
+from gateway.domain.errors import Unavailable
+from gateway.domain.facts import Use
+from gateway.domain.mandate import standing_of
+from gateway.domain.ports import NotOpen
+from gateway.domain.proposal import CHALLENGE_LIFETIME, Evidence, Proposal
+from gateway.domain.request import Asked, NativeCall, Trace
+from gateway.domain.stages import Confirmed, Received, Recorded
+from gateway.domain.steps import Steps
+from gateway.domain.strict_json import Json
+from gateway.store import confirmations
+from gateway.store.book import SqlBook
+from gateway.store.confirmations import Move, Opened, ProposedCall, Spent, Stored
+from gateway.store.standing_mandates import Signing
+
+_LOG = logging.getLogger("tellergate.confirming")
+
+SHAPE = "confirmation"
+"""Of a call that the customer confirmed: it came through no model's door."""
+
+RESUME_AFTER = timedelta(seconds=10)
+"""So long who confirmed may execute alone; then recovery goes on with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirming:
+    """The `Confirmations` of `ports`, on the store and the way."""
+
+    book: SqlBook
+    way: Way
+    core: CoreBank
+    records: Records
+    functions: Mapping[str, BankingFunction]
+    clock: Callable[[], datetime]
+    mandate_key: Ed25519PrivateKey
+
+    async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
+        stored = await self._for(customer, confirmation_id)
+        if stored is None:
+            return None
+        await self.book.write(Opened(confirmation_id, at))
+        return stored.proposal
+
+    async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
+        stored = await self._for(customer, confirmation_id)
+        return None if stored is None else stored.proposal
+
+    async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
+        mine = await self.book.read(lambda connection: confirmations.waiting(connection, customer, at))
+        others = await self.book.read(lambda connection: confirmations.to_approve(connection, at))
+        return [each.proposal for each in mine] + [each.proposal for each in others if await self._may_approve(customer, each)]
+
+    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+        stored = await self._for(customer, confirmation_id)
+        if stored is None:
+            raise NotOpen("unknown")
+        proposal = stored.proposal
+        self._check(proposal, evidence)
+        approves = proposal.customer != customer
+        before, after = ("confirmed", "approved") if approves else ("open", "confirmed")
+        signing = self._signing(proposal)
+        moved = Move(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
+        stands = await self.book.read(lambda connection: confirmations.obstacle(connection, moved))
+        if stands is None:
+            # first the evidence: what happens has its reason on record
+            await self.records.spoken(proposal, after, customer, evidence.at, evidence)
+            told = await self.book.write(moved)
+            stands = told if isinstance(told, str) else None
+        if stands is not None:
+            raise NotOpen(stands)
+        return await self._execute(stored) if signing is None and (proposal.level == 3 or approves) else ()
+
+    def _signing(self, proposal: Proposal) -> Signing | None:
+        """The standing mandate that the customer confirms with this, signed by the gateway; None: it is about calls."""
+        shown = proposal.content.get("mandate")
+        if not isinstance(shown, dict):
+            return None
+        mandate = standing_of(str(shown["exactly"]).encode())
+        return Signing(mandate, mandate.sign(self.mandate_key), self.clock())
+
+    async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
+        stored = await self._for(customer, confirmation_id)
+        if stored is None:
+            raise NotOpen("unknown")
+        before = "open" if stored.proposal.customer == customer else "confirmed"
+        stands = await self.book.write(Move(confirmation_id, stored.proposal.intent, before, "declined", customer, at))
+        if isinstance(stands, str):
+            raise NotOpen(stands)
+        await self.records.spoken(stored.proposal, "declined", customer, at, None)
+
+    async def resume(self) -> int:
+        """Go on with what was confirmed before a crash; how many proposals."""
+        before = self.clock() - RESUME_AFTER
+        left = await self.book.read(lambda connection: confirmations.unfinished(connection, before))
+        for stored in left:
+            if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
+                _LOG.error('{"alarm": "proposal_changed"}')
+                continue
+            with contextlib.suppress(NotOpen):  # it is an alarm already, and holds up no other
+                await self._execute(stored)
+        return len(left)
+
+    def _check(self, proposal: Proposal, evidence: Evidence) -> None:
+        """Over exactly this intent, while the challenge stands."""
+        if proposal.opened is None or evidence.at - proposal.opened > CHALLENGE_LIFETIME:
+            raise NotOpen("challenge_expired")
+        if json.loads(evidence.kept).get("intent_sha256") != sha256(proposal.intent).hexdigest():
+            raise NotOpen("changed")
+
+    async def _for(self, customer: str, confirmation_id: str) -> Stored | None:
+        stored = await self.book.read(lambda connection: confirmations.find(connection, confirmation_id))
+        if stored is None or stored.proposal.customer == customer:
+            return stored
+        return stored if await self._may_approve(customer, stored) else None
+
+    async def _may_approve(self, customer: str, stored: Stored) -> bool:
+        """Another owner of every account that the calls take from, never the one who confirmed (TC-10)."""
+        proposal = stored.proposal
+        if proposal.level < 4 or proposal.customer == customer or proposal.state == "open":
+            return False
+        for call in await self.book.read(lambda connection: confirmations.calls_of(connection, proposal.id)):
+            function = self.functions.get(call.function)
+            resource = None if function is None or function.resource is None else json.loads(call.arguments).get(function.resource)
+            if function is None or not isinstance(resource, dict):
+                return False
+            identified = restored(function, {str(function.resource): resource})[str(function.resource)]
+            try:
+                found = await self.core.describe(identified) if isinstance(identified, Identified) else None
+            except CoreUnavailable:
+                raise Unavailable("core_unavailable") from None
+            if found is None or customer not in found.owners:
+                return False
+        return True
+
+    async def _execute(self, stored: Stored) -> Sequence[Recorded]:
+        """The calls in their order. What is refused now (limits, freezes, policies) is refused although it was confirmed."""
+        calls = await self.book.read(lambda connection: confirmations.calls_of(connection, stored.proposal.id))
+        try:
+            received = self._as_confirmed(stored, calls)
+        except ValueError:
+            _LOG.error('{"alarm": "proposal_changed"}')
+            raise NotOpen("changed") from None
+        return [await self._executed(each) for each in received]
+
+    async def _executed(self, received: Received) -> Recorded:
+        """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
+        answered = await self.way.confirmed(received)
+        if answered.status in ("denied", "unavailable"):
+            await self.book.write(Spent(received.call_id, self.clock()))
+        return answered
+
+    def _as_confirmed(self, stored: Stored, calls: Sequence[ProposedCall]) -> Sequence[Received]:
+        """The calls, if they are exactly those of the intent. ValueError otherwise: somebody wrote to the store."""
+        shown = stored.proposal.content["calls"]
+        if not isinstance(shown, list) or len(shown) != len(calls) or not calls:
+            raise ValueError("other calls than the intent's")
+        if stored.proposal.content["call_ids"] != [call.call_id for call in calls]:
+            raise ValueError("other calls than the intent's")
+        return [self._received(stored, call, each) for call, each in zip(calls, shown, strict=True)]
+
+    def _received(self, stored: Stored, call: ProposedCall, shown: Json) -> Received:
+        function, now, kept = self.functions[call.function], self.clock(), json.loads(call.grounding)
+        arguments = restored(function, json.loads(call.arguments))
+        if not isinstance(shown, dict) or (shown["function"], shown["exactly"]) != (
+            function.name,
+            exactly(function, arguments, call.call_id),
+        ):
+            raise ValueError("other arguments than the intent's")
+        uses = tuple(Use(*use) for use in kept["uses"])
+        confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
+        native = NativeCall(call.native_id, call.function, call.arguments.decode())
+        asked = Asked(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
+        return Received(
+            call_id=call.call_id,
+            principal=stored_principal(stored.principal),
+            asked=asked,
+            native=native,
+            received_at=now,
+            span_id=secrets.token_hex(8),
+            steps=Steps(),
+            set_at=now,
+            confirmed=confirmed,
+        )

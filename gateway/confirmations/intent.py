@@ -1,0 +1,229 @@
+"""What the customer is asked to confirm: held calls of one request become one intent. Built here, from facts, never by the model."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from hashlib import sha256
+
+from adapters.answers import electronic
+from adapters.core import Account, CoreBank, CoreUnavailable, Identified, Money, ReferenceKind
+from adapters.function import Arguments, BankingFunction, Effect, Kind, Value
+from gateway.calls.arguments import canonical, canonical_bytes, stored
+from gateway.domain.errors import Code, Unavailable
+from gateway.domain.principal import Principal
+from gateway.domain.proposal import Proposal, drawn_up, new_id
+from gateway.domain.stages import Call, Held
+from gateway.domain.strict_json import Json
+
+WARNINGS: Mapping[str, str] = {
+    "duplicate": "The same payment was made a short while ago.",
+    "new_payee": "You have not paid this payee before, or only very recently.",
+    "from_document": "This was read in a document. Check it against something that you trust.",
+    "pasted": "This was in text that you pasted. Check it against something that you trust.",
+    "several": "Your words name more than one: check that this is the one you meant.",
+    "calculated": "The assistant worked this amount out; you did not write it.",
+    "not_asked": "Your words do not plainly ask for this.",
+    "irreversible": "Once done it cannot be undone.",
+}
+"""What a page shows beside an intent, by code; the text is part of what is confirmed."""
+
+_WARNING_OF_SOURCE = {
+    "new": "new_payee",
+    "document": "from_document",
+    "pasted": "pasted",
+    "ambiguous": "several",
+    "calculated": "calculated",
+    "out_of_scope": "not_asked",
+}
+
+
+async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
+    """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer."""
+    first = held[0].refused.received.principal
+    try:
+        accounts = {account.id: account for account in await core.accounts(first.customer)}
+        calls: list[Json] = [await _shown(each.grounded.call, each.grounded.sources, core, accounts) for each in held]
+    except CoreUnavailable:
+        raise Unavailable("core_unavailable") from None
+    moved = [money for each in held if (money := each.grounded.call.arguments.amount()) is not None]
+    content: dict[str, Json] = {
+        "call_ids": [each.refused.received.call_id for each in held],
+        "agent": first.acting,
+        "calls": calls,
+        "total": _total(moved),
+        "warnings": [{"code": code, "text": WARNINGS[code]} for code in _warnings(held)],
+    }
+    return drawn_up(
+        content,
+        confirmation=new_id(secrets.token_bytes(16)),
+        customer=first.customer,
+        agent=first.acting,
+        level=int(max(each.level for each in held)),
+        moves_money=bool(moved),
+        bundle=bundle,
+        now=now,
+    )
+
+
+def repeat_key(held: Sequence[Held]) -> bytes:
+    """The same for the same calls of the same customer, whatever their ids: what was declined is known by it."""
+    asked = sorted(canonical_bytes(each.grounded.call.function.name, each.grounded.call.arguments) for each in held)
+    return sha256(b"\x00".join([held[0].refused.received.principal.customer.encode(), *asked])).digest()
+
+
+def arguments_bytes(call: Call) -> bytes:
+    """The arguments of a call as a proposal keeps them."""
+    return json.dumps(stored(call.arguments), sort_keys=True, separators=(",", ":")).encode()
+
+
+def principal_bytes(principal: Principal) -> bytes:
+    """Who asked, without any token: with this principal it is executed, never with the token of then."""
+    body = {
+        "customer": principal.customer,
+        "agent": principal.agent,
+        "client": principal.client,
+        "scopes": sorted(principal.scopes),
+        "strong": principal.strong,
+        "authenticated_at_s": principal.authenticated_at_s,
+        "expires_at_s": principal.expires_at_s,
+        "channel": principal.channel,
+    }
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def stored_principal(kept: bytes) -> Principal:
+    """The principal that `principal_bytes` kept."""
+    body = json.loads(kept)
+    return Principal(**{**body, "scopes": frozenset(body["scopes"])})
+
+
+def _total(moved: Sequence[Money]) -> Json:
+    """The sum, where all are in one currency."""
+    if len({money.currency for money in moved}) != 1:
+        return None
+    total = Money(sum(money.minor for money in moved), moved[0].currency)
+    return {"value": total.value, "currency": total.currency}
+
+
+def _warnings(held: Sequence[Held]) -> list[str]:
+    codes = ["duplicate"] if any(each.refused.refusal.code is Code.DUPLICATE_SUSPECTED for each in held) else []
+    sources = {source for each in held for source in each.grounded.sources.values()}
+    codes += [code for source, code in _WARNING_OF_SOURCE.items() if source in sources]
+    return codes + (["irreversible"] if any(each.grounded.call.function.effect is Effect.IRREVERSIBLE for each in held) else [])
+
+
+async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, accounts: Mapping[str, Account]) -> dict[str, Json]:
+    function, amount = call.function, call.arguments.amount()
+    rows: list[Json] = []
+    for argument in function.arguments:
+        if argument.name not in call.arguments:
+            continue
+        value = call.arguments[argument.name]
+        rows.append(
+            {
+                "name": argument.name,
+                "label": argument.name.replace("_", " "),
+                "value": await _words(value, call, core, accounts, hidden=argument.kind is Kind.CREDENTIAL),
+                "kind": None if argument.kind is None else argument.kind.value,
+                "source": None if argument.kind is None else sources.get(argument.kind.value),
+            }
+        )
+    day = next((call.arguments[name] for name in ("execute_on", "date") if isinstance(call.arguments.get(name), date)), None)
+    return {
+        "function": function.name,
+        "title": function.summary,
+        "arguments": rows,
+        "exactly": exactly(function, call.arguments, call.received.call_id),
+        "payee": _payee(call, accounts),
+        "amount": None if amount is None else {"value": amount.value, "currency": amount.currency},
+        "account": await _account(call, core, accounts),
+        "execute_on": day.isoformat() if isinstance(day, date) else None,
+        "rail": None,
+        "fees": [],
+        "consequence": None,
+        "initiated_through_assistant": True,
+    }
+
+
+def exactly(function: BankingFunction, arguments: Arguments, call_id: str) -> Json:
+    """The canonical arguments, by which an intent is bound to what is executed.
+
+    A credential stands in no intent: then it is a digest over them, salted with the call's random id.
+    """
+    if not any(argument.kind is Kind.CREDENTIAL for argument in function.arguments):
+        return canonical(arguments)
+    over = call_id.encode() + b"\x00" + canonical_bytes(function.name, arguments)
+    return {"sha256": sha256(over).hexdigest()}
+
+
+def _payee(call: Call, accounts: Mapping[str, Account]) -> Json:
+    key = call.payee_key
+    if key is None:
+        return None
+    if call.payee is not None and call.payee.id in accounts:
+        account = accounts[call.payee.id]
+        return {"name": account.name, "identifier": _number(account), "known": True, "check": None}
+    known = call.facts.grounds.acquaintance.payees if call.facts.grounds else ()
+    found = next((payee for payee in known if key in (payee.key, electronic(payee.identifier))), None)
+    named = next((value for value in _names(call) if value), "")
+    if found is None:
+        return {"name": named, "identifier": key, "known": False, "check": None}
+    settled = found.known_since is not None
+    return {"name": found.name or named, "identifier": found.identifier or key, "known": settled, "check": None}
+
+
+def _names(call: Call) -> list[str]:
+    values = [call.arguments.get(argument.name) for argument in call.function.arguments if argument.kind is Kind.PAYEE]
+    return [value for value in values if isinstance(value, str) and electronic(value) != call.payee_key]
+
+
+async def _account(call: Call, core: CoreBank, accounts: Mapping[str, Account]) -> Json:
+    named = call.arguments.get(call.function.resource) if call.function.resource else None
+    if isinstance(named, Identified) and named.kind is ReferenceKind.ACCOUNT:
+        return await _words(named, call, core, accounts)
+    return None
+
+
+async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str, Account], *, hidden: bool = False) -> str:
+    """A value as the customer reads it; identifiers of the core never."""
+    if hidden:
+        return "(kept hidden)"
+    match value:
+        case Identified(ReferenceKind.ACCOUNT, name) if name in accounts:
+            return f"{accounts[name].name} ({_number(accounts[name])})"
+        case Identified():
+            return await _object(value, call, core)
+        case tuple():
+            return ", ".join([await _words(each, call, core, accounts) for each in value])
+        case Money():
+            return f"{value.value} {value.currency}"
+        case date():
+            return value.isoformat()
+    return str(value)
+
+
+async def _object(value: Identified, call: Call, core: CoreBank) -> str:
+    known = call.facts.grounds.acquaintance if call.facts.grounds else None
+    key = f"{value.kind.value}:{value.id}"
+    if known is not None and key in known.orders:
+        order = known.orders[key]
+        payee = next((each.name for each in known.payees if each.key == order.payee), "")
+        amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
+        return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
+    if known is not None and value.kind is ReferenceKind.BENEFICIARY:
+        return next((f"{each.name} ({each.identifier})" for each in known.payees if each.key == key), "a saved payee")
+    if value.kind is ReferenceKind.CARD:
+        cards = await core.cards(call.customer)
+        return next((f"{card.scheme} ending in {card.last4}" for card in cards if card.id == value.id), "a card")
+    if value.kind is ReferenceKind.TRANSACTION:
+        found = await core.transaction(value.id)
+        if found is not None:
+            return (
+                f"{found.amount.value} {found.amount.currency} on {found.booked_at.date().isoformat()}, {found.counterparty_name}"
+            )
+    return value.kind.name.lower().replace("_", " ")
+
+
+def _number(account: Account) -> str:
+    return account.iban or f"{account.sort_code or ''} {account.number}".strip()

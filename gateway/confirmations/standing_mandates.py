@@ -1,0 +1,156 @@
+"""Standing mandates: asked for by the customer themselves, confirmed like everything else, listed and revoked by them."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from adapters.answers import electronic
+from adapters.core import CoreBank, CoreUnavailable, KnownPayee, Money
+from adapters.function import BankingFunction, Kind
+from gateway.calls.record import Records
+from gateway.confirmations.intent import principal_bytes
+from gateway.domain.errors import Fault, Refusal, RequestFault, Unavailable
+from gateway.domain.mandate import StandingMandate
+from gateway.domain.principal import Principal
+from gateway.domain.proposal import Proposal, drawn_up, new_id
+from gateway.domain.strict_json import Json
+from gateway.store.book import SqlBook
+from gateway.store.confirmations import Proposing
+
+LONGEST = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a customer asks for. `payees`: account numbers of payees whom they know, or None for every one of them."""
+
+    payees: tuple[str, ...] | None
+    payment: Money
+    day: Money
+    day_count: int
+    days: int
+    agent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granting:
+    book: SqlBook
+    core: CoreBank
+    records: Records
+    functions: Sequence[BankingFunction]
+    clock: Callable[[], datetime]
+    waiting_most: int
+    day_most: int
+
+    async def propose(self, principal: Principal, terms: Terms) -> Proposal:
+        """What the customer is to confirm. RequestFault for terms that make no mandate, or when too much waits already."""
+        now, customer = self.clock(), principal.customer
+        named = await self._named(customer, terms)
+        mandate = StandingMandate(
+            id=f"std_{secrets.token_hex(16)}",
+            customer=customer,
+            agent=terms.agent,
+            currency=terms.payment.currency,
+            payees=None if terms.payees is None else frozenset(payee.key for payee in named),
+            payment_minor=terms.payment.minor,
+            day_minor=terms.day.minor,
+            day_count=terms.day_count,
+            starts=now.replace(microsecond=0),
+            ends=now.replace(microsecond=0) + timedelta(days=terms.days),
+        )
+        proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
+        refused = await self.book.write(
+            Proposing(
+                proposal=proposal,
+                conversation=None,
+                turn=None,
+                principal=principal_bytes(principal),
+                repeat_key=sha256(mandate.canonical()).digest(),
+                calls=(),
+                open_most=self.waiting_most,
+                day_most=self.day_most,
+            )
+        )
+        if isinstance(refused, Refusal):
+            raise RequestFault(Fault.CONFIRMATION_WAITS, "too much waits for the customer already; confirm or decline that first")
+        return proposal
+
+    async def names(self, customer: str) -> Mapping[str, KnownPayee]:
+        """The payees whom the customer knows, by their keys. Unavailable."""
+        return {each.key: each for each in await self._known(customer)}
+
+    async def currencies(self, customer: str) -> Sequence[str]:
+        """Of the customer's accounts that are open, in which a mandate makes sense. Unavailable."""
+        try:
+            held = await self.core.accounts(customer)
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        return list(dict.fromkeys(each.currency for each in held if each.status == "open"))
+
+    async def standing(self, customer: str) -> Sequence[StandingMandate]:
+        """Those in force or to come, that were not revoked."""
+        return [each for each in await self.book.standing(customer) if each.ends > self.clock()]
+
+    async def revoke(self, customer: str, mandate: str) -> bool:
+        """At once, in every process: the next payment is asked again. False: none of theirs, or revoked already."""
+        revoked = await self.book.revoke_standing(customer, mandate, self.clock())
+        if revoked:  # after it: what protects never waits for the trail
+            await self.records.mandate(customer, mandate, "revoked", self.clock())
+        return revoked
+
+    async def _named(self, customer: str, terms: Terms) -> list[KnownPayee]:
+        """The payees whom the terms name; each must be one whom the customer knows."""
+        if terms.day.currency != terms.payment.currency:
+            raise RequestFault(Fault.INVALID_REQUEST, "per_payment and per_day are in one currency", param="per_day")
+        if not 1 <= terms.days <= LONGEST.days:
+            raise RequestFault(Fault.INVALID_REQUEST, f"days lies between 1 and {LONGEST.days}", param="days")
+        known = await self._known(customer)
+        named = []
+        for account in terms.payees or ():
+            found = next((each for each in known if electronic(each.identifier or each.key) == electronic(account)), None)
+            if found is None or found.known_since is None:
+                raise RequestFault(Fault.INVALID_REQUEST, "a payee whom you have not paid yet cannot be in it", param="payees")
+            named.append(found)
+        return named
+
+    async def _known(self, customer: str) -> list[KnownPayee]:
+        paying = (each for each in self.functions if any(argument.kind is Kind.PAYEE for argument in each.arguments))
+        try:
+            told = [await asked(self.core, customer) for asked in dict.fromkeys(each.acquaintance for each in paying)]
+        except CoreUnavailable:
+            raise Unavailable("core_unavailable") from None
+        return [payee for acquaintance in told for payee in acquaintance.payees]
+
+
+def _proposal(mandate: StandingMandate, terms: Terms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:
+    shown: list[Json] = [{"name": each.name, "identifier": each.identifier or each.key} for each in named]
+    content: dict[str, Json] = {
+        "call_ids": [],
+        "agent": terms.agent,
+        "calls": [],
+        "mandate": {
+            "id": mandate.id,
+            "title": "From now on your assistant may pay without asking you, within these bounds.",
+            "payees": shown if terms.payees is not None else "everyone whom you have paid before",
+            "per_payment": {"value": terms.payment.value, "currency": terms.payment.currency},
+            "per_day": {"value": terms.day.value, "currency": terms.day.currency},
+            "payments_per_day": terms.day_count,
+            "from": mandate.starts.isoformat(),
+            "until": mandate.ends.isoformat(),
+            "exactly": mandate.canonical().decode(),
+        },
+        "total": None,
+        "warnings": [],
+    }
+    return drawn_up(
+        content,
+        confirmation=new_id(secrets.token_bytes(16)),
+        customer=mandate.customer,
+        agent=None,
+        level=3,
+        moves_money=False,
+        bundle=bundle,
+        now=now,
+    )

@@ -1,0 +1,100 @@
+"""What a decision may rest on, gathered once per call: the customer, the conversation, what was said, totals, switches. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters.core import Acquaintance, Identified, ObjectFacts
+from adapters.function import Level
+from gateway.domain.kill_switch import Kills
+from gateway.domain.limits import Totals
+from gateway.domain.mandate import Mandate, StandingMandate
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a call takes of the customer's words: a value of one kind, said in this turn."""
+
+    kind: str
+    value: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFacts:
+    """What the gateway's store knows of the customer. `mandate` None: nothing was granted."""
+
+    mandate: Mandate | None
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFacts:
+    """`tainted`: third parties' text was returned into this conversation, or within a day to this agent of this customer."""
+
+    id: str
+    tainted: bool
+
+
+Known = tuple[CustomerFacts, ConversationFacts, Kills]
+"""A conversation, its customer and the kill switches, read together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the customer said in one message; `origin` is typed, pasted or document."""
+
+    turn: int
+    origin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document that the customer named, and what was read in it; without a document, the bank's own figures beside others' text."""
+
+    document: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the customer said in the last turns, the documents that they named, and what was used of it. `turn`: of their last word."""
+
+    turn: int = 0
+    words: tuple[Word, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """On what the arguments of a call are grounded. Gathered only for calls that have something to ground."""
+
+    heard: Heard
+    acquaintance: Acquaintance
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount.
+
+    `standing`: the standing mandates in force; `automatic`: what this agent paid without a confirmation.
+    """
+
+    as_of: datetime
+    level: Level
+    customer: CustomerFacts
+    conversation: ConversationFacts
+    objects: Mapping[Identified, ObjectFacts]
+    totals: Totals | None
+    kills: Kills
+    grounds: Grounds | None = None
+    standing: tuple[StandingMandate, ...] = ()
+    automatic: Totals | None = None
+
+    @property
+    def versions(self) -> tuple[int, bool, bool, int]:
+        """What a reservation compares again under its lock: mandate version, frozen, tainted, kill epoch."""
+        mandate = self.customer.mandate
+        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted, self.kills.epoch)

@@ -1,0 +1,60 @@
+"""Kill switches: what stops everything, one customer, one agent or one function. Pure; code, beyond the policies (banking.md G-11).
+
+What protects the customer (freezing a card, reporting fraud, asking for a human) stays open under every switch.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.domain.errors import Code, Refusal
+
+
+class Scope(StrEnum):
+    """What a switch stops. Its subject is the customer's, agent's or function's name; empty for the whole gateway."""
+
+    GLOBAL = "global"
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    FUNCTION = "function"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A kill switch that is engaged, half lifted (one officer agreed), or lifted (a second one did)."""
+
+    id: str
+    scope: Scope
+    subject: str
+    reason: str
+    engaged_by: str
+    engaged: datetime
+    first_lift_by: str | None = None
+    lifted_by: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`engaged`, `half_lifted`, which stops the same, or `lifted`."""
+        if self.lifted_by is not None:
+            return "lifted"
+        return "engaged" if self.first_lift_by is None else "half_lifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Kills:
+    """The switches that are engaged, as (scope, subject), and the epoch that grows with each change of them."""
+
+    epoch: int
+    engaged: frozenset[tuple[str, str]]
+
+    def over(self, customer: str, agent: str, function: str) -> str | None:
+        """The widest scope that stops this; None: nothing does."""
+        asked = zip(Scope, ("", customer, agent, function), strict=True)
+        return next((scope.value for scope, subject in asked if (scope.value, subject) in self.engaged), None)
+
+
+class Killed(Refusal):
+    """A kill switch is engaged over this call. The model learns only that it is denied."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(Code.DENIED, f"killed_{scope}")

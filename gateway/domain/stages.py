@@ -1,0 +1,260 @@
+"""The stages of a call: one frozen type per step, each made from the one before and holding that step's evidence. Pure.
+
+A step's signature takes the stage that it needs, so that a step cannot be skipped: `execute` takes Intended, which only `intend` makes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from adapters.answers import electronic
+from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen
+from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
+from gateway.domain.errors import MESSAGES, Code, Refusal
+from gateway.domain.facts import Facts, Use
+from gateway.domain.mandate import StandingMandate
+from gateway.domain.principal import Principal
+from gateway.domain.request import Asked, NativeCall
+from gateway.domain.steps import Steps
+from gateway.domain.strict_json import Json
+from policies.model import Decision, Request
+
+
+class Outcome(StrEnum):
+    """What grounding comes to: go on; ask the customer, showing the source. What may not even be asked never becomes Grounded."""
+
+    GROUNDED = "grounded"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A call that the customer confirmed, as it was proposed: its arguments and their sources are the stored ones. `level` is 3 or 4."""
+
+    confirmation: str
+    level: Level
+    arguments: Arguments
+    sources: Mapping[str, str]
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The calls of the same request that are not done, where they move money: per currency the sum in minor units, and how many.
+
+    `uses`: what those of them that wait for the customer take of the customer's words.
+    """
+
+    minor: Mapping[str, int] = field(default_factory=dict)
+    count: Mapping[str, int] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Step 1's result: an authenticated customer asks for one call, which has an id of ours.
+
+    `set_at`: when its request came; what the calls of the same request let into the conversation does not count for it.
+    """
+
+    call_id: str
+    principal: Principal
+    asked: Asked
+    native: NativeCall
+    received_at: datetime
+    span_id: str
+    steps: Steps
+    set_at: datetime
+    rest: Rest = Rest()
+    confirmed: Confirmed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Step 2's result, the flat call: who asks for what, over which objects, on which facts."""
+
+    received: Received
+    function: BankingFunction
+    arguments: Arguments
+    facts: Facts
+
+    @property
+    def customer(self) -> str:
+        return self.received.principal.customer
+
+    @property
+    def payee(self) -> Identified | None:
+        """The object whom the call pays; None when it pays nobody, or names an account instead."""
+        named = (self.arguments.get(each.name) for each in self.function.arguments if each.kind is Kind.PAYEE)
+        return next((value for value in named if isinstance(value, Identified)), None)
+
+    @property
+    def payee_key(self) -> str | None:
+        """Whom the call pays, as a key of `KnownPayee`; None when it pays nobody."""
+        if self.payee is not None:
+            return f"{self.payee.kind.value}:{self.payee.id}"
+        argument = payee_argument(self.function, self.arguments)
+        value = None if argument is None else self.arguments[argument.name]
+        return electronic(value) if isinstance(value, str) else None
+
+
+def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument | None:
+    """The argument that names whom a call pays: an object or an account before a text, the first one before others."""
+    named = [each for each in function.arguments if each.kind is Kind.PAYEE and each.name in arguments]
+    return min(named, key=lambda each: isinstance(each.type, Text), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """Step 3's result: where the value of each sensitive argument comes from, by its kind, and what that comes to.
+
+    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation.
+    """
+
+    call: Call
+    sources: Mapping[str, str]
+    outcome: Outcome = Outcome.GROUNDED
+    uses: tuple[Use, ...] = ()
+    covered: StandingMandate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Step 4's result: permitted. What is not permitted never becomes a Decided. One request for each resource."""
+
+    grounded: Grounded
+    requests: tuple[Request, ...]
+    decision: Decision
+
+    @property
+    def call(self) -> Call:
+        return self.grounded.call
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedRead:
+    """A Decided of a function without effect: the only thing that `read` takes."""
+
+    decided: Decided
+    function: ReadFunction
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedEffect:
+    """A Decided of a function with an effect: what `reserve` takes."""
+
+    decided: Decided
+    function: EffectFunction
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Step 5's result: the idempotency key is claimed, the limits are held, the core's key is durable."""
+
+    effect: DecidedEffect
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands in the log."""
+
+    index: int
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """Step 6's result: the intent is durable in the log, which gave a permit over exactly this instruction."""
+
+    reserved: Reserved
+    intent: Place
+    permit: ExecutionPermit
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Step 7's result: what the core answered, which may be that nobody knows. NotSeen: nothing was sent, and `why`."""
+
+    intended: Intended
+    answer: CoreAnswer | NotSeen
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Step 8's result: the reservation is posted, voided, released, or left pending."""
+
+    executed: Executed
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Step 9's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
+
+    decided: Decided
+    status: str
+    code: Code | None = None
+    output: Mapping[str, Json] | None = None
+    app: Mapping[str, Json] | None = None
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call that ended before an effect or an output, and the last stage that it reached."""
+
+    received: Received
+    reached: Received | Call | Decided
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A call that waits for the customer: as it was grounded, and the refusal that it is without them. `level` is 3 or 4."""
+
+    refused: Refused
+    grounded: Grounded
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
+
+    `proof` is None only where the log could not take a record: then there is no output either. `app` is what the output has masked,
+    whole, for the back end that asked: never for the model, and not told a second time.
+    """
+
+    call_id: str
+    native_id: str
+    status: str
+    code: Code | None
+    message: str | None
+    output: Mapping[str, Json] | None
+    proof: Place | None
+    app: Mapping[str, Json] | None = None
+    confirmation: str | None = None
+    """Of a held call: what the customer is to confirm. For the back end, never for the model."""
+
+
+def answer_of(
+    received: Received,
+    status: str,
+    code: Code | None,
+    *,
+    message: str | None = None,
+    output: Mapping[str, Json] | None = None,
+    proof: Place | None = None,
+) -> Recorded:
+    """What the caller gets. `message` None: the code's own."""
+    return Recorded(
+        call_id=received.call_id,
+        native_id=received.native.native_id,
+        status=status,
+        code=code,
+        message=message or (MESSAGES[code] if code else None),
+        output=output,
+        proof=proof,
+    )

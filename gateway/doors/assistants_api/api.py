@@ -1,0 +1,128 @@
+"""What the doors of the Assistants API share: their parts, bodies, pages and objects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
+
+from gateway.calls.rates import Rates
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.principal import Principal
+from gateway.domain.strict_json import binary
+from gateway.doors import schemas
+from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.rest import Door, answers
+from gateway.runs import objects
+from gateway.runs.broadcast import Broadcast
+from gateway.runs.objects import Object
+from gateway.runs.pool import Pool
+from gateway.runs.sealed_principal import Seal
+from gateway.store.book import SqlBook
+from gateway.store.pages import NoSuchCursor, Page
+
+BODY_MOST = 4 * 1024 * 1024
+DEPTH_MOST = 32
+"""Of a body: messages and images are long, JSON Schemas of functions deep."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run."""
+
+    book: SqlBook
+    pool: Pool | None
+    broadcast: Broadcast
+    seal: Seal
+    rates: Rates
+    hosts: frozenset[str]
+    lifetime: timedelta
+
+    def bounded(self, door: Door, principal: Principal) -> None:
+        """RequestFault RATE_LIMITED when this customer, or client, writes too often."""
+        if not self.rates.take(principal.customer, door.clock()):
+            raise RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one")
+
+    def with_model(self) -> Pool:
+        """RequestFault UNAVAILABLE without a model."""
+        if self.pool is None:
+            raise RequestFault(Fault.UNAVAILABLE, "no model is set up here: model_url is not set")
+        return self.pool
+
+
+async def body_as(model: type[_Model], request: Request) -> _Model:
+    """The body, which may be empty, as this model. RequestFault."""
+    if request.headers.get("content-length") == "0":
+        return parsed(model, {})
+    return parsed(model, binary(await body(request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST)))
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """What the client said, by the API's names."""
+    return model.model_dump(exclude_unset=True)
+
+
+def metadata_of(said: Mapping[str, str] | None) -> Mapping[str, str]:
+    return said or {}
+
+
+def missing(what: str) -> RequestFault:
+    """Also for what is another's: nobody learns whether it is there."""
+    return RequestFault(Fault.NOT_FOUND, f"no such {what}", param=f"{what.replace(' ', '_')}_id")
+
+
+async def listed(
+    api: Api, question: Callable[[Connection], tuple[Sequence[_Row], bool]], shown: Callable[[_Row], Object]
+) -> Response:
+    """The page that `question` finds, each of its rows as `shown`. RequestFault for a cursor that is no object of the list."""
+    try:
+        found, more = await api.book.read(question)
+    except NoSuchCursor as error:
+        raise RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name) from None
+    return json_answer(objects.listed([shown(each) for each in found], more=more))
+
+
+def page_of(
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    before: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page:
+    """The parameters of every list."""
+    return Page(limit, order == "asc", after or None, before or None)
+
+
+class Answered(BaseModel):
+    """An object of the Assistants API, as the types of the `openai` package describe it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: str
+
+
+class Listed(BaseModel):
+    """A page of objects."""
+
+    object: Literal["list"]
+    data: list[Answered]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(BaseModel):
+    id: str
+    object: str
+    deleted: Literal[True]
+
+
+def responses_of(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
+    """What OpenAPI says of an operation's answers."""
+    return {**answers(model), 429: {"model": schemas.ErrorBody, "description": "The request was not taken"}}

@@ -1,0 +1,130 @@
+"""Assistants, `/v1/assistants`: for the bank's back ends, with a token of the scope `assistants`. Each client sees its own alone."""
+
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, FastAPI, Request, Response
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.principal import SCOPE_ASSISTANTS, Principal
+from gateway.doors.assistants_api.api import (
+    Answered,
+    Api,
+    Deleted,
+    Listed,
+    body_as,
+    listed,
+    metadata_of,
+    missing,
+    page_of,
+    plain,
+    responses_of,
+)
+from gateway.doors.assistants_api.schemas import ChangedAssistant, FunctionTool, Id, NewAssistant
+from gateway.doors.bodies import json_answer
+from gateway.doors.rest import Door
+from gateway.doors.schemas import body_of
+from gateway.runs import objects
+from gateway.runs.objects import ASSISTANT_FIELDS, new_id
+from gateway.store import assistants
+from gateway.store.assistants import Assistant, Changing, Dropping, Making
+from gateway.store.pages import Page
+
+_FALSY_MODEL = "model: an assistant has one"
+
+
+def mount(app: FastAPI, door: Door, api: Api) -> None:
+    """Put these routes into the application."""
+
+    @app.post("/v1/assistants", responses=responses_of(Answered), openapi_extra=body_of(NewAssistant))
+    async def create_assistant(request: Request) -> Response:
+        """A new assistant: a model, its instructions, and the functions that it may call."""
+        return await door.answer(request, partial(_create, api), SCOPE_ASSISTANTS)
+
+    @app.get("/v1/assistants", responses=responses_of(Listed))
+    async def list_assistants(request: Request, page: Annotated[Page, Depends(page_of)]) -> Response:
+        """This client's assistants."""
+        return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS)
+
+    @app.get("/v1/assistants/{assistant_id}", responses=responses_of(Answered))
+    async def get_assistant(request: Request, assistant_id: Id) -> Response:
+        return await door.answer(request, partial(_get, api, assistant_id), SCOPE_ASSISTANTS)
+
+    @app.post("/v1/assistants/{assistant_id}", responses=responses_of(Answered), openapi_extra=body_of(ChangedAssistant))
+    async def change_assistant(request: Request, assistant_id: Id) -> Response:
+        """Runs that were begun before go on as they were."""
+        return await door.answer(request, partial(_change, api, assistant_id), SCOPE_ASSISTANTS)
+
+    @app.delete("/v1/assistants/{assistant_id}", responses=responses_of(Deleted))
+    async def delete_assistant(request: Request, assistant_id: Id) -> Response:
+        return await door.answer(request, partial(_delete, api, assistant_id), SCOPE_ASSISTANTS)
+
+
+async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    asked = await body_as(NewAssistant, request)
+    distinct(asked.tools)
+    said = plain(asked)
+    body = {**ASSISTANT_FIELDS, **{name: said[name] for name in ASSISTANT_FIELDS if name in said}, "tool_resources": None}
+    made = Assistant(new_id("asst"), principal.client, door.clock(), body, metadata_of(asked.metadata))
+    await _recorded(door, principal, made.id, "made", body)
+    await api.book.write(Making(made))
+    return json_answer(objects.assistant(made))
+
+
+async def _list(api: Api, page: Page, _door: Door, _request: Request, principal: Principal) -> Response:
+    return await listed(api, lambda connection: assistants.page(connection, principal.client, page), objects.assistant)
+
+
+async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
+    return json_answer(objects.assistant(await assistant_of(api, principal, id_)))
+
+
+async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    asked = await body_as(ChangedAssistant, request)
+    distinct(asked.tools or [])
+    said = plain(asked)
+    if "model" in said and said["model"] is None:
+        raise RequestFault(Fault.INVALID_REQUEST, _FALSY_MODEL, param="model")
+    await assistant_of(api, principal, id_)
+    changes = {name: said[name] for name in ASSISTANT_FIELDS if name in said and name != "tool_resources"}
+    if changes.get("tools", ()) is None:
+        changes["tools"] = []
+    await _recorded(door, principal, id_, "changed", changes)
+    metadata = metadata_of(asked.metadata) if "metadata" in said else None
+    changed = await api.book.write(Changing(principal.client, id_, changes, metadata))
+    if not isinstance(changed, Assistant):
+        raise missing("assistant")
+    return json_answer(objects.assistant(changed))
+
+
+async def _delete(api: Api, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
+    await assistant_of(api, principal, id_)
+    await _recorded(door, principal, id_, "dropped", {})
+    if await api.book.write(Dropping(principal.client, id_)) is None:
+        raise missing("assistant")
+    return json_answer(objects.deleted(id_, "assistant.deleted"))
+
+
+async def assistant_of(api: Api, principal: Principal, id_: str) -> Assistant:
+    """An assistant of the client that the token was given to. RequestFault NOT_FOUND."""
+    found = await api.book.read(lambda connection: assistants.find(connection, principal.client, id_))
+    if found is None:
+        raise missing("assistant")
+    return found
+
+
+def distinct(tools: list[FunctionTool]) -> None:
+    """RequestFault when two functions have one name."""
+    names = [tool.function.name for tool in tools]
+    if len(set(names)) < len(names):
+        raise RequestFault(Fault.INVALID_REQUEST, "tools: two functions have one name", param="tools")
+
+
+async def _recorded(door: Door, principal: Principal, id_: str, word: str, body: dict[str, Any]) -> None:
+    """First on record, then done: what an assistant is told decides what it tries."""
+    digest = sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    await door.records.assistant(id_, word, principal.client, digest, door.clock())

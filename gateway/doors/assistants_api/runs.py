@@ -1,0 +1,322 @@
+"""Runs and their steps, `/v1/threads/{id}/runs`: with a token of the scope `threads`. The model acts in them, never the customer."""
+
+import secrets
+from contextlib import ExitStack
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.principal import SCOPE_THREADS, Principal
+from gateway.doors.assistants_api.api import (
+    Answered,
+    Api,
+    Listed,
+    body_as,
+    listed,
+    metadata_of,
+    missing,
+    page_of,
+    plain,
+    responses_of,
+)
+from gateway.doors.assistants_api.assistants import assistant_of, distinct
+from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
+from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
+from gateway.doors.bodies import json_answer
+from gateway.doors.rest import Door
+from gateway.doors.schemas import body_of
+from gateway.runs import objects
+from gateway.runs.broadcast import Listener, event
+from gateway.runs.loop import LEASE
+from gateway.runs.objects import RUN_FIELDS, new_id
+from gateway.runs.sealed_principal import acting
+from gateway.store import runs, steps
+from gateway.store.pages import Page
+from gateway.store.runs import Cancelling, Mismatch, Run, Starting, Submitting
+from gateway.store.steps import Step
+from gateway.store.threads import Labelling, Opening, Thread
+
+POLL_AFTER = "openai-poll-after-ms"
+"""Header that steers how soon the client asks again."""
+
+_SOON_MS, _LATER_MS = 300, 2_000
+
+
+def mount(app: FastAPI, door: Door, api: Api) -> None:
+    """Put these routes into the application."""
+    _mount_beginning(app, door, api)
+    _mount_going_on(app, door, api)
+    _mount_steps(app, door, api)
+
+
+def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
+    @app.post("/v1/threads/runs", responses=responses_of(Answered), openapi_extra=body_of(NewThreadAndRun))
+    async def create_thread_and_run(request: Request) -> Response:
+        """A new thread and a run of it; with `stream`, its events (SSE)."""
+        return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
+
+    @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(Answered), openapi_extra=body_of(NewRun))
+    async def create_run(
+        request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
+    ) -> Response:
+        """A run of an assistant over the thread; with `stream`, its events (SSE). `include[]` is about files, and ignored."""
+        return await door.answer(request, partial(_create, api, thread_id), SCOPE_THREADS)
+
+    @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(Listed))
+    async def list_runs(request: Request, thread_id: Id, page: Annotated[Page, Depends(page_of)]) -> Response:
+        return await door.answer(request, partial(_list, api, thread_id, page), SCOPE_THREADS)
+
+
+def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(Answered))
+    async def get_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        return await door.answer(request, partial(_get, api, thread_id, run_id), SCOPE_THREADS)
+
+    @app.post("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(Answered), openapi_extra=body_of(Labels))
+    async def change_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """Its metadata."""
+        return await door.answer(request, partial(_label, api, thread_id, run_id), SCOPE_THREADS)
+
+    @app.post("/v1/threads/{thread_id}/runs/{run_id}/cancel", responses=responses_of(Answered))
+    async def cancel_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """At any moment; a call that is under way is heard to its end first."""
+        return await door.answer(request, partial(_cancel, api, thread_id, run_id), SCOPE_THREADS)
+
+    @app.post(
+        "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
+        responses=responses_of(Answered),
+        openapi_extra=body_of(ToolOutputs),
+    )
+    async def submit_tool_outputs(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """What the app's own functions gave: all of those that wait. The same once more changes nothing."""
+        return await door.answer(request, partial(_submit, api, thread_id, run_id), SCOPE_THREADS)
+
+
+def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps", responses=responses_of(Listed))
+    async def list_steps(
+        request: Request,
+        thread_id: Id,
+        run_id: Id,
+        page: Annotated[Page, Depends(page_of)],
+        include: Annotated[list[str] | None, Query(alias="include[]")] = None,
+    ) -> Response:
+        """`include[]` is about files, and ignored."""
+        return await door.answer(request, partial(_steps, api, (thread_id, run_id), page), SCOPE_THREADS)
+
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(Answered))
+    async def get_step(
+        request: Request,
+        thread_id: Id,
+        run_id: Id,
+        step_id: Id,
+        include: Annotated[list[str] | None, Query(alias="include[]")] = None,
+    ) -> Response:
+        """`include[]` is about files, and ignored."""
+        return await door.answer(request, partial(_step, api, (thread_id, run_id), step_id), SCOPE_THREADS)
+
+
+async def _create(api: Api, thread: str, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    asked = await body_as(NewRun, request)
+    run = await _new(api, door, principal, asked, thread)
+    messages = adding_of(api, door, principal, asked.additional_messages or [])
+    starting = Starting(run, _due(run.created, run.lease), messages)
+    return await _started(api, starting, stream=bool(asked.stream))
+
+
+async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    asked = await body_as(NewThreadAndRun, request)
+    opening = opening_of(api, door, principal, asked.thread or NewThread())
+    run = await _new(api, door, principal, asked, opening.id)
+    starting = Starting(run, _due(run.created, run.lease), opening=opening)
+    return await _started(api, starting, stream=bool(asked.stream))
+
+
+async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewThreadAndRun, thread: str) -> Run:
+    """A run that is not written yet; ours already if there is room, or somebody will listen."""
+    pool = api.with_model()
+    assistant = await assistant_of(api, principal, asked.assistant_id)
+    distinct(asked.tools or [])
+    said = {name: value for name, value in plain(asked).items() if value is not None}
+    body: dict[str, Any] = {**RUN_FIELDS}
+    body |= {name: value for name, value in assistant.body.items() if name in RUN_FIELDS and value is not None}
+    body |= {name: value for name, value in said.items() if name in RUN_FIELDS}
+    body["truncation_strategy"] = {"last_messages": None, **body["truncation_strategy"]}
+    if (more := getattr(asked, "additional_instructions", None)) is not None:
+        body["instructions"] = f"{body['instructions']}\n\n{more}" if body["instructions"] else more
+    _check_choice(body)
+    body["own"] = {"trace": secrets.token_hex(16)}
+    id_, now = new_id("run"), door.clock()
+    return Run(
+        id=id_,
+        thread=thread,
+        customer=principal.customer,
+        assistant=assistant.id,
+        state="queued",
+        created=now,
+        expires=now + api.lifetime,
+        lease=pool.lease if asked.stream or pool.has_room else None,
+        principal=api.seal.seal(acting(principal, assistant.id), id_),
+        body=body,
+        metadata=metadata_of(asked.metadata),
+    )
+
+
+def _due(now: datetime, lease: str | None) -> datetime:
+    """When a worker is to look at a run that begins, or goes on, now: once its lease is over, or at once."""
+    return now if lease is None else now + LEASE
+
+
+def _check_choice(body: dict[str, Any]) -> None:
+    choice = body["tool_choice"]
+    if isinstance(choice, dict) and choice["function"]["name"] not in {tool["function"]["name"] for tool in body["tools"]}:
+        raise RequestFault(Fault.INVALID_REQUEST, "tool_choice: no function of this name is among the tools", param="tool_choice")
+
+
+async def _started(api: Api, starting: Starting, *, stream: bool) -> Response:
+    with ExitStack() as stack:
+        listener = stack.enter_context(api.broadcast.listening(starting.run.id)) if stream else None
+        begun = await api.book.write(starting)
+        if isinstance(begun, str):
+            message = f"Thread {starting.run.thread} already has an active run {begun}."
+            raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
+        if not isinstance(begun, tuple):
+            raise missing("thread")
+        thread, run = begun
+        told = _beginning(starting.opening, thread, run)
+        _taken_up(api, run)
+        if listener is not None:
+            return Streamed(told, listener, stack.pop_all())
+    return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
+
+
+def _beginning(opening: Opening | None, thread: Thread, run: Run) -> list[bytes]:
+    told = objects.run(run)
+    opened = [] if opening is None else [event("thread.created", objects.thread(thread))]
+    return [*opened, event("thread.run.created", told), event("thread.run.queued", told)]
+
+
+def _taken_up(api: Api, run: Run) -> None:
+    pool = api.with_model()
+    if run.state == "queued" and run.lease == pool.lease:
+        pool.take_up(run)
+
+
+class Streamed(StreamingResponse):
+    """The events of a run, until it has ended or waits for the app. Who hangs up does not end the run."""
+
+    def __init__(self, first: list[bytes], listener: Listener, listening: ExitStack) -> None:
+        super().__init__(self._events(first, listener), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        self._listening = listening
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._listening:
+            await super().__call__(scope, receive, send)
+
+    @staticmethod
+    async def _events(first: list[bytes], listener: Listener) -> Any:
+        for each in first:
+            yield each
+        async for each in listener.stream():
+            yield each
+
+
+async def _list(api: Api, thread: str, page: Page, *rest: Any) -> Response:
+    await thread_of(api, rest[-1], thread)
+    return await listed(api, lambda connection: runs.page(connection, thread, page), objects.run)
+
+
+async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    run = await _found(api, rest[-1], thread, id_)
+    waits = run.state == "requires_action" or bool(objects.own_of(run).get("confirmations"))
+    return json_answer(objects.run(run), {POLL_AFTER: str(_LATER_MS if waits else _SOON_MS)})
+
+
+async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    door, request, principal = rest
+    api.bounded(door, principal)
+    asked = await body_as(Labels, request)
+    await _found(api, principal, thread, id_)
+    if "metadata" in plain(asked):
+        await labelled(api, Labelling(principal.customer, thread, "runs", id_, metadata_of(asked.metadata)))
+    return json_answer(objects.run(await _found(api, principal, thread, id_)))
+
+
+async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    door, _, principal = rest
+    run = await api.book.write(Cancelling(principal.customer, thread, id_, door.clock()))
+    if not isinstance(run, Run):
+        raise missing("run")
+    if run.state != "cancelling":
+        raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
+    if api.pool is not None:
+        api.pool.cancelled(id_)
+    return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
+
+
+async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    door, request, principal = rest
+    api.bounded(door, principal)
+    asked = await body_as(ToolOutputs, request)
+    outputs = {each.tool_call_id: each.output for each in asked.tool_outputs}
+    if len(outputs) < len(asked.tool_outputs):
+        raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: two outputs are of one call", param="tool_outputs")
+    pool, before = api.with_model(), await _found(api, principal, thread, id_)
+    now, lease = door.clock(), pool.lease if asked.stream or pool.has_room else None
+    item = Submitting(
+        customer=principal.customer,
+        thread=thread,
+        run=id_,
+        outputs=outputs,
+        principal=api.seal.seal(acting(principal, before.assistant), id_),
+        lease=lease,
+        at=now,
+        due=_due(now, lease),
+    )
+    with ExitStack() as stack:
+        listener = stack.enter_context(api.broadcast.listening(id_)) if asked.stream else None
+        run = await api.book.write(item)
+        if isinstance(run, Mismatch):
+            raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
+        if not isinstance(run, Run):
+            raise missing("run")
+        _taken_up(api, run)
+        if listener is not None:
+            told = [event(f"thread.run.{run.state}", objects.run(run))]
+            if not run.is_active:
+                listener.end()
+            return Streamed(told, listener, stack.pop_all())
+    return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
+
+
+def _unexpected(mismatch: Mismatch) -> str:
+    if mismatch.state != "requires_action":
+        return f"Runs in status '{mismatch.state}' do not accept tool outputs."
+    return "tool_outputs: exactly the calls of required_action, each once, in one request"
+
+
+async def _steps(api: Api, where: tuple[str, str], page: Page, *rest: Any) -> Response:
+    await _found(api, rest[-1], *where)
+    return await listed(api, lambda connection: steps.page(connection, where[1], page), objects.step)
+
+
+async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
+    await _found(api, rest[-1], *where)
+    found = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
+    if not isinstance(found, Step):
+        raise missing("step")
+    return json_answer(objects.step(found))
+
+
+async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:
+    found = await api.book.read(lambda connection: runs.find(connection, principal.customer, thread, id_))
+    if found is None:
+        raise missing("run")
+    return found

@@ -1,0 +1,226 @@
+"""Threads and messages, `/v1/threads`: the customer's own, or of an agent that acts for them, with a token of the scope `threads`.
+
+A user's message under the customer's own token, which also has the scope `customer_words`, is the customer's word; nothing else is.
+"""
+
+from functools import partial
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.principal import SCOPE_THREADS, SCOPE_WORDS, Principal
+from gateway.domain.strict_json import Json
+from gateway.doors.assistants_api.api import (
+    Answered,
+    Api,
+    Deleted,
+    Listed,
+    body_as,
+    listed,
+    metadata_of,
+    missing,
+    page_of,
+    plain,
+    responses_of,
+)
+from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImagePart, Labels, NewMessage, NewThread
+from gateway.doors.bodies import json_answer
+from gateway.doors.rest import Door
+from gateway.doors.schemas import body_of
+from gateway.runs import objects
+from gateway.runs.objects import MESSAGE_FIELDS, new_id, seconds
+from gateway.store import threads
+from gateway.store.pages import Page
+from gateway.store.threads import Adding, Dropping, Labelling, Message, Opening, Removing, Thread, Writing
+
+ORIGIN = "tellergate.origin"
+"""Key of a message's metadata: `typed`, `pasted` or `document`."""
+
+_ORIGINS = ("typed", "pasted", "document")
+
+
+def mount(app: FastAPI, door: Door, api: Api) -> None:
+    """Put these routes into the application."""
+    _mount_threads(app, door, api)
+    _mount_messages(app, door, api)
+
+
+def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
+    @app.post("/v1/threads", responses=responses_of(Answered), openapi_extra=body_of(NewThread))
+    async def create_thread(request: Request) -> Response:
+        """A new thread, with a conversation of its own."""
+        return await door.answer(request, partial(_create, api), SCOPE_THREADS)
+
+    @app.get("/v1/threads/{thread_id}", responses=responses_of(Answered))
+    async def get_thread(request: Request, thread_id: Id) -> Response:
+        return await door.answer(request, partial(_get, api, thread_id), SCOPE_THREADS)
+
+    @app.post("/v1/threads/{thread_id}", responses=responses_of(Answered), openapi_extra=body_of(ChangedThread))
+    async def change_thread(request: Request, thread_id: Id) -> Response:
+        return await door.answer(request, partial(_change, api, thread_id), SCOPE_THREADS)
+
+    @app.delete("/v1/threads/{thread_id}", responses=responses_of(Deleted))
+    async def delete_thread(request: Request, thread_id: Id) -> Response:
+        """With all that is in it. A run that is under way is let go; what it has done at the bank stays done, and on record."""
+        return await door.answer(request, partial(_delete, api, thread_id), SCOPE_THREADS)
+
+
+def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
+    @app.post("/v1/threads/{thread_id}/messages", responses=responses_of(Answered), openapi_extra=body_of(NewMessage))
+    async def create_message(request: Request, thread_id: Id) -> Response:
+        """A message; the customer's word under their own token. Refused while a run of the thread is active."""
+        return await door.answer(request, partial(_write, api, thread_id), SCOPE_THREADS)
+
+    @app.get("/v1/threads/{thread_id}/messages", responses=responses_of(Listed))
+    async def list_messages(
+        request: Request,
+        thread_id: Id,
+        page: Annotated[Page, Depends(page_of)],
+        run_id: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Response:
+        return await door.answer(request, partial(_list, api, thread_id, page, run_id or None), SCOPE_THREADS)
+
+    @app.get("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Answered))
+    async def get_message(request: Request, thread_id: Id, message_id: Id) -> Response:
+        return await door.answer(request, partial(_message, api, thread_id, message_id), SCOPE_THREADS)
+
+    @app.post("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Answered), openapi_extra=body_of(Labels))
+    async def change_message(request: Request, thread_id: Id, message_id: Id) -> Response:
+        """Its metadata."""
+        return await door.answer(request, partial(_label, api, thread_id, message_id), SCOPE_THREADS)
+
+    @app.delete("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Deleted))
+    async def delete_message(request: Request, thread_id: Id, message_id: Id) -> Response:
+        """What is not in the thread is not said."""
+        return await door.answer(request, partial(_remove, api, thread_id, message_id), SCOPE_THREADS)
+
+
+async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    opening = opening_of(api, door, principal, await body_as(NewThread, request))
+    opened = await api.book.write(opening)
+    if not isinstance(opened, Thread):
+        raise TypeError("an opening is answered with its thread")
+    return json_answer(objects.thread(opened))
+
+
+def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> Opening:
+    messages = adding_of(api, door, principal, asked.messages)
+    return Opening(new_id("thread"), principal.customer, door.clock(), metadata_of(asked.metadata), messages)
+
+
+async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
+    return json_answer(objects.thread(await thread_of(api, principal, id_)))
+
+
+async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    asked = await body_as(ChangedThread, request)
+    if "metadata" in plain(asked):
+        await labelled(api, Labelling(principal.customer, id_, "threads", id_, metadata_of(asked.metadata)))
+    return json_answer(objects.thread(await thread_of(api, principal, id_)))
+
+
+async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
+    if await api.book.write(Dropping(principal.customer, id_)) is None:
+        raise missing("thread")
+    return json_answer(objects.deleted(id_, "thread.deleted"))
+
+
+async def _write(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
+    api.bounded(door, principal)
+    messages = adding_of(api, door, principal, [await body_as(NewMessage, request)])
+    written = await api.book.write(Writing(id_, principal.customer, door.clock(), messages))
+    if isinstance(written, str):
+        message = f"Can't add messages to {id_} while a run {written} is active."
+        raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
+    if not isinstance(written, list):
+        raise missing("thread")
+    return json_answer(objects.message(written[0]))
+
+
+async def _list(api: Api, id_: str, page: Page, run: str | None, *rest: Any) -> Response:
+    await thread_of(api, rest[-1], id_)
+    return await listed(api, lambda connection: threads.messages(connection, id_, run, page), objects.message)
+
+
+async def _message(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    return json_answer(objects.message(await _found(api, rest[-1], thread, id_)))
+
+
+async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    door, request, principal = rest
+    api.bounded(door, principal)
+    asked = await body_as(Labels, request)
+    await _found(api, principal, thread, id_)
+    if "metadata" in plain(asked):
+        await labelled(api, Labelling(principal.customer, thread, "messages", id_, metadata_of(asked.metadata)))
+    return json_answer(objects.message(await _found(api, principal, thread, id_)))
+
+
+async def _remove(api: Api, thread: str, id_: str, *rest: Any) -> Response:
+    principal: Principal = rest[-1]
+    if await api.book.write(Removing(principal.customer, thread, id_)) is None:
+        raise missing("message")
+    return json_answer(objects.deleted(id_, "thread.message.deleted"))
+
+
+async def labelled(api: Api, item: Labelling) -> None:
+    """Put this metadata in the place of the earlier one. RequestFault NOT_FOUND."""
+    if await api.book.write(item) is None:
+        raise missing("thread")
+
+
+async def thread_of(api: Api, principal: Principal, id_: str) -> Thread:
+    """A thread of this customer. RequestFault NOT_FOUND."""
+    found = await api.book.read(lambda connection: threads.find(connection, principal.customer, id_))
+    if found is None:
+        raise missing("thread")
+    return found
+
+
+async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Message:
+    await thread_of(api, principal, thread)
+    found = await api.book.read(lambda connection: threads.message(connection, thread, id_))
+    if found is None:
+        raise missing("message")
+    return found
+
+
+def adding_of(api: Api, door: Door, principal: Principal, asked: list[NewMessage]) -> tuple[Adding, ...]:
+    """Messages as they are kept, and what of them the customer said. RequestFault."""
+    return tuple(_adding(api, door, principal, each) for each in asked)
+
+
+def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Adding:
+    metadata = metadata_of(asked.metadata)
+    origin = metadata.get(ORIGIN, "typed")
+    if origin not in _ORIGINS:
+        raise RequestFault(Fault.INVALID_REQUEST, f"{ORIGIN} is one of {', '.join(_ORIGINS)}", param="metadata")
+    parts = [asked.content] if isinstance(asked.content, str) else list(asked.content)
+    content: list[Json] = []
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, ImagePart):
+            _allowed(api, part)
+            content.append({"type": "image_url", "image_url": {"url": part.image_url.url, "detail": part.image_url.detail}})
+        else:
+            texts.append(part if isinstance(part, str) else part.text)
+            content += objects.text_content(texts[-1])
+    is_own = principal.agent is None and SCOPE_WORDS in principal.scopes and asked.role == "user"
+    body = {**MESSAGE_FIELDS, "role": asked.role, "content": content, "completed_at": seconds(door.clock())}
+    return Adding(
+        id=new_id("msg"),
+        body=body,
+        metadata=metadata,
+        said=("\n".join(texts), origin) if is_own and texts else None,
+        foreign=not is_own or len(texts) < len(parts),
+    )
+
+
+def _allowed(api: Api, part: ImagePart) -> None:
+    url = urlsplit(part.image_url.url)
+    if url.scheme != "data" and not (url.hostname in api.hosts and url.port is None and url.username is None):
+        raise RequestFault(Fault.UNSUPPORTED, "image_url: send a data: URL; no other host is fetched from", param="content")

@@ -1,0 +1,100 @@
+"""Kill switches, JSON under `/v1`: for the bank's officers, with tokens that can do nothing else."""
+
+from functools import partial
+
+from fastapi import FastAPI, Request, Response
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.kill_switch import Scope, Switch
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
+from gateway.doors import schemas
+from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.rest import Door, answers
+from gateway.oversight.kill_switches import Killing, NotLifted
+
+_OTHERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL})
+
+
+def mount(app: FastAPI, door: Door, killing: Killing) -> None:
+    """Put these routes into the application."""
+    conflict: dict[int | str, dict[str, object]] = {409: {"model": schemas.ErrorBody, "description": "Nothing was lifted"}}
+
+    @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitches))
+    async def switches(request: Request) -> Response:
+        """Those that are engaged, the oldest first."""
+        return await door.answer(request, partial(_list, killing), SCOPE_KILL)
+
+    @app.post(
+        "/v1/kill-switches", responses=answers(schemas.KillSwitchEngaged), openapi_extra=schemas.body_of(schemas.NewKillSwitch)
+    )
+    async def engage(request: Request) -> Response:
+        """Stop everything, one customer, one agent or one function, within a second, in every worker."""
+        return await door.answer(request, partial(_engage, killing), SCOPE_KILL)
+
+    @app.post(
+        "/v1/kill-switches/{kill_switch_id}/lift",
+        responses={**answers(schemas.KillSwitch), **conflict},
+        openapi_extra=schemas.body_of(schemas.LiftKillSwitch),
+    )
+    async def lift(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
+        """One officer's lift. It takes those of two different officers."""
+        return await door.answer(request, partial(_lift, killing), SCOPE_KILL)
+
+
+async def _list(killing: Killing, _door: Door, _request: Request, principal: Principal) -> Response:
+    _officer(principal)
+    return json_answer({"data": [shown(each) for each in await killing.listed()]})
+
+
+async def _engage(killing: Killing, door: Door, request: Request, principal: Principal) -> Response:
+    officer = _officer(principal)
+    asked = parsed(schemas.NewKillSwitch, await body(request))
+    scope = Scope(asked.scope)
+    if (asked.subject is None) != (scope is Scope.GLOBAL):
+        raise RequestFault(Fault.INVALID_REQUEST, "subject: needed, but not with the scope global", param="subject")
+    if scope is Scope.FUNCTION and asked.subject not in {function.name for function in door.functions}:
+        raise RequestFault(Fault.INVALID_REQUEST, "subject: no function of this name is served", param="subject")
+    engaged = await killing.engage(scope, asked.subject or "", asked.reason, officer)
+    return json_answer({**shown(engaged.switch), "recorded": engaged.recorded})
+
+
+async def _lift(killing: Killing, door: Door, request: Request, principal: Principal) -> Response:
+    officer = _officer(principal)
+    if principal.customer == principal.client:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "a program may engage a kill switch; only people lift one")
+    if not await door.identity.still_stands(principal):
+        raise invalid_token(principal.scheme)
+    asked = parsed(schemas.LiftKillSwitch, await body(request))
+    try:
+        return json_answer(shown(await killing.lift(request.path_params["kill_switch_id"], asked.reason, officer)))
+    except NotLifted as refused:
+        raise _fault(refused) from None
+
+
+def shown(switch: Switch) -> dict[str, object]:
+    return {
+        "id": switch.id,
+        "scope": switch.scope.value,
+        "subject": switch.subject or None,
+        "reason": switch.reason,
+        "engaged_by": switch.engaged_by,
+        "engaged": switch.engaged.isoformat(),
+        "first_lift_by": switch.first_lift_by,
+        "lifted_by": switch.lifted_by,
+        "state": switch.state,
+    }
+
+
+def _fault(refused: NotLifted) -> RequestFault:
+    if refused.state == "same_officer":
+        return RequestFault(Fault.SAME_OFFICER, "you gave the first lift; the second is another officer's")
+    if refused.state == "lifted":
+        return RequestFault(Fault.KILL_SWITCH_LIFTED, "it is lifted already")
+    return RequestFault(Fault.NOT_FOUND, "no such kill switch", param="kill_switch_id")
+
+
+def _officer(principal: Principal) -> str:
+    """Who it is: `sub`. Whoever stops the bank's assistants, or lets them go on, has a token for that alone, and no agent."""
+    if principal.agent is not None or principal.scopes & _OTHERS_SCOPES:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "kill switches are the bank's officers', with a token for that alone")
+    return principal.customer

@@ -1,0 +1,145 @@
+"""The customer's confirm page, an application of its own for an origin of its own (extra `confirm`): sign in, see, confirm or decline.
+
+It renders the gateway's intent and nothing that a model could write elsewhere; no script but its own file, no other resource, no frame.
+Every word of the customer is an assertion of their passkey, made on this page; declining needs the session alone.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from gateway.confirmations.relying_party import state_of
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.principal import SCOPE_CONFIRM, Principal
+from gateway.domain.stages import Recorded
+from gateway.domain.strict_json import Parsed
+from gateway.doors.bodies import body, json_answer
+from gateway.doors.pages.confirm_view import view
+from gateway.doors.pages.own import Own, own_routes
+from gateway.doors.pages.shell import (
+    TYPES,
+    Handler,
+    Page,
+    assertion_of,
+    asset,
+    bound,
+    html,
+    same_origin,
+    sign_in,
+    signed_in,
+    with_headers,
+)
+from gateway.doors.rest import Door, fault_response
+from gateway.identity.compact import encode
+
+
+def application(page: Page, own: Own | None = None) -> ASGIApp:
+    """The page as an ASGI application of its own; with the customer's own pages beside it, where `own` is given."""
+    routes = [
+        Route("/confirm/{confirmation_id}", bound(page, _show), methods=["GET"]),
+        Route("/confirm/{confirmation_id}/sign-in", bound(page, _sign_in), methods=["POST"]),
+        Route("/confirm/{confirmation_id}/confirm", bound(page, _spoken(_confirm)), methods=["POST"]),
+        Route("/confirm/{confirmation_id}/decline", bound(page, _spoken(_decline)), methods=["POST"]),
+        *(() if own is None else own_routes(page, own)),
+        *(Route(f"/{name}", bound(page, asset), methods=["GET"]) for name in TYPES),
+    ]
+    return with_headers(Starlette(routes=routes, exception_handlers={404: _nothing_here}), is_secure=page.is_secure)
+
+
+_Word = Callable[[Page, Principal, str, Parsed], Awaitable[dict[str, object]]]
+
+
+async def _show(page: Page, request: Request) -> Response:
+    """The sign-in, or what waits: with the session of exactly this confirmation."""
+    confirmation = request.path_params["confirmation_id"]
+    principal, known = page.principal(request, confirmation), page.known(request.url.path)
+    if principal is None:
+        return page.sign_in_page("sign_in.html", request.url.path, confirmation)
+
+    async def shown(_door: Door, _request: Request, who: Principal) -> Response:
+        try:
+            found = await page.relying_party.show(who.customer, confirmation)
+            state, older = state_of(found.proposal, page.clock()), await _older(page, who.customer, confirmation)
+        except RequestFault:
+            return html("nothing.html", known, status=404)
+        except Unavailable:
+            return html("later.html", known, status=503)
+        can = state == "open" or (state == "confirmed" and who.customer != found.proposal.customer)
+        return html(
+            "intent.html",
+            {
+                **known,
+                "credentials": " ".join(found.credentials),
+                "challenge": encode(found.challenge) if can else "",
+                "state": "open" if can else state,
+                "intent": view(found.proposal.content),
+                "approves": who.customer != found.proposal.customer,
+                "needs_second": found.proposal.level > 3,
+                "older": older,
+            },
+        )
+
+    return await page.door.answer_as(request, signed_in(principal), shown, SCOPE_CONFIRM)
+
+
+async def _older(page: Page, customer: str, confirmation: str) -> str:
+    """The id of what waits before this, if something does: the page links to it."""
+    waiting = await page.relying_party.confirmations.waiting(customer, page.clock())
+    first = next((each for each in waiting if each.moves_money and each.customer == customer), None)
+    return "" if first is None or first.id == confirmation else first.id
+
+
+async def _sign_in(page: Page, request: Request) -> Response:
+    return await sign_in(page, request, request.path_params["confirmation_id"])
+
+
+def _spoken(word: _Word) -> Handler:
+    """A handler of what only who signed in may say."""
+
+    async def handler(page: Page, request: Request) -> Response:
+        async def heard(_door: Door, _request: Request, who: Principal) -> Response:
+            same_origin(page, request)
+            return json_answer(await word(page, who, request.path_params["confirmation_id"], await body(request)))
+
+        return await page.door.answer_as(
+            request, signed_in(page.principal(request, request.path_params["confirmation_id"])), heard, SCOPE_CONFIRM
+        )
+
+    return handler
+
+
+async def _confirm(page: Page, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
+    results = await page.relying_party.by_passkey(who.customer, confirmation, assertion_of(said))
+    if not results:
+        proposal = await page.relying_party.confirmations.find(who.customer, confirmation)
+        if proposal is not None and "mandate" in proposal.content:
+            return {"outcome": "granted"}
+    return {"outcome": outcome(results)}
+
+
+async def _decline(page: Page, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
+    if said != {"decline": True}:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body is a decline")
+    await page.relying_party.decline(who.customer, confirmation)
+    return {"outcome": "declined"}
+
+
+def outcome(results: Sequence[Recorded]) -> str:
+    """What the customer is told came of it, in one word; the page holds the sentences."""
+    states = {each.status for each in results}
+    if not states:
+        return "approval"
+    if "in_doubt" in states:
+        return "in_doubt"
+    return {frozenset({"done"}): "done"}.get(frozenset(states), "partly" if "done" in states else "refused")
+
+
+async def _nothing_here(request: Request, _error: Exception) -> Response:
+    message = "only the confirm page is served on this host; the API has another address"
+    if "text/html" in request.headers.get("accept", ""):
+        return html("nothing.html", {"rp_id": "", "path": "", "credentials": "", "challenge": ""}, status=404)
+    return fault_response(RequestFault(Fault.NOT_FOUND, message))

@@ -1,0 +1,273 @@
+"""An intent as the customer reads it: plain words, every value with where it comes from, nothing left out. Pure.
+
+What a page does not know by name it shows as label and value; and all of it, word by word, below. Characters that deceive the eye are
+spelt out.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.domain.strict_json import Json
+
+SOURCES: Mapping[str, str] = {
+    "typed": "you wrote it",
+    "own": "your own",
+    "known": "somebody you have paid before",
+    "unchanged": "as it is in the existing order",
+    "confirmed": "you confirmed it before",
+    "new": "saved or first paid only a short while ago",
+    "pasted": "from text that you pasted",
+    "document": "from a document that you named",
+    "unnamed": "from a document that you did not name",
+    "ambiguous": "your words name more than one",
+    "calculated": "calculated by the assistant",
+    "out_of_scope": "your words do not plainly ask for this",
+}
+"""Where a value comes from, in plain words."""
+
+_OF_FREE_TEXT = {"own": "written by the assistant", "typed": "written by the assistant; its numbers are yours"}
+"""Of free words only the numbers are grounded."""
+
+CHECKS: Mapping[str, str] = {
+    "match": "The bank checked: name and account belong together.",
+    "close_match": "The bank checked: the name is only similar to that of the account.",
+    "no_match": "The bank checked: this account belongs to somebody else.",
+    "not_possible": "The bank could not check whose account this is.",
+}
+"""What came of the payee check, in plain words."""
+
+_FREE_TEXT, _PAYEE, _AMOUNT = "free_text", "payee", "amount"
+_OF_CALL = frozenset(
+    "function title arguments exactly payee amount account execute_on rail fees consequence initiated_through_assistant".split()  # noqa: SIM905
+)
+_OF_INTENT = frozenset(
+    "version id call_ids customer agent bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
+)
+_OF_MANDATE = frozenset("id title payees per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`note`: where it comes from, or what to know of it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallShown:
+    """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons."""
+
+    title: str
+    amount: Row | None
+    payee: Row | None
+    identifier: str
+    check: str
+    rows: tuple[Row, ...]
+    texts: tuple[Row, ...]
+    consequence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All of an intent. `everything` holds it a second time, word by word."""
+
+    calls: tuple[CallShown, ...]
+    total: str
+    warnings: tuple[str, ...]
+    agent: str
+    expires: str
+    more: tuple[Row, ...]
+    everything: tuple[Row, ...]
+    is_own: bool = False
+    """The customer asked for it themselves, without an assistant: a standing mandate."""
+
+    @property
+    def sum(self) -> str:
+        """What leaves the customer, for the button; empty when nothing does, or not in one currency."""
+        return self.total or (self.calls[0].amount.value if len(self.calls) == 1 and self.calls[0].amount else "")
+
+
+def view(intent: Mapping[str, Json]) -> Intent:
+    """Never raises: whatever form a part has, it is shown."""
+    calls = tuple(_call(call) for call in _list(intent.get("calls")) if isinstance(call, dict))
+    mandate = intent.get("mandate")
+    is_own = isinstance(mandate, dict) and not calls
+    if isinstance(mandate, dict):
+        calls += (_mandate(mandate, intent.get("agent")),)
+    more = _unknown(intent, _OF_INTENT)
+    return Intent(
+        calls=calls,
+        total=_money(intent.get("total")) if len(calls) > 1 else "",
+        warnings=tuple(_warning(each) for each in _list(intent.get("warnings"))),
+        agent=_text(intent.get("agent")),
+        expires=_moment(intent.get("expires")),
+        more=more if isinstance(mandate, dict | None) else (*more, Row("Mandate", _any(mandate))),
+        everything=tuple(Row(path, value) for path, value in _flat("", dict(intent))),
+        is_own=is_own,
+    )
+
+
+def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallShown:
+    """A standing mandate: its bounds in words."""
+    rows = (
+        Row("Pays", "; ".join(_whom(each) for each in _list(mandate.get("payees")))),
+        Row("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
+        Row("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
+        Row("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
+        Row("From", _moment(mandate.get("from"))),
+        Row("Until", _moment(mandate.get("until"))),
+        Row("Assistant", _text(agent) or "whichever you use"),
+    )
+    note = "You can revoke it at any time, and that counts at once."
+    return CallShown(
+        title=_text(mandate.get("title")),
+        amount=None,
+        payee=None,
+        identifier="",
+        check="",
+        rows=(*rows, *_unknown(mandate, _OF_MANDATE)),
+        texts=(),
+        consequence=note,
+    )
+
+
+def _whom(payee: Json) -> str:
+    """A payee of a mandate; anything else whole."""
+    if isinstance(payee, dict) and set(payee) == {"name", "identifier"}:
+        return f"{_text(payee['name']) or '(no name)'} {_text(payee['identifier'])}"
+    return _any(payee)
+
+
+def visible(text: str) -> str:
+    """The text with every character that cannot be seen, or that moves others, spelt out."""
+    return "".join(f"⟨U+{ord(each):04X}⟩" if _deceives(each) else each for each in text)
+
+
+def _deceives(character: str) -> bool:
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+
+
+def _call(call: Mapping[str, Json]) -> CallShown:
+    arguments = [each for each in _list(call.get("arguments")) if isinstance(each, dict)]
+    payee, amount, account = call.get("payee"), call.get("amount"), call.get("account")
+    rows = [Row("From", _text(account))] if account is not None else []
+    texts: list[Row] = []
+    for each in arguments:
+        row = Row(_label(_text(each.get("label") or each.get("name"))), _text(each.get("value")), _source(each))
+        told = each.get("kind") == _PAYEE and payee is not None
+        if each.get("kind") == _FREE_TEXT:
+            texts.append(row)
+        elif not told and not (each.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
+            rows.append(row)
+    if amount is not None:
+        day = call.get("execute_on")
+        rows.append(Row("When", _text(day) if day is not None else "at once, when you confirm"))
+        rows.append(Row("Fees", ", ".join(_any(each) for each in _list(call.get("fees"))) or "none"))
+    rows += [Row("By", _text(call["rail"]))] if call.get("rail") is not None else []
+    return CallShown(
+        title=_text(call.get("title") or call.get("function")),
+        amount=None if amount is None else Row("Amount", _money(amount), _source_of(arguments, _AMOUNT)),
+        payee=_payee(payee, arguments),
+        identifier=_text(payee.get("identifier")) if isinstance(payee, dict) else "",
+        check=_check(payee),
+        rows=(*rows, *_unknown(call, _OF_CALL)),
+        texts=tuple(texts),
+        consequence=_text(call.get("consequence")),
+    )
+
+
+def _payee(payee: Json, arguments: list[dict[str, Json]]) -> Row | None:
+    if payee is None:
+        return None
+    if not isinstance(payee, dict):
+        return Row("To", _any(payee))
+    known = "you have paid them before" if payee.get("known") is True else "you have not paid them before, or only recently"
+    said = _source_of(arguments, _PAYEE)
+    return Row("To", _text(payee.get("name")) or "(no name)", said if said == SOURCES["own"] else known)
+
+
+def _check(payee: Json) -> str:
+    check = payee.get("check") if isinstance(payee, dict) else None
+    return "" if check is None else CHECKS.get(str(check), _any(check))
+
+
+def _source(argument: Mapping[str, Json]) -> str:
+    source = argument.get("source")
+    if not isinstance(source, str):
+        return "chosen by the assistant" if source is None else _any(source)
+    if argument.get("kind") == _FREE_TEXT and source in _OF_FREE_TEXT:
+        return _OF_FREE_TEXT[source]
+    if argument.get("kind") == _AMOUNT and source == "own":
+        return "between your own accounts"
+    kind, _, named = source.partition(":")
+    if kind == "document" and named:
+        return f"from the document {visible(named)} that you named"
+    return SOURCES.get(source) or visible(source)
+
+
+def _source_of(arguments: list[dict[str, Json]], kind: str) -> str:
+    return next((_source(each) for each in arguments if each.get("kind") == kind), "")
+
+
+def _warning(warning: Json) -> str:
+    return _text(warning.get("text") or warning.get("code")) if isinstance(warning, dict) else _any(warning)
+
+
+def _money(money: Json) -> str:
+    if isinstance(money, dict) and set(money) == {"value", "currency"}:
+        return f"{_text(money['value'])} {_text(money['currency'])}"
+    return "" if money is None else _any(money)
+
+
+def _moment(text: Json) -> str:
+    try:
+        at = datetime.fromisoformat(str(text))
+        return _any(text) if at.tzinfo is None else at.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+    except (ValueError, OverflowError):
+        return _any(text)
+
+
+def _unknown(part: Mapping[str, Json], known: frozenset[str]) -> tuple[Row, ...]:
+    return tuple(Row(_label(name), _any(value)) for name, value in part.items() if name not in known)
+
+
+def _label(name: str) -> str:
+    return visible(name).replace("_", " ").capitalize()
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else ([] if value is None else [value])
+
+
+def _text(value: Json) -> str:
+    return "" if value is None else visible(value) if isinstance(value, str) else _any(value)
+
+
+def _any(value: Json) -> str:
+    """Any value in words; nothing is left out."""
+    match value:
+        case None:
+            return "(none)"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(_any(each) for each in value) or "(none)"
+        case dict():
+            return "; ".join(f"{_label(name)}: {_any(each)}" for name, each in value.items()) or "(none)"
+    return visible(str(value))
+
+
+def _flat(path: str, value: Json) -> Iterator[tuple[str, str]]:
+    """Every leaf with its path."""
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from _flat(f"{path}.{name}" if path else name, each)
+    elif isinstance(value, list) and value:
+        for position, each in enumerate(value, 1):
+            yield from _flat(f"{path} {position}", each)
+    else:
+        yield visible(path), _any(value)

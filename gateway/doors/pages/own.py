@@ -1,0 +1,210 @@
+"""The customer's own pages beside the confirm page: what was done through their assistant, who looked, their standing mandates.
+
+A sign-in for these pages confirms nothing: its session is another than a confirmation's. With it one may read, revoke, and ask for a
+mandate, which is in force once it is confirmed on the confirm page, with a signature of its own.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.core import Money
+from adapters.function import Effect
+from audit.log import Log
+from gateway.confirmations.standing_mandates import LONGEST, Granting, Terms
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.principal import SCOPE_CONFIRM, Principal
+from gateway.domain.strict_json import Parsed
+from gateway.doors.bodies import body, json_answer
+from gateway.doors.pages import own_view
+from gateway.doors.pages.shell import Page, bound, html, same_origin, sign_in, signed_in
+from gateway.doors.rest import Door
+from gateway.oversight import activity
+
+MOST_PAYMENTS, MOST_PAYEES = 1000, 100
+_SIGN_IN = "/own"
+_FORM = frozenset({"who", "payees", "currency", "per_payment", "per_day", "payments_per_day", "days"})
+_MOST_CHARS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What these pages need beside the confirm page's."""
+
+    granting: Granting
+    log: Log
+
+
+class _Wrong(Exception):
+    """Fields of the form that make no mandate, each with what to do about it. Nothing is recorded of them."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(*fields)
+        self.fields = fields
+
+
+_Shown = Callable[[Page, Own, Request, Principal], Awaitable[Response]]
+_Word = Callable[[Own, Request, Principal, Parsed], Awaitable[Response]]
+
+
+def own_routes(page: Page, own: Own) -> list[Route]:
+    """The routes of these pages."""
+    return [
+        Route("/activity", _reading(page, own, _activity), methods=["GET"]),
+        Route("/activity/looks", _reading(page, own, _looks), methods=["GET"]),
+        Route("/mandates", _reading(page, own, _mandates), methods=["GET"]),
+        Route("/mandates", _speaking(page, own, _propose), methods=["POST"]),
+        Route("/mandates/{mandate_id}/revoke", _speaking(page, own, _revoke), methods=["POST"]),
+        Route(f"{_SIGN_IN}/sign-in", bound(page, lambda page, request: sign_in(page, request, None)), methods=["POST"]),
+    ]
+
+
+def _reading(page: Page, own: Own, shown: _Shown) -> Callable[[Request], Awaitable[Response]]:
+    """A page for who signed in; the sign-in for everybody else."""
+
+    async def answered(request: Request) -> Response:
+        principal = page.principal(request, None)
+        if principal is None:
+            return page.sign_in_page("own_sign_in.html", _SIGN_IN, None)
+
+        async def read(_door: Door, _request: Request, who: Principal) -> Response:
+            try:
+                return await shown(page, own, request, who)
+            except Unavailable:
+                return html("later.html", page.known(_SIGN_IN), status=503)
+            except RequestFault as fault:
+                if fault.param != "cursor":
+                    raise
+                return html("nothing.html", page.known(_SIGN_IN), status=404)
+
+        return await page.door.answer_as(request, signed_in(principal), read, SCOPE_CONFIRM)
+
+    return answered
+
+
+def _speaking(page: Page, own: Own, word: _Word) -> Callable[[Request], Awaitable[Response]]:
+    """What only our own page's script may say, for who signed in."""
+
+    async def answered(request: Request) -> Response:
+        async def heard(_door: Door, _request: Request, who: Principal) -> Response:
+            same_origin(page, request)
+            return await word(own, request, who, await body(request))
+
+        return await page.door.answer_as(request, signed_in(page.principal(request, None)), heard, SCOPE_CONFIRM)
+
+    return answered
+
+
+async def _activity(page: Page, own: Own, request: Request, who: Principal) -> Response:
+    cursor = request.query_params.get("cursor")
+    found = await activity.of_customer(own.log, who.customer, cursor, newest_first=True)
+    waiting = await page.relying_party.confirmations.waiting(who.customer, page.clock())
+    effects = frozenset(each.name for each in page.door.functions if each.effect is not Effect.READ)
+    known = page.known(_SIGN_IN) | {
+        "here": "/activity",
+        "cursor": cursor,
+        "next_cursor": found.next_cursor,
+        "waiting": own_view.waits(waiting, who.customer),
+        "entries": own_view.entries(found.items, {each.id for each in waiting}, effects),
+    }
+    return html("activity.html", known)
+
+
+async def _looks(page: Page, own: Own, request: Request, who: Principal) -> Response:
+    cursor = request.query_params.get("cursor")
+    found = await activity.looks(own.log, who.customer, cursor, newest_first=True)
+    known = {"here": "/activity/looks", "cursor": cursor, "next_cursor": found.next_cursor, "entries": own_view.looks(found.items)}
+    return html("looks.html", page.known(_SIGN_IN) | known)
+
+
+async def _mandates(page: Page, own: Own, _request: Request, who: Principal) -> Response:
+    """What is in force is shown, and can be revoked, even while the core does not answer."""
+    standing = await own.granting.standing(who.customer)
+    try:
+        names, currencies = await own.granting.names(who.customer), await own.granting.currencies(who.customer)
+    except Unavailable:
+        names, currencies = {}, []
+    known = {
+        "here": "/mandates",
+        "mandates": [own_view.bounds(each, names) for each in standing],
+        "currencies": currencies,
+        "longest": LONGEST.days,
+    }
+    return html("mandates.html", page.known(_SIGN_IN) | known)
+
+
+async def _revoke(own: Own, request: Request, who: Principal, said: Parsed) -> Response:
+    """At once. What was revoked before is revoked: the customer is told so again."""
+    mandate = request.path_params["mandate_id"]
+    if said != {"revoke": True}:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body is a revocation")
+    if not await own.granting.revoke(who.customer, mandate):
+        raise RequestFault(Fault.NOT_FOUND, "no such mandate", param="mandate_id")
+    return json_answer({"revoked": True})
+
+
+async def _propose(own: Own, _request: Request, who: Principal, said: Parsed) -> Response:
+    try:
+        proposal = await own.granting.propose(who, terms_of(said))
+    except _Wrong as wrong:
+        return _at_the_fields(wrong.fields)
+    except RequestFault as fault:
+        if fault.param not in _FORM:
+            raise
+        return _at_the_fields({str(fault.param): f"{fault.message[:1].upper()}{fault.message[1:]}."})
+    return json_answer({"confirmation_id": proposal.id})
+
+
+def _at_the_fields(fields: dict[str, str]) -> Response:
+    response = json_answer({"fields": fields})
+    response.status_code = 400
+    return response
+
+
+def terms_of(said: Parsed) -> Terms:
+    """The form as it was filled in. RequestFault for another form; `_Wrong` for what makes no mandate."""
+    if not isinstance(said, dict) or set(said) != _FORM:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body is the form of a new mandate")
+    filled = {name: value.strip() for name, value in said.items() if isinstance(value, str) and len(value) <= _MOST_CHARS}
+    if len(filled) != len(_FORM) or filled["who"] not in ("everyone", "these"):
+        raise RequestFault(Fault.INVALID_REQUEST, "every field of the form is text")
+    wrong: dict[str, str] = {}
+    payees = _payees(filled, wrong)
+    payment, day = (_money(filled, name, wrong) for name in ("per_payment", "per_day"))
+    if payment is not None and day is not None and day.minor < payment.minor:
+        wrong["per_day"] = "This is less than one payment may be."
+    count = _number(filled, "payments_per_day", MOST_PAYMENTS, wrong)
+    days = _number(filled, "days", LONGEST.days, wrong)
+    if wrong or payment is None or day is None:
+        raise _Wrong(wrong)
+    return Terms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None)
+
+
+def _payees(filled: dict[str, str], wrong: dict[str, str]) -> tuple[str, ...] | None:
+    if filled["who"] == "everyone":
+        return None
+    named = tuple(dict.fromkeys(line.strip() for line in filled["payees"].splitlines() if line.strip()))
+    if not named:
+        wrong["payees"] = "Write at least one account number, or choose everyone whom you have paid before."
+    elif len(named) > MOST_PAYEES or any(not 4 <= len(each) <= 64 for each in named):
+        wrong["payees"] = f"One account number in each line, at most {MOST_PAYEES} of them."
+    return named
+
+
+def _money(filled: dict[str, str], name: str, wrong: dict[str, str]) -> Money | None:
+    try:
+        return Money.parse(filled[name], filled["currency"])
+    except ValueError:
+        wrong[name] = "Write an amount in figures with a point, such as 25 or 25.50." if filled[name] else "Write an amount."
+        return None
+
+
+def _number(filled: dict[str, str], name: str, most: int, wrong: dict[str, str]) -> int:
+    text = filled[name]
+    if text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most:
+        return int(text)
+    wrong[name] = f"Write a whole number from 1 to {most}."
+    return 0

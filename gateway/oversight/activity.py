@@ -1,0 +1,119 @@
+"""What a customer may see of what was done in their name, and of who looked at it: out of the trail, not out of a second book."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audit.leaf import Kind
+from audit.log import Log, LogUnavailable
+from audit.query import CursorInvalid, Page, Query, Why, last_page, page
+from audit.store.find import Filter, find
+from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.strict_json import Json
+
+PAGE = 50
+
+UNGROUNDED = "ungrounded_"
+"""How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
+
+_TOLD = (Kind.READ, Kind.DENY, Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED, Kind.CONFIRMATION, Kind.ADMIN)
+_LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_REVEAL, Kind.AUDIT_EXPORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One page, in the order that was asked for; `next_cursor` None: there is no more. Each order has cursors of its own."""
+
+    items: Sequence[Mapping[str, Json]]
+    next_cursor: str | None
+
+
+async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
+    """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
+    found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
+    return Activity([_item(each.index, dict(each.fields)) for each in found.found], found.next_cursor)
+
+
+async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
+    """Who asked the trail about this customer or opened a record of theirs, when, and what for."""
+    subject = await log.subject_of(customer)
+    found = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
+    try:
+        mine = [each for each in found.found if subject is not None and await _about(log, each.fields) == subject]
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+    items: list[Mapping[str, Json]] = [
+        {
+            "record": each.index,
+            "at": str(each.fields["time"]),
+            "what": str(each.fields["kind"]),
+            "who": _actor(each.fields),
+            "purpose": _facts(each.fields).get("purpose"),
+            "case": _facts(each.fields).get("case"),
+        }
+        for each in mine
+    ]
+    return Activity(items, found.next_cursor)
+
+
+async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
+    """The pseudonym of the customer whom a question was about: named in it, or by a record, a call or a conversation of theirs.
+
+    None for a question about nobody in particular, such as one over a span of time.
+    """
+    facts = _facts(fields)
+    named = facts.get("by_customer")
+    if named is not None:
+        return str(named)
+    index, call, conversation = facts.get("index"), facts.get("by_call"), facts.get("by_conversation")
+    if fields["kind"] == Kind.AUDIT_REVEAL and isinstance(index, int):
+        opened = await log.read(lambda reads: reads.leaf(index))
+        found = [] if opened is None else [opened]
+    elif isinstance(call, str) or isinstance(conversation, str):
+        wanted = Filter(call=call, conversation=conversation)
+        found = await log.read(lambda reads: find(reads.connection, wanted, int(facts["size"]), -1, 1))
+    else:
+        return None
+    customer = json.loads(found[0].leaf).get("customer") if found else None
+    return customer if isinstance(customer, str) else None
+
+
+async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> Page:
+    why = Why(auditor="the customer", purpose="their own activity", case_id="none")
+    try:
+        return await (last_page if newest_first else page)(log, query, why, cursor=cursor, limit=PAGE)
+    except CursorInvalid:
+        raise RequestFault(Fault.INVALID_REQUEST, "the cursor is not one of this list", param="cursor") from None
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+
+
+def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
+    facts, function, grounding = _facts(fields), fields.get("function"), fields.get("grounding") or {}
+    return {
+        "record": index,
+        "at": str(fields["time"]),
+        "call_id": fields.get("call"),
+        "what": str(fields["kind"]),
+        "function": function["name"] if isinstance(function, dict) else None,
+        "assistant": _actor(fields),
+        "end": fields.get("end_state"),
+        "code": facts.get("code"),
+        "not_said": str(facts.get("reason")).startswith(UNGROUNDED),
+        "word": facts.get("word"),
+        "passkey": facts.get("passkey"),
+        "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
+        "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
+    }
+
+
+def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    facts = fields.get("facts")
+    return facts if isinstance(facts, dict) else {}
+
+
+def _actor(fields: Mapping[str, Any]) -> str | None:
+    actor = fields.get("actor")
+    agent = actor.get("agent") if isinstance(actor, dict) else None
+    return agent if isinstance(agent, str) else None

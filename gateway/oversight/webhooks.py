@@ -1,0 +1,178 @@
+"""`call.settled`: late outcomes of calls, told to the back end of the app by a signed webhook (Standard Webhooks, Ed25519).
+
+Of a call that was held, or in doubt, once it has ended: what became of it, and nothing of what it was. At least once; the receiver
+tells repeats by `webhook-id`. Must never follow a redirect, nor send an amount or a name.
+"""
+
+import asyncio
+import base64
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import aiohttp
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from audit.leaf import EndState
+from audit.log import Log
+from gateway.calls.outcome import Later
+from gateway.calls.record import story_of
+from gateway.confirmations.proposals import Proposals
+from gateway.domain.errors import Code
+from gateway.domain.stages import Recorded
+from gateway.store.book import SqlBook
+from gateway.store.webhooks import Again, Composed, Delivered, Due, Forgetting, Leasing
+
+TIMEOUT_S = 5.0
+LEASE = timedelta(seconds=60)
+"""So long who took a row may try it alone: much longer than one try takes."""
+
+AT_ONCE = 16
+AGAIN_MOST_S = 86_400.0
+LOOK_AGAIN_MOST_S = 60.0
+"""Back-off: of deliveries, and of looking whether a call has ended."""
+
+KEPT = timedelta(days=7)
+"""So long what was delivered is kept."""
+
+_ALARM_AFTER = 3
+
+_LOG = logging.getLogger("tellergate.webhooks")
+
+
+def public_key(key: Ed25519PublicKey) -> str:
+    """As Standard Webhooks spells it."""
+    return "whpk_" + base64.b64encode(key.public_bytes_raw()).decode()
+
+
+def signed(key: Ed25519PrivateKey, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks: a signature over `id.timestamp.body`."""
+    timestamp = str(int(at.timestamp()))
+    signature = key.sign(f"{message_id}.{timestamp}.".encode() + body)
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": "v1a," + base64.b64encode(signature).decode(),
+    }
+
+
+def backoff_s(tries: int, most_s: float, jitter: float) -> float:
+    """Seconds until the next try after `tries` failed ones. `jitter` from 0 to 1: half of it at least."""
+    return float(min(most_s, 2.0 ** min(tries, 32))) * (0.5 + jitter / 2)
+
+
+class Refused(Exception):
+    """The receiver did not take it. The message says how, and holds nothing of its answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Webhooks:
+    """The outbox's deliveries. Any number of workers may do them: who takes a row has it alone for `LEASE`."""
+
+    url: str
+    key: Ed25519PrivateKey
+    book: SqlBook
+    later: Later
+    proposals: Proposals
+    log: Log
+    clock: Callable[[], datetime]
+    timeout_s: float = TIMEOUT_S
+    jitter: Callable[[], float] = random.random
+    _session: aiohttp.ClientSession | None = None
+
+    async def deliver_due(self) -> int:
+        """Try everything that is due once, at most `AT_ONCE`; how many. Unavailable when the store does not answer."""
+        now = self.clock()
+        leased = await self.book.write(Leasing(now, now + LEASE, AT_ONCE))
+        due = [each for each in leased if isinstance(each, Due)] if isinstance(leased, Sequence) else []
+        done = await asyncio.gather(*(self._one(each) for each in due), return_exceptions=True)
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each  # the others had their try; what this one did not come to is due again after its lease
+        return len(due)
+
+    async def forget(self) -> None:
+        """Delete what was delivered long ago."""
+        await self.book.write(Forgetting(self.clock() - KEPT))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _one(self, due: Due) -> None:
+        body, tries = due.body, due.tries
+        if not body:
+            composed = await self._composed(due)
+            if composed is None:
+                await self._again(due, LOOK_AGAIN_MOST_S, tries)
+                return
+            body, tries = composed, 0
+        try:
+            await self._post(due.id, body)
+        except Refused as refused:
+            if tries + 1 >= _ALARM_AFTER:
+                _LOG.warning(
+                    '{"alarm": "webhook_not_delivered", "id": "%s", "tries": %d, "cause": "%s"}', due.id, tries + 1, refused
+                )
+            await self._again(due, AGAIN_MOST_S, tries)
+        else:
+            await self.book.write(Delivered(due.id, self.clock()))
+
+    async def _again(self, due: Due, most_s: float, tries: int) -> None:
+        await self.book.write(Again(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter()))))
+
+    async def _composed(self, due: Due) -> bytes | None:
+        """What is said of the call, the same however often it is sent. None: it has not ended."""
+        ended = await self._ended(due.call_id)
+        if ended is None:
+            return None
+        told = {
+            "type": "call.settled",
+            "id": due.id,
+            "call_id": due.call_id,
+            "status": ended.status,
+            "code": None if ended.code is None else ended.code.value,
+            "confirmation_id": await self.proposals.confirmation_of(due.call_id),
+            "at": self.clock().isoformat(),
+        }
+        said = await self.book.write(Composed(due.id, orjson.dumps(told)))
+        return said if isinstance(said, bytes) else None
+
+    async def _ended(self, call_id: str) -> Recorded | None:
+        """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""
+        claimed = await self.book.find(call_id)
+        if claimed is not None:
+            told: Recorded | None = await self.later.answer(claimed, "")
+        else:
+            told = await self.proposals.told(call_id) or await self._without_a_row(call_id)
+        return None if told is None or told.status in ("held", "in_doubt") else told
+
+    async def _without_a_row(self, call_id: str) -> Recorded | None:
+        """Given back: nothing happened, once the log agrees."""
+        story = await story_of(self.log, call_id)
+        if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
+            return None
+        return Recorded(call_id, "", "unavailable", Code.TEMPORARILY_UNAVAILABLE, None, None, None)
+
+    async def _post(self, message_id: str, body: bytes) -> None:
+        headers = signed(self.key, message_id, self.clock(), body)
+        try:
+            async with self._opened().post(self.url, data=body, headers=headers, allow_redirects=False) as response:
+                if not 200 <= response.status < 300:
+                    raise Refused(f"status {response.status}")
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+            raise Refused(type(error).__name__) from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:  # made where the loop runs
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session

@@ -1,0 +1,145 @@
+"""The calls of one answer of the model: banking functions take the way of a call, all others wait for the app.
+
+What waits for the customer, or is in doubt, has no output until that is over; it is looked at again by its call id, and never asked again.
+"""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.calls.output import output_text, result_item
+from gateway.calls.pipeline import Way
+from gateway.calls.record import Records
+from gateway.confirmations.proposals import Proposals
+from gateway.domain.errors import MESSAGES, Code, RequestFault
+from gateway.domain.principal import Principal
+from gateway.domain.request import Asked, NativeCall, Trace, new_call_id
+from gateway.domain.stages import Recorded
+from gateway.domain.strict_json import Json
+from gateway.runs.objects import Object
+from gateway.store import confirmations
+from gateway.store.steps import Step, app_calls, calls_of, with_calls
+
+IN_DOUBT_MOST = timedelta(seconds=20)
+"""So long a run waits to hear what became of a call whose outcome is not known; then the model is told that nobody knows."""
+
+_LOG = logging.getLogger("tellergate.runs")
+
+_OPEN = ("held", "in_doubt")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call that waits for the customer. `expires`: until when they may confirm it."""
+
+    confirmation: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """Takes the calls of a step, and looks what became of them. Unavailable when a part that it needs does not answer: nothing is lost."""
+
+    way: Way
+    proposals: Proposals
+    records: Records
+
+    async def take(self, step: Step, asked: Asked, principal: Principal) -> Step:
+        """All banking calls of the step, in their order, as one set; the same again after a crash: the ids say so."""
+        if not asked.calls:
+            return step
+        if principal.expires_at_s <= self.proposals.clock().timestamp():
+            answered = await self._refused(asked, principal, "session_over")
+        else:
+            try:
+                answered = await self.way.take(principal, asked)
+            except RequestFault as fault:  # the token was revoked, or the conversation is gone
+                answered = await self._refused(asked, principal, fault.recorded)
+        return _told(step, {each.native_id: each for each in answered})
+
+    async def look(self, step: Step, customer: str) -> Step:
+        """What became of the calls that were open."""
+        found = {}
+        for call in open_calls(step):
+            became = await self.proposals.became(customer, call["tellergate"]["call_id"])
+            if became is not None and became.status not in _OPEN:
+                found[call["id"]] = replace(became, native_id=call["id"])
+            elif became is None or (became.status == "in_doubt" and self._is_late(step)):
+                found[call["id"]] = replace(_unknown(call), native_id=call["id"])
+        return _told(step, found) if found else step
+
+    async def waits(self, step: Step) -> Sequence[Waiting]:
+        """The confirmations that calls of the step wait for."""
+        named = {id_ for call in open_calls(step) if (id_ := call["tellergate"]["confirmation_id"]) is not None}
+        found = []
+        for id_ in sorted(named):
+            stored = await self.proposals.book.read(lambda connection, id_=id_: confirmations.find(connection, id_))  # type: ignore[misc]
+            if stored is not None:
+                found.append(Waiting(id_, stored.proposal.expires))
+        return found
+
+    def _is_late(self, step: Step) -> bool:
+        return self.proposals.clock() - step.created > IN_DOUBT_MOST
+
+    async def _refused(self, asked: Asked, principal: Principal, why: str) -> Sequence[Recorded]:
+        """None is taken; that they were asked is on record, once for all of them."""
+        at = self.proposals.clock()
+        ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
+        proof = await self.records.fault(principal, asked.trace, why, at=at, **ids)
+        code = Code.STEP_UP_REQUIRED
+        return [Recorded(ids["call_id"], each.native_id, "denied", code, MESSAGES[code], None, proof) for each in asked.calls]
+
+
+def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> Asked:
+    """The banking calls of a step that were not taken yet. The step is the turn, so that its calls have their ids for good."""
+    calls = tuple(
+        NativeCall(each["id"], each["function"]["name"], each["function"]["arguments"])
+        for each in calls_of(step)
+        if "tellergate" in each and each["tellergate"] is None
+    )
+    return Asked("assistants", conversation, step.id, model, calls, Trace(trace_id), offered)
+
+
+def open_calls(step: Step) -> Sequence[Mapping[str, Any]]:
+    """Banking calls that were taken and have no output yet."""
+    return [each for each in calls_of(step) if each.get("tellergate") is not None and each["function"]["output"] is None]
+
+
+def required(step: Step) -> Sequence[Object]:
+    """Calls that the app is to execute, as `required_action` tells them."""
+    return [
+        {"id": each["id"], "type": "function", "function": {name: each["function"][name] for name in ("name", "arguments")}}
+        for each in app_calls(step)
+    ]
+
+
+def changed_calls(before: Step, after: Step) -> Sequence[Json]:
+    """Deltas of the calls that were told something."""
+    deltas: list[Json] = []
+    for number, (old, new) in enumerate(zip(calls_of(before), calls_of(after), strict=True)):
+        if new != old:
+            output = {"function": {"output": new["function"]["output"]}} if new["function"]["output"] is not None else {}
+            deltas.append({"index": number, "type": "function", **output, "tellergate": new.get("tellergate")})
+    return deltas
+
+
+def _told(step: Step, answered: Mapping[str, Recorded]) -> Step:
+    return with_calls(
+        step, {each["id"]: _with_answer(each, answered[each["id"]]) for each in calls_of(step) if each["id"] in answered}
+    )
+
+
+def _with_answer(call: Mapping[str, Any], answered: Recorded) -> dict[str, Json]:
+    output = None if answered.status in _OPEN else output_text(answered)
+    result = {name: value for name, value in result_item(answered).items() if name != "native_id"}
+    return {**call, "function": {**call["function"], "output": output}, "tellergate": result}
+
+
+def _unknown(call: Mapping[str, Any]) -> Recorded:
+    _LOG.warning('{"alarm": "run_outcome_unknown", "call_id": "%s"}', call["tellergate"]["call_id"])
+    code = Code.OUTCOME_UNKNOWN
+    # not `in_doubt`: that would have no output, and the model is to be told now
+    return Recorded(call["tellergate"]["call_id"], "", "unknown", code, MESSAGES[code], None, None)

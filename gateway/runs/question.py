@@ -1,0 +1,162 @@
+"""What the model is asked: the whole thread, within the run's bounds, and the functions that the assistant names. Reads only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.function import BankingFunction, Level
+from gateway.calls.catalogue import json_schema
+from gateway.domain.strict_json import Json
+from gateway.runs.budget import Left, Spent, left
+from gateway.runs.model import Item, Offered, Prompt, Usage
+from gateway.runs.objects import own_of
+from gateway.runs.outgoing import Outgoing, identifiers
+from gateway.runs.transcript import items_of
+from gateway.runs.truncation import Counter, Dropped, truncated
+from gateway.store import steps as run_steps
+from gateway.store import threads
+from gateway.store.book import SqlBook
+from gateway.store.runs import Run
+from gateway.store.steps import Step, calls_of
+from gateway.store.threads import Message, Thread
+
+MESSAGES_MOST = 500
+"""Of a thread, that are looked at: its first, and the newest."""
+
+_STEPS_MOST = 500
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question. `app`: names of the functions that the app executes; every other call is the gateway's."""
+
+    prompt: Prompt
+    app: frozenset[str]
+    outgoing: Outgoing
+    dropped: Json
+    counter: Counter
+    estimate: int
+
+    def learned(self, usage: Usage | None) -> Json:
+        """What the next question's estimate rests on."""
+        counter = self.counter if usage is None else self.counter.corrected(self.estimate, usage.prompt)
+        return counter.ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """`hosts`: where links and images of answers may lead. `most_tokens`: of one question, as the model can read them."""
+
+    book: SqlBook
+    functions: Mapping[str, BankingFunction]
+    hosts: frozenset[str]
+    most_tokens: int
+
+    async def of(self, run: Run, thread: Thread, customer: str, spent: Spent) -> Asked | str:
+        """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
+        bounds = left(run.body, spent)
+        if bounds.exceeded is not None:
+            return bounds.exceeded
+        said, steps = await self.book.read(lambda connection: _read(connection, thread.id))
+        counter = Counter(own_of(run).get("tokens") or 1.0)
+        functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
+        frame = counter.of_text(_frame(run, functions))
+        fitting = truncated(
+            [item for _, item in items_of(said, steps)],
+            last_messages=_last_messages(run),
+            budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - frame,
+            counter=counter,
+        )
+        if fitting is None:
+            return "max_prompt_tokens"
+        return Asked(
+            prompt=_prompt(run, functions, fitting.items, bounds, spent),
+            app=self._app_of(run),
+            outgoing=Outgoing(self.hosts, _shown(said, steps)),
+            dropped=_dropped(fitting.dropped),
+            counter=counter,
+            estimate=frame + fitting.tokens,
+        )
+
+    def banking_of(self, run: Run) -> frozenset[str]:
+        """The banking functions that the model was offered: the assistant names them."""
+        return frozenset(_named(run)) & frozenset(self.functions)
+
+    def _app_of(self, run: Run) -> frozenset[str]:
+        return frozenset(_named(run)) - frozenset(self.functions)
+
+    async def _offered(self, run: Run, customer: str) -> tuple[Offered, ...]:
+        """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does."""
+        granted: frozenset[str] = await self.book.granted(customer)
+        offered: list[Offered] = []
+        for name, definition in _named(run).items():
+            function = self.functions.get(name)
+            if function is None:
+                offered.append(Offered(name, definition.get("description"), definition.get("parameters"), definition.get("strict")))
+            elif name in granted or function.emergency or function.level is Level.L0:
+                schema: Any = json_schema(function)
+                offered.append(Offered(name, function.summary, schema, strict=False))
+        return tuple(offered)
+
+
+def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
+    said = list(threads.newest(connection, thread, MESSAGES_MOST))
+    since = said[1].created if len(said) > MESSAGES_MOST else _BEGINNING
+    return said, list(run_steps.since(connection, thread, since, _STEPS_MOST))
+
+
+def _named(run: Run) -> dict[str, dict[str, Any]]:
+    """The definitions of the run's functions, by name; none where it chose none."""
+    tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
+    return {tool["function"]["name"]: tool["function"] for tool in tools}
+
+
+def _frame(run: Run, functions: tuple[Offered, ...]) -> str:
+    return str(run.body["instructions"]) + "".join(f"{each.name}{each.description}{each.parameters}" for each in functions)
+
+
+def _last_messages(run: Run) -> int | None:
+    strategy: Any = run.body["truncation_strategy"]
+    return strategy["last_messages"] if strategy["type"] == "last_messages" else None
+
+
+def _prompt(run: Run, functions: tuple[Offered, ...], items: tuple[Item, ...], bounds: Left, spent: Spent) -> Prompt:
+    body: Mapping[str, Any] = run.body
+    return Prompt(
+        model=body["model"],
+        instructions=body["instructions"],
+        items=items,
+        functions=functions,
+        tool_choice=_choice(body["tool_choice"], functions, spent),
+        parallel=body["parallel_tool_calls"],
+        response_format=None if body["response_format"] in ("auto", None) else body["response_format"],
+        temperature=body["temperature"],
+        top_p=body["top_p"],
+        reasoning_effort=body["reasoning_effort"],
+        max_completion_tokens=bounds.completion,
+    )
+
+
+def _choice(chosen: Any, functions: tuple[Offered, ...], spent: Spent) -> str:
+    """What is forced is forced once: a run whose every answer must be a call never ends."""
+    if chosen == "none" or not functions:
+        return "none"
+    if spent.rounds:
+        return "auto"
+    if isinstance(chosen, dict):
+        name = chosen["function"]["name"]
+        return f"function:{name}" if name in {each.name for each in functions} else "auto"
+    return str(chosen)
+
+
+def _shown(said: list[Message], steps: list[Step]) -> frozenset[str]:
+    """Identifiers that the customer saw: in what they wrote themselves, and in what the bank answered."""
+    texts = [part["text"]["value"] for each in said if each.is_word for part in each.texts]
+    texts += [each["function"]["output"] for step in steps for each in calls_of(step) if each.get("tellergate") is not None]
+    return frozenset().union(*(identifiers(text) for text in texts if text))
+
+
+def _dropped(dropped: Dropped) -> Json:
+    return {"messages": dropped.messages, "turns": dropped.turns} if dropped.messages or dropped.turns else None

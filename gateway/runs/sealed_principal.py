@@ -1,0 +1,39 @@
+"""For whom a run calls: the customer whose token began it, and the assistant as their agent. Kept sealed while the run is under way."""
+
+import os
+from dataclasses import asdict, replace
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.domain.principal import Principal
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+def acting(principal: Principal, assistant: str) -> Principal:
+    """In a run the model acts, never the customer: without an agent in the token, the assistant is the agent."""
+    return replace(principal, agent=principal.agent or assistant, authorization_details=None)
+
+
+class Seal:
+    """AES-256-GCM over the principal and its token, for one run. The token is needed to ask its issuer whether it still stands."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, principal: Principal, run: str) -> bytes:
+        plain = {**asdict(principal), "scopes": sorted(principal.scopes)}
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, orjson.dumps(plain), run.encode())
+
+    def open(self, sealed: bytes, run: str) -> Principal:
+        """ValueError: not sealed by us, or for another run."""
+        try:
+            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], run.encode())
+        except InvalidTag:
+            raise ValueError("not what was sealed for this run") from None
+        kept = orjson.loads(plain)
+        return Principal(**{**kept, "scopes": frozenset(kept["scopes"])})

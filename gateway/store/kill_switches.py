@@ -1,0 +1,155 @@
+"""Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
+
+from audit.store.prepared import Prepared
+from gateway.domain.kill_switch import Kills, Scope, Switch
+from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
+from gateway.store.times import from_us, to_us
+
+EPOCH = "kill"
+
+_K = KILL_SWITCHES.c
+_IS_ENGAGED = _K.lifted_us.is_(literal_column("null"))
+_IS_EPOCH = EPOCHS.c.name == literal_column(f"'{EPOCH}'")
+
+KILL_EPOCH = func.coalesce(select(EPOCHS.c.value).where(_IS_EPOCH).scalar_subquery(), literal_column("0"))
+"""The epoch, as a column of another question. 0 before the first switch."""
+
+_ENGAGED = Prepared(select(KILL_EPOCH.label("epoch"), _K.scope, _K.subject).select_from(KILL_SWITCHES).where(_IS_ENGAGED))
+_EPOCH = Prepared(select(KILL_EPOCH.label("epoch")))
+_OVER = and_(
+    _IS_ENGAGED,
+    or_(
+        _K.scope == literal_column("'global'"),
+        and_(_K.scope == literal_column("'customer'"), _K.subject == bindparam("customer")),
+        and_(_K.scope == literal_column("'agent'"), _K.subject == bindparam("acting")),
+        and_(_K.scope == literal_column("'function'"), _K.subject == bindparam("function")),
+    ),
+)
+_STOPPED = Prepared(
+    select(
+        select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")).scalar_subquery().label("frozen"),
+        select(_K.scope).where(_OVER).limit(literal_column("1")).scalar_subquery().label("scope"),
+    )
+)
+_BEGIN = Prepared(text(f"insert into epochs (name, value) values ('{EPOCH}', 0) on conflict do nothing"))  # noqa: S608  # a constant
+_LOCK = select(EPOCHS.c.value).where(EPOCHS.c.name == EPOCH).with_for_update()
+_GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + literal_column("1")))
+
+
+@dataclass(frozen=True, slots=True)
+class Engaging:
+    """Engage, unless the same is engaged already. Answered with the switch that is engaged then."""
+
+    switch: Switch
+
+
+@dataclass(frozen=True, slots=True)
+class Lifting:
+    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
+
+    id: str
+    by: str
+    at: datetime
+
+
+def engaged(connection: Connection) -> Kills:
+    """The epoch and the switches, of one statement: they belong together."""
+    rows = _ENGAGED.rows(connection, {})
+    if rows:
+        return Kills(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
+    ((epoch,),) = _EPOCH.rows(connection, {})
+    return Kills(epoch, frozenset())
+
+
+def stopped(connection: Connection, customer: str, agent: str, function: str) -> str | None:
+    """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
+    ((frozen, scope),) = _STOPPED.rows(connection, {"customer": customer, "acting": agent, "function": function})
+    if scope is not None:
+        return f"killed_{scope}"
+    return None if frozen is not None and not frozen else "frozen"
+
+
+def lock(connection: Connection) -> None:
+    """Until the transaction ends. Before any other lock of it, so that two processes cannot wait for each other."""
+    _BEGIN.one(connection, {})
+    connection.execute(_LOCK)
+
+
+def engage(connection: Connection, item: Engaging) -> Switch:
+    lock(connection)
+    wanted = item.switch
+    same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
+    stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
+    if stands is not None:
+        return _switch(stands)
+    row = {
+        "id": wanted.id,
+        "scope": wanted.scope.value,
+        "subject": wanted.subject,
+        "reason": wanted.reason,
+        "engaged_by": wanted.engaged_by,
+        "engaged_us": to_us(wanted.engaged),
+    }
+    connection.execute(insert(KILL_SWITCHES), [row])
+    _GROW.one(connection, {})
+    return wanted
+
+
+def lift(connection: Connection, item: Lifting) -> Switch | str:
+    lock(connection)
+    found = find(connection, item.id)
+    stands = obstacle(found, item.by)
+    if found is None or stands is not None:
+        return stands or "unknown"
+    first = {"first_lift_by": item.by, "first_lift_us": to_us(item.at)}
+    second = {"lifted_by": item.by, "lifted_us": to_us(item.at)}
+    change = update(KILL_SWITCHES).where(_K.id == item.id).values(first if found.first_lift_by is None else second)
+    connection.execute(change)
+    if found.first_lift_by is None:
+        return replace(found, first_lift_by=item.by)
+    _GROW.one(connection, {})
+    return replace(found, lifted_by=item.by)
+
+
+def obstacle(switch: Switch | None, by: str) -> str | None:
+    """Why this officer cannot lift it: `unknown`, `lifted`, `same_officer`; None: nothing stands in the way."""
+    if switch is None:
+        return "unknown"
+    if switch.lifted_by is not None:
+        return "lifted"
+    return "same_officer" if switch.first_lift_by == by else None
+
+
+def find(connection: Connection, switch: str) -> Switch | None:
+    row = connection.execute(select(KILL_SWITCHES).where(_K.id == switch)).one_or_none()
+    return None if row is None else _switch(row)
+
+
+def listed(connection: Connection) -> list[Switch]:
+    """Those that are engaged, the oldest first."""
+    rows = connection.execute(select(KILL_SWITCHES).where(_K.lifted_us.is_(None)).order_by(_K.engaged_us, _K.id))
+    return [_switch(row) for row in rows]
+
+
+def _switch(row: Any) -> Switch:
+    return Switch(
+        id=row.id,
+        scope=Scope(row.scope),
+        subject=row.subject,
+        reason=row.reason,
+        engaged_by=row.engaged_by,
+        engaged=from_us(row.engaged_us),
+        first_lift_by=row.first_lift_by,
+        lifted_by=row.lifted_by,
+    )
+
+
+WRITES: dict[type[Any], Callable[[Connection, Any], Switch | str]] = {Engaging: engage, Lifting: lift}
+"""What is done with each, inside a transaction."""
