@@ -54,7 +54,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class References:
+class ReferenceList:
     """One to `most` distinct references. Parses to a tuple of Identified."""
 
     kinds: tuple[ReferenceKind, ...]
@@ -132,7 +132,7 @@ class Flag:
     """true or false. Parses to bool."""
 
 
-ArgumentType = Reference | References | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Flag
+ArgumentType = Reference | ReferenceList | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _DASH = "— "
 
 LOW_ORDER = frozenset(
-    bytes.fromhex(each)
-    for each in (
+    bytes.fromhex(item)
+    for item in (
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
@@ -107,7 +107,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
     def encode(self) -> str:
-        lines = [f"{_DASH}{each.name} {_b64(each.key_id + each.blob)}\n" for each in self.signatures]
+        lines = [f"{_DASH}{signature.name} {_b64(signature.key_id + signature.blob)}\n" for signature in self.signatures]
         return self.text + "\n" + "".join(lines)
 
     @classmethod
@@ -163,7 +163,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedCheckpoint:
     """A checkpoint under which every required signature verified. `time_s` is the ML-DSA signature's, None without one."""
 
     checkpoint: Checkpoint
@@ -172,19 +172,19 @@ class Verified:
 
 def sign_note(text: str, keys: Sequence[SigningKey]) -> Note:
     """Ed25519 signatures over a note's text, which ends in a newline."""
-    return Note(text, tuple(Signature(each.key.name, each.key.id, each.sign(text.encode())) for each in keys))
+    return Note(text, tuple(Signature(key.key.name, key.key.id, key.sign(text.encode())) for key in keys))
 
 
 def sign_checkpoint(checkpoint: Checkpoint, keys: Sequence[SigningKey], time_s: int) -> Note:
     """Sign with each key after its type. `time_s`: seconds since 1970, stated by ML-DSA signatures."""
     text = checkpoint.text()
     signatures = []
-    for each in keys:
-        if each.key.type is KeyType.ED25519:
-            blob = each.sign(text.encode())
+    for key in keys:
+        if key.key.type is KeyType.ED25519:
+            blob = key.sign(text.encode())
         else:
-            blob = time_s.to_bytes(8) + each.sign(cosigned_message(each.key.name, checkpoint, time_s))
-        signatures.append(Signature(each.key.name, each.key.id, blob))
+            blob = time_s.to_bytes(8) + key.sign(cosigned_message(key.key.name, checkpoint, time_s))
+        signatures.append(Signature(key.key.name, key.key.id, blob))
     return Note(text, tuple(signatures))
 
 
@@ -212,7 +212,7 @@ def verify_note(note: Note, keys: Sequence[VerifierKey]) -> None:
         verify_ed25519(key.public, _signature_of(note, key).blob, note.text.encode())
 
 
-def verify_checkpoint(note: Note, origin: str, keys: Sequence[VerifierKey]) -> Verified:
+def verify_checkpoint(note: Note, origin: str, keys: Sequence[VerifierKey]) -> VerifiedCheckpoint:
     """NoteInvalid unless it is a checkpoint of `origin` that every one of `keys` (at least one) signed."""
     if not keys:
         raise NoteInvalid("no key to verify with")
@@ -227,7 +227,7 @@ def verify_checkpoint(note: Note, origin: str, keys: Sequence[VerifierKey]) -> V
         else:
             time_s = int.from_bytes(blob[:8])
             verify_mldsa44(key.public, blob[8:], cosigned_message(key.name, checkpoint, time_s))
-    return Verified(checkpoint, time_s)
+    return VerifiedCheckpoint(checkpoint, time_s)
 
 
 def check_ed25519_key(public: bytes) -> None:
@@ -257,7 +257,7 @@ def verify_mldsa44(public: bytes, signature: bytes, message: bytes, context: byt
 
 
 def _signature_of(note: Note, key: VerifierKey) -> Signature:
-    found = [each for each in note.signatures if each.name == key.name and each.key_id == key.id]
+    found = [signature for signature in note.signatures if signature.name == key.name and signature.key_id == key.id]
     if len(found) != 1:
         raise NoteInvalid("a required signature is absent or doubled")
     return found[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from audit.checkpoint import Checkpoint
-from audit.leaf import EndState, Kind, Record, Rendered, rfc3339
+from audit.leaf import EndState, Record, RecordKind, Rendered, rfc3339
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
@@ -29,7 +29,7 @@ from audit.store.writes import (
 
 COUNTERS_CACHED = 65_536
 
-ENDING = frozenset({Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED})
+ENDING = frozenset({RecordKind.OUTCOME, RecordKind.UNKNOWN, RecordKind.RECONCILED})
 
 
 class IntentEnded(Exception):
@@ -37,7 +37,7 @@ class IntentEnded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """Where a record is. Sequences count from 1 per customer and per conversation, without gaps; None without one."""
 
     index: int
@@ -159,33 +159,33 @@ class Committer:
             raise LogCorrupt("the frontier of the last checkpoint does not lead to its root")
         if size < frontier.size:
             raise LogCorrupt("the stored log is shorter than its last checkpoint")
-        for each in reads.leaves(frontier.size, size):
-            frontier.push(leaf_hash(each.leaf), [])
+        for leaf in reads.leaves(frontier.size, size):
+            frontier.push(leaf_hash(leaf.leaf), [])
         if frontier.root() != root:
             raise LogCorrupt("the stored leaves do not lead to the signed root")
         return Tree(size, root, tuple(frontier.peaks))
 
-    def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[Entry | Exception | None]:
+    def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[LogEntry | Exception | None]:
         """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
         self._catch_up(connection, lock_head(connection))
-        records = [each for each in items if isinstance(each, Pending)]
+        records = [item for item in items if isinstance(item, Pending)]
         group = self._begin(connection, records)
-        answers: list[Entry | Exception | None] = []
-        for each in items:
-            if isinstance(each, Publication):
-                stored = Head(each.tree.size, each.tree.root, list(each.tree.peaks), each.note)
-                write_checkpoint(connection, stored, each.time_s)
+        answers: list[LogEntry | Exception | None] = []
+        for item in items:
+            if isinstance(item, Publication):
+                stored = Head(item.tree.size, item.tree.root, list(item.tree.peaks), item.note)
+                write_checkpoint(connection, stored, item.time_s)
                 answers.append(None)
-            elif isinstance(each, Removal):
-                remove_sealed(connection, each.indexes)
+            elif isinstance(item, Removal):
+                remove_sealed(connection, item.indexes)
                 answers.append(None)
             else:
-                answers.append(self._add(group, each))
+                answers.append(self._add(group, item))
         self._write(connection, group)
         self._staged = group
         return answers
 
-    def committed(self, _answers: Sequence[Entry | Exception | None]) -> None:
+    def committed(self, _answers: Sequence[LogEntry | Exception | None]) -> None:
         group, self._staged = self._staged, None
         if group is None:
             return
@@ -228,22 +228,22 @@ class Committer:
             raise LogCorrupt("the stored head is not what was signed")
 
     def _begin(self, connection: Connection, records: Sequence[Pending]) -> _Group:
-        keys = {key for each in records for key in _keys(each)}
+        keys = {key for record in records for key in _keys(record)}
         counters = {key: self._counters[key] for key in keys if key in self._counters}
         for key, counter in read_counters(connection, keys - counters.keys()).items():
             if leaf_hash(counter.leaf) != counter.hash or _said(counter.leaf, key) != counter.last:
                 raise LogCorrupt("a sequence is not what the log's last leaf of it says")
             counters[key] = counter.last
-        wanted = [each.record.intent.index for each in records if each.record.intent is not None]
+        wanted = [record.record.intent.index for record in records if record.record.intent is not None]
         known = read_intents(connection, wanted) if wanted else {}
         return _Group(
             self._frontier.copy(),
             counters,
-            {index: each.end_state for index, each in known.items()},
-            {index: each.hash for index, each in known.items()},
+            {index: payee.end_state for index, payee in known.items()},
+            {index: payee.hash for index, payee in known.items()},
         )
 
-    def _add(self, group: _Group, pending: Pending) -> Entry | Exception:
+    def _add(self, group: _Group, pending: Pending) -> LogEntry | Exception:
         record = pending.record
         if record.kind in ENDING and not _may_end(group, record):
             return IntentEnded()
@@ -253,11 +253,11 @@ class Committer:
         leaf = pending.rendered.splice(customer_seq, conversation_seq)
         hashed = leaf_hash(leaf)
         group.frontier.push(hashed, group.tiles)
-        entry = Entry(index, hashed, customer_seq, conversation_seq)
+        entry = LogEntry(index, hashed, customer_seq, conversation_seq)
         group.leaves.append(_row(pending, entry, leaf))
         if pending.blob is not None:
             group.sealed.append({"idx": index, "blob": pending.blob})
-        if record.kind is Kind.INTENT:
+        if record.kind is RecordKind.INTENT:
             group.new_intents.append({"idx": index, "hash": hashed, "call": record.call_id, "time": rfc3339(record.time)})
         elif record.intent is not None and record.end_state is not None and record.kind in ENDING:
             group.ends[record.intent.index] = record.end_state.value
@@ -302,12 +302,12 @@ def _may_end(group: _Group, record: Record) -> bool:
     if record.intent is None or group.intents.get(record.intent.index) != record.intent.leaf_hash:
         return False
     state = group.ends[record.intent.index]
-    if record.kind is Kind.RECONCILED:
+    if record.kind is RecordKind.RECONCILED:
         return state == EndState.OUTCOME_UNKNOWN.value
     return state is None
 
 
-def _row(pending: Pending, entry: Entry, leaf: bytes) -> dict[str, object]:
+def _row(pending: Pending, entry: LogEntry, leaf: bytes) -> dict[str, object]:
     record = pending.record
     return {
         "idx": entry.index,
@@ -323,7 +323,7 @@ def _row(pending: Pending, entry: Entry, leaf: bytes) -> dict[str, object]:
         "trace": record.trace_id,
         "function": None if record.function is None else record.function.name,
         "decision": None if record.policy is None else record.policy.decision,
-        "policies": None if record.policy is None else "".join(f"\n{each}\n" for each in record.policy.policies),
+        "policies": None if record.policy is None else "".join(f"\n{policy}\n" for policy in record.policy.policies),
         "bundle": None if record.policy is None else record.policy.bundle_hash,
         "end_state": None if record.end_state is None else record.end_state.value,
         "approver": None if record.approver is None else record.approver.id,

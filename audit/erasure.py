@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from audit.checkpoint import sign_note
 from audit.export import tlog_proof
 from audit.keys import named
-from audit.leaf import Kind, Plain, Record
+from audit.leaf import Plain, Record, RecordKind
 from audit.log import LEAVES_MOST, Log
 from audit.merkle import inclusion_proof
 from audit.query import Why, question
@@ -22,7 +22,7 @@ from audit.store.reads import Nodes, Reads, StoredLeaf
 ROWS_AT_ONCE = 500
 
 
-class Held(Exception):
+class LegalHold(Exception):
     """A legal hold forbids the erasure. Nothing was destroyed."""
 
 
@@ -47,12 +47,12 @@ class Certificate:
 
 async def place_hold(log: Log, customer: str, hold: str, why: Why) -> int:
     """Forbid erasure of this customer until `release_hold` of the same name. Index of its record. NothingToErase if unknown."""
-    return await _hold_record(log, Kind.HOLD_PLACE, customer, hold, why)
+    return await _hold_record(log, RecordKind.HOLD_PLACE, customer, hold, why)
 
 
 async def release_hold(log: Log, customer: str, hold: str, why: Why) -> int:
     """End a hold. Index of the record."""
-    return await _hold_record(log, Kind.HOLD_RELEASE, customer, hold, why)
+    return await _hold_record(log, RecordKind.HOLD_RELEASE, customer, hold, why)
 
 
 async def holds(log: Log, customer: str) -> list[str]:
@@ -61,9 +61,9 @@ async def holds(log: Log, customer: str) -> list[str]:
     if subject is None:
         return []
     placed: dict[str, None] = {}
-    async for each in _every(log, Filter(customer=subject, kinds=(Kind.HOLD_PLACE, Kind.HOLD_RELEASE))):
-        fields = json.loads(each.leaf)
-        if fields["kind"] == Kind.HOLD_PLACE.value:
+    async for item in _every(log, Filter(customer=subject, kinds=(RecordKind.HOLD_PLACE, RecordKind.HOLD_RELEASE))):
+        fields = json.loads(item.leaf)
+        if fields["kind"] == RecordKind.HOLD_PLACE.value:
             placed[fields["facts"]["hold"]] = None
         else:
             placed.pop(fields["facts"]["hold"], None)
@@ -81,12 +81,12 @@ async def erase(log: Log, customer: str, why: Why, *, locked: frozenset[str] = f
         raise NothingToErase
     async with log.erasing:
         if await holds(log, customer):
-            raise Held
+            raise LegalHold
         classes = await log.keys.classes_of(subject)
-        doomed = [each for each in classes if each not in locked]
-        kept = [each for each in classes if each in locked]
+        doomed = [data_class for data_class in classes if data_class not in locked]
+        kept = [data_class for data_class in classes if data_class in locked]
         facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
-        index = await question(log, Kind.KEY_DESTROY, why, facts)
+        index = await question(log, RecordKind.KEY_DESTROY, why, facts)
         await log.keys.destroy(subject, doomed, below=index, forget=not kept)
     await remove_sealed(log, {subject: dict.fromkeys(doomed, index)})
     return await _certificate(log, subject, (doomed, kept), index)
@@ -102,7 +102,7 @@ async def remove_sealed(log: Log, doomed: Mapping[str, Mapping[str, int]]) -> in
     removed = 0
     for subject, classes in doomed.items():
         every = _every(log, Filter(customer=subject))
-        indexes = [each.idx async for each in every if each.idx < classes.get(json.loads(each.leaf)["retention"], 0)]
+        indexes = [item.idx async for item in every if item.idx < classes.get(json.loads(item.leaf)["retention"], 0)]
         for start in range(0, len(indexes), ROWS_AT_ONCE):
             present = await _still_sealed(log, indexes[start : start + ROWS_AT_ONCE])
             if present:
@@ -118,8 +118,8 @@ async def _still_sealed(log: Log, indexes: Sequence[int]) -> list[int]:
 async def _every(log: Log, wanted: Filter) -> AsyncIterator[StoredLeaf]:
     after = -1
     while rows := await _following(log, wanted, after):
-        for each in rows:
-            yield each
+        for row in rows:
+            yield row
         after = rows[-1].idx
 
 
@@ -127,7 +127,7 @@ async def _following(log: Log, wanted: Filter, after: int) -> list[StoredLeaf]:
     return await log.read(lambda reads: find(reads.connection, wanted, LEAVES_MOST, after, ROWS_AT_ONCE))
 
 
-async def _hold_record(log: Log, kind: Kind, customer: str, hold: str, why: Why) -> int:
+async def _hold_record(log: Log, kind: RecordKind, customer: str, hold: str, why: Why) -> int:
     facts = {"hold": hold, "purpose": why.purpose, "case": why.case_id}
     async with log.erasing:
         if await log.keys.subject_of(customer) is None:

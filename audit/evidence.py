@@ -42,12 +42,12 @@ MAX_FILE_BYTES = 1024 * 1024
 PublicKey = ec.EllipticCurvePublicKey | Ed25519PublicKey | rsa.RSAPublicKey
 
 
-class Finding(Exception):
+class EvidenceFinding(Exception):
     """Something does not hold; the message says what."""
 
 
 @dataclass(frozen=True)
-class Held:
+class ValidEvidence:
     """Evidence that holds. `public_key_sha256`: of the COSE_Key, to compare with the record of its enrolment."""
 
     credential: str
@@ -59,30 +59,30 @@ class Held:
 
 def verify(
     intent: bytes, evidence: Mapping[str, object], rp_id: str, origins: Collection[str], *, public_key: bytes | None = None
-) -> Held:
+) -> ValidEvidence:
     """Take the steps above, or raise Finding. `public_key`: the COSE_Key that it must be."""
     # 1
     if set(evidence) != FIELDS or evidence["version"] != 1 or evidence["method"] != "passkey":
-        raise Finding("this is not evidence of a passkey in a form that is known here")
+        raise EvidenceFinding("this is not evidence of a passkey in a form that is known here")
     if evidence["intent_sha256"] != hashlib.sha256(intent).hexdigest():
-        raise Finding("the evidence is of another intent")
+        raise EvidenceFinding("the evidence is of another intent")
     client_data, authenticator_data = _part(evidence, "client_data"), _part(evidence, "authenticator_data")
     # 2 and 3
     origin = _check_client_data(client_data, hashlib.sha256(DOMAIN + intent).digest(), origins)
     if (evidence["origin"], evidence["rp_id"]) != (origin, rp_id):
-        raise Finding("the evidence names another origin or relying party than was signed")
+        raise EvidenceFinding("the evidence names another origin or relying party than was signed")
     # 4
     sign_count = _check_authenticator_data(authenticator_data, rp_id)
     # 5
     key = _part(evidence, "public_key")
     if public_key is not None and key != public_key:
-        raise Finding("the evidence holds another public key than was given")
+        raise EvidenceFinding("the evidence holds another public key than was given")
     if not is_signed(key, authenticator_data, client_data, _part(evidence, "signature")):
-        raise Finding("the signature does not hold")
+        raise EvidenceFinding("the signature does not hold")
     credential = evidence["credential"]
     if not isinstance(credential, str):
-        raise Finding("the evidence names no credential")
-    return Held(credential, hashlib.sha256(key).hexdigest(), hashlib.sha256(intent).hexdigest(), origin, sign_count)
+        raise EvidenceFinding("the evidence names no credential")
+    return ValidEvidence(credential, hashlib.sha256(key).hexdigest(), hashlib.sha256(intent).hexdigest(), origin, sign_count)
 
 
 def is_signed(cose_key: bytes, authenticator_data: bytes, client_data: bytes, signature: bytes) -> bool:
@@ -116,11 +116,11 @@ def public_key(cose_key: bytes) -> PublicKey:
         if (kind, algorithm) == (3, RS256) and set(values) == {1, 3, -1, -2}:
             modulus, exponent = (int.from_bytes(_sized(values[name], None), "big") for name in (-1, -2))
             if modulus.bit_length() not in RSA_BITS:
-                raise Finding("an RSA key of a size that is not taken")
+                raise EvidenceFinding("an RSA key of a size that is not taken")
             return rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except ValueError:
-        raise Finding("the public key is none: its numbers do not fit") from None
-    raise Finding("the public key is of a kind or algorithm that is not taken")
+        raise EvidenceFinding("the public key is none: its numbers do not fit") from None
+    raise EvidenceFinding("the public key is of a kind or algorithm that is not taken")
 
 
 def canonical(intent: object) -> bytes:
@@ -131,33 +131,33 @@ def canonical(intent: object) -> bytes:
 def _check_client_data(client_data: bytes, challenge: bytes, origins: Collection[str]) -> str:
     said = _object(client_data, "the client data")
     if said.get("type") != "webauthn.get":
-        raise Finding("the client data is not that of an assertion")
+        raise EvidenceFinding("the client data is not that of an assertion")
     if said.get("challenge") != _encoded(challenge):
-        raise Finding("the challenge that was signed is not that of this intent")
+        raise EvidenceFinding("the challenge that was signed is not that of this intent")
     origin = said.get("origin")
     if not isinstance(origin, str) or origin not in origins:
-        raise Finding("it was signed on an origin that is not allowed")
+        raise EvidenceFinding("it was signed on an origin that is not allowed")
     if said.get("crossOrigin", False) is not False or "topOrigin" in said:
-        raise Finding("it was signed inside a page of another origin")
+        raise EvidenceFinding("it was signed inside a page of another origin")
     return origin
 
 
 def _check_authenticator_data(authenticator_data: bytes, rp_id: str) -> int:
     if len(authenticator_data) < 37:
-        raise Finding("the authenticator data is too short")
+        raise EvidenceFinding("the authenticator data is too short")
     if authenticator_data[:32] != hashlib.sha256(rp_id.encode()).digest():
-        raise Finding("it was signed for another relying party")
+        raise EvidenceFinding("it was signed for another relying party")
     flags = authenticator_data[32]
     if not flags & USER_PRESENT or not flags & USER_VERIFIED:
-        raise Finding("the authenticator does not say that the user was present and verified")
+        raise EvidenceFinding("the authenticator does not say that the user was present and verified")
     if flags & BACKED_UP and not flags & BACKUP_ELIGIBLE:
-        raise Finding("the authenticator data contradicts itself")
+        raise EvidenceFinding("the authenticator data contradicts itself")
     return int.from_bytes(authenticator_data[33:37], "big")
 
 
 def _sized(value: object, size: int | None) -> bytes:
     if not isinstance(value, bytes) or (size is not None and len(value) != size):
-        raise Finding("the public key holds a number of another size")
+        raise EvidenceFinding("the public key holds a number of another size")
     return value
 
 
@@ -165,16 +165,16 @@ def _cose_map(raw: bytes) -> dict[int, int | bytes]:
     """A CBOR map of integers to integers and byte strings (RFC 8949), definite and in shortest form; nothing behind it. Finding."""
     major, count, position = _head(raw, 0)
     if major != 5 or count > 8:
-        raise Finding("the public key is no COSE_Key")
+        raise EvidenceFinding("the public key is no COSE_Key")
     values: dict[int, int | bytes] = {}
     for _ in range(count):
         name, position = _item(raw, position)
         value, position = _item(raw, position)
         if not isinstance(name, int) or name in values:
-            raise Finding("the public key is no COSE_Key")
+            raise EvidenceFinding("the public key is no COSE_Key")
         values[name] = value
     if position != len(raw):
-        raise Finding("something stands behind the public key")
+        raise EvidenceFinding("something stands behind the public key")
     return values
 
 
@@ -185,14 +185,14 @@ def _item(raw: bytes, position: int) -> tuple[int | bytes, int]:
     if major == 1:
         return -1 - argument, position
     if major != 2 or position + argument > len(raw):
-        raise Finding("the public key is no COSE_Key")
+        raise EvidenceFinding("the public key is no COSE_Key")
     return raw[position : position + argument], position + argument
 
 
 def _head(raw: bytes, position: int) -> tuple[int, int, int]:
     """Major type, argument, and where the next byte stands."""
     if position >= len(raw):
-        raise Finding("the public key ends early")
+        raise EvidenceFinding("the public key ends early")
     major, short = raw[position] >> 5, raw[position] & 0x1F
     if short < 24:
         return major, short, position + 1
@@ -200,14 +200,14 @@ def _head(raw: bytes, position: int) -> tuple[int, int, int]:
     argument = int.from_bytes(raw[position + 1 : position + 1 + size], "big")
     least = {1: 24, 2: 1 << 8, 4: 1 << 16}.get(size, 0)
     if not size or position + 1 + size > len(raw) or argument < least:
-        raise Finding("the public key is no COSE_Key in shortest form")
+        raise EvidenceFinding("the public key is no COSE_Key in shortest form")
     return major, argument, position + 1 + size
 
 
 def _part(evidence: Mapping[str, object], name: str) -> bytes:
     value = evidence[name]
     if not isinstance(value, str):
-        raise Finding(f"{name} is not base64url")
+        raise EvidenceFinding(f"{name} is not base64url")
     return _decoded(value, name)
 
 
@@ -215,9 +215,9 @@ def _decoded(text: str, name: str) -> bytes:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise Finding(f"{name} is not base64url") from None
+        raise EvidenceFinding(f"{name} is not base64url") from None
     if _encoded(raw) != text:
-        raise Finding(f"{name} is not base64url in its one spelling")
+        raise EvidenceFinding(f"{name} is not base64url in its one spelling")
     return raw
 
 
@@ -228,28 +228,28 @@ def _encoded(raw: bytes) -> str:
 def _object(raw: bytes, what: str) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
-            raise Finding(f"{what} holds a name twice")
+            raise EvidenceFinding(f"{what} holds a name twice")
         return dict(pairs)
 
     try:
         value = json.loads(raw, object_pairs_hook=once)
     except (ValueError, RecursionError):
-        raise Finding(f"{what} is not JSON") from None
+        raise EvidenceFinding(f"{what} is not JSON") from None
     if not isinstance(value, dict):
-        raise Finding(f"{what} is not one JSON object")
+        raise EvidenceFinding(f"{what} is not one JSON object")
     return value
 
 
 def read(raw: bytes) -> tuple[bytes, Mapping[str, object]]:
     """The intent's canonical bytes and the evidence of a file: plain, or as `audit reveal --json` prints them. Finding."""
     if len(raw) > MAX_FILE_BYTES:
-        raise Finding("the file is too large for evidence")
+        raise EvidenceFinding("the file is too large for evidence")
     body = _object(raw, "the file")
     held = body.get("values", body)
     parts = {name: next((held[key] for key in held if key.split(".")[-1] == name), None) for name in ("intent", "evidence")}
     intent, evidence = parts["intent"], parts["evidence"]
     if not isinstance(intent, dict) or not isinstance(evidence, dict):
-        raise Finding("the file does not hold an intent and its evidence")
+        raise EvidenceFinding("the file does not hold an intent and its evidence")
     return canonical(intent), evidence
 
 
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], object] = 
         intent, evidence = read(raw)
         known = None if options.public_key is None else _decoded(options.public_key, "--public-key")
         held = verify(intent, evidence, options.rp_id, options.origin, public_key=known)
-    except Finding as finding:
+    except EvidenceFinding as finding:
         found = str(finding)
     if options.json:
         say(json.dumps({"good": held is not None, "finding": found or None, **(vars(held) if held else {})}) + "\n")

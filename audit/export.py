@@ -14,7 +14,7 @@ from pathlib import Path
 from audit import verify
 from audit.checkpoint import Note, sign_note
 from audit.keys import KeyDestroyed, named
-from audit.leaf import Kind, Plain, rfc3339
+from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof
 from audit.query import NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
@@ -104,7 +104,7 @@ async def export(
     wanted = Filter() if query is None else await filter_of(log, query)
     matches = range(size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, **flat(wanted)}
-    record = await question(log, Kind.AUDIT_EXPORT, why, asked)
+    record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
     if (name := sequence_of(wanted)) is not None:
         facts[f"complete_{name}"] = str(wanted.named()[name])
@@ -120,7 +120,7 @@ async def export(
 
 async def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, -1, SELECTED_MOST))
-    found = [each.idx for each in rows]
+    found = [row.idx for row in rows]
     if len(found) == SELECTED_MOST:
         raise ValueError(f"a selection has fewer than {SELECTED_MOST} records: narrow the question, or export the whole log")
     return found
@@ -146,7 +146,7 @@ async def bundle(log: Log, contents: Contents) -> bytes:
 
 def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
     """C2SP tlog-proof: an inclusion proof and the checkpoint that it is under."""
-    lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(each).decode() for each in hashes), "", note]
+    lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(item).decode() for item in hashes), "", note]
     return "\n".join(lines).encode()
 
 
@@ -164,7 +164,7 @@ def _build(log: Log, reads: Reads, contents: Contents, note: str) -> bytes:
         "README.md": README.encode(),
         "verify.py": _VERIFIER,
         "trust.json": trust_policy(log),
-        "leaves.txt": b"".join(b"%d %b\n" % (each.idx, each.leaf) for each in _stored(reads, chosen)),
+        "leaves.txt": b"".join(b"%d %b\n" % (item.idx, item.leaf) for item in _stored(reads, chosen)),
         "disclosures.txt": _disclosures(contents.disclosures),
         f"checkpoints/{size:016d}.note": note.encode(),
         **{f"policy/{name}": content for name, content in contents.policy_files.items()},
@@ -200,7 +200,7 @@ def _add_earlier(reads: Reads, members: dict[str, bytes], size: int, contents: C
     for old in sorted(named_sizes.union(contents.pinned_sizes)):
         if 0 < old < size:
             hashes = consistency_proof(old, size, Nodes(reads, size))
-            proof = "".join(f"{base64.b64encode(each).decode()}\n" for each in hashes)
+            proof = "".join(f"{base64.b64encode(item).decode()}\n" for item in hashes)
             members[f"consistency/{old:016d}-{size:016d}.txt"] = proof.encode()
 
 

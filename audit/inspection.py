@@ -24,7 +24,7 @@ FINDINGS_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StoreFinding:
     """Something that does not hold. `index` is the leaf's, where it is about one."""
 
     what: str
@@ -35,7 +35,7 @@ class Finding:
 class _Seen:
     """What the leaves say, while they are read in order."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[StoreFinding] = field(default_factory=list)
     frontier: Frontier = field(default_factory=Frontier)
     roots: dict[int, bytes] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
@@ -45,10 +45,10 @@ class _Seen:
 
     def find(self, what: str, index: int | None = None) -> None:
         if len(self.findings) < FINDINGS_MOST:
-            self.findings.append(Finding(what, index))
+            self.findings.append(StoreFinding(what, index))
 
 
-async def verify_store(log: Log) -> list[Finding]:
+async def verify_store(log: Log) -> list[StoreFinding]:
     """Every leaf, index column, sequence, intent, tile, sealed blob and checkpoint of one snapshot of the log. Empty: all good.
 
     Reads the whole log. Stops counting at 100 findings. LogCorrupt where the head itself is not signed.
@@ -56,7 +56,7 @@ async def verify_store(log: Log) -> list[Finding]:
     return await log.read_long(lambda reads: _verified(log, reads))
 
 
-def _verified(log: Log, reads: Reads) -> list[Finding]:
+def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
     seen = _Seen()
     head = log.stored_head(reads)
     if head.size < log.size():

@@ -233,7 +233,7 @@ class KeyStore:
         def work(connection: Connection) -> None:
             for table in (data_keys, destructions):
                 connection.execute(delete(table).where(table.c.subject == subject, table.c.retention.in_(classes)))
-            if rows := [{"subject": subject, "retention": each, "below": below, "time": now} for each in classes]:
+            if rows := [{"subject": subject, "retention": data_class, "below": below, "time": now} for data_class in classes]:
                 connection.execute(insert(destructions), rows)
             if forget:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))

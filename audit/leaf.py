@@ -26,7 +26,7 @@ Plain: TypeAlias = "bool | int | str | tuple[str, ...] | None"
 """What a leaf shows in clear: no float, integers below 2**53."""
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """The closed set of kinds."""
 
     DENY = "deny"
@@ -148,7 +148,7 @@ class Record:
     `facts` are further public facts of kinds that are not calls (purpose and case id of a query, counters of a census).
     """
 
-    kind: Kind
+    kind: RecordKind
     time: datetime
     retention: str = "P7Y"
     call_id: str | None = None
@@ -207,7 +207,7 @@ class Rendered:
 
     def splice(self, customer_seq: int | None, conversation_seq: int | None) -> bytes:
         """The leaf. Sequences must be given exactly where the record has a customer or a conversation."""
-        numbers = [b"%d" % each for each in (conversation_seq, customer_seq) if each is not None]
+        numbers = [b"%d" % item for item in (conversation_seq, customer_seq) if item is not None]
         parts = [self.parts[0]]
         for number, part in zip(numbers, self.parts[1:], strict=True):
             parts += (number, part)

@@ -16,16 +16,16 @@ from typing import TypeVar
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
-from audit.committer import Committer, Entry, Item, Pending, Publication, Removal
+from audit.committer import Committer, Item, LogEntry, Pending, Publication, Removal
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.keys import DataKey, KeyStore, SigningKeys
-from audit.leaf import Frame, Kind, LeafInvalid, Record, disclose, leaf_fields, render, rfc3339, secrets_of
+from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, leaf_fields, render, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, consistency_proof, inclusion_proof, range_root
-from audit.permits import Covered, Permit, Verifier, instruction_digest, issue
+from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
 from audit.schema import check_fields
-from audit.seal import NONCE_BYTES, Binding, digest, seal
+from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.writes import Head
@@ -102,7 +102,7 @@ class Log:
         self._random = random
         self._log_keys = signers.log_keys(origin)
         self._committer = Committer(self._sign_head, self._check_head)
-        self._writer: GroupWriter[Item, Entry | None] = GroupWriter(
+        self._writer: GroupWriter[Item, LogEntry | None] = GroupWriter(
             database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
@@ -148,7 +148,7 @@ class Log:
         with _answering():
             return await self.keys.subject_of(customer)
 
-    async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> Entry:
+    async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> LogEntry:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
@@ -168,7 +168,7 @@ class Log:
                 self._permits.popitem(last=False)
         return entry
 
-    def permit(self, entry: Entry, over: bytes) -> Permit:
+    def permit(self, entry: LogEntry, over: bytes) -> Permit:
         """The execution permit of an intent that this process has just appended, once. PermitDenied otherwise.
 
         `over` must be the `instruction` of that record: the leaf commits to the very digest that the permit carries.
@@ -181,13 +181,13 @@ class Log:
         covered = Covered(self.origin, entry.index, intent.leaf_hash, intent.salt, intent.digest)
         return issue(covered, self._clock(), PERMIT_LIFETIME, self.signers.permits.sign)
 
-    def permit_verifier(self) -> Verifier:
+    def permit_verifier(self) -> LogPermitVerifier:
         """What the core side checks permits with. It holds the public key only."""
-        return Verifier(self.signers.permits.public, self.origin)
+        return LogPermitVerifier(self.signers.permits.public, self.origin)
 
     def log_keys(self) -> list[VerifierKey]:
         """The public keys that sign published checkpoints: Ed25519 and ML-DSA-44, both under the log's origin."""
-        return [each.key for each in self._log_keys]
+        return [log_key.key for log_key in self._log_keys]
 
     def now(self) -> datetime:
         """The log's clock."""
@@ -254,7 +254,7 @@ class Log:
         def ask(reads: Reads) -> bytes:
             if index < 0 or not 0 < width <= TILE_WIDTH or start + width > self.stored_head(reads).size:
                 raise ValueError("no such bundle yet")
-            return b"".join(len(each.leaf).to_bytes(2) + each.leaf for each in reads.leaves(start, start + width))
+            return b"".join(len(leaf.leaf).to_bytes(2) + leaf.leaf for leaf in reads.leaves(start, start + width))
 
         return await self.read(ask)
 
@@ -305,7 +305,7 @@ class Log:
         await self.keys.close()
         await self._database.close()
 
-    async def _submit(self, item: Item) -> Entry | None:
+    async def _submit(self, item: Item) -> LogEntry | None:
         try:
             return await self._writer.submit(item)
         except IntegrityError as error:
@@ -316,14 +316,14 @@ class Log:
             raise LogUnavailable("the commit failed; it may have happened") from error
 
     def _prepare(self, record: Record, key: DataKey) -> tuple[Pending, tuple[bytes, bytes] | None]:
-        if record.kind is Kind.INTENT and record.instruction is None:
+        if record.kind is RecordKind.INTENT and record.instruction is None:
             raise LeafInvalid("instruction: absent")
         secrets = secrets_of(record)
         entropy = self._random(SALT_BYTES * len(secrets) + NONCE_BYTES)
         disclosed = disclose(secrets, entropy[NONCE_BYTES:])
         blob = None
         if secrets:
-            binding = Binding(self.origin, key.subject, record.retention, record.kind.value, rfc3339(record.time))
+            binding = SealBinding(self.origin, key.subject, record.retention, record.kind.value, rfc3339(record.time))
             blob = seal(key.cipher, entropy[:NONCE_BYTES], disclosed.payload(), binding)
         subject = None if record.customer is None else key.subject
         frame = Frame(self.origin, self.writer_id, subject, None if blob is None else digest(blob))
@@ -331,7 +331,7 @@ class Log:
         # The bytes are the canonical form of these very fields, so this is `validate` without parsing what was just rendered.
         check_fields(fields)
         pending = Pending(record, render(fields), subject, blob)
-        if record.kind is not Kind.INTENT:
+        if record.kind is not RecordKind.INTENT:
             return pending, None
         at = next(number for number, secret in enumerate(secrets) if secret[1] == "instruction" and not secret[0])
         salt = entropy[NONCE_BYTES + at * SALT_BYTES : NONCE_BYTES + (at + 1) * SALT_BYTES]

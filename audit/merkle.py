@@ -204,5 +204,5 @@ def _split(width: int) -> int:
 
 
 def _check_lengths(hashes: Sequence[bytes]) -> None:
-    if any(len(each) != HASH_BYTES for each in hashes):
+    if any(len(item) != HASH_BYTES for item in hashes):
         raise ProofInvalid("a hash has 32 bytes")

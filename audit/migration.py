@@ -81,7 +81,7 @@ def _upgrade(connection: Connection, history: History, found: str | None, *, may
     config.set_main_option("version_locations", str(history.folder))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
-    if found is not None and found not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}:
+    if found is not None and found not in {item.revision for item in ScriptDirectory.from_config(config).walk_revisions()}:
         raise HistoryUnknown(f"{history.name}: revision {found} is of a newer version than this one; nothing was changed")
     if not may_upgrade:
         raise HistoryUnknown(f"{history.name}: revision {found}, needed is {history.head}; run `tellergate database upgrade`")

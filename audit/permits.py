@@ -122,7 +122,7 @@ def issue(covered: Covered, issued: datetime, lifetime: timedelta, sign: Callabl
     )
 
 
-class Verifier:
+class LogPermitVerifier:
     """Checks permits of one log. Holds no state: that an intent acts once is held by its idempotency key at the core."""
 
     def __init__(self, public_key: bytes, origin: str) -> None:

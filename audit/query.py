@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audit.disclosure import JSON, value_of
-from audit.leaf import Kind, Plain, Record, rfc3339
+from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import leaf_hash
-from audit.seal import Binding, check_disclosed, digest, unseal
+from audit.seal import SealBinding, check_disclosed, digest, unseal
 from audit.store.find import Filter, find, find_last
 from audit.store.reads import LogCorrupt, StoredLeaf
 
@@ -42,7 +42,7 @@ class Why:
     case_id: str
 
     def __post_init__(self) -> None:
-        if not all(0 < len(each) <= PURPOSE_MOST for each in (self.auditor, self.purpose, self.case_id)):
+        if not all(0 < len(item) <= PURPOSE_MOST for item in (self.auditor, self.purpose, self.case_id)):
             raise ValueError("auditor, purpose and case id are needed, each of at most 500 characters")
 
 
@@ -55,7 +55,7 @@ class Query:
 
     since: datetime | None = None
     until: datetime | None = None
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[RecordKind, ...] = ()
     customer: str | None = None
     call_id: str | None = None
     conversation: str | None = None
@@ -69,7 +69,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredRecord:
     """A record as stored: the raw leaf is the evidence, `fields` is the same, parsed."""
 
     index: int
@@ -79,14 +79,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class QueryPage:
     """Matches in the tree of `size` leaves, in order. `record` is the index of the question's own record.
 
     `gapless`: for a question by customer or by conversation alone, whether the sequence is whole so far. None otherwise.
     """
 
     size: int
-    found: Sequence[Found]
+    found: Sequence[StoredRecord]
     next_cursor: str | None
     gapless: bool | None
     record: int
@@ -102,55 +102,55 @@ class Revealed:
     record: int
 
 
-async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> Page:
+async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
     """One page of matches, at most `limit` (1 to 500). CursorInvalid, LogUnavailable (then nothing is answered), LogCorrupt."""
     if not 1 <= limit <= PAGE_MOST:
         raise ValueError("a page has 1 to 500 records")
     wanted = await filter_of(log, query)
     size, after, expected = _position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
-    record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     gapless = None
     name = sequence_of(wanted)
     if name is not None:
-        numbers = [each.fields[f"{name}_seq"] for each in found]
+        numbers = [match.fields[f"{name}_seq"] for match in found]
         gapless = numbers == list(range(expected, expected + len(numbers)))
     following = None
     if len(rows) > limit:
         following = f"{size}.{found[-1].index}.{expected + len(found)}.{_digest(wanted)}"
-    return Page(size, found, following, gapless, record)
+    return QueryPage(size, found, following, gapless, record)
 
 
-async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> Page:
+async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
     """The same from the other end: the newest matches first. Its cursors are its own; `gapless` is not told."""
     if not 1 <= limit <= PAGE_MOST:
         raise ValueError("a page has 1 to 500 records")
     wanted = await filter_of(log, query)
     size, before = _backward_position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "before": before, "limit": limit}
-    record = await question(log, Kind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
     rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
-    return Page(size, found, following, None, record)
+    return QueryPage(size, found, following, None, record)
 
 
-async def life_of(log: Log, call_id: str, why: Why) -> Page:
+async def life_of(log: Log, call_id: str, why: Why) -> QueryPage:
     """Everything that was recorded of one call: asked and decided, sent, answered, reconciled."""
     return await page(log, Query(call_id=call_id), why, limit=PAGE_MOST)
 
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
     """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
-    record = await question(log, Kind.AUDIT_REVEAL, why, {"index": index})
+    record = await question(log, RecordKind.AUDIT_REVEAL, why, {"index": index})
     disclosures = await open_sealed(log, index)
     values = {path: value_of(text) for path, text in disclosures.items()}
     return Revealed(index, disclosures, values, record)
 
 
-async def question(log: Log, kind: Kind, why: Why, facts: Mapping[str, Plain]) -> int:
+async def question(log: Log, kind: RecordKind, why: Why, facts: Mapping[str, Plain]) -> int:
     """Write the record of a question and return its index. LogUnavailable: then the question must not be answered."""
     asked = {"purpose": why.purpose, "case": why.case_id, **facts}
     entry = await log.append(Record(kind=kind, time=log.now(), agent=why.auditor, facts=asked))
@@ -169,7 +169,7 @@ async def open_sealed(log: Log, index: int) -> dict[str, str]:
     subject = str(fields.get("customer", "-"))
     retention, kind, time = (str(fields[name]) for name in ("retention", "kind", "time"))
     key = await log.keys.key_of(subject, retention)
-    disclosures = unseal(key, blob, Binding(log.origin, subject, retention, kind, time))
+    disclosures = unseal(key, blob, SealBinding(log.origin, subject, retention, kind, time))
     check_disclosed(fields, disclosures)
     return disclosures
 
@@ -214,9 +214,9 @@ def _position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[in
     if cursor is None:
         return present_size, -1, 1
     parts = cursor.split(".")
-    if len(parts) != 4 or parts[3] != _digest(wanted) or not all(each.isascii() and each.isdigit() for each in parts[:3]):
+    if len(parts) != 4 or parts[3] != _digest(wanted) or not all(part.isascii() and part.isdigit() for part in parts[:3]):
         raise CursorInvalid
-    size, after, expected = (int(each) for each in parts[:3])
+    size, after, expected = (int(part) for part in parts[:3])
     if not after < size <= present_size:
         raise CursorInvalid
     return size, after, expected
@@ -230,7 +230,7 @@ def _backward_position(present_size: int, wanted: Filter, cursor: str | None) ->
     if (
         len(parts) != 4
         or parts[2:] != ["last", _digest(wanted)]
-        or not all(each.isascii() and each.isdigit() for each in parts[:2])
+        or not all(part.isascii() and part.isdigit() for part in parts[:2])
     ):
         raise CursorInvalid
     size, before = int(parts[0]), int(parts[1])
@@ -243,7 +243,7 @@ def _digest(wanted: Filter) -> str:
     return hashlib.sha256(json.dumps(wanted.named(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _found(stored: StoredLeaf) -> Found:
+def _found(stored: StoredLeaf) -> StoredRecord:
     if leaf_hash(stored.leaf) != stored.hash:
         raise LogCorrupt("a stored leaf is not the one that was hashed")
-    return Found(stored.idx, stored.leaf, stored.hash, json.loads(stored.leaf))
+    return StoredRecord(stored.idx, stored.leaf, stored.hash, json.loads(stored.leaf))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from audit.leaf import LEAF_MOST, VERSION, EndState, Kind, LeafInvalid, canonical
+from audit.leaf import LEAF_MOST, VERSION, EndState, LeafInvalid, RecordKind, canonical
 
 Check = Callable[[object], bool]
 
@@ -90,7 +90,7 @@ def _plain(value: object) -> bool:
 
 def _texts(value: object) -> bool:
     # A tuple before it is rendered, a list after it was read.
-    return isinstance(value, (list, tuple)) and all(type(each) is str for each in value)
+    return isinstance(value, (list, tuple)) and all(type(item) is str for item in value)
 
 
 def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
@@ -100,9 +100,9 @@ def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
     def check(value: object) -> bool:
         if type(value) is not dict:
             return False
-        for name, each in value.items():
+        for name, item in value.items():
             wanted = known.get(name)
-            if wanted is None or not wanted(each):
+            if wanted is None or not wanted(item):
                 return False
         return needed <= value.keys()
 
@@ -138,7 +138,7 @@ _FIELDS: Mapping[str, Check] = {
     "v": lambda value: type(value) is int and value == VERSION,
     "log": _ID,
     "writer": _ID,
-    "kind": _one_of(*Kind),
+    "kind": _one_of(*RecordKind),
     "time": _matches(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"),
     "retention": _matches(r"P([1-9][0-9]{0,3}Y)?([1-9][0-9]{0,3}M)?([1-9][0-9]{0,4}D)?"),
     "call": _ID,

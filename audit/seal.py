@@ -23,7 +23,7 @@ class SealBroken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class SealBinding:
     """What a blob belongs to. `subject` is the customer's pseudonym, or `-` for a record without a customer."""
 
     log: str
@@ -36,7 +36,7 @@ class Binding:
         return "\n".join(("tellergate/seal/v1", self.log, self.subject, self.retention, self.kind, self.time)).encode()
 
 
-def seal(key: AESGCM, nonce: bytes, payload: bytes, binding: Binding) -> bytes:
+def seal(key: AESGCM, nonce: bytes, payload: bytes, binding: SealBinding) -> bytes:
     """Nonce and ciphertext. `nonce`: 12 random bytes, never twice under one key (2**32 records per key are safe)."""
     return nonce + key.encrypt(nonce, payload, binding.encode())
 
@@ -46,7 +46,7 @@ def digest(blob: bytes) -> str:
     return b64url(hashlib.sha256(blob).digest())
 
 
-def unseal(key: AESGCM, blob: bytes, binding: Binding) -> dict[str, str]:
+def unseal(key: AESGCM, blob: bytes, binding: SealBinding) -> dict[str, str]:
     """Path to disclosure, as `audit.leaf.Disclosed` made them. SealBroken if the blob does not open."""
     try:
         payload = key.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], binding.encode())

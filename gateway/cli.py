@@ -157,13 +157,13 @@ def _kill(parser: argparse.ArgumentParser) -> None:
     lifting.set_defaults(command=_late("kill_switches", "lift"))
     listing = commands.add_parser("list", help="what is engaged")
     listing.set_defaults(command=_late("kill_switches", "list_all"))
-    for each in (engaging, lifting):
-        each.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
-        each.add_argument("--reason", required=True, help="why; stands in the trail")
-    for each in (engaging, lifting, listing):
-        each.add_argument("--data", type=Path, required=True, help="folder of the gateway")
-        _database(each)
-        each.add_argument("--json", action="store_true")
+    for item in (engaging, lifting):
+        item.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+        item.add_argument("--reason", required=True, help="why; stands in the trail")
+    for item in (engaging, lifting, listing):
+        item.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+        _database(item)
+        item.add_argument("--json", action="store_true")
 
 
 def _dev(parser: argparse.ArgumentParser) -> None:
@@ -181,13 +181,13 @@ def _dev(parser: argparse.ArgumentParser) -> None:
     token.set_defaults(command=_late("serving", "dev_token"))
     confirming = commands.add_parser("confirm", help="confirm as the customer: with a passkey in software, enrolled if needed")
     declining = commands.add_parser("decline", help="decline as the customer")
-    for each, verb in ((confirming, "confirm"), (declining, "decline")):
-        each.add_argument("id", metavar="ID", help="the confirmation_id of a held call")
-        each.add_argument("--customer", required=True)
-        each.add_argument("--data", type=Path, required=True, help="the folder of `serve --dev`")
-        each.add_argument("--url", default="http://127.0.0.1:8080", help="where it listens")
-        each.add_argument("--json", action="store_true")
-        each.set_defaults(command=_late("confirming", verb))
+    for item, verb in ((confirming, "confirm"), (declining, "decline")):
+        item.add_argument("id", metavar="ID", help="the confirmation_id of a held call")
+        item.add_argument("--customer", required=True)
+        item.add_argument("--data", type=Path, required=True, help="the folder of `serve --dev`")
+        item.add_argument("--url", default="http://127.0.0.1:8080", help="where it listens")
+        item.add_argument("--json", action="store_true")
+        item.set_defaults(command=_late("confirmations", verb))
 
 
 def _audit(parser: argparse.ArgumentParser) -> None:
@@ -240,12 +240,12 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument(
         "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
     )
-    comparing.set_defaults(command=_late("reconciling", "reconcile"))
+    comparing.set_defaults(command=_late("reconciliation", "reconcile"))
     erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
     erasing.set_defaults(command=_late("audit", "erase"))
-    for each in (holding, erasing):
-        each.add_argument("--customer", required=True)
-        _asked_by(each)
+    for item in (holding, erasing):
+        item.add_argument("--customer", required=True)
+        _asked_by(item)
 
 
 def _workers(text: str) -> int:
@@ -260,10 +260,10 @@ def _databases(parser: argparse.ArgumentParser) -> None:
     showing.set_defaults(command=_late("databases", "status"))
     upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
     upgrading.set_defaults(command=_late("databases", "upgrade"))
-    for each in (showing, upgrading):
-        each.add_argument("--data", type=Path, required=True, help="folder of the gateway")
-        _database(each)
-        each.add_argument("--json", action="store_true")
+    for item in (showing, upgrading):
+        item.add_argument("--data", type=Path, required=True, help="folder of the gateway")
+        _database(item)
+        item.add_argument("--json", action="store_true")
 
 
 def _database(parser: argparse.ArgumentParser) -> None:
@@ -310,9 +310,9 @@ def _policy(parser: argparse.ArgumentParser) -> None:
     explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
     explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
     explaining.set_defaults(command=_late("policy", "explain_one"))
-    for each in (checking, testing, comparing, explaining):
-        each.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
-        each.add_argument("--json", action="store_true")
+    for item in (checking, testing, comparing, explaining):
+        item.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
+        item.add_argument("--json", action="store_true")
 
 
 def _functions(parser: argparse.ArgumentParser) -> None:
@@ -328,8 +328,8 @@ def _functions(parser: argparse.ArgumentParser) -> None:
     )
     importing.set_defaults(command=_late("functions", "import_openapi"))
     importing.add_argument("--out", type=Path, help="file to write instead of printing")
-    for each in (checking, importing):
-        each.add_argument("file", type=Path)
+    for item in (checking, importing):
+        item.add_argument("file", type=Path)
     defining = commands.add_parser("definitions", help="definitions for one API, as JSON")
     defining.add_argument("shape", choices=("assistants", "responses", "chat", "agents", "mcp"))
     defining.set_defaults(command=_late("functions", "definitions_for"))
@@ -337,8 +337,8 @@ def _functions(parser: argparse.ArgumentParser) -> None:
     page.set_defaults(command=_late("functions", "reference"))
     schema = commands.add_parser("schema", help="the Cedar schema of the policies")
     schema.set_defaults(command=_late("functions", "schema"))
-    for each in (listing, defining, page, schema):
-        each.add_argument("--functions", type=Path, help="with those of this manifest")
+    for item in (listing, defining, page, schema):
+        item.add_argument("--functions", type=Path, help="with those of this manifest")
 
 
 if __name__ == "__main__":

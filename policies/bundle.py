@@ -102,7 +102,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class BundleSignature:
     """Ed25519 over role, name and bundle hash: neither can be passed off as the other's, or for another bundle."""
 
     name: str
@@ -113,17 +113,17 @@ class Signature:
 @dataclass(frozen=True, slots=True)
 class SignedBundle:
     bundle: Bundle
-    author: Signature
-    activator: Signature
+    author: BundleSignature
+    activator: BundleSignature
 
 
 class NotActivated(Exception):
     """The bundle must not decide: a signature is missing or wrong, or one person stands for both duties."""
 
 
-def sign(bundle: Bundle, role: Role, name: str, key: Ed25519PrivateKey) -> Signature:
+def sign(bundle: Bundle, role: Role, name: str, key: Ed25519PrivateKey) -> BundleSignature:
     """The signature of `name` in this role. Deterministic (RFC 8032)."""
-    return Signature(name, role, key.sign(_signed(bundle, role, name)))
+    return BundleSignature(name, role, key.sign(_signed(bundle, role, name)))
 
 
 def activate(signed: SignedBundle, keys: Mapping[str, Ed25519PublicKey]) -> Bundle:
@@ -145,7 +145,7 @@ def activate(signed: SignedBundle, keys: Mapping[str, Ed25519PublicKey]) -> Bund
     return signed.bundle
 
 
-def _verify(bundle: Bundle, signature: Signature, keys: Mapping[str, Ed25519PublicKey]) -> None:
+def _verify(bundle: Bundle, signature: BundleSignature, keys: Mapping[str, Ed25519PublicKey]) -> None:
     key = keys.get(signature.name)
     if key is None:
         raise NotActivated("a signer is unknown")

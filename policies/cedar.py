@@ -19,7 +19,7 @@ _WRAPPED_PATH = re.compile(r"(?<![A-Za-z0-9_])\(([a-z][A-Za-z0-9_.]*|[0-9]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CedarAnswer:
     """What Cedar says to one request: allowed, the ids of the policies that decided, and errors.
 
     `allowed` is None when Cedar gave no decision at all. A caller that looks at `allowed` must look at `errors` too: Cedar skips
@@ -47,7 +47,7 @@ class Schema:
             raise CedarRefused(str(error)) from error
 
 
-class Rules:
+class PolicySet:
     """A parsed set of policies, each under its @id."""
 
     __slots__ = ("handle",)
@@ -134,19 +134,19 @@ def question(principal: Uid, action: str, resource: Uid, context: str) -> Ask:
     }
 
 
-def ask(questions: list[Ask], rules: Rules, entities: Entities, schema: Schema) -> list[Answer]:
+def ask(questions: list[Ask], rules: PolicySet, entities: Entities, schema: Schema) -> list[CedarAnswer]:
     """Each question's answer, in order. Malformed questions are answered with errors, never raised."""
     try:
         results = cedarpy.is_authorized_batch(questions, rules.handle, entities.handle, schema.handle)
     except ValueError as error:
-        return [Answer(None, (), (str(error),))] * len(questions)
+        return [CedarAnswer(None, (), (str(error),))] * len(questions)
     return [_answer(result) for result in results]
 
 
-def _answer(result: cedarpy.AuthzResult) -> Answer:
+def _answer(result: cedarpy.AuthzResult) -> CedarAnswer:
     decision = result.decision
     allowed = None if decision is cedarpy.Decision.NoDecision else decision is cedarpy.Decision.Allow
-    return Answer(allowed, tuple(result.diagnostics.reasons), tuple(map(str, result.diagnostics.errors)))
+    return CedarAnswer(allowed, tuple(result.diagnostics.reasons), tuple(map(str, result.diagnostics.errors)))
 
 
 def conditions(policy: Policy) -> Iterator[pst.Expr]:
@@ -175,7 +175,7 @@ def text(expr: pst.Expr) -> str:
     """A condition in Cedar's syntax, on one line."""
     scope = pst.ScopeAny()
     policy = Policy("", "permit", principal=scope, action=scope, resource=scope, clauses=(pst.When(expr),), annotations={})
-    shown = " ".join(str(Rules([policy]).handle).split())
+    shown = " ".join(str(PolicySet([policy]).handle).split())
     _, _, rest = shown.partition(" when { ")
     return _unwrapped(rest.removesuffix(";").strip().removesuffix("}").strip())
 

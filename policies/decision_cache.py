@@ -35,7 +35,7 @@ _UNREAD = "0"
 
 
 @dataclass(frozen=True, slots=True)
-class Memorable:
+class Cacheable:
     """That the decisions of a function may be remembered, by these members of the context and, if `timed`, by intervals of time.
 
     `instants` are the datetimes that stand in the rules.
@@ -62,7 +62,7 @@ class Memorable:
         return frozenset(found)
 
 
-class Place:
+class CachedDecision:
     """Where the decision of one key is kept, with the open interval of time in which it holds."""
 
     __slots__ = ("_held",)
@@ -83,18 +83,18 @@ class Place:
         self._held = (after, before, decision)
 
 
-class Memory:
+class DecisionCache:
     """The places of one bundle. Bounded and safe to share; forgetting costs time, never changes an answer."""
 
     def __init__(self) -> None:
         self.place = lru_cache(maxsize=MOST_PLACES)(_new_place)
 
 
-def _new_place(_key: Key) -> Place:
-    return Place()
+def _new_place(_key: Key) -> CachedDecision:
+    return CachedDecision()
 
 
-def memorable(policies: Iterable[Policy], members: Iterable[str]) -> Memorable | None:
+def memorable(policies: Iterable[Policy], members: Iterable[str]) -> Cacheable | None:
     """Whether these policies, of which Cedar is shown these members of the context, decide what may be remembered. None: they do not."""
     found: set[str] = set()
     for policy in policies:
@@ -104,7 +104,7 @@ def memorable(policies: Iterable[Policy], members: Iterable[str]) -> Memorable |
                     return None
                 found.add(text)
     shown = {*members}
-    return Memorable(tuple(sorted(shown - {"now", "assurance"})), "now" in shown, frozenset(found))
+    return Cacheable(tuple(sorted(shown - {"now", "assurance"})), "now" in shown, frozenset(found))
 
 
 def _instants(expr: pst.Expr) -> Iterator[str | None]:

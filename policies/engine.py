@@ -12,13 +12,13 @@ import orjson
 
 from policies import cedar, ladder
 from policies.bundle import Bundle
-from policies.cedar import CedarRefused, Entities, Policy, Rules
-from policies.decision_cache import Key, Memory
+from policies.cedar import CedarRefused, Entities, Policy, PolicySet
+from policies.decision_cache import DecisionCache, Key
 from policies.disclosure import Disclosure
 from policies.ladder import Tally
 from policies.model import JSON, Assurance, Decision, Request, Uid
 from policies.reading import accept
-from policies.specialisation import Lens, Subject, grind, shown
+from policies.specialisation import Specialisation, Subject, grind, shown
 from policies.static_analysis import concerns
 
 TOUCH = "touch"
@@ -48,11 +48,11 @@ class Engine:
         touch = policies(TOUCH)
         subjects = [Subject(name, declared.facts, policies(name), touch) for name, declared in self._functions.items()]
         self._lenses = grind(self._schema, subjects, TOUCH)
-        self._disclosing = Rules(policies(REVEAL))
+        self._disclosing = PolicySet(policies(REVEAL))
         self._disclosure = Disclosure(policies(REVEAL))
         self._principal = lru_cache(maxsize=_KNOWN_SLICES)(self._parsed)
         self._slice = lru_cache(maxsize=_KNOWN_SLICES)(self._joined)
-        self._memory = Memory()
+        self._memory = DecisionCache()
 
     def decide(self, request: Request) -> Decision:
         """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
@@ -78,7 +78,7 @@ class Engine:
         except CedarRefused as refused:
             return ladder.error((str(refused),))
 
-    def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Lens) -> Decision:
+    def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Specialisation) -> Decision:
         """What was decided of the same before, where `policies.decision_cache` shows that it still holds; else what the rules say."""
         texts = _texts(request)
 
@@ -119,12 +119,12 @@ class Engine:
         (answer,) = self._disclosed(request, [data_class])
         return ladder.final(_tallied(answer), self._reasons)
 
-    def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.Answer]:
+    def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.CedarAnswer]:
         try:
             context = as_json({**request.context, "args": {}})
             entities = self._entities(request)
         except CedarRefused as refused:
-            return [cedar.Answer(None, (), (str(refused),))] * len(classes)
+            return [cedar.CedarAnswer(None, (), (str(refused),))] * len(classes)
         questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in classes]
         return cedar.ask(questions, self._disclosing, entities, self._schema)
 
@@ -184,7 +184,7 @@ def _named(value: JSON) -> Iterator[Uid]:
 
 
 def _tallies(
-    request: Request, touched: Sequence[Uid], entities: Entities, lens: Lens, rungs: Sequence[Assurance]
+    request: Request, touched: Sequence[Uid], entities: Entities, lens: Specialisation, rungs: Sequence[Assurance]
 ) -> Sequence[Tally]:
     """What the rules say of the request and of every object that it touches, at each of these rungs."""
     questions = []
@@ -200,7 +200,7 @@ def _tallies(
     return [_together(answers[start : start + each]) for start in range(0, len(answers), each)]
 
 
-def _together(answers: Sequence[cedar.Answer]) -> Tally:
+def _together(answers: Sequence[cedar.CedarAnswer]) -> Tally:
     """All of them or none. Of a refusal only the forbids count; an answer without a decision is an error."""
     if len(answers) == 1:
         return _tallied(answers[0])
@@ -211,7 +211,7 @@ def _together(answers: Sequence[cedar.Answer]) -> Tally:
     return Tally(permitted, tuple(sorted(policies)), errors)
 
 
-def _tallied(answer: cedar.Answer) -> Tally:
+def _tallied(answer: cedar.CedarAnswer) -> Tally:
     errors = answer.errors
     if answer.allowed is None and not errors:
         errors = ("no decision",)

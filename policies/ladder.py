@@ -8,7 +8,7 @@ rungs between are climbed, and the first that permits is the challenge. Sound on
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from policies.model import Assurance, Decision, Effect, Reason
+from policies.model import Assurance, Decision, PolicyEffect, Reason
 
 TOP = Assurance.APPROVED
 
@@ -47,25 +47,25 @@ def judge(present: Assurance, ask: Ask, reasons: Mapping[str, Reason]) -> Decisi
 
 def error(errors: tuple[str, ...]) -> Decision:
     """What becomes of anything but an error-free answer."""
-    return Decision(Effect.DENY, Reason.ERROR, errors=errors)
+    return Decision(PolicyEffect.DENY, Reason.ERROR, errors=errors)
 
 
 def final(tally: Tally, reasons: Mapping[str, Reason]) -> Decision:
     """The decision where more assurance is not asked for: permit or deny."""
     if tally.permitted and not tally.errors:
-        return Decision(Effect.PERMIT, _foremost(tally, reasons, Reason.NO_RULE), tally.policies)
+        return Decision(PolicyEffect.PERMIT, _foremost(tally, reasons, Reason.NO_RULE), tally.policies)
     return _deny(tally, reasons)
 
 
 def _deny(tally: Tally, reasons: Mapping[str, Reason]) -> Decision:
     if tally.errors:
         return error(tally.errors)
-    return Decision(Effect.DENY, _foremost(tally, reasons, Reason.NO_RULE), tally.policies)
+    return Decision(PolicyEffect.DENY, _foremost(tally, reasons, Reason.NO_RULE), tally.policies)
 
 
 def _challenge(rung: Assurance, now: Tally, reasons: Mapping[str, Reason]) -> Decision:
     fallback = _ASKED_BY_RUNG.get(rung, Reason.LEVEL)
-    return Decision(Effect.CHALLENGE, _foremost(now, reasons, fallback), now.policies, rung)
+    return Decision(PolicyEffect.CHALLENGE, _foremost(now, reasons, fallback), now.policies, rung)
 
 
 def _foremost(tally: Tally, reasons: Mapping[str, Reason], fallback: Reason) -> Reason:

@@ -27,7 +27,7 @@ class Assurance(IntEnum):
     APPROVED = 4
 
 
-class Effect(StrEnum):
+class PolicyEffect(StrEnum):
     """What becomes of a call. A challenge is a deny that says which rung would make it a permit."""
 
     PERMIT = "permit"
@@ -87,14 +87,14 @@ class Decision:
     engine's own words and may quote the request: they belong in the trail, never in an answer.
     """
 
-    effect: Effect
+    effect: PolicyEffect
     reason: Reason
     policies: tuple[str, ...] = ()
     rung: Assurance | None = None
     errors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.effect is Effect.CHALLENGE) != (self.rung is not None):
+        if (self.effect is PolicyEffect.CHALLENGE) != (self.rung is not None):
             raise ValueError("a challenge, and only a challenge, names a rung")
-        if self.errors and self.effect is not Effect.DENY:
+        if self.errors and self.effect is not PolicyEffect.DENY:
             raise ValueError("a decision with errors is a deny")

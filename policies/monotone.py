@@ -14,7 +14,7 @@ from policies.cedar import Policy
 from policies.static_analysis import can_fail, parts
 
 
-class Turn(Flag):
+class Direction(Flag):
     """Which way an expression may turn as the assurance grows."""
 
     NEVER = 0
@@ -30,36 +30,36 @@ _RISES_WHEN_LEFT = frozenset({"greater", "greater_eq"})
 
 def fault(policy: Policy) -> str | None:
     """What is wrong with this policy in this regard, in plain words; None if nothing."""
-    wanted = Turn.RISES if policy.effect == "permit" else Turn.FALLS
+    wanted = Direction.RISES if policy.effect == "permit" else Direction.FALLS
     seen = False
     for clause in policy.clauses:
         turn = _turn(clause.expr)
         if isinstance(clause, pst.Unless):
             turn = _flipped(turn)
-        if Turn.UNKNOWN in turn:
+        if Direction.UNKNOWN in turn:
             return "reads the assurance other than by comparing context.assurance.level with <, <=, > or >="
         if turn & ~wanted:
             return f"a {policy.effect} must not depend on assurance this way: more assurance could lose a permit"
         if seen and can_fail(clause.expr):
             return "the comparison with the assurance must stand last: what follows it could fail"
-        seen = seen or turn is not Turn.NEVER
+        seen = seen or turn is not Direction.NEVER
         if not _last_in(clause.expr):
             return "the comparison with the assurance must stand last: what follows it could fail"
     return None
 
 
-def _flipped(turn: Turn) -> Turn:
-    flipped = turn & Turn.UNKNOWN
-    if Turn.RISES in turn:
-        flipped |= Turn.FALLS
-    if Turn.FALLS in turn:
-        flipped |= Turn.RISES
+def _flipped(turn: Direction) -> Direction:
+    flipped = turn & Direction.UNKNOWN
+    if Direction.RISES in turn:
+        flipped |= Direction.FALLS
+    if Direction.FALLS in turn:
+        flipped |= Direction.RISES
     return flipped
 
 
-def _turn(expr: pst.Expr) -> Turn:
+def _turn(expr: pst.Expr) -> Direction:
     if not _reads_assurance(expr):
-        return Turn.NEVER
+        return Direction.NEVER
     match expr:
         case pst.BinaryOp("and" | "or", left, right):
             return _turn(left) | _turn(right)
@@ -69,13 +69,13 @@ def _turn(expr: pst.Expr) -> Turn:
             return _compared(op)
         case pst.BinaryOp(op, left, right) if right == _LEVEL and not _reads_assurance(left):
             return _flipped(_compared(op))
-    return Turn.UNKNOWN
+    return Direction.UNKNOWN
 
 
-def _compared(op: str) -> Turn:
+def _compared(op: str) -> Direction:
     if op in _RISES_WHEN_LEFT:
-        return Turn.RISES
-    return Turn.FALLS if op in _FALLS_WHEN_LEFT else Turn.UNKNOWN
+        return Direction.RISES
+    return Direction.FALLS if op in _FALLS_WHEN_LEFT else Direction.UNKNOWN
 
 
 def _reads_assurance(expr: pst.Expr) -> bool:

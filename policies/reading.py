@@ -13,10 +13,10 @@ from policies import schema_checks as shape
 from policies.bundle import Bundle, RuleFile
 from policies.cedar import CedarRefused, Policy, Schema
 from policies.model import Reason
-from policies.source import Passage, Place, passages
+from policies.source import Passage, SourceLine, passages
 
 
-class Fault(StrEnum):
+class BundleFault(StrEnum):
     """What a bundle is refused for."""
 
     SCHEMA = "schema"
@@ -33,13 +33,13 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BundleFinding:
     """One reason to refuse a bundle. `place` is None for what concerns the bundle as a whole."""
 
-    fault: Fault
+    fault: BundleFault
     message: str
     policy: str = ""
-    place: Place | None = None
+    place: SourceLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,18 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedBundle:
     """A bundle, read. `rules` are all its policies only if there are no findings."""
 
     schema: Schema | None
     rules: tuple[Rule, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleFinding, ...]
 
 
 class BundleRefused(Exception):
     """A bundle that must not decide, with every finding."""
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, findings: tuple[BundleFinding, ...]) -> None:
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
 
@@ -78,14 +78,14 @@ SCHEMA_FILE = "bank.cedarschema"
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
-def read(bundle: Bundle) -> Reading:
+def read(bundle: Bundle) -> ParsedBundle:
     """Read and judge a bundle: schema, manifest, syntax, annotations, strict validation, monotony. Never raises for its content."""
-    findings: list[Finding] = []
+    findings: list[BundleFinding] = []
     schema: Schema | None = None
     try:
         schema = Schema(bundle.schema)
     except CedarRefused as refused:
-        findings.append(Finding(Fault.SCHEMA, f"the schema is refused: {refused}", place=Place(SCHEMA_FILE, 1)))
+        findings.append(BundleFinding(BundleFault.SCHEMA, f"the schema is refused: {refused}", place=SourceLine(SCHEMA_FILE, 1)))
     if schema is not None:
         findings.extend(_manifest_faults(bundle, schema))
         findings.extend(_shape_faults(bundle, schema))
@@ -93,12 +93,12 @@ def read(bundle: Bundle) -> Reading:
     for file in sorted(bundle.rules, key=lambda file: file.name):
         for passage in passages(file.name, file.text):
             found = list(_passage_faults(passage, schema))
-            findings.extend(finding for finding in found if isinstance(finding, Finding))
+            findings.extend(finding for finding in found if isinstance(finding, BundleFinding))
             rules.extend(rule for rule in found if isinstance(rule, Rule))
     findings.extend(_duplicates(rules))
     if not any(passages(file.name, file.text) for file in bundle.rules):
-        findings.append(Finding(Fault.EMPTY, "the bundle has no policies"))
-    return Reading(schema, tuple(rules), tuple(findings))
+        findings.append(BundleFinding(BundleFault.EMPTY, "the bundle has no policies"))
+    return ParsedBundle(schema, tuple(rules), tuple(findings))
 
 
 def accept(bundle: Bundle) -> tuple[Schema, tuple[Rule, ...]]:
@@ -134,80 +134,86 @@ def _annotated(passage: Passage) -> str | None:
     return policy.annotations.get("id")
 
 
-def _manifest_faults(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
+def _manifest_faults(bundle: Bundle, schema: Schema) -> Iterator[BundleFinding]:
     """The schema must have an action for each function, in the group of its effect, and none besides."""
     names = [function.name for function in bundle.functions]
     if len(set(names)) != len(names):
-        yield Finding(Fault.MANIFEST, "two functions have one name")
+        yield BundleFinding(BundleFault.MANIFEST, "two functions have one name")
     groups = {"R": "read", "W": "write", "P": "protect", "I": "irreversible"}
     wanted = {function.name: groups.get(function.effect) for function in bundle.functions}
     actions = cedar.actions(schema)
     for name, group in wanted.items():
         if group is None:
-            yield Finding(Fault.MANIFEST, f"function {name} has an unknown effect")
+            yield BundleFinding(BundleFault.MANIFEST, f"function {name} has an unknown effect")
         elif name not in actions:
-            yield Finding(Fault.SCHEMA, f"the schema has no action for function {name}", place=Place(SCHEMA_FILE, 1))
+            yield BundleFinding(
+                BundleFault.SCHEMA, f"the schema has no action for function {name}", place=SourceLine(SCHEMA_FILE, 1)
+            )
         elif actions[name] != {group, "call"}:
-            yield Finding(Fault.SCHEMA, f"the schema has function {name} in the wrong group", place=Place(SCHEMA_FILE, 1))
+            yield BundleFinding(
+                BundleFault.SCHEMA, f"the schema has function {name} in the wrong group", place=SourceLine(SCHEMA_FILE, 1)
+            )
     for name in sorted(set(actions) - set(wanted) - {"call", "touch", "reveal", *groups.values()}):
-        yield Finding(Fault.SCHEMA, f"the schema has an action for {name}, which is no function", place=Place(SCHEMA_FILE, 1))
+        yield BundleFinding(
+            BundleFault.SCHEMA, f"the schema has an action for {name}, which is no function", place=SourceLine(SCHEMA_FILE, 1)
+        )
 
 
-def _shape_faults(bundle: Bundle, schema: Schema) -> Iterator[Finding]:
+def _shape_faults(bundle: Bundle, schema: Schema) -> Iterator[BundleFinding]:
     """The engine must know the shape of every function's arguments."""
-    place = Place(SCHEMA_FILE, 1)
+    place = SourceLine(SCHEMA_FILE, 1)
     try:
         contexts = shape.contexts(str(schema.handle))
     except shape.Unreadable as error:
-        yield Finding(Fault.SCHEMA, f"the schema is in a form that the engine cannot read: {error}", place=place)
+        yield BundleFinding(BundleFault.SCHEMA, f"the schema is in a form that the engine cannot read: {error}", place=place)
         return
     for name in sorted({function.name for function in bundle.functions} | {"touch", "reveal"}):
         if name not in contexts or "args" not in contexts[name].members:
-            yield Finding(Fault.SCHEMA, f"the schema has no args in the context of {name}", place=place)
+            yield BundleFinding(BundleFault.SCHEMA, f"the schema has no args in the context of {name}", place=place)
 
 
-def _passage_faults(passage: Passage, schema: Schema | None) -> Iterator[Finding | Rule]:
+def _passage_faults(passage: Passage, schema: Schema | None) -> Iterator[BundleFinding | Rule]:
     """The faults of one policy, or the rule that it is."""
     try:
         (policy,) = cedar.parse(passage.text)
     except (CedarRefused, ValueError) as refused:
         message = str(refused)
-        yield Finding(Fault.SYNTAX, f"not a policy: {message}", place=passage.find(_word(message)))
+        yield BundleFinding(BundleFault.SYNTAX, f"not a policy: {message}", place=passage.find(_word(message)))
         return
     name = policy.annotations.get("id", "")
     faults = list(_annotation_faults(policy, name, passage))
     if schema is not None:
         messages = cedar.validate(passage.text, schema)
-        faults.extend(Finding(Fault.INVALID, message, name, passage.find(_word(message))) for message in messages)
+        faults.extend(BundleFinding(BundleFault.INVALID, message, name, passage.find(_word(message))) for message in messages)
     complaint = monotone.fault(policy)
     if complaint is not None:
-        faults.append(Finding(Fault.NOT_MONOTONE, complaint, name, passage.find("assurance")))
+        faults.append(BundleFinding(BundleFault.NOT_MONOTONE, complaint, name, passage.find("assurance")))
     if faults:
         yield from faults
         return
     yield Rule(cedar.renamed(policy, name), Reason(policy.annotations["reason"]), policy.annotations["says"], passage)
 
 
-def _annotation_faults(policy: Policy, name: str, passage: Passage) -> Iterator[Finding]:
+def _annotation_faults(policy: Policy, name: str, passage: Passage) -> Iterator[BundleFinding]:
     reason = policy.annotations.get("reason", "")
-    place = Place(passage.file, passage.line)
+    place = SourceLine(passage.file, passage.line)
     if not name:
-        yield Finding(Fault.NO_ID, "a policy without @id", place=place)
+        yield BundleFinding(BundleFault.NO_ID, "a policy without @id", place=place)
     if not reason:
-        yield Finding(Fault.NO_REASON, "a policy without @reason", name, place)
+        yield BundleFinding(BundleFault.NO_REASON, "a policy without @reason", name, place)
     elif reason not in set(Reason) or reason in {Reason.ERROR, Reason.NO_RULE}:
-        yield Finding(Fault.UNKNOWN_REASON, f"no such reason: {reason}", name, passage.find("@reason"))
+        yield BundleFinding(BundleFault.UNKNOWN_REASON, f"no such reason: {reason}", name, passage.find("@reason"))
     if not policy.annotations.get("says"):
-        yield Finding(Fault.NO_WORDS, "a policy without @says", name, place)
+        yield BundleFinding(BundleFault.NO_WORDS, "a policy without @says", name, place)
 
 
-def _duplicates(rules: list[Rule]) -> Iterator[Finding]:
+def _duplicates(rules: list[Rule]) -> Iterator[BundleFinding]:
     first: dict[str, Rule] = {}
     for rule in rules:
         earlier = first.setdefault(rule.id, rule)
         if earlier is not rule:
             where = f"{earlier.passage.file}:{earlier.passage.line}"
-            yield Finding(Fault.DUPLICATE_ID, f"the @id stands at {where} already", rule.id, rule.passage.find("@id"))
+            yield BundleFinding(BundleFault.DUPLICATE_ID, f"the @id stands at {where} already", rule.id, rule.passage.find("@id"))
 
 
 def _word(message: str) -> str:

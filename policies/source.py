@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLine:
     """A line of a file of the bundle, counted from 1."""
 
     file: str
@@ -20,10 +20,10 @@ class Passage:
     line: int
     text: str
 
-    def find(self, word: str) -> Place:
+    def find(self, word: str) -> SourceLine:
         """The line that holds `word` first, else the line where the policy starts."""
         at = self.text.find(word) if word else -1
-        return Place(self.file, self.line + self.text.count("\n", 0, at) if at >= 0 else self.line)
+        return SourceLine(self.file, self.line + self.text.count("\n", 0, at) if at >= 0 else self.line)
 
 
 def passages(file: str, text: str) -> tuple[Passage, ...]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from policies import schema_checks as shape
-from policies.cedar import Policy, Rules, Schema
-from policies.decision_cache import Memorable, memorable
+from policies.cedar import Policy, PolicySet, Schema
+from policies.decision_cache import Cacheable, memorable
 from policies.model import JSON
 from policies.partial_evaluation import folded
 from policies.schema_checks import Check, Context, Member
@@ -19,34 +19,34 @@ from policies.static_analysis import context_members
 
 
 @dataclass(frozen=True, slots=True)
-class Lens:
+class Specialisation:
     """How a call is asked about: by which rules, under which schema, with which members of the context (None: all).
 
     The rules are those of the function and those of its touches together: their scopes keep them apart. `memorable` says how the
     decision may be remembered (None: it may not).
     """
 
-    rules: Rules
+    rules: PolicySet
     schema: Schema
     members: tuple[str, ...] | None = None
     touch_members: tuple[str, ...] | None = None
-    memorable: Memorable | None = None
+    memorable: Cacheable | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Lenses:
+class Specialisations:
     """Of one function: the whole, the narrow, and what the narrow one leaves out. `arguments` checks the shape of `args`.
 
     There is no narrow one where the context of a touch differs from that of the function.
     """
 
-    whole: Lens
-    narrow: Lens | None
+    whole: Specialisation
+    narrow: Specialisation | None
     arguments: Check
     unread: Mapping[str, Member]
     known: frozenset[str]
 
-    def through(self, context: Mapping[str, JSON]) -> Lens:
+    def through(self, context: Mapping[str, JSON]) -> Specialisation:
         """The cheapest lens that decides this context rightly: the narrow one if all that it leaves out is surely well-formed."""
         if self.narrow is None or not self.known.issuperset(context):
             return self.whole
@@ -68,8 +68,8 @@ class Subject:
     call: Sequence[Policy]
     touch: Sequence[Policy]
 
-    def rules(self) -> Rules:
-        return Rules(list({policy.id: policy for policy in (*self.call, *self.touch)}.values()))
+    def rules(self) -> PolicySet:
+        return PolicySet(list({policy.id: policy for policy in (*self.call, *self.touch)}.values()))
 
 
 def shown(context: Mapping[str, JSON], members: tuple[str, ...] | None, assurance: JSON) -> Mapping[str, JSON]:
@@ -79,7 +79,7 @@ def shown(context: Mapping[str, JSON], members: tuple[str, ...] | None, assuranc
     return {name: assurance if name == "assurance" else context[name] for name in members if name in context}
 
 
-def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, Lenses]:
+def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, Specialisations]:
     """The lenses of each function. `touch` is the name of the action that is asked of touched objects."""
     text = str(schema.handle)
     known = shape.contexts(text)
@@ -95,10 +95,10 @@ def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, 
             rules = constant[subject.action]
             members, touched = kept[subject.action], kept[touch]
             lasting = memorable((*rules.call, *rules.touch), members | touched)
-            narrow = Lens(rules.rules(), narrow_schema, tuple(sorted(members)), tuple(sorted(touched)), lasting)
+            narrow = Specialisation(rules.rules(), narrow_schema, tuple(sorted(members)), tuple(sorted(touched)), lasting)
         unread = {name: member for name, member in context.members.items() if name not in {*kept[subject.action], "args"}}
-        whole = Lens(subject.rules(), schema)
-        made[subject.action] = Lenses(whole, narrow, context.members["args"].check, unread, frozenset(context.members))
+        whole = Specialisation(subject.rules(), schema)
+        made[subject.action] = Specialisations(whole, narrow, context.members["args"].check, unread, frozenset(context.members))
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from audit.leaf import Committed, EndState, Function, IntentRef, Kind, Masked, Policy, Public, Record
+from audit.leaf import Committed, EndState, Function, IntentRef, Masked, Policy, Public, Record, RecordKind
 from audit.log import Log
 from gateway.app.databases import open_log as open_log_in
 from tests.support.databases import places
@@ -48,7 +48,7 @@ class Random:
 def a_record(**changes: Any) -> Record:
     """A read of a balance."""
     read = Record(
-        kind=Kind.READ,
+        kind=RecordKind.READ,
         time=START,
         call_id="call_1",
         conversation="conv_1",
@@ -72,7 +72,7 @@ def a_record(**changes: Any) -> Record:
 def an_intent(**changes: Any) -> Record:
     return a_record(
         **{
-            "kind": Kind.INTENT,
+            "kind": RecordKind.INTENT,
             "function": Function("initiate_transfer", 1, "cc" * 32),
             "result": {},
             "instruction": b'{"key":"k1"}',
@@ -82,7 +82,7 @@ def an_intent(**changes: Any) -> Record:
     )
 
 
-def an_end(index: int, leaf_hash: bytes, kind: Kind = Kind.OUTCOME, state: EndState = EndState.EXECUTED) -> Record:
+def an_end(index: int, leaf_hash: bytes, kind: RecordKind = RecordKind.OUTCOME, state: EndState = EndState.EXECUTED) -> Record:
     return a_record(kind=kind, intent=IntentRef(index, leaf_hash), end_state=state, arguments={})
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 import jiter
 
 from adapters.core import MAX_MINOR, Identified, Money
-from adapters.declared.declarations import Answer, Shown, Written
+from adapters.declared.declarations import DeclaredAnswer, DeclaredField, Written
 
 MAX_INTEGER = 2**53 - 1
 MAX_ITEMS = 2_000
@@ -34,7 +34,7 @@ def parsed(body: bytes) -> object:
         raise NotAnAnswer("not strict JSON") from None
 
 
-def output_of(answer: Answer, value: object, *, is_lenient: bool) -> dict[str, object]:
+def output_of(answer: DeclaredAnswer, value: object, *, is_lenient: bool) -> dict[str, object]:
     """The declared fields of an answer.
 
     A field that is missing or of another type is a NotAnAnswer; `is_lenient`: it is left out, for an effect that did happen, whatever
@@ -51,7 +51,7 @@ def output_of(answer: Answer, value: object, *, is_lenient: bool) -> dict[str, o
     return _fields(answer.fields, value, is_lenient)
 
 
-def _fields(declared: tuple[Shown, ...], given: Mapping[str, object], is_lenient: bool) -> dict[str, object]:
+def _fields(declared: tuple[DeclaredField, ...], given: Mapping[str, object], is_lenient: bool) -> dict[str, object]:
     out: dict[str, object] = {}
     for shown in declared:
         name = shown.field.name
@@ -64,7 +64,7 @@ def _fields(declared: tuple[Shown, ...], given: Mapping[str, object], is_lenient
             elif shown.field.many:
                 if not isinstance(value, list) or len(value) > MAX_ITEMS:
                     raise NotAnAnswer(name)
-                out[name] = tuple(_one(shown, each, given, is_lenient) for each in value)
+                out[name] = tuple(_one(shown, item, given, is_lenient) for item in value)
             else:
                 out[name] = _one(shown, value, given, is_lenient)
         except NotAnAnswer:
@@ -73,7 +73,7 @@ def _fields(declared: tuple[Shown, ...], given: Mapping[str, object], is_lenient
     return out
 
 
-def _one(shown: Shown, value: object, beside: Mapping[str, object], is_lenient: bool) -> object:
+def _one(shown: DeclaredField, value: object, beside: Mapping[str, object], is_lenient: bool) -> object:
     name = shown.field.name
     match shown.scalar, value:
         case "fields", dict():

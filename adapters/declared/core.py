@@ -36,10 +36,10 @@ from adapters.core import (
 )
 from adapters.declared.conversion import NotAnAnswer, output_of
 from adapters.declared.declarations import Declared
-from adapters.declared.journal import Journal, Row
+from adapters.declared.journal import Journal, JournalRow
 from adapters.declared.paths import NotASegment
-from adapters.declared.requests import Outgoing, question, request_of
-from adapters.declared.upstream import Lost, NotSent, Response, Upstream
+from adapters.declared.requests import UpstreamRequest, question, request_of
+from adapters.declared.upstream import AnswerLost, NotSent, Response, Upstream
 
 SKEW = timedelta(seconds=5)
 """So long after a permit's end its key is not asked for: what was sent may still arrive."""
@@ -77,7 +77,7 @@ class DeclaredCore:
         clock: Callable[[], datetime],
     ) -> None:
         self._behind = behind
-        self._functions: Mapping[str, Declared] = {each.name: each for each in functions}
+        self._functions: Mapping[str, Declared] = {function.name: function for function in functions}
         self._upstream = upstream
         self._journal = journal
         self._permits = permits
@@ -142,7 +142,7 @@ class DeclaredCore:
         if known is not None and known.answer is not None:
             return known.answer
         prepared = self._prepared(told, order)
-        row = Row(told.key, digest, order.function, told.customer, "sent", None, permit.expires)
+        row = JournalRow(told.key, digest, order.function, told.customer, "sent", None, permit.expires)
         may_repeat = self._upstream.address.honours_idempotency
         standing = await asyncio.to_thread(partial(self._journal.claim, row, self._clock(), may_repeat=may_repeat))
         if standing is not None:
@@ -154,7 +154,7 @@ class DeclaredCore:
         return await self._sent(told, function, request, permit, was_sent=was_sent)
 
     async def _sent(
-        self, told: Instruction, function: Declared, request: Outgoing, permit: ExecutionPermit, *, was_sent: bool
+        self, told: Instruction, function: Declared, request: UpstreamRequest, permit: ExecutionPermit, *, was_sent: bool
     ) -> CoreAnswer:
         """Send it, and once more where the upstream acts once for one key. `was_sent`: a byte may have gone before."""
         left_s = min(function.timeout_ms / 1000, (permit.expires - self._clock()).total_seconds())
@@ -169,7 +169,7 @@ class DeclaredCore:
             except NotSent as nothing:
                 why = why or str(nothing)
                 break
-            except Lost as lost:
+            except AnswerLost as lost:
                 was_sent, why = True, str(lost)
                 continue
             answer = _understood(function, response)
@@ -181,7 +181,7 @@ class DeclaredCore:
         await asyncio.to_thread(self._journal.end, told.key, "unsent", self._clock())
         raise CoreUnavailable(why)
 
-    def _prepared(self, told: Instruction, order: CallUpstream) -> Declined | tuple[Declared, Outgoing]:
+    def _prepared(self, told: Instruction, order: CallUpstream) -> Declined | tuple[Declared, UpstreamRequest]:
         """The request; Declined for what no request can be made of, before anything is sent."""
         function = self._functions.get(order.function)
         if function is None:
@@ -198,7 +198,7 @@ class DeclaredCore:
 
     # What became of it
 
-    async def _asked(self, row: Row) -> CoreAnswer | NotSeen:
+    async def _asked(self, row: JournalRow) -> CoreAnswer | NotSeen:
         function = self._functions.get(row.function)
         if self._clock() < row.permit_ends + SKEW:
             return Unknown("on its way")
@@ -219,7 +219,7 @@ class DeclaredCore:
         return Unknown(f"status_{response.status}") if output is None else await self._ended(row.key, Done(output))
 
 
-def _standing(row: Row, digest: bytes) -> CoreAnswer:
+def _standing(row: JournalRow, digest: bytes) -> CoreAnswer:
     if row.digest != digest or row.state == "burned":
         return Declined("DUPL")
     return row.answer or Unknown("sent before")

@@ -7,7 +7,7 @@ from enum import StrEnum
 from adapters.function import Argument, Effect, Field, Level
 
 
-class Place(StrEnum):
+class ArgumentPlace(StrEnum):
     """Where in the request an argument stands. Never in a header, a host or the name of a parameter."""
 
     PATH = "path"
@@ -30,7 +30,7 @@ class Sent:
     """An argument and how it is sent."""
 
     argument: Argument
-    place: Place
+    place: ArgumentPlace
     name: str
     """Under which name the upstream takes it."""
     written: Written = Written.NUMBER
@@ -38,7 +38,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class DeclaredField:
     """A field of the output and where in the upstream's answer it comes from."""
 
     field: Field
@@ -48,14 +48,14 @@ class Shown:
     written: Written = Written.NUMBER
     currency: str | None = None
     currency_field: str | None = None
-    members: "tuple[Shown, ...]" = ()
+    members: "tuple[DeclaredField, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DeclaredAnswer:
     """How an answer is read: `at` names the field of a JSON object that holds it; `wrap`: it is no object, but the value of this field."""
 
-    fields: tuple[Shown, ...]
+    fields: tuple[DeclaredField, ...]
     at: str | None = None
     wrap: str | None = None
 
@@ -87,7 +87,7 @@ class Declared:
     method: str
     path: str
     sent: tuple[Sent, ...]
-    answer: Answer
+    answer: DeclaredAnswer
     timeout_ms: int
     done: frozenset[int]
     declined: Mapping[int, str]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.core import ReferenceKind
-from adapters.declared.declarations import Answer, Shown, Written
+from adapters.declared.declarations import DeclaredAnswer, DeclaredField, Written
 from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, check_currency
 from adapters.declared.section import Section
 from adapters.function import Field, Label, Mask
@@ -16,36 +16,36 @@ _CLASS = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KINDS = {kind.name.lower(): kind for kind in ReferenceKind}
 
 
-def read_answer(given: Section, *, is_effect: bool) -> Answer:
+def read_answer(given: Section, *, is_effect: bool) -> DeclaredAnswer:
     """`output` of a function, with `answer_at` and `answer_is`."""
     fields = _fields(given, "output", is_effect=is_effect, depth=1)
     at = given.maybe("answer_at", WIRE_NAME, WIRE_NAME_MUST)
     line = given.line_of("answer_is")
     wrap = given.maybe("answer_is", NAME, NAME_MUST)
-    if wrap is not None and [each.field.name for each in fields] != [wrap]:
+    if wrap is not None and [field.field.name for field in fields] != [wrap]:
         given.wrong("answer_is", "must name the one field of the output that the whole answer is", line=line)
-    return Answer(fields=fields, at=at, wrap=wrap)
+    return DeclaredAnswer(fields=fields, at=at, wrap=wrap)
 
 
-def _fields(given: Section, name: str, *, is_effect: bool, depth: int) -> tuple[Shown, ...]:
+def _fields(given: Section, name: str, *, is_effect: bool, depth: int) -> tuple[DeclaredField, ...]:
     if depth > DEPTH_MOST:
         given.wrong(name, f"is nested deeper than {DEPTH_MOST}")
         given.take(name, required=False)
         return ()
-    read = [_field(each, inside, is_effect=is_effect, depth=depth) for each, inside in given.members(name, NAME, NAME_MUST)]
+    read = [_field(member, inside, is_effect=is_effect, depth=depth) for member, inside in given.members(name, NAME, NAME_MUST)]
     if len(read) > FIELDS_MOST:
         given.wrong(name, f"has more than {FIELDS_MOST} fields")
     return tuple(read)
 
 
-def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> Shown:
+def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> DeclaredField:
     scalar = given.one_of("type", _SCALARS)
-    label = Label(given.one_of("label", [str(each) for each in Label]))
+    label = Label(given.one_of("label", [str(item) for item in Label]))
     source = given.text("from", WIRE_NAME, WIRE_NAME_MUST, default=name)
-    mask = Mask(given.one_of("mask", [str(each) for each in Mask])) if given.has("mask") else None
+    mask = Mask(given.one_of("mask", [str(item) for item in Mask])) if given.has("mask") else None
     app_class = given.maybe("app_class", _CLASS, "must be a data class: small letters, digits and underscores")
     written, currency, currency_field = _money(given) if scalar == "money" else (Written.NUMBER, None, None)
-    members: Sequence[Shown] = ()
+    members: Sequence[DeclaredField] = ()
     type_: str | ReferenceKind = {"decimal": "text", "fields": "text"}.get(scalar, scalar)
     if scalar == "fields":
         members = _fields(given, "fields", is_effect=is_effect, depth=depth + 1)
@@ -60,7 +60,7 @@ def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> Shown:
         app_class = None
     field = Field(
         name=name,
-        type=tuple(each.field for each in members) if members else type_,
+        type=tuple(member.field for member in members) if members else type_,
         description=given.text("description", default=name.replace("_", " ")),
         label=label,
         mask=mask,
@@ -70,7 +70,7 @@ def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> Shown:
         nullable=given.flag("nullable", default=False),
     )
     given.end()
-    return Shown(
+    return DeclaredField(
         field=field,
         source=source,
         scalar=scalar,

@@ -4,7 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from adapters.core import ReferenceKind, exponent
-from adapters.declared.declarations import Declared, FactQuestions, Place, Sent, Shown, StatusQuestion, UpstreamAddress
+from adapters.declared.declarations import (
+    ArgumentPlace,
+    Declared,
+    DeclaredField,
+    FactQuestions,
+    Sent,
+    StatusQuestion,
+    UpstreamAddress,
+)
 from adapters.declared.fields import read_answer
 from adapters.declared.paths import PATH_MUST, is_path, names_in
 from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
@@ -27,8 +35,8 @@ _ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
 def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts: FactQuestions, takes_pattern: Check) -> Declared:
     """The function; whatever is wrong with it is found."""
     summary = given.text("summary")
-    effect = Effect(given.one_of("effect", [str(each) for each in Effect]))
-    level = Level[given.one_of("level", [each.name for each in Level])]
+    effect = Effect(given.one_of("effect", [str(item) for item in Effect]))
+    level = Level[given.one_of("level", [item.name for item in Level])]
     egress = given.flag("egress")
     method, path, approved = _request(given, effect)
     sent = _arguments(given, method, path, takes_pattern)
@@ -69,7 +77,7 @@ def _request(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...]]
     approved: tuple[str, ...] = ()
     if given.has("approved_by"):
         approved = given.texts("approved_by", _NAME_OF_SOMEONE, "the name of a person")
-        if len({each.casefold().strip() for each in approved}) < 2:
+        if len({item.casefold().strip() for item in approved}) < 2:
             given.wrong("approved_by", "must name two different people")
             approved = ()
     if request is None:
@@ -93,19 +101,19 @@ def _request(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...]]
 
 def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> tuple[Sent, ...]:
     names = names_in(path)
-    otherwise = Place.BODY if method in _WITH_BODY else Place.QUERY
+    otherwise = ArgumentPlace.BODY if method in _WITH_BODY else ArgumentPlace.QUERY
     sent: list[Sent] = []
     lines: dict[str, int] = {}
-    for name, each in given.members("arguments", NAME, NAME_MUST, required=False):
+    for name, member in given.members("arguments", NAME, NAME_MUST, required=False):
         if name == "customer":
-            each.wrong("", "the name `customer` stands for who asks")
-        read = read_argument(name, each, place=Place.PATH if name in names else otherwise, takes_pattern=takes_pattern)
-        _check_place(each, read, method, names)
-        if (read.place, read.name) in {(other.place, other.name) for other in sent if other.place is not Place.PATH}:
-            each.wrong("as", "another argument is sent under this name", code="clash")
-        lines[name] = each.line
+            member.wrong("", "the name `customer` stands for who asks")
+        read = read_argument(name, member, place=ArgumentPlace.PATH if name in names else otherwise, takes_pattern=takes_pattern)
+        _check_place(member, read, method, names)
+        if (read.place, read.name) in {(other.place, other.name) for other in sent if other.place is not ArgumentPlace.PATH}:
+            member.wrong("as", "another argument is sent under this name", code="clash")
+        lines[name] = member.line
         sent.append(read)
-    for name in set(names) - {each.argument.name for each in sent} - {"customer"}:
+    for name in set(names) - {item.argument.name for item in sent} - {"customer"}:
         given.wrong("request.path", f"names {{{name}}}, which is no argument")
     if len(sent) > ARGUMENTS_MOST:
         given.wrong("arguments", f"has more than {ARGUMENTS_MOST}")
@@ -115,13 +123,13 @@ def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> 
 
 def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) -> None:
     argument = sent.argument
-    if (sent.place is Place.PATH) != (argument.name in names):
+    if (sent.place is ArgumentPlace.PATH) != (argument.name in names):
         given.wrong("in", "an argument in the path stands in braces there, and only it does")
-    if sent.place is Place.BODY and method not in _WITH_BODY:
+    if sent.place is ArgumentPlace.BODY and method not in _WITH_BODY:
         given.wrong("in", f"a {method} has no body")
-    if sent.place is not Place.BODY and argument.kind is Kind.CREDENTIAL:
+    if sent.place is not ArgumentPlace.BODY and argument.kind is Kind.CREDENTIAL:
         given.wrong("in", "a credential is sent in a body: addresses stand in logs", code="unsafe")
-    if sent.place is not Place.PATH:
+    if sent.place is not ArgumentPlace.PATH:
         return
     if not argument.required:
         given.wrong("required", "an argument in the path is required")
@@ -135,17 +143,17 @@ def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) 
 
 
 def _check_amounts(given: Section, sent: Sequence[Sent], lines: Mapping[str, int]) -> None:
-    amounts = [each.argument for each in sent if each.argument.kind is Kind.AMOUNT]
+    amounts = [item.argument for item in sent if item.argument.kind is Kind.AMOUNT]
     if len(amounts) > 1:
         last = amounts[-1].name
         given.wrong(f"arguments.{last}", "is one more amount: a call moves one", line=lines[last])
-    by_name = {each.argument.name: each.argument for each in sent}
+    by_name = {item.argument.name: item.argument for item in sent}
     for amount in amounts:
         source = amount.type.currency_argument if isinstance(amount.type, BareAmount) else None
         if source is None:
             continue
         named = by_name.get(source)
-        if named is None or not isinstance(named.type, Choice) or not all(_is_currency(each) for each in named.type.values):
+        if named is None or not isinstance(named.type, Choice) or not all(_is_currency(value) for value in named.type.values):
             given.wrong(
                 f"arguments.{amount.name}.currency_from",
                 "must name an argument that is an enum of currencies (ISO 4217)",
@@ -166,7 +174,7 @@ def _is_currency(text: str) -> bool:
 def _check_resource(given: Section, resource: str | None, sent: Sequence[Sent]) -> None:
     if resource is None:
         return
-    named = next((each.argument for each in sent if each.argument.name == resource), None)
+    named = next((item.argument for item in sent if item.argument.name == resource), None)
     if named is None or not isinstance(named.type, Reference):
         given.wrong("resource", "must name an argument that is a reference: the policies know no other objects")
 
@@ -182,9 +190,9 @@ def _codes(given: Section, name: str, family: str, *, default: Sequence[int]) ->
     node = given.take(name, required=False)
     if node is None:
         return frozenset(default)
-    codes = [each.value for each in node.value] if isinstance(node.value, tuple) else []
-    good = [each for each in codes if isinstance(each, int) and not isinstance(each, bool) and str(each).startswith(family)]
-    if not good or len(good) != len(codes) or not all(_STATUS.fullmatch(str(each)) for each in good):
+    codes = [item.value for item in node.value] if isinstance(node.value, tuple) else []
+    good = [code for code in codes if isinstance(code, int) and not isinstance(code, bool) and str(code).startswith(family)]
+    if not good or len(good) != len(codes) or not all(_STATUS.fullmatch(str(item)) for item in good):
         given.wrong(name, f"must be a list of status codes {family}xx", line=node.line)
     return frozenset(good)
 
@@ -227,7 +235,7 @@ def _status_question(given: Section, effect: Effect) -> StatusQuestion | None:
     return question
 
 
-def _classes(fields: Sequence[Shown]) -> set[str]:
+def _classes(fields: Sequence[DeclaredField]) -> set[str]:
     found = {"basic"}
     for shown in fields:
         found |= {shown.field.data_class, shown.field.app_class or "basic"} | _classes(shown.members)
@@ -252,7 +260,7 @@ def _check_effect(given: Section, function: Declared, upstream: UpstreamAddress,
 
 
 def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> None:
-    kinds = {each.argument.kind for each in function.sent}
+    kinds = {item.argument.kind for item in function.sent}
     effect = function.effect
     if kinds & {Kind.CREDENTIAL, Kind.PROFILE}:
         if function.level < Level.L3:
@@ -264,10 +272,10 @@ def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> No
     if effect is Effect.READ:
         return
     by_card = any(
-        each.argument.name == function.resource
-        and isinstance(each.argument.type, Reference)
-        and ReferenceKind.CARD in each.argument.type.kinds
-        for each in function.sent
+        item.argument.name == function.resource
+        and isinstance(item.argument.type, Reference)
+        and ReferenceKind.CARD in item.argument.type.kinds
+        for item in function.sent
     )
     if effect is Effect.IRREVERSIBLE and by_card and function.level < Level.L3:
         told = "the shipped policies ask for no confirmation of this: a card that is closed for good cannot wait"

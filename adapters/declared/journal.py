@@ -39,7 +39,7 @@ _SENT = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JournalRow:
     """What the journal knows of one key. `digest`: SHA-256 of the instruction; empty for a key that was burned unseen."""
 
     key: str
@@ -66,13 +66,13 @@ class Journal:
     def close(self) -> None:
         self._engine.dispose()
 
-    def find(self, key: str) -> Row | None:
+    def find(self, key: str) -> JournalRow | None:
         """What is known of this key."""
         with self._reading.connect() as connection:
             row = connection.execute(select(_SENT).where(_SENT.c.key == key)).one_or_none()
         return None if row is None else _row(row)
 
-    def claim(self, row: Row, now: datetime, *, may_repeat: bool) -> Row | None:
+    def claim(self, row: JournalRow, now: datetime, *, may_repeat: bool) -> JournalRow | None:
         """Note `row` as sent. None: it is, and may go; else what stands there under its key.
 
         A row that was not sent is taken over by the same instruction; one that was sent, only where `may_repeat`.
@@ -98,9 +98,9 @@ class Journal:
         with self._lock, self._engine.begin() as connection:
             connection.execute(update(_SENT).where((_SENT.c.key == key) & (_SENT.c.state == "sent")).values(changed))
 
-    def burn(self, key: str, now: datetime) -> Row | None:
+    def burn(self, key: str, now: datetime) -> JournalRow | None:
         """Refuse this key from now on. None: it is burned; else the row of what was sent under it."""
-        row = Row(key, b"", "", "", "burned", None, now)
+        row = JournalRow(key, b"", "", "", "burned", None, now)
         with self._lock:
             try:
                 with self._engine.begin() as connection:
@@ -130,7 +130,7 @@ def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
 
 
-def _values(row: Row) -> dict[str, object]:
+def _values(row: JournalRow) -> dict[str, object]:
     return {
         "key": row.key,
         "digest": row.digest,
@@ -141,10 +141,10 @@ def _values(row: Row) -> dict[str, object]:
     }
 
 
-def _row(row: Any) -> Row:
+def _row(row: Any) -> JournalRow:
     answer = from_text(row.answer) if row.answer else None
     ends = datetime.fromtimestamp(0, UTC) + (datetime.resolution * row.permit_ends_us)
-    return Row(row.key, bytes(row.digest), row.function, row.customer, row.state, answer, ends)
+    return JournalRow(row.key, bytes(row.digest), row.function, row.customer, row.state, answer, ends)
 
 
 def _micros(at: datetime) -> int:
@@ -173,16 +173,16 @@ def _tagged(value: object) -> object:
     """Beside the scalars, the lists and records of declared outputs."""
     match value:
         case tuple():
-            return [_tagged(each) for each in value]
+            return [_tagged(item) for item in value]
         case Mapping():
-            return {"fields": {str(name): _tagged(each) for name, each in value.items()}}
+            return {"fields": {str(name): _tagged(item) for name, item in value.items()}}
     return tagged(value)
 
 
 def _plain(value: Any) -> Any:
     match value:
         case list():
-            return tuple(_plain(each) for each in value)
+            return tuple(_plain(item) for item in value)
         case {"fields": {**inner}}:
-            return {name: _plain(each) for name, each in inner.items()}
+            return {name: _plain(item) for name, item in inner.items()}
     return untagged(value)

@@ -11,7 +11,7 @@ from adapters.declared.functions import NAMES_OF_THE_POLICIES, read_function
 from adapters.declared.paths import PATH_MUST, is_path
 from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, Check, check_currency
 from adapters.declared.section import Section
-from adapters.declared.source import Finding, Findings, parse
+from adapters.declared.source import Findings, ManifestFinding, parse
 
 VERSION = 1
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
@@ -49,7 +49,7 @@ _ORDERS = ("id", "payee", "amount", "currency", "name")
 _ACCOUNTS = ("account",)
 
 
-def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tuple[Manifest | None, list[Finding]]:
+def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tuple[Manifest | None, list[ManifestFinding]]:
     """The manifest, and what was found, by line; None as soon as one finding is more than a note.
 
     `taken`: names of functions that exist already. `takes_pattern`: whether an argument's pattern can be matched.
@@ -184,7 +184,7 @@ def _listing(given: Section, name: str, known: Collection[str], required: Collec
         asked.wrong("path", PATH_MUST, line=line)
     at = asked.maybe("at", WIRE_NAME, WIRE_NAME_MUST)
     fields = asked.section("fields") or Section(None, f"{asked.where}.fields", asked.findings)
-    names = {each: fields.text(each, WIRE_NAME, WIRE_NAME_MUST) for each in known if fields.has(each) or each in required}
+    names = {payee: fields.text(payee, WIRE_NAME, WIRE_NAME_MUST) for payee in known if fields.has(payee) or payee in required}
     fields.end()
     currency, written = None, Written.NUMBER
     if "amount" in names:

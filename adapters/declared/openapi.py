@@ -66,7 +66,7 @@ def drafted(content: bytes) -> str:
         "functions": functions,
     }
     head = "# A draft from OpenAPI. Decide what is `open`; then: tellergate functions check FILE\n"
-    head += "".join(f"# left out, its path cannot be written safely: {each!a}\n" for each in left_out)
+    head += "".join(f"# left out, its path cannot be written safely: {item!a}\n" for item in left_out)
     return head + yaml.dump(draft, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -96,8 +96,8 @@ def _function(document: Mapping[str, Plain], path: str, method: str, operation: 
 
 
 def _arguments(document: Mapping[str, Plain], path: str, operation: Mapping[str, Plain]) -> Iterator[tuple[str, Draft]]:
-    for each in _listed(operation.get("parameters")):
-        parameter = _resolved(document, each)
+    for item in _listed(operation.get("parameters")):
+        parameter = _resolved(document, item)
         name, where = str(parameter.get("name", "")), parameter.get("in")
         if where in ("path", "query") and (where == "query" or name in names_in(path)):
             required = where == "path" or parameter.get("required") is True
@@ -141,7 +141,7 @@ def _schema(found: Mapping[str, Plain]) -> object:
     if type_ != "string":
         return OPEN
     if isinstance(found.get("enum"), Sequence):
-        return {"type": "string", "enum": [str(each) for each in _listed(found.get("enum"))]}
+        return {"type": "string", "enum": [str(item) for item in _listed(found.get("enum"))]}
     if found.get("format") == "date":
         return {"type": "string", "format": "date"}
     kept = {name: found[name] for name in ("minLength", "pattern") if name in found}
@@ -150,7 +150,7 @@ def _schema(found: Mapping[str, Plain]) -> object:
 
 def _output(document: Mapping[str, Plain], operation: Mapping[str, Plain], function: Draft) -> Draft:
     answers = _mapping(operation.get("responses"))
-    answer = next((answers[each] for each in ("200", "201", "2XX", "default") if each in answers), None)
+    answer = next((answers[item] for item in ("200", "201", "2XX", "default") if item in answers), None)
     schema = _json_schema(document, _resolved(document, answer))
     if schema.get("type") == "array":
         function["answer_is"] = "items"
@@ -160,8 +160,8 @@ def _output(document: Mapping[str, Plain], operation: Mapping[str, Plain], funct
 
 def _fields(document: Mapping[str, Plain], schema: Mapping[str, Plain], depth: int) -> Draft:
     fields: Draft = {}
-    for wire_name, each in _mapping(schema.get("properties")).items():
-        field = _field(document, _resolved(document, each), depth)
+    for wire_name, item in _mapping(schema.get("properties")).items():
+        field = _field(document, _resolved(document, item), depth)
         name = _snake(wire_name)
         fields[name] = field if name == wire_name else {**field, "from": wire_name}
     return fields

@@ -20,8 +20,8 @@ def is_path(path: str, *, placeholders: Collection[str]) -> bool:
     if not path.startswith("/") or len(path) > 1024:
         return False
     segments = path[1:].split("/")
-    names = [found[1] for each in segments if (found := _BRACES.fullmatch(each))]
-    plain = all(_BRACES.fullmatch(each) or (_PLAIN.fullmatch(each) and each.strip(".")) for each in segments)
+    names = [found[1] for segment in segments if (found := _BRACES.fullmatch(segment))]
+    plain = all(_BRACES.fullmatch(segment) or (_PLAIN.fullmatch(segment) and segment.strip(".")) for segment in segments)
     return plain and set(names) <= set(placeholders) and len(set(names)) == len(names)
 
 

@@ -8,14 +8,14 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from adapters.core import Identified, Money
-from adapters.declared.declarations import Declared, Place, Sent, Written
+from adapters.declared.declarations import ArgumentPlace, Declared, Sent, Written
 from adapters.declared.paths import filled
 
 Canonical: TypeAlias = "bool | int | str | Mapping[str, str] | list[str] | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class UpstreamRequest:
     """What goes to the upstream. `target` is an encoded path and query, to be put behind the base URL as it is."""
 
     method: str
@@ -34,7 +34,7 @@ def _plain(value: object) -> Canonical:
         case Identified():
             return value.id
         case tuple():
-            return [str(_plain(each)) for each in value]
+            return [str(_plain(item)) for item in value]
         case Money():
             return {"currency": value.currency, "value": value.value}
         case date():
@@ -44,27 +44,27 @@ def _plain(value: object) -> Canonical:
     raise TypeError(f"no canonical form for {type(value).__name__}")
 
 
-def request_of(function: Declared, arguments: str, customer: str) -> Outgoing:
+def request_of(function: Declared, arguments: str, customer: str) -> UpstreamRequest:
     """The request of a call with these canonical arguments. NotASegment for a value that no path may hold.
 
     ValueError for arguments that are not of this function: a defect, or a manifest that changed in between.
     """
     given: dict[str, Canonical] = json.loads(arguments)
-    if not given.keys() <= {each.argument.name for each in function.sent}:
+    if not given.keys() <= {item.argument.name for item in function.sent}:
         raise ValueError("not the arguments of this function")
-    at = {place: [each for each in function.sent if each.place is place and each.argument.name in given] for place in Place}
-    path = filled(function.path, {"customer": customer} | {it.argument.name: _text(it, given) for it in at[Place.PATH]})
-    query = "&".join(f"{quote(it.name, safe='')}={quote(_text(it, given), safe='')}" for it in at[Place.QUERY])
+    at = {place: [item for item in function.sent if item.place is place and item.argument.name in given] for place in ArgumentPlace}
+    path = filled(function.path, {"customer": customer} | {it.argument.name: _text(it, given) for it in at[ArgumentPlace.PATH]})
+    query = "&".join(f"{quote(it.name, safe='')}={quote(_text(it, given), safe='')}" for it in at[ArgumentPlace.QUERY])
     body = None
-    if at[Place.BODY] or function.method in ("POST", "PUT", "PATCH"):
-        members = (f"{json.dumps(it.name)}:{_json(it, given)}" for it in at[Place.BODY])
+    if at[ArgumentPlace.BODY] or function.method in ("POST", "PUT", "PATCH"):
+        members = (f"{json.dumps(it.name)}:{_json(it, given)}" for it in at[ArgumentPlace.BODY])
         body = ("{" + ",".join(members) + "}").encode()
-    return Outgoing(function.method, f"{path}?{query}" if query else path, body)
+    return UpstreamRequest(function.method, f"{path}?{query}" if query else path, body)
 
 
-def question(path: str, values: Mapping[str, str]) -> Outgoing:
+def question(path: str, values: Mapping[str, str]) -> UpstreamRequest:
     """A GET of this path with these values in its segments. NotASegment."""
-    return Outgoing("GET", filled(path, values))
+    return UpstreamRequest("GET", filled(path, values))
 
 
 def _text(sent: Sent, given: Mapping[str, Canonical]) -> str:

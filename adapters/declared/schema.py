@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from adapters.core import ReferenceKind, exponent
-from adapters.declared.declarations import Place, Sent, Written
+from adapters.declared.declarations import ArgumentPlace, Sent, Written
 from adapters.declared.section import Section
 from adapters.function import (
     AccountIdentifier,
@@ -46,7 +46,7 @@ Check = Callable[[str], bool]
 """Whether RE2 takes an expression; injected, since this package does not know how expressions are matched."""
 
 
-def read_argument(name: str, given: Section, *, place: Place, takes_pattern: Check) -> Sent:
+def read_argument(name: str, given: Section, *, place: ArgumentPlace, takes_pattern: Check) -> Sent:
     """One argument. What is wrong with it is found; then it is of some harmless type."""
     before = given.findings.errors
     kind_name = given.one_of("kind", _KINDS)
@@ -55,7 +55,7 @@ def read_argument(name: str, given: Section, *, place: Place, takes_pattern: Che
     description = given.text("description")
     required = given.flag("required", default=True)
     wire_name = given.text("as", WIRE_NAME, WIRE_NAME_MUST, default=name)
-    place = Place(given.one_of("in", [str(each) for each in Place], default=str(place)))
+    place = ArgumentPlace(given.one_of("in", [str(item) for item in ArgumentPlace], default=str(place)))
     written, default = Written.NUMBER, None
     declared: ArgumentType
     if given.has("reference"):

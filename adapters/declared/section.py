@@ -25,7 +25,7 @@ class Section:
         self._lines: dict[str, int] = {}
         if node is not None and isinstance(node.value, dict):
             self._left = dict(node.value)
-            self._lines = {name: each.line for name, each in node.value.items()}
+            self._lines = {name: item.line for name, item in node.value.items()}
         elif node is not None:
             self.wrong("", "must be a mapping of fields")
         mark = self._left.pop(OPEN, None)
@@ -103,8 +103,8 @@ class Section:
         node = self.take(name, required=required)
         if node is None:
             return ()
-        given = [each.value for each in node.value] if isinstance(node.value, tuple) else []
-        good = [each for each in given if isinstance(each, str) and form.fullmatch(each)]
+        given = [item.value for item in node.value] if isinstance(node.value, tuple) else []
+        good = [item for item in given if isinstance(item, str) and form.fullmatch(item)]
         if not isinstance(node.value, tuple) or len(good) != len(given) or len(set(good)) != len(good) or not good:
             self.wrong(name, f"must be a list of distinct values, each {must}", line=node.line)
         return tuple(good)

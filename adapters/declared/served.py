@@ -23,16 +23,16 @@ _LOG = logging.getLogger("tellergate.upstream")
 def functions_of(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:
     """The declared functions, sorted by name."""
     acquaintance = partial(_acquaintance, manifest.facts, upstream)
-    ordered = sorted(manifest.functions, key=lambda each: each.name)
-    return tuple(_function(each, manifest.digest, upstream, acquaintance) for each in ordered)
+    ordered = sorted(manifest.functions, key=lambda item: item.name)
+    return tuple(_function(item, manifest.digest, upstream, acquaintance) for item in ordered)
 
 
 def _function(declared: Declared, digest: str, upstream: Upstream, acquaintance: Acquainted) -> BankingFunction:
     common: dict[str, object] = {
         "name": declared.name,
         "summary": declared.summary,
-        "arguments": tuple(each.argument for each in declared.sent),
-        "output": tuple(each.field for each in declared.answer.fields),
+        "arguments": tuple(item.argument for item in declared.sent),
+        "output": tuple(field.field for field in declared.answer.fields),
         "effect": declared.effect,
         "level": declared.level,
         "resource": declared.resource,
@@ -58,7 +58,7 @@ async def _read(
     try:
         request = request_of(declared, canonical_text(arguments), asker.customer)
     except NotASegment:
-        in_path = next(each.argument.name for each in declared.sent if each.place.value == "path")
+        in_path = next(item.argument.name for item in declared.sent if item.place.value == "path")
         raise Unfit(in_path, "must be a plain name, without slashes") from None
     response = await upstream.ask(request, asker.customer, timeout_ms=declared.timeout_ms)
     if response.status in declared.gone:
@@ -78,17 +78,19 @@ async def _acquaintance(facts: FactQuestions, upstream: Upstream, _core: CoreBan
     """What the upstream knows of the customer. CoreUnavailable, also for an answer that is not as declared: half an answer would be taken
     for a whole one."""
     try:
-        payees = [_payee(each, facts.payees) async for each in _records(facts.payees, upstream, customer)] if facts.payees else []
+        payees = (
+            [_payee(record, facts.payees) async for record in _records(facts.payees, upstream, customer)] if facts.payees else []
+        )
         orders = (
-            [_existing(each, facts.orders) async for each in _records(facts.orders, upstream, customer)] if facts.orders else []
+            [_existing(record, facts.orders) async for record in _records(facts.orders, upstream, customer)] if facts.orders else []
         )
         own = [
-            electronic(_text(each, facts.own_accounts.names["account"]))
-            async for each in _records(facts.own_accounts, upstream, customer)
+            electronic(_text(record, facts.own_accounts.names["account"]))
+            async for record in _records(facts.own_accounts, upstream, customer)
         ] if facts.own_accounts else []  # fmt: skip
     except NotAnAnswer as why:
         raise _unusable("facts", why) from None
-    return Acquaintance(tuple(_distinct(payees)), {each.id: each for each in orders}, frozenset(own))
+    return Acquaintance(tuple(_distinct(payees)), {order.id: order for order in orders}, frozenset(own))
 
 
 async def _records(asked: Listing, upstream: Upstream, customer: str) -> AsyncIterator[Mapping[str, object]]:
@@ -104,9 +106,9 @@ async def _records(asked: Listing, upstream: Upstream, customer: str) -> AsyncIt
     records = value if isinstance(value, list) else [value]
     if len(records) > FACTS_MOST:
         raise NotAnAnswer("more records than any")
-    for each in records:
+    for item in records:
         # a bare value is the first field: the key of a payee, an account's number
-        record = each if isinstance(each, Mapping) else {next(iter(asked.names.values())): each}
+        record = item if isinstance(item, Mapping) else {next(iter(asked.names.values())): item}
         yield record
 
 
@@ -172,8 +174,8 @@ def _distinct(payees: list[KnownPayee]) -> Iterator[KnownPayee]:
     for payee in payees:
         other = merged.get(payee.key)
         if other is not None:
-            times = [each for each in (payee.known_since, other.known_since) if each is not None]
-            saved = [each for each in (payee.saved_at, other.saved_at) if each is not None]
+            times = [item for item in (payee.known_since, other.known_since) if item is not None]
+            saved = [item for item in (payee.saved_at, other.saved_at) if item is not None]
             payee = KnownPayee(  # noqa: PLW2901
                 payee.key, payee.name or other.name, payee.identifier, min(times, default=None), min(saved, default=None)
             )

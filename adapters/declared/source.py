@@ -22,7 +22,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class ManifestFinding:
     """What is wrong, or open, at a line of the manifest; `note`: what to know, and no obstacle."""
 
     line: int
@@ -36,15 +36,15 @@ class Finding:
 class Findings:
     """All that is found, up to a bound."""
 
-    found: list[Finding] = field(default_factory=list)
+    found: list[ManifestFinding] = field(default_factory=list)
 
     def add(self, line: int, where: str, code: str, message: str, *, note: bool = False) -> None:
         if len(self.found) < MAX_FINDINGS:
-            self.found.append(Finding(line, where, code, message, note))
+            self.found.append(ManifestFinding(line, where, code, message, note))
 
     @property
     def errors(self) -> int:
-        return sum(not each.note for each in self.found)
+        return sum(not match.note for match in self.found)
 
 
 Plain: TypeAlias = "bool | int | str | Sequence[Plain] | Mapping[str, Plain] | None"
@@ -60,9 +60,9 @@ class Node:
     def plain(self) -> Plain:
         """The value without its lines."""
         if isinstance(self.value, dict):
-            return {name: each.plain() for name, each in self.value.items()}
+            return {name: item.plain() for name, item in self.value.items()}
         if isinstance(self.value, tuple):
-            return [each.plain() for each in self.value]
+            return [item.plain() for item in self.value]
         return self.value
 
 
@@ -133,7 +133,7 @@ def _node(node: yaml.Node, where: str, findings: Findings, lenient: bool) -> Nod
             members[name] = Node(at, read.value)
         return Node(line, members)
     if isinstance(node, yaml.SequenceNode):
-        return Node(line, tuple(_node(each, f"{where}[{at}]", findings, lenient) for at, each in enumerate(node.value)))
+        return Node(line, tuple(_node(item, f"{where}[{at}]", findings, lenient) for at, item in enumerate(node.value)))
     return Node(line, _scalar(node, where, findings, lenient))
 
 

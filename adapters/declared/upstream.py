@@ -19,7 +19,7 @@ from adapters.core import CoreUnavailable
 from adapters.cores.remote.breaker import Breaker, State
 from adapters.declared.conversion import NotAnAnswer, parsed
 from adapters.declared.declarations import UpstreamAddress
-from adapters.declared.requests import Outgoing
+from adapters.declared.requests import UpstreamRequest
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _TRIES = 2
@@ -46,7 +46,7 @@ class NotSent(Exception):
     """It is certain that no byte of the request went."""
 
 
-class Lost(Exception):
+class AnswerLost(Exception):
     """A byte may have gone, and no whole answer came."""
 
 
@@ -82,7 +82,7 @@ class Upstream:
             await session.close()
         self._sessions.clear()
 
-    async def ask(self, request: Outgoing, customer: str, *, timeout_ms: int | None = None) -> Response:
+    async def ask(self, request: UpstreamRequest, customer: str, *, timeout_ms: int | None = None) -> Response:
         """Ask something that has no effect; a GET is repeated once within its time. CoreUnavailable."""
         deadline = self._now() + (timeout_ms or self.address.question_ms) / 1000
         why = "left_alone"
@@ -94,7 +94,7 @@ class Upstream:
             try:
                 response = await self._exchange(self._session(is_fresh=False), request, self._headers(customer), deadline)
                 answered = response.status < 500
-            except (NotSent, Lost) as error:
+            except (NotSent, AnswerLost) as error:
                 answered, why = False, str(error)
             else:
                 if answered:
@@ -106,7 +106,7 @@ class Upstream:
                 break
         raise CoreUnavailable(why)
 
-    async def send(self, request: Outgoing, customer: str, key: str, *, within_s: float) -> Response:
+    async def send(self, request: UpstreamRequest, customer: str, key: str, *, within_s: float) -> Response:
         """Send an instruction once. NotSent, or Lost. Whatever the answer says is for the caller to understand."""
         ticket = self._breaker.instruction()
         if ticket is None:
@@ -119,7 +119,7 @@ class Upstream:
             response = await self._exchange(self._session(is_fresh=True), request, headers, self._now() + within_s)
             answered = response.status < 500
             return response
-        except (NotSent, Lost):
+        except (NotSent, AnswerLost):
             answered = False
             raise
         except CoreUnavailable as unavailable:
@@ -133,7 +133,7 @@ class Upstream:
         return {self.address.customer_header: customer}
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: Outgoing, headers: Mapping[str, str], deadline: float
+        self, session: aiohttp.ClientSession, request: UpstreamRequest, headers: Mapping[str, str], deadline: float
     ) -> Response:
         """Once. NotSent while no connection was had, Lost for whatever is no whole answer after that."""
         noted = SimpleNamespace(connected=False)
@@ -157,7 +157,7 @@ class Upstream:
             TimeoutError,
             NotAnAnswer,
         ) as error:  # OSError: sockets raise others than TimeoutError
-            raise (Lost if noted.connected else NotSent)(type(error).__name__) from None
+            raise (AnswerLost if noted.connected else NotSent)(type(error).__name__) from None
 
     def _session(self, *, is_fresh: bool) -> aiohttp.ClientSession:
         if is_fresh not in self._sessions:

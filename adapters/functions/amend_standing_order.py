@@ -48,7 +48,7 @@ FUNCTION = EffectFunction(
         ),
         Argument(
             name="frequency",
-            type=Choice(tuple(each.value for each in Frequency)),
+            type=Choice(tuple(item.value for item in Frequency)),
             required=False,
             description="How often, counted from the next payment.",
         ),

@@ -51,7 +51,7 @@ FUNCTION = EffectFunction(
             kind=Kind.AMOUNT,
             description="How much each time, in the currency of the account to pay from.",
         ),
-        Argument(name="frequency", type=Choice(tuple(each.value for each in Frequency)), description="How often."),
+        Argument(name="frequency", type=Choice(tuple(item.value for item in Frequency)), description="How often."),
         Argument(
             name="first_on",
             type=Day(),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from adapters.core import CoreBank, Identified, ReferenceKind
-from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Kind, Label, Level, ReadFunction, References
+from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Kind, Label, Level, ReadFunction, ReferenceList
 
 _PERIODS = ("this_month", "last_month", "last_3_months", "last_12_months")
 
@@ -45,7 +45,7 @@ FUNCTION = ReadFunction(
     arguments=(
         Argument(
             name="accounts",
-            type=References((ReferenceKind.ACCOUNT,)),
+            type=ReferenceList((ReferenceKind.ACCOUNT,)),
             kind=Kind.OBJECT,
             description="The accounts, as references from list_accounts.",
         ),

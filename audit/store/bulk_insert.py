@@ -21,7 +21,7 @@ def write_at_once(
     parameters: dict[str, object] = dict(head)
     for table, columns in _INSERTED.items():
         rows = new.get(table.name, ())
-        parameters |= {f"{table.name}_{each}": [row[each] for row in rows] for each in columns}
+        parameters |= {f"{table.name}_{column}": [row[column] for row in rows] for column in columns}
     parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
     _ALL.one(connection, parameters)
 
@@ -34,8 +34,8 @@ def _type(column: "Column[object]") -> str:
 
 def _insert(table: Table, columns: Iterable[str]) -> str:
     named = list(columns)
-    given = ", ".join(f"CAST(:{table.name}_{each} AS {_type(table.c[each])}[])" for each in named)
-    into = ", ".join(f'"{each}"' for each in named)
+    given = ", ".join(f"CAST(:{table.name}_{argument} AS {_type(table.c[argument])}[])" for argument in named)
+    into = ", ".join(f'"{argument}"' for argument in named)
     return f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({given})"  # noqa: S608  # names of our own tables, no input
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from audit.leaf import Kind
+from audit.leaf import RecordKind
 from audit.store.reads import LogCorrupt, StoredLeaf, stored_leaf
 from audit.store.tables import leaves
 
@@ -18,7 +18,7 @@ class Filter:
 
     since: str | None = None
     until: str | None = None
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[RecordKind, ...] = ()
     customer: str | None = None
     """The pseudonym."""
     call: str | None = None
@@ -33,7 +33,9 @@ class Filter:
 
     def named(self) -> dict[str, str | tuple[str, ...]]:
         """What is asked for, by name; what is open is left out."""
-        asked = {each.name: getattr(self, each.name) for each in fields(self)} | {"kinds": tuple(each.value for each in self.kinds)}
+        asked = {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "kinds": tuple(kind.value for kind in self.kinds)
+        }
         return {name: value for name, value in asked.items() if value is not None and value != ()}
 
 
@@ -75,7 +77,7 @@ def columns_of(leaf: dict[str, object]) -> dict[str, object]:
     """The searchable columns, from a parsed leaf."""
     function, policy, trace, approver = (_part(leaf, name) for name in ("function", "policy", "trace", "approver"))
     policies = policy.get("policies")
-    joined = "".join(f"\n{each}\n" for each in policies) if isinstance(policies, list) else None
+    joined = "".join(f"\n{item}\n" for item in policies) if isinstance(policies, list) else None
     plain = ("time", "kind", "customer", "customer_seq", "call", "conversation", "conversation_seq", "end_state")
     return {
         **{name: leaf.get(name) for name in plain},
@@ -103,7 +105,7 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(leaves.c.time < wanted.until)
     if wanted.kinds:
-        found.append(leaves.c.kind.in_([each.value for each in wanted.kinds]))
+        found.append(leaves.c.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.policy is not None:
         found.append(leaves.c.policies.contains(f"\n{wanted.policy}\n", autoescape=True))
     return found

@@ -84,7 +84,7 @@ class Reads:
     def hashes(self, start: int, end: int) -> list[bytes]:
         """Stored hashes of the leaves of [start, end)."""
         found = [row[0] for row in _HASHES.rows(self.connection, {"start": start, "until": end})]
-        if len(found) != end - start or not all(isinstance(each, bytes) for each in found):
+        if len(found) != end - start or not all(isinstance(match, bytes) for match in found):
             raise LogCorrupt("a leaf is missing")
         return found
 

@@ -24,7 +24,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class SequenceHead:
     """Last number of a sequence, and the leaf that says so."""
 
     last: int
@@ -34,7 +34,7 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class IntentRow:
     hash: bytes
     end_state: str | None
 
@@ -76,7 +76,7 @@ def _head_row(new: Head) -> dict[str, object]:
 
 
 def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:
-    rows = [{"level": each.level, "idx": each.index, "root": each.root, "hashes": each.hashes} for each in full]
+    rows = [{"level": item.level, "idx": item.index, "root": item.root, "hashes": item.hashes} for item in full]
     connection.execute(insert(tiles), rows)
 
 
@@ -89,26 +89,26 @@ def remove_sealed(connection: Connection, indexes: Sequence[int]) -> None:
     connection.execute(delete(sealed).where(sealed.c.idx.in_(indexes)))
 
 
-def read_counters(connection: Connection, keys: Iterable[str]) -> dict[str, Counter]:
+def read_counters(connection: Connection, keys: Iterable[str]) -> dict[str, SequenceHead]:
     """The last leaf of each sequence, by its index: no other table repeats what the leaves say. One statement on PostgreSQL, where
     each costs a round trip.
     """
     wanted: dict[str, list[str]] = {}
     for key in keys:
         wanted.setdefault(key[0], []).append(key[2:])
-    found: dict[str, Counter] = {}
+    found: dict[str, SequenceHead] = {}
     for sequence, names in wanted.items():
         if connection.dialect.name == "postgresql":
             rows = _LAST_OF_ALL[sequence].rows(connection, {"keys": names})
         else:
             rows = [row for name in names for row in _LAST[sequence].rows(connection, {"key": name})]
-        found |= {f"{sequence}:{row[0]}": Counter(*row[1:]) for row in rows}
+        found |= {f"{sequence}:{row[0]}": SequenceHead(*row[1:]) for row in rows}
     return found
 
 
-def read_intents(connection: Connection, indexes: Sequence[int]) -> dict[int, Intent]:
+def read_intents(connection: Connection, indexes: Sequence[int]) -> dict[int, IntentRow]:
     rows = connection.execute(_INTENTS, {"indexes": indexes})
-    return {row.idx: Intent(row.hash, row.end_state) for row in rows}
+    return {row.idx: IntentRow(row.hash, row.end_state) for row in rows}
 
 
 def split_hashes(joined: bytes) -> list[bytes]:

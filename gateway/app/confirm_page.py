@@ -6,14 +6,14 @@ from starlette.types import ASGIApp
 
 from gateway.app.key_files import private_file
 from gateway.app.settings import Settings, UnsafeSettings
-from gateway.confirmations.assertion import Rules, Verifier
+from gateway.confirmations.assertion import AssertionRules, AssertionVerifier
 from gateway.confirmations.relying_party import RelyingParty
-from gateway.doors.mandates import Parts
-from gateway.doors.pages.session import KEY_BYTES, Seals, SeenOnce
+from gateway.doors.mandates import MandateDependencies
+from gateway.doors.pages.session import KEY_BYTES, SessionSeal, SingleUse
 from gateway.doors.rest import Door
 
 
-def verifier_of(settings: Settings) -> Verifier | None:
+def verifier_of(settings: Settings) -> AssertionVerifier | None:
     """Of passkeys, where the settings name a relying party. UnsafeSettings when they do and the extra is missing."""
     origin = settings.confirming_origin
     party = settings.relying_party or urlsplit(origin).hostname or ""
@@ -25,17 +25,17 @@ def verifier_of(settings: Settings) -> Verifier | None:
         if settings.development and not settings.confirm_origin:
             return None
         raise UnsafeSettings("passkeys are set up, but the extra `confirm` is not installed") from None
-    return WebAuthnVerifier(Rules(party, frozenset(each for each in (origin, *settings.assertion_origins) if each)))
+    return WebAuthnVerifier(AssertionRules(party, frozenset(item for item in (origin, *settings.assertion_origins) if item)))
 
 
-def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SeenOnce, parts: Parts) -> ASGIApp | None:
+def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SingleUse, parts: MandateDependencies) -> ASGIApp | None:
     """The customer's confirm page, and their own pages beside it, where the settings have them."""
     if not settings.confirming_origin or party.verifier is None:
         return None
     from gateway.doors.pages.confirm import application
-    from gateway.doors.pages.own import Own
-    from gateway.doors.pages.shell import Page
+    from gateway.doors.pages.own import OwnPages
+    from gateway.doors.pages.shell import PageShell
 
-    seals = Seals(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
-    page = Page(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
-    return application(page, Own(parts.granting, parts.log))
+    seals = SessionSeal(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
+    page = PageShell(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
+    return application(page, OwnPages(parts.standing_mandates, parts.log))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Engine
 
 from adapters.core import CoreBank, ExecutionPermit, PermitRefused, PermitVerifier
-from adapters.cores.remote.client import Bounds, open_remote
+from adapters.cores.remote.client import ClientBounds, open_remote
 from adapters.cores.remote.server import PermitReader
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
@@ -25,7 +25,7 @@ from audit.checkpoint import NoteInvalid
 from audit.database import SqliteLane
 from audit.group import GroupWriter
 from audit.log import Log
-from audit.permits import Permit, PermitInvalid, Verifier, decode
+from audit.permits import LogPermitVerifier, Permit, PermitInvalid, decode
 from gateway.app.key_files import credential
 from gateway.app.settings import UnsafeSettings
 from gateway.calls.chores import alarmed
@@ -49,7 +49,7 @@ class Core:
 class CorePermits:
     """The core's view of permits: audit's verifier behind the protocol that the cores declare."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: LogPermitVerifier) -> None:
         self._verifier = verifier
 
     def verify(self, permit: ExecutionPermit, over: bytes, now: datetime) -> None:
@@ -81,14 +81,14 @@ def embedded(path: Path, *, clock: Clock, permits: PermitVerifier) -> Core:
     bank = open_sandbox(path, clock=clock, writer=writer, permits=permits)
 
     async def close() -> None:
-        for each in writers:
-            await each.close()
+        for item in writers:
+            await item.close()
         bank.close()
 
     return Core(bank, close, bank)
 
 
-def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds: Bounds) -> Core:
+def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds: ClientBounds) -> Core:
     """The core at this address. UnsafeSettings for one that a credential must not be sent to."""
     address = urlsplit(url)
     if address.scheme != "https" and (address.scheme != "http" or address.hostname not in LOOPBACK):
@@ -141,7 +141,7 @@ def permit_verifier(path: Path) -> CorePermits:
         content = json.loads(path.read_bytes()[:4096])
         if not isinstance(content, dict) or content.keys() != {"origin", "permit_key"} or not isinstance(content["origin"], str):
             raise TypeError
-        return CorePermits(Verifier(base64.b64decode(content["permit_key"], validate=True), content["origin"]))
+        return CorePermits(LogPermitVerifier(base64.b64decode(content["permit_key"], validate=True), content["origin"]))
     except (TypeError, ValueError, binascii.Error, NoteInvalid):
         raise UnsafeSettings(f"{path.name} is not what `tellergate keys permits` writes") from None
 

@@ -27,7 +27,7 @@ LOG_ORIGIN = "tellergate.invalid/development"
 _ROOT = Path(__file__).parents[2]
 
 
-class Part(StrEnum):
+class DatabaseName(StrEnum):
     """One database each; the value is its schema on PostgreSQL."""
 
     GATEWAY = "gateway"
@@ -36,20 +36,20 @@ class Part(StrEnum):
 
 
 HISTORIES = {
-    Part.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0003"),
-    Part.LOG: LOG_HISTORY,
-    Part.KEYS: KEYS_HISTORY,
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0003"),
+    DatabaseName.LOG: LOG_HISTORY,
+    DatabaseName.KEYS: KEYS_HISTORY,
 }
 
 _FILES = {
-    Part.GATEWAY: "gateway.sqlite",
-    Part.LOG: "audit/log.sqlite",
-    Part.KEYS: "audit/keys.sqlite",
+    DatabaseName.GATEWAY: "gateway.sqlite",
+    DatabaseName.LOG: "audit/log.sqlite",
+    DatabaseName.KEYS: "audit/keys.sqlite",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class DatabaseLocations:
     """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's."""
 
     data: Path
@@ -61,9 +61,9 @@ class Places:
         """Whether several processes may use these databases at once."""
         return bool(self.url)
 
-    def open(self, part: Part, *, name: str) -> Database:
+    def open(self, part: DatabaseName, *, name: str) -> Database:
         """The database of this part; its tables may not be there yet. UnsafeSettings for an address that is none."""
-        url = self.keys_url or self.url if part is Part.KEYS else self.url
+        url = self.keys_url or self.url if part is DatabaseName.KEYS else self.url
         if not url:
             path = self.file(part)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,11 +74,11 @@ class Places:
             raise UnsafeSettings("a PostgreSQL address is set, but the extra `postgresql` is not installed") from None
         return PostgresDatabase(_address(url), part.value, name=name)
 
-    def file(self, part: Part) -> Path:
+    def file(self, part: DatabaseName) -> Path:
         """The SQLite file of this part."""
         return self.data / _FILES[part]
 
-    def is_there(self, part: Part) -> bool:
+    def is_there(self, part: DatabaseName) -> bool:
         """Whether the file of this part is there; an address is taken to be."""
         return self.shared or self.file(part).exists()
 
@@ -94,7 +94,7 @@ def _address(url: str) -> URL:
 
 
 async def open_log(
-    places: Places,
+    places: DatabaseLocations,
     *,
     writer_id: str,
     clock: Callable[[], datetime],
@@ -104,7 +104,7 @@ async def open_log(
 ) -> Log:
     """The signed log, begun with new keys where there is none. KeyRefused, LogCorrupt, HistoryUnknown."""
     async with AsyncExitStack() as undo:
-        log, keys = (places.open(part, name=writer_id) for part in (Part.LOG, Part.KEYS))
+        log, keys = (places.open(part, name=writer_id) for part in (DatabaseName.LOG, DatabaseName.KEYS))
         undo.push_async_callback(log.close)
         undo.push_async_callback(keys.close)
         found = await prepare(log, LOG_HISTORY, may_upgrade=may_upgrade)
@@ -119,11 +119,11 @@ async def open_log(
     return opened
 
 
-async def is_trail(places: Places) -> bool:
+async def is_trail(places: DatabaseLocations) -> bool:
     """Whether there is a log already: commands never begin one."""
-    if not places.is_there(Part.LOG):
+    if not places.is_there(DatabaseName.LOG):
         return False
-    database = places.open(Part.LOG, name="command")
+    database = places.open(DatabaseName.LOG, name="command")
     try:
         return await database.read(revision) is not None
     finally:

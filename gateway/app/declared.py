@@ -8,7 +8,7 @@ from pathlib import Path
 from adapters.declared.declarations import Manifest
 from adapters.declared.manifest import read
 from adapters.declared.served import functions_of
-from adapters.declared.source import MAX_BYTES, Finding
+from adapters.declared.source import MAX_BYTES, ManifestFinding
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction, Effect
 from adapters.functions import MANIFEST
@@ -18,7 +18,7 @@ from gateway.domain.linear_regex import is_whole
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedFunctions:
     """What a model may call. `manifest` and `upstream` are of the declared functions, None where there are none."""
 
     functions: tuple[BankingFunction, ...] = MANIFEST
@@ -31,14 +31,14 @@ class Served:
         return () if self.manifest is None else self.manifest.development_customers
 
 
-def served(settings: Settings) -> Served:
+def served(settings: Settings) -> ServedFunctions:
     """The functions of these settings. UnsafeSettings for a manifest that must not be served."""
     if settings.functions is None:
         if settings.functions_credential_file is not None:
             raise UnsafeSettings("functions_credential_file needs functions")
-        return Served()
+        return ServedFunctions()
     manifest = checked(settings.functions)
-    if settings.database and any(each.effect is not Effect.READ for each in manifest.functions):
+    if settings.database and any(function.effect is not Effect.READ for function in manifest.functions):
         raise UnsafeSettings(
             "declared functions with effects keep their journal in the data folder: they are served by one process, without `database`"
         )
@@ -53,28 +53,28 @@ def served(settings: Settings) -> Served:
         )
     except ValueError as error:
         raise UnsafeSettings(f"functions_credential_file: {error}") from None
-    return Served(all_functions(manifest, upstream), manifest, upstream)
+    return ServedFunctions(all_functions(manifest, upstream), manifest, upstream)
 
 
 def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:
     """The declared functions, and those of this distribution where the manifest keeps them, sorted by name."""
     declared = functions_of(manifest, upstream)
-    return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ())), key=lambda each: each.name))
+    return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ())), key=lambda item: item.name))
 
 
-def examined(path: Path) -> tuple[Manifest | None, list[Finding]]:
+def examined(path: Path) -> tuple[Manifest | None, list[ManifestFinding]]:
     """A manifest and what was found in it; None as soon as one finding is more than a note. OSError."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
-    return read(content, taken=frozenset(each.name for each in MANIFEST), takes_pattern=_is_regex)
+    return read(content, taken=frozenset(item.name for item in MANIFEST), takes_pattern=_is_regex)
 
 
 def checked(path: Path) -> Manifest:
     """A manifest that may be served. UnsafeSettings with the first thing that is wrong."""
     manifest, findings = examined(path)
     if manifest is None:
-        first = next(each for each in findings if not each.note)
-        more = sum(not each.note for each in findings) - 1
+        first = next(finding for finding in findings if not finding.note)
+        more = sum(not finding.note for finding in findings) - 1
         rest = f" (and {more} more)" if more else ""
         raise UnsafeSettings(
             f"{path.name}:{first.line}: {first.where or 'the manifest'} {first.message}{rest}; see functions check"

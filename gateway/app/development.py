@@ -10,7 +10,7 @@ from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.function import BankingFunction, BareAmount, Choice
 from adapters.functions import MANIFEST
 from gateway.app.cores import Core
-from gateway.app.declared import Served
+from gateway.app.declared import ServedFunctions
 from gateway.app.settings import UnsafeSettings
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store.book import SqlBook
@@ -78,7 +78,9 @@ async def grant(
     await book.grant(mandate, mandate.sign(key))
 
 
-async def grant_made_up_customers(book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: Served) -> None:
+async def grant_made_up_customers(
+    book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: ServedFunctions
+) -> None:
     """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
 
     UnsafeSettings when the core cannot be asked for their accounts.

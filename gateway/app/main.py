@@ -17,43 +17,43 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from adapters.core import CoreBank
-from adapters.cores.remote.client import Bounds
+from adapters.cores.remote.client import ClientBounds
 from adapters.cores.sandbox.bank import SandboxBank
 from adapters.declared.core import open_declared
 from adapters.function import BankingFunction
 from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
-from audit.leaf import Kind, Record
+from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from gateway.app.confirm_page import verifier_of
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
-from gateway.app.databases import HISTORIES, Part, Places, open_log
-from gateway.app.declared import Served, served
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
+from gateway.app.declared import ServedFunctions, served
 from gateway.app.development import activated, grant_made_up_customers
 from gateway.app.key_files import private_file, webhook_key
-from gateway.app.runs import Running, running
+from gateway.app.runs import RunsApi, running
 from gateway.app.settings import Settings, UnsafeSettings
 from gateway.app.trust import Trust, establish
 from gateway.calls.catalogue import cedar_schema, manifest, schema_hash
 from gateway.calls.decide import Decider
-from gateway.calls.outcome import Later
-from gateway.calls.pipeline import Parts, Way
+from gateway.calls.outcome import CallOutcomes
+from gateway.calls.pipeline import CallDependencies, CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import BundleName, Records
 from gateway.calls.recovery import GRACE, Recovery
 from gateway.calls.references import KEY_BYTES, References
-from gateway.calls.screening import Listed, Unscreened
+from gateway.calls.screening import NoScreening, ScreeningList
 from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
-from gateway.confirmations.confirming import Confirming
+from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.relying_party import RelyingParty
-from gateway.confirmations.standing_mandates import Granting
+from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
-from gateway.doors.credentials import Presenting
-from gateway.oversight.kill_switches import Killing
+from gateway.doors.credentials import CredentialReader
+from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook, SqlPasskeys
 from policies.bundle import Bundle, RuleFile
@@ -77,7 +77,7 @@ class Gateway:
     """A running gateway, and what the command and the tests look at. Close it with `close`."""
 
     settings: Settings
-    way: Way
+    pipeline: CallPipeline
     door: rest.Door
     recovery: Recovery
     log: Log
@@ -88,17 +88,17 @@ class Gateway:
     trust: Trust
     lock: IO[str] | None
     instruments: tuple[TracerProvider, MeterProvider]
-    confirming: Confirming
-    granting: Granting
-    killing: Killing
+    confirmations: CustomerConfirmations
+    standing_mandates: StandingMandates
+    kill_switches: KillSwitches
     webhooks: Webhooks | None
-    running: Running
+    running: RunsApi
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:
         """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
         return RelyingParty(
-            confirmations=self.confirming,
+            confirmations=self.confirmations,
             passkeys=SqlPasskeys(self.book),
             standing=self.trust.identity,
             verifier=verifier_of(self.settings),
@@ -108,11 +108,11 @@ class Gateway:
     async def close(self) -> None:
         """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
         await self.running.close()
-        await self.way.drain()
+        await self.pipeline.drain()
         await self.trust.close()
         if self.webhooks is not None:
             await self.webhooks.close()
-        await self.log.append(Record(kind=Kind.LOG_STOP, time=utc_now()))
+        await self.log.append(Record(kind=RecordKind.LOG_STOP, time=utc_now()))
         await self.log.publish(force=True)
         await self.book.close()
         await self._close_core()
@@ -126,7 +126,7 @@ class Gateway:
 def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
     """The bundle that this distribution ships: its rules, over the schema of these functions."""
     folder = files("policies") / "rules"
-    rules = [RuleFile(each.name, each.read_text()) for each in folder.iterdir() if each.name.endswith(".cedar")]
+    rules = [RuleFile(path.name, path.read_text()) for path in folder.iterdir() if path.name.endswith(".cedar")]
     return Bundle(
         version=BUNDLE_VERSION,
         author="tellergate",
@@ -146,15 +146,15 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        places = Places(data, settings.database, settings.keys_database)
+        places = DatabaseLocations(data, settings.database, settings.keys_database)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
         log = await open_log(places, writer_id=name, clock=clock)
         undo.push_async_callback(log.close)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
-        database = places.open(Part.GATEWAY, name=name)
+        database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
-        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=settings.development)
+        await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=settings.development)
         book = SqlBook(
             database,
             mandate_key=mandate_key.public_key(),
@@ -180,10 +180,10 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             lock=lock,
             mandate_key=mandate_key,
         )
-        await log.append(Record(kind=Kind.LOG_START, time=clock()))
+        await log.append(Record(kind=RecordKind.LOG_START, time=clock()))
         await log.append(
             Record(
-                kind=Kind.POLICY_ACTIVATE,
+                kind=RecordKind.POLICY_ACTIVATE,
                 time=clock(),
                 facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
             )
@@ -204,7 +204,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
 def _assembled(
     settings: Settings,
     *,
-    offered: Served,
+    offered: ServedFunctions,
     trust: Trust,
     bundle: Bundle,
     log: Log,
@@ -223,14 +223,15 @@ def _assembled(
         settings.audit_wait_ms,
     )
     rates = Rates(settings.calls_per_minute)
-    later = Later(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
+    outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
     ids = CallIds()
     tracing, metering = _instruments(settings.otlp_endpoint, ids)
     if core.breaker is not None:
         watch_breaker(metering.get_meter("tellergate"), core.breaker)
-    proposals = _proposals(settings, book=book, core=core.bank, records=records, later=later)
-    way = Way(
-        Parts(
+    proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
+    telemetry = Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share)
+    pipeline = CallPipeline(
+        CallDependencies(
             functions=functions,
             standing=trust.identity,
             references=references,
@@ -238,72 +239,85 @@ def _assembled(
             core=core.bank,
             decider=Decider(PolicyEngine(bundle)),
             records=records,
-            later=later,
+            outcomes=outcomes,
             rates=rates,
-            telemetry=Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share),
+            telemetry=telemetry,
             clock=clock,
             strong_session_s=settings.strong_session_s,
             proposals=proposals,
-            screening=Unscreened() if settings.screening_list is None else Listed(settings.screening_list),
+            screening=NoScreening() if settings.screening_list is None else ScreeningList(settings.screening_list),
         )
     )
-    confirming = Confirming(
-        book=book, way=way, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
+    confirmations = CustomerConfirmations(
+        book=book, pipeline=pipeline, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
     )
     door = _door(
-        settings, trust, way=way, later=later, proposals=proposals, functions=offered.functions, records=records, rates=rates
+        settings,
+        trust,
+        pipeline=pipeline,
+        outcomes=outcomes,
+        proposals=proposals,
+        functions=offered.functions,
+        records=records,
+        rates=rates,
     )
     recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
     instruments = (tracing, metering)
-    granting = Granting(
-        book=book,
-        core=core.bank,
-        records=records,
-        functions=offered.functions,
-        clock=clock,
-        waiting_most=settings.proposals_waiting,
-        day_most=settings.proposals_per_day,
+    standing_mandates = _standing_mandates(settings, proposals, offered.functions)
+    kill_switches = KillSwitches(store=book, trail=records, clock=clock, via="api")
+    opened = (settings, pipeline, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
+    runs = running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records)
+    return Gateway(
+        *opened, instruments, confirmations, standing_mandates, kill_switches, _webhooks(settings, proposals), runs, core.close
     )
-    killing = Killing(store=book, trail=records, clock=clock, via="api")
-    opened = (settings, way, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
-    runs = running(settings, book=book, way=way, proposals=proposals, records=records)
-    return Gateway(*opened, instruments, confirming, granting, killing, _webhooks(settings, proposals), runs, core.close)
 
 
 def _door(
     settings: Settings,
     trust: Trust,
     *,
-    way: Way,
-    later: Later,
+    pipeline: CallPipeline,
+    outcomes: CallOutcomes,
     proposals: Proposals,
     functions: tuple[BankingFunction, ...],
     records: Records,
     rates: Rates,
 ) -> rest.Door:
     return rest.Door(
-        way=way,
+        pipeline=pipeline,
         identity=trust.identity,
-        presenting=Presenting(settings.public_url, settings.trusted_proxies),
+        presenting=CredentialReader(settings.public_url, settings.trusted_proxies),
         challenges=trust.challenges,
         metadata=trust.metadata,
-        book=later.book,
+        book=outcomes.book,
         records=records,
         functions=functions,
-        clock=later.clock,
+        clock=outcomes.clock,
         calls_per_request=settings.calls_per_request,
         rates=rates,
         became=proposals.became,
     )
 
 
-def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, later: Later) -> Proposals:
+def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequence[BankingFunction]) -> StandingMandates:
+    return StandingMandates(
+        book=proposals.book,
+        core=proposals.core,
+        records=proposals.records,
+        functions=functions,
+        clock=proposals.clock,
+        waiting_most=settings.proposals_waiting,
+        day_most=settings.proposals_per_day,
+    )
+
+
+def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, outcomes: CallOutcomes) -> Proposals:
     return Proposals(
         book=book,
         core=core,
         records=records,
-        later=later,
-        clock=later.clock,
+        outcomes=outcomes,
+        clock=outcomes.clock,
         waiting_most=settings.proposals_waiting,
         day_most=settings.proposals_per_day,
     )
@@ -312,15 +326,15 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
 def _webhooks(settings: Settings, proposals: Proposals) -> Webhooks | None:
     if not settings.webhook_url:
         return None
-    later = proposals.later
+    outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
         key=webhook_key(settings.data),
         book=proposals.book,
-        later=later,
+        outcomes=outcomes,
         proposals=proposals,
-        log=later.log,
-        clock=later.clock,
+        log=outcomes.log,
+        clock=outcomes.clock,
     )
 
 
@@ -328,11 +342,11 @@ def _core(settings: Settings, log: Log, clock: Clock) -> Core:
     """Here alone it is chosen what stands behind the port."""
     if not settings.core_url:
         return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
-    bounds = Bounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
+    bounds = ClientBounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
     return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
 
 
-def _with_upstream(core: Core, offered: Served, settings: Settings, log: Log, clock: Clock) -> Core:
+def _with_upstream(core: Core, offered: ServedFunctions, settings: Settings, log: Log, clock: Clock) -> Core:
     """The core, with the upstream of declared functions before it."""
     if offered.manifest is None or offered.upstream is None:
         return core

@@ -7,42 +7,42 @@ from typing import Literal
 
 from gateway.app.key_files import private_file, secret_of
 from gateway.app.settings import Settings
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
 from gateway.runs.broadcast import Broadcast
-from gateway.runs.function_calls import Calling
-from gateway.runs.loop import Parts
+from gateway.runs.function_calls import RunFunctionCalls
+from gateway.runs.loop import RunDependencies
 from gateway.runs.model import Model
-from gateway.runs.pool import Pool
-from gateway.runs.question import Question
-from gateway.runs.sealed_principal import KEY_BYTES, Seal
+from gateway.runs.pool import RunPool
+from gateway.runs.question import QuestionBuilder
+from gateway.runs.sealed_principal import KEY_BYTES, PrincipalSeal
 from gateway.store.book import SqlBook
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunsApi:
     """The Assistants API's parts, and how they end."""
 
     api: Api
     close: Callable[[], Awaitable[None]]
 
 
-def running(settings: Settings, *, book: SqlBook, way: Way, proposals: Proposals, records: Records) -> Running:
+def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none."""
     model, broadcast = _model(settings), Broadcast()
-    seal = Seal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
+    seal = PrincipalSeal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
     hosts = frozenset(settings.answer_hosts)
     pool = None
     if model is not None:
         origin = settings.confirming_origin
-        parts = Parts(
+        parts = RunDependencies(
             book=book,
-            calling=Calling(way=way, proposals=proposals, records=records),
-            question=Question(
-                book=book, functions=proposals.later.functions, hosts=hosts, most_tokens=settings.model_context_tokens
+            calling=RunFunctionCalls(pipeline=pipeline, proposals=proposals, records=records),
+            question=QuestionBuilder(
+                book=book, functions=proposals.outcomes.functions, hosts=hosts, most_tokens=settings.model_context_tokens
             ),
             model=model,
             seal=seal,
@@ -50,7 +50,7 @@ def running(settings: Settings, *, book: SqlBook, way: Way, proposals: Proposals
             clock=proposals.clock,
             confirm_at=f"{origin}/confirm/" if origin else "",
         )
-        pool = Pool(parts, settings.runs_at_once)
+        pool = RunPool(parts, settings.runs_at_once)
     api = Api(
         book=book,
         pool=pool,
@@ -67,7 +67,7 @@ def running(settings: Settings, *, book: SqlBook, way: Way, proposals: Proposals
         if model is not None:
             await model.close()
 
-    return Running(api, close)
+    return RunsApi(api, close)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -19,9 +19,8 @@ from gateway.app.main import Gateway, __version__, open_gateway, utc_now
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
-from gateway.confirmations.confirming import Confirming
-from gateway.doors import confirmations, mandates, playground, rest, schemas
-from gateway.doors import kill_switches as kills
+from gateway.confirmations.confirming import CustomerConfirmations
+from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
@@ -34,10 +33,10 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         running = [
-            gateway.recovery.run(gateway.way),
+            gateway.recovery.run(gateway.pipeline),
             _old_proofs(gateway.book),
             gateway.trust.run(),
-            _confirmed(gateway.confirming),
+            _confirmed(gateway.confirmations),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
@@ -45,7 +44,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             running.append(_settled(gateway.webhooks))
         if gateway.bank is not None:
             running.append(banking_days(gateway.bank))
-        chores = [asyncio.create_task(each) for each in running]
+        chores = [asyncio.create_task(item) for item in running]
         started()
         try:
             yield
@@ -66,22 +65,22 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     schemas.publish(app)
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
-    confirmations.mount(app, gateway.door, confirmations.Confirming(gateway.relying_party(), cooling_off))
-    kills.mount(app, gateway.door, gateway.killing)
-    mandates.mount(app, gateway.door, mandates.Parts(gateway.granting, gateway.log))
-    for each in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
-        each.mount(app, gateway.door, gateway.running.api)
+    confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
+    kill_switches.mount(app, gateway.door, gateway.kill_switches)
+    mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log))
+    for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
+        item.mount(app, gateway.door, gateway.running.api)
     if gateway.settings.playground:
         playground.mount(app)
     return app
 
 
-async def _confirmed(confirming: Confirming) -> None:
+async def _confirmed(confirmations: CustomerConfirmations) -> None:
     """Go on, every ten seconds, with what was confirmed before a crash."""
     while True:
         await asyncio.sleep(10)
         with alarmed("confirmed"):
-            await confirming.resume()
+            await confirmations.resume()
 
 
 async def _settled(webhooks: Webhooks) -> None:
@@ -132,7 +131,13 @@ async def serve_on(
     gateway = await open_gateway(settings)
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
-        page = page_of(settings, gateway.relying_party(), gateway.door, gateway.book, mandates.Parts(gateway.granting, gateway.log))
+        page = page_of(
+            settings,
+            gateway.relying_party(),
+            gateway.door,
+            gateway.book,
+            mandates.MandateDependencies(gateway.standing_mandates, gateway.log),
+        )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
         server = uvicorn.Server(server_config(app, settings))

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.identity import Binding
+from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
 from gateway.identity.jwks import OAUTH, OPENID
 from gateway.identity.keys import ALGORITHMS
@@ -273,8 +273,8 @@ class Settings:
             raise UnsafeSettings("public_url must be set: DPoP proofs are compared with it")
 
     def _check_door(self) -> None:
-        if self.binding not in tuple(Binding):
-            raise UnsafeSettings(f"binding is one of {', '.join(Binding)}")
+        if self.binding not in tuple(TokenBinding):
+            raise UnsafeSettings(f"binding is one of {', '.join(TokenBinding)}")
         if self.public_url and not (
             is_safe_url(self.public_url, loopback_http=self.development) and not urlsplit(self.public_url).query
         ):
@@ -290,7 +290,7 @@ class Settings:
                 raise UnsafeSettings("trusted_proxies are addresses or networks, such as 10.0.0.8 or 10.0.0.0/24") from None
             if is_everybody:
                 raise UnsafeSettings("trusted_proxies would be everybody, who could then show anybody's certificate")
-        if self.binding == Binding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
+        if self.binding == TokenBinding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
             raise UnsafeSettings("binding to certificates needs tls_client_ca or trusted_proxies: nobody could show one")
 
     def _check_model(self) -> None:
@@ -372,7 +372,7 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
         port=port,
         issuer=DEV_ISSUER,
         audience=DEV_AUDIENCE,
-        binding=Binding.OPTIONAL,
+        binding=TokenBinding.OPTIONAL,
         passkey_cooling_off_s=0,
         playground=True,
     ).checked()

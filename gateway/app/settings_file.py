@@ -34,7 +34,7 @@ def _typed(path: Path, name: str, declared: object, value: object) -> object:
     kind = _kind(declared)
     if kind is Path and isinstance(value, str) and value:
         return path.parent / value
-    if kind is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if kind is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -46,7 +46,7 @@ def _typed(path: Path, name: str, declared: object, value: object) -> object:
 def _kind(declared: object) -> type:
     """The plain type of a setting: `Path | None` is a Path, `tuple[str, ...]` a tuple."""
     if isinstance(declared, types.UnionType):
-        declared = next(each for each in typing.get_args(declared) if each is not types.NoneType)
+        declared = next(get_arg for get_arg in typing.get_args(declared) if get_arg is not types.NoneType)
     origin = typing.get_origin(declared) or declared
     if not isinstance(origin, type) or origin not in _NAMES:
         raise TypeError("a setting of a type that no file can hold")

@@ -8,7 +8,7 @@ from gateway.app.key_files import private_file, secret_of
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.settings import Settings
 from gateway.doors.wire import Challenges, protected_resource
-from gateway.identity import AccessTokens, Binding, Issuer
+from gateway.identity import AccessTokens, Issuer, TokenBinding
 from gateway.identity.dpop import NONCE_KEY_BYTES, DpopRules, Nonces, Proofs, SeenProofs
 from gateway.identity.fetching import Fetcher
 from gateway.identity.introspection import Introspection
@@ -31,7 +31,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
     if not settings.has_external_issuer:
         local = LocalIssuer(settings.data, development=settings.development).issuer
         challenges = Challenges(acr_values=tuple(sorted(local.strong)), max_age_s=settings.strong_session_s)
-        return Trust(AccessTokens(local, binding=Binding(settings.binding)), challenges, None, _nothing, _nothing)
+        return Trust(AccessTokens(local, binding=TokenBinding(settings.binding)), challenges, None, _nothing, _nothing)
     trust = None if settings.issuer_ca is None else ssl.create_default_context(cafile=settings.issuer_ca)
     fetcher = Fetcher(loopback_http=settings.development, trust=trust)
     keys = RemoteKeys(
@@ -47,7 +47,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
         settings.clock_skew_s,
     )
     identity = AccessTokens(
-        issuer, binding=Binding(settings.binding), proofs=_proofs(settings, seen), standing=_standing(settings, fetcher)
+        issuer, binding=TokenBinding(settings.binding), proofs=_proofs(settings, seen), standing=_standing(settings, fetcher)
     )
 
     async def close() -> None:
@@ -86,7 +86,7 @@ def _standing(settings: Settings, fetcher: Fetcher) -> Introspection | None:
 def _challenges(settings: Settings) -> Challenges:
     base = settings.public_url.rstrip("/")
     return Challenges(
-        bearer=settings.binding != Binding.DPOP,
+        bearer=settings.binding != TokenBinding.DPOP,
         dpop_algorithms=settings.dpop_algorithms,
         acr_values=settings.strong_acr,
         max_age_s=settings.strong_session_s,

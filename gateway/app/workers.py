@@ -68,17 +68,17 @@ class _Workers:
             self._start()
         started()
         while not self.is_over:
-            wait([each.sentinel for each in self.running], timeout=0.5)
-            for each in [each for each in self.running if each.exitcode is not None]:
-                self._replace(each)
-        for each in self.running:
-            each.terminate()
+            wait([chore.sentinel for chore in self.running], timeout=0.5)
+            for item in [chore for chore in self.running if chore.exitcode is not None]:
+                self._replace(item)
+        for chore in self.running:
+            chore.terminate()
         deadline = time.monotonic() + STOP_WAIT_S
-        for each in self.running:
-            each.join(max(0.0, deadline - time.monotonic()))
-            if each.exitcode is None:
-                each.kill()
-                each.join()
+        for chore in self.running:
+            chore.join(max(0.0, deadline - time.monotonic()))
+            if chore.exitcode is None:
+                chore.kill()
+                chore.join()
 
     def _stop(self, *_signal: object) -> None:
         self.is_over = True

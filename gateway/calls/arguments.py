@@ -28,7 +28,7 @@ from adapters.function import (
     Flag,
     Form,
     Reference,
-    References,
+    ReferenceList,
     Text,
     Unfit,
     Value,
@@ -111,7 +111,7 @@ def _value(argument: Argument, value: Parsed, resolve: Resolver) -> Value:
     match argument.type:
         case Reference(kinds):
             return _reference(name, value, kinds, resolve)
-        case References(kinds, most):
+        case ReferenceList(kinds, most):
             if not isinstance(value, list) or not 1 <= len(value) <= most:
                 raise _refused("wrong_type", name, f"must be a list of 1 to {most} references")
             resolved = tuple(_reference(name, member, kinds, resolve) for member in value)
@@ -265,7 +265,7 @@ def _restored(declared: ArgumentType, value: Json) -> Value:
     match declared, value:
         case Reference(), {"kind": str(kind), "id": str(identifier)}:
             return Identified(ReferenceKind(kind), identifier)
-        case References(), list():
+        case ReferenceList(), list():
             members = [_restored(Reference(declared.kinds), member) for member in value]
             return tuple(member for member in members if isinstance(member, Identified))
         case _, {"value": str(number), "currency": str(currency)}:

@@ -27,7 +27,7 @@ from adapters.function import (
     Flag,
     Form,
     Reference,
-    References,
+    ReferenceList,
     Text,
 )
 from adapters.functions import MANIFEST
@@ -38,7 +38,7 @@ Functions: TypeAlias = Sequence[BankingFunction]
 Definition: TypeAlias = dict[str, object]
 
 __all__ = [
-    "Shape",
+    "DefinitionShape",
     "cedar_arguments",
     "cedar_schema",
     "definitions",
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-class Shape(StrEnum):
+class DefinitionShape(StrEnum):
     """In which form a client wants its definitions (and sends its calls)."""
 
     ASSISTANTS = "assistants"
@@ -78,7 +78,7 @@ def definitions(functions: Functions, shape: str) -> list[Definition]:
     `strict` is false wherever it can be said: OpenAI's strict mode knows no optional arguments, and the gateway checks every call
     itself.
     """
-    define = _SHAPES[Shape(shape)]
+    define = _SHAPES[DefinitionShape(shape)]
     return [define(function) for function in sorted(functions, key=lambda function: function.name)]
 
 
@@ -126,7 +126,7 @@ def _json_type(declared: ArgumentType) -> Definition:
     match declared:
         case Reference(kinds):
             return {"type": "string", "pattern": f"^({'|'.join(kind.value for kind in kinds)})_[A-Za-z0-9_-]+$"}
-        case References(kinds, most):
+        case ReferenceList(kinds, most):
             return {"type": "array", "items": _json_type(Reference(kinds)), "minItems": 1, "maxItems": most, "uniqueItems": True}
         case Amount():
             return _AMOUNT
@@ -200,12 +200,12 @@ def _mcp(function: BankingFunction) -> Definition:
     }
 
 
-_SHAPES: Mapping[Shape, Callable[[BankingFunction], Definition]] = {
-    Shape.ASSISTANTS: _nested,
-    Shape.CHAT: _nested,
-    Shape.RESPONSES: _flat,
-    Shape.AGENTS: _agent,
-    Shape.MCP: _mcp,
+_SHAPES: Mapping[DefinitionShape, Callable[[BankingFunction], Definition]] = {
+    DefinitionShape.ASSISTANTS: _nested,
+    DefinitionShape.CHAT: _nested,
+    DefinitionShape.RESPONSES: _flat,
+    DefinitionShape.AGENTS: _agent,
+    DefinitionShape.MCP: _mcp,
 }
 
 
@@ -272,7 +272,7 @@ def _type_words(declared: ArgumentType) -> str:
     match declared:
         case Reference(kinds):
             return "reference: " + " or ".join(f"`{kind.value}_...`" for kind in kinds)
-        case References(kinds, most):
+        case ReferenceList(kinds, most):
             return f"1 to {most} references: " + " or ".join(f"`{kind.value}_...`" for kind in kinds)
         case Amount():
             return '`{"value": "12.50", "currency": "GBP"}`'

@@ -18,7 +18,7 @@ from adapters.function import (
     Effect,
     Flag,
     Reference,
-    References,
+    ReferenceList,
     Text,
     Value,
 )
@@ -137,7 +137,7 @@ def _action(name: str, groups: str, resources: str, args: str) -> str:
 
 
 def _kinds(argument: Argument) -> tuple[ReferenceKind, ...]:
-    if isinstance(argument.type, Reference | References):
+    if isinstance(argument.type, Reference | ReferenceList):
         return argument.type.kinds
     raise TypeError(f"argument {argument.name} is no reference")
 
@@ -147,7 +147,7 @@ def _cedar_type(argument: Argument) -> str:
     match argument.type:
         case Reference(kinds):
             return _by_kind(kinds, "{}")
-        case References(kinds):
+        case ReferenceList(kinds):
             return _by_kind(kinds, "Set<{}>")
         case Amount() | BareAmount():
             return "Money"
@@ -189,7 +189,7 @@ def _cedar_value(declared: ArgumentType, value: Value) -> JSON:
 
 
 def _cedar_values(declared: ArgumentType, values: Sequence[Identified]) -> JSON:
-    if not isinstance(declared, References) or len(declared.kinds) == 1:
+    if not isinstance(declared, ReferenceList) or len(declared.kinds) == 1:
         return [_cedar_value(declared, value) for value in values]
     return {
         ENTITY_TYPES[kind]: [_cedar_value(declared, value) for value in values if value.kind is kind]

@@ -8,17 +8,17 @@ from adapters.core import CoreAnswer, Declined, Done, Identified, Instruction, M
 from adapters.function import BankingFunction, EffectFunction, Kind, Label, Level
 from gateway.calls.arguments import canonical_bytes, parse
 from gateway.calls.decide import PolicyRefusal
-from gateway.calls.redaction import Shown
+from gateway.calls.redaction import RedactedValue
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.facts import Reading
+from gateway.domain.facts import DocumentText
 from gateway.domain.ports import Claim
 from gateway.domain.request import NativeCall, core_key
-from gateway.domain.stages import Call, Decided, DecidedEffect, Held, Refused, Rest
+from gateway.domain.stages import BatchRemainder, Call, Decided, DecidedEffect, Held, Refused
 from gateway.domain.strict_json import Json
 from gateway.grounding.judging import TYPED
 
 MOST_READ_CHARS = 16_000
-"""Of one document; what is beyond it grounds nothing."""
+"""Of one document; what is beyond it evidence nothing."""
 
 STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
     Done: "posted",
@@ -53,15 +53,15 @@ def claim_of(effect: DecidedEffect, instruction: Instruction) -> Claim:
     return Claim(
         call_id=received.call_id,
         customer=call.customer,
-        conversation=received.asked.conversation_id,
-        turn=received.asked.turn_id,
+        conversation=received.request.conversation_id,
+        turn=received.request.turn_id,
         native_id=received.native.native_id,
         function=effect.function.name,
         arguments_hash=arguments_hash(call),
         agent=received.principal.acting,
         channel=received.principal.channel,
         core_key=instruction.key,
-        trace_id=received.asked.trace.trace_id,
+        trace_id=received.request.trace.trace_id,
         at=received.received_at,
         amount=call.arguments.amount(),
         payee=call.payee_key,
@@ -96,23 +96,23 @@ def amounts_of(calls: Sequence[NativeCall], functions: Mapping[str, BankingFunct
     return [_amount(native, functions.get(native.function)) for native in calls] if len(calls) > 1 else [None]
 
 
-def rest_of(later: Sequence[Money | None], held: Sequence[Held]) -> Rest:
+def rest_of(later: Sequence[Money | None], held: Sequence[Held]) -> BatchRemainder:
     """The other calls of a request: it is judged on its sum, of what is still to come and of what waits for the customer."""
-    waiting = [each.grounded.call.arguments.amount() for each in held]
+    waiting = [held_call.grounded.call.arguments.amount() for held_call in held]
     rest = _rest(money for money in (*later, *waiting) if money is not None)
-    return replace(rest, uses=tuple(use for each in held for use in each.grounded.uses))
+    return replace(rest, uses=tuple(use for held_call in held for use in held_call.grounded.uses))
 
 
-def reading_of(decided: Decided, shown: Shown) -> Reading | None:
+def reading_of(decided: Decided, shown: RedactedValue) -> DocumentText | None:
     """What a read that let others' text in leaves for grounding: the text of a document that the customer named, or the bank's figures."""
     call = decided.call
-    argument = next((each for each in call.function.arguments if each.kind is Kind.DOCUMENT and each.name in call.arguments), None)
+    argument = next((item for item in call.function.arguments if item.kind is Kind.DOCUMENT and item.name in call.arguments), None)
     if argument is not None:
         is_named = decided.grounded.sources.get(Kind.DOCUMENT.value) == TYPED and Label.DOCUMENT in shown.labels
         text = "\n".join(shown.documents)[:MOST_READ_CHARS]
-        return Reading(str(call.arguments[argument.name]), text) if is_named else None
+        return DocumentText(str(call.arguments[argument.name]), text) if is_named else None
     figures = list(dict.fromkeys(_figures(shown.value)))[:MOST_FIGURES]
-    return Reading(None, "; ".join(figures)) if figures else None
+    return DocumentText(None, "; ".join(figures)) if figures else None
 
 
 def _figures(value: Json) -> Iterator[str]:
@@ -128,13 +128,13 @@ def _figures(value: Json) -> Iterator[str]:
             yield from _figures(member)
 
 
-def _rest(moneys: Iterable[Money]) -> Rest:
+def _rest(moneys: Iterable[Money]) -> BatchRemainder:
     minor: dict[str, int] = {}
     count: dict[str, int] = {}
     for money in moneys:
         minor[money.currency] = minor.get(money.currency, 0) + money.minor
         count[money.currency] = count.get(money.currency, 0) + 1
-    return Rest(minor, count)
+    return BatchRemainder(minor, count)
 
 
 def _amount(native: NativeCall, function: BankingFunction | None) -> Money | None:

@@ -17,9 +17,9 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import CustomerFacts, Facts
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate
-from gateway.domain.stages import Call, Decided, Grounded, Outcome, Rest
+from gateway.domain.stages import BatchRemainder, Call, Decided, Grounded, Outcome
 from policies.engine import Engine
-from policies.model import JSON, Assurance, Decision, Effect, Reason, Request, Uid
+from policies.model import JSON, Assurance, Decision, PolicyEffect, Reason, Request, Uid
 
 BANK = Uid("Bank", "bank")
 
@@ -28,7 +28,7 @@ _CHALLENGES: Mapping[Assurance, Code] = {
     Assurance.CONFIRMED: Code.CONFIRMATION_REQUIRED,
     Assurance.APPROVED: Code.APPROVAL_REQUIRED,
 }
-_HARDNESS = {Effect.PERMIT: 0, Effect.CHALLENGE: 1, Effect.DENY: 2}
+_HARDNESS = {PolicyEffect.PERMIT: 0, PolicyEffect.CHALLENGE: 1, PolicyEffect.DENY: 2}
 
 
 class PolicyRefusal(Refusal):
@@ -52,7 +52,7 @@ class Decider:
         requests = tuple(_requests(grounded))
         decisions = [self.engine.decide(request) for request in requests]
         decision = max(decisions, key=lambda one: (_HARDNESS[one.effect], one.rung or 0))
-        if decision.effect is not Effect.PERMIT:
+        if decision.effect is not PolicyEffect.PERMIT:
             raise PolicyRefusal(_code(decision), grounded, requests, decision)
         if grounded.outcome is Outcome.ASK and grounded.call.facts.level < Level.L3:
             # whatever the policies permit: a value whose source only the customer can judge is never acted on unasked
@@ -135,7 +135,7 @@ def _without_credentials(call: Call) -> Arguments:
     )
 
 
-def _totals(facts: Facts, money: Money, rest: Rest) -> JSON:
+def _totals(facts: Facts, money: Money, rest: BatchRemainder) -> JSON:
     mandate = facts.customer.mandate
     after = (facts.totals or Totals()).including(money.minor)
     minor, count = rest.minor.get(money.currency, 0), rest.count.get(money.currency, 0)

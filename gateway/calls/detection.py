@@ -24,7 +24,7 @@ MAX_GROUPS = 32
 """Digit groups in a row that are searched for a card; a longer row is nothing that a person writes, and is masked as a whole."""
 
 
-class Found(StrEnum):
+class DetectedKind(StrEnum):
     """What was found; the value is what stands in its place."""
 
     IBAN = "[iban]"
@@ -35,15 +35,15 @@ class Found(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Detection:
     """One thing found, at `start` up to but without `end`."""
 
-    found: Found
+    found: DetectedKind
     start: int
     end: int
 
 
-def findings(text: str) -> list[Finding]:
+def findings(text: str) -> list[Detection]:
     """What is in `text`, from left to right, without overlap. ValueError if it is longer than MAX_TEXT_CHARS.
 
     What overlaps is given to the first of: e-mail addresses, IBANs, cards, UK accounts, phones.
@@ -60,7 +60,7 @@ def findings(text: str) -> list[Finding]:
     return sorted(taken, key=lambda it: it.start)
 
 
-def masked(text: str, most: int = MAX_TEXT_CHARS) -> tuple[str, frozenset[Found]]:
+def masked(text: str, most: int = MAX_TEXT_CHARS) -> tuple[str, frozenset[DetectedKind]]:
     """The first `most` characters of `text` with everything that begins in them replaced by what it is, and what was found."""
     found = [it for it in findings(text) if it.start < most]
     if not found:
@@ -139,7 +139,7 @@ _EXPRESSIONS = LinearRegexes(
 _IBAN, _CARD_RUN, _SORT_CODE_AND_ACCOUNT, _NAMED_ACCOUNT, _PHONE = range(5)
 
 
-def _emails(text: str) -> Iterator[Finding]:
+def _emails(text: str) -> Iterator[Detection]:
     """An address at each at sign: what can stand in one on both sides, and a domain that ends in letters after a dot."""
     at = text.find("@")
     end = 0
@@ -154,18 +154,18 @@ def _emails(text: str) -> Iterator[Finding]:
             end -= 1
         labels = text[at + 1 : end].split(".")
         if start < at and len(labels) > 1 and all(labels) and labels[-1].isalpha() and len(labels[-1]) > 1:
-            yield Finding(Found.EMAIL, start, end)
+            yield Detection(DetectedKind.EMAIL, start, end)
         end = max(end, at + 1)
         at = text.find("@", end)
 
 
-def _ibans(text: str) -> Iterator[Finding]:
+def _ibans(text: str) -> Iterator[Detection]:
     candidate = _EXPRESSIONS.first(_IBAN, text, 0)
     while candidate is not None:
         start = candidate[0]
         end = _end_of(text, start, IBAN_LENGTHS[text[start : start + 2].upper()])
         if end is not None and iban.is_valid(text[start:end].translate(_JOINED), check_country=False):
-            yield Finding(Found.IBAN, start, end)
+            yield Detection(DetectedKind.IBAN, start, end)
         else:
             end = start + 2  # a true one may begin inside what only looked like one
         candidate = _EXPRESSIONS.first(_IBAN, text, end)
@@ -187,25 +187,25 @@ def _end_of(text: str, start: int, length: int) -> int | None:
     return None
 
 
-def _cards_of(text: str) -> Iterator[Finding]:
+def _cards_of(text: str) -> Iterator[Detection]:
     for start, end in _EXPRESSIONS.spans(_CARD_RUN, text):
         yield from _cards(text, start, end)
 
 
-def _sort_codes(text: str) -> Iterator[Finding]:
+def _sort_codes(text: str) -> Iterator[Detection]:
     for start, end in _EXPRESSIONS.spans(_SORT_CODE_AND_ACCOUNT, text):
-        yield Finding(Found.ACCOUNT, start, end)
+        yield Detection(DetectedKind.ACCOUNT, start, end)
 
 
-def _named_accounts(text: str) -> Iterator[Finding]:
+def _named_accounts(text: str) -> Iterator[Detection]:
     for start, end in _EXPRESSIONS.spans(_NAMED_ACCOUNT, text):
         digit = _DIGIT.search(text, start)
-        yield Finding(Found.ACCOUNT, start if digit is None else digit.start(), end)
+        yield Detection(DetectedKind.ACCOUNT, start if digit is None else digit.start(), end)
 
 
-def _phones(text: str) -> Iterator[Finding]:
+def _phones(text: str) -> Iterator[Detection]:
     for start, end in _EXPRESSIONS.spans(_PHONE, text):
-        yield Finding(Found.PHONE, start, end)
+        yield Detection(DetectedKind.PHONE, start, end)
 
 
 _IN_ORDER = (
@@ -217,11 +217,11 @@ _IN_ORDER = (
 )
 
 
-def _cards(text: str, start: int, end: int) -> Iterator[Finding]:
+def _cards(text: str, start: int, end: int) -> Iterator[Detection]:
     """Cards in a run of digit groups: whole groups that together have an issuer, its length, and Luhn's check digit."""
     groups = [(start + it.start(), start + it.end()) for it in _GROUP.finditer(text[start:end])]
     if len(groups) > MAX_GROUPS:
-        yield Finding(Found.CARD, start, end)
+        yield Detection(DetectedKind.CARD, start, end)
         return
     at = 0
     while at < len(groups):
@@ -229,7 +229,7 @@ def _cards(text: str, start: int, end: int) -> Iterator[Finding]:
         if last is None:
             at += 1
         else:
-            yield Finding(Found.CARD, groups[at][0], groups[last][1])
+            yield Detection(DetectedKind.CARD, groups[at][0], groups[last][1])
             at = last + 1
 
 
@@ -249,7 +249,7 @@ def _lengths_of(digits: str) -> tuple[int, ...]:
     return next((lengths for first, last, lengths in _ISSUERS if first <= head <= last), ())
 
 
-def _without_overlap(found: Iterator[Finding], taken: Sequence[Finding]) -> list[Finding]:
+def _without_overlap(found: Iterator[Detection], taken: Sequence[Detection]) -> list[Detection]:
     """The findings that touch none before them: those `taken`, and the earlier of `found`."""
     starts = sorted((it.start, it.end) for it in taken)
     kept = []

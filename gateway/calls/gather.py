@@ -6,7 +6,7 @@ from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, M
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
 from gateway.calls.arguments import unresolved
 from gateway.domain.errors import Fault, RequestFault, Unavailable
-from gateway.domain.facts import Facts, Grounds, Heard, Known
+from gateway.domain.facts import Evidence, Facts, Snapshot, Utterances
 from gateway.domain.kill_switch import Killed
 from gateway.domain.ports import Book
 from gateway.domain.stages import Call, Received
@@ -21,17 +21,17 @@ async def gather(
     book: Book,
     core: CoreBank,
     strong_session_s: int,
-    known: Known | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Facts:
-    """Facts of one call. `known`: the conversation and its customer, if they have just been read.
+    """Facts of one call. `snapshot`: the conversation and its customer, if they have just been read.
 
     RequestFault when the conversation is not this customer's, Refusal for an object that the core does not know or another customer's,
     Unavailable when the core does not answer.
     """
     customer = received.principal.customer
     acting = received.principal.acting
-    known = known or await book.facts(customer, acting, received.asked.conversation_id, received.set_at)
-    if known is None:
+    snapshot = snapshot or await book.facts(customer, acting, received.request.conversation_id, received.set_at)
+    if snapshot is None:
         raise no_such_conversation()
     objects: dict[Identified, ObjectFacts] = {}
     for name, identified in _identified(function, arguments):
@@ -43,21 +43,21 @@ async def gather(
             raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
         objects[identified] = found
     money, now = arguments.amount(), received.received_at
-    grounds = None
+    evidence = None
     if must_be_grounded(function):
-        heard = Heard() if received.confirmed else await book.heard(received.asked.conversation_id, now)
-        grounds = Grounds(heard, await _acquaintance(function, core, customer))
-    may_be_automatic = grounds is not None and money is not None and received.confirmed is None
+        heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
+        evidence = Evidence(heard, await _acquaintance(function, core, customer))
+    may_be_automatic = evidence is not None and money is not None and received.confirmed is None
     standing = await book.standing(customer) if may_be_automatic else ()
     return Facts(
         as_of=now,
         level=received.confirmed.level if received.confirmed else received.principal.level(now, strong_session_s),
-        customer=known[0],
-        conversation=known[1],
+        customer=snapshot.customer,
+        conversation=snapshot.conversation,
         objects=objects,
-        kills=known[2],
+        switches=snapshot.switches,
         totals=None if money is None else await book.totals(customer, money.currency, now),
-        grounds=grounds,
+        evidence=evidence,
         standing=standing,
         automatic=await book.automatic(customer, acting, money.currency, now) if standing and money else None,
     )
@@ -70,14 +70,14 @@ async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str
         raise Unavailable("core_unavailable") from None
 
 
-def whose(call: Call) -> tuple[str, str, str]:
-    """What kill switches are about: customer, agent, function."""
+def kill_subjects(call: Call) -> tuple[str, str, str]:
+    """What a kill switch can name: customer, agent, function."""
     return call.customer, call.received.principal.acting, call.function.name
 
 
 def not_killed(call: Call) -> None:
     """Killed where a switch is engaged over the call, whatever it rests on; never for what protects the customer."""
-    scope = None if call.function.emergency else call.facts.kills.over(*whose(call))
+    scope = None if call.function.emergency else call.facts.switches.over(*kill_subjects(call))
     if scope is not None:
         raise Killed(scope)
 
@@ -89,7 +89,7 @@ def no_such_conversation() -> RequestFault:
 
 async def asker(call: Call, book: Book) -> Asker:
     """For whom a read is done; with what is left of the customer's limits, where the function tells them."""
-    allowances = tuple([each async for each in _allowances(call, book)]) if call.function.tells_limits else ()
+    allowances = tuple([allowance async for allowance in _allowances(call, book)]) if call.function.tells_limits else ()
     return Asker(call.customer, call.facts.as_of.date(), allowances)
 
 

@@ -17,7 +17,7 @@ from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.domain.errors import MESSAGES, Code, Unavailable
 from gateway.domain.ports import Book, Claimed
-from gateway.domain.stages import Place, Recorded
+from gateway.domain.stages import Recorded, RecordPosition
 from gateway.domain.strict_json import Json
 
 _DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
@@ -33,7 +33,7 @@ def code_of_decline(reason: str) -> Code:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
+class CallOutcomes:
     functions: Mapping[str, BankingFunction]
     references: References
     book: Book
@@ -96,7 +96,7 @@ class Later:
         code: Code | None,
         *,
         output: Mapping[str, Json] | None = None,
-        proof: Place | None,
+        proof: RecordPosition | None,
     ) -> Recorded:
         return Recorded(
             call_id=call_id,

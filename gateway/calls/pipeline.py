@@ -1,4 +1,4 @@
-"""THE WAY OF A CALL. Read it from top to bottom: this is all that happens to a function call that a model asked for.
+"""THE PIPELINE OF A CALL. Read it from top to bottom: this is all that happens to a function call that a model asked for.
 
     1 authenticate   the customer's token; the agent in `act`
     2 validate       strict arguments, references of this customer and conversation, the call's facts, gathered once
@@ -30,19 +30,19 @@ from audit.committer import IntentEnded
 from gateway.calls.arguments import parse, unfit
 from gateway.calls.claims import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, reading_of, rest_of
 from gateway.calls.decide import Decider
-from gateway.calls.gather import asker, gather, no_such_conversation, not_killed, whose
-from gateway.calls.outcome import Later, code_of_decline
+from gateway.calls.gather import asker, gather, kill_subjects, no_such_conversation, not_killed
+from gateway.calls.outcome import CallOutcomes, code_of_decline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.calls.redaction import redact
 from gateway.calls.references import References
-from gateway.calls.replay import Repeats
+from gateway.calls.replay import IdempotentReplay
 from gateway.calls.telemetry import Telemetry
 from gateway.domain.errors import Code, InDoubt, Refusal, Unavailable
-from gateway.domain.facts import Known
-from gateway.domain.ports import Book, Claimed, Moved, Proposing, Screening
-from gateway.domain.principal import Principal, Standing, invalid_token
-from gateway.domain.request import Asked, new_call_id
+from gateway.domain.facts import Snapshot
+from gateway.domain.ports import Book, Claimed, FactsMoved, HeldCalls, Screening
+from gateway.domain.principal import Principal, TokenStatus, invalid_token
+from gateway.domain.request import CallRequest, new_call_id
 from gateway.domain.stages import (
     Call,
     Decided,
@@ -72,29 +72,29 @@ _DECIDE_AGAIN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the way is made of. Built by `main`, and by tests with other parts."""
+class CallDependencies:
+    """What the pipeline is made of. Built by `main`, and by tests with other parts."""
 
     functions: Mapping[str, BankingFunction]
-    standing: Standing
+    standing: TokenStatus
     references: References
     book: Book
     core: CoreBank
     decider: Decider
     records: Records
-    later: Later
+    outcomes: CallOutcomes
     rates: Rates
     telemetry: Telemetry
     clock: Callable[[], datetime]
     strong_session_s: int
-    proposals: Proposing
+    proposals: HeldCalls
     screening: Screening
 
 
-class Way:
-    """The way of a call over one set of parts."""
+class CallPipeline:
+    """The pipeline over one set of parts."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: CallDependencies) -> None:
         self._parts = parts
         self._conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._running: set[asyncio.Task[Recorded]] = set()
@@ -108,62 +108,62 @@ class Way:
 
     # 1 -- authenticate: the door did, and hands in the Principal
 
-    async def take(self, principal: Principal, asked: Asked) -> tuple[Recorded, ...]:
+    async def take(self, principal: Principal, request: CallRequest) -> tuple[Recorded, ...]:
         """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
         set_at = self._parts.clock()
-        known = await self._parts.book.facts(principal.customer, principal.acting, asked.conversation_id, set_at)
-        if known is None:
+        snapshot = await self._parts.book.facts(principal.customer, principal.acting, request.conversation_id, set_at)
+        if snapshot is None:
             raise no_such_conversation()  # before any call is looked at: its record would stand in somebody else's conversation
-        lock = self._conversations.setdefault(asked.conversation_id, asyncio.Lock())
-        fresh = None if lock.locked() else known  # what was just read still stands if nobody is before us
+        lock = self._conversations.setdefault(request.conversation_id, asyncio.Lock())
+        fresh = None if lock.locked() else snapshot  # what was just read still stands if nobody is before us
         async with lock:  # one at a time: each call sees what the one before let into the conversation
-            if asked.has_effects(self._parts.functions) and not await self._parts.standing.still_stands(principal):
+            if request.has_effects(self._parts.functions) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
             taken: list[tuple[Received, Recorded | Held]] = []
-            amounts = amounts_of(asked.calls, self._parts.functions)
-            for number, native in enumerate(asked.calls):
+            amounts = amounts_of(request.calls, self._parts.functions)
+            for number, native in enumerate(request.calls):
                 now = self._parts.clock()
                 received = Received(
                     call_id=new_call_id(now, secrets.token_bytes(8)),
                     principal=principal,
-                    asked=asked,
+                    request=request,
                     native=native,
                     received_at=now,
                     span_id=secrets.token_hex(8),
                     steps=Steps(),
                     set_at=set_at,
-                    rest=rest_of(amounts[number + 1 :], [each for _, each in taken if isinstance(each, Held)]),
+                    rest=rest_of(amounts[number + 1 :], [pair for _, pair in taken if isinstance(pair, Held)]),
                 )
                 taken.append((received, await self._guarded(received, fresh)))
                 fresh = None
             return await self._answered(taken)
 
     async def confirmed(self, received: Received) -> Recorded:
-        """A call that the customer confirmed: the same way again, on the facts of now, with the stored arguments."""
+        """A call that the customer confirmed: the same pipeline again, on the facts of now, with the stored arguments."""
         (answered,) = await self._answered([(received, await self._guarded(received, None))])
         return answered
 
     async def _answered(self, taken: Sequence[tuple[Received, Recorded | Held]]) -> tuple[Recorded, ...]:
         """What waits for the customer is proposed to them as one."""
-        held = [each for _, each in taken if isinstance(each, Held)]
+        held = [pair for _, pair in taken if isinstance(pair, Held)]
         proposed = iter(await self._parts.proposals.propose(held, self.refuse) if held else ())
-        answers = tuple(next(proposed) if isinstance(each, Held) else each for _, each in taken)
+        answers = tuple(next(proposed) if isinstance(pair, Held) else pair for _, pair in taken)
         for (received, _), answered in zip(taken, answers, strict=True):
             function = self._parts.functions.get(received.native.function)
             self._parts.telemetry.answered(received, answered, None if function is None else function.name)
         return answers
 
-    async def _guarded(self, received: Received, known: Known | None) -> Recorded | Held:
+    async def _guarded(self, received: Received, snapshot: Snapshot | None) -> Recorded | Held:
         reached: Received | Call | Decided = received
         try:
             for _ in range(_DECIDE_AGAIN):
-                reached = call = await self._validate(received, known)
+                reached = call = await self._validate(received, snapshot)
                 grounded = self._ground(call)
                 reached = decided = self._decide(grounded)
                 try:
                     return await self._go_on(decided)
-                except Moved:
-                    known = None
+                except FactsMoved:
+                    snapshot = None
             raise Unavailable("facts_moved")
         except Refusal as refusal:
             refused = Refused(received, reached, refusal)
@@ -197,18 +197,24 @@ class Way:
 
     # 2 -- validate
 
-    async def _validate(self, received: Received, known: Known | None) -> Call:
-        parts, customer, asked = self._parts, received.principal.customer, received.asked
-        function, confirmed = asked.function_of(received.native, parts.functions), received.confirmed
+    async def _validate(self, received: Received, snapshot: Snapshot | None) -> Call:
+        parts, customer, request = self._parts, received.principal.customer, received.request
+        function, confirmed = request.function_of(received.native, parts.functions), received.confirmed
         waits = function is None or not (function.emergency or confirmed)
         if waits and not parts.rates.take(customer, received.received_at, function):
             raise Refusal(Code.RATE_LIMITED, "rate_limited")
         if function is None:
             raise Refusal(Code.DENIED, "unknown_function")
-        resolve = partial(parts.references.resolve, customer, asked.conversation_id, today=received.received_at.date())
+        resolve = partial(parts.references.resolve, customer, request.conversation_id, today=received.received_at.date())
         arguments = confirmed.arguments if confirmed else parse(function, received.native.arguments, resolve)
         facts = await gather(
-            received, function, arguments, book=parts.book, core=parts.core, strong_session_s=parts.strong_session_s, known=known
+            received,
+            function,
+            arguments,
+            book=parts.book,
+            core=parts.core,
+            strong_session_s=parts.strong_session_s,
+            snapshot=snapshot,
         )
         received.steps.end("validate")
         return Call(received, function, arguments, facts)
@@ -274,7 +280,7 @@ class Way:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
-        if not call.function.emergency and (why := await self._parts.book.stopped(*whose(call))):
+        if not call.function.emergency and (why := await self._parts.book.stopped(*kill_subjects(call))):
             return Executed(intended, NotSeen(), why)
         if await self._parts.screening.blocks(call):
             return Executed(intended, NotSeen(), "blocked")
@@ -367,8 +373,8 @@ class Way:
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 
-    def _repeats(self) -> Repeats:
-        return Repeats(self._parts.book, self._parts.later, self._parts.records, self._parts.proposals)
+    def _repeats(self) -> IdempotentReplay:
+        return IdempotentReplay(self._parts.book, self._parts.outcomes, self._parts.records, self._parts.proposals)
 
     async def _uncancelled(self, effect: Coroutine[object, object, Recorded]) -> Recorded:
         task = asyncio.ensure_future(effect)

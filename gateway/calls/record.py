@@ -15,19 +15,19 @@ from adapters.core import ExecutionPermit, NotSeen
 from adapters.function import Choice
 from adapters.function import Kind as ArgumentKind
 from audit import leaf
-from audit.committer import Entry
+from audit.committer import LogEntry
 from audit.disclosure import JSON
-from audit.leaf import Committed, EndState, FieldValue, IntentRef, Kind, Plain, Policy, Public, Record
+from audit.leaf import Committed, EndState, FieldValue, IntentRef, Plain, Policy, Public, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import Scope, Switch
+from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.ports import Claimed, Passkey
 from gateway.domain.principal import Principal
-from gateway.domain.proposal import Evidence, Proposal
+from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
-from gateway.domain.stages import Call, Decided, Grounded, Held, Place, Received, Redacted, Refused, Reserved
+from gateway.domain.stages import Call, Decided, Grounded, Held, Received, RecordPosition, Redacted, Refused, Reserved
 from gateway.grounding import Ungrounded
 from policies.model import Decision, Request
 
@@ -45,7 +45,7 @@ _CLAIMS_SHOWN = 256
 """Characters kept, sealed, of what a model wrote where a name of a function should be."""
 
 
-class _Known(TypedDict, total=False):
+class _FunctionEntries(TypedDict, total=False):
     """Fields of a Record that are known at some stage; each later stage knows more."""
 
     time: Required[datetime]
@@ -88,7 +88,7 @@ class Records:
     wait_ms: int
     counters: Counters = field(default_factory=Counters)
 
-    async def outcome(self, redacted: Redacted) -> Place:
+    async def outcome(self, redacted: Redacted) -> RecordPosition:
         """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
         decided, settled = redacted.decided, redacted.settled
         result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
@@ -97,7 +97,7 @@ class Records:
             told = _told_to_app(redacted)
             sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
             return await self._append(
-                Record(kind=Kind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
+                Record(kind=RecordKind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
             )
         executed = settled.executed
         state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
@@ -105,7 +105,7 @@ class Records:
         if executed.why is not None:
             facts["reason"] = executed.why
         record = Record(
-            kind=Kind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else Kind.OUTCOME,
+            kind=RecordKind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else RecordKind.OUTCOME,
             end_state=state,
             intent=IntentRef(executed.intended.intent.index, executed.intended.intent.leaf_hash),
             facts=facts,
@@ -115,20 +115,20 @@ class Records:
         )
         return await self._append(record)
 
-    async def intend(self, reserved: Reserved) -> tuple[Place, ExecutionPermit]:
+    async def intend(self, reserved: Reserved) -> tuple[RecordPosition, ExecutionPermit]:
         """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
         decided, over = reserved.effect.decided, reserved.instruction.canonical()
         record = Record(
-            kind=Kind.INTENT,
+            kind=RecordKind.INTENT,
             instruction=over,
             core_key=reserved.instruction.key,
             sealed=_replayable(decided.requests),
             **self._decided(decided),
         )
         entry = await self._entry(record)
-        return Place(entry.index, entry.leaf_hash), self.log.permit(entry, over)
+        return RecordPosition(entry.index, entry.leaf_hash), self.log.permit(entry, over)
 
-    async def deny(self, refused: Refused) -> Place:
+    async def deny(self, refused: Refused) -> RecordPosition:
         """A refusal, with as much as was known when it fell."""
         reached, refusal = refused.reached, refused.refusal
         facts = {"code": refusal.code.value, "reason": refusal.reason}
@@ -149,9 +149,9 @@ class Records:
             sealed = _replayable(refusal.requests)
         elif isinstance(refusal, Ungrounded):
             known["grounding"] = refusal.sources
-        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
+        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **known))
 
-    async def hold(self, held: Held, proposal: Proposal) -> Place:
+    async def hold(self, held: Held, proposal: Proposal) -> RecordPosition:
         """A call that waits for the customer, and what they are asked: the intent is sealed whole."""
         known = self._called(held.grounded.call)
         known["grounding"] = _grounding(held.grounded)
@@ -161,9 +161,11 @@ class Records:
             known["policy"], requests = self._policy(refusal.decision), refusal.requests
         facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
         sealed = {**_replayable(requests), "intent": dict(proposal.content)}
-        return await self._append(Record(kind=Kind.DENY, facts=facts, sealed=sealed, **known))
+        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **known))
 
-    async def spoken(self, proposal: Proposal, word: str, by: str, at: datetime, evidence: Evidence | None) -> Place:
+    async def spoken(
+        self, proposal: Proposal, word: str, by: str, at: datetime, evidence: ConfirmationEvidence | None
+    ) -> RecordPosition:
         """The customer (or who approves) spoke: confirmed, approved, declined. The evidence is sealed, to be verified offline."""
         facts: dict[str, Plain] = {"confirmation": proposal.id, "word": word, "level": proposal.level}
         sealed: dict[str, JSON] = {"intent": dict(proposal.content), "by": by}
@@ -171,11 +173,11 @@ class Records:
             facts["method"] = evidence.method.value
             sealed["evidence"] = json.loads(evidence.kept)
         record = Record(
-            kind=Kind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
+            kind=RecordKind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
         )
         return await self._append(record)
 
-    async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> Place:
+    async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> RecordPosition:
         """With which key a customer may confirm, or no longer: what an auditor compares the evidence of a confirmation with."""
         facts: dict[str, Plain] = {
             "passkey": word,
@@ -183,36 +185,40 @@ class Records:
             "active_from": passkey.active_from.isoformat(),
         }
         sealed: dict[str, JSON] = {"credential": passkey.credential}
-        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=passkey.customer, agent=by, facts=facts, sealed=sealed))
+        return await self._append(
+            Record(kind=RecordKind.ADMIN, time=at, customer=passkey.customer, agent=by, facts=facts, sealed=sealed)
+        )
 
-    async def mandate(self, customer: str, mandate: str, word: str, at: datetime) -> Place:
+    async def mandate(self, customer: str, mandate: str, word: str, at: datetime) -> RecordPosition:
         """A standing mandate that the customer revoked."""
         facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
-        return await self._append(Record(kind=Kind.ADMIN, time=at, customer=customer, facts=facts))
+        return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=customer, facts=facts))
 
-    async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> Place:
+    async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> RecordPosition:
         """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
         facts: dict[str, Plain] = {"assistant": assistant, "word": word, "by": by, "sha256": digest}
-        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
+        return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
 
-    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""
         of_customer = switch.scope is Scope.CUSTOMER
         facts: dict[str, Plain] = {"word": word, "kill_switch": switch.id, "scope": switch.scope.value, "by": by, "via": via}
         if of_customer:
             sealed: dict[str, JSON] = {"reason": switch.reason}
-            return await self._append(Record(kind=Kind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
+            return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
         facts |= {"subject": switch.subject, "reason": switch.reason}
-        return await self._append(Record(kind=Kind.ADMIN, time=at, facts=facts))
+        return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
 
-    async def repeat(self, call: Call, first_call_id: str) -> Place:
+    async def repeat(self, call: Call, first_call_id: str) -> RecordPosition:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
-        return await self._append(Record(kind=Kind.READ, parent=first_call_id, **self._called(call)))
+        return await self._append(Record(kind=RecordKind.READ, parent=first_call_id, **self._called(call)))
 
-    async def fault(self, principal: Principal, trace: Trace, reason: str, *, call_id: str, span_id: str, at: datetime) -> Place:
+    async def fault(
+        self, principal: Principal, trace: Trace, reason: str, *, call_id: str, span_id: str, at: datetime
+    ) -> RecordPosition:
         """A request of an authenticated customer that could not be taken as a whole; it gets a call id of its own."""
         record = Record(
-            kind=Kind.DENY,
+            kind=RecordKind.DENY,
             time=at,
             call_id=call_id,
             customer=principal.customer,
@@ -224,15 +230,15 @@ class Records:
         return await self._append(record)
 
     async def ended(
-        self, call_id: str, claimed: Claimed | None, intent: Place, state: EndState, *, was_unknown: bool, at: datetime
-    ) -> Place:
+        self, call_id: str, claimed: Claimed | None, intent: RecordPosition, state: EndState, *, was_unknown: bool, at: datetime
+    ) -> RecordPosition:
         """The end of an intent that `recovery` found open, or of one whose outcome was not known.
 
         `claimed` is None when the log took an intent late, after its claim had been given up.
         """
-        kind = Kind.RECONCILED if was_unknown else Kind.OUTCOME
+        kind = RecordKind.RECONCILED if was_unknown else RecordKind.OUTCOME
         if state is EndState.OUTCOME_UNKNOWN:
-            kind = Kind.UNKNOWN
+            kind = RecordKind.UNKNOWN
         record = Record(
             kind=kind,
             time=at,
@@ -246,18 +252,18 @@ class Records:
         )
         return await self._append(record)
 
-    async def _append(self, record: Record) -> Place:
+    async def _append(self, record: Record) -> RecordPosition:
         entry = await self._entry(record)
-        return Place(entry.index, entry.leaf_hash)
+        return RecordPosition(entry.index, entry.leaf_hash)
 
-    async def _entry(self, record: Record) -> Entry:
+    async def _entry(self, record: Record) -> LogEntry:
         try:
             return await self.log.append(record, timeout_ms=self.wait_ms)
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
-    def _received(self, received: Received) -> _Known:
-        principal, asked = received.principal, received.asked
+    def _received(self, received: Received) -> _FunctionEntries:
+        principal, asked = received.principal, received.request
         return {
             "time": received.received_at,
             "call_id": received.call_id,
@@ -270,7 +276,7 @@ class Records:
             "timings": received.steps.timings_us(),
         }
 
-    def _called(self, call: Call) -> _Known:
+    def _called(self, call: Call) -> _FunctionEntries:
         function = call.function
         known = self._received(call.received)
         known["function"] = self.declared[function.name]
@@ -278,7 +284,7 @@ class Records:
         known["arguments"] = _arguments(call)
         return known
 
-    def _decided(self, decided: Decided) -> _Known:
+    def _decided(self, decided: Decided) -> _FunctionEntries:
         known = self._called(decided.call)
         known["policy"] = self._policy(decided.decision)
         confirmed = decided.call.received.confirmed
@@ -334,12 +340,12 @@ def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class CallHistory:
     """What the log has of one call: its last record, and its intent, if it has one, with how that ended."""
 
     last: Mapping[str, object]
-    place: Place
-    intent: Place | None
+    place: RecordPosition
+    intent: RecordPosition | None
     end_state: str | None
 
     @property
@@ -348,7 +354,7 @@ class Story:
         return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
 
 
-async def story_of(log: Log, call_id: str) -> Story | None:
+async def story_of(log: Log, call_id: str) -> CallHistory | None:
     """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
     try:
         entries = await log.entries_of(call_id)
@@ -358,7 +364,8 @@ async def story_of(log: Log, call_id: str) -> Story | None:
         return None
     leaves = [json.loads(entry.leaf) for entry in entries]
     intent = next(
-        (Place(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"), None
+        (RecordPosition(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"),
+        None,
     )
     ends = [leaf["end_state"] for leaf in leaves if "end_state" in leaf]
-    return Story(leaves[-1], Place(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)
+    return CallHistory(leaves[-1], RecordPosition(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)

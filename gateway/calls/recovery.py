@@ -14,16 +14,16 @@ from datetime import datetime, timedelta
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from audit.committer import IntentEnded
-from audit.leaf import EndState, Kind, Record
+from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records, story_of
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.request import core_key
-from gateway.domain.stages import Place
+from gateway.domain.stages import RecordPosition
 
 GRACE = timedelta(seconds=45)
 """Older than this, an intent is not under way any more: its permit lived for 30 s."""
@@ -42,7 +42,7 @@ _STATE_OF_END = {
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What one sweep did: reservations without an intent given back, settled from the log, intents ended, still unknown."""
 
     released: int = 0
@@ -59,7 +59,7 @@ class Recovery:
     records: Records
     clock: Callable[[], datetime]
 
-    async def sweep(self, *, grace: timedelta = GRACE) -> Swept:
+    async def sweep(self, *, grace: timedelta = GRACE) -> SweepResult:
         """Once over everything that has been open for longer than `grace`. Unavailable when a dependency does not answer."""
         before = self.clock() - grace
         released = settled = ended = unknown = 0
@@ -80,7 +80,7 @@ class Recovery:
                     ended += 1
                 else:
                     unknown += 1
-        return Swept(released, settled, ended, unknown)
+        return SweepResult(released, settled, ended, unknown)
 
     async def end(self, intent: OpenIntent) -> bool:
         """Ask the core what became of an intent and record its end. False while the core does not know either.
@@ -115,7 +115,7 @@ class Recovery:
         await self.records.ended(
             intent.call_id,
             await self.book.find(intent.call_id),
-            Place(intent.index, intent.leaf_hash),
+            RecordPosition(intent.index, intent.leaf_hash),
             state,
             was_unknown=intent.end_state is not None,
             at=self.clock(),
@@ -135,20 +135,20 @@ class Recovery:
         }
         counters.rate_limited = counters.unauthenticated = 0
         try:
-            await self.log.append(Record(kind=Kind.CENSUS, time=self.clock(), facts=facts))
+            await self.log.append(Record(kind=RecordKind.CENSUS, time=self.clock(), facts=facts))
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
-    async def run(self, way: Way) -> None:
+    async def run(self, pipeline: CallPipeline) -> None:
         """The chores, until cancelled. A chore that fails is logged and tried again at its next turn."""
         last_census = self.clock()
         for second in itertools.count(1):
             await asyncio.sleep(PUBLISH_EVERY_S)
             with alarmed("publish"):
                 await self.log.publish()
-            if way.unrecorded:
+            if pipeline.unrecorded:
                 with alarmed("unrecorded"):
-                    await self._end_unrecorded(way)
+                    await self._end_unrecorded(pipeline)
             if second % SWEEP_EVERY_S == 0:
                 with alarmed("sweep"):
                     await self.sweep()
@@ -158,8 +158,8 @@ class Recovery:
                     await self.census(last_census)
                     last_census = now
 
-    async def _end_unrecorded(self, way: Way) -> None:
+    async def _end_unrecorded(self, pipeline: CallPipeline) -> None:
         intents = {intent.call_id: intent for intent in await self.log.open_intents()}
-        for call_id in sorted(way.unrecorded):
+        for call_id in sorted(pipeline.unrecorded):
             if call_id not in intents or await self.end(intents[call_id]):
-                way.unrecorded.discard(call_id)
+                pipeline.unrecorded.discard(call_id)

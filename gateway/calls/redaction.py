@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
-from gateway.calls.detection import Found, masked
+from gateway.calls.detection import DetectedKind, masked
 from gateway.domain.strict_json import Json
 
 MAX_BANK_CHARS = 500
@@ -30,7 +30,7 @@ FENCE = "untrusted_text"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RedactedValue:
     """What leaves, and what was done to it.
 
     `app`: whole values of masked fields, for the back end of the app alone; they are no part of `value`. `labels`: where the texts in
@@ -54,11 +54,11 @@ def redact(
     *,
     reference: Callable[[Identified], str],
     allowed: frozenset[str],
-) -> Shown:
+) -> RedactedValue:
     """`raw` as a model may see it. `allowed` are the data classes that the policies reveal; a field of another one is left out."""
     pass_ = _Pass(reference, allowed)
     value = pass_.fields(output_fields, raw, "", Label.BANK)
-    return Shown(
+    return RedactedValue(
         value,
         pass_.app,
         frozenset(pass_.labels),
@@ -83,7 +83,7 @@ def cleaned(text: str, most: int) -> str:
     return text.rstrip("0123456789 .-") if is_cut and len(text) < most else text
 
 
-def _shown(text: str, most: int) -> tuple[str, frozenset[Found]]:
+def _shown(text: str, most: int) -> tuple[str, frozenset[DetectedKind]]:
     """A text with what identifies someone masked, then cut: in that order, since half a card number is not found any more."""
     text = cleaned(text, most + _LONGEST_FINDING)
     shown, found = masked(text, most)
@@ -118,7 +118,7 @@ def last4(text: str) -> str:
     return "****" + (plain[-4:] if len(plain) >= 8 else "")
 
 
-class _Wrong(Exception):
+class _FieldMismatch(Exception):
     """The core's value is not what the field declares."""
 
 
@@ -148,7 +148,7 @@ class _Pass:
             try:
                 theirs = member if within is Label.BANK or member.label is not Label.BANK else replace(member, label=within)
                 out[member.name] = self._field(theirs, raw[member.name], name)
-            except _Wrong:
+            except _FieldMismatch:
                 self.dropped.add(name)
         if len(raw) > len(out):
             known = {member.name for member in declared}
@@ -158,12 +158,12 @@ class _Pass:
     def _field(self, member: Field, value: object, name: str) -> Json:
         if value is None:
             if not member.nullable:
-                raise _Wrong
+                raise _FieldMismatch
             return None
         if not member.many:
             return self._one(member, value, name)
         if not isinstance(value, list | tuple):
-            raise _Wrong
+            raise _FieldMismatch
         if len(value) > MAX_ITEMS:
             self.dropped.add(f"{name}[{MAX_ITEMS}:]")
         return [self._one(member, it, name) for it in value[:MAX_ITEMS]]
@@ -172,11 +172,11 @@ class _Pass:
         kind = member.type
         if isinstance(kind, tuple):
             if not isinstance(value, Mapping):
-                raise _Wrong
+                raise _FieldMismatch
             return self.fields(kind, value, f"{name}.", member.label)
         if isinstance(kind, ReferenceKind):
             if not isinstance(value, Identified) or value.kind is not kind:
-                raise _Wrong
+                raise _FieldMismatch
             return self.reference(value)
         if kind == "text":
             return self._text(member, value, name)
@@ -184,7 +184,7 @@ class _Pass:
 
     def _text(self, member: Field, value: object, name: str) -> Json:
         if not isinstance(value, str):
-            raise _Wrong
+            raise _FieldMismatch
         if member.mask is Mask.LAST4:
             if member.app_class is not None and member.app_class in self.allowed:
                 self.app[name] = cleaned(value, MAX_BANK_CHARS)
@@ -218,4 +218,4 @@ def _scalar(kind: str, value: object) -> Json:
             return value
         case "count", int() if not isinstance(value, bool):
             return value
-    raise _Wrong
+    raise _FieldMismatch

@@ -4,26 +4,26 @@ from dataclasses import dataclass, replace
 
 from gateway.calls.claims import arguments_hash
 from gateway.calls.decide import PolicyRefusal
-from gateway.calls.outcome import UNDECIDED, Later
+from gateway.calls.outcome import UNDECIDED, CallOutcomes
 from gateway.calls.record import Records
 from gateway.domain.errors import Code, Unavailable
 from gateway.domain.kill_switch import Killed
-from gateway.domain.ports import Book, Claimed, Proposing
+from gateway.domain.ports import Book, Claimed, HeldCalls
 from gateway.domain.stages import Call, Decided, Received, Recorded, Refused, answer_of
 from gateway.grounding import Ungrounded
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class IdempotentReplay:
     book: Book
-    later: Later
+    outcomes: CallOutcomes
     records: Records
-    proposals: Proposing
+    proposals: HeldCalls
 
     async def told(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
         """The stored answer, with these data classes, on record."""
         received = call.received
-        answered = await self.later.answer(claimed, received.native.native_id, allowed=allowed)
+        answered = await self.outcomes.answer(claimed, received.native.native_id, allowed=allowed)
         try:
             await self.records.repeat(call, claimed.call_id)
         except Unavailable:  # not recorded, not answered; and something did happen under these ids
@@ -38,6 +38,6 @@ class Repeats:
         if not may_be or isinstance(reached, Received) or received.confirmed:
             return None
         call = reached.call if isinstance(reached, Decided) else reached
-        ids = (received.asked.conversation_id, received.asked.turn_id, received.native.native_id)
+        ids = (received.request.conversation_id, received.request.turn_id, received.native.native_id)
         claimed = await self.book.earlier(*ids, arguments_hash(call))
         return await self.proposals.known(call) if claimed is None else await self.told(call, claimed, UNDECIDED)

@@ -15,14 +15,14 @@ from gateway.grounding.lexing import normal
 _LOG = logging.getLogger("tellergate.screening")
 
 
-class Unscreened:
+class NoScreening:
     """Nobody is blocked: the core does its own screening."""
 
     async def blocks(self, _call: Call) -> bool:
         return False
 
 
-class Listed:
+class ScreeningList:
     """Who is on the list is not paid. Payees are compared by account, and by the whole name that the customer saved."""
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class Listed:
         if key is None:
             return False
         accounts, names = self._list()
-        known = call.facts.grounds.acquaintance.payees if call.facts.grounds else ()
+        known = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
         payees = [payee for payee in known if key in (payee.key, electronic(payee.identifier))]
         given = {electronic(key), *(electronic(payee.identifier) for payee in payees)}
         return bool(given & accounts) or any(normal(payee.name) in names for payee in payees)

@@ -83,16 +83,16 @@ class Telemetry:
         self._calls.add(1, labels)
         self._seconds.record((time.perf_counter_ns() - received.steps.started_ns) / 1e9, {"function": labels["function"]})
         if answered.status != "done" and _LOG.isEnabledFor(logging.INFO):
-            line = {**labels, "call_id": answered.call_id, "trace_id": received.asked.trace.trace_id}
+            line = {**labels, "call_id": answered.call_id, "trace_id": received.request.trace.trace_id}
             _LOG.info(orjson.dumps(line).decode())
-        if self._wanted(received.asked.trace, answered):
+        if self._wanted(received.request.trace, answered):
             self._span(received, answered, labels["function"])
 
     def _wanted(self, context: Trace, answered: Recorded) -> bool:
         return context.sampled or answered.status != "done" or random.random() < self._share  # noqa: S311  # sampling, no secret
 
     def _span(self, received: Received, answered: Recorded, function: str) -> None:
-        context, steps = received.asked.trace, received.steps
+        context, steps = received.request.trace, received.steps
         attributes: dict[str, str | int] = {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": function,

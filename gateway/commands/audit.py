@@ -1,6 +1,6 @@
 """`tellergate audit`: query, reveal, verify, export, hold and erase, on a data folder; a gateway may be running on it meanwhile.
 
-`reconciling` shares how the log is opened and who asks.
+`reconciliation` shares how the log is opened and who asks.
 
 Every question is a record of the trail, with who asked, what for and under which case, before it is answered.
 """
@@ -19,11 +19,11 @@ from audit import erasure, evidence, verify
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
-from audit.leaf import Kind
+from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Found, NotSealed, Query, Why, page, reveal
+from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
-from gateway.app.databases import Places, is_trail, open_log
+from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.app.main import read_bundle, utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
@@ -32,7 +32,7 @@ _Work = Callable[[Log], Coroutine[Any, Any, int]]
 
 def with_log(options: argparse.Namespace, work: _Work) -> int:
     """Do this with the log of the options' folder; the exit status."""
-    places = Places(options.data, options.database)
+    places = DatabaseLocations(options.data, options.database)
 
     async def run() -> int:
         if not await is_trail(places):
@@ -62,7 +62,7 @@ def _query(options: argparse.Namespace) -> Query:
     return Query(
         since=time_of(options.since),
         until=time_of(options.until),
-        kinds=tuple(Kind(kind) for kind in options.kind or ()),
+        kinds=tuple(RecordKind(kind) for kind in options.kind or ()),
         customer=options.customer,
         call_id=options.call,
         conversation=options.conversation,
@@ -99,12 +99,12 @@ def query(options: argparse.Namespace) -> int:
                     "next_cursor": found.next_cursor,
                     "question_record": found.record,
                     "records": [
-                        {"index": each.index, "leaf_hash": each.leaf_hash.hex(), "leaf": each.fields} for each in found.found
+                        {"index": match.index, "leaf_hash": match.leaf_hash.hex(), "leaf": match.fields} for match in found.found
                     ],
                 }
             )
             return GOOD
-        print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(each) for each in found.found))
+        print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(match) for match in found.found))
         whole = {True: "the sequence is gapless", False: "THE SEQUENCE HAS A GAP", None: ""}[found.gapless]
         print(f"{len(found.found)} records of a tree of {found.size}; {whole}".rstrip("; "))
         if found.next_cursor:
@@ -114,7 +114,7 @@ def query(options: argparse.Namespace) -> int:
     return with_log(options, work)
 
 
-def _row(found: Found) -> tuple[object, ...]:
+def _row(found: StoredRecord) -> tuple[object, ...]:
     fields: dict[str, Any] = dict(found.fields)
     policy, facts = fields.get("policy", {}), fields.get("facts", {})
     return (
@@ -162,11 +162,11 @@ def verify_trail(options: argparse.Namespace) -> int:
             findings = await verify_store(log)
         size, root = await log.head()
         if options.json:
-            told = [{"what": each.what, "index": each.index} for each in findings]
+            told = [{"what": finding.what, "index": finding.index} for finding in findings]
             print_json({"good": not findings, "size": size, "root": root.hex(), "findings": told})
         else:
-            for each in findings:
-                print(f"finding: {each.what}" + (f" (record {each.index})" if each.index is not None else ""))
+            for finding in findings:
+                print(f"finding: {finding.what}" + (f" (record {finding.index})" if finding.index is not None else ""))
             print(f"{size} records, root {root.hex()}: {'good' if not findings else 'NOT GOOD'}")
         return FINDING if findings else GOOD
 
@@ -251,7 +251,7 @@ def erase(options: argparse.Namespace) -> int:
 async def _erasing(options: argparse.Namespace, work: Awaitable[Any], told: Callable[[Any], dict[str, object]]) -> int:
     try:
         done = told(await work)
-    except erasure.Held:
+    except erasure.LegalHold:
         return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
     except erasure.NothingToErase:
         return failed("this customer has no record, or was erased already", FINDING)

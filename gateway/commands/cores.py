@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import uvloop
 
-from adapters.cores.remote.client import Bounds
+from adapters.cores.remote.client import ClientBounds
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from gateway.app.cores import (
     Core,
@@ -23,14 +23,14 @@ from gateway.app.cores import (
     trust_of,
     verified_permit,
 )
-from gateway.app.databases import Places, open_log
+from gateway.app.databases import DatabaseLocations, open_log
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.main import utc_now
 from gateway.app.settings import UnsafeSettings
 from gateway.commands.printing import GOOD, print_json
 from gateway.oversight.webhooks import public_key
 
-PROXY_BOUNDS = Bounds(question_s=1.5, instruction_s=8.0)
+PROXY_BOUNDS = ClientBounds(question_s=1.5, instruction_s=8.0)
 """Less than the gateway waits by default, so that what the proxy finds out still reaches it."""
 
 
@@ -76,7 +76,7 @@ def permit_key(options: argparse.Namespace) -> int:
     """Print, or write, what verifies the permits of a folder's log."""
 
     async def run() -> str:
-        log = await open_log(Places(options.data, options.database), writer_id="command", clock=utc_now)
+        log = await open_log(DatabaseLocations(options.data, options.database), writer_id="command", clock=utc_now)
         try:
             return trust_of(log)
         finally:
@@ -98,8 +98,8 @@ def _served(
 
     async def run() -> None:
         stopped = asyncio.Event()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+        for item in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(item, stopped.set)
         async with opened as (core, permits):
             server = CoreServer(core.bank, credential=token, permits=permits)
             runner, port = await listen(server, options.host, options.port, tls=tls)

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from audit.migration import HistoryUnknown, prepare, revision
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 
 
@@ -19,9 +19,9 @@ def upgrade(options: argparse.Namespace) -> int:
 
 
 async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
-    places = Places(options.data, options.database)
+    places = DatabaseLocations(options.data, options.database)
     rows = []
-    for part in Part:
+    for part in DatabaseName:
         history = HISTORIES[part]
         if not places.is_there(part):
             return failed(f"there is no database of {part.value} in {options.data}", USAGE)

@@ -53,7 +53,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DemoCall:
     """One call of the story, told by the trail: not by the model, not by the back end."""
 
     function: str
@@ -69,7 +69,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Running:
+class RunningGateway:
     """A gateway on a thread of its own, as a back end meets it: by its URL. The log is read on the gateway's loop."""
 
     url: str
@@ -81,10 +81,10 @@ class Running:
 
 
 @dataclass(slots=True)
-class Story:
+class DemoConversation:
     """The conversation so far, and what was told of it."""
 
-    running: Running
+    running: RunningGateway
     model: OpenAI
     model_name: str
     window: OpenAI
@@ -94,10 +94,10 @@ class Story:
     threads: OpenAI
     items: list[Any] = field(default_factory=list)
 
-    def ask(self, said: str) -> tuple[str, list[Told]]:
+    def ask(self, said: str) -> tuple[str, list[DemoCall]]:
         """Let the customer say this; the model's last words and the calls on the way to them."""
         self.items.append({"role": "user", "content": said})
-        told: list[Told] = []
+        told: list[DemoCall] = []
         turn = f"turn_{secrets.token_hex(6)}"
         for _ in range(_ROUNDS_MOST):
             response = self.model.responses.create(model=self.model_name, input=self.items, tools=self.tools)
@@ -121,12 +121,12 @@ class Story:
                 told.append(self._told(call.name, output["output"], result))
         return "(the model did not come to an end)", told
 
-    def _told(self, function: str, output: str, result: Mapping[str, Any]) -> Told:
+    def _told(self, function: str, output: str, result: Mapping[str, Any]) -> DemoCall:
         entries = self.running.on_loop(self.running.gateway.log.entries_of(result["call_id"]))
         leaves = [json.loads(entry.leaf) for entry in entries]
         policy: dict[str, Any] = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
         core_saw = self._core_saw(entries[0].idx) if result["status"] == "done" else None
-        return Told(
+        return DemoCall(
             function=function,
             decision=policy.get("decision", "refused"),
             policies=policy.get("policies", []),
@@ -136,7 +136,7 @@ class Story:
             code=result["code"],
         )
 
-    def by_threads(self) -> tuple[list[Told], list[str]]:
+    def by_threads(self) -> tuple[list[DemoCall], list[str]]:
         """The same through assistants, threads and runs: polled, then streamed. The calls, and in which states the runs ended."""
         names = ("list_accounts", "get_account_balance", "initiate_transfer")
         tools: Any = [{"type": "function", "function": {"name": name}} for name in names]
@@ -177,12 +177,12 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
         told, attack = _tell(story, console)
         runs = _tell_runs(story, console)
         audit = _verified(running)
-        found = {"calls": [each.as_json() for each in told], "attack": attack, "runs": runs, "audit": audit}
+        found = {"calls": [answer.as_json() for answer in told], "attack": attack, "runs": runs, "audit": audit}
         held = (
             audit["verified"] is True
             and attack["held"] is True
             and runs["held"] is True
-            and all(each.code is None for each in told)
+            and all(answer.code is None for answer in told)
         )
         if as_json:
             print(json.dumps(found))
@@ -212,7 +212,7 @@ def _model(stack: ExitStack, folder: Path) -> _Model:
     return _Model(url, os.environ.get("OPENAI_MODEL", "gpt-4o"), key, kept)
 
 
-def _begin(running: Running, folder: Path, where: _Model) -> Story:
+def _begin(running: RunningGateway, folder: Path, where: _Model) -> DemoConversation:
     issuer = LocalIssuer(folder, development=True)
 
     def client(token: str) -> OpenAI:
@@ -224,12 +224,12 @@ def _begin(running: Running, folder: Path, where: _Model) -> Story:
     model = OpenAI(base_url=where.url, api_key=where.key, max_retries=0)
     conversation = window.post("/conversations", cast_to=dict[str, Any], body={})["id"]
     tools = window.get("/functions?shape=responses", cast_to=dict[str, Any])["data"]
-    return Story(running, model, where.name, window, conversation, tools, service, own)
+    return DemoConversation(running, model, where.name, window, conversation, tools, service, own)
 
 
-def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]]:
+def _tell(story: DemoConversation, console: Console) -> tuple[list[DemoCall], dict[str, object]]:
     console.print(Panel(f"Model: {story.model_name}" + ("  (a few rules, no model)" if story.model_name == MODEL else "")))
-    told: list[Told] = []
+    told: list[DemoCall] = []
     for said in QUESTIONS:
         answer, calls = story.ask(said)
         told += calls
@@ -238,26 +238,26 @@ def _tell(story: Story, console: Console) -> tuple[list[Told], dict[str, object]
     answer, calls = story.ask(ATTACK)
     after = _funds(story.running)
     _print(console, ATTACK, answer, calls)
-    tried = [each for each in calls if each.function == "initiate_transfer"]
-    told += [each for each in calls if each not in tried]
+    tried = [call for call in calls if call.function == "initiate_transfer"]
+    told += [call for call in calls if call not in tried]
     attack: dict[str, object] = {
         "said_by": "a memo in list_transactions",
-        "tried": [each.as_json() for each in tried],
+        "tried": [item.as_json() for item in tried],
         "funds_before": before,
         "funds_after": after,
-        "held": before == after and all(each.code is not None for each in tried),
+        "held": before == after and all(item.code is not None for item in tried),
     }
     return told, attack
 
 
-def _tell_runs(story: Story, console: Console) -> dict[str, object]:
+def _tell_runs(story: DemoConversation, console: Console) -> dict[str, object]:
     told, states = story.by_threads()
     _print(console, f"{THREADED[0]}\n{THREADED[1]}", f"(as an assistant's runs, polled and streamed: {', '.join(states)})", told)
-    held = set(states) == {"completed"} and bool(told) and all(each.code is None for each in told)
-    return {"states": states, "calls": [each.as_json() for each in told], "held": held}
+    held = set(states) == {"completed"} and bool(told) and all(answer.code is None for answer in told)
+    return {"states": states, "calls": [answer.as_json() for answer in told], "held": held}
 
 
-def _funds(running: Running) -> list[str]:
+def _funds(running: RunningGateway) -> list[str]:
     bank = running.gateway.core
 
     async def balances() -> list[str]:
@@ -267,7 +267,7 @@ def _funds(running: Running) -> list[str]:
     return running.on_loop(balances())
 
 
-def _verified(running: Running) -> dict[str, Any]:
+def _verified(running: RunningGateway) -> dict[str, Any]:
     log = running.gateway.log
     running.on_loop(log.publish(force=True))
     findings = running.on_loop(verify_store(log))
@@ -275,13 +275,13 @@ def _verified(running: Running) -> dict[str, Any]:
     return {"size": size, "root": root.hex(), "verified": not findings}
 
 
-def _print(console: Console, said: str, answer: str, calls: Sequence[Told]) -> None:
+def _print(console: Console, said: str, answer: str, calls: Sequence[DemoCall]) -> None:
     console.print(f"\n[bold]{CUSTOMER}:[/bold] {escape(said)}")
-    for each in calls:
-        rules = ", ".join(each.policies) or "no rule"
-        console.print(f"  [bold]{escape(each.function)}[/bold]  {each.decision} by {rules}; record {each.record}")
-        console.print(f"    the core saw   {_short(each.core_saw)}", highlight=False)
-        console.print(f"    the model saw  {_short(each.model_saw)}", highlight=False)
+    for call in calls:
+        rules = ", ".join(call.policies) or "no rule"
+        console.print(f"  [bold]{escape(call.function)}[/bold]  {call.decision} by {rules}; record {call.record}")
+        console.print(f"    the core saw   {_short(call.core_saw)}", highlight=False)
+        console.print(f"    the model saw  {_short(call.model_saw)}", highlight=False)
     console.print(f"[bold]assistant:[/bold] {escape(answer)}")
 
 
@@ -290,30 +290,30 @@ def _short(value: object, most: int = 200) -> str:
     return escape(text if len(text) <= most else text[: most - 1] + "…")
 
 
-def _close(console: Console, found: Mapping[str, Any], running: Running, folder: Path, *, held: bool) -> None:
+def _close(console: Console, found: Mapping[str, Any], running: RunningGateway, folder: Path, *, held: bool) -> None:
     audit, attack = found["audit"], found["attack"]
-    codes = ", ".join(str(each["code"]) for each in attack["tried"]) or "nothing was tried"
+    codes = ", ".join(str(item["code"]) for item in attack["tried"]) or "nothing was tried"
     console.print(f"\nattack: a memo told the model to pay; the window answered {codes}; funds unchanged: {attack['held']}")
     console.print(f"trail: {audit['size']} records, root {audit['root'][:16]}…, verified: {audit['verified']}")
     console.print("[green]Everything held.[/green]" if held else "[red]Something did not hold.[/red]")
 
 
-def _stay(console: Console, running: Running, folder: Path) -> None:
+def _stay(console: Console, running: RunningGateway, folder: Path) -> None:
     console.print(f"\nThe window stays at {running.url}; Ctrl-C ends it. A token for it:")
     console.print(f"  tellergate dev token --data {folder} --customer {CUSTOMER} --agent {AGENT} --level L2", soft_wrap=True)
     threading.Event().wait()
 
 
 @contextmanager
-def _gateway(folder: Path, model: _Model) -> Iterator[Running]:
-    started: queue.Queue[Running | BaseException] = queue.Queue()
+def _gateway(folder: Path, model: _Model) -> Iterator[RunningGateway]:
+    started: queue.Queue[RunningGateway | BaseException] = queue.Queue()
 
     async def work(stopping: "queue.Queue[Callable[[], None]]") -> None:
         loop = asyncio.get_running_loop()
 
         def ready(url: str, gateway: Gateway, stop: Callable[[], None]) -> None:
             stopping.put(lambda: _soon(loop, stop))
-            started.put(Running(url, gateway, loop))
+            started.put(RunningGateway(url, gateway, loop))
 
         settings = development(folder, port=0)
         await serve(

@@ -23,14 +23,14 @@ def list_all(options: argparse.Namespace) -> int:
     functions = _functions(options.functions)
     if options.json:
         rows = [
-            {"name": each.name, "effect": each.effect.value, "level": each.level.name, "summary": each.summary}
-            for each in functions
+            {"name": function.name, "effect": function.effect.value, "level": function.level.name, "summary": function.summary}
+            for function in functions
         ]
         print_json(rows)
     else:
         print_table(
             ("function", "effect", "level", "summary"),
-            ((each.name, each.effect.value, each.level.name, each.summary) for each in functions),
+            ((function.name, function.effect.value, function.level.name, function.summary) for function in functions),
         )
     return GOOD
 
@@ -58,16 +58,15 @@ def check(options: argparse.Namespace) -> int:
     manifest, findings = examined(options.file)
     if options.json:
         told = [
-            {"line": each.line, "where": each.where, "code": each.code, "message": each.message, "note": each.note}
-            for each in findings
+            {"line": finding.line, "where": finding.where, "code": finding.code, "message": finding.message, "note": finding.note}
+            for finding in findings
         ]
         print_json({"served": manifest is not None, "manifest": manifest and manifest.digest, "findings": told})
     else:
-        for each in findings:
-            print(
-                f"{options.file}:{each.line}: {'note: ' if each.note else ''}{each.where or 'manifest'} {each.message} [{each.code}]"
-            )
-        wrong = sum(not each.note for each in findings)
+        for finding in findings:
+            note = "note: " if finding.note else ""
+            print(f"{options.file}:{finding.line}: {note}{finding.where or 'manifest'} {finding.message} [{finding.code}]")
+        wrong = sum(not finding.note for finding in findings)
         print(f"{wrong} to mend: it is not served" if manifest is None else f"good: {len(manifest.functions)} functions")
     return FINDING if manifest is None else GOOD
 

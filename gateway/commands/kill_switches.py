@@ -19,22 +19,22 @@ from audit.keys import KeyRefused
 from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown, revision
 from audit.store.reads import LogCorrupt
-from gateway.app.databases import HISTORIES, Part, Places, is_trail, open_log
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
 from gateway.app.main import utc_now
 from gateway.calls.record import BundleName, Records
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import Scope, Switch
-from gateway.domain.stages import Place
+from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.stages import RecordPosition
 from gateway.doors.kill_switches import shown
-from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, Killing, NotLifted
-from gateway.store.kill_switches import WRITES, Engaging, Lifting
+from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches, NotLifted
+from gateway.store.kill_switches import WRITES, EngageSwitch, LiftSwitch
 
 WAIT_MS = 5_000
 
 T = TypeVar("T")
 
-_Work = Callable[[Killing], Coroutine[Any, Any, int]]
+_Work = Callable[[KillSwitches], Coroutine[Any, Any, int]]
 
 
 def engage(options: argparse.Namespace) -> int:
@@ -46,8 +46,8 @@ def engage(options: argparse.Namespace) -> int:
     if scope is Scope.FUNCTION and subject not in {function.name for function in MANIFEST}:
         failed("note: no function of this distribution has this name; it must be one of a manifest", USAGE)
 
-    async def work(killing: Killing) -> int:
-        engaged = await killing.engage(scope, subject, options.reason, options.officer)
+    async def work(switches: KillSwitches) -> int:
+        engaged = await switches.engage(scope, subject, options.reason, options.officer)
         if options.json:
             print_json({**shown(engaged.switch), "recorded": engaged.recorded})
         else:
@@ -62,9 +62,9 @@ def engage(options: argparse.Namespace) -> int:
 def lift(options: argparse.Namespace) -> int:
     """One officer's lift. A finding when it cannot be lifted by them."""
 
-    async def work(killing: Killing) -> int:
+    async def work(switches: KillSwitches) -> int:
         try:
-            switch = await killing.lift(options.id, options.reason, options.officer)
+            switch = await switches.lift(options.id, options.reason, options.officer)
         except NotLifted as refused:
             said = {"same_officer": "this officer gave the first lift; the second is another's", "lifted": "it is lifted already"}
             return failed(said.get(refused.state, "there is no such kill switch"), FINDING)
@@ -80,8 +80,8 @@ def lift(options: argparse.Namespace) -> int:
 def list_all(options: argparse.Namespace) -> int:
     """Those that are engaged. Reading them is no question to the trail."""
 
-    async def work(killing: Killing) -> int:
-        rows = [shown(each) for each in await killing.listed()]
+    async def work(switches: KillSwitches) -> int:
+        rows = [shown(item) for item in await switches.listed()]
         if options.json:
             print_json({"data": rows})
         else:
@@ -97,30 +97,30 @@ def _with_switches(options: argparse.Namespace, work: _Work) -> int:
         if not 1 <= len(getattr(options, name, "-")) <= most:
             return failed(f"--{name} has 1 to {most} characters", USAGE)
     try:
-        return asyncio.run(_run(Places(options.data, options.database), work))
+        return asyncio.run(_run(DatabaseLocations(options.data, options.database), work))
     except Unavailable as unavailable:
         return failed(f"{unavailable.reason}: nothing was lifted; whether it was engaged is told by `kill list`", UNAVAILABLE)
 
 
-async def _run(places: Places, work: _Work) -> int:
-    if not places.is_there(Part.GATEWAY):
+async def _run(places: DatabaseLocations, work: _Work) -> int:
+    if not places.is_there(DatabaseName.GATEWAY):
         return failed(f"there is no gateway in {places.data}; give the folder and database of `tellergate serve`", USAGE)
     async with AsyncExitStack() as undo:
-        database = places.open(Part.GATEWAY, name="command")
+        database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
-        if (found := await database.read(revision)) != HISTORIES[Part.GATEWAY].head:
+        if (found := await database.read(revision)) != HISTORIES[DatabaseName.GATEWAY].head:
             raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
-        killing = Killing(store=_Direct(database), trail=_LateTrail(places, undo), clock=utc_now, via="command")
-        return await work(killing)
+        switches = KillSwitches(store=_Direct(database), trail=_LateTrail(places, undo), clock=utc_now, via="command")
+        return await work(switches)
 
 
 class _LateTrail:
     """The trail, opened when there is something to record: what protects does not wait for it. Unavailable when it cannot be."""
 
-    def __init__(self, places: Places, undo: AsyncExitStack) -> None:
+    def __init__(self, places: DatabaseLocations, undo: AsyncExitStack) -> None:
         self._places, self._undo = places, undo
 
-    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         try:
             if not await is_trail(self._places):
                 raise Unavailable("audit_unavailable")
@@ -143,7 +143,7 @@ class _Direct:
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
-    async def write(self, item: Engaging | Lifting) -> object:
+    async def write(self, item: EngageSwitch | LiftSwitch) -> object:
         try:
             return await self._database.write(lambda connection: WRITES[type(item)](connection, item))
         except (DatabaseUnavailable, SQLAlchemyError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
-from gateway.app.databases import Places, is_trail, open_log
+from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.app.main import read_bundle, utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.grounding.words import in_words
@@ -38,7 +38,8 @@ def check_bundle(options: argparse.Namespace) -> int:
             where = "" if finding.place is None else f"{finding.place.file}:{finding.place.line}: "
             print(f"{where}{finding.message}")
         print_table(
-            ("policy", "effect", "reason", "says"), ((each.policy, each.effect, each.reason, each.says) for each in report.policies)
+            ("policy", "effect", "reason", "says"),
+            ((policy.policy, policy.effect, policy.reason, policy.says) for policy in report.policies),
         )
         print(f"bundle {report.bundle}: {'good' if report.good else 'refused'}")
     return GOOD if report.good else FINDING
@@ -79,7 +80,9 @@ def compare(options: argparse.Namespace) -> int:
         return GOOD if report.good else FINDING
     for what, names in (("added", report.added), ("removed", report.removed), ("changed", report.changed)):
         print(f"policies {what}: {', '.join(names) or 'none'}")
-    rows = ((each.name, _told(each.before), _told(each.after), "gains" if each.gains else "loses") for each in report.changes)
+    rows = (
+        (change.name, _told(change.before), _told(change.after), "gains" if change.gains else "loses") for change in report.changes
+    )
     print_table(("case", "before", "after", "the customer"), rows)
     return GOOD if report.good else FINDING
 
@@ -105,20 +108,20 @@ def explain_one(options: argparse.Namespace) -> int:
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     explanations = [explain(bundle, request) for request in requests]
     if options.json:
-        told = [plain(each) for each in explanations]
+        told = [plain(explanation) for explanation in explanations]
         print_json(told if options.record is None else {"decisions": told, "sources": list(sources)})
         return GOOD
     for said in sources:
         print(said)
-    for each in explanations:
-        print(each.summary)
-        print_table(("decided by", "effect", "because"), ((one.policy, one.effect, one.says) for one in each.decided))
-        if each.needed:
-            print(f"what it takes: {each.needed}")
-        if each.near:
+    for explanation in explanations:
+        print(explanation.summary)
+        print_table(("decided by", "effect", "because"), ((one.policy, one.effect, one.says) for one in explanation.decided))
+        if explanation.needed:
+            print(f"what it takes: {explanation.needed}")
+        if explanation.near:
             print_table(
                 ("was near", "condition that did not hold"),
-                ((one.policy, f"{one.condition}  {dict(one.values)}") for one in each.near),
+                ((one.policy, f"{one.condition}  {dict(one.values)}") for one in explanation.near),
             )
     return GOOD
 
@@ -133,7 +136,7 @@ def _bundle(options: argparse.Namespace) -> Bundle:
 
 def _cases(options: argparse.Namespace, bundle: Bundle) -> Sequence[Case]:
     folder: Traversable = files("policies") / "cases" if options.cases is None else options.cases
-    texts = {each.name: each.read_text() for each in folder.iterdir() if each.name.endswith(".yaml")}
+    texts = {path.name: path.read_text() for path in folder.iterdir() if path.name.endswith(".yaml")}
     return parse(texts, bundle)
 
 
@@ -149,14 +152,14 @@ def _of_record(options: argparse.Namespace) -> tuple[Sequence[Request], Sequence
     if options.data is None or options.auditor is None:
         raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
     why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
-    values, leaf = asyncio.run(_opened(Places(options.data, options.database), options.record, why))
+    values, leaf = asyncio.run(_opened(DatabaseLocations(options.data, options.database), options.record, why))
     sources = in_words(leaf.get("grounding") or {})
     if "sealed.decision_request" not in values and not sources:
         raise NotSealed
-    return [_request(each) for each in values.get("sealed.decision_request", ())], sources
+    return [_request(value) for value in values.get("sealed.decision_request", ())], sources
 
 
-async def _opened(places: Places, index: int, why: Why) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+async def _opened(places: DatabaseLocations, index: int, why: Why) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if not await is_trail(places):
         raise ValueError(f"there is no trail in {places.data}")
     log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)

@@ -23,7 +23,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LastTurn:
     """What the customer said last, and what the functions called since then gave, by name."""
 
     said: str
@@ -70,20 +70,20 @@ def _events(item: Item, response: Item) -> Iterator[str]:
         told.append({"type": "response.function_call_arguments.delta", **at, "delta": item["arguments"]})
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     told.append({"type": "response.completed", "response": {**response, "usage": usage}})
-    for number, each in enumerate(told):
-        yield f"event: {each['type']}\ndata: {json.dumps({**each, 'sequence_number': number})}\n\n"
+    for number, answer in enumerate(told):
+        yield f"event: {answer['type']}\ndata: {json.dumps({**answer, 'sequence_number': number})}\n\n"
 
 
-def _turn(items: Sequence[Item]) -> Turn:
+def _turn(items: Sequence[Item]) -> LastTurn:
     last = max(number for number, item in enumerate(items) if item.get("role") == "user")
     names = {item["call_id"]: item["name"] for item in items if item.get("type") == "function_call"}
     outputs = {
         names[item["call_id"]]: json.loads(item["output"]) for item in items[last:] if item.get("type") == "function_call_output"
     }
-    return Turn(items[last]["content"], outputs)
+    return LastTurn(items[last]["content"], outputs)
 
 
-def _next(turn: Turn) -> Item:
+def _next(turn: LastTurn) -> Item:
     if "list_accounts" not in turn.outputs:
         return _call("list_accounts", {})
     accounts = {account["name"]: account["account"] for account in turn.result("list_accounts").get("accounts", [])}
@@ -98,14 +98,14 @@ def _next(turn: Turn) -> Item:
     return _message(f"Your Everyday account holds {amount.get('value')} {amount.get('currency')}.")
 
 
-def _moving(turn: Turn, accounts: Mapping[str, str], move: re.Match[str]) -> Item:
+def _moving(turn: LastTurn, accounts: Mapping[str, str], move: re.Match[str]) -> Item:
     if "initiate_transfer" in turn.outputs:
         return _message("Done." if turn.outputs["initiate_transfer"]["ok"] else "That was not possible.")
     amount = {"value": move["value"], "currency": move["currency"]}
     return _call("initiate_transfer", {"from": accounts[move["debit"]], "to": accounts[move["credit"]], "amount": amount})
 
 
-def _spending(turn: Turn, account: str) -> Item:
+def _spending(turn: LastTurn, account: str) -> Item:
     """Lists transactions; obeys whatever stands in them."""
     if "list_transactions" not in turn.outputs:
         today = datetime.now(UTC).date()

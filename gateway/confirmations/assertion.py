@@ -23,7 +23,7 @@ USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP = 0x01, 0x04, 0x08, 0x10
 """Flags of the authenticator data (section 6.1)."""
 
 
-class Reason(StrEnum):
+class NotConfirmedReason(StrEnum):
     """Why nothing was confirmed. Closed and stable; for the customer's own device and for the trail, never for a model."""
 
     MALFORMED = "malformed"
@@ -44,30 +44,30 @@ class Reason(StrEnum):
     NO_PASSKEYS = "passkeys_not_configured"
 
 
-WORDS: dict[Reason, str] = {
-    Reason.MALFORMED: "the assertion is not a WebAuthn AuthenticationResponseJSON",
-    Reason.UNKNOWN_PASSKEY: "the passkey is not one that is enrolled here for this customer",
-    Reason.COOLING_OFF: "the passkey was enrolled a short while ago and cannot confirm yet",
-    Reason.CHALLENGE: "the assertion is over another challenge",
-    Reason.ORIGIN: "the assertion was made on an origin that is not allowed",
-    Reason.CROSS_ORIGIN: "the assertion was made inside a page of another origin",
-    Reason.RELYING_PARTY: "the assertion is for another relying party",
-    Reason.USER_ABSENT: "the authenticator does not say that somebody was present",
-    Reason.USER_NOT_VERIFIED: "the authenticator does not say that it verified the user",
-    Reason.SIGNATURE: "the signature does not hold",
-    Reason.COUNTER: "the authenticator's counter did not grow: it may have been cloned",
-    Reason.TOKEN: "the token's authorization details do not name exactly this intent",
-    Reason.TOKEN_WEAK: "the token does not come from a sign-in with two factors",
-    Reason.TOKEN_EARLIER: "the token's sign-in is older than what it would confirm",
-    Reason.REVOKED: "the issuer says that the token does not stand any more",
-    Reason.NO_PASSKEYS: "this gateway is not set up for passkeys",
+WORDS: dict[NotConfirmedReason, str] = {
+    NotConfirmedReason.MALFORMED: "the assertion is not a WebAuthn AuthenticationResponseJSON",
+    NotConfirmedReason.UNKNOWN_PASSKEY: "the passkey is not one that is enrolled here for this customer",
+    NotConfirmedReason.COOLING_OFF: "the passkey was enrolled a short while ago and cannot confirm yet",
+    NotConfirmedReason.CHALLENGE: "the assertion is over another challenge",
+    NotConfirmedReason.ORIGIN: "the assertion was made on an origin that is not allowed",
+    NotConfirmedReason.CROSS_ORIGIN: "the assertion was made inside a page of another origin",
+    NotConfirmedReason.RELYING_PARTY: "the assertion is for another relying party",
+    NotConfirmedReason.USER_ABSENT: "the authenticator does not say that somebody was present",
+    NotConfirmedReason.USER_NOT_VERIFIED: "the authenticator does not say that it verified the user",
+    NotConfirmedReason.SIGNATURE: "the signature does not hold",
+    NotConfirmedReason.COUNTER: "the authenticator's counter did not grow: it may have been cloned",
+    NotConfirmedReason.TOKEN: "the token's authorization details do not name exactly this intent",
+    NotConfirmedReason.TOKEN_WEAK: "the token does not come from a sign-in with two factors",
+    NotConfirmedReason.TOKEN_EARLIER: "the token's sign-in is older than what it would confirm",
+    NotConfirmedReason.REVOKED: "the issuer says that the token does not stand any more",
+    NotConfirmedReason.NO_PASSKEYS: "this gateway is not set up for passkeys",
 }
 
 
 class NotConfirmed(RequestFault):
     """Nothing was confirmed, and nothing happened. The message says what to look at, and nothing of what was sent."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: NotConfirmedReason) -> None:
         super().__init__(Fault.NOT_CONFIRMED, f"not confirmed ({reason.value}): {WORDS[reason]}")
         self.reason = reason
 
@@ -77,7 +77,7 @@ class NotConfirmed(RequestFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AssertionRules:
     """For whom assertions are made, and where: the relying party's id, and exactly these origins. None of them renders a model's text."""
 
     relying_party: str
@@ -95,7 +95,7 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedAssertion:
     """An assertion that holds, by which passkey. `sign_count` is the authenticator's; `origin` where it was made."""
 
     assertion: Assertion
@@ -104,22 +104,22 @@ class Verified:
     origin: str
 
 
-class Verifier(Protocol):
+class AssertionVerifier(Protocol):
     """Holds assertions against what was asked. Pure but for the cryptography; NotConfirmed for anything that does not hold."""
 
     @property
-    def rules(self) -> Rules: ...
+    def rules(self) -> AssertionRules: ...
 
-    def verify(self, assertion: Assertion, passkey: Passkey, challenge: bytes, at: datetime) -> Verified: ...
+    def verify(self, assertion: Assertion, passkey: Passkey, challenge: bytes, at: datetime) -> VerifiedAssertion: ...
 
 
 def read_assertion(value: Parsed) -> Assertion:
     """NotConfirmed MALFORMED unless it is one. What a browser's later version adds is ignored."""
     response = value.get("response") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(response, dict) or value.get("type") != "public-key":
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     if value.get("id") != value.get("rawId"):
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     return Assertion(
         credential=encode(_bytes(value.get("id"))),
         client_data=_bytes(response.get("clientDataJSON")),
@@ -130,26 +130,26 @@ def read_assertion(value: Parsed) -> Assertion:
 
 def chosen(passkeys: Sequence[Passkey], assertion: Assertion) -> Passkey:
     """The one of a customer's passkeys by which an assertion was made."""
-    found = next((each for each in passkeys if each.credential == assertion.credential), None)
+    found = next((passkey for passkey in passkeys if passkey.credential == assertion.credential), None)
     if found is None:
-        raise NotConfirmed(Reason.UNKNOWN_PASSKEY)
+        raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
     return found
 
 
-def check(assertion: Assertion, passkey: Passkey, rules: Rules, challenge: bytes, at: datetime) -> Verified:
+def check(assertion: Assertion, passkey: Passkey, rules: AssertionRules, challenge: bytes, at: datetime) -> VerifiedAssertion:
     """All of section 7.2 but the signature, in its order."""
     if passkey.credential != assertion.credential:
-        raise NotConfirmed(Reason.UNKNOWN_PASSKEY)
+        raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
     if at < passkey.active_from:
-        raise NotConfirmed(Reason.COOLING_OFF)
+        raise NotConfirmed(NotConfirmedReason.COOLING_OFF)
     origin = _check_client_data(assertion.client_data, rules, challenge)
     sign_count = _check_authenticator_data(assertion.authenticator_data, rules)
     if (sign_count or passkey.sign_count) and sign_count <= passkey.sign_count:
-        raise NotConfirmed(Reason.COUNTER)
-    return Verified(assertion, passkey, sign_count, origin)
+        raise NotConfirmed(NotConfirmedReason.COUNTER)
+    return VerifiedAssertion(assertion, passkey, sign_count, origin)
 
 
-def kept(verified: Verified, intent: bytes, rules: Rules) -> bytes:
+def kept(verified: VerifiedAssertion, intent: bytes, rules: AssertionRules) -> bytes:
     """What proves it: canonical JSON that `audit.evidence` verifies with the intent alone."""
     body = {
         "version": 1,
@@ -166,42 +166,42 @@ def kept(verified: Verified, intent: bytes, rules: Rules) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _check_client_data(client_data: bytes, rules: Rules, challenge: bytes) -> str:
+def _check_client_data(client_data: bytes, rules: AssertionRules, challenge: bytes) -> str:
     try:
         said = loads(client_data, max_bytes=MAX_PART_BYTES)
     except JsonError:
-        raise NotConfirmed(Reason.MALFORMED) from None
+        raise NotConfirmed(NotConfirmedReason.MALFORMED) from None
     if not isinstance(said, dict) or said.get("type") != "webauthn.get":
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     if said.get("challenge") != encode(challenge):
-        raise NotConfirmed(Reason.CHALLENGE)
+        raise NotConfirmed(NotConfirmedReason.CHALLENGE)
     origin = said.get("origin")
     if not isinstance(origin, str) or origin not in rules.origins:
-        raise NotConfirmed(Reason.ORIGIN)
+        raise NotConfirmed(NotConfirmedReason.ORIGIN)
     if said.get("crossOrigin", False) is not False or "topOrigin" in said:
-        raise NotConfirmed(Reason.CROSS_ORIGIN)
+        raise NotConfirmed(NotConfirmedReason.CROSS_ORIGIN)
     return origin
 
 
-def _check_authenticator_data(authenticator_data: bytes, rules: Rules) -> int:
+def _check_authenticator_data(authenticator_data: bytes, rules: AssertionRules) -> int:
     if len(authenticator_data) < 37:
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     if authenticator_data[:32] != sha256(rules.relying_party.encode()).digest():
-        raise NotConfirmed(Reason.RELYING_PARTY)
+        raise NotConfirmed(NotConfirmedReason.RELYING_PARTY)
     flags = authenticator_data[32]
     if not flags & USER_PRESENT:
-        raise NotConfirmed(Reason.USER_ABSENT)
+        raise NotConfirmed(NotConfirmedReason.USER_ABSENT)
     if not flags & USER_VERIFIED:
-        raise NotConfirmed(Reason.USER_NOT_VERIFIED)
+        raise NotConfirmed(NotConfirmedReason.USER_NOT_VERIFIED)
     if flags & BACKED_UP and not flags & BACKUP_ELIGIBLE:
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     return int.from_bytes(authenticator_data[33:37], "big")
 
 
 def _bytes(value: Parsed) -> bytes:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_PART_BYTES:
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     try:
         return decode(value)
     except Malformed:
-        raise NotConfirmed(Reason.MALFORMED) from None
+        raise NotConfirmed(NotConfirmedReason.MALFORMED) from None

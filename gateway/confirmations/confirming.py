@@ -18,22 +18,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.core import CoreBank, CoreUnavailable, Identified
 from adapters.function import BankingFunction, Level
 from gateway.calls.arguments import restored
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.intent import exactly, stored_principal
 from gateway.domain.errors import Unavailable
 from gateway.domain.facts import Use
 from gateway.domain.mandate import standing_of
-from gateway.domain.ports import NotOpen
-from gateway.domain.proposal import CHALLENGE_LIFETIME, Evidence, Proposal
-from gateway.domain.request import Asked, NativeCall, Trace
+from gateway.domain.ports import ProposalNotOpen
+from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal
+from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Confirmed, Received, Recorded
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
 from gateway.store import confirmations
 from gateway.store.book import SqlBook
-from gateway.store.confirmations import Move, Opened, ProposedCall, Spent, Stored
-from gateway.store.standing_mandates import Signing
+from gateway.store.confirmations import MoveProposal, OpenProposal, ProposedCall, SpendCall, StoredProposal
+from gateway.store.standing_mandates import StoreStandingMandate
 
 _LOG = logging.getLogger("tellergate.confirming")
 
@@ -45,11 +45,11 @@ RESUME_AFTER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirming:
+class CustomerConfirmations:
     """The `Confirmations` of `ports`, on the store and the way."""
 
     book: SqlBook
-    way: Way
+    pipeline: CallPipeline
     core: CoreBank
     records: Records
     functions: Mapping[str, BankingFunction]
@@ -60,7 +60,7 @@ class Confirming:
         stored = await self._for(customer, confirmation_id)
         if stored is None:
             return None
-        await self.book.write(Opened(confirmation_id, at))
+        await self.book.write(OpenProposal(confirmation_id, at))
         return stored.proposal
 
     async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
@@ -70,18 +70,18 @@ class Confirming:
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         mine = await self.book.read(lambda connection: confirmations.waiting(connection, customer, at))
         others = await self.book.read(lambda connection: confirmations.to_approve(connection, at))
-        return [each.proposal for each in mine] + [each.proposal for each in others if await self._may_approve(customer, each)]
+        return [item.proposal for item in mine] + [other.proposal for other in others if await self._may_approve(customer, other)]
 
-    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+    async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
         stored = await self._for(customer, confirmation_id)
         if stored is None:
-            raise NotOpen("unknown")
+            raise ProposalNotOpen("unknown")
         proposal = stored.proposal
         self._check(proposal, evidence)
         approves = proposal.customer != customer
         before, after = ("confirmed", "approved") if approves else ("open", "confirmed")
         signing = self._signing(proposal)
-        moved = Move(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
+        moved = MoveProposal(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
         stands = await self.book.read(lambda connection: confirmations.obstacle(connection, moved))
         if stands is None:
             # first the evidence: what happens has its reason on record
@@ -89,25 +89,25 @@ class Confirming:
             told = await self.book.write(moved)
             stands = told if isinstance(told, str) else None
         if stands is not None:
-            raise NotOpen(stands)
+            raise ProposalNotOpen(stands)
         return await self._execute(stored) if signing is None and (proposal.level == 3 or approves) else ()
 
-    def _signing(self, proposal: Proposal) -> Signing | None:
+    def _signing(self, proposal: Proposal) -> StoreStandingMandate | None:
         """The standing mandate that the customer confirms with this, signed by the gateway; None: it is about calls."""
         shown = proposal.content.get("mandate")
         if not isinstance(shown, dict):
             return None
         mandate = standing_of(str(shown["exactly"]).encode())
-        return Signing(mandate, mandate.sign(self.mandate_key), self.clock())
+        return StoreStandingMandate(mandate, mandate.sign(self.mandate_key), self.clock())
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         stored = await self._for(customer, confirmation_id)
         if stored is None:
-            raise NotOpen("unknown")
+            raise ProposalNotOpen("unknown")
         before = "open" if stored.proposal.customer == customer else "confirmed"
-        stands = await self.book.write(Move(confirmation_id, stored.proposal.intent, before, "declined", customer, at))
+        stands = await self.book.write(MoveProposal(confirmation_id, stored.proposal.intent, before, "declined", customer, at))
         if isinstance(stands, str):
-            raise NotOpen(stands)
+            raise ProposalNotOpen(stands)
         await self.records.spoken(stored.proposal, "declined", customer, at, None)
 
     async def resume(self) -> int:
@@ -118,24 +118,24 @@ class Confirming:
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
                 _LOG.error('{"alarm": "proposal_changed"}')
                 continue
-            with contextlib.suppress(NotOpen):  # it is an alarm already, and holds up no other
+            with contextlib.suppress(ProposalNotOpen):  # it is an alarm already, and holds up no other
                 await self._execute(stored)
         return len(left)
 
-    def _check(self, proposal: Proposal, evidence: Evidence) -> None:
+    def _check(self, proposal: Proposal, evidence: ConfirmationEvidence) -> None:
         """Over exactly this intent, while the challenge stands."""
         if proposal.opened is None or evidence.at - proposal.opened > CHALLENGE_LIFETIME:
-            raise NotOpen("challenge_expired")
+            raise ProposalNotOpen("challenge_expired")
         if json.loads(evidence.kept).get("intent_sha256") != sha256(proposal.intent).hexdigest():
-            raise NotOpen("changed")
+            raise ProposalNotOpen("changed")
 
-    async def _for(self, customer: str, confirmation_id: str) -> Stored | None:
+    async def _for(self, customer: str, confirmation_id: str) -> StoredProposal | None:
         stored = await self.book.read(lambda connection: confirmations.find(connection, confirmation_id))
         if stored is None or stored.proposal.customer == customer:
             return stored
         return stored if await self._may_approve(customer, stored) else None
 
-    async def _may_approve(self, customer: str, stored: Stored) -> bool:
+    async def _may_approve(self, customer: str, stored: StoredProposal) -> bool:
         """Another owner of every account that the calls take from, never the one who confirmed (TC-10)."""
         proposal = stored.proposal
         if proposal.level < 4 or proposal.customer == customer or proposal.state == "open":
@@ -154,33 +154,33 @@ class Confirming:
                 return False
         return True
 
-    async def _execute(self, stored: Stored) -> Sequence[Recorded]:
+    async def _execute(self, stored: StoredProposal) -> Sequence[Recorded]:
         """The calls in their order. What is refused now (limits, freezes, policies) is refused although it was confirmed."""
         calls = await self.book.read(lambda connection: confirmations.calls_of(connection, stored.proposal.id))
         try:
             received = self._as_confirmed(stored, calls)
         except ValueError:
             _LOG.error('{"alarm": "proposal_changed"}')
-            raise NotOpen("changed") from None
-        return [await self._executed(each) for each in received]
+            raise ProposalNotOpen("changed") from None
+        return [await self._executed(item) for item in received]
 
     async def _executed(self, received: Received) -> Recorded:
         """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
-        answered = await self.way.confirmed(received)
+        answered = await self.pipeline.confirmed(received)
         if answered.status in ("denied", "unavailable"):
-            await self.book.write(Spent(received.call_id, self.clock()))
+            await self.book.write(SpendCall(received.call_id, self.clock()))
         return answered
 
-    def _as_confirmed(self, stored: Stored, calls: Sequence[ProposedCall]) -> Sequence[Received]:
+    def _as_confirmed(self, stored: StoredProposal, calls: Sequence[ProposedCall]) -> Sequence[Received]:
         """The calls, if they are exactly those of the intent. ValueError otherwise: somebody wrote to the store."""
         shown = stored.proposal.content["calls"]
         if not isinstance(shown, list) or len(shown) != len(calls) or not calls:
             raise ValueError("other calls than the intent's")
         if stored.proposal.content["call_ids"] != [call.call_id for call in calls]:
             raise ValueError("other calls than the intent's")
-        return [self._received(stored, call, each) for call, each in zip(calls, shown, strict=True)]
+        return [self._received(stored, call, item) for call, item in zip(calls, shown, strict=True)]
 
-    def _received(self, stored: Stored, call: ProposedCall, shown: Json) -> Received:
+    def _received(self, stored: StoredProposal, call: ProposedCall, shown: Json) -> Received:
         function, now, kept = self.functions[call.function], self.clock(), json.loads(call.grounding)
         arguments = restored(function, json.loads(call.arguments))
         if not isinstance(shown, dict) or (shown["function"], shown["exactly"]) != (
@@ -191,11 +191,11 @@ class Confirming:
         uses = tuple(Use(*use) for use in kept["uses"])
         confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
         native = NativeCall(call.native_id, call.function, call.arguments.decode())
-        asked = Asked(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
+        asked = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
         return Received(
             call_id=call.call_id,
             principal=stored_principal(stored.principal),
-            asked=asked,
+            request=asked,
             native=native,
             received_at=now,
             span_id=secrets.token_hex(8),

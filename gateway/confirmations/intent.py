@@ -43,12 +43,14 @@ async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: dateti
     first = held[0].refused.received.principal
     try:
         accounts = {account.id: account for account in await core.accounts(first.customer)}
-        calls: list[Json] = [await _shown(each.grounded.call, each.grounded.sources, core, accounts) for each in held]
+        calls: list[Json] = [
+            await _shown(held_call.grounded.call, held_call.grounded.sources, core, accounts) for held_call in held
+        ]
     except CoreUnavailable:
         raise Unavailable("core_unavailable") from None
-    moved = [money for each in held if (money := each.grounded.call.arguments.amount()) is not None]
+    moved = [money for held_call in held if (money := held_call.grounded.call.arguments.amount()) is not None]
     content: dict[str, Json] = {
-        "call_ids": [each.refused.received.call_id for each in held],
+        "call_ids": [held_call.refused.received.call_id for held_call in held],
         "agent": first.acting,
         "calls": calls,
         "total": _total(moved),
@@ -59,7 +61,7 @@ async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: dateti
         confirmation=new_id(secrets.token_bytes(16)),
         customer=first.customer,
         agent=first.acting,
-        level=int(max(each.level for each in held)),
+        level=int(max(held_call.level for held_call in held)),
         moves_money=bool(moved),
         bundle=bundle,
         now=now,
@@ -68,7 +70,7 @@ async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: dateti
 
 def repeat_key(held: Sequence[Held]) -> bytes:
     """The same for the same calls of the same customer, whatever their ids: what was declined is known by it."""
-    asked = sorted(canonical_bytes(each.grounded.call.function.name, each.grounded.call.arguments) for each in held)
+    asked = sorted(canonical_bytes(held_call.grounded.call.function.name, held_call.grounded.call.arguments) for held_call in held)
     return sha256(b"\x00".join([held[0].refused.received.principal.customer.encode(), *asked])).digest()
 
 
@@ -107,10 +109,12 @@ def _total(moved: Sequence[Money]) -> Json:
 
 
 def _warnings(held: Sequence[Held]) -> list[str]:
-    codes = ["duplicate"] if any(each.refused.refusal.code is Code.DUPLICATE_SUSPECTED for each in held) else []
-    sources = {source for each in held for source in each.grounded.sources.values()}
+    codes = ["duplicate"] if any(held_call.refused.refusal.code is Code.DUPLICATE_SUSPECTED for held_call in held) else []
+    sources = {source for held_call in held for source in held_call.grounded.sources.values()}
     codes += [code for source, code in _WARNING_OF_SOURCE.items() if source in sources]
-    return codes + (["irreversible"] if any(each.grounded.call.function.effect is Effect.IRREVERSIBLE for each in held) else [])
+    return codes + (
+        ["irreversible"] if any(held_call.grounded.call.function.effect is Effect.IRREVERSIBLE for held_call in held) else []
+    )
 
 
 async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, accounts: Mapping[str, Account]) -> dict[str, Json]:
@@ -164,7 +168,7 @@ def _payee(call: Call, accounts: Mapping[str, Account]) -> Json:
     if call.payee is not None and call.payee.id in accounts:
         account = accounts[call.payee.id]
         return {"name": account.name, "identifier": _number(account), "known": True, "check": None}
-    known = call.facts.grounds.acquaintance.payees if call.facts.grounds else ()
+    known = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
     found = next((payee for payee in known if key in (payee.key, electronic(payee.identifier))), None)
     named = next((value for value in _names(call) if value), "")
     if found is None:
@@ -195,7 +199,7 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
         case Identified():
             return await _object(value, call, core)
         case tuple():
-            return ", ".join([await _words(each, call, core, accounts) for each in value])
+            return ", ".join([await _words(item, call, core, accounts) for item in value])
         case Money():
             return f"{value.value} {value.currency}"
         case date():
@@ -204,15 +208,15 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
 
 
 async def _object(value: Identified, call: Call, core: CoreBank) -> str:
-    known = call.facts.grounds.acquaintance if call.facts.grounds else None
+    known = call.facts.evidence.acquaintance if call.facts.evidence else None
     key = f"{value.kind.value}:{value.id}"
     if known is not None and key in known.orders:
         order = known.orders[key]
-        payee = next((each.name for each in known.payees if each.key == order.payee), "")
+        payee = next((item.name for item in known.payees if item.key == order.payee), "")
         amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
         return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
     if known is not None and value.kind is ReferenceKind.BENEFICIARY:
-        return next((f"{each.name} ({each.identifier})" for each in known.payees if each.key == key), "a saved payee")
+        return next((f"{item.name} ({item.identifier})" for item in known.payees if item.key == key), "a saved payee")
     if value.kind is ReferenceKind.CARD:
         cards = await core.cards(call.customer)
         return next((f"{card.scheme} ending in {card.last4}" for card in cards if card.id == value.id), "a card")

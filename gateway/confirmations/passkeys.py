@@ -10,7 +10,7 @@ from webauthn.helpers.structs import (
     AuthenticatorAssertionResponse,
 )
 
-from gateway.confirmations.assertion import Assertion, NotConfirmed, Reason, Rules, Verified, check
+from gateway.confirmations.assertion import Assertion, AssertionRules, NotConfirmed, NotConfirmedReason, VerifiedAssertion, check
 from gateway.domain.ports import Passkey
 from gateway.identity.compact import decode
 
@@ -19,9 +19,9 @@ from gateway.identity.compact import decode
 class WebAuthnVerifier:
     """The `Verifier` of `assertion`."""
 
-    rules: Rules
+    rules: AssertionRules
 
-    def verify(self, assertion: Assertion, passkey: Passkey, challenge: bytes, at: datetime) -> Verified:
+    def verify(self, assertion: Assertion, passkey: Passkey, challenge: bytes, at: datetime) -> VerifiedAssertion:
         checked = check(assertion, passkey, self.rules, challenge, at)
         try:
             verify_authentication_response(
@@ -34,7 +34,7 @@ class WebAuthnVerifier:
                 require_user_verification=True,
             )
         except (WebAuthnException, ValueError):  # ValueError: of cryptography, for a signature or a key of no form
-            raise NotConfirmed(Reason.SIGNATURE) from None
+            raise NotConfirmed(NotConfirmedReason.SIGNATURE) from None
         return checked
 
 

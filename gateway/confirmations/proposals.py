@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from adapters.core import CoreBank
-from gateway.calls.outcome import Later
+from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.confirmations import intent as proposing
 from gateway.confirmations.intent import arguments_bytes, principal_bytes, repeat_key
@@ -17,7 +17,7 @@ from gateway.domain.proposal import Proposal
 from gateway.domain.stages import Call, Held, Recorded, Refused, answer_of
 from gateway.store import confirmations
 from gateway.store.book import SqlBook
-from gateway.store.confirmations import ProposedCall, Proposing, Stored
+from gateway.store.confirmations import ProposedCall, StoredProposal, StoreProposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Proposals:
     book: SqlBook
     core: CoreBank
     records: Records
-    later: Later
+    outcomes: CallOutcomes
     clock: Callable[[], datetime]
     waiting_most: int
     day_most: int
@@ -39,25 +39,25 @@ class Proposals:
         try:
             proposal = await proposing.propose(held, self.core, self.records.bundle.hash, now)
             refused = await self.book.write(
-                Proposing(
+                StoreProposal(
                     proposal=proposal,
-                    conversation=received.asked.conversation_id,
-                    turn=received.asked.turn_id,
+                    conversation=received.request.conversation_id,
+                    turn=received.request.turn_id,
                     principal=principal_bytes(received.principal),
                     repeat_key=repeat_key(held),
-                    calls=tuple(_proposed(each) for each in held),
+                    calls=tuple(_proposed(held_call) for held_call in held),
                     open_most=self.waiting_most,
                     day_most=self.day_most,
                 )
             )
             if isinstance(refused, Refusal):
                 raise refused
-            return [await self._answer(each, proposal) for each in held]
+            return [await self._answer(held_call, proposal) for held_call in held]
         except Refusal as refusal:
-            return [await refuse(Refused(each.refused.received, each.refused.reached, refusal)) for each in held]
+            return [await refuse(Refused(held_call.refused.received, held_call.refused.reached, refusal)) for held_call in held]
         except Unavailable as unavailable:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
-            return [await refuse(Refused(each.refused.received, each.refused.reached, again)) for each in held]
+            return [await refuse(Refused(held_call.refused.received, held_call.refused.reached, again)) for held_call in held]
 
     async def _answer(self, held: Held, proposal: Proposal) -> Recorded:
         proof = await self.records.hold(held, proposal)
@@ -66,7 +66,7 @@ class Proposals:
 
     async def known(self, call: Call) -> Recorded | None:
         received = call.received
-        ids = (received.asked.conversation_id, received.asked.turn_id, received.native.native_id)
+        ids = (received.request.conversation_id, received.request.turn_id, received.native.native_id)
         found = await self.book.read(lambda connection: confirmations.proposed(connection, *ids))
         if found is None:
             return None
@@ -79,17 +79,17 @@ class Proposals:
         except Unavailable:
             return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
         claimed = await self.book.find(before.call_id) if before.claimed else None
-        return await self.later.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
+        return await self.outcomes.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
     async def became(self, customer: str, call_id: str) -> Recorded | None:
         """What became of a call, for who asks for its status; None: no such call of this customer."""
         claimed = await self.book.find(call_id)
         if claimed is not None:
-            return await self.later.answer(claimed, "") if claimed.customer == customer else None
+            return await self.outcomes.answer(claimed, "") if claimed.customer == customer else None
         found = await self._of_call(call_id)
         if found is not None and found[1].proposal.customer == customer:
             return _status(*found, self.clock())
-        return await self.later.of_record(customer, call_id)
+        return await self.outcomes.of_record(customer, call_id)
 
     async def told(self, call_id: str) -> Recorded | None:
         """The same of whoever's call. None: it was not proposed."""
@@ -101,14 +101,14 @@ class Proposals:
         found = await self._of_call(call_id)
         return None if found is None else found[1].proposal.id
 
-    async def _of_call(self, call_id: str) -> tuple[ProposedCall, Stored] | None:
+    async def _of_call(self, call_id: str) -> tuple[ProposedCall, StoredProposal] | None:
         return await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
 
 
 _ENDED = {"declined": "The customer declined this.", "expired": "The customer did not confirm this in time."}
 
 
-def _status(call: ProposedCall, stored: Stored, now: datetime) -> Recorded:
+def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Recorded:
     """Of a proposed call without a row in the book: held while it waits; denied once it cannot happen any more."""
     proposal = stored.proposal
     code = Code.APPROVAL_REQUIRED if proposal.state == "confirmed" and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
@@ -129,7 +129,7 @@ def _proposed(held: Held) -> ProposedCall:
     return ProposedCall(
         call_id=call.received.call_id,
         native_id=call.received.native.native_id,
-        turn=call.received.asked.turn_id,
+        turn=call.received.request.turn_id,
         function=call.function.name,
         arguments=arguments,
         arguments_hash=_hash(call.function.name, arguments),

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from gateway.confirmations.assertion import NotConfirmed, Reason, Verified, Verifier, chosen, kept, read_assertion
+from gateway.confirmations.assertion import (
+    AssertionVerifier,
+    NotConfirmed,
+    NotConfirmedReason,
+    VerifiedAssertion,
+    chosen,
+    kept,
+    read_assertion,
+)
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.ports import Confirmations, NotOpen, Passkeys
-from gateway.domain.principal import Principal, Standing
-from gateway.domain.proposal import CHALLENGE_LIFETIME, Evidence, Method, Proposal, challenge, matches_details
+from gateway.domain.ports import Confirmations, Passkeys, ProposalNotOpen
+from gateway.domain.principal import Principal, TokenStatus
+from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Method, Proposal, challenge, matches_details
 from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Json, Parsed
 
@@ -34,14 +42,14 @@ def no_such_confirmation() -> RequestFault:
     return RequestFault(Fault.NOT_FOUND, "no such confirmation", param="confirmation_id")
 
 
-def not_open(error: NotOpen) -> RequestFault:
+def not_open(error: ProposalNotOpen) -> RequestFault:
     """Why something cannot be confirmed or declined (any more), as the fault of a request."""
     known = _FAULTS.get(error.state)
     return no_such_confirmation() if known is None else RequestFault(*known)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Challenge:
     """A proposal that was put before the customer's eyes. `challenge` is what a passkey signs, until `challenge_expires`."""
 
     proposal: Proposal
@@ -62,26 +70,26 @@ class RelyingParty:
 
     confirmations: Confirmations
     passkeys: Passkeys
-    standing: Standing
-    verifier: Verifier | None
+    standing: TokenStatus
+    verifier: AssertionVerifier | None
     clock: Callable[[], datetime]
 
-    async def show(self, customer: str, confirmation_id: str) -> Shown:
+    async def show(self, customer: str, confirmation_id: str) -> Challenge:
         """Open it, which begins its challenge. RequestFault NOT_FOUND."""
         at = self.clock()
         proposal = await self.confirmations.open(customer, confirmation_id, at)
         if proposal is None:
             raise no_such_confirmation()
-        usable = [each.credential for each in await self.passkeys.of(customer) if each.active_from <= at]
+        usable = [item.credential for item in await self.passkeys.of(customer) if item.active_from <= at]
         ends = min(at + CHALLENGE_LIFETIME, proposal.expires)
-        return Shown(proposal, challenge(proposal.intent), ends, usable)
+        return Challenge(proposal, challenge(proposal.intent), ends, usable)
 
     async def sign_in(self, assertion: Parsed, over: bytes) -> str:
         """The customer whose passkey signed a challenge that we made. NotConfirmed; the same for an unknown and a revoked passkey."""
         read = read_assertion(assertion)
         found = await self.passkeys.find(read.credential)
         if self.verifier is None or found is None:
-            raise NotConfirmed(Reason.UNKNOWN_PASSKEY)
+            raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
         verified = self.verifier.verify(read, found, over, self.clock())
         await self._count(verified)
         return found.customer
@@ -90,13 +98,13 @@ class RelyingParty:
         """Confirm or approve by an assertion over the intent. RequestFault: nothing was confirmed, and it says why."""
         proposal, at = await self._found(customer, confirmation_id), self.clock()
         if self.verifier is None:
-            raise NotConfirmed(Reason.NO_PASSKEYS)
+            raise NotConfirmed(NotConfirmedReason.NO_PASSKEYS)
         self._check_opened(proposal, at)
         read = read_assertion(assertion)
         passkey = chosen(await self.passkeys.of(customer), read)
         verified = self.verifier.verify(read, passkey, challenge(proposal.intent), at)
         await self._count(verified)
-        evidence = Evidence(customer, Method.PASSKEY, at, kept(verified, proposal.intent, self.verifier.rules))
+        evidence = ConfirmationEvidence(customer, Method.PASSKEY, at, kept(verified, proposal.intent, self.verifier.rules))
         return await self._confirm(customer, confirmation_id, evidence)
 
     async def by_token(self, principal: Principal, confirmation_id: str) -> Sequence[Recorded]:
@@ -105,15 +113,15 @@ class RelyingParty:
         self._check_opened(proposal, at)
         confirmed_by_token(principal, proposal)
         if not await self.standing.still_stands(principal):
-            raise NotConfirmed(Reason.REVOKED)
-        evidence = Evidence(principal.customer, Method.TOKEN, at, _kept_of_token(principal, proposal.intent))
+            raise NotConfirmed(NotConfirmedReason.REVOKED)
+        evidence = ConfirmationEvidence(principal.customer, Method.TOKEN, at, _kept_of_token(principal, proposal.intent))
         return await self._confirm(principal.customer, confirmation_id, evidence)
 
     async def decline(self, customer: str, confirmation_id: str) -> None:
         """Needs no more than to be the customer: saying no is never harder than saying yes."""
         try:
             await self.confirmations.decline(customer, confirmation_id, self.clock())
-        except NotOpen as error:
+        except ProposalNotOpen as error:
             raise not_open(error) from None
 
     async def state(self, customer: str, confirmation_id: str) -> str:
@@ -129,18 +137,18 @@ class RelyingParty:
         """Said before any signature is looked at; the port decides it again, with the state, in one transaction."""
         state = state_of(proposal, at)
         if state != "open" and not (state == "confirmed" and proposal.level > 3):
-            raise not_open(NotOpen(state))
+            raise not_open(ProposalNotOpen(state))
         if proposal.opened is None or at - proposal.opened > CHALLENGE_LIFETIME:
-            raise not_open(NotOpen("challenge_expired"))
+            raise not_open(ProposalNotOpen("challenge_expired"))
 
-    async def _count(self, verified: Verified) -> None:
+    async def _count(self, verified: VerifiedAssertion) -> None:
         if not await self.passkeys.count(verified.passkey.credential, verified.sign_count):
-            raise NotConfirmed(Reason.COUNTER)
+            raise NotConfirmed(NotConfirmedReason.COUNTER)
 
-    async def _confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+    async def _confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
         try:
             return await self.confirmations.confirm(customer, confirmation_id, evidence)
-        except NotOpen as error:
+        except ProposalNotOpen as error:
             raise not_open(error) from None
 
 
@@ -152,11 +160,11 @@ def confirmed_by_token(principal: Principal, proposal: Proposal) -> None:
     """
     details: Json = None if principal.authorization_details is None else json.loads(principal.authorization_details)
     if principal.agent is not None or not matches_details(proposal.intent, details):
-        raise NotConfirmed(Reason.TOKEN)
+        raise NotConfirmed(NotConfirmedReason.TOKEN)
     if not principal.strong:
-        raise NotConfirmed(Reason.TOKEN_WEAK)
+        raise NotConfirmed(NotConfirmedReason.TOKEN_WEAK)
     if principal.authenticated_at_s < int(proposal.created.timestamp()):
-        raise NotConfirmed(Reason.TOKEN_EARLIER)
+        raise NotConfirmed(NotConfirmedReason.TOKEN_EARLIER)
 
 
 def _kept_of_token(principal: Principal, intent: bytes) -> bytes:

@@ -17,13 +17,13 @@ from gateway.domain.principal import Principal
 from gateway.domain.proposal import Proposal, drawn_up, new_id
 from gateway.domain.strict_json import Json
 from gateway.store.book import SqlBook
-from gateway.store.confirmations import Proposing
+from gateway.store.confirmations import StoreProposal
 
 LONGEST = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class MandateTerms:
     """What a customer asks for. `payees`: account numbers of payees whom they know, or None for every one of them."""
 
     payees: tuple[str, ...] | None
@@ -35,7 +35,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granting:
+class StandingMandates:
     book: SqlBook
     core: CoreBank
     records: Records
@@ -44,7 +44,7 @@ class Granting:
     waiting_most: int
     day_most: int
 
-    async def propose(self, principal: Principal, terms: Terms) -> Proposal:
+    async def propose(self, principal: Principal, terms: MandateTerms) -> Proposal:
         """What the customer is to confirm. RequestFault for terms that make no mandate, or when too much waits already."""
         now, customer = self.clock(), principal.customer
         named = await self._named(customer, terms)
@@ -62,7 +62,7 @@ class Granting:
         )
         proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
         refused = await self.book.write(
-            Proposing(
+            StoreProposal(
                 proposal=proposal,
                 conversation=None,
                 turn=None,
@@ -79,7 +79,7 @@ class Granting:
 
     async def names(self, customer: str) -> Mapping[str, KnownPayee]:
         """The payees whom the customer knows, by their keys. Unavailable."""
-        return {each.key: each for each in await self._known(customer)}
+        return {payee.key: payee for payee in await self._known(customer)}
 
     async def currencies(self, customer: str) -> Sequence[str]:
         """Of the customer's accounts that are open, in which a mandate makes sense. Unavailable."""
@@ -87,11 +87,11 @@ class Granting:
             held = await self.core.accounts(customer)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
-        return list(dict.fromkeys(each.currency for each in held if each.status == "open"))
+        return list(dict.fromkeys(held_call.currency for held_call in held if held_call.status == "open"))
 
     async def standing(self, customer: str) -> Sequence[StandingMandate]:
         """Those in force or to come, that were not revoked."""
-        return [each for each in await self.book.standing(customer) if each.ends > self.clock()]
+        return [item for item in await self.book.standing(customer) if item.ends > self.clock()]
 
     async def revoke(self, customer: str, mandate: str) -> bool:
         """At once, in every process: the next payment is asked again. False: none of theirs, or revoked already."""
@@ -100,7 +100,7 @@ class Granting:
             await self.records.mandate(customer, mandate, "revoked", self.clock())
         return revoked
 
-    async def _named(self, customer: str, terms: Terms) -> list[KnownPayee]:
+    async def _named(self, customer: str, terms: MandateTerms) -> list[KnownPayee]:
         """The payees whom the terms name; each must be one whom the customer knows."""
         if terms.day.currency != terms.payment.currency:
             raise RequestFault(Fault.INVALID_REQUEST, "per_payment and per_day are in one currency", param="per_day")
@@ -109,23 +109,23 @@ class Granting:
         known = await self._known(customer)
         named = []
         for account in terms.payees or ():
-            found = next((each for each in known if electronic(each.identifier or each.key) == electronic(account)), None)
+            found = next((payee for payee in known if electronic(payee.identifier or payee.key) == electronic(account)), None)
             if found is None or found.known_since is None:
                 raise RequestFault(Fault.INVALID_REQUEST, "a payee whom you have not paid yet cannot be in it", param="payees")
             named.append(found)
         return named
 
     async def _known(self, customer: str) -> list[KnownPayee]:
-        paying = (each for each in self.functions if any(argument.kind is Kind.PAYEE for argument in each.arguments))
+        paying = (function for function in self.functions if any(argument.kind is Kind.PAYEE for argument in function.arguments))
         try:
-            told = [await asked(self.core, customer) for asked in dict.fromkeys(each.acquaintance for each in paying)]
+            told = [await asked(self.core, customer) for asked in dict.fromkeys(item.acquaintance for item in paying)]
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
         return [payee for acquaintance in told for payee in acquaintance.payees]
 
 
-def _proposal(mandate: StandingMandate, terms: Terms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:
-    shown: list[Json] = [{"name": each.name, "identifier": each.identifier or each.key} for each in named]
+def _proposal(mandate: StandingMandate, terms: MandateTerms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:
+    shown: list[Json] = [{"name": argument.name, "identifier": argument.identifier or argument.key} for argument in named]
     content: dict[str, Json] = {
         "call_ids": [],
         "agent": terms.agent,

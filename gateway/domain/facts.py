@@ -6,7 +6,7 @@ from datetime import datetime
 
 from adapters.core import Acquaintance, Identified, ObjectFacts
 from adapters.function import Level
-from gateway.domain.kill_switch import Kills
+from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
 
@@ -36,12 +36,17 @@ class ConversationFacts:
     tainted: bool
 
 
-Known = tuple[CustomerFacts, ConversationFacts, Kills]
-"""A conversation, its customer and the kill switches, read together."""
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A conversation, its customer and the kill switches, read together at one moment."""
+
+    customer: CustomerFacts
+    conversation: ConversationFacts
+    switches: EngagedSwitches
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Utterance:
     """What the customer said in one message; `origin` is typed, pasted or document."""
 
     turn: int
@@ -50,7 +55,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DocumentText:
     """A document that the customer named, and what was read in it; without a document, the bank's own figures beside others' text."""
 
     document: str | None
@@ -58,20 +63,20 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Utterances:
     """What the customer said in the last turns, the documents that they named, and what was used of it. `turn`: of their last word."""
 
     turn: int = 0
-    words: tuple[Word, ...] = ()
-    readings: tuple[Reading, ...] = ()
+    words: tuple[Utterance, ...] = ()
+    readings: tuple[DocumentText, ...] = ()
     uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class Evidence:
     """On what the arguments of a call are grounded. Gathered only for calls that have something to ground."""
 
-    heard: Heard
+    heard: Utterances
     acquaintance: Acquaintance
 
 
@@ -88,8 +93,8 @@ class Facts:
     conversation: ConversationFacts
     objects: Mapping[Identified, ObjectFacts]
     totals: Totals | None
-    kills: Kills
-    grounds: Grounds | None = None
+    switches: EngagedSwitches
+    evidence: Evidence | None = None
     standing: tuple[StandingMandate, ...] = ()
     automatic: Totals | None = None
 
@@ -97,4 +102,4 @@ class Facts:
     def versions(self) -> tuple[int, bool, bool, int]:
         """What a reservation compares again under its lock: mandate version, frozen, tainted, kill epoch."""
         mandate = self.customer.mandate
-        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted, self.kills.epoch)
+        return (mandate.version if mandate else 0, self.customer.frozen, self.conversation.tainted, self.switches.epoch)

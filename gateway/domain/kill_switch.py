@@ -20,7 +20,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class KillSwitch:
     """A kill switch that is engaged, half lifted (one officer agreed), or lifted (a second one did)."""
 
     id: str
@@ -41,7 +41,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Kills:
+class EngagedSwitches:
     """The switches that are engaged, as (scope, subject), and the epoch that grows with each change of them."""
 
     epoch: int

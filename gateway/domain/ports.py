@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.core import Money
-from gateway.domain.facts import Heard, Known, Reading, Use
+from gateway.domain.facts import DocumentText, Snapshot, Use, Utterances
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
-from gateway.domain.proposal import Evidence, Proposal
+from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.stages import Call, Held, Recorded, Refused
 
 
@@ -58,7 +58,7 @@ class Claimed:
     """Whether this very claim made the row; else it is the stored one of an earlier call with the same ids."""
 
 
-class Moved(Exception):
+class FactsMoved(Exception):
     """A fact under the decision changed before the claim; gather and decide again. Nothing was claimed."""
 
 
@@ -80,10 +80,10 @@ class Book(Protocol):
     write may have happened: a claim is then found again by its ids).
     """
 
-    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
+    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
         """As they were at `at`: what taints the conversation later does not count. None when it is not this customer's, or not at all."""
 
-    async def heard(self, conversation: str, at: datetime) -> Heard:
+    async def heard(self, conversation: str, at: datetime) -> Utterances:
         """What the customer said in their last turns, what they named, and what was used of it."""
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
@@ -119,7 +119,7 @@ class Book(Protocol):
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         """Third parties' text goes into this conversation, to this agent, from `at` on."""
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: Reading, at: datetime) -> None:
+    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
         """A document that the customer named was read."""
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
@@ -167,7 +167,7 @@ class Passkeys(Protocol):
         """Remember the authenticator's counter. False: it did not grow (and is not 0 for ever): perhaps a clone, confirm nothing."""
 
 
-class NotOpen(Exception):
+class ProposalNotOpen(Exception):
     """The proposal cannot be confirmed or declined (any more). `state` says why: expired, declined, confirmed, approved, waits.
 
     `waits`: an older proposal that moves money is open; it comes first.
@@ -190,7 +190,7 @@ class Confirmations(Protocol):
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         """What this customer is to confirm or to approve, the oldest first."""
 
-    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+    async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
         """Execute what was confirmed: the calls in their order; empty where a second person still has to approve. NotOpen."""
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
@@ -200,7 +200,7 @@ class Confirmations(Protocol):
 Refuse = Callable[[Refused], Awaitable[Recorded]]
 
 
-class Proposing(Protocol):
+class HeldCalls(Protocol):
     """What becomes of calls that wait for the customer."""
 
     async def propose(self, held: Sequence[Held], refuse: Refuse) -> Sequence[Recorded]:

@@ -26,7 +26,7 @@ DPOP = "DPoP"
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class Credentials:
     """What a request brought. Nothing of it is trusted but `url`, which is ours, and `certificate`, which TLS or our proxy proved.
 
     `authorization`: the header's value, several joined with a comma. `proofs`: each `DPoP` header. `url`: as the outside sees it,
@@ -69,17 +69,17 @@ class Principal:
         return Level.L2 if self.strong and fresh else Level.L1
 
 
-class Standing(Protocol):
+class TokenStatus(Protocol):
     """Whether a token that was taken still stands with its issuer. Asked before effects, never cached; nothing is retried."""
 
     async def still_stands(self, principal: Principal) -> bool:
         """False: the issuer says that the token is not active. Unavailable: it does not say, and the effect must not happen."""
 
 
-class Identity(Standing, Protocol):
+class Identity(TokenStatus, Protocol):
     """Where Principals come from. Concurrent use is safe; nothing is retried. No I/O for a token that was seen before, unless bound."""
 
-    async def authenticate(self, presented: Presented, now: datetime) -> Principal:
+    async def authenticate(self, presented: Credentials, now: datetime) -> Principal:
         """The Principal of a request. NotAuthenticated, the same for every cause; Unavailable: keys or proofs cannot be checked."""
 
     def nonce(self, now: datetime) -> str | None:

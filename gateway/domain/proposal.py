@@ -36,7 +36,7 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ConfirmationEvidence:
     """What proves that a person confirmed: kept as it came, so that an auditor can verify it offline. `by` is a customer or an officer.
 
     `kept` is canonical JSON: of a passkey, what `audit.evidence` verifies; of a token, its claims that were held against the intent.
@@ -120,7 +120,9 @@ def matches_details(intent: bytes, details: Json) -> bool:
     """Whether a token's `authorization_details` hold one that deep-equals the intent."""
     if not isinstance(details, list):
         return False
-    return any(isinstance(each, dict) and each.get("type") == DETAILS_TYPE and _is(each.get("intent"), intent) for each in details)
+    return any(
+        isinstance(detail, dict) and detail.get("type") == DETAILS_TYPE and _is(detail.get("intent"), intent) for detail in details
+    )
 
 
 def _is(named: Json, intent: bytes) -> bool:

@@ -38,7 +38,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CallRequest:
     """A set of calls of one request, of one turn of one conversation."""
 
     shape: str

@@ -15,7 +15,7 @@ from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.principal import Principal
-from gateway.domain.request import Asked, NativeCall
+from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
 from policies.model import Decision, Request
@@ -40,7 +40,7 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class BatchRemainder:
     """The calls of the same request that are not done, where they move money: per currency the sum in minor units, and how many.
 
     `uses`: what those of them that wait for the customer take of the customer's words.
@@ -60,13 +60,13 @@ class Received:
 
     call_id: str
     principal: Principal
-    asked: Asked
+    request: CallRequest
     native: NativeCall
     received_at: datetime
     span_id: str
     steps: Steps
     set_at: datetime
-    rest: Rest = Rest()
+    rest: BatchRemainder = BatchRemainder()
     confirmed: Confirmed | None = None
 
 
@@ -86,7 +86,7 @@ class Call:
     @property
     def payee(self) -> Identified | None:
         """The object whom the call pays; None when it pays nobody, or names an account instead."""
-        named = (self.arguments.get(each.name) for each in self.function.arguments if each.kind is Kind.PAYEE)
+        named = (self.arguments.get(argument.name) for argument in self.function.arguments if argument.kind is Kind.PAYEE)
         return next((value for value in named if isinstance(value, Identified)), None)
 
     @property
@@ -101,8 +101,8 @@ class Call:
 
 def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument | None:
     """The argument that names whom a call pays: an object or an account before a text, the first one before others."""
-    named = [each for each in function.arguments if each.kind is Kind.PAYEE and each.name in arguments]
-    return min(named, key=lambda each: isinstance(each.type, Text), default=None)
+    named = [argument for argument in function.arguments if argument.kind is Kind.PAYEE and argument.name in arguments]
+    return min(named, key=lambda item: isinstance(item.type, Text), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPosition:
     """Where a record stands in the log."""
 
     index: int
@@ -169,7 +169,7 @@ class Intended:
     """Step 6's result: the intent is durable in the log, which gave a permit over exactly this instruction."""
 
     reserved: Reserved
-    intent: Place
+    intent: RecordPosition
     permit: ExecutionPermit
 
 
@@ -233,7 +233,7 @@ class Recorded:
     code: Code | None
     message: str | None
     output: Mapping[str, Json] | None
-    proof: Place | None
+    proof: RecordPosition | None
     app: Mapping[str, Json] | None = None
     confirmation: str | None = None
     """Of a held call: what the customer is to confirm. For the back end, never for the model."""
@@ -246,7 +246,7 @@ def answer_of(
     *,
     message: str | None = None,
     output: Mapping[str, Json] | None = None,
-    proof: Place | None = None,
+    proof: RecordPosition | None = None,
 ) -> Recorded:
     """What the caller gets. `message` None: the code's own."""
     return Recorded(

@@ -11,7 +11,7 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
-from audit.evidence import Finding
+from audit.evidence import EvidenceFinding
 from audit.evidence import public_key as read_public_key
 from gateway.confirmations.relying_party import RelyingParty, state_of
 from gateway.domain.errors import Fault, RequestFault
@@ -33,16 +33,18 @@ _WORDS: dict[str, type[BaseModel]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Confirming:
+class ConfirmationDependencies:
     """What these routes need beside the door. `cooling_off`: from a passkey's enrolment until it confirms."""
 
     relying_party: RelyingParty
     cooling_off: timedelta
 
 
-def mount(app: FastAPI, door: Door, parts: Confirming) -> None:
+def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
     """Put these routes into the application."""
-    listed, opened, heard = (answers(each) for each in (schemas.Waiting, schemas.Confirmation, schemas.Spoken))
+    listed, opened, heard = (
+        answers(item) for item in (schemas.ConfirmationList, schemas.ConfirmationAnswer, schemas.ConfirmationResult)
+    )
     conflicts: dict[int | str, dict[str, object]] = {
         status: {"model": schemas.ErrorBody, "description": "Nothing was confirmed"} for status in (409, 422)
     }
@@ -57,21 +59,25 @@ def mount(app: FastAPI, door: Door, parts: Confirming) -> None:
         """What exactly is to be confirmed, and the challenge that a passkey signs for it, which begins now."""
         return await door.answer(request, partial(_open, parts), SCOPE_CONFIRM)
 
-    @app.post("/v1/confirmations/{confirmation_id}", responses={**heard, **conflicts}, openapi_extra=schemas.body_of(schemas.Speak))
+    @app.post(
+        "/v1/confirmations/{confirmation_id}",
+        responses={**heard, **conflicts},
+        openapi_extra=schemas.body_of(schemas.ConfirmationDecision),
+    )
     async def speak(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
         """The customer's word: an assertion, a decline, or a token whose authorization details name the intent."""
         return await door.answer(request, partial(_speak, parts), SCOPE_CONFIRM)
 
     @app.post(
         "/v1/passkeys",
-        responses={**answers(schemas.Enrolled), **conflicts},
+        responses={**answers(schemas.PasskeyEnrolled), **conflicts},
         openapi_extra=schemas.body_of(schemas.NewPasskey),
     )
     async def enrol(request: Request) -> Response:
         """Enrol a customer's passkey; for the bank's identity system alone."""
         return await door.answer(request, partial(_enrol, parts), SCOPE_ENROL)
 
-    @app.delete("/v1/passkeys/{credential}", responses=answers(schemas.Revoked))
+    @app.delete("/v1/passkeys/{credential}", responses=answers(schemas.PasskeyRevoked))
     async def revoke(request: Request, credential: schemas.CredentialId) -> Response:
         """Revoke a passkey, at once; for the bank's identity system alone."""
         return await door.answer(request, partial(_revoke, parts), SCOPE_ENROL)
@@ -87,14 +93,14 @@ def summary(proposal: Proposal, at: datetime) -> dict[str, object]:
     }
 
 
-async def _waiting(parts: Confirming, door: Door, _request: Request, principal: Principal) -> Response:
+async def _waiting(parts: ConfirmationDependencies, door: Door, _request: Request, principal: Principal) -> Response:
     _own(principal)
     at = door.clock()
     found = await parts.relying_party.confirmations.waiting(principal.customer, at)
-    return json_answer({"data": [summary(each, at) for each in found]})
+    return json_answer({"data": [summary(match, at) for match in found]})
 
 
-async def _open(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+async def _open(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     shown = await parts.relying_party.show(principal.customer, request.path_params["confirmation_id"])
     verifier = parts.relying_party.verifier
@@ -110,7 +116,7 @@ async def _open(parts: Confirming, door: Door, request: Request, principal: Prin
     )
 
 
-async def _speak(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+async def _speak(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     said, confirmation_id = await body(request), request.path_params["confirmation_id"]
     named = [name for name in _WORDS if isinstance(said, dict) and name in said]
@@ -129,16 +135,18 @@ async def _speak(parts: Confirming, door: Door, request: Request, principal: Pri
             await party.decline(principal.customer, confirmation_id)
             results = ()
     state = await party.state(principal.customer, confirmation_id)
-    return json_answer({"state": state, "results": [{**call_result(each, door.challenges), "app": each.app} for each in results]})
+    return json_answer(
+        {"state": state, "results": [{**call_result(result, door.challenges), "app": result.app} for result in results]}
+    )
 
 
-async def _enrol(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+async def _enrol(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _identity_system(principal)
     asked = parsed(schemas.NewPasskey, await body(request))
     try:
         public_key, credential = decode(asked.public_key), encode(decode(asked.credential))
         read_public_key(public_key)
-    except (Finding, Malformed):
+    except (EvidenceFinding, Malformed):
         message = "public_key: a COSE_Key of ES256 on P-256, EdDSA with Ed25519 or RS256, base64url"
         raise RequestFault(Fault.INVALID_REQUEST, message, param="public_key") from None
     at = door.clock()
@@ -149,7 +157,7 @@ async def _enrol(parts: Confirming, door: Door, request: Request, principal: Pri
     return json_answer({"credential": credential, "active_from": passkey.active_from.isoformat()})
 
 
-async def _revoke(parts: Confirming, door: Door, request: Request, principal: Principal) -> Response:
+async def _revoke(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _identity_system(principal)
     passkeys, at = parts.relying_party.passkeys, door.clock()
     found = await passkeys.find(request.path_params["credential"])

@@ -5,23 +5,23 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
 
-from gateway.domain.principal import Presented
+from gateway.domain.principal import Credentials
 from gateway.identity.certificate import from_header
 
 CERTIFICATE = "tellergate.client_certificate"
 """Where `doors.tls` puts the certificate (DER) of a connection, in the scope's `extensions`."""
 
 
-class Presenting:
+class CredentialReader:
     """`public_url`: our own address as clients see it; the Host header and `X-Forwarded-*` are never looked at. `Client-Cert` is
     taken from `trusted_proxies` alone, and from them the certificate of their own connection is not.
     """
 
     def __init__(self, public_url: str, trusted_proxies: Sequence[str] = ()) -> None:
         self._base = public_url.rstrip("/")
-        self._proxies: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(each) for each in trusted_proxies)
+        self._proxies: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(trusted_proxy) for trusted_proxy in trusted_proxies)
 
-    def of(self, scope: Scope) -> Presented:
+    def of(self, scope: Scope) -> Credentials:
         """Never raises: what is not well formed is presented as it is, and refused by who checks it."""
         authorization: str | None = None
         proofs: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Presenting:
                 proofs = (*proofs, value.decode("latin-1"))
             elif name == b"client-cert":
                 certificates = (*certificates, value.decode("latin-1"))
-        return Presented(
+        return Credentials(
             authorization,
             proofs,
             scope["method"],

@@ -5,48 +5,48 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.kill_switch import Scope, Switch
+from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
 from gateway.doors import schemas
 from gateway.doors.bodies import body, json_answer, parsed
 from gateway.doors.rest import Door, answers
-from gateway.oversight.kill_switches import Killing, NotLifted
+from gateway.oversight.kill_switches import KillSwitches, NotLifted
 
 _OTHERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL})
 
 
-def mount(app: FastAPI, door: Door, killing: Killing) -> None:
+def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
     """Put these routes into the application."""
     conflict: dict[int | str, dict[str, object]] = {409: {"model": schemas.ErrorBody, "description": "Nothing was lifted"}}
 
-    @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitches))
-    async def switches(request: Request) -> Response:
+    @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitchList))
+    async def list_switches(request: Request) -> Response:
         """Those that are engaged, the oldest first."""
-        return await door.answer(request, partial(_list, killing), SCOPE_KILL)
+        return await door.answer(request, partial(_list, switches), SCOPE_KILL)
 
     @app.post(
         "/v1/kill-switches", responses=answers(schemas.KillSwitchEngaged), openapi_extra=schemas.body_of(schemas.NewKillSwitch)
     )
     async def engage(request: Request) -> Response:
         """Stop everything, one customer, one agent or one function, within a second, in every worker."""
-        return await door.answer(request, partial(_engage, killing), SCOPE_KILL)
+        return await door.answer(request, partial(_engage, switches), SCOPE_KILL)
 
     @app.post(
         "/v1/kill-switches/{kill_switch_id}/lift",
-        responses={**answers(schemas.KillSwitch), **conflict},
+        responses={**answers(schemas.KillSwitchAnswer), **conflict},
         openapi_extra=schemas.body_of(schemas.LiftKillSwitch),
     )
     async def lift(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
         """One officer's lift. It takes those of two different officers."""
-        return await door.answer(request, partial(_lift, killing), SCOPE_KILL)
+        return await door.answer(request, partial(_lift, switches), SCOPE_KILL)
 
 
-async def _list(killing: Killing, _door: Door, _request: Request, principal: Principal) -> Response:
+async def _list(switches: KillSwitches, _door: Door, _request: Request, principal: Principal) -> Response:
     _officer(principal)
-    return json_answer({"data": [shown(each) for each in await killing.listed()]})
+    return json_answer({"data": [shown(item) for item in await switches.listed()]})
 
 
-async def _engage(killing: Killing, door: Door, request: Request, principal: Principal) -> Response:
+async def _engage(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
     asked = parsed(schemas.NewKillSwitch, await body(request))
     scope = Scope(asked.scope)
@@ -54,11 +54,11 @@ async def _engage(killing: Killing, door: Door, request: Request, principal: Pri
         raise RequestFault(Fault.INVALID_REQUEST, "subject: needed, but not with the scope global", param="subject")
     if scope is Scope.FUNCTION and asked.subject not in {function.name for function in door.functions}:
         raise RequestFault(Fault.INVALID_REQUEST, "subject: no function of this name is served", param="subject")
-    engaged = await killing.engage(scope, asked.subject or "", asked.reason, officer)
+    engaged = await switches.engage(scope, asked.subject or "", asked.reason, officer)
     return json_answer({**shown(engaged.switch), "recorded": engaged.recorded})
 
 
-async def _lift(killing: Killing, door: Door, request: Request, principal: Principal) -> Response:
+async def _lift(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
     if principal.customer == principal.client:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "a program may engage a kill switch; only people lift one")
@@ -66,12 +66,12 @@ async def _lift(killing: Killing, door: Door, request: Request, principal: Princ
         raise invalid_token(principal.scheme)
     asked = parsed(schemas.LiftKillSwitch, await body(request))
     try:
-        return json_answer(shown(await killing.lift(request.path_params["kill_switch_id"], asked.reason, officer)))
+        return json_answer(shown(await switches.lift(request.path_params["kill_switch_id"], asked.reason, officer)))
     except NotLifted as refused:
         raise _fault(refused) from None
 
 
-def shown(switch: Switch) -> dict[str, object]:
+def shown(switch: KillSwitch) -> dict[str, object]:
     return {
         "id": switch.id,
         "scope": switch.scope.value,

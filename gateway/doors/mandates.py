@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 
 from adapters.core import Money
 from audit.log import Log
-from gateway.confirmations.standing_mandates import Granting, Terms
+from gateway.confirmations.standing_mandates import MandateTerms, StandingMandates
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.principal import SCOPE_CONFIRM, Principal, require_own
@@ -19,22 +19,22 @@ from gateway.oversight.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class MandateDependencies:
     """What these routes need beside the door."""
 
-    granting: Granting
+    standing_mandates: StandingMandates
     log: Log
 
 
-def mount(app: FastAPI, door: Door, parts: Parts) -> None:
+def mount(app: FastAPI, door: Door, parts: MandateDependencies) -> None:
     """Put these routes into the application."""
 
-    @app.get("/v1/mandates", responses=answers(schemas.Mandates))
+    @app.get("/v1/mandates", responses=answers(schemas.MandateList))
     async def mandates(request: Request) -> Response:
         """The customer's standing mandates that were not revoked."""
         return await door.answer(request, partial(_list, parts), SCOPE_CONFIRM)
 
-    @app.post("/v1/mandates", responses=answers(schemas.Proposed), openapi_extra=schemas.body_of(schemas.NewMandate))
+    @app.post("/v1/mandates", responses=answers(schemas.MandateProposed), openapi_extra=schemas.body_of(schemas.NewMandate))
     async def propose(request: Request) -> Response:
         """Ask for a standing mandate. It is in force once the customer has confirmed it."""
         return await door.answer(request, partial(_propose, parts), SCOPE_CONFIRM)
@@ -55,15 +55,15 @@ def mount(app: FastAPI, door: Door, parts: Parts) -> None:
         return await door.answer(request, partial(_looks, parts), SCOPE_CONFIRM)
 
 
-async def _list(parts: Parts, _door: Door, _request: Request, principal: Principal) -> Response:
+async def _list(parts: MandateDependencies, _door: Door, _request: Request, principal: Principal) -> Response:
     _own(principal)
-    return json_answer({"data": [_shown(each) for each in await parts.granting.standing(principal.customer)]})
+    return json_answer({"data": [_shown(item) for item in await parts.standing_mandates.standing(principal.customer)]})
 
 
-async def _propose(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+async def _propose(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     asked = parsed(schemas.NewMandate, await body(request))
-    terms = Terms(
+    terms = MandateTerms(
         payees=None if asked.payees is None else tuple(asked.payees),
         payment=_money(asked.per_payment, "per_payment"),
         day=_money(asked.per_day, "per_day"),
@@ -71,24 +71,24 @@ async def _propose(parts: Parts, _door: Door, request: Request, principal: Princ
         days=asked.days,
         agent=asked.agent,
     )
-    proposal = await parts.granting.propose(principal, terms)
+    proposal = await parts.standing_mandates.propose(principal, terms)
     return json_answer({"confirmation_id": proposal.id, "expires": proposal.expires.isoformat()})
 
 
-async def _revoke(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+async def _revoke(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     mandate = request.path_params["mandate_id"]
-    if not await parts.granting.revoke(principal.customer, mandate):
+    if not await parts.standing_mandates.revoke(principal.customer, mandate):
         raise RequestFault(Fault.NOT_FOUND, "no such mandate", param="mandate_id")
     return json_answer({"id": mandate, "revoked": True})
 
 
-async def _activity(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+async def _activity(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     return _page(await activity.of_customer(parts.log, principal.customer, request.query_params.get("cursor")))
 
 
-async def _looks(parts: Parts, _door: Door, request: Request, principal: Principal) -> Response:
+async def _looks(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
     return _page(await activity.looks(parts.log, principal.customer, request.query_params.get("cursor")))
 
@@ -102,7 +102,7 @@ def _own(principal: Principal) -> None:
     require_own(principal, "mandates and activity are the customer's own: no agent sees or changes them")
 
 
-def _money(amount: schemas.MoneyIn, name: str) -> Money:
+def _money(amount: schemas.MoneyAmount, name: str) -> Money:
     try:
         return Money.parse(amount.value, amount.currency)
     except ValueError:

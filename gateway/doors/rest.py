@@ -24,18 +24,18 @@ from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import definitions
 from gateway.calls.gather import no_such_conversation
 from gateway.calls.output import output_text, result_item
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
-from gateway.domain.request import Asked, NativeCall, Trace, new_call_id
+from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.doors import schemas
 from gateway.doors.bodies import body, invalid, json_answer, parsed
-from gateway.doors.credentials import Presenting
+from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES
 from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
@@ -53,9 +53,9 @@ _NO_CHALLENGES = Challenges()
 class Door:
     """What the door needs."""
 
-    way: Way
+    pipeline: CallPipeline
     identity: Identity
-    presenting: Presenting
+    presenting: CredentialReader
     challenges: Challenges
     metadata: bytes | None
     book: Book
@@ -125,26 +125,26 @@ def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
 def mount(app: FastAPI, door: Door) -> None:
     """Put this door's routes into the application."""
 
-    @app.post("/v1/function-calls", responses=answers(schemas.CallsAnswer), openapi_extra=body_of(schemas.Calls))
+    @app.post("/v1/function-calls", responses=answers(schemas.FunctionCallsAnswer), openapi_extra=body_of(schemas.FunctionCalls))
     async def function_calls(request: Request) -> Response:
         """Check, execute, redact and record the function calls of one turn."""
         return await door.answer(request, _function_calls, SCOPE_CALLS)
 
-    @app.post("/v1/conversations", responses=answers(schemas.Conversation), openapi_extra=body_of(schemas.NewConversation))
+    @app.post("/v1/conversations", responses=answers(schemas.ConversationAnswer), openapi_extra=body_of(schemas.NewConversation))
     async def open_conversation(request: Request) -> Response:
         """A new conversation. References live inside one."""
         return await door.answer(request, _open_conversation, SCOPE_CALLS)
 
     @app.post(
         "/v1/conversations/{conversation_id}/messages",
-        responses=answers(schemas.Heard),
-        openapi_extra=body_of(schemas.Words),
+        responses=answers(schemas.MessagesAnswer),
+        openapi_extra=body_of(schemas.CustomerMessages),
     )
     async def hear(request: Request, conversation_id: schemas.ConversationId) -> Response:
         """The customer's own words, under a token with the scope `customer_words` and without an agent."""
         return await door.answer(request, _hear, SCOPE_WORDS)
 
-    @app.get("/v1/functions", responses=answers(schemas.Functions))
+    @app.get("/v1/functions", responses=answers(schemas.FunctionDefinitions))
     async def functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
         """What this customer's assistant may be offered, as definitions for one API."""
         return await door.answer(request, _functions, SCOPE_CALLS)
@@ -183,11 +183,11 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
-    head = parsed(schemas.CallsHead, await body(request))
+    head = parsed(schemas.FunctionCallsHead, await body(request))
     if len(head.calls) > door.calls_per_request:
         raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
     shape = SHAPES[head.shape]
-    asked = Asked(
+    asked = CallRequest(
         shape=head.shape,
         conversation_id=head.conversation_id,
         turn_id=head.turn_id,
@@ -195,11 +195,11 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
         calls=tuple(_native(shape.item, item, number) for number, item in enumerate(head.calls)),
         trace=_trace(request),
     )
-    answered = await door.way.take(principal, asked)
+    answered = await door.pipeline.take(principal, asked)
     return json_answer(
         {
-            "outputs": [shape.output(each, head.turn_id) for each in answered],
-            "results": [{**call_result(each, door.challenges), "app": each.app} for each in answered],
+            "outputs": [shape.output(call, head.turn_id) for call in answered],
+            "results": [{**call_result(call, door.challenges), "app": call.app} for call in answered],
         },
         step_up_headers(answered, principal.scheme, door.challenges),
     )
@@ -212,7 +212,7 @@ async def _open_conversation(door: Door, request: Request, principal: Principal)
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's words come with the customer's own token, without an agent")
-    words = parsed(schemas.Words, await body(request))
+    words = parsed(schemas.CustomerMessages, await body(request))
     messages = [(word.text, word.origin) for word in words.messages]
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
 from gateway.doors.assistants_api import schemas as assistant_schemas
-from gateway.doors.shapes import AgentsCall, NativeId, ResponsesCall, ToolCall
+from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^conv_[0-9a-f]{24}$")]
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class CallsHead(_Strict):
+class FunctionCallsHead(_Strict):
     """A request for function calls, but for its items, which each shape reads itself."""
 
     shape: Literal["assistants", "responses", "chat", "agents"]
@@ -37,13 +37,13 @@ class CallsHead(_Strict):
     calls: Annotated[list[dict[str, object]], Field(min_length=1)]
 
 
-class Calls(CallsHead):
+class FunctionCalls(FunctionCallsHead):
     """Function calls as a model wrote them, in the items of its API."""
 
-    calls: Annotated[list[ToolCall | ResponsesCall | AgentsCall], Field(min_length=1)]  # type: ignore[assignment]  # narrower
+    calls: Annotated[list[ToolCallItem | ResponsesCallItem | AgentsCallItem], Field(min_length=1)]  # type: ignore[assignment]  # narrower
 
 
-class Proof(_Strict):
+class RecordProof(_Strict):
     index: int
     leaf_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -55,7 +55,7 @@ class StepUp(_Strict):
     max_age: int
 
 
-class Result(_Strict):
+class CallResult(_Strict):
     """For the back end, never for the model. `confirmation_id`: what the customer is to confirm, of a held call.
 
     `app`: whole values of fields that the output shows masked, for the customer's eyes.
@@ -66,45 +66,45 @@ class Result(_Strict):
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
-    proof: Proof | None
+    proof: RecordProof | None
     app: dict[str, str] | None
     confirmation_id: str | None
     challenge: StepUp | None
 
 
-class CallsAnswer(_Strict):
+class FunctionCallsAnswer(_Strict):
     """`outputs` go back to the model as they are; `results` stay in the back end. Both in the order of the calls."""
 
     outputs: list[dict[str, object]]
-    results: list[Result]
+    results: list[CallResult]
 
 
 class NewConversation(_Strict):
     """Nothing is asked of a new conversation."""
 
 
-class Conversation(_Strict):
+class ConversationAnswer(_Strict):
     id: ConversationId
 
 
-class Word(_Strict):
+class CustomerMessage(_Strict):
     """What the customer themselves said. `origin`: typed by them, pasted, or out of a document."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARS)]
     origin: Literal["typed", "pasted", "document"] = "typed"
 
 
-class Words(_Strict):
-    messages: Annotated[list[Word], Field(min_length=1, max_length=MAX_MESSAGES)]
+class CustomerMessages(_Strict):
+    messages: Annotated[list[CustomerMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 
-class Heard(_Strict):
+class MessagesAnswer(_Strict):
     """How many messages the conversation has now."""
 
     count: int
 
 
-class Functions(_Strict):
+class FunctionDefinitions(_Strict):
     """This customer's functions, as definitions for one shape."""
 
     data: list[dict[str, object]]
@@ -117,11 +117,11 @@ class CallStatus(_Strict):
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
     output: str | None
-    proof: Proof | None
+    proof: RecordProof | None
     confirmation_id: str | None
 
 
-class WaitingItem(_Strict):
+class ConfirmationListItem(_Strict):
     """`state`: open; confirmed, where a second person has still to approve; approved, declined or expired. `level`: 3, or 4 for two."""
 
     id: ConfirmationId
@@ -131,11 +131,11 @@ class WaitingItem(_Strict):
     expires: str
 
 
-class Waiting(_Strict):
-    data: list[WaitingItem]
+class ConfirmationList(_Strict):
+    data: list[ConfirmationListItem]
 
 
-class Confirmation(WaitingItem):
+class ConfirmationAnswer(ConfirmationListItem):
     """`intent` is all that is confirmed, and is shown as text, whole. `challenge` goes into `navigator.credentials.get` as it is."""
 
     intent: dict[str, object]
@@ -161,15 +161,15 @@ class ByToken(_Strict):
     token: Literal[True]
 
 
-class Speak(RootModel[ByAssertion | ByDecline | ByToken]):
+class ConfirmationDecision(RootModel[ByAssertion | ByDecline | ByToken]):
     """Exactly one of the three."""
 
 
-class Spoken(_Strict):
+class ConfirmationResult(_Strict):
     """`results` as of function calls: what became of each call, in their order; empty where a second person has still to approve."""
 
     state: Literal["open", "confirmed", "approved", "declined", "expired"]
-    results: list[Result]
+    results: list[CallResult]
 
 
 class NewPasskey(_Strict):
@@ -181,14 +181,14 @@ class NewPasskey(_Strict):
     sign_count: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
-class Enrolled(_Strict):
+class PasskeyEnrolled(_Strict):
     """Nothing can be confirmed with it before `active_from`."""
 
     credential: CredentialId
     active_from: str
 
 
-class Revoked(_Strict):
+class PasskeyRevoked(_Strict):
     credential: CredentialId
     revoked: Literal[True]
 
@@ -204,7 +204,7 @@ class ErrorBody(_Strict):
     error: ErrorDetail
 
 
-class MoneyIn(_Strict):
+class MoneyAmount(_Strict):
     value: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
@@ -216,14 +216,14 @@ class NewMandate(_Strict):
     payees: (
         Annotated[list[Annotated[str, StringConstraints(min_length=4, max_length=64)]], Field(min_length=1, max_length=100)] | None
     )
-    per_payment: MoneyIn
-    per_day: MoneyIn
+    per_payment: MoneyAmount
+    per_day: MoneyAmount
     payments_per_day: Annotated[int, Field(ge=1, le=1000)]
     days: int
     agent: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
 
 
-class Proposed(_Strict):
+class MandateProposed(_Strict):
     confirmation_id: ConfirmationId
     expires: str
 
@@ -231,21 +231,21 @@ class Proposed(_Strict):
 MandateId = Annotated[str, StringConstraints(pattern=r"^std_[0-9a-f]{32}$")]
 
 
-class MandateShown(_Strict):
+class MandateAnswer(_Strict):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     id: str
     agent: str | None
     payees: list[str] | None
-    per_payment: MoneyIn
-    per_day: MoneyIn
+    per_payment: MoneyAmount
+    per_day: MoneyAmount
     payments_per_day: int
     starts: Annotated[str, Field(alias="from")]
     until: str
 
 
-class Mandates(_Strict):
-    data: list[MandateShown]
+class MandateList(_Strict):
+    data: list[MandateAnswer]
 
 
 class MandateRevoked(_Strict):
@@ -268,7 +268,7 @@ class LiftKillSwitch(_Strict):
 KillSwitchId = Annotated[str, StringConstraints(pattern=r"^kill_[0-9a-f]{32}$")]
 
 
-class KillSwitch(_Strict):
+class KillSwitchAnswer(_Strict):
     """`half_lifted` stops the same: the second officer's lift is missing. `subject` is null for the scope `global`."""
 
     id: str
@@ -282,14 +282,14 @@ class KillSwitch(_Strict):
     state: Literal["engaged", "half_lifted", "lifted"]
 
 
-class KillSwitchEngaged(KillSwitch):
+class KillSwitchEngaged(KillSwitchAnswer):
     """`recorded` is false while the trail does not answer; it counts all the same. Engage it again to have it recorded."""
 
     recorded: bool
 
 
-class KillSwitches(_Strict):
-    data: list[KillSwitch]
+class KillSwitchList(_Strict):
+    data: list[KillSwitchAnswer]
 
 
 class ActivityPage(_Strict):
@@ -300,10 +300,10 @@ class ActivityPage(_Strict):
 
 
 _BODIES: tuple[type[BaseModel], ...] = (
-    Calls,
+    FunctionCalls,
     NewConversation,
-    Words,
-    Speak,
+    CustomerMessages,
+    ConfirmationDecision,
     NewPasskey,
     NewMandate,
     NewKillSwitch,

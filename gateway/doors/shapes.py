@@ -22,25 +22,25 @@ class _Item(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-class Called(_Item):
+class NamedCall(_Item):
     """`function` of an Assistants or Chat Completions tool call."""
 
     name: Name
     arguments: str
 
 
-class ToolCall(_Item):
+class ToolCallItem(_Item):
     """An item of `required_action.submit_tool_outputs.tool_calls` or of a chat message's `tool_calls`."""
 
     id: NativeId
     type: Literal["function"]
-    function: Called
+    function: NamedCall
 
     def native(self) -> NativeCall:
         return NativeCall(self.id, self.function.name, self.function.arguments)
 
 
-class ResponsesCall(_Item):
+class ResponsesCallItem(_Item):
     """An item `function_call` of the Responses API; `arguments` is JSON text."""
 
     type: Literal["function_call"]
@@ -52,7 +52,7 @@ class ResponsesCall(_Item):
         return NativeCall(self.call_id, self.name, self.arguments)
 
 
-class AgentsCall(_Item):
+class AgentsCallItem(_Item):
     """An item `function_call` of the Agents beta; `arguments` is an object."""
 
     type: Literal["function_call"]
@@ -65,11 +65,11 @@ class AgentsCall(_Item):
         return NativeCall(self.call_id, self.name, arguments)
 
 
-Item = ToolCall | ResponsesCall | AgentsCall
+Item = ToolCallItem | ResponsesCallItem | AgentsCallItem
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class WireShape:
     """How one API writes a call, and reads the output of one (answered call, turn id)."""
 
     item: type[Item]
@@ -99,9 +99,9 @@ def _agents(answered: Recorded, turn_id: str) -> dict[str, Json]:
     }
 
 
-SHAPES: Mapping[str, Shape] = {
-    "assistants": Shape(ToolCall, _assistants),
-    "chat": Shape(ToolCall, _chat),
-    "responses": Shape(ResponsesCall, _responses),
-    "agents": Shape(AgentsCall, _agents),
+SHAPES: Mapping[str, WireShape] = {
+    "assistants": WireShape(ToolCallItem, _assistants),
+    "chat": WireShape(ToolCallItem, _chat),
+    "responses": WireShape(ResponsesCallItem, _responses),
+    "agents": WireShape(AgentsCallItem, _agents),
 }

@@ -135,7 +135,7 @@ def step_up(answered: Recorded, challenges: Challenges) -> dict[str, Json] | Non
 
 def step_up_headers(answered: Sequence[Recorded], scheme: str, challenges: Challenges) -> dict[str, str]:
     """The challenge of RFC 9470 section 3 on a 200 (RFC 9110 section 11.6.1 allows it there) when a call of the request needs it."""
-    asked = next((found for each in answered if (found := step_up(each, challenges)) is not None), None)
+    asked = next((found for call in answered if (found := step_up(call, challenges)) is not None), None)
     if asked is None:
         return {}
     error: dict[str, str | int] = {"error": "insufficient_user_authentication"}

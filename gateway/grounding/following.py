@@ -17,13 +17,13 @@ def follows(wanted: Decimal, meant: Sequence[Lexed], told: Set[Decimal], ordered
     At least one of two figures is from `meant`, what the customer said or named; the other may be what the bank `told` or has `ordered`.
     What the bank told alone will do where the customer wrote no amount.
     """
-    figures = [figure for each in meant for figure in each.figures]
+    figures = [figure for item in meant for figure in item.figures]
     values = {figure.value for figure in figures if not figure.is_percent}
     if not values and wanted in told:
         return True
     rates = [figure.value / 100 for figure in figures if figure.is_percent]
-    parts = _PARTS if any(_SHARING.intersection(each.words) for each in meant) else ()
-    return any(abs(each - wanted) < _CENT for each in _results(values, ordered | told, rates, parts))
+    parts = _PARTS if any(_SHARING.intersection(item.words) for item in meant) else ()
+    return any(abs(result - wanted) < _CENT for result in _results(values, ordered | told, rates, parts))
 
 
 def _results(
@@ -32,7 +32,7 @@ def _results(
     for one in sorted(values)[:_FIGURES_MOST]:
         for other in (*values, *others):
             yield from (one + other, one - other, other - one)
-        yield from (one / each for each in parts)
+        yield from (one / part for part in parts)
     for one in (*values, *others):
         for rate in rates[:_FIGURES_MOST]:
             yield from (one * rate, one * (1 + rate), one * (1 - rate))

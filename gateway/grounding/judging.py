@@ -15,7 +15,7 @@ from adapters.answers import electronic
 from adapters.core import ExistingOrder, Identified, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.facts import Grounds, Use
+from gateway.domain.facts import Evidence, Use
 from gateway.domain.limits import Totals, standing_holds
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
@@ -63,21 +63,21 @@ def ground(call: Call, locale: Locale = ENGLISH) -> Grounded:
     confirmed = call.received.confirmed
     if confirmed is not None:
         return Grounded(call, confirmed.sources, uses=confirmed.uses)
-    grounds = call.facts.grounds
-    if grounds is None:
+    evidence = call.facts.evidence
+    if evidence is None:
         return Grounded(call, {})
-    judge = _Judge(call, grounds, locale)
+    judge = _Judge(call, evidence, locale)
     sources = judge.sources()
     denied = [kind for kind, source in sources.items() if source in _DENIED]
     if denied:
         raise Ungrounded(f"ungrounded_{denied[0]}", sources)
     asked = call.function.effect is not Effect.READ and any(source in _ASKED for source in sources.values())
     outcome = Outcome.ASK if asked else Outcome.GROUNDED
-    covered = None if asked else _covered(call, grounds, sources)
+    covered = None if asked else _covered(call, evidence, sources)
     return Grounded(call, sources, outcome, tuple(judge.uses), covered)
 
 
-def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> StandingMandate | None:
+def _covered(call: Call, evidence: Evidence, sources: Mapping[str, str]) -> StandingMandate | None:
     """The standing mandate that spares the customer the question: to a known payee, within its bounds, no untrusted text read."""
     amount, payee = call.arguments.amount(), call.payee_key
     if call.facts.conversation.tainted or amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
@@ -93,7 +93,7 @@ def _covered(call: Call, grounds: Grounds, sources: Mapping[str, str]) -> Standi
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _TypedTurn:
     """What was typed in one turn; `named`: keys of the payees whom it names."""
 
     number: int
@@ -109,10 +109,10 @@ class _Turn:
 class _Judge:
     """One call and what it is held against; `uses` fills while it judges. What is only looked at in doubt is read only then."""
 
-    def __init__(self, call: Call, grounds: Grounds, locale: Locale) -> None:
+    def __init__(self, call: Call, evidence: Evidence, locale: Locale) -> None:
         self._call = call
-        self._known = grounds.acquaintance
-        self._heard = heard = grounds.heard
+        self._known = evidence.acquaintance
+        self._heard = heard = evidence.heard
         self._locale = locale
         typed: dict[int, list[str]] = {}
         for word in heard.words:
@@ -123,9 +123,9 @@ class _Judge:
         self._used = (*heard.uses, *call.received.rest.uses)
         self.uses: list[Use] = []
 
-    def _turn(self, number: int, text: str) -> _Turn:
+    def _turn(self, number: int, text: str) -> _TypedTurn:
         lexed = lex(text, self._locale)
-        return _Turn(number, text, lexed, self._named_in(lexed))
+        return _TypedTurn(number, text, lexed, self._named_in(lexed))
 
     def _named_in(self, lexed: Lexed) -> frozenset[str]:
         return named_in(lexed, self._known.payees)
@@ -146,7 +146,7 @@ class _Judge:
     def sources(self) -> dict[str, str]:
         function, arguments = self._call.function, self._call.arguments
         found: dict[str, str] = {}
-        for argument in sorted(function.arguments, key=lambda each: each.kind is not Kind.PAYEE):
+        for argument in sorted(function.arguments, key=lambda item: item.kind is not Kind.PAYEE):
             if argument.kind is None or argument.name not in arguments:
                 continue
             source = self._source(argument)
@@ -207,18 +207,18 @@ class _Judge:
         if source is None and not named_otherwise and any(self._stands_in(key, lexed) for lexed in self._documents):
             return DOCUMENT  # where they last named nobody: their own word is above a document's
         before = call.facts.as_of - COOLING_OFF
-        is_known = any(self._is_known(each, before) for each in keys)
+        is_known = any(self._is_known(item, before) for item in keys)
         if (
             source == AMBIGUOUS
             and not is_known
-            and any(self._is_known(each, before) for turn in self._typed for each in turn.named)
+            and any(self._is_known(argument, before) for turn in self._typed for argument in turn.named)
         ):
             return UNGROUNDED  # of several, one that the customer pays: never the other
         if source == AMBIGUOUS and self._pairs:
             source = TYPED if self._is_paired(keys) else UNGROUNDED
         if source != TYPED:
             return source or UNGROUNDED
-        if any(alike(each, self._known.payees) for each in keys):
+        if any(alike(item, self._known.payees) for item in keys):
             return AMBIGUOUS
         return KNOWN if is_known else NEW
 
@@ -254,7 +254,10 @@ class _Judge:
         return key in self._named_in(lexed) or is_code(key, lexed)
 
     def _said(
-        self, candidates: Callable[[_Turn], Set[object]], says: Callable[[_Turn], bool], stands_in: Callable[[Lexed], bool]
+        self,
+        candidates: Callable[[_TypedTurn], Set[object]],
+        says: Callable[[_TypedTurn], bool],
+        stands_in: Callable[[Lexed], bool],
     ) -> str | None:
         """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it, which no
         later one took back. What was pasted counts where the customer typed none."""
@@ -290,7 +293,7 @@ class _Judge:
             return DOCUMENT
         return CALCULATED if self._follows(money) else UNGROUNDED
 
-    def _left(self, turn: _Turn, money: Money) -> int:
+    def _left(self, turn: _TypedTurn, money: Money) -> int:
         said = sum(figure.may_be(money) for figure in turn.lexed.figures)
         used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in self._used)
         return said - used
@@ -298,8 +301,8 @@ class _Judge:
     def _follows(self, money: Money) -> bool:
         """Whether the amount follows from what the customer said or named, with each other or with what the bank told."""
         meant = [turn.lexed for turn in self._typed] + self._pasted + self._documents
-        readings = [lex(each.text) for each in self._heard.readings if each.document is None]
-        told = {figure.value for each in readings for figure in each.figures}
+        readings = [lex(reading.text) for reading in self._heard.readings if reading.document is None]
+        told = {figure.value for reading in readings for figure in reading.figures}
         ordered = {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
         return follows(Decimal(money.value), meant, told, ordered)
 
@@ -346,8 +349,8 @@ class _Judge:
             return UNGROUNDED
         revealing = {code for code in lexed.codes if _reveals(code)}
         typed = [turn.lexed for turn in self._typed]
-        if all(any(is_code(code, each) for each in typed) for code in revealing) and set(lexed.accounts) <= {
-            account for each in typed for account in each.accounts
+        if all(any(is_code(code, item) for item in typed) for code in revealing) and set(lexed.accounts) <= {
+            account for item in typed for account in item.accounts
         }:
             return TYPED if revealing else OWN
         return UNGROUNDED

@@ -115,14 +115,14 @@ def lex(text: str, locale: Locale = ENGLISH) -> Lexed:
 
 @lru_cache(maxsize=2048)
 def _lexed_before(text: str, locale: Locale) -> Lexed:
-    """A turn is looked at again by each call that it grounds."""
+    """A turn is looked at again by each call that it evidence."""
     return _lexed(text, locale)
 
 
 def _lexed(text: str, locale: Locale) -> Lexed:
     plain = normal(text)
     accounts, rest = _accounts(plain)
-    codes = frozenset(code for each in _CODE.findall(plain) if (code := each.strip(".:/@+-")))
+    codes = frozenset(code for item in _CODE.findall(plain) if (code := item.strip(".:/@+-")))
     figures = (*_figures(_DATE.sub(" ; ", rest), locale), *_in_words(rest))
     return Lexed(words_of(text), accounts, figures, codes)
 
@@ -226,7 +226,7 @@ def _decimal(written: str, locale: Locale) -> Decimal | None:
     for group in (locale.group, " ", "'"):
         if group in whole:
             first, *others = whole.split(group)
-            if not (1 <= len(first) <= 3 and first.isdigit() and all(len(each) == 3 and each.isdigit() for each in others)):
+            if not (1 <= len(first) <= 3 and first.isdigit() and all(len(other) == 3 and other.isdigit() for other in others)):
                 return None
             whole = whole.replace(group, "")
     return Decimal(f"{whole}.{fraction}" if point else whole) if whole.isdigit() else None

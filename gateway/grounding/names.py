@@ -55,14 +55,14 @@ def distinctive(name: str) -> frozenset[str]:
 
 def alike(payee: str, payees: Sequence[KnownPayee]) -> bool:
     """Whether another saved name looks like this payee's: then nobody can say who was meant."""
-    looks = [look(each.name) for each in payees if each.key == payee and each.name]
-    return any(look(each.name) in looks for each in payees if each.key != payee and each.name)
+    looks = [look(item.name) for item in payees if item.key == payee and item.name]
+    return any(look(item.name) in looks for item in payees if item.key != payee and item.name)
 
 
 def _within_another(payee: KnownPayee, payees: Sequence[KnownPayee], whole: Collection[str]) -> bool:
     """Anna is not meant where Anna Schmidt was written and both are saved."""
     mine = words_of(payee.name)
-    longer = (words_of(each.name) for each in payees if each.key in whole and each.key != payee.key)
+    longer = (words_of(item.name) for item in payees if item.key in whole and item.key != payee.key)
     return any(len(words) > len(mine) and holds_phrase(words, mine) for words in longer)
 
 

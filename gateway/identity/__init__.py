@@ -3,6 +3,6 @@
 Owns the trust in the bank's OpenID provider. Must never let absence mean more: what cannot be checked is refused.
 """
 
-from gateway.identity.tokens import ACR_STRONG, AccessTokens, Binding, Issuer
+from gateway.identity.tokens import ACR_STRONG, AccessTokens, Issuer, TokenBinding
 
-__all__ = ["ACR_STRONG", "AccessTokens", "Binding", "Issuer"]
+__all__ = ["ACR_STRONG", "AccessTokens", "Issuer", "TokenBinding"]

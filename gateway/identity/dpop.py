@@ -11,10 +11,10 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.domain.errors import Fault
-from gateway.domain.principal import DPOP, NotAuthenticated, Presented
+from gateway.domain.principal import DPOP, Credentials, NotAuthenticated
 from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Compact, Malformed, encode, parse
-from gateway.identity.keys import Key, has_private_part, public_key, thumbprint
+from gateway.identity.keys import PublicKey, has_private_part, public_key, thumbprint
 
 MAX_PROOF_BYTES = 4096
 NONCE_KEY_BYTES = 32
@@ -78,13 +78,13 @@ class Proofs:
 
     def __init__(self, rules: DpopRules) -> None:
         self._rules = rules
-        self._keys: OrderedDict[str, Key] = OrderedDict()
+        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
         self._urls: OrderedDict[str, str | None] = OrderedDict()
 
     def nonce(self, now: datetime) -> str | None:
         return None if self._rules.nonces is None else self._rules.nonces.current(now.timestamp())
 
-    async def check(self, presented: Presented, token: str, bound_to: str, now: datetime) -> None:
+    async def check(self, presented: Credentials, token: str, bound_to: str, now: datetime) -> None:
         """NotAuthenticated INVALID_DPOP_PROOF or USE_DPOP_NONCE. The cheap checks come first, the table last."""
         try:
             proof = self._made_by(presented, bound_to)
@@ -108,7 +108,7 @@ class Proofs:
         if not await self._rules.seen.first_use(jti_hash, bound_to, issued + self._rules.age_s + 1):
             raise _refused()
 
-    def _made_by(self, presented: Presented, bound_to: str) -> Compact:
+    def _made_by(self, presented: Credentials, bound_to: str) -> Compact:
         """The one proof, signed by the key that the token is bound to; or Malformed."""
         if len(presented.proofs) != 1:
             raise Malformed("not one proof")
@@ -120,7 +120,7 @@ class Proofs:
             raise Malformed("not signed by its key")
         return proof
 
-    def _key(self, jwk: Mapping[str, Parsed], bound_to: str) -> Key:
+    def _key(self, jwk: Mapping[str, Parsed], bound_to: str) -> PublicKey:
         # the thumbprint is compared before the key is parsed, and only keys that tokens are bound to are kept
         if not hmac.compare_digest(thumbprint(jwk).encode(), bound_to.encode()):
             raise Malformed("another key")

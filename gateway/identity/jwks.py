@@ -18,7 +18,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Malformed
 from gateway.identity.fetching import Fetcher, NoAnswer
-from gateway.identity.keys import Key, public_key
+from gateway.identity.keys import PublicKey, public_key
 
 MAX_KEYS = 64
 
@@ -31,23 +31,23 @@ _LOG = logging.getLogger("tellergate.identity")
 class KeySource(Protocol):
     """The keys that verify access tokens. Concurrent use is safe."""
 
-    def current(self, kid: str) -> Key | None:
+    def current(self, kid: str) -> PublicKey | None:
         """Of the keys that are held and not too old. The same object as long as the key is the same."""
 
-    async def find(self, kid: str) -> Key | None:
+    async def find(self, kid: str) -> PublicKey | None:
         """As `current`, and asks the issuer if need be. None: it has no such key. Unavailable: what is held is too old to be believed."""
 
 
 class FixedKeys:
     """Keys that never change: those of the local issuer."""
 
-    def __init__(self, keys: Mapping[str, Key]) -> None:
+    def __init__(self, keys: Mapping[str, PublicKey]) -> None:
         self._keys = dict(keys)
 
-    def current(self, kid: str) -> Key | None:
+    def current(self, kid: str) -> PublicKey | None:
         return self._keys.get(kid)
 
-    async def find(self, kid: str) -> Key | None:
+    async def find(self, kid: str) -> PublicKey | None:
         return self._keys.get(kid)
 
 
@@ -65,7 +65,7 @@ class RemoteKeys:
 
     def __init__(
         self,
-        fetch: Callable[[], Awaitable[Mapping[str, Key]]],
+        fetch: Callable[[], Awaitable[Mapping[str, PublicKey]]],
         ages: Ages,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -73,18 +73,18 @@ class RemoteKeys:
         self._fetch = fetch
         self._ages = ages
         self._monotonic = monotonic
-        self._keys: Mapping[str, Key] = {}
+        self._keys: Mapping[str, PublicKey] = {}
         self._fetched_at = -math.inf
         self._asked_at = -math.inf
         self._running: asyncio.Task[None] | None = None
 
-    def current(self, kid: str) -> Key | None:
+    def current(self, kid: str) -> PublicKey | None:
         age = self._monotonic() - self._fetched_at
         if age > self._ages.refresh_s:
             self._asking()  # in the background
         return self._keys.get(kid) if age <= self._ages.most_s else None
 
-    async def find(self, kid: str) -> Key | None:
+    async def find(self, kid: str) -> PublicKey | None:
         key = self.current(kid)
         if key is None and (asking := self._asking()) is not None:
             await asyncio.shield(asking)
@@ -126,7 +126,7 @@ class RemoteKeys:
             self._running = None
 
 
-def _is_same(one: Key | None, other: Key) -> bool:
+def _is_same(one: PublicKey | None, other: PublicKey) -> bool:
     return one is not None and (one.thumbprint, one.algorithm) == (other.thumbprint, other.algorithm)
 
 
@@ -139,7 +139,7 @@ class IssuerKeys:
     jwks_uri: str = ""
     metadata: str = OPENID
 
-    async def __call__(self) -> Mapping[str, Key]:
+    async def __call__(self) -> Mapping[str, PublicKey]:
         return usable_keys(await self.fetcher.get(self.jwks_uri or await self._discovered()))
 
     async def _discovered(self) -> str:
@@ -158,7 +158,7 @@ def metadata_url(issuer: str, document: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def usable_keys(document: Mapping[str, Parsed]) -> Mapping[str, Key]:
+def usable_keys(document: Mapping[str, Parsed]) -> Mapping[str, PublicKey]:
     """The signature keys of a JWK set by their id. What cannot be used is left out and told; NoAnswer if it is no JWK set."""
     members = document.get("keys")
     if not isinstance(members, list) or len(members) > MAX_KEYS:

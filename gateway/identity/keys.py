@@ -50,7 +50,7 @@ _SMALL_ORDER = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class PublicKey:
     """A public key that is taken. `algorithm`: the only one that it may verify; None: any of its type and curve."""
 
     kid: str | None
@@ -70,7 +70,7 @@ class Key:
         return JWSRegistry.algorithms[name].verify(token.signed, token.signature, self.public)
 
 
-def public_key(jwk: Mapping[str, Parsed]) -> Key:
+def public_key(jwk: Mapping[str, Parsed]) -> PublicKey:
     """The key of a JWK, or Malformed: another type, a private part, too short, not on its curve, of small order."""
     kty = _member(jwk, "kty")
     if kty not in _REQUIRED:
@@ -89,7 +89,7 @@ def public_key(jwk: Mapping[str, Parsed]) -> Key:
     except (JoseError, ValueError, UnsupportedAlgorithm):
         raise Malformed("not a key") from None
     kid, algorithm = jwk.get("kid"), jwk.get("alg")
-    return Key(
+    return PublicKey(
         kid=kid if isinstance(kid, str) else None,
         kty=kty,
         curve=curve,

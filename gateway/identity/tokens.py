@@ -15,13 +15,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.domain.errors import Fault
-from gateway.domain.principal import BEARER, DPOP, NotAuthenticated, Presented, Principal, Standing, invalid_token
+from gateway.domain.principal import BEARER, DPOP, Credentials, NotAuthenticated, Principal, TokenStatus, invalid_token
 from gateway.domain.strict_json import Parsed
 from gateway.identity.certificate import thumbprint
 from gateway.identity.compact import Malformed, parse
 from gateway.identity.dpop import Proofs
 from gateway.identity.jwks import KeySource
-from gateway.identity.keys import Key
+from gateway.identity.keys import PublicKey
 
 ACR_STRONG = "urn:tellergate:acr:two-factor"
 MAX_TOKEN_BYTES = 16 * 1024
@@ -34,7 +34,7 @@ _SCHEMES = {"bearer": BEARER, "dpop": DPOP}
 _CONFIRMATIONS = frozenset({"jkt", "x5t#S256"})
 
 
-class Binding(StrEnum):
+class TokenBinding(StrEnum):
     """What an access token must be bound to. What a token says of itself is checked in any case."""
 
     OPTIONAL = "optional"
@@ -61,7 +61,7 @@ class _Verified:
 
     principal: Principal
     kid: str
-    key: Key
+    key: PublicKey
     jkt: str | None
     x5t: str | None
 
@@ -71,7 +71,9 @@ class AccessTokens:
     taken; `standing` None: the issuer is never asked again, and a token stands until it expires.
     """
 
-    def __init__(self, issuer: Issuer, *, binding: Binding, proofs: Proofs | None = None, standing: Standing | None = None) -> None:
+    def __init__(
+        self, issuer: Issuer, *, binding: TokenBinding, proofs: Proofs | None = None, standing: TokenStatus | None = None
+    ) -> None:
         if not issuer.issuer or not issuer.audience:
             raise ValueError("an issuer and an audience must be set: without them a token of anyone would do")
         self._issuer = issuer
@@ -80,7 +82,7 @@ class AccessTokens:
         self._standing = standing
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    async def authenticate(self, presented: Presented, now: datetime) -> Principal:
+    async def authenticate(self, presented: Credentials, now: datetime) -> Principal:
         if presented.authorization is None:
             raise NotAuthenticated(Fault.MISSING_TOKEN, "an Authorization header with an access token is needed")
         named, _, token = presented.authorization.partition(" ")
@@ -193,15 +195,15 @@ def _confirmation(claims: Mapping[str, Parsed]) -> tuple[str | None, str | None]
     return jkt, x5t
 
 
-def _satisfies(binding: Binding, jkt: str | None, x5t: str | None) -> bool:
+def _satisfies(binding: TokenBinding, jkt: str | None, x5t: str | None) -> bool:
     match binding:
-        case Binding.OPTIONAL:
+        case TokenBinding.OPTIONAL:
             return True
-        case Binding.ANY:
+        case TokenBinding.ANY:
             return jkt is not None or x5t is not None
-        case Binding.DPOP:
+        case TokenBinding.DPOP:
             return jkt is not None
-        case Binding.CERTIFICATE:
+        case TokenBinding.CERTIFICATE:
             return x5t is not None
 
 

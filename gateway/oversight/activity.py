@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audit.leaf import Kind
+from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Page, Query, Why, last_page, page
+from audit.query import CursorInvalid, Query, QueryPage, Why, last_page, page
 from audit.store.find import Filter, find
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.strict_json import Json
@@ -17,8 +17,17 @@ PAGE = 50
 UNGROUNDED = "ungrounded_"
 """How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
 
-_TOLD = (Kind.READ, Kind.DENY, Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED, Kind.CONFIRMATION, Kind.ADMIN)
-_LOOKS = (Kind.AUDIT_QUERY, Kind.AUDIT_REVEAL, Kind.AUDIT_EXPORT)
+_TOLD = (
+    RecordKind.READ,
+    RecordKind.DENY,
+    RecordKind.INTENT,
+    RecordKind.OUTCOME,
+    RecordKind.UNKNOWN,
+    RecordKind.RECONCILED,
+    RecordKind.CONFIRMATION,
+    RecordKind.ADMIN,
+)
+_LOOKS = (RecordKind.AUDIT_QUERY, RecordKind.AUDIT_REVEAL, RecordKind.AUDIT_EXPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Activity:
 async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
     found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
-    return Activity([_item(each.index, dict(each.fields)) for each in found.found], found.next_cursor)
+    return Activity([_item(match.index, dict(match.fields)) for match in found.found], found.next_cursor)
 
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
@@ -40,19 +49,19 @@ async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bo
     subject = await log.subject_of(customer)
     found = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
     try:
-        mine = [each for each in found.found if subject is not None and await _about(log, each.fields) == subject]
+        mine = [match for match in found.found if subject is not None and await _about(log, match.fields) == subject]
     except LogUnavailable as error:
         raise Unavailable("audit_unavailable") from error
     items: list[Mapping[str, Json]] = [
         {
-            "record": each.index,
-            "at": str(each.fields["time"]),
-            "what": str(each.fields["kind"]),
-            "who": _actor(each.fields),
-            "purpose": _facts(each.fields).get("purpose"),
-            "case": _facts(each.fields).get("case"),
+            "record": item.index,
+            "at": str(item.fields["time"]),
+            "what": str(item.fields["kind"]),
+            "who": _actor(item.fields),
+            "purpose": _facts(item.fields).get("purpose"),
+            "case": _facts(item.fields).get("case"),
         }
-        for each in mine
+        for item in mine
     ]
     return Activity(items, found.next_cursor)
 
@@ -67,7 +76,7 @@ async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
     if named is not None:
         return str(named)
     index, call, conversation = facts.get("index"), facts.get("by_call"), facts.get("by_conversation")
-    if fields["kind"] == Kind.AUDIT_REVEAL and isinstance(index, int):
+    if fields["kind"] == RecordKind.AUDIT_REVEAL and isinstance(index, int):
         opened = await log.read(lambda reads: reads.leaf(index))
         found = [] if opened is None else [opened]
     elif isinstance(call, str) or isinstance(conversation, str):
@@ -79,7 +88,7 @@ async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
     return customer if isinstance(customer, str) else None
 
 
-async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> Page:
+async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> QueryPage:
     why = Why(auditor="the customer", purpose="their own activity", case_id="none")
     try:
         return await (last_page if newest_first else page)(log, query, why, cursor=cursor, limit=PAGE)

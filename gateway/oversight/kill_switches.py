@@ -14,17 +14,17 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import Scope, Switch
-from gateway.domain.stages import Place
-from gateway.store import kill_switches as kills
-from gateway.store.kill_switches import Engaging, Lifting
+from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.stages import RecordPosition
+from gateway.store import kill_switches
+from gateway.store.kill_switches import EngageSwitch, LiftSwitch
 
 REASON_MOST = 500
 SUBJECT_MOST = 256
 OFFICER_MOST = 256
 """Characters."""
 
-_LOG = logging.getLogger("tellergate.killing")
+_LOG = logging.getLogger("tellergate.kill_switches")
 
 T = TypeVar("T")
 
@@ -37,64 +37,64 @@ class NotLifted(Exception):
         self.state = state
 
 
-class Store(Protocol):
+class SwitchStore(Protocol):
     """The switches' place: the book of a gateway, or the database itself for a command. Durable when it returns; Unavailable."""
 
     async def read(self, question: Callable[[Connection], T]) -> T: ...
 
-    async def write(self, item: Engaging | Lifting) -> object: ...
+    async def write(self, item: EngageSwitch | LiftSwitch) -> object: ...
 
 
-class Trail(Protocol):
-    async def kill_switch(self, switch: Switch, word: str, by: str, via: str, at: datetime) -> Place:
+class SwitchTrail(Protocol):
+    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         """A durable record; Unavailable otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Engaged:
+class EngageResult:
     """`recorded`: False while the trail does not answer; it counts all the same. To engage it again records it."""
 
-    switch: Switch
+    switch: KillSwitch
     recorded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Killing:
-    store: Store
-    trail: Trail
+class KillSwitches:
+    store: SwitchStore
+    trail: SwitchTrail
     clock: Callable[[], datetime]
     via: str
     """How the officers speak: `api` or `command`. On record, since the command believes the name that it is given."""
 
-    async def engage(self, scope: Scope, subject: str, reason: str, officer: str) -> Engaged:
+    async def engage(self, scope: Scope, subject: str, reason: str, officer: str) -> EngageResult:
         """From now on, everywhere. What is engaged already stays as it is, and who asked again is on record."""
         at = self.clock()
-        wanted = Switch(
+        wanted = KillSwitch(
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
-        stands = await self.store.write(Engaging(wanted))
-        if not isinstance(stands, Switch):
+        stands = await self.store.write(EngageSwitch(wanted))
+        if not isinstance(stands, KillSwitch):
             raise TypeError("engaging is answered with the switch")
         try:
             await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
             _LOG.error('{"alarm": "kill_switch_not_recorded", "id": "%s"}', stands.id)
-            return Engaged(stands, recorded=False)
-        return Engaged(stands, recorded=True)
+            return EngageResult(stands, recorded=False)
+        return EngageResult(stands, recorded=True)
 
-    async def lift(self, switch: str, reason: str, officer: str) -> Switch:
+    async def lift(self, switch: str, reason: str, officer: str) -> KillSwitch:
         """One officer's part: after the first it is half lifted and stops the same, after another one's it is lifted. NotLifted."""
         at = self.clock()
-        found = await self.store.read(lambda connection: kills.find(connection, switch))
-        stands = kills.obstacle(found, officer)
+        found = await self.store.read(lambda connection: kill_switches.find(connection, switch))
+        stands = kill_switches.obstacle(found, officer)
         if found is None or stands is not None:
             raise NotLifted(stands or "unknown")
         await self.trail.kill_switch(replace(found, reason=reason), "kill_lift", officer, self.via, at)
-        told = await self.store.write(Lifting(switch, officer, at))
-        if not isinstance(told, Switch):
+        told = await self.store.write(LiftSwitch(switch, officer, at))
+        if not isinstance(told, KillSwitch):
             raise NotLifted(str(told))
         return told
 
-    async def listed(self) -> list[Switch]:
+    async def listed(self) -> list[KillSwitch]:
         """Those that are engaged or half lifted, the oldest first."""
-        return await self.store.read(kills.listed)
+        return await self.store.read(kill_switches.listed)

@@ -18,7 +18,7 @@ APART = timedelta(minutes=5)
 the time that is looked at serves as a partner, and is no finding for having none."""
 
 
-class What(StrEnum):
+class DifferenceKind(StrEnum):
     """The kinds of findings. Closed and stable."""
 
     MISSING = "missing"
@@ -36,7 +36,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
+class IntentOnRecord:
     """One intent of the log, under the key that the core was told. `end_state` is the last that was recorded, None for none.
 
     `amount` is the instruction's; None where it has none, or where it is sealed for good.
@@ -52,17 +52,17 @@ class Intended:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Difference:
     """One difference: the intent, if there is one, and the effects, if there are any."""
 
-    what: What
-    intent: Intended | None
+    what: DifferenceKind
+    intent: IntentOnRecord | None
     effects: tuple[CoreEffect, ...]
 
 
 def compare(
-    intents: Sequence[Intended], effects: Sequence[CoreEffect], *, since: datetime, now: datetime, grace: timedelta
-) -> list[Finding]:
+    intents: Sequence[IntentOnRecord], effects: Sequence[CoreEffect], *, since: datetime, now: datetime, grace: timedelta
+) -> list[Difference]:
     """Every difference from `since` on, in order of time. Both sides must be given from `since - APART` on.
 
     An intent that is younger than `grace` before `now`, when the effects were read, may have had its effect since: it is no finding that
@@ -71,36 +71,42 @@ def compare(
     by_key: dict[str | None, list[CoreEffect]] = defaultdict(list)
     for effect in effects:
         by_key[effect.key].append(effect)
-    told: dict[str, list[Intended]] = defaultdict(list)
+    told: dict[str, list[IntentOnRecord]] = defaultdict(list)
     for intent in intents:
         told[intent.key].append(intent)
-    found: list[tuple[datetime, Finding]] = []
+    found: list[tuple[datetime, Difference]] = []
     for key, same in told.items():
         what = _compared(same, by_key.get(key, []), since=since, before=now - grace)
-        found += [(same[0].at, Finding(each, same[0], tuple(by_key.get(key, ())))) for each in what]
+        found += [(same[0].at, Difference(item, same[0], tuple(by_key.get(key, ())))) for item in what]
     for of, done in by_key.items():
         if of is None or of not in told:
-            found += [(each.at, Finding(What.UNINTENDED, None, (each,))) for each in done if each.at >= since and _is_done(each)]
+            found += [
+                (item.at, Difference(DifferenceKind.UNINTENDED, None, (item,)))
+                for item in done
+                if item.at >= since and _is_done(item)
+            ]
     return [finding for _, finding in sorted(found, key=lambda it: it[0])]
 
 
-def _compared(same: Sequence[Intended], effects: Sequence[CoreEffect], *, since: datetime, before: datetime) -> Iterable[What]:
+def _compared(
+    same: Sequence[IntentOnRecord], effects: Sequence[CoreEffect], *, since: datetime, before: datetime
+) -> Iterable[DifferenceKind]:
     """What is wrong with the intent of one key."""
     intent = same[0]
     done = [effect for effect in effects if _is_done(effect)]
     if len(same) > 1 or len(done) > 1:
-        yield What.DOUBLE
+        yield DifferenceKind.DOUBLE
     if any(intent.amount is not None and effect.amount is not None and effect.amount != intent.amount for effect in done):
-        yield What.AMOUNT
+        yield DifferenceKind.AMOUNT
     match intent.end_state:
         case EndState.EXECUTED.value if not done and effects:
-            yield What.END_STATE
+            yield DifferenceKind.END_STATE
         case EndState.EXECUTED.value if not done and since <= intent.at < before:
-            yield What.MISSING
+            yield DifferenceKind.MISSING
         case EndState.REJECTED_BY_CORE.value | EndState.NOT_ATTEMPTED.value if done:
-            yield What.END_STATE
+            yield DifferenceKind.END_STATE
         case None | EndState.OUTCOME_UNKNOWN.value if intent.at < before:
-            yield What.UNSETTLED
+            yield DifferenceKind.UNSETTLED
 
 
 def _is_done(effect: CoreEffect) -> bool:

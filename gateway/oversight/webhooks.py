@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from audit.leaf import EndState
 from audit.log import Log
-from gateway.calls.outcome import Later
+from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import story_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import Code
 from gateway.domain.stages import Recorded
 from gateway.store.book import SqlBook
-from gateway.store.webhooks import Again, Composed, Delivered, Due, Forgetting, Leasing
+from gateway.store.webhooks import DueWebhook, ForgetDelivered, LeaseWebhooks, MarkDelivered, RetryLater, StoreBody
 
 TIMEOUT_S = 5.0
 LEASE = timedelta(seconds=60)
@@ -65,7 +65,7 @@ def backoff_s(tries: int, most_s: float, jitter: float) -> float:
     return float(min(most_s, 2.0 ** min(tries, 32))) * (0.5 + jitter / 2)
 
 
-class Refused(Exception):
+class WebhookRefused(Exception):
     """The receiver did not take it. The message says how, and holds nothing of its answer."""
 
 
@@ -76,7 +76,7 @@ class Webhooks:
     url: str
     key: Ed25519PrivateKey
     book: SqlBook
-    later: Later
+    outcomes: CallOutcomes
     proposals: Proposals
     log: Log
     clock: Callable[[], datetime]
@@ -87,23 +87,23 @@ class Webhooks:
     async def deliver_due(self) -> int:
         """Try everything that is due once, at most `AT_ONCE`; how many. Unavailable when the store does not answer."""
         now = self.clock()
-        leased = await self.book.write(Leasing(now, now + LEASE, AT_ONCE))
-        due = [each for each in leased if isinstance(each, Due)] if isinstance(leased, Sequence) else []
-        done = await asyncio.gather(*(self._one(each) for each in due), return_exceptions=True)
-        for each in done:
-            if isinstance(each, BaseException):
-                raise each  # the others had their try; what this one did not come to is due again after its lease
+        leased = await self.book.write(LeaseWebhooks(now, now + LEASE, AT_ONCE))
+        due = [item for item in leased if isinstance(item, DueWebhook)] if isinstance(leased, Sequence) else []
+        done = await asyncio.gather(*(self._one(item) for item in due), return_exceptions=True)
+        for effect in done:
+            if isinstance(effect, BaseException):
+                raise effect  # the others had their try; what this one did not come to is due again after its lease
         return len(due)
 
     async def forget(self) -> None:
         """Delete what was delivered long ago."""
-        await self.book.write(Forgetting(self.clock() - KEPT))
+        await self.book.write(ForgetDelivered(self.clock() - KEPT))
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _one(self, due: Due) -> None:
+    async def _one(self, due: DueWebhook) -> None:
         body, tries = due.body, due.tries
         if not body:
             composed = await self._composed(due)
@@ -113,19 +113,19 @@ class Webhooks:
             body, tries = composed, 0
         try:
             await self._post(due.id, body)
-        except Refused as refused:
+        except WebhookRefused as refused:
             if tries + 1 >= _ALARM_AFTER:
                 _LOG.warning(
                     '{"alarm": "webhook_not_delivered", "id": "%s", "tries": %d, "cause": "%s"}', due.id, tries + 1, refused
                 )
             await self._again(due, AGAIN_MOST_S, tries)
         else:
-            await self.book.write(Delivered(due.id, self.clock()))
+            await self.book.write(MarkDelivered(due.id, self.clock()))
 
-    async def _again(self, due: Due, most_s: float, tries: int) -> None:
-        await self.book.write(Again(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter()))))
+    async def _again(self, due: DueWebhook, most_s: float, tries: int) -> None:
+        await self.book.write(RetryLater(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter()))))
 
-    async def _composed(self, due: Due) -> bytes | None:
+    async def _composed(self, due: DueWebhook) -> bytes | None:
         """What is said of the call, the same however often it is sent. None: it has not ended."""
         ended = await self._ended(due.call_id)
         if ended is None:
@@ -139,14 +139,14 @@ class Webhooks:
             "confirmation_id": await self.proposals.confirmation_of(due.call_id),
             "at": self.clock().isoformat(),
         }
-        said = await self.book.write(Composed(due.id, orjson.dumps(told)))
+        said = await self.book.write(StoreBody(due.id, orjson.dumps(told)))
         return said if isinstance(said, bytes) else None
 
     async def _ended(self, call_id: str) -> Recorded | None:
         """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""
         claimed = await self.book.find(call_id)
         if claimed is not None:
-            told: Recorded | None = await self.later.answer(claimed, "")
+            told: Recorded | None = await self.outcomes.answer(claimed, "")
         else:
             told = await self.proposals.told(call_id) or await self._without_a_row(call_id)
         return None if told is None or told.status in ("held", "in_doubt") else told
@@ -163,9 +163,9 @@ class Webhooks:
         try:
             async with self._opened().post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:
-                    raise Refused(f"status {response.status}")
+                    raise WebhookRefused(f"status {response.status}")
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
-            raise Refused(type(error).__name__) from None
+            raise WebhookRefused(type(error).__name__) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made where the loop runs

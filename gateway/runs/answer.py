@@ -50,7 +50,7 @@ News = NewText | CallBegun | NewArguments
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """A whole answer: `text`, or `calls`, or both, in the order in which they began.
 
     One that was cut off (`finish` is length or filtered) asks for nothing, whatever calls it began; its text may be empty.
@@ -63,7 +63,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _Growing:
+class _CallInProgress:
     """A call that is being told. `place` is None while nobody is told of it: it has no name yet, or may be a repeat."""
 
     native: str | None = None
@@ -71,7 +71,7 @@ class _Growing:
     fragments: list[str] = field(default_factory=list)
     half: str = ""
     size: int = 0
-    repeats: "_Growing | None" = None
+    repeats: "_CallInProgress | None" = None
     place: int | None = None
 
     @property
@@ -80,7 +80,7 @@ class _Growing:
 
 
 @dataclass(slots=True)
-class Assembly:
+class AnswerAssembly:
     """The answer as it grows. `mint` gives an id that no call of the thread has yet.
 
     Errors: ModelFailed (`server_error`) for what is no answer; after it, this is of no more use.
@@ -90,8 +90,8 @@ class Assembly:
     _texts: list[str] = field(default_factory=list)
     _text_chars: int = 0
     _half: str = ""
-    _calls: dict[int, _Growing] = field(default_factory=dict)
-    _begun: list[tuple[str, _Growing]] = field(default_factory=list)
+    _calls: dict[int, _CallInProgress] = field(default_factory=dict)
+    _begun: list[tuple[str, _CallInProgress]] = field(default_factory=list)
     _finished: Finished | None = None
 
     def feed(self, piece: Piece) -> tuple[News, ...]:
@@ -107,13 +107,13 @@ class Assembly:
                 self._finished = piece
                 return self._text("", last=True)
 
-    def answer(self) -> Answer:
+    def answer(self) -> ModelAnswer:
         """The whole of it, once its end was fed."""
         if self._finished is None:
             raise _no_answer("it has no end")
         text, finish = "".join(self._texts), self._finished.finish
         if finish in (Finish.LENGTH, Finish.FILTERED):
-            return Answer(text, (), finish, self._finished.usage)
+            return ModelAnswer(text, (), finish, self._finished.usage)
         for growing in self._calls.values():
             if growing.name is None:
                 raise _no_answer("a call has no name")
@@ -127,7 +127,7 @@ class Assembly:
             raise _no_answer("the calls that it ended with are missing")
         if not text and not calls:
             raise _no_answer("it is empty")
-        return Answer(text, calls, Finish.CALLS if calls else finish, self._finished.usage)
+        return ModelAnswer(text, calls, Finish.CALLS if calls else finish, self._finished.usage)
 
     def _text(self, text: str, *, last: bool = False) -> tuple[News, ...]:
         self._text_chars += len(text)
@@ -145,7 +145,7 @@ class Assembly:
         if growing is None:
             if len(self._calls) == MAX_CALLS:
                 raise _no_answer("it has too many calls")
-            growing = self._calls[piece.index] = _Growing()
+            growing = self._calls[piece.index] = _CallInProgress()
         self._identify(growing, piece)
         growing.size += len(piece.arguments)
         if growing.size > MAX_ARGUMENTS_CHARS:
@@ -167,7 +167,7 @@ class Assembly:
         begun = CallBegun(growing.place, ours, growing.name)
         return (begun, NewArguments(growing.place, growing.arguments)) if growing.fragments else (begun,)
 
-    def _identify(self, growing: _Growing, piece: CallPiece) -> None:
+    def _identify(self, growing: _CallInProgress, piece: CallPiece) -> None:
         """Take over the native id and the name. Both may be repeated with each fragment; neither may change."""
         if piece.name is not None:
             if _NAME.fullmatch(piece.name) is None or growing.name not in (None, piece.name):
@@ -178,7 +178,7 @@ class Assembly:
         if _NATIVE_ID.fullmatch(piece.id) is None or growing.native is not None:
             raise _no_answer("a call's id is none")
         growing.native = piece.id
-        growing.repeats = next((each for each in self._calls.values() if each is not growing and each.native == piece.id), None)
+        growing.repeats = next((call for call in self._calls.values() if call is not growing and call.native == piece.id), None)
         if growing.repeats is not None and growing.place is not None:
             raise _no_answer("two calls have one id")  # it was told as a call of its own
 

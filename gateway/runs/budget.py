@@ -12,14 +12,14 @@ ROUNDS_MOST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class TokensUsed:
     """Tokens as the model's server counted them, and questions asked."""
 
     prompt: int = 0
     completion: int = 0
     rounds: int = 0
 
-    def and_of(self, usage: Usage | None) -> "Spent":
+    def and_of(self, usage: Usage | None) -> "TokensUsed":
         prompt, completion = (0, 0) if usage is None else (usage.prompt, usage.completion)
         return replace(self, prompt=self.prompt + prompt, completion=self.completion + completion, rounds=self.rounds + 1)
 
@@ -28,7 +28,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class TokensLeft:
     """Tokens that are left; None: no bound."""
 
     prompt: int | None
@@ -42,10 +42,10 @@ class Left:
         return "max_prompt_tokens" if self.prompt is not None and self.prompt <= 0 else None
 
 
-def left(body: Mapping[str, Any], spent: Spent) -> Left:
+def left(body: Mapping[str, Any], spent: TokensUsed) -> TokensLeft:
     """Of a run with this body."""
     prompt, completion = body["max_prompt_tokens"], body["max_completion_tokens"]
-    return Left(
+    return TokensLeft(
         None if prompt is None else prompt - spent.prompt,
         None if completion is None else completion - spent.completion,
     )

@@ -18,16 +18,16 @@ from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
     CallPiece,
+    CallTurn,
     Finish,
     Finished,
     ImagePart,
-    Offered,
+    MessageTurn,
+    OfferedFunction,
     Piece,
     Prompt,
-    Said,
     TextPart,
     TextPiece,
-    Turn,
     Usage,
 )
 from gateway.runs.replayed import DETAILS, assistant_text, replayable, usage
@@ -75,7 +75,7 @@ def request(prompt: Prompt) -> dict[str, object]:
         "stream_options": {"include_usage": True},
     }
     if prompt.functions:
-        body["tools"] = [_tool(each) for each in prompt.functions]
+        body["tools"] = [_tool(function) for function in prompt.functions]
         kind, _, name = prompt.tool_choice.partition(":")
         body["tool_choice"] = {"type": "function", "function": {"name": name}} if name else kind
         if not prompt.parallel:
@@ -96,19 +96,19 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
         messages.append({"role": "system", "content": prompt.instructions})
     for item in prompt.items:
         match item:
-            case Turn(calls):
+            case CallTurn(calls):
                 asked: list[ChatCompletionMessageToolCallUnionParam] = [
                     {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": replayable(call.arguments)}}
                     for call, _ in calls
                 ]
                 messages.append({"role": "assistant", "content": None, "tool_calls": asked})
                 messages.extend({"role": "tool", "tool_call_id": call.id, "content": output} for call, output in calls)
-            case Said("assistant", parts):
+            case MessageTurn("assistant", parts):
                 messages.append({"role": "assistant", "content": assistant_text(parts)})
-            case Said(_, (TextPart(text),)):
+            case MessageTurn(_, (TextPart(text),)):
                 messages.append({"role": "user", "content": text})
-            case Said(_, parts):
-                messages.append({"role": "user", "content": [_part(each) for each in parts]})
+            case MessageTurn(_, parts):
+                messages.append({"role": "user", "content": [_part(part) for part in parts]})
     return messages
 
 
@@ -118,7 +118,7 @@ def _part(part: TextPart | ImagePart) -> ChatCompletionContentPartParam:
     return {"type": "image_url", "image_url": {"url": part.url, "detail": DETAILS[part.detail]}}
 
 
-def _tool(offered: Offered) -> ChatCompletionFunctionToolParam:
+def _tool(offered: OfferedFunction) -> ChatCompletionFunctionToolParam:
     function: FunctionDefinition = {"name": offered.name}
     if offered.description is not None:
         function["description"] = offered.description
@@ -165,12 +165,12 @@ def _calls(fragments: Json) -> list[CallPiece]:
     if not isinstance(fragments, list):
         raise malformed()
     pieces = []
-    for each in fragments:
-        function = each.get("function") or {} if isinstance(each, dict) else None
-        if not isinstance(each, dict) or not isinstance(function, dict):
+    for fragment in fragments:
+        function = fragment.get("function") or {} if isinstance(fragment, dict) else None
+        if not isinstance(fragment, dict) or not isinstance(function, dict):
             raise malformed()
-        index, native, name, arguments = each.get("index"), each.get("id"), function.get("name"), function.get("arguments")
-        if type(index) is not int or each.get("type") not in (None, "function"):
+        index, native, name, arguments = fragment.get("index"), fragment.get("id"), function.get("name"), function.get("arguments")
+        if type(index) is not int or fragment.get("type") not in (None, "function"):
             raise malformed()
         if not all(value is None or isinstance(value, str) for value in (native, name, arguments)):
             raise malformed()

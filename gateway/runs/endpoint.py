@@ -3,7 +3,7 @@
 from typing import Literal
 
 from gateway.runs.chat import ChatCompletions
-from gateway.runs.exchange import Exchange, Limits
+from gateway.runs.exchange import Exchange, ExchangeLimits
 from gateway.runs.model import Model
 from gateway.runs.responses import Responses
 
@@ -15,5 +15,5 @@ def open_model(url: str, api: Api, credential: str | None, *, timeout_ms: int, i
 
     `credential` is sent as a bearer token; None sends none. The times are those of `exchange.Limits`.
     """
-    exchange = Exchange(url, credential, Limits(timeout_ms, idle_ms, retries))
+    exchange = Exchange(url, credential, ExchangeLimits(timeout_ms, idle_ms, retries))
     return Responses(exchange) if api == "responses" else ChatCompletions(exchange)

@@ -75,7 +75,7 @@ def by_status(status: int) -> ModelFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExchangeLimits:
     """`timeout_ms`: of a whole answer, its repeats and waits among them. `idle_ms`: of connecting, and between two reads of an answer
     once it has begun; a server that thinks before its first byte has the whole time. `retries`: after a first try that failed.
     """
@@ -88,7 +88,7 @@ class Limits:
 class Exchange:
     """Questions to one server. Concurrent use is safe. To be made where its loop runs, and closed."""
 
-    def __init__(self, url: str, credential: str | None, limits: Limits) -> None:
+    def __init__(self, url: str, credential: str | None, limits: ExchangeLimits) -> None:
         self._limits = limits
         self._transport = _Transport(credential, limits.idle_ms / 1000, ssl.create_default_context())
         # Each of them is read from the environment when it is None; none is sent, since the transport sends what it knows.

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.calls.output import output_text, result_item
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import MESSAGES, Code, RequestFault
 from gateway.domain.principal import Principal
-from gateway.domain.request import Asked, NativeCall, Trace, new_call_id
+from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Json
 from gateway.runs.objects import Object
@@ -32,7 +32,7 @@ _OPEN = ("held", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCall:
     """A call that waits for the customer. `expires`: until when they may confirm it."""
 
     confirmation: str
@@ -40,14 +40,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calling:
+class RunFunctionCalls:
     """Takes the calls of a step, and looks what became of them. Unavailable when a part that it needs does not answer: nothing is lost."""
 
-    way: Way
+    pipeline: CallPipeline
     proposals: Proposals
     records: Records
 
-    async def take(self, step: Step, asked: Asked, principal: Principal) -> Step:
+    async def take(self, step: Step, asked: CallRequest, principal: Principal) -> Step:
         """All banking calls of the step, in their order, as one set; the same again after a crash: the ids say so."""
         if not asked.calls:
             return step
@@ -55,10 +55,10 @@ class Calling:
             answered = await self._refused(asked, principal, "session_over")
         else:
             try:
-                answered = await self.way.take(principal, asked)
+                answered = await self.pipeline.take(principal, asked)
             except RequestFault as fault:  # the token was revoked, or the conversation is gone
                 answered = await self._refused(asked, principal, fault.recorded)
-        return _told(step, {each.native_id: each for each in answered})
+        return _told(step, {call.native_id: call for call in answered})
 
     async def look(self, step: Step, customer: str) -> Step:
         """What became of the calls that were open."""
@@ -71,48 +71,48 @@ class Calling:
                 found[call["id"]] = replace(_unknown(call), native_id=call["id"])
         return _told(step, found) if found else step
 
-    async def waits(self, step: Step) -> Sequence[Waiting]:
+    async def waits(self, step: Step) -> Sequence[WaitingCall]:
         """The confirmations that calls of the step wait for."""
         named = {id_ for call in open_calls(step) if (id_ := call["tellergate"]["confirmation_id"]) is not None}
         found = []
         for id_ in sorted(named):
             stored = await self.proposals.book.read(lambda connection, id_=id_: confirmations.find(connection, id_))  # type: ignore[misc]
             if stored is not None:
-                found.append(Waiting(id_, stored.proposal.expires))
+                found.append(WaitingCall(id_, stored.proposal.expires))
         return found
 
     def _is_late(self, step: Step) -> bool:
         return self.proposals.clock() - step.created > IN_DOUBT_MOST
 
-    async def _refused(self, asked: Asked, principal: Principal, why: str) -> Sequence[Recorded]:
+    async def _refused(self, asked: CallRequest, principal: Principal, why: str) -> Sequence[Recorded]:
         """None is taken; that they were asked is on record, once for all of them."""
         at = self.proposals.clock()
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
         proof = await self.records.fault(principal, asked.trace, why, at=at, **ids)
         code = Code.STEP_UP_REQUIRED
-        return [Recorded(ids["call_id"], each.native_id, "denied", code, MESSAGES[code], None, proof) for each in asked.calls]
+        return [Recorded(ids["call_id"], call.native_id, "denied", code, MESSAGES[code], None, proof) for call in asked.calls]
 
 
-def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> Asked:
+def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> CallRequest:
     """The banking calls of a step that were not taken yet. The step is the turn, so that its calls have their ids for good."""
     calls = tuple(
-        NativeCall(each["id"], each["function"]["name"], each["function"]["arguments"])
-        for each in calls_of(step)
-        if "tellergate" in each and each["tellergate"] is None
+        NativeCall(item["id"], item["function"]["name"], item["function"]["arguments"])
+        for item in calls_of(step)
+        if "tellergate" in item and item["tellergate"] is None
     )
-    return Asked("assistants", conversation, step.id, model, calls, Trace(trace_id), offered)
+    return CallRequest("assistants", conversation, step.id, model, calls, Trace(trace_id), offered)
 
 
 def open_calls(step: Step) -> Sequence[Mapping[str, Any]]:
     """Banking calls that were taken and have no output yet."""
-    return [each for each in calls_of(step) if each.get("tellergate") is not None and each["function"]["output"] is None]
+    return [item for item in calls_of(step) if item.get("tellergate") is not None and item["function"]["output"] is None]
 
 
 def required(step: Step) -> Sequence[Object]:
     """Calls that the app is to execute, as `required_action` tells them."""
     return [
-        {"id": each["id"], "type": "function", "function": {name: each["function"][name] for name in ("name", "arguments")}}
-        for each in app_calls(step)
+        {"id": app_call["id"], "type": "function", "function": {name: app_call["function"][name] for name in ("name", "arguments")}}
+        for app_call in app_calls(step)
     ]
 
 
@@ -128,7 +128,7 @@ def changed_calls(before: Step, after: Step) -> Sequence[Json]:
 
 def _told(step: Step, answered: Mapping[str, Recorded]) -> Step:
     return with_calls(
-        step, {each["id"]: _with_answer(each, answered[each["id"]]) for each in calls_of(step) if each["id"] in answered}
+        step, {item["id"]: _with_answer(item, answered[item["id"]]) for item in calls_of(step) if item["id"] in answered}
     )
 
 

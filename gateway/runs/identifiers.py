@@ -9,7 +9,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable
 
-from gateway.calls.detection import IBAN_LENGTHS, Finding, Found, findings
+from gateway.calls.detection import IBAN_LENGTHS, DetectedKind, Detection, findings
 from gateway.calls.redaction import INVISIBLE
 
 WINDOW_CHARS = 768
@@ -33,7 +33,7 @@ _SEPARATORS = {**dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"), **dict.f
 class Masking:
     """Replaces what `is_shown` does not know. Fed in any portions: what comes out together is the same for all of them."""
 
-    def __init__(self, is_shown: Callable[[Found, str], bool]) -> None:
+    def __init__(self, is_shown: Callable[[DetectedKind, str], bool]) -> None:
         self._is_shown = is_shown
         self._held = ""
         self._looked = 0
@@ -129,18 +129,18 @@ class Masking:
         return "".join(out)
 
 
-_MARKERS = frozenset(it.value for it in Found)
+_MARKERS = frozenset(it.value for it in DetectedKind)
 
 
 def collected(text: str) -> frozenset[str]:
     """Every identifier in a text that is visible already, in electronic form, and the parts by which it is also known."""
     shown: set[str] = set()
 
-    def note(found: Found, electronic: str) -> bool:
+    def note(found: DetectedKind, electronic: str) -> bool:
         shown.add(electronic)
-        if found is Found.IBAN and electronic.startswith("gb"):
+        if found is DetectedKind.IBAN and electronic.startswith("gb"):
             shown.update((electronic[8:], electronic[14:]))  # sort code and account, and the account alone
-        elif found is Found.ACCOUNT and len(electronic) == 14:
+        elif found is DetectedKind.ACCOUNT and len(electronic) == 14:
             shown.add(electronic[6:])
         return True
 
@@ -150,9 +150,9 @@ def collected(text: str) -> frozenset[str]:
     return frozenset(shown)
 
 
-def _found(plain: str) -> list[Finding]:
+def _found(plain: str) -> list[Detection]:
     """What is in it, also what is seen only once its neighbours are taken away: `12345678GB29NWBK...` has no end of a number before."""
-    found: list[Finding] = []
+    found: list[Detection] = []
     while _INTERESTING.search(plain) is not None and (more := findings(plain)):
         found += more
         for it in more:
@@ -173,15 +173,15 @@ def _normal(letter: str) -> str:
     return normal if len(normal) <= _CHARS_OF_ONE else letter
 
 
-def _electronic(finding: Finding, plain: str) -> str:
+def _electronic(finding: Detection, plain: str) -> str:
     """Without separators, in one case. A phone number in its international form; the digits alone of accounts and cards."""
     text = plain[finding.start : finding.end].casefold()
-    if finding.found is Found.EMAIL:
+    if finding.found is DetectedKind.EMAIL:
         return text
-    if finding.found is Found.IBAN:
+    if finding.found is DetectedKind.IBAN:
         return "".join([letter for letter in text if letter.isalnum()])
     digits = "".join([letter for letter in text if letter.isdecimal()])
-    if finding.found is not Found.PHONE:
+    if finding.found is not DetectedKind.PHONE:
         return digits
     national = digits.removeprefix("00")
     national = "44" + national[1:] if national.startswith("0") else national

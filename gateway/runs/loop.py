@@ -22,18 +22,18 @@ from sqlalchemy import Connection
 from gateway.domain.principal import Principal
 from gateway.domain.strict_json import Json
 from gateway.runs import objects
-from gateway.runs.answer import Answer
+from gateway.runs.answer import ModelAnswer
 from gateway.runs.broadcast import Broadcast
-from gateway.runs.budget import ROUNDS_MOST, Spent
-from gateway.runs.function_calls import Calling, Waiting, asked_of, changed_calls, open_calls, required
+from gateway.runs.budget import ROUNDS_MOST, TokensUsed
+from gateway.runs.function_calls import RunFunctionCalls, WaitingCall, asked_of, changed_calls, open_calls, required
 from gateway.runs.model import Finish, Model, ModelFailed, Usage
 from gateway.runs.objects import seconds
-from gateway.runs.question import Asked, Question
-from gateway.runs.sealed_principal import Seal
-from gateway.runs.streaming import Growing, call_delta, counted
+from gateway.runs.question import ModelQuestion, QuestionBuilder
+from gateway.runs.sealed_principal import PrincipalSeal
+from gateway.runs.streaming import MessageStream, call_delta, counted
 from gateway.store import runs, steps, threads
 from gateway.store.book import SqlBook
-from gateway.store.runs import Advancing, Run
+from gateway.store.runs import AdvanceRun, Run
 from gateway.store.steps import Step
 from gateway.store.threads import Thread
 
@@ -52,11 +52,11 @@ _INCOMPLETE = {Finish.LENGTH: ("max_tokens", "max_completion_tokens"), Finish.FI
 """Of answers that were cut off: the reason of the message, and of the run."""
 
 
-class Lost(Exception):
+class LeaseLost(Exception):
     """Another worker has the run, or it is gone: whatever was found out is dropped, and nothing more is done."""
 
 
-class Ended(Exception):
+class RunEnded(Exception):
     """The run is to end now, in this state: cancelled, expired or failed."""
 
     def __init__(self, state: str, error: ModelFailed | None = None) -> None:
@@ -66,14 +66,14 @@ class Ended(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class RunDependencies:
     """What the loop is made of. Built by `main`, and by tests with other parts."""
 
     book: SqlBook
-    calling: Calling
-    question: Question
+    calling: RunFunctionCalls
+    question: QuestionBuilder
     model: Model
-    seal: Seal
+    seal: PrincipalSeal
     broadcast: Broadcast
     clock: Callable[[], datetime]
     confirm_at: str
@@ -81,17 +81,17 @@ class Parts:
 
 
 @dataclass(slots=True)
-class Loop:
+class RunDriver:
     """One run while this worker has it. `cancelled` is set by whoever cancels it."""
 
-    parts: Parts
+    parts: RunDependencies
     run: Run
     lease: str
     cancelled: asyncio.Event
 
     async def drive(self) -> None:
         """Until the run has ended, or waits for somebody outside. Unavailable when a store or the log does not answer: it is due again."""
-        growing: Growing | None = None
+        growing: MessageStream | None = None
         try:
             self._still_goes_on()
             await self._begin()
@@ -108,26 +108,26 @@ class Loop:
                 if not await self._keep(growing, answer, asked):
                     return
                 growing = None
-        except Lost:
+        except LeaseLost:
             return
-        except Ended as ended:
+        except RunEnded as ended:
             await self._end(ended, growing)
         except ModelFailed as failed:
-            await self._end(Ended("failed", failed), growing)
+            await self._end(RunEnded("failed", failed), growing)
 
     async def break_down(self) -> None:
         """After a defect: the run has failed, and its thread is free."""
-        await self._end(Ended("failed", ModelFailed("server_error", "A defect of the gateway stopped the run.")), None)
+        await self._end(RunEnded("failed", ModelFailed("server_error", "A defect of the gateway stopped the run.")), None)
 
     # ended
 
     def _still_goes_on(self) -> None:
         if self.run.state == "cancelling" or self.cancelled.is_set():
-            raise Ended("cancelled")
+            raise RunEnded("cancelled")
         if self.parts.clock() >= self.run.expires:
-            raise Ended("expired")
+            raise RunEnded("expired")
 
-    async def _end(self, ended: Ended, growing: Growing | None) -> None:
+    async def _end(self, ended: RunEnded, growing: MessageStream | None) -> None:
         """End the run, with what it has said so far; its open step ends with it."""
         now = self.parts.clock()
         kept, messages = growing.broken_off(f"run_{ended.state}") if growing is not None else ((), ())
@@ -143,10 +143,10 @@ class Loop:
             body["last_error"] = {"code": ended.error.code, "message": ended.error.message}
         try:
             await self._advance(ended.state, body, steps=kept, messages=messages)
-        except Lost:
+        except LeaseLost:
             return
-        except Ended:  # cancelled meanwhile: that comes first
-            await self._end(Ended("cancelled"), growing=None)
+        except RunEnded:  # cancelled meanwhile: that comes first
+            await self._end(RunEnded("cancelled"), growing=None)
             return
         if opened is not None:
             self._tell(f"thread.run.step.{ended.state}", objects.step(opened))
@@ -163,7 +163,7 @@ class Loop:
     async def _whose(self) -> tuple[Thread, Principal]:
         thread = await self._read(lambda connection: threads.of_id(connection, self.run.thread))
         if thread is None:
-            raise Lost
+            raise LeaseLost
         return thread, self.parts.seal.open(self.run.principal, self.run.id)
 
     # calls
@@ -211,16 +211,16 @@ class Loop:
     async def _wait(self, step: Step) -> bool:
         """For the customer, or for an outcome. True: look again. False: let go of it; it is due when the customer has spoken."""
         waits, now = await self.parts.calling.waits(step), self.parts.clock()
-        shown: list[Json] = [self._shown(each) for each in waits]
+        shown: list[Json] = [self._shown(wait) for wait in waits]
         heard = self.parts.broadcast.is_heard(self.run.id)
         is_news = shown != objects.own_of(self.run).get("confirmations", [])
         if is_news or not heard:
             await self._advance(
                 "in_progress",
                 {**self.run.body, "own": self._own(confirmations=shown)},
-                due=None if heard else min((each.expires for each in waits), default=now + runs.LOOK_AGAIN),
-                expires=max([self.run.expires, *(each.expires + GRACE for each in waits)]),
-                waits=tuple(each.confirmation for each in waits),
+                due=None if heard else min((wait.expires for wait in waits), default=now + runs.LOOK_AGAIN),
+                expires=max([self.run.expires, *(wait.expires + GRACE for wait in waits)]),
+                waits=tuple(wait.confirmation for wait in waits),
             )
         if is_news:
             self._tell("thread.run.in_progress", objects.run(self.run))
@@ -228,27 +228,27 @@ class Loop:
             await self._until_cancelled(asyncio.sleep(LOOK_S))
         return heard
 
-    def _shown(self, waiting: Waiting) -> Json:
+    def _shown(self, waiting: WaitingCall) -> Json:
         url = f"{self.parts.confirm_at}{waiting.confirmation}" if self.parts.confirm_at else None
         return {"id": waiting.confirmation, "expires_at": seconds(waiting.expires), "url": url}
 
     # ask
 
-    async def _asked(self, thread: Thread, principal: Principal) -> Asked | None:
+    async def _asked(self, thread: Thread, principal: Principal) -> ModelQuestion | None:
         """The next question; None: the run's bounds do not allow it, and it has ended."""
         spent = self._spent
         if spent.rounds >= ROUNDS_MOST:
             raise ModelFailed("server_error", f"The model did not come to an end within {ROUNDS_MOST} questions.")
         asked = await self.parts.question.of(self.run, thread, principal.customer, spent)
-        if isinstance(asked, Asked):
+        if isinstance(asked, ModelQuestion):
             return asked
         body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
         await self._advance("incomplete", body)
         self._left("incomplete")
         return None
 
-    def _growing(self, asked: Asked) -> Growing:
-        return Growing(
+    def _growing(self, asked: ModelQuestion) -> MessageStream:
+        return MessageStream(
             run=self.run,
             outgoing=asked.outgoing,
             tell=self._tell,
@@ -256,19 +256,19 @@ class Loop:
             clock=self.parts.clock,
         )
 
-    async def _ask(self, growing: Growing, asked: Asked) -> Answer:
+    async def _ask(self, growing: MessageStream, asked: ModelQuestion) -> ModelAnswer:
         left_s = (self.run.expires - self.parts.clock()).total_seconds()
         try:
             async with asyncio.timeout(left_s), aclosing(self.parts.model.answer(asked.prompt)) as pieces:
                 async for piece in pieces:
                     growing.feed(piece)
         except TimeoutError:
-            raise Ended("expired") from None
+            raise RunEnded("expired") from None
         return growing.ended()
 
     # keep
 
-    async def _keep(self, growing: Growing, answer: Answer, asked: Asked) -> bool:
+    async def _keep(self, growing: MessageStream, answer: ModelAnswer, asked: ModelQuestion) -> bool:
         """True: it asks for calls, and the circle begins again."""
         own = self._own(spent=self._spent.and_of(answer.usage).as_json(), dropped=asked.dropped, tokens=asked.learned(answer.usage))
         body = {**self.run.body, "own": own}
@@ -291,14 +291,14 @@ class Loop:
     # helpers
 
     @property
-    def _spent(self) -> Spent:
-        return Spent(**objects.own_of(self.run).get("spent", {}))
+    def _spent(self) -> TokensUsed:
+        return TokensUsed(**objects.own_of(self.run).get("spent", {}))
 
     def _own(self, **changes: Json) -> dict[str, Json]:
         return {**objects.own_of(self.run), **changes}
 
     def _usage(self, own: Mapping[str, Any] | None = None) -> Json:
-        spent = Spent(**(objects.own_of(self.run) if own is None else own).get("spent", {}))
+        spent = TokensUsed(**(objects.own_of(self.run) if own is None else own).get("spent", {}))
         return counted(Usage(spent.prompt, spent.completion))
 
     def _tell(self, name: str, told: objects.Object) -> None:
@@ -311,7 +311,7 @@ class Loop:
 
     async def _advance(self, state: str, body: Mapping[str, Json], **rest: Any) -> None:
         """One write. Lost; Ended when the run was cancelled meanwhile: nothing was written then."""
-        item = Advancing(
+        item = AdvanceRun(
             run=self.run.id, lease=self.lease, before=self.run.state, state=state, at=self.parts.clock(), body=body, **rest
         )
         found = await self.parts.book.write(item)
@@ -319,9 +319,9 @@ class Loop:
             self.run = found
         elif found == "cancelling":
             self.run = replace(self.run, state="cancelling")
-            raise Ended("cancelled")
+            raise RunEnded("cancelled")
         else:
-            raise Lost
+            raise LeaseLost
 
     async def _read(self, question: Callable[[Connection], T]) -> T:
         return await self.parts.book.read(question)
@@ -332,9 +332,9 @@ class Loop:
         try:
             await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
-                raise Ended("cancelled")
+                raise RunEnded("cancelled")
             return doing.result()
         finally:
-            for each in (doing, asked):
-                each.cancel()
+            for item in (doing, asked):
+                item.cancel()
             await asyncio.gather(doing, asked, return_exceptions=True)

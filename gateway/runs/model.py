@@ -27,7 +27,7 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MessageTurn:
     """A message of the thread."""
 
     role: Role
@@ -44,17 +44,17 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class CallTurn:
     """The calls of one answer of the model, each with its output: (call, output). Never sent apart."""
 
     calls: tuple[tuple[ToolCall, str], ...]
 
 
-Item = Said | Turn
+Item = MessageTurn | CallTurn
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedFunction:
     """A function that the model may ask for. `parameters` is a JSON Schema; None where it takes none."""
 
     name: str
@@ -73,7 +73,7 @@ class Prompt:
     model: str
     instructions: str
     items: tuple[Item, ...]
-    functions: tuple[Offered, ...] = ()
+    functions: tuple[OfferedFunction, ...] = ()
     tool_choice: str = "auto"
     parallel: bool = True
     response_format: Mapping[str, Json] | None = None

@@ -14,10 +14,10 @@ from gateway.calls.redaction import INVISIBLE
 from gateway.runs.identifiers import Masking, collected
 from gateway.runs.links import REMOVED, Links
 
-__all__ = ["REMOVED", "Outgoing", "identifiers"]
+__all__ = ["REMOVED", "OutgoingFilter", "identifiers"]
 
 
-class Outgoing:
+class OutgoingFilter:
     """The filter for one answer. Fed in any portions, what comes out together is the same, and nothing is ever taken back."""
 
     def __init__(self, hosts: frozenset[str], shown: frozenset[str] | Callable[[str], bool]) -> None:
@@ -25,7 +25,7 @@ class Outgoing:
         or whether it did. ValueError for a host that is none.
         """
         is_shown = shown.__contains__ if isinstance(shown, frozenset) else shown
-        self._visible = Visible()
+        self._visible = VisibleNames()
         self._links = Links(hosts)
         self._masking = Masking(lambda _, electronic: is_shown(electronic))
 
@@ -44,11 +44,11 @@ class Outgoing:
 
 
 def identifiers(text: str) -> frozenset[str]:
-    """The identifiers in a text that the customer wrote or saw, for `Outgoing`. Any length, in linear time."""
-    return collected(Visible().feed(text))
+    """The identifiers in a text that the customer wrote or saw, for `OutgoingFilter`. Any length, in linear time."""
+    return collected(VisibleNames().feed(text))
 
 
-class Visible:
+class VisibleNames:
     """Drops what cannot be seen, letter by letter: controls, formats, bidirectional marks, fillers, lone surrogates.
 
     Joiners and variation selectors stay behind a letter that is none of ASCII, one at a time: Persian and emoji need them.

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from gateway.domain.errors import Unavailable
-from gateway.runs.loop import LEASE, Loop, Parts
-from gateway.store.runs import Freeing, Leasing, Renewing, Run
+from gateway.runs.loop import LEASE, RunDependencies, RunDriver
+from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run
 from gateway.store.tables import RUNS
 from gateway.store.times import to_us
 
@@ -29,19 +29,19 @@ _LOG = logging.getLogger("tellergate.runs")
 
 
 @dataclass(slots=True)
-class _Having:
+class _LeasedRun:
     task: asyncio.Task[None]
     cancelled: asyncio.Event
 
 
 @dataclass(slots=True)
-class Pool:
+class RunPool:
     """`most`: runs that this process drives at once; others wait until one ends."""
 
-    parts: Parts
+    parts: RunDependencies
     most: int
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
-    _having: dict[str, _Having] = field(default_factory=dict)
+    _having: dict[str, _LeasedRun] = field(default_factory=dict)
 
     @property
     def has_room(self) -> bool:
@@ -52,8 +52,8 @@ class Pool:
         if run.id in self._having:
             return
         cancelled = asyncio.Event()
-        task = asyncio.create_task(self._drive(Loop(self.parts, run, self.lease, cancelled)))
-        self._having[run.id] = _Having(task, cancelled)
+        task = asyncio.create_task(self._drive(RunDriver(self.parts, run, self.lease, cancelled)))
+        self._having[run.id] = _LeasedRun(task, cancelled)
         task.add_done_callback(lambda _: self._having.pop(run.id, None))
 
     def cancelled(self, run: str) -> None:
@@ -80,10 +80,10 @@ class Pool:
         at, room = self.parts.clock(), self.most - len(self._having)
         if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
             return 0
-        found = await self.parts.book.write(Leasing(self.lease, at, at + LEASE, room))
-        due = [each for each in found if isinstance(each, Run)] if isinstance(found, list) else []
-        for each in due:
-            self.take_up(each)
+        found = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
+        due = [match for match in found if isinstance(match, Run)] if isinstance(found, list) else []
+        for item in due:
+            self.take_up(item)
         return len(due)
 
     async def renew(self) -> None:
@@ -91,7 +91,7 @@ class Pool:
         ours = tuple(self._having)
         if not ours:
             return
-        states = await self.parts.book.write(Renewing(self.lease, ours, self.parts.clock() + LEASE))
+        states = await self.parts.book.write(RenewLeases(self.lease, ours, self.parts.clock() + LEASE))
         for run in ours:
             state = states.get(run) if isinstance(states, Mapping) else None
             having = self._having.get(run)
@@ -104,19 +104,19 @@ class Pool:
 
     async def free(self) -> None:
         """At the start of the only process: whatever was had by the one before is due."""
-        await self.parts.book.write(Freeing(self.parts.clock()))
+        await self.parts.book.write(FreeLeases(self.parts.clock()))
 
     async def close(self) -> None:
         """Stop, and let go of everything: others may go on with it at once. The way's own effects go on to their end."""
         having = dict(self._having)
-        for each in having.values():
-            each.task.cancel()
-        await asyncio.gather(*(each.task for each in having.values()), return_exceptions=True)
+        for item in having.values():
+            item.task.cancel()
+        await asyncio.gather(*(item.task for item in having.values()), return_exceptions=True)
         if having:
             with contextlib.suppress(Unavailable):
-                await self.parts.book.write(Renewing(self.lease, tuple(having), self.parts.clock()))
+                await self.parts.book.write(RenewLeases(self.lease, tuple(having), self.parts.clock()))
 
-    async def _drive(self, loop: Loop) -> None:
+    async def _drive(self, loop: RunDriver) -> None:
         """What a dependency does not answer is tried again when the lease is over; a defect ends the run."""
         try:
             await loop.drive()

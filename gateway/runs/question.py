@@ -8,12 +8,12 @@ from typing import Any
 from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import json_schema
 from gateway.domain.strict_json import Json
-from gateway.runs.budget import Left, Spent, left
-from gateway.runs.model import Item, Offered, Prompt, Usage
+from gateway.runs.budget import TokensLeft, TokensUsed, left
+from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
-from gateway.runs.outgoing import Outgoing, identifiers
+from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.transcript import items_of
-from gateway.runs.truncation import Counter, Dropped, truncated
+from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
 from gateway.store import threads
 from gateway.store.book import SqlBook
@@ -29,14 +29,14 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelQuestion:
     """One question. `app`: names of the functions that the app executes; every other call is the gateway's."""
 
     prompt: Prompt
     app: frozenset[str]
-    outgoing: Outgoing
+    outgoing: OutgoingFilter
     dropped: Json
-    counter: Counter
+    counter: TokenEstimate
     estimate: int
 
     def learned(self, usage: Usage | None) -> Json:
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class QuestionBuilder:
     """`hosts`: where links and images of answers may lead. `most_tokens`: of one question, as the model can read them."""
 
     book: SqlBook
@@ -54,13 +54,13 @@ class Question:
     hosts: frozenset[str]
     most_tokens: int
 
-    async def of(self, run: Run, thread: Thread, customer: str, spent: Spent) -> Asked | str:
+    async def of(self, run: Run, thread: Thread, customer: str, spent: TokensUsed) -> ModelQuestion | str:
         """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
         bounds = left(run.body, spent)
         if bounds.exceeded is not None:
             return bounds.exceeded
         said, steps = await self.book.read(lambda connection: _read(connection, thread.id))
-        counter = Counter(own_of(run).get("tokens") or 1.0)
+        counter = TokenEstimate(own_of(run).get("tokens") or 1.0)
         functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
         frame = counter.of_text(_frame(run, functions))
         fitting = truncated(
@@ -71,10 +71,10 @@ class Question:
         )
         if fitting is None:
             return "max_prompt_tokens"
-        return Asked(
+        return ModelQuestion(
             prompt=_prompt(run, functions, fitting.items, bounds, spent),
             app=self._app_of(run),
-            outgoing=Outgoing(self.hosts, _shown(said, steps)),
+            outgoing=OutgoingFilter(self.hosts, _shown(said, steps)),
             dropped=_dropped(fitting.dropped),
             counter=counter,
             estimate=frame + fitting.tokens,
@@ -87,17 +87,19 @@ class Question:
     def _app_of(self, run: Run) -> frozenset[str]:
         return frozenset(_named(run)) - frozenset(self.functions)
 
-    async def _offered(self, run: Run, customer: str) -> tuple[Offered, ...]:
+    async def _offered(self, run: Run, customer: str) -> tuple[OfferedFunction, ...]:
         """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does."""
         granted: frozenset[str] = await self.book.granted(customer)
-        offered: list[Offered] = []
+        offered: list[OfferedFunction] = []
         for name, definition in _named(run).items():
             function = self.functions.get(name)
             if function is None:
-                offered.append(Offered(name, definition.get("description"), definition.get("parameters"), definition.get("strict")))
+                offered.append(
+                    OfferedFunction(name, definition.get("description"), definition.get("parameters"), definition.get("strict"))
+                )
             elif name in granted or function.emergency or function.level is Level.L0:
                 schema: Any = json_schema(function)
-                offered.append(Offered(name, function.summary, schema, strict=False))
+                offered.append(OfferedFunction(name, function.summary, schema, strict=False))
         return tuple(offered)
 
 
@@ -113,8 +115,10 @@ def _named(run: Run) -> dict[str, dict[str, Any]]:
     return {tool["function"]["name"]: tool["function"] for tool in tools}
 
 
-def _frame(run: Run, functions: tuple[Offered, ...]) -> str:
-    return str(run.body["instructions"]) + "".join(f"{each.name}{each.description}{each.parameters}" for each in functions)
+def _frame(run: Run, functions: tuple[OfferedFunction, ...]) -> str:
+    return str(run.body["instructions"]) + "".join(
+        f"{function.name}{function.description}{function.parameters}" for function in functions
+    )
 
 
 def _last_messages(run: Run) -> int | None:
@@ -122,7 +126,9 @@ def _last_messages(run: Run) -> int | None:
     return strategy["last_messages"] if strategy["type"] == "last_messages" else None
 
 
-def _prompt(run: Run, functions: tuple[Offered, ...], items: tuple[Item, ...], bounds: Left, spent: Spent) -> Prompt:
+def _prompt(
+    run: Run, functions: tuple[OfferedFunction, ...], items: tuple[Item, ...], bounds: TokensLeft, spent: TokensUsed
+) -> Prompt:
     body: Mapping[str, Any] = run.body
     return Prompt(
         model=body["model"],
@@ -139,7 +145,7 @@ def _prompt(run: Run, functions: tuple[Offered, ...], items: tuple[Item, ...], b
     )
 
 
-def _choice(chosen: Any, functions: tuple[Offered, ...], spent: Spent) -> str:
+def _choice(chosen: Any, functions: tuple[OfferedFunction, ...], spent: TokensUsed) -> str:
     """What is forced is forced once: a run whose every answer must be a call never ends."""
     if chosen == "none" or not functions:
         return "none"
@@ -147,16 +153,16 @@ def _choice(chosen: Any, functions: tuple[Offered, ...], spent: Spent) -> str:
         return "auto"
     if isinstance(chosen, dict):
         name = chosen["function"]["name"]
-        return f"function:{name}" if name in {each.name for each in functions} else "auto"
+        return f"function:{name}" if name in {function.name for function in functions} else "auto"
     return str(chosen)
 
 
 def _shown(said: list[Message], steps: list[Step]) -> frozenset[str]:
     """Identifiers that the customer saw: in what they wrote themselves, and in what the bank answered."""
-    texts = [part["text"]["value"] for each in said if each.is_word for part in each.texts]
-    texts += [each["function"]["output"] for step in steps for each in calls_of(step) if each.get("tellergate") is not None]
+    texts = [part["text"]["value"] for message in said if message.is_word for part in message.texts]
+    texts += [item["function"]["output"] for step in steps for item in calls_of(step) if item.get("tellergate") is not None]
     return frozenset().union(*(identifiers(text) for text in texts if text))
 
 
-def _dropped(dropped: Dropped) -> Json:
+def _dropped(dropped: DroppedHistory) -> Json:
     return {"messages": dropped.messages, "turns": dropped.turns} if dropped.messages or dropped.turns else None

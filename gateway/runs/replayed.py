@@ -42,5 +42,5 @@ def usage(told: Json, prompt: str, completion: str) -> Usage | None:
     if not isinstance(told, dict):
         return None
     counts = [told.get(prompt), told.get(completion)]
-    read = [each for each in counts if type(each) is int and 0 <= each <= MAX_TOKENS]
+    read = [count for count in counts if type(count) is int and 0 <= count <= MAX_TOKENS]
     return Usage(read[0], read[1]) if len(read) == 2 else None

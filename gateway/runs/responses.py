@@ -20,16 +20,16 @@ from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
     CallPiece,
+    CallTurn,
     Finish,
     Finished,
     ImagePart,
-    Offered,
+    MessageTurn,
+    OfferedFunction,
     Piece,
     Prompt,
-    Said,
     TextPart,
     TextPiece,
-    Turn,
 )
 from gateway.runs.replayed import DETAILS, assistant_text, joined, replayable, usage
 
@@ -69,7 +69,7 @@ def request(prompt: Prompt) -> dict[str, object]:
     if prompt.instructions:
         body["instructions"] = prompt.instructions
     if prompt.functions:
-        body["tools"] = [_tool(each) for each in prompt.functions]
+        body["tools"] = [_tool(function) for function in prompt.functions]
         kind, _, name = prompt.tool_choice.partition(":")
         body["tool_choice"] = {"type": "function", "name": name} if name else kind
         if not prompt.parallel:
@@ -88,18 +88,18 @@ def _items(prompt: Prompt) -> list[_Item]:
     items: list[_Item] = []
     for item in prompt.items:
         match item:
-            case Turn(calls):
+            case CallTurn(calls):
                 items.extend(
                     {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": replayable(call.arguments)}
                     for call, _ in calls
                 )
                 items.extend({"type": "function_call_output", "call_id": call.id, "output": output} for call, output in calls)
-            case Said("assistant", parts):
+            case MessageTurn("assistant", parts):
                 items.append({"role": "assistant", "content": assistant_text(parts)})
-            case Said(_, (TextPart(text),)):
+            case MessageTurn(_, (TextPart(text),)):
                 items.append({"role": "user", "content": text})
-            case Said(_, parts):
-                items.append({"role": "user", "content": [_part(each) for each in parts]})
+            case MessageTurn(_, parts):
+                items.append({"role": "user", "content": [_part(part) for part in parts]})
     return items
 
 
@@ -109,7 +109,7 @@ def _part(part: TextPart | ImagePart) -> ResponseInputContentParam:
     return {"type": "input_image", "image_url": part.url, "detail": DETAILS[part.detail]}
 
 
-def _tool(offered: Offered) -> FunctionToolParam:
+def _tool(offered: OfferedFunction) -> FunctionToolParam:
     # Here an absent `strict` means true, in Assistants and Chat Completions false: it is always said.
     parameters: dict[str, object] = dict(_NO_PARAMETERS if offered.parameters is None else offered.parameters)
     tool: FunctionToolParam = {

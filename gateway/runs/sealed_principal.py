@@ -18,7 +18,7 @@ def acting(principal: Principal, assistant: str) -> Principal:
     return replace(principal, agent=principal.agent or assistant, authorization_details=None)
 
 
-class Seal:
+class PrincipalSeal:
     """AES-256-GCM over the principal and its token, for one run. The token is needed to ask its issuer whether it still stands."""
 
     def __init__(self, key: bytes) -> None:

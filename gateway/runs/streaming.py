@@ -6,10 +6,10 @@ from datetime import datetime
 
 from gateway.domain.strict_json import Json
 from gateway.runs import objects
-from gateway.runs.answer import Answer, Assembly, CallBegun, NewArguments, News, NewText
+from gateway.runs.answer import AnswerAssembly, CallBegun, ModelAnswer, NewArguments, News, NewText
 from gateway.runs.model import Piece, Usage
 from gateway.runs.objects import MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, seconds, text_content
-from gateway.runs.outgoing import Outgoing
+from gateway.runs.outgoing import OutgoingFilter
 from gateway.store.runs import Run
 from gateway.store.steps import Step
 from gateway.store.threads import Message
@@ -18,16 +18,16 @@ Tell = Callable[[str, Object], None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Growing:
+class MessageStream:
     """One answer. Errors: ModelFailed, of what is no answer."""
 
     run: Run
-    outgoing: Outgoing
+    outgoing: OutgoingFilter
     tell: Tell
     is_banking: Callable[[str], bool]
     """Whether the gateway executes the function of this name; all others are the app's."""
     clock: Callable[[], datetime]
-    assembly: Assembly = field(default_factory=lambda: Assembly(lambda: new_id("call")))
+    assembly: AnswerAssembly = field(default_factory=lambda: AnswerAssembly(lambda: new_id("call")))
     _said: list[str] = field(default_factory=list)
     _message: tuple[Step, Message] | None = None
     _calls: Step | None = None
@@ -36,21 +36,21 @@ class Growing:
         for news in self.assembly.feed(piece):
             self._tell(news)
 
-    def ended(self) -> Answer:
+    def ended(self) -> ModelAnswer:
         """The whole answer; its text has gone out."""
         answer = self.assembly.answer()
         if rest := self.outgoing.end():
             self._say(rest)
         return answer
 
-    def kept(self, answer: Answer, status: str, reason: str | None = None) -> tuple[tuple[Step, ...], tuple[Message, ...]]:
+    def kept(self, answer: ModelAnswer, status: str, reason: str | None = None) -> tuple[tuple[Step, ...], tuple[Message, ...]]:
         """Steps and messages of a whole answer. `status` of its message is completed, or incomplete for this reason."""
         usage = counted(answer.usage)
         messages = self._ended_message(status, reason, usage if self._message and not answer.calls else None)
         steps = [step for step, _ in messages]
         if answer.calls:
             begun = self._calls or self._begin_calls()
-            calls: list[Json] = [self._call(each.id, each.name, each.arguments) for each in answer.calls]
+            calls: list[Json] = [self._call(call.id, call.name, call.arguments) for call in answer.calls]
             details: Json = {"type": "tool_calls", "tool_calls": calls}
             steps.append(replace(begun, body={**begun.body, "step_details": details, "usage": usage}))
         return tuple(steps), tuple(message for _, message in messages)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.runs.model import ImagePart, Item, Said, TextPart, ToolCall, Turn
+from gateway.runs.model import CallTurn, ImagePart, Item, MessageTurn, TextPart, ToolCall
 from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message
 
@@ -14,15 +14,15 @@ UNANSWERED = '{"ok":false,"error":{"code":"temporarily_unavailable","message":"T
 
 def items_of(messages: Sequence[Message], steps: Sequence[Step]) -> list[tuple[datetime, Item]]:
     """In the order in which they were. A call without an output is told as unanswered, so that none stands alone."""
-    told = [*((each.created, _said(each)) for each in messages), *_turns(steps)]
-    return sorted(((at, item) for at, item in told if item is not None), key=lambda each: each[0])
+    told = [*((message.created, _said(message)) for message in messages), *_turns(steps)]
+    return sorted(((at, item) for at, item in told if item is not None), key=lambda entry: entry[0])
 
 
-def _said(message: Message) -> Said | None:
+def _said(message: Message) -> MessageTurn | None:
     content: Any = message.body["content"]
     parts = tuple(_parts(content))
     role: Any = message.body["role"]
-    return Said(role, parts) if parts else None
+    return MessageTurn(role, parts) if parts else None
 
 
 def _parts(content: Sequence[Mapping[str, Any]]) -> Iterator[TextPart | ImagePart]:
@@ -33,10 +33,10 @@ def _parts(content: Sequence[Mapping[str, Any]]) -> Iterator[TextPart | ImagePar
             yield ImagePart(part["image_url"]["url"], part["image_url"]["detail"])
 
 
-def _turns(steps: Sequence[Step]) -> Iterator[tuple[datetime, Turn]]:
+def _turns(steps: Sequence[Step]) -> Iterator[tuple[datetime, CallTurn]]:
     for step in steps:
         if calls := calls_of(step):
-            yield step.created, Turn(tuple((_call(each), each["function"]["output"] or UNANSWERED) for each in calls))
+            yield step.created, CallTurn(tuple((_call(call), call["function"]["output"] or UNANSWERED) for call in calls))
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:

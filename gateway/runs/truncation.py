@@ -8,7 +8,7 @@ at hand offline, and each model has its own; the server's own count of an earlie
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.runs.model import ImagePart, Item, Said
+from gateway.runs.model import ImagePart, Item, MessageTurn
 
 _BYTES_PER_TOKEN = 3.0
 _BYTES_PER_TOKEN_OF_JSON = 2.0
@@ -21,7 +21,7 @@ _RATIO_LEAST, _RATIO_MOST = 0.2, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class TokenEstimate:
     """Estimates tokens. `ratio`: the server's count of an earlier question over the estimate of then."""
 
     ratio: float = 1.0
@@ -31,7 +31,7 @@ class Counter:
 
     def of(self, item: Item) -> int:
         """Of an item with its frame."""
-        if isinstance(item, Said):
+        if isinstance(item, MessageTurn):
             images = sum(isinstance(part, ImagePart) for part in item.parts)
             text = "".join(part.text for part in item.parts if not isinstance(part, ImagePart))
             return self.of_text(text) + self._corrected(_ITEM_TOKENS + images * _IMAGE_TOKENS)
@@ -39,18 +39,18 @@ class Counter:
         frames = 2 * _ITEM_TOKENS * len(item.calls)
         return self._corrected(len(texts.encode("utf-8", "replace")) / _BYTES_PER_TOKEN_OF_JSON + frames)
 
-    def corrected(self, estimate: int, counted: int) -> "Counter":
+    def corrected(self, estimate: int, counted: int) -> "TokenEstimate":
         """After the server counted so many where so many were estimated. A count that cannot be is not believed."""
         if estimate <= 0 or counted <= 0:
             return self
-        return Counter(min(max(self.ratio * counted / estimate, _RATIO_LEAST), _RATIO_MOST))
+        return TokenEstimate(min(max(self.ratio * counted / estimate, _RATIO_LEAST), _RATIO_MOST))
 
     def _corrected(self, tokens: float) -> int:
         return int(tokens * self.ratio) + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedHistory:
     """How many messages and how many turns of calls were left out."""
 
     messages: int = 0
@@ -58,27 +58,29 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class FittedHistory:
     """`tokens`: the estimate of the items that are kept."""
 
     items: tuple[Item, ...]
-    dropped: Dropped
+    dropped: DroppedHistory
     tokens: int
 
 
-def truncated(items: Sequence[Item], *, last_messages: int | None, budget: int | None, counter: Counter) -> Fitting | None:
+def truncated(
+    items: Sequence[Item], *, last_messages: int | None, budget: int | None, counter: TokenEstimate
+) -> FittedHistory | None:
     """The items that fit into `budget` tokens (None: no bound), in their order. None: not even those that must stay do."""
     first = _first_of_last(items, last_messages)
     sizes = {number: counter.of(items[number]) for number in range(first, len(items))}
-    asked = [number for number in sizes if isinstance(item := items[number], Said) and item.role == "user"]
+    asked = [number for number in sizes if isinstance(item := items[number], MessageTurn) and item.role == "user"]
     kept = set(sizes) if budget is None else _fitting(sizes, budget, asked[-1:])
     if kept is None:
         return None
     gone = [item for number, item in enumerate(items) if number not in kept]
-    messages = sum(isinstance(item, Said) for item in gone)
-    return Fitting(
+    messages = sum(isinstance(item, MessageTurn) for item in gone)
+    return FittedHistory(
         tuple(items[number] for number in sorted(kept)),
-        Dropped(messages, len(gone) - messages),
+        DroppedHistory(messages, len(gone) - messages),
         sum(sizes[number] for number in kept),
     )
 
@@ -87,7 +89,7 @@ def _first_of_last(items: Sequence[Item], last_messages: int | None) -> int:
     """Where the last so many messages begin."""
     if last_messages is None:
         return 0
-    said = [number for number, item in enumerate(items) if isinstance(item, Said)]
+    said = [number for number, item in enumerate(items) if isinstance(item, MessageTurn)]
     return said[-last_messages] if len(said) > last_messages else 0
 
 

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.domain.strict_json import Json
-from gateway.store.pages import Page, rows_of
+from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import ASSISTANTS
 from gateway.store.times import from_us, to_us
 
@@ -30,12 +30,12 @@ class Assistant:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class CreateAssistant:
     assistant: Assistant
 
 
 @dataclass(frozen=True, slots=True)
-class Changing:
+class ChangeAssistant:
     """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this owner's."""
 
     owner: str
@@ -45,14 +45,14 @@ class Changing:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropping:
+class DeleteAssistant:
     """Answered True; None: not this owner's. Runs that were begun with it go on: they hold what they need."""
 
     owner: str
     id: str
 
 
-def make(connection: Connection, item: Making) -> Assistant:
+def make(connection: Connection, item: CreateAssistant) -> Assistant:
     made = item.assistant
     row = {
         "id": made.id,
@@ -65,7 +65,7 @@ def make(connection: Connection, item: Making) -> Assistant:
     return made
 
 
-def change(connection: Connection, item: Changing) -> Assistant | None:
+def change(connection: Connection, item: ChangeAssistant) -> Assistant | None:
     mine = (_A.id == item.id, _A.owner == item.owner)
     row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
     if row is None:
@@ -76,7 +76,7 @@ def change(connection: Connection, item: Changing) -> Assistant | None:
     return find(connection, item.owner, item.id)
 
 
-def drop(connection: Connection, item: Dropping) -> bool | None:
+def drop(connection: Connection, item: DeleteAssistant) -> bool | None:
     gone = connection.execute(delete(ASSISTANTS).where(_A.id == item.id, _A.owner == item.owner))
     return True if gone.rowcount else None
 
@@ -86,7 +86,7 @@ def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
     return None if row is None else _assistant(row)
 
 
-def page(connection: Connection, owner: str, asked: Page) -> tuple[Sequence[Assistant], bool]:
+def page(connection: Connection, owner: str, asked: PageRequest) -> tuple[Sequence[Assistant], bool]:
     """One page of this owner's, and whether there are more. NoSuchCursor."""
     rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], asked)
     return [_assistant(row) for row in rows], more
@@ -101,5 +101,5 @@ def as_text(value: Mapping[str, Json] | Metadata) -> str:
     return orjson.dumps(value).decode()
 
 
-WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {Making: make, Changing: change, Dropping: drop}
+WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {CreateAssistant: make, ChangeAssistant: change, DeleteAssistant: drop}
 """What is done with each, inside a transaction."""

@@ -20,14 +20,25 @@ from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway.domain import mandate as mandates
 from gateway.domain.errors import Refusal, Unavailable
-from gateway.domain.facts import ConversationFacts, CustomerFacts, Heard, Known, Reading
-from gateway.domain.kill_switch import Kills
+from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, Snapshot, Utterances
+from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, Passkey
-from gateway.store import assistants, calls, confirmations, conversations, customers, passkeys, proofs, runs, threads, webhooks
-from gateway.store import kill_switches as kills
-from gateway.store import standing_mandates as standing
+from gateway.store import (
+    assistants,
+    calls,
+    confirmations,
+    conversations,
+    customers,
+    kill_switches,
+    passkeys,
+    proofs,
+    runs,
+    standing_mandates,
+    threads,
+    webhooks,
+)
 
 _CACHED_MANDATES = 50_000
 
@@ -37,47 +48,47 @@ FRESH_S = 1.0
 _LOG = logging.getLogger("tellergate.store")
 
 Write = (
-    calls.NewCall
-    | calls.Settlement
-    | conversations.Opening
-    | conversations.Tainting
-    | conversations.Hearing
-    | conversations.Keeping
-    | standing.Signing
-    | standing.Revoking
-    | customers.Grant
-    | proofs.Seen
-    | proofs.Sweep
-    | confirmations.Proposing
-    | confirmations.Opened
-    | confirmations.Move
-    | confirmations.Spent
-    | passkeys.Enrolling
-    | passkeys.Unenrolling
-    | passkeys.Counting
-    | kills.Engaging
-    | kills.Lifting
-    | webhooks.Expecting
-    | webhooks.Leasing
-    | webhooks.Composed
-    | webhooks.Again
-    | webhooks.Delivered
-    | webhooks.Forgetting
-    | assistants.Making
-    | assistants.Changing
-    | assistants.Dropping
-    | threads.Opening
-    | threads.Writing
-    | threads.Labelling
-    | threads.Dropping
-    | threads.Removing
-    | runs.Starting
-    | runs.Cancelling
-    | runs.Submitting
-    | runs.Leasing
-    | runs.Renewing
-    | runs.Freeing
-    | runs.Advancing
+    calls.ClaimCall
+    | calls.SettleCall
+    | conversations.OpenConversation
+    | conversations.TaintConversation
+    | conversations.StoreMessages
+    | conversations.StoreDocumentText
+    | standing_mandates.StoreStandingMandate
+    | standing_mandates.RevokeStandingMandate
+    | customers.GrantMandate
+    | proofs.StoreProof
+    | proofs.ForgetProofs
+    | confirmations.StoreProposal
+    | confirmations.OpenProposal
+    | confirmations.MoveProposal
+    | confirmations.SpendCall
+    | passkeys.EnrolPasskey
+    | passkeys.RevokePasskey
+    | passkeys.CountAssertion
+    | kill_switches.EngageSwitch
+    | kill_switches.LiftSwitch
+    | webhooks.ExpectOutcome
+    | webhooks.LeaseWebhooks
+    | webhooks.StoreBody
+    | webhooks.RetryLater
+    | webhooks.MarkDelivered
+    | webhooks.ForgetDelivered
+    | assistants.CreateAssistant
+    | assistants.ChangeAssistant
+    | assistants.DeleteAssistant
+    | threads.CreateThread
+    | threads.WriteAnswer
+    | threads.SetMetadata
+    | threads.DeleteThread
+    | threads.DeleteMessage
+    | runs.StartRun
+    | runs.CancelRun
+    | runs.SubmitOutputs
+    | runs.LeaseRuns
+    | runs.RenewLeases
+    | runs.FreeLeases
+    | runs.AdvanceRun
 )
 Answer = object
 """Of what type: as the item says. Its reader looks."""
@@ -94,7 +105,7 @@ class SqlBook:
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
         self._tells = tells
-        self._kills = Kills(-1, frozenset())
+        self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
         self._writer: GroupWriter[Write, Answer] = GroupWriter(database.lane(), self._apply)
 
@@ -102,14 +113,14 @@ class SqlBook:
         await self._writer.close()
         await self._database.close()
 
-    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Known | None:
+    async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
         row = await self._fresh(lambda connection: conversations.with_customer(connection, conversation, agent, at))
         if row is None or row.customer != customer:
             return None
         mandate = None if row.mandate_version is None else await self._mandate(customer, row.mandate_version)
-        if self._kills.epoch != row.kill_epoch:
-            self._kills = await self._fresh(kills.engaged)
-        return CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted), self._kills
+        if self._switches.epoch != row.kill_epoch:
+            self._switches = await self._fresh(kill_switches.engaged)
+        return Snapshot(CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted), self._switches)
 
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
         """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
@@ -148,7 +159,7 @@ class SqlBook:
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
     async def stopped(self, customer: str, agent: str, function: str) -> str | None:
-        return await self._fresh(lambda connection: kills.stopped(connection, customer, agent, function))
+        return await self._fresh(lambda connection: kill_switches.stopped(connection, customer, agent, function))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
@@ -156,13 +167,13 @@ class SqlBook:
     async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.automatic(connection, customer, agent, currency, now))
 
-    async def heard(self, conversation: str, at: datetime) -> Heard:
+    async def heard(self, conversation: str, at: datetime) -> Utterances:
         return await self.read(lambda connection: conversations.heard(connection, conversation, at))
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
-        rows = await self.read(lambda connection: standing.of(connection, customer))
+        rows = await self.read(lambda connection: standing_mandates.of(connection, customer))
         held = [self._load_standing(terms, signature) for terms, signature in rows]
-        return tuple(each for each in held if each is not None and each.customer == customer)
+        return tuple(held_call for held_call in held if held_call is not None and held_call.customer == customer)
 
     def _load_standing(self, terms: bytes, signature: bytes) -> StandingMandate | None:
         try:
@@ -173,11 +184,11 @@ class SqlBook:
 
     async def sign_standing(self, mandate: StandingMandate, signature: bytes, at: datetime) -> None:
         """Keep a standing mandate that the customer confirmed."""
-        await self.write(standing.Signing(mandate, signature, at))
+        await self.write(standing_mandates.StoreStandingMandate(mandate, signature, at))
 
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
         """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
-        return await self.write(standing.Revoking(customer, mandate, at)) is True
+        return await self.write(standing_mandates.RevokeStandingMandate(customer, mandate, at)) is True
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
         ids = (conversation, turn, native_id)
@@ -193,7 +204,7 @@ class SqlBook:
         return await self.read(lambda connection: calls.unsettled(connection, before))
 
     async def claim(self, claim: Claim) -> Claimed:
-        claimed = await self.write(calls.NewCall(claim, self._limits))
+        claimed = await self.write(calls.ClaimCall(claim, self._limits))
         if not isinstance(claimed, Claimed):
             raise TypeError("a claim is answered with its row")
         return claimed
@@ -203,38 +214,38 @@ class SqlBook:
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
     async def settle(self, call_id: str, state: str, at: datetime) -> None:
-        await self.write(calls.Settlement(call_id, state, at))
+        await self.write(calls.SettleCall(call_id, state, at))
 
     async def tell_the_end(self, call_id: str, at: datetime) -> None:
         if self._tells:
-            await self.write(webhooks.Expecting(call_id, at))
+            await self.write(webhooks.ExpectOutcome(call_id, at))
 
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
-        await self.write(conversations.Tainting(customer, agent, conversation, at))
+        await self.write(conversations.TaintConversation(customer, agent, conversation, at))
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: Reading, at: datetime) -> None:
-        await self.write(conversations.Keeping(call_id, conversation, reading, at))
+    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
+        await self.write(conversations.StoreDocumentText(call_id, conversation, reading, at))
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         conversation = f"conv_{secrets.token_hex(12)}"
-        await self.write(conversations.Opening(conversation, customer, at))
+        await self.write(conversations.OpenConversation(conversation, customer, at))
         return conversation
 
     async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
-        count = await self.write(conversations.Hearing(customer, conversation, tuple(messages), at))
+        count = await self.write(conversations.StoreMessages(customer, conversation, tuple(messages), at))
         return count if isinstance(count, int) else None
 
     async def grant(self, mandate: Mandate, signature: bytes) -> None:
         """Put a signed mandate in the place of the customer's earlier one."""
-        await self.write(customers.Grant(mandate, signature))
+        await self.write(customers.GrantMandate(mandate, signature))
 
     async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
         """SeenProofs: whether this proof was not taken before, by any worker on this database."""
-        return await self.write(proofs.Seen(jti_hash, key, expires_s)) is True
+        return await self.write(proofs.StoreProof(jti_hash, key, expires_s)) is True
 
     async def forget_proofs(self, now: datetime) -> None:
         """Delete the proofs that are too old to be taken anyway."""
-        await self.write(proofs.Sweep(int(now.timestamp())))
+        await self.write(proofs.ForgetProofs(int(now.timestamp())))
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """A question to the gateway's database. Unavailable when it does not answer."""
@@ -264,24 +275,24 @@ class SqlBook:
 
     def _apply(self, connection: Connection, items: Sequence[Write]) -> Sequence[Answer | Exception]:
         self._lock(connection, items)
-        calls.settle(connection, [item for item in items if isinstance(item, calls.Settlement)])
+        calls.settle(connection, [item for item in items if isinstance(item, calls.SettleCall)])
         return [self._one(connection, item) for item in items]
 
     def _lock(self, connection: Connection, items: Sequence[Write]) -> None:
         """What these items decide on does not move until they are committed. SQLite's one writer holds everything anyway."""
         if connection.dialect.name == "sqlite":
             return
-        if any(isinstance(item, kills.Engaging | kills.Lifting) for item in items):
-            kills.lock(connection)
-        claims = [item.claim for item in items if isinstance(item, calls.NewCall)]
-        spoken_in = {item.id for item in items if isinstance(item, conversations.Hearing | conversations.Tainting)}
-        others = {item.customer for item in items if isinstance(item, conversations.Tainting)}
-        others |= {item.proposal.customer for item in items if isinstance(item, confirmations.Proposing)}
+        if any(isinstance(item, kill_switches.EngageSwitch | kill_switches.LiftSwitch) for item in items):
+            kill_switches.lock(connection)
+        claims = [item.claim for item in items if isinstance(item, calls.ClaimCall)]
+        spoken_in = {item.id for item in items if isinstance(item, conversations.StoreMessages | conversations.TaintConversation)}
+        others = {item.customer for item in items if isinstance(item, conversations.TaintConversation)}
+        others |= {item.proposal.customer for item in items if isinstance(item, confirmations.StoreProposal)}
         customers.lock(connection, {claim.customer for claim in claims} | others)
         conversations.lock(connection, {claim.conversation for claim in claims} | spoken_in)
 
     def _one(self, connection: Connection, item: Write) -> Answer | Exception:
-        if isinstance(item, calls.NewCall):
+        if isinstance(item, calls.ClaimCall):
             return calls.claim(connection, item, self._duplicate_window_s)
         answer = _DONE_BY[type(item)](connection, item)
         runs.follow(connection, item, answer)
@@ -291,24 +302,24 @@ class SqlBook:
 
 
 _DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = {
-    calls.Settlement: lambda _connection, _item: None,  # with all others of its group
-    conversations.Tainting: conversations.taint,
-    conversations.Opening: conversations.open_one,
-    conversations.Hearing: conversations.hear,
-    conversations.Keeping: conversations.keep,
-    customers.Grant: customers.grant,
-    proofs.Seen: proofs.first_use,
-    proofs.Sweep: proofs.sweep,
-    standing.Signing: standing.sign,
-    standing.Revoking: standing.revoke,
-    confirmations.Proposing: confirmations.propose,
-    confirmations.Opened: confirmations.open_one,
-    confirmations.Move: confirmations.move,
-    confirmations.Spent: confirmations.spend,
-    passkeys.Enrolling: passkeys.enrol,
-    passkeys.Unenrolling: passkeys.revoke,
-    passkeys.Counting: passkeys.count,
-    **kills.WRITES,
+    calls.SettleCall: lambda _connection, _item: None,  # with all others of its group
+    conversations.TaintConversation: conversations.taint,
+    conversations.OpenConversation: conversations.open_one,
+    conversations.StoreMessages: conversations.hear,
+    conversations.StoreDocumentText: conversations.keep,
+    customers.GrantMandate: customers.grant,
+    proofs.StoreProof: proofs.first_use,
+    proofs.ForgetProofs: proofs.sweep,
+    standing_mandates.StoreStandingMandate: standing_mandates.sign,
+    standing_mandates.RevokeStandingMandate: standing_mandates.revoke,
+    confirmations.StoreProposal: confirmations.propose,
+    confirmations.OpenProposal: confirmations.open_one,
+    confirmations.MoveProposal: confirmations.move,
+    confirmations.SpendCall: confirmations.spend,
+    passkeys.EnrolPasskey: passkeys.enrol,
+    passkeys.RevokePasskey: passkeys.revoke,
+    passkeys.CountAssertion: passkeys.count,
+    **kill_switches.WRITES,
     **webhooks.WRITES,
     **assistants.WRITES,
     **threads.WRITES,
@@ -330,10 +341,10 @@ class SqlPasskeys:
         return await self._book.read(lambda connection: passkeys.find(connection, credential))
 
     async def enrol(self, passkey: Passkey) -> bool:
-        return await self._book.write(passkeys.Enrolling(passkey)) is True
+        return await self._book.write(passkeys.EnrolPasskey(passkey)) is True
 
     async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
-        return await self._book.write(passkeys.Unenrolling(customer, credential, at)) is True
+        return await self._book.write(passkeys.RevokePasskey(customer, credential, at)) is True
 
     async def count(self, credential: str, sign_count: int) -> bool:
-        return await self._book.write(passkeys.Counting(credential, sign_count)) is True
+        return await self._book.write(passkeys.CountAssertion(credential, sign_count)) is True

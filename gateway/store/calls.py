@@ -31,8 +31,8 @@ from audit.store.prepared import Prepared
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
-from gateway.domain.ports import Claim, Claimed, Moved
-from gateway.store import standing_mandates as standing
+from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.store import standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
 from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
@@ -41,14 +41,14 @@ LimitsOf = Callable[[Connection, str, int, str], Limits]
 
 
 @dataclass(frozen=True, slots=True)
-class NewCall:
+class ClaimCall:
     claim: Claim
     limits_of: LimitsOf
     """Limits of (customer, mandate version, currency), from the signed mandate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class SettleCall:
     call_id: str
     state: str
     at: datetime
@@ -148,7 +148,7 @@ def totals(connection: Connection, customer: str, currency: str, now: datetime) 
     return Totals(*row)
 
 
-def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Claimed | Exception:
+def claim(connection: Connection, item: ClaimCall, duplicate_window_s: int) -> Claimed | Exception:
     """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
     wanted = item.claim
     (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
@@ -157,9 +157,9 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
         return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
     facts = None if known[0] is None else conversation_of(known)
     if facts is None:
-        return Moved()
+        return FactsMoved()
     if (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted, facts.kill_epoch) != wanted.decided_on:
-        return Moved()
+        return FactsMoved()
     if wanted.amount is not None:
         limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
         limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
@@ -168,7 +168,7 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
         if alike is not None and wanted.confirmation is None:
             return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
         if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
-            return Moved()
+            return FactsMoved()
     if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
         return Refusal(Code.DENIED, "confirmation_used")
     _NEW.one(connection, _row(wanted))
@@ -192,7 +192,7 @@ def claim(connection: Connection, item: NewCall, duplicate_window_s: int) -> Cla
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
     """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
     spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
-    return standing.stands(connection, covered.id) and standing_holds(covered, spent, amount)
+    return standing_mandates.stands(connection, covered.id) and standing_holds(covered, spent, amount)
 
 
 def automatic(connection: Connection, customer: str, agent: str, currency: str, now: datetime) -> Totals:
@@ -244,7 +244,7 @@ def _row(wanted: Claim) -> dict[str, object]:
     }
 
 
-def settle(connection: Connection, items: Sequence[Settlement]) -> None:
+def settle(connection: Connection, items: Sequence[SettleCall]) -> None:
     """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.proposal import Proposal
-from gateway.store import standing_mandates as standing
+from gateway.store import standing_mandates
 from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 
@@ -34,7 +34,7 @@ class ProposedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposing:
+class StoreProposal:
     """A new proposal. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day."""
 
     proposal: Proposal
@@ -48,13 +48,13 @@ class Proposing:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenProposal:
     id: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpendCall:
     """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
 
     call_id: str
@@ -62,7 +62,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MoveProposal:
     """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
     is in force with it."""
 
@@ -73,11 +73,11 @@ class Move:
     by: str
     at: datetime
     evidence: bytes | None = None
-    signing: standing.Signing | None = None
+    signing: standing_mandates.StoreStandingMandate | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredProposal:
     """A proposal as it is kept, with what only the gateway needs of it."""
 
     proposal: Proposal
@@ -87,7 +87,7 @@ class Stored:
     evidence: bytes | None
 
 
-def propose(connection: Connection, item: Proposing) -> Refusal | None:
+def propose(connection: Connection, item: StoreProposal) -> Refusal | None:
     """Keep it; or why the customer is not asked: they declined the same, or too much waits already."""
     wanted = item.proposal
     mine = _C.customer == wanted.customer
@@ -138,15 +138,15 @@ def propose(connection: Connection, item: Proposing) -> Refusal | None:
     return None
 
 
-def open_one(connection: Connection, item: Opened) -> None:
+def open_one(connection: Connection, item: OpenProposal) -> None:
     connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(opened_us=to_us(item.at)))
 
 
-def spend(connection: Connection, item: Spent) -> None:
+def spend(connection: Connection, item: SpendCall) -> None:
     connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == item.call_id).values(claimed=True))
 
 
-def move(connection: Connection, item: Move) -> str | None:
+def move(connection: Connection, item: MoveProposal) -> str | None:
     """None when it was moved; else what stands in the way."""
     stands = obstacle(connection, item)
     if stands is not None:
@@ -158,11 +158,11 @@ def move(connection: Connection, item: Move) -> str | None:
         values |= {"approver": item.by, "approval": item.evidence}
     connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(values))
     if item.signing is not None:
-        standing.sign(connection, item.signing)
+        standing_mandates.sign(connection, item.signing)
     return None
 
 
-def obstacle(connection: Connection, item: Move) -> str | None:
+def obstacle(connection: Connection, item: MoveProposal) -> str | None:
     """The state that stands in the way of a move: `waits` behind an older one that moves money, or its own; None: nothing does."""
     row = connection.execute(select(CONFIRMATIONS).where(_C.id == item.id).with_for_update()).one_or_none()
     if row is None or row.intent != item.intent:
@@ -189,7 +189,7 @@ def _waits(connection: Connection, row: Any, at_us: int) -> bool:
     return row.agent is not None and connection.execute(select(_C.id).where(older).limit(1)).first() is not None
 
 
-def find(connection: Connection, confirmation: str) -> Stored | None:
+def find(connection: Connection, confirmation: str) -> StoredProposal | None:
     row = connection.execute(select(CONFIRMATIONS).where(_C.id == confirmation)).one_or_none()
     return None if row is None else _stored(row)
 
@@ -201,7 +201,7 @@ def calls_of(connection: Connection, confirmation: str) -> Sequence[ProposedCall
     return [_call(row) for row in rows]
 
 
-def proposed(connection: Connection, conversation: str, turn: str, native_id: str) -> tuple[ProposedCall, Stored] | None:
+def proposed(connection: Connection, conversation: str, turn: str, native_id: str) -> tuple[ProposedCall, StoredProposal] | None:
     """The call that was proposed under these ids, with its proposal."""
     ids = (PROPOSED_CALLS.c.turn == turn, PROPOSED_CALLS.c.native_id == native_id, _C.conversation == conversation)
     joined = PROPOSED_CALLS.join(CONFIRMATIONS, _C.id == PROPOSED_CALLS.c.confirmation)
@@ -210,25 +210,25 @@ def proposed(connection: Connection, conversation: str, turn: str, native_id: st
     return None if row is None or stored is None else (_call(row), stored)
 
 
-def of_call(connection: Connection, call_id: str) -> tuple[ProposedCall, Stored] | None:
+def of_call(connection: Connection, call_id: str) -> tuple[ProposedCall, StoredProposal] | None:
     row = connection.execute(select(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == call_id)).one_or_none()
     stored = None if row is None else find(connection, row.confirmation)
     return None if row is None or stored is None else (_call(row), stored)
 
 
-def waiting(connection: Connection, customer: str, at: datetime) -> Sequence[Stored]:
+def waiting(connection: Connection, customer: str, at: datetime) -> Sequence[StoredProposal]:
     """What this customer is to confirm, the oldest first."""
     mine = (_C.customer == customer, _C.state == "open", _C.expires_us > to_us(at))
     return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*mine).order_by(_C.created_us, _C.id))]
 
 
-def to_approve(connection: Connection, at: datetime) -> Sequence[Stored]:
+def to_approve(connection: Connection, at: datetime) -> Sequence[StoredProposal]:
     """What a second person is to approve, whoever may."""
     waits = (_C.state == "confirmed", _C.level == 4, _C.expires_us > to_us(at))
     return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*waits).order_by(_C.created_us, _C.id))]
 
 
-def unfinished(connection: Connection, before: datetime) -> Sequence[Stored]:
+def unfinished(connection: Connection, before: datetime) -> Sequence[StoredProposal]:
     """Confirmed (or approved) with a call that nobody claimed yet: what a crash left behind."""
     joined = CONFIRMATIONS.join(PROPOSED_CALLS, PROPOSED_CALLS.c.confirmation == _C.id)
     ready = or_(and_(_C.state == "confirmed", _C.level == 3), _C.state == "approved")
@@ -241,7 +241,7 @@ def unfinished(connection: Connection, before: datetime) -> Sequence[Stored]:
     return [_stored(row) for row in rows]
 
 
-def _stored(row: Any) -> Stored:
+def _stored(row: Any) -> StoredProposal:
     proposal = Proposal(
         id=row.id,
         customer=row.customer,
@@ -256,7 +256,7 @@ def _stored(row: Any) -> Stored:
         confirmed_by=row.customer if row.evidence is not None else None,
         approver=row.approver,
     )
-    return Stored(proposal, row.conversation, row.turn, row.principal, row.evidence)
+    return StoredProposal(proposal, row.conversation, row.turn, row.principal, row.evidence)
 
 
 def _call(row: Any) -> ProposedCall:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.facts import Heard, Reading, Use, Word
+from gateway.domain.facts import DocumentText, Use, Utterance, Utterances
 from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
@@ -23,7 +23,7 @@ TURNS_HEARD = 3
 _READINGS_MOST = 8
 _MESSAGES_MOST = 32
 _CHARACTERS_MOST = 8_000
-"""Of one message; and how many messages. What is beyond grounds nothing, so that no customer's call can hold up the others."""
+"""Of one message; and how many messages. What is beyond evidence nothing, so that no customer's call can hold up the others."""
 
 _TAINTED = or_(
     CONVERSATIONS.c.tainted_us <= bindparam("set_us"),
@@ -93,14 +93,14 @@ _WAITING = Prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenConversation:
     id: str
     customer: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Tainting:
+class TaintConversation:
     customer: str
     agent: str
     id: str
@@ -108,7 +108,7 @@ class Tainting:
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class StoreMessages:
     """Messages are (text, origin)."""
 
     customer: str
@@ -118,17 +118,17 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class StoreDocumentText:
     """A document that was read."""
 
     call_id: str
     id: str
-    reading: Reading
+    reading: DocumentText
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ConversationHead:
     """A conversation's owner and taint, with the owner's grant. `mandate_version` is None for a customer without a row."""
 
     customer: str
@@ -148,27 +148,27 @@ def about(conversation: str, agent: str, at: datetime) -> Mapping[str, object]:
     }
 
 
-def with_customer(connection: Connection, conversation: str, agent: str, at: datetime) -> Known | None:
+def with_customer(connection: Connection, conversation: str, agent: str, at: datetime) -> ConversationHead | None:
     """One statement, as it is on every call's way."""
     rows = _WITH_CUSTOMER.rows(connection, about(conversation, agent, at))
     return conversation_of(rows[0]) if rows else None
 
 
-def conversation_of(row: Sequence[Any]) -> Known:
+def conversation_of(row: Sequence[Any]) -> ConversationHead:
     """From the columns of `WITH_CUSTOMER`."""
     customer, tainted, version, frozen, kill_epoch = row
-    return Known(customer, bool(tainted), version, bool(frozen), kill_epoch)
+    return ConversationHead(customer, bool(tainted), version, bool(frozen), kill_epoch)
 
 
-def heard(connection: Connection, conversation: str, at: datetime) -> Heard:
+def heard(connection: Connection, conversation: str, at: datetime) -> Utterances:
     """What counts of what the customer said: the last turns of it. What waits for their confirmation is used by that."""
     rows = _TURNS.rows(connection, {"conversation": conversation})
     turn = rows[0][0] if rows else 0
     since = {"conversation": conversation, "after": turn - TURNS_HEARD}
-    return Heard(
+    return Utterances(
         turn,
-        tuple(Word(*row) for row in _SAID.rows(connection, since)),
-        tuple(Reading(*row) for row in _READ.rows(connection, {"conversation": conversation})),
+        tuple(Utterance(*row) for row in _SAID.rows(connection, since)),
+        tuple(DocumentText(*row) for row in _READ.rows(connection, {"conversation": conversation})),
         (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at)),
     )
 
@@ -184,12 +184,12 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(_LOCK, {"ids": wanted})
 
 
-def open_one(connection: Connection, item: Opening) -> None:
+def open_one(connection: Connection, item: OpenConversation) -> None:
     row = {"id": item.id, "customer": item.customer, "created_us": to_us(item.at), "turns": 0}
     connection.execute(insert(CONVERSATIONS), [row])
 
 
-def taint(connection: Connection, item: Tainting) -> None:
+def taint(connection: Connection, item: TaintConversation) -> None:
     """The conversation for good, the agent for a day. An agent that reads on stays tainted since it began."""
     at = to_us(item.at)
     taint_alone(connection, item.id, item.at)
@@ -209,7 +209,7 @@ def taint_alone(connection: Connection, id_: str, at: datetime) -> None:
     connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=to_us(at)))
 
 
-def hear(connection: Connection, item: Hearing) -> int | None:
+def hear(connection: Connection, item: StoreMessages) -> int | None:
     head = connection.execute(_HEAD, {"conversation": item.id}).one_or_none()
     if head is None or head.customer != item.customer:
         return None
@@ -231,7 +231,7 @@ def hear(connection: Connection, item: Hearing) -> int | None:
     return count + len(rows)
 
 
-def keep(connection: Connection, item: Keeping) -> None:
+def keep(connection: Connection, item: StoreDocumentText) -> None:
     row = {
         "call_id": item.call_id,
         "conversation": item.id,

@@ -22,7 +22,7 @@ _LOCK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class GrantMandate:
     mandate: Mandate
     signature: bytes
 
@@ -37,7 +37,7 @@ def lock(connection: Connection, customers: Iterable[str]) -> None:
         connection.execute(_LOCK, {"customers": wanted})
 
 
-def grant(connection: Connection, item: Grant) -> None:
+def grant(connection: Connection, item: GrantMandate) -> None:
     """Over the row that is there, if any: a claim that waits for it must find it again."""
     granted = item.mandate
     terms = {

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.kill_switch import Kills, Scope, Switch
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
 from gateway.store.times import from_us, to_us
 
@@ -44,14 +44,14 @@ _GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + l
 
 
 @dataclass(frozen=True, slots=True)
-class Engaging:
+class EngageSwitch:
     """Engage, unless the same is engaged already. Answered with the switch that is engaged then."""
 
-    switch: Switch
+    switch: KillSwitch
 
 
 @dataclass(frozen=True, slots=True)
-class Lifting:
+class LiftSwitch:
     """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
 
     id: str
@@ -59,13 +59,13 @@ class Lifting:
     at: datetime
 
 
-def engaged(connection: Connection) -> Kills:
+def engaged(connection: Connection) -> EngagedSwitches:
     """The epoch and the switches, of one statement: they belong together."""
     rows = _ENGAGED.rows(connection, {})
     if rows:
-        return Kills(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
+        return EngagedSwitches(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
     ((epoch,),) = _EPOCH.rows(connection, {})
-    return Kills(epoch, frozenset())
+    return EngagedSwitches(epoch, frozenset())
 
 
 def stopped(connection: Connection, customer: str, agent: str, function: str) -> str | None:
@@ -82,7 +82,7 @@ def lock(connection: Connection) -> None:
     connection.execute(_LOCK)
 
 
-def engage(connection: Connection, item: Engaging) -> Switch:
+def engage(connection: Connection, item: EngageSwitch) -> KillSwitch:
     lock(connection)
     wanted = item.switch
     same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
@@ -102,7 +102,7 @@ def engage(connection: Connection, item: Engaging) -> Switch:
     return wanted
 
 
-def lift(connection: Connection, item: Lifting) -> Switch | str:
+def lift(connection: Connection, item: LiftSwitch) -> KillSwitch | str:
     lock(connection)
     found = find(connection, item.id)
     stands = obstacle(found, item.by)
@@ -118,7 +118,7 @@ def lift(connection: Connection, item: Lifting) -> Switch | str:
     return replace(found, lifted_by=item.by)
 
 
-def obstacle(switch: Switch | None, by: str) -> str | None:
+def obstacle(switch: KillSwitch | None, by: str) -> str | None:
     """Why this officer cannot lift it: `unknown`, `lifted`, `same_officer`; None: nothing stands in the way."""
     if switch is None:
         return "unknown"
@@ -127,19 +127,19 @@ def obstacle(switch: Switch | None, by: str) -> str | None:
     return "same_officer" if switch.first_lift_by == by else None
 
 
-def find(connection: Connection, switch: str) -> Switch | None:
+def find(connection: Connection, switch: str) -> KillSwitch | None:
     row = connection.execute(select(KILL_SWITCHES).where(_K.id == switch)).one_or_none()
     return None if row is None else _switch(row)
 
 
-def listed(connection: Connection) -> list[Switch]:
+def listed(connection: Connection) -> list[KillSwitch]:
     """Those that are engaged, the oldest first."""
     rows = connection.execute(select(KILL_SWITCHES).where(_K.lifted_us.is_(None)).order_by(_K.engaged_us, _K.id))
     return [_switch(row) for row in rows]
 
 
-def _switch(row: Any) -> Switch:
-    return Switch(
+def _switch(row: Any) -> KillSwitch:
+    return KillSwitch(
         id=row.id,
         scope=Scope(row.scope),
         subject=row.subject,
@@ -151,5 +151,5 @@ def _switch(row: Any) -> Switch:
     )
 
 
-WRITES: dict[type[Any], Callable[[Connection, Any], Switch | str]] = {Engaging: engage, Lifting: lift}
+WRITES: dict[type[Any], Callable[[Connection, Any], KillSwitch | str]] = {EngageSwitch: engage, LiftSwitch: lift}
 """What is done with each, inside a transaction."""

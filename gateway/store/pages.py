@@ -10,7 +10,7 @@ LIMIT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRequest:
     """What is asked of a list. `after` and `before` are ids."""
 
     limit: int = 20
@@ -28,7 +28,7 @@ class NoSuchCursor(Exception):
 
 
 def rows_of(
-    connection: Connection, table: Table, within: Sequence[ColumnElement[bool]], page: Page
+    connection: Connection, table: Table, within: Sequence[ColumnElement[bool]], page: PageRequest
 ) -> tuple[Sequence[Row[Any]], bool]:
     """The rows of one page in the order that was asked for, and whether there are more behind it. NoSuchCursor.
 

@@ -15,19 +15,19 @@ _P = PASSKEYS.c
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolling:
+class EnrolPasskey:
     passkey: Passkey
 
 
 @dataclass(frozen=True, slots=True)
-class Unenrolling:
+class RevokePasskey:
     customer: str
     credential: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
+class CountAssertion:
     credential: str
     sign_count: int
 
@@ -46,7 +46,7 @@ def _passkey(row: Any) -> Passkey:
     return Passkey(row.credential, row.customer, row.public_key, row.sign_count, from_us(row.active_us))
 
 
-def enrol(connection: Connection, item: Enrolling) -> bool:
+def enrol(connection: Connection, item: EnrolPasskey) -> bool:
     passkey = item.passkey
     if connection.execute(select(_P.customer).where(_P.credential == passkey.credential)).first() is not None:
         return False
@@ -61,12 +61,12 @@ def enrol(connection: Connection, item: Enrolling) -> bool:
     return True
 
 
-def revoke(connection: Connection, item: Unenrolling) -> bool:
+def revoke(connection: Connection, item: RevokePasskey) -> bool:
     mine = and_(_P.credential == item.credential, _P.customer == item.customer, _P.revoked_us.is_(None))
     return connection.execute(update(PASSKEYS).where(mine).values(revoked_us=to_us(item.at))).rowcount == 1
 
 
-def count(connection: Connection, item: Counting) -> bool:
+def count(connection: Connection, item: CountAssertion) -> bool:
     """Compare and swap: a counter that does not grow is a clone's, unless the authenticator keeps none (0 for ever)."""
     grows = or_(_P.sign_count < item.sign_count, and_(_P.sign_count == 0, literal(item.sign_count) == 0))
     known = and_(_P.credential == item.credential, _P.revoked_us.is_(None), grows)

@@ -21,7 +21,7 @@ _EXPIRED = delete(PROOFS).where(PROOFS.c.expires_s < bindparam("before_s"))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StoreProof:
     """A proof that is about to be taken. `jti_hash`: SHA-256 of its id; `thumbprint`: of the key that made it."""
 
     jti_hash: bytes
@@ -30,18 +30,18 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class ForgetProofs:
     """Forget what expired before `now_s`."""
 
     now_s: int
 
 
-def first_use(connection: Connection, seen: Seen) -> bool:
+def first_use(connection: Connection, seen: StoreProof) -> bool:
     """Whether the row was not there before; it is now."""
     row = {"jti_hash": seen.jti_hash, "thumbprint": seen.thumbprint, "expires_s": seen.expires_s}
     return _INSERT.one(connection, row) == 1
 
 
-def sweep(connection: Connection, item: Sweep) -> int:
+def sweep(connection: Connection, item: ForgetProofs) -> int:
     """Delete what is expired; how many rows that were."""
     return connection.execute(_EXPIRED, {"before_s": item.now_s - SLACK_S}).rowcount

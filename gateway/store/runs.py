@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from gateway.domain.strict_json import Json
 from gateway.store import confirmations, conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
-from gateway.store.pages import Page, rows_of
+from gateway.store.pages import PageRequest, rows_of
 from gateway.store.steps import Step
 from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
@@ -51,7 +51,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Starting:
+class StartRun:
     """A new run, queued, with messages before it; `opening` makes its thread too. It is had by `run.lease`, if any, until `due`.
 
     Answered with it; None: not this customer's thread; the id of the thread's active run.
@@ -59,12 +59,12 @@ class Starting:
 
     run: Run
     due: datetime
-    messages: tuple[threads.Adding, ...] = ()
-    opening: threads.Opening | None = None
+    messages: tuple[threads.AddMessage, ...] = ()
+    opening: threads.CreateThread | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelling:
+class CancelRun:
     """Answered with the run, as it is now; None: not this customer's. What has ended stays as it is."""
 
     customer: str
@@ -74,14 +74,14 @@ class Cancelling:
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
+class OutputsMismatch:
     """The outputs are not those of exactly the calls that wait; nothing was taken. `state` is the run's."""
 
     state: str
 
 
 @dataclass(frozen=True, slots=True)
-class Submitting:
+class SubmitOutputs:
     """The app's outputs of its functions: all of those that wait. The run is queued, had by `lease` until `due`; the conversation
     is tainted.
 
@@ -99,7 +99,7 @@ class Submitting:
 
 
 @dataclass(frozen=True, slots=True)
-class Leasing:
+class LeaseRuns:
     """Take what is due, `most` at once; nobody else gets it before `until`."""
 
     lease: str
@@ -109,7 +109,7 @@ class Leasing:
 
 
 @dataclass(frozen=True, slots=True)
-class Renewing:
+class RenewLeases:
     """Answered with the states of those of these runs that the lease still has."""
 
     lease: str
@@ -118,14 +118,14 @@ class Renewing:
 
 
 @dataclass(frozen=True, slots=True)
-class Freeing:
+class FreeLeases:
     """Nobody has any run: the only process that could has just started. What was had is due."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Advancing:
+class AdvanceRun:
     """What the worker that has the run found out, at once: only while it has it, and the run is in the state that it thinks.
 
     `steps` are new, or replace what stands under their ids; `messages` are new. `due` None: the worker keeps the run; else it lets go of
@@ -146,7 +146,7 @@ class Advancing:
     waits: tuple[str, ...] = ()
 
 
-def start(connection: Connection, item: Starting) -> tuple[Thread, Run] | str | None:
+def start(connection: Connection, item: StartRun) -> tuple[Thread, Run] | str | None:
     run = item.run
     if item.opening is not None:
         thread: Thread | None = threads.open_one(connection, item.opening)
@@ -176,7 +176,7 @@ def start(connection: Connection, item: Starting) -> tuple[Thread, Run] | str | 
     return thread, replace(run, created=from_us(created_us))
 
 
-def cancel(connection: Connection, item: Cancelling) -> Run | None:
+def cancel(connection: Connection, item: CancelRun) -> Run | None:
     found = _mine(connection, item.customer, item.thread, item.run)
     if found is None or found.state not in ("queued", "in_progress", "requires_action"):
         return found
@@ -187,16 +187,16 @@ def cancel(connection: Connection, item: Cancelling) -> Run | None:
     return replace(found, state="cancelling")
 
 
-def submit(connection: Connection, item: Submitting) -> Run | Mismatch | None:
+def submit(connection: Connection, item: SubmitOutputs) -> Run | OutputsMismatch | None:
     found = _mine(connection, item.customer, item.thread, item.run)
     if found is None:
         return None
     step = steps.open_one(connection, item.run)
     if found.state != "requires_action" or step is None:
-        return found if _was_submitted(connection, item) else Mismatch(found.state)
-    waiting = {each["id"]: each for each in steps.app_calls(step)}
+        return found if _was_submitted(connection, item) else OutputsMismatch(found.state)
+    waiting = {app_call["id"]: app_call for app_call in steps.app_calls(step)}
     if set(waiting) != set(item.outputs):
-        return Mismatch(found.state)
+        return OutputsMismatch(found.state)
     answered = {id_: {**call, "function": {**call["function"], "output": item.outputs[id_]}} for id_, call in waiting.items()}
     steps.put(connection, steps.with_calls(step, answered))
     thread = threads.of_id(connection, item.thread)
@@ -208,16 +208,16 @@ def submit(connection: Connection, item: Submitting) -> Run | Mismatch | None:
     return replace(found, state="queued", body=body, lease=item.lease, principal=item.principal)
 
 
-def _was_submitted(connection: Connection, item: Submitting) -> bool:
+def _was_submitted(connection: Connection, item: SubmitOutputs) -> bool:
     """Whether exactly these outputs were taken before."""
     for step in steps.of_run(connection, item.run):
-        given = {each["id"]: each["function"]["output"] for each in steps.calls_of(step) if "tellergate" not in each}
+        given = {entry["id"]: entry["function"]["output"] for entry in steps.calls_of(step) if "tellergate" not in entry}
         if given and given == dict(item.outputs):
             return True
     return False
 
 
-def lease(connection: Connection, item: Leasing) -> Sequence[Run]:
+def lease(connection: Connection, item: LeaseRuns) -> Sequence[Run]:
     due = select(RUNS).where(_R.due_us <= to_us(item.at)).order_by(_R.due_us).limit(item.most)
     rows = connection.execute(due.with_for_update(skip_locked=True)).all()
     if rows:
@@ -226,17 +226,17 @@ def lease(connection: Connection, item: Leasing) -> Sequence[Run]:
     return [replace(_run(row), lease=item.lease) for row in rows]
 
 
-def renew(connection: Connection, item: Renewing) -> Mapping[str, str]:
+def renew(connection: Connection, item: RenewLeases) -> Mapping[str, str]:
     mine = (_R.id.in_(item.runs), _R.lease == item.lease)
     connection.execute(update(RUNS).where(*mine).values(due_us=to_us(item.until)))
     return {row.id: row.state for row in connection.execute(select(_R.id, _R.state).where(*mine))}
 
 
-def free(connection: Connection, item: Freeing) -> None:
+def free(connection: Connection, item: FreeLeases) -> None:
     connection.execute(update(RUNS).where(_R.lease.is_not(None)).values(lease=None, due_us=to_us(item.at)))
 
 
-def advance(connection: Connection, item: Advancing) -> Run | str | None:
+def advance(connection: Connection, item: AdvanceRun) -> Run | str | None:
     row = connection.execute(select(RUNS).where(_R.id == item.run).with_for_update()).one_or_none()
     if row is None or row.lease != item.lease:
         return None
@@ -257,7 +257,7 @@ def advance(connection: Connection, item: Advancing) -> Run | str | None:
     if item.waits or item.state not in ACTIVE_RUNS:
         connection.execute(delete(RUN_WAITS).where(_W.run == item.run))
     if item.waits:
-        connection.execute(insert(RUN_WAITS), [{"confirmation": each, "run": item.run} for each in item.waits])
+        connection.execute(insert(RUN_WAITS), [{"confirmation": wait, "run": item.run} for wait in item.waits])
     connection.execute(update(RUNS).where(_R.id == item.run).values(values))
     return find_any(connection, item.run)
 
@@ -285,7 +285,7 @@ def _put_message(connection: Connection, message: Message, at: datetime) -> None
 
 def follow(connection: Connection, item: object, answer: object) -> None:
     """The customer has spoken: a run that waits for it is looked at now; inside the change's own transaction."""
-    if isinstance(item, confirmations.Move) and answer is None:
+    if isinstance(item, confirmations.MoveProposal) and answer is None:
         waits = select(_W.run).where(_W.confirmation == item.id)
         mine = (_R.id.in_(waits), _R.lease.is_(None), _R.due_us > to_us(item.at))
         connection.execute(update(RUNS).where(*mine).values(due_us=to_us(item.at)))
@@ -307,7 +307,7 @@ def _mine(connection: Connection, customer: str, thread: str, run: str, *, lock:
     return None if row is None else _run(row)
 
 
-def page(connection: Connection, thread: str, asked: Page) -> tuple[Sequence[Run], bool]:
+def page(connection: Connection, thread: str, asked: PageRequest) -> tuple[Sequence[Run], bool]:
     """One page of a thread's runs. NoSuchCursor."""
     rows, more = rows_of(connection, RUNS, [_R.thread == thread], asked)
     return [_run(row) for row in rows], more
@@ -330,12 +330,12 @@ def _run(row: Row[Any]) -> Run:
 
 
 WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
-    Starting: start,
-    Cancelling: cancel,
-    Submitting: submit,
-    Leasing: lease,
-    Renewing: renew,
-    Freeing: free,
-    Advancing: advance,
+    StartRun: start,
+    CancelRun: cancel,
+    SubmitOutputs: submit,
+    LeaseRuns: lease,
+    RenewLeases: renew,
+    FreeLeases: free,
+    AdvanceRun: advance,
 }
 """What is done with each, inside a transaction."""

@@ -25,14 +25,14 @@ _STANDS = Prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class Signing:
+class StoreStandingMandate:
     mandate: StandingMandate
     signature: bytes
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Revoking:
+class RevokeStandingMandate:
     customer: str
     id: str
     at: datetime
@@ -48,7 +48,7 @@ def stands(connection: Connection, mandate: str) -> bool:
     return bool(_STANDS.rows(connection, {"standing": mandate}))
 
 
-def sign(connection: Connection, item: Signing) -> None:
+def sign(connection: Connection, item: StoreStandingMandate) -> None:
     row = {
         "id": item.mandate.id,
         "customer": item.mandate.customer,
@@ -59,7 +59,7 @@ def sign(connection: Connection, item: Signing) -> None:
     connection.execute(insert(STANDING_MANDATES), [row])
 
 
-def revoke(connection: Connection, item: Revoking) -> bool:
+def revoke(connection: Connection, item: RevokeStandingMandate) -> bool:
     mine = (STANDING_MANDATES.c.id == item.id, STANDING_MANDATES.c.customer == item.customer)
     change = update(STANDING_MANDATES).where(*mine, STANDING_MANDATES.c.revoked_us.is_(None)).values(revoked_us=to_us(item.at))
     return connection.execute(change).rowcount == 1

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.domain.strict_json import Json
 from gateway.store import threads
 from gateway.store.assistants import Metadata, as_text
-from gateway.store.pages import Page, rows_of
+from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import RUN_STEPS
 from gateway.store.times import from_us, to_us
 
@@ -38,12 +38,12 @@ def calls_of(step: Step) -> Sequence[Mapping[str, Any]]:
 
 def app_calls(step: Step) -> Sequence[Mapping[str, Any]]:
     """The calls that the app is to execute and that have no output."""
-    return [each for each in calls_of(step) if each["function"]["output"] is None and "tellergate" not in each]
+    return [item for item in calls_of(step) if item["function"]["output"] is None and "tellergate" not in item]
 
 
 def with_calls(step: Step, changed: Mapping[str, Mapping[str, Json]]) -> Step:
     """The step with these calls, by their ids, in the place of the earlier ones."""
-    calls: list[Json] = [dict(changed.get(each["id"], each)) for each in calls_of(step)]
+    calls: list[Json] = [dict(changed.get(item["id"], item)) for item in calls_of(step)]
     return replace(step, body={**step.body, "step_details": {"type": "tool_calls", "tool_calls": calls}})
 
 
@@ -74,7 +74,7 @@ def open_one(connection: Connection, run: str) -> Step | None:
     return found if found is not None and found.body["status"] == "in_progress" else None
 
 
-def page(connection: Connection, run: str, asked: Page) -> tuple[Sequence[Step], bool]:
+def page(connection: Connection, run: str, asked: PageRequest) -> tuple[Sequence[Step], bool]:
     """One page of a run's steps. NoSuchCursor."""
     rows, more = rows_of(connection, RUN_STEPS, [_S.run == run], asked)
     return [_step(row) for row in rows], more

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
-from gateway.store.pages import Page, rows_of
+from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import (
     ACTIVE_RUNS,
     MESSAGES,
@@ -58,7 +58,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Adding:
+class AddMessage:
     """A message that a client adds. `said`: the customer's own text in it and its origin; None: it is not their word.
 
     `foreign`: it carries what the customer did not write, so that the conversation is tainted by it.
@@ -72,28 +72,28 @@ class Adding:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class CreateThread:
     """A new thread, with its conversation and its first messages. Answered with it."""
 
     id: str
     customer: str
     at: datetime
     metadata: Metadata
-    messages: tuple[Adding, ...] = ()
+    messages: tuple[AddMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class WriteAnswer:
     """Messages into a thread. Answered with them; None: not this customer's; the id of an active run, which nothing may come before."""
 
     thread: str
     customer: str
     at: datetime
-    messages: tuple[Adding, ...] = field(default=())
+    messages: tuple[AddMessage, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
-class Labelling:
+class SetMetadata:
     """New metadata of a thread (`of` None), or of a message, run or step in it. Answered True; None: not this customer's."""
 
     customer: str
@@ -104,7 +104,7 @@ class Labelling:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropping:
+class DeleteThread:
     """A thread with all that is in it, the words included; a run that is under way is let go. None: not this customer's."""
 
     customer: str
@@ -112,7 +112,7 @@ class Dropping:
 
 
 @dataclass(frozen=True, slots=True)
-class Removing:
+class DeleteMessage:
     """A message, and the customer's word in it: what is not in the thread is not said. None: not this customer's."""
 
     customer: str
@@ -120,9 +120,9 @@ class Removing:
     id: str
 
 
-def open_one(connection: Connection, item: Opening) -> Thread:
+def open_one(connection: Connection, item: CreateThread) -> Thread:
     conversation = f"conv_{secrets.token_hex(12)}"
-    conversations.open_one(connection, conversations.Opening(conversation, item.customer, item.at))
+    conversations.open_one(connection, conversations.OpenConversation(conversation, item.customer, item.at))
     row = {
         "id": item.id,
         "customer": item.customer,
@@ -137,7 +137,7 @@ def open_one(connection: Connection, item: Opening) -> Thread:
     return thread
 
 
-def write(connection: Connection, item: Writing) -> Sequence[Message] | str | None:
+def write(connection: Connection, item: WriteAnswer) -> Sequence[Message] | str | None:
     thread = locked(connection, item.customer, item.thread)
     if thread is None:
         return None
@@ -161,42 +161,42 @@ def next_us(connection: Connection, thread: str, at: datetime, count: int = 1) -
     return first
 
 
-def add(connection: Connection, thread: Thread, messages: Sequence[Adding], at: datetime) -> Sequence[Message]:
+def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], at: datetime) -> Sequence[Message]:
     """Messages of a client: the customer's own words are heard, in one turn; all else taints the conversation."""
     if not messages:
         return []
-    if any(each.foreign for each in messages):
+    if any(item.foreign for item in messages):
         conversations.taint_alone(connection, thread.conversation, at)
-    said = tuple(each.said for each in messages if each.said is not None)
+    said = tuple(item.said for item in messages if item.said is not None)
     position = 0
     if said:
-        hearing = conversations.Hearing(thread.customer, thread.conversation, said, at)
+        hearing = conversations.StoreMessages(thread.customer, thread.conversation, said, at)
         position = (conversations.hear(connection, hearing) or 0) - len(said)
     first, rows = next_us(connection, thread.id, at, len(messages)), []
-    for number, each in enumerate(messages):
+    for number, item in enumerate(messages):
         rows.append(
             {
-                "id": each.id,
+                "id": item.id,
                 "thread": thread.id,
                 "run": None,
                 "created_us": first + number,
-                "word": None if each.said is None else position,
-                "body": as_text(each.body),
-                "metadata": as_text(each.metadata),
+                "word": None if item.said is None else position,
+                "body": as_text(item.body),
+                "metadata": as_text(item.metadata),
             }
         )
-        position += each.said is not None
+        position += item.said is not None
     connection.execute(insert(MESSAGES), rows)
     return [
-        Message(each.id, thread.id, None, from_us(first + number), each.body, each.metadata, each.said is not None)
-        for number, each in enumerate(messages)
+        Message(item.id, thread.id, None, from_us(first + number), item.body, item.metadata, item.said is not None)
+        for number, item in enumerate(messages)
     ]
 
 
 _LABELLED = {"threads": THREADS, "messages": MESSAGES, "runs": RUNS, "run_steps": RUN_STEPS}
 
 
-def label(connection: Connection, item: Labelling) -> bool | None:
+def label(connection: Connection, item: SetMetadata) -> bool | None:
     table = _LABELLED[item.table]
     owned = select(_T.id).where(_T.id == item.thread, _T.customer == item.customer)
     within = () if table is THREADS else (table.c.thread == item.thread,)
@@ -204,7 +204,7 @@ def label(connection: Connection, item: Labelling) -> bool | None:
     return True if connection.execute(changed).rowcount else None
 
 
-def drop(connection: Connection, item: Dropping) -> bool | None:
+def drop(connection: Connection, item: DeleteThread) -> bool | None:
     thread = locked(connection, item.customer, item.thread)
     if thread is None:
         return None
@@ -218,7 +218,7 @@ def drop(connection: Connection, item: Dropping) -> bool | None:
     return True
 
 
-def remove(connection: Connection, item: Removing) -> bool | None:
+def remove(connection: Connection, item: DeleteMessage) -> bool | None:
     thread = locked(connection, item.customer, item.thread)
     mine = (_M.id == item.id, _M.thread == item.thread)
     row = None if thread is None else connection.execute(select(_M.word).where(*mine)).one_or_none()
@@ -252,7 +252,7 @@ def message(connection: Connection, thread: str, id_: str) -> Message | None:
     return None if row is None else _message(row)
 
 
-def messages(connection: Connection, thread: str, run: str | None, asked: Page) -> tuple[Sequence[Message], bool]:
+def messages(connection: Connection, thread: str, run: str | None, asked: PageRequest) -> tuple[Sequence[Message], bool]:
     """One page of a thread's, or of those that a run wrote. NoSuchCursor."""
     within: list[ColumnElement[bool]] = [_M.thread == thread, *([] if run is None else [_M.run == run])]
     rows, more = rows_of(connection, MESSAGES, within, asked)
@@ -273,10 +273,10 @@ def _message(row: Row[Any]) -> Message:
 
 
 WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
-    Opening: open_one,
-    Writing: write,
-    Labelling: label,
-    Dropping: drop,
-    Removing: remove,
+    CreateThread: open_one,
+    WriteAnswer: write,
+    SetMetadata: label,
+    DeleteThread: drop,
+    DeleteMessage: remove,
 }
 """What is done with each, inside a transaction."""

@@ -31,7 +31,7 @@ _EXPECT = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueWebhook:
     """A row that is ours until its lease is over. `body` is empty until the call has ended; `tries` before this one, since it ended."""
 
     id: str
@@ -41,7 +41,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Expecting:
+class ExpectOutcome:
     """Recovery takes up a call: somebody may wait to hear of it."""
 
     call_id: str
@@ -49,7 +49,7 @@ class Expecting:
 
 
 @dataclass(frozen=True, slots=True)
-class Leasing:
+class LeaseWebhooks:
     """Take what is due, `most` at once; whoever asks before `until` does not get it too."""
 
     at: datetime
@@ -58,7 +58,7 @@ class Leasing:
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class StoreBody:
     """The call ended: this is said of it, by whoever composes first; the try that follows is its first. Answered with what is said."""
 
     id: str
@@ -66,7 +66,7 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RetryLater:
     """Not ended, or not taken: next time."""
 
     id: str
@@ -74,13 +74,13 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class MarkDelivered:
     id: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Forgetting:
+class ForgetDelivered:
     """Delete what was delivered before then."""
 
     before: datetime
@@ -89,18 +89,18 @@ class Forgetting:
 def follow(connection: Connection, item: object, answer: object) -> None:
     """What a change of the book means for who waits to hear of a call; inside that change's transaction."""
     match item:
-        case confirmations.Proposing() if not isinstance(answer, Refusal):
+        case confirmations.StoreProposal() if not isinstance(answer, Refusal):
             _expect(connection, [call.call_id for call in item.calls], item.proposal.created, item.proposal.expires)
-        case confirmations.Move(after="declined") if answer is None:
+        case confirmations.MoveProposal(after="declined") if answer is None:
             of_it = select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == item.id)
             _hasten(connection, connection.execute(of_it).scalars(), item.at)
-        case confirmations.Spent():
+        case confirmations.SpendCall():
             _hasten(connection, [item.call_id], item.at)
-        case calls.Settlement() if item.state != "unknown":
+        case calls.SettleCall() if item.state != "unknown":
             _hasten(connection, [item.call_id], item.at)
 
 
-def expect(connection: Connection, item: Expecting) -> None:
+def expect(connection: Connection, item: ExpectOutcome) -> None:
     _expect(connection, [item.call_id], item.at, item.at + SOON)
 
 
@@ -116,39 +116,39 @@ def _hasten(connection: Connection, call_ids: Iterable[str], at: datetime) -> No
     connection.execute(update(WEBHOOKS).where(*waits).values(next_us=due, tries=0))
 
 
-def lease(connection: Connection, item: Leasing) -> Sequence[Due]:
+def lease(connection: Connection, item: LeaseWebhooks) -> Sequence[DueWebhook]:
     due = (_W.delivered_us.is_(None), _W.next_us <= to_us(item.at))
     wanted = select(_W.id, _W.call_id, _W.body, _W.tries).where(*due).order_by(_W.next_us).limit(item.most)
     rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
     if rows:
         mine = _W.id.in_([row.id for row in rows])
         connection.execute(update(WEBHOOKS).where(mine).values(next_us=to_us(item.until), tries=_W.tries + 1))
-    return [Due(row.id, row.call_id, bytes(row.body), row.tries) for row in rows]
+    return [DueWebhook(row.id, row.call_id, bytes(row.body), row.tries) for row in rows]
 
 
-def compose(connection: Connection, item: Composed) -> bytes:
+def compose(connection: Connection, item: StoreBody) -> bytes:
     connection.execute(update(WEBHOOKS).where(_W.id == item.id, _W.body == _NOT_YET).values(body=item.body, tries=1))
     return bytes(connection.execute(select(_W.body).where(_W.id == item.id)).scalar_one())
 
 
-def again(connection: Connection, item: Again) -> None:
+def again(connection: Connection, item: RetryLater) -> None:
     connection.execute(update(WEBHOOKS).where(_W.id == item.id, _W.delivered_us.is_(None)).values(next_us=to_us(item.at)))
 
 
-def delivered(connection: Connection, item: Delivered) -> None:
+def delivered(connection: Connection, item: MarkDelivered) -> None:
     connection.execute(update(WEBHOOKS).where(_W.id == item.id).values(delivered_us=to_us(item.at)))
 
 
-def forget(connection: Connection, item: Forgetting) -> int:
+def forget(connection: Connection, item: ForgetDelivered) -> int:
     return connection.execute(delete(WEBHOOKS).where(_W.delivered_us < to_us(item.before))).rowcount
 
 
 WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
-    Expecting: expect,
-    Leasing: lease,
-    Composed: compose,
-    Again: again,
-    Delivered: delivered,
-    Forgetting: forget,
+    ExpectOutcome: expect,
+    LeaseWebhooks: lease,
+    StoreBody: compose,
+    RetryLater: again,
+    MarkDelivered: delivered,
+    ForgetDelivered: forget,
 }
 """What is done with each, inside a transaction."""

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import yaml
 
 from policies.bundle import Bundle, FunctionEntry
-from policies.model import JSON, Assurance, Effect, Reason, Request, Uid
-from policies.source import Place
+from policies.model import JSON, Assurance, PolicyEffect, Reason, Request, Uid
+from policies.source import SourceLine
 
 WORLD_FILE = "world.yaml"
 
@@ -33,7 +33,7 @@ _CASE_MEMBERS = frozenset(
 class CasesRefused(Exception):
     """A file of cases that cannot be used, and where."""
 
-    def __init__(self, message: str, place: Place) -> None:
+    def __init__(self, message: str, place: SourceLine) -> None:
         super().__init__(f"{place.file}:{place.line}: {message}")
         self.place = place
 
@@ -42,7 +42,7 @@ class CasesRefused(Exception):
 class Expected:
     """What a case demands. `policies` None: whichever."""
 
-    effect: Effect
+    effect: PolicyEffect
     reason: Reason
     rung: Assurance | None = None
     policies: tuple[str, ...] | None = None
@@ -51,7 +51,7 @@ class Expected:
 @dataclass(frozen=True, slots=True)
 class Case:
     name: str
-    place: Place
+    place: SourceLine
     request: Request
     expected: Expected
     data_class: str | None = None
@@ -69,7 +69,7 @@ class _World:
 def parse(files: Mapping[str, str], bundle: Bundle) -> tuple[Case, ...]:
     """The cases of these files (name to text) for this bundle's functions. CasesRefused for what is malformed or unknown."""
     if WORLD_FILE not in files:
-        raise CasesRefused("there is no world to start from", Place(WORLD_FILE, 1))
+        raise CasesRefused("there is no world to start from", SourceLine(WORLD_FILE, 1))
     world = _world(_load(WORLD_FILE, files[WORLD_FILE]))
     functions = {function.name: function for function in bundle.functions}
     cases: list[Case] = []
@@ -100,9 +100,9 @@ def _load(file: str, text: str) -> Node:
         return _node(yaml.load(text, _Loader))  # noqa: S506  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CasesRefused(f"not YAML: {error.problem}", Place(file, line)) from error
+        raise CasesRefused(f"not YAML: {error.problem}", SourceLine(file, line)) from error
     except ValueError as error:
-        raise CasesRefused(str(error), Place(file, 1)) from error
+        raise CasesRefused(str(error), SourceLine(file, 1)) from error
 
 
 def _world(body: Node) -> _World:
@@ -112,13 +112,13 @@ def _world(body: Node) -> _World:
         objects = {name: _node(one) for name, one in _members(_node(world.get("objects")))}
         return _World(world["now"], _node(world.get("context")), customers, objects)
     except (KeyError, ValueError) as error:
-        raise CasesRefused(f"the world cannot be read: {error}", Place(WORLD_FILE, 1)) from error
+        raise CasesRefused(f"the world cannot be read: {error}", SourceLine(WORLD_FILE, 1)) from error
 
 
 def _cases(file: str, body: Node, world: _World, functions: Mapping[str, FunctionEntry]) -> Iterator[Case]:
     listed = body.get("cases")
     if not isinstance(listed, list):
-        raise CasesRefused("a file of cases is a list under `cases`", Place(file, 1))
+        raise CasesRefused("a file of cases is a list under `cases`", SourceLine(file, 1))
     for one in listed:
         place = _place(one, file)
         try:
@@ -133,7 +133,7 @@ def _cases(file: str, body: Node, world: _World, functions: Mapping[str, Functio
             raise CasesRefused(f"the case cannot be read: {error}", place) from error
 
 
-def _case(node: Node, place: Place, world: _World, function: FunctionEntry) -> Case:
+def _case(node: Node, place: SourceLine, world: _World, function: FunctionEntry) -> Case:
     principal = str(node.get("principal", "anna"))
     resource = _uid(str(node.get("resource", "Bank::bank")))
     entities = tuple(_entities(node, world, principal))
@@ -173,7 +173,7 @@ def _expected(node: Node) -> Expected:
     policies = node.get("policies")
     rung = node.get("rung")
     return Expected(
-        effect=Effect(str(node["expect"])),
+        effect=PolicyEffect(str(node["expect"])),
         reason=Reason(str(node["reason"])),
         rung=None if rung is None else Assurance(int(str(rung))),
         policies=tuple(sorted(map(str, policies))) if isinstance(policies, list) else None,
@@ -240,6 +240,6 @@ def _members(node: Node) -> Iterator[tuple[str, object]]:
     return ((str(name), value) for name, value in node.items() if name != _LINE)
 
 
-def _place(node: object, file: str) -> Place:
+def _place(node: object, file: str) -> SourceLine:
     line = node.get(_LINE) if isinstance(node, Mapping) else None
-    return Place(file, line if isinstance(line, int) else 1)
+    return SourceLine(file, line if isinstance(line, int) else 1)

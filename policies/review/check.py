@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from policies.bundle import Bundle
 from policies.model import Reason
-from policies.reading import Finding, Rule, read
+from policies.reading import BundleFinding, Rule, read
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedPolicy:
     """One policy of a bundle, in its own words, and where it stands."""
 
     policy: str
@@ -24,8 +24,8 @@ class CheckReport:
     """`good` means that an engine takes the bundle; `policies` are those that passed."""
 
     bundle: str
-    findings: tuple[Finding, ...]
-    policies: tuple[Listed, ...]
+    findings: tuple[BundleFinding, ...]
+    policies: tuple[ListedPolicy, ...]
 
     @property
     def good(self) -> bool:
@@ -38,6 +38,6 @@ def check(bundle: Bundle) -> CheckReport:
     return CheckReport(bundle.hash, reading.findings, tuple(listed(rule) for rule in reading.rules))
 
 
-def listed(rule: Rule) -> Listed:
+def listed(rule: Rule) -> ListedPolicy:
     """A rule as reports show it."""
-    return Listed(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line)
+    return ListedPolicy(rule.id, rule.policy.effect, rule.reason, rule.says, rule.passage.file, rule.passage.line)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from policies.bundle import Bundle
 from policies.engine import Engine
-from policies.model import Assurance, Decision, Effect, Request
+from policies.model import Assurance, Decision, PolicyEffect, Request
 from policies.reading import accept
 
 
@@ -56,6 +56,6 @@ def difference(before: Bundle, after: Bundle, asked: Mapping[str, Request]) -> D
 
 def _distance(decision: Decision) -> int:
     """How far a decision is from a permit: the rung that it takes, beyond every rung for a deny."""
-    if decision.effect is Effect.PERMIT:
+    if decision.effect is PolicyEffect.PERMIT:
         return 0
     return len(Assurance) if decision.rung is None else decision.rung

@@ -7,10 +7,10 @@ from policies import cedar
 from policies.bundle import Bundle
 from policies.cedar import CedarRefused, Entities, Policy, Schema
 from policies.engine import Engine, as_json
-from policies.model import Assurance, Decision, Effect, Request
+from policies.model import Assurance, Decision, PolicyEffect, Request
 from policies.reading import Rule, accept
 from policies.review import values
-from policies.review.check import Listed, listed
+from policies.review.check import ListedPolicy, listed
 from policies.static_analysis import concerns
 
 
@@ -32,7 +32,7 @@ class Explanation:
     bundle: str
     decision: Decision
     summary: str
-    decided: tuple[Listed, ...]
+    decided: tuple[ListedPolicy, ...]
     needed: str | None
     near: tuple[Near, ...]
 
@@ -56,20 +56,20 @@ def explain(bundle: Bundle, request: Request) -> Explanation:
     return Explanation(bundle.hash, decision, _summary(decision, decided, needed), decided, needed, near)
 
 
-def _summary(decision: Decision, decided: tuple[Listed, ...], needed: str | None) -> str:
+def _summary(decision: Decision, decided: tuple[ListedPolicy, ...], needed: str | None) -> str:
     because = " ".join(said.says for said in decided)
     if decision.errors:
         return "Denied, since the rules could not be applied: " + "; ".join(decision.errors)
-    if decision.effect is Effect.PERMIT:
+    if decision.effect is PolicyEffect.PERMIT:
         return f"Permitted. {because}"
-    if decision.effect is Effect.CHALLENGE:
+    if decision.effect is PolicyEffect.CHALLENGE:
         return f"Not as it stands. {because} It takes: {needed}"
     return f"Denied, whatever the assurance. {because or 'No rule permits it.'}"
 
 
 def _others(rules: tuple[Rule, ...], decision: Decision) -> list[Rule]:
     """The rules that did not decide, without the permits where one permit more would say nothing."""
-    permitted = decision.effect is Effect.PERMIT
+    permitted = decision.effect is PolicyEffect.PERMIT
     others = (rule for rule in rules if rule.id not in decision.policies)
     return [rule for rule in others if not (permitted and rule.policy.effect == "permit")]
 
@@ -102,7 +102,7 @@ class _Scene:
     def holds(self, policy: Policy) -> bool:
         """Whether the policy applies to the request without an error."""
         try:
-            rules = cedar.Rules([policy])
+            rules = cedar.PolicySet([policy])
         except CedarRefused:
             return False
         (answer,) = cedar.ask([self._question], rules, self._entities, self._schema)

@@ -7,15 +7,15 @@ from policies.bundle import Bundle
 from policies.engine import Engine
 from policies.model import Decision
 from policies.review.cases import Case, Expected
-from policies.source import Place
+from policies.source import SourceLine
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """One case and what came of it. `complaints` are empty when the case holds."""
 
     name: str
-    place: Place
+    place: SourceLine
     complaints: tuple[str, ...]
     decision: Decision
 
@@ -29,7 +29,7 @@ class TrialReport:
     """`undecided`: policies that decided no case. `untried`: functions that no case calls."""
 
     bundle: str
-    results: tuple[Result, ...]
+    results: tuple[CaseResult, ...]
     undecided: tuple[str, ...]
     untried: tuple[str, ...]
 
@@ -52,9 +52,9 @@ def trial(bundle: Bundle, cases: Sequence[Case]) -> TrialReport:
     )
 
 
-def _result(engine: Engine, case: Case) -> Result:
+def _result(engine: Engine, case: Case) -> CaseResult:
     decision = engine.decide(case.request) if case.data_class is None else engine.disclose(case.request, case.data_class)
-    return Result(case.name, case.place, tuple(_complaints(decision, case.expected)), decision)
+    return CaseResult(case.name, case.place, tuple(_complaints(decision, case.expected)), decision)
 
 
 def _complaints(decision: Decision, expected: Expected) -> list[str]:

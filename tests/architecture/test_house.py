@@ -95,7 +95,9 @@ def test_a_module_keeps_the_sizes(path: Path) -> None:
         assert text.count("\n") <= 400
     for function in functions(ast.parse(text)):
         assert (function.end_lineno or 0) - function.lineno + 1 <= 70 or is_migration(path), function.name
-        positional = [each for each in (*function.args.posonlyargs, *function.args.args) if each.arg not in ("self", "cls")]
+        positional = [
+            parameter for parameter in (*function.args.posonlyargs, *function.args.args) if parameter.arg not in ("self", "cls")
+        ]
         assert len(positional) <= 5, function.name
 
 

@@ -9,24 +9,24 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
-from gateway.calls.pipeline import Way
+from gateway.calls.pipeline import CallPipeline
 from gateway.domain.stages import Call, Decided, DecidedEffect, DecidedRead, Executed, Grounded, Intended, Redacted, Reserved, Settled
 from adapters.function import EffectFunction, ReadFunction
 
-async def taken(way: Way, call: Call, grounded: Grounded, decided: Decided, effect: DecidedEffect, reserved: Reserved,
+async def taken(pipeline: CallPipeline, call: Call, grounded: Grounded, decided: Decided, effect: DecidedEffect, reserved: Reserved,
                 intended: Intended, executed: Executed, settled: Settled, redacted: Redacted) -> None:
 """
 
 SKIPPED = {
-    "execute without an intent": "await way._execute(reserved)",
-    "execute what was only decided": "await way._execute(effect)",
-    "execute what was executed before": "await way._execute(executed)",
-    "intend without a reservation": "await way._intend(effect)",
-    "reserve without a decision": "await way._reserve(grounded)",
-    "decide without grounding": "way._decide(call)",
-    "read with what has an effect": "await way._read(effect)",
-    "record what was not redacted": "await way._record(settled)",
-    "redact what was not settled": "await way._redact(executed)",
+    "execute without an intent": "await pipeline._execute(reserved)",
+    "execute what was only decided": "await pipeline._execute(effect)",
+    "execute what was executed before": "await pipeline._execute(executed)",
+    "intend without a reservation": "await pipeline._intend(effect)",
+    "reserve without a decision": "await pipeline._reserve(grounded)",
+    "decide without grounding": "pipeline._decide(call)",
+    "read with what has an effect": "await pipeline._read(effect)",
+    "record what was not redacted": "await pipeline._record(settled)",
+    "redact what was not settled": "await pipeline._redact(executed)",
     "read a function with an effect": "effect_function: EffectFunction\n    DecidedRead(decided, effect_function)",
 }
 
@@ -43,8 +43,8 @@ def test_the_way_in_its_order_is_none(tmp_path: Path) -> None:
     snippet = tmp_path / "in_order.py"
     snippet.write_text(
         PREAMBLE
-        + "    intended = await way._intend(reserved)\n    executed = await way._execute(intended)\n"
-        + "    await way._record(await way._redact(await way._settle(executed)))\n"
+        + "    intended = await pipeline._intend(reserved)\n    executed = await pipeline._execute(intended)\n"
+        + "    await pipeline._record(await pipeline._redact(await pipeline._settle(executed)))\n"
     )
     assert mypy(snippet) == ""
 

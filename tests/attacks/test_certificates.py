@@ -100,7 +100,7 @@ def test_the_proxy_s_word_counts_and_only_one_word_of_it(
             headers = [("authorization", f"Bearer {client.access}"), *(("client-cert", value) for value in values)]
             return httpx.get(behind.url + PATH, headers=headers)
 
-        mine, theirs = (f":{base64.b64encode(each.der).decode()}:" for each in (own, other))
+        mine, theirs = (f":{base64.b64encode(item.der).decode()}:" for item in (own, other))
         assert answered(mine).status_code == 200
         for wrong in (
             (),

@@ -95,7 +95,7 @@ async def test_every_answer_forbids_frames_foreign_code_and_keeping(front: Front
     browser = await signed_in(front, device)
     for path in (PATH, "/confirm/none", "/confirm.css", "/confirm.js", "/", "/v1/confirmations", f"{PATH}/sign-in"):
         headers = (await browser.get(path)).headers
-        policy = dict(each.split(" ", 1) for each in headers["content-security-policy"].split("; "))
+        policy = dict(header.split(" ", 1) for header in headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'none'"
         assert policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
@@ -113,9 +113,9 @@ async def test_every_answer_forbids_frames_foreign_code_and_keeping(front: Front
 def poisoned(value: Any) -> Any:
     """The intent with every text in it made an attack, and fields that nobody knows."""
     if isinstance(value, dict):
-        return {name: poisoned(each) for name, each in value.items()} | {f"unknown<b>{EVIL}": EVIL}
+        return {name: poisoned(item) for name, item in value.items()} | {f"unknown<b>{EVIL}": EVIL}
     if isinstance(value, list):
-        return [poisoned(each) for each in value]
+        return [poisoned(item) for item in value]
     return EVIL if isinstance(value, str) else value
 
 
@@ -224,14 +224,14 @@ async def test_a_session_is_for_one_customer_one_confirmation_and_five_minutes(f
     assert shown.status_code == 404
     assert "Bob Builder" not in shown.text
     assert code(await strangers.post(f"{PATH}/decline", json={"decline": True})) == (404, "not_found")
-    (value,) = [each.value for each in browser.cookies.jar if each.name == "__Host-confirm"]
+    (value,) = [item.value for item in browser.cookies.jar if item.name == "__Host-confirm"]
     for forged in (f"x{value}", f"{value}x", f"{encode(b'bob')}.{str(value).split('.', 1)[1]}", ".", "...", ""):
         answered = await front.browser(cookie=f"__Host-confirm={forged}").get(PATH)
         assert "Bob Builder" not in answered.text
     front.later(minutes=5)
     assert "Bob Builder" not in (await browser.get(PATH)).text
     assert code(await browser.post(f"{PATH}/decline", json={"decline": True})) == (401, "invalid_token")
-    assert {each.state for each in front.kept.kept.values()} == {"open"}
+    assert {item.state for item in front.kept.kept.values()} == {"open"}
 
 
 async def test_unknown_revoked_and_cooling_passkeys_do_not_sign_in(front: Front) -> None:

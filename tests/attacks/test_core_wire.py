@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.core import CoreBank, CoreUnavailable, Done, ExecutionPermit, Instruction, Money, Transfer, Unknown
 from adapters.cores.remote import server as serving
 from adapters.cores.remote import wire
-from audit.permits import Verifier
+from audit.permits import LogPermitVerifier
 from gateway.app.cores import CorePermits, UnsafeNoPermits, read_permit, verified_permit
 from tests.support.banks import BankUnderTest, Clock, Permit, real_permit, remote, sandbox, sandbox_under_test, served
 from tests.support.scripted import Scripted, http, raw, scripted, silence, well
@@ -80,7 +80,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
     with sandbox(tmp_path, permits=UnsafeNoPermits()) as (sandboxed, clock):
         bank = await sandbox_under_test(sandboxed, clock)
         watched = Watched(sandboxed)
-        verified = verified_permit(CorePermits(Verifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
+        verified = verified_permit(CorePermits(LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
         async with (
             served(watched, "bank-", read_permit) as bank_url,  # type: ignore[arg-type]
             remote(bank_url, "bank-", clock) as behind,
@@ -266,7 +266,7 @@ async def test_an_answer_that_trickles_ends_with_the_deadline(line: Line) -> Non
         lambda it: b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000 + b"\r\n",
         lambda it: http(wire.answered(it.number, it.key, [])).replace(b"200", b"204"),
         lambda it: http(wire.answered(it.number, it.key, []), 500),
-        lambda it: http(wire.refused(it.number, it.key, wire.Fault.INVALID), 200),
+        lambda it: http(wire.refused(it.number, it.key, wire.CoreFault.INVALID), 200),
         lambda it: http(wire.answered(it.number, it.key, []), 302, b"location: http://127.0.0.1:1/\r\n"),
         lambda it: http(zlib.compress(wire.answered(it.number, it.key, [])), 200, b"content-encoding: deflate\r\n"),
         lambda it: http(wire.answered(it.number, it.key, {"is": "Done", "output": {"x": 1.5}})),
@@ -318,6 +318,6 @@ async def test_no_cookie_is_kept_and_no_redirect_followed(line: Line) -> None:
     redirecting = raw(lambda _: http(b"", 307, b"location: http://127.0.0.1:%d/v1/accounts\r\nset-cookie: a=b\r\n" % port))
     async with hostile(redirecting) as (core, server):
         await neither_believed_nor_waited_for(core, line)
-        assert all(b"cookie" not in each.head.lower() for each in server.requests)
+        assert all(b"cookie" not in request.head.lower() for request in server.requests)
     other.close()
     assert elsewhere == []

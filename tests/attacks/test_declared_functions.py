@@ -42,7 +42,7 @@ async def test_a_value_in_a_path_never_reaches_another_way_or_host(tmp_path: Pat
             assert made.bank.seen == []
         except CoreUnavailable:
             assert made.bank.seen == []
-    assert all(each.path.startswith("/files/") for each in made.bank.seen)
+    assert all(item.path.startswith("/files/") for item in made.bank.seen)
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -51,7 +51,7 @@ async def test_an_effect_with_such_a_value_in_its_path_is_declined_unsent(tmp_pa
         answer = await made.send("pause_card", json.dumps({"card": value}))
         assert isinstance(answer, Declined | Done)
         assert (made.bank.seen == []) == isinstance(answer, Declined)
-        assert all(each.path.startswith("/cards/") and each.path.endswith("/pause") for each in made.bank.seen)
+        assert all(item.path.startswith("/cards/") and item.path.endswith("/pause") for item in made.bank.seen)
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -72,7 +72,7 @@ async def test_no_redirect_is_followed_and_the_credential_goes_nowhere_else(tmp_
             await read(made, "open_file", name="bill.txt")
         made.bank.faults = ["elsewhere", "elsewhere"]
         assert isinstance(await made.send("pause_card", '{"card":"4242"}'), Unknown)
-        assert {each.path for each in made.bank.seen} == {"/files", "/cards/4242/pause"}
+        assert {item.path for item in made.bank.seen} == {"/files", "/cards/4242/pause"}
 
 
 async def test_proxies_of_the_environment_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ async def test_cookies_of_the_upstream_are_not_sent_back(tmp_path: Path) -> None
     async with composed(tmp_path) as made:
         await read(made, "open_file", name="notes/may.txt")
         await read(made, "open_file", name="notes/may.txt")
-        assert all("cookie" not in each.headers for each in made.bank.seen)
+        assert all("cookie" not in item.headers for item in made.bank.seen)
 
 
 @pytest.mark.parametrize("customer", ["emma\r\nX-Admin: 1", "emma\nX", "em ma", "", "é", "a" * 300])
@@ -145,7 +145,7 @@ async def test_what_the_gateway_asks_for_itself_is_whole_or_unavailable(tmp_path
 async def test_without_questions_for_facts_nothing_is_known(tmp_path: Path) -> None:
     text = manifest_text("foreign")
     manifest = manifest_of(text[: text.index("facts:")] + text[text.index("functions:") :])
-    pay = next(each for each in functions_of(manifest, Upstream(manifest.upstream, credential=CREDENTIAL)) if each.name == "pay")
+    pay = next(item for item in functions_of(manifest, Upstream(manifest.upstream, credential=CREDENTIAL)) if item.name == "pay")
     known = await pay.acquaintance(None, "emma")  # type: ignore[arg-type]
     assert (known.payees, known.orders, known.own_accounts) == ((), {}, frozenset())
 
@@ -174,11 +174,11 @@ async def test_an_answer_that_trickles_ends_with_the_deadline(tmp_path: Path) ->
 def test_whatever_changes_in_a_manifest_changes_the_bundle(before: str, after: str) -> None:
     text = manifest_text("foreign")
     made = []
-    for each in (text, text.replace(before, after)):
-        manifest = manifest_of(each)
+    for item in (text, text.replace(before, after)):
+        manifest = manifest_of(item)
         made.append(functions_of(manifest, Upstream(manifest.upstream, credential=CREDENTIAL)))
     one, other = made
-    assert [schema_hash(each) for each in one] != [schema_hash(each) for each in other]
+    assert [schema_hash(item) for item in one] != [schema_hash(item) for item in other]
     assert entries(one) != entries(other)
 
 

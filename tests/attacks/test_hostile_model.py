@@ -8,16 +8,16 @@ from itertools import count
 
 import pytest
 
-from gateway.runs.answer import Answer, Assembly
+from gateway.runs.answer import AnswerAssembly, ModelAnswer
 from gateway.runs.endpoint import Api, open_model
-from gateway.runs.model import Finish, Model, ModelFailed, Prompt, Said, TextPart, Usage
+from gateway.runs.model import Finish, MessageTurn, Model, ModelFailed, Prompt, TextPart, Usage
 from tests.support.hostile_models import SECRET, broken, call, end, error, text
 from tests.support.models import Raw, Reply, Script, ScriptedModel, in_turn, model_server
 from tests.support.waiting import wait_until
 
 ASKED = "what the customer says"
 CREDENTIAL = "the-credential-of-the-endpoint"
-PROMPT = Prompt("m", "", (Said("user", (TextPart(ASKED),)),))
+PROMPT = Prompt("m", "", (MessageTurn("user", (TextPart(ASKED),)),))
 APIS: list[Api] = ["chat", "responses"]
 
 
@@ -27,9 +27,9 @@ class Endpoint:
     def __init__(self, server: ScriptedModel, api: Api, model: Model) -> None:
         self.server, self.api, self.model = server, api, model
 
-    async def answer(self, script: Script) -> Answer:
+    async def answer(self, script: Script) -> ModelAnswer:
         self.server.script, numbers = script, count(1)
-        assembly = Assembly(lambda: f"call_{next(numbers):024x}")
+        assembly = AnswerAssembly(lambda: f"call_{next(numbers):024x}")
         async with aclosing(self.model.answer(PROMPT)) as pieces:
             async for piece in pieces:
                 assembly.feed(piece)
@@ -223,8 +223,8 @@ async def test_calls_are_what_the_model_wrote_whatever_it_is(endpoint: Endpoint)
             end(api, "tool_calls"),
         )
     )
-    assert [(each.name, each.arguments) for each in answer.calls] == [("made_up", '{"a": nothing'), ("pay", '{"to":"Zoë"}')]
-    assert [each.id for each in answer.calls] == [f"call_{number:024x}" for number in (1, 2)]
+    assert [(item.name, item.arguments) for item in answer.calls] == [("made_up", '{"a": nothing'), ("pay", '{"to":"Zoë"}')]
+    assert [item.id for item in answer.calls] == [f"call_{number:024x}" for number in (1, 2)]
     assert (answer.text, answer.finish) == ("One moment.", Finish.CALLS)
 
 

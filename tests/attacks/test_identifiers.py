@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.core import Account
-from adapters.function import Argument, BankingFunction, Choice, Day, Kind, Reference, References
+from adapters.function import Argument, BankingFunction, Choice, Day, Kind, Reference, ReferenceList
 from adapters.functions import MANIFEST
 from audit.query import Why, reveal
 from gateway.app.main import read_bundle, utc_now
@@ -68,9 +68,9 @@ def arguments(function: BankingFunction, found: dict[str, list[str]], of: str, c
         if argument.name in FITTING.get(function.name, {}):
             return FITTING[function.name][argument.name]
         match argument.type:
-            case Reference(kinds) | References(kinds):
+            case Reference(kinds) | ReferenceList(kinds):
                 known = [of] if kinds[0].value == "acc" else found.get(kinds[0].value, [""])
-                return known[:1] if isinstance(argument.type, References) else known[0]
+                return known[:1] if isinstance(argument.type, ReferenceList) else known[0]
             case Choice(values):
                 return values[-1]
             case Day():
@@ -172,4 +172,4 @@ def _forbid(asked: Teller, data_class: str) -> None:
     says = '@id("kept.back") @reason("forbidden") @says("Kept back.")'
     rule = f'{says} forbid (principal, action == Action::"reveal", resource) when {{ {when} }};'
     changed = replace(bundle, rules=(*bundle.rules, RuleFile("kept.cedar", rule)))
-    asked.gateway.way._parts = replace(asked.gateway.way._parts, decider=Decider(Engine(changed)))
+    asked.gateway.pipeline._parts = replace(asked.gateway.pipeline._parts, decider=Decider(Engine(changed)))

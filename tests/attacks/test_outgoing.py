@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.runs.outgoing import Outgoing
+from gateway.runs.outgoing import OutgoingFilter
 from tests.support.rendering import is_allowed, leads
 
 HOSTS = frozenset({"bank.example", "help.bank.example"})
@@ -176,7 +176,7 @@ https://**evil.com** https://_evil_.com
 
 
 def said(text: str) -> str:
-    outgoing = Outgoing(HOSTS, frozenset())
+    outgoing = OutgoingFilter(HOSTS, frozenset())
     return outgoing.feed(text) + outgoing.end()
 
 

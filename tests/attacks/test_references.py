@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.core import Identified, ReferenceKind
-from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, References, Text
+from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, ReferenceList, Text
 from adapters.functions import MANIFEST
 from gateway.app.key_files import private_file
 from gateway.app.main import utc_now
@@ -47,7 +47,7 @@ def referring(function: BankingFunction) -> list[tuple[Argument, ReferenceKind]]
     return [
         (argument, kind)
         for argument in function.arguments
-        if isinstance(argument.type, Reference | References)
+        if isinstance(argument.type, Reference | ReferenceList)
         for kind in argument.type.kinds
     ]
 
@@ -74,7 +74,7 @@ def plausible(function: BankingFunction, argument: Argument, reference: dict[str
     match argument.type:
         case Reference(kinds):
             return reference[kinds[0].value]
-        case References(kinds):
+        case ReferenceList(kinds):
             return [reference[kinds[0].value]]
         case Amount():
             return {"value": "1.00", "currency": "GBP"}
@@ -130,13 +130,13 @@ async def test_what_is_not_a_reference_of_this_conversation_is_one_and_the_same(
         "empty": "",
     }
     right = {
-        each.value: issuer.issue("alice", conversation, Identified(each, identifier(asked, "alice", each)), today) for each in OWN
+        item.value: issuer.issue("alice", conversation, Identified(item, identifier(asked, "alice", item)), today) for item in OWN
     }
     before = executed_keys(asked.gateway)
     answers = {}
     for name, reference in wrong.items():
-        given = {each.name: plausible(function, each, right) for each in function.arguments if each.required}
-        given[argument.name] = [reference] if isinstance(argument.type, References) else reference
+        given = {item.name: plausible(function, item, right) for item in function.arguments if item.required}
+        given[argument.name] = [reference] if isinstance(argument.type, ReferenceList) else reference
         answered = await asked.ask(function.name, given)
         assert answered.status == "denied", name
         answers[name] = (answered.status, answered.code, output_text(answered))
@@ -158,12 +158,12 @@ async def test_a_repeat_tells_no_more_than_the_policies_let_out_now(asked: Telle
     debit, credit = (await asked.accounts())[:2]
     wanted = payment(debit, credit, "1.23")
     assert (await asked.ask("initiate_transfer", wanted, native_id="told")).output
-    parts = asked.gateway.way._parts
+    parts = asked.gateway.pipeline._parts
 
     class Narrow(type(parts.decider)):  # type: ignore[misc]
         def revealed(self, decided: object) -> frozenset[str]:
             return frozenset()
 
-    asked.gateway.way._parts = replace(parts, decider=Narrow(parts.decider.engine))
+    asked.gateway.pipeline._parts = replace(parts, decider=Narrow(parts.decider.engine))
     assert (await asked.ask("initiate_transfer", wanted, native_id="told")).output == {}
-    asked.gateway.way._parts = parts
+    asked.gateway.pipeline._parts = parts

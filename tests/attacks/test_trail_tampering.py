@@ -13,12 +13,12 @@ from audit.checkpoint import Checkpoint, Note, sign_checkpoint, sign_note
 from audit.export import Contents, bundle, export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import named
-from audit.leaf import EndState, Kind
+from audit.leaf import EndState, RecordKind
 from audit.log import Log
 from audit.merkle import leaf_hash, subtree_root
 from audit.query import Query, Why
 from audit.store.reads import LogCorrupt
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import dump, restore, sql, sqlite_only
 from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent, open_trail
 
@@ -50,8 +50,8 @@ async def make_trail(folder: Path) -> Trail:
     intent = await log.append(an_intent(call_id="call_7"))
     await log.append(an_end(intent.index, intent.leaf_hash))
     unknown = await log.append(an_intent(call_id="call_8"))
-    await log.append(an_end(unknown.index, unknown.leaf_hash, Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
-    await log.append(an_end(unknown.index, unknown.leaf_hash, Kind.RECONCILED))
+    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
+    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.RECONCILED))
     whole = await export(log, WHY, reveal=True, policy_files={"rules.cedar": b"permit;"})
     selection = await export(log, WHY, query=Query(customer="C-0"), reveal=True, pinned_sizes=[3])
     assert earlier is not None
@@ -125,8 +125,8 @@ def rows_edits(rows: Sequence[bytes]) -> list[list[bytes]]:
 @pytest.mark.parametrize(
     ("part", "folder"),
     [
-        *(("selection", each) for each in ("leaves.txt", "proofs/", "consistency/", "disclosures.txt", "manifest.note")),
-        *(("whole", each) for each in ("leaves.txt", "checkpoints/")),
+        *(("selection", item) for item in ("leaves.txt", "proofs/", "consistency/", "disclosures.txt", "manifest.note")),
+        *(("whole", item) for item in ("leaves.txt", "checkpoints/")),
     ],
 )
 async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail, part: str, folder: str) -> None:
@@ -173,7 +173,7 @@ async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_ch
     """The honest limit, and the remedy: the bank itself cuts the tail and signs consistently."""
     rows = verify.unpack(trail.whole)["leaves.txt"].splitlines(keepends=True)[:length]
     leaves = [row.split(b" ", 1)[1].rstrip(b"\n") for row in rows]
-    root = subtree_root([leaf_hash(each) for each in leaves])
+    root = subtree_root([leaf_hash(leaf) for leaf in leaves])
     note = sign_checkpoint(Checkpoint(ORIGIN, length, root), trail.log.signers.log_keys(ORIGIN), int(trail.log.now().timestamp()))
     last = await trail.log.publish(force=True)
     assert last is not None
@@ -190,7 +190,7 @@ async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_ch
 
     shorter = repacked(trail.whole, change, trail.log)
     assert verify.verify(shorter, trust=trail.trust).good
-    assert any("pinned" in each for each in verify.verify(shorter, trust=trail.trust).notes)
+    assert any("pinned" in item for item in verify.verify(shorter, trust=trail.trust).notes)
     found = verify.verify(shorter, trust=trail.trust, pinned=last.encode()).findings
     assert found == [("order", "4. the pinned checkpoint is ahead of this log, or of another history")]
     await trail.log.close()
@@ -202,7 +202,7 @@ async def test_a_bundle_signed_with_other_keys_is_found_by_a_trust_policy_of_one
     forged = await bundle(other, Contents())
     report = verify.verify(forged)
     assert report.good
-    assert any("fingerprints" in each for each in report.notes)
+    assert any("fingerprints" in note for note in report.notes)
     assert [verdict for verdict, _ in verify.verify(forged, trust=trail.trust).findings] == ["authenticity"]
     await other.close()
     await trail.log.close()
@@ -228,13 +228,13 @@ async def test_a_disclosure_cannot_be_changed_or_moved(trail: Trail) -> None:
 
 async def test_an_effect_that_ends_twice_is_found_even_if_the_log_took_it(trail: Trail) -> None:
     """The log refuses a second end state; here its own table is changed so that it does not."""
-    sql(trail.folder, Part.LOG, "update intents set end_state = null")
+    sql(trail.folder, DatabaseName.LOG, "update intents set end_state = null")
     stored = await trail.log.read(lambda reads: reads.leaf(3))
     assert stored is not None
     await trail.log.append(an_end(3, stored.hash, state=EndState.NOT_ATTEMPTED))
     raw = await bundle(trail.log, Contents())
     assert ("integrity", "10. intent 3 has more than one end state") in verify.verify(raw).findings
-    assert "a second end state of an intent" in {each.what for each in (await verify_store(trail.log))}
+    assert "a second end state of an intent" in {item.what for item in (await verify_store(trail.log))}
     await trail.log.close()
 
 
@@ -265,15 +265,20 @@ async def test_an_honest_writer_does_not_go_on_after_the_tail_was_cut(trail: Tra
 
     Whoever removes that too is found by a pinned checkpoint only: see the next test.
     """
-    (old,) = dump(trail.folder, Part.LOG)["head"]
+    (old,) = dump(trail.folder, DatabaseName.LOG)["head"]
     await trail.log.append(a_record(customer="C-0"))
     await trail.log.close()
-    sql(trail.folder, Part.LOG, "delete from leaves where idx >= :size", size=old["size"])
-    sql(trail.folder, Part.LOG, "update head set size = :size, root = :root, peaks = :peaks, note = :note where id = :id", **old)
+    sql(trail.folder, DatabaseName.LOG, "delete from leaves where idx >= :size", size=old["size"])
+    sql(
+        trail.folder,
+        DatabaseName.LOG,
+        "update head set size = :size, root = :root, peaks = :peaks, note = :note where id = :id",
+        **old,
+    )
     cut = await open_trail(trail.folder, trail.clock, Random(b"later"))
     assert cut.size() == old["size"]
-    assert {each.what for each in (await verify_store(cut))} == {"there is evidence of records beyond the head: was the tail cut?"}
-    alarm = a_record(kind=Kind.ALARM, customer=None, conversation=None)
+    assert {item.what for item in (await verify_store(cut))} == {"there is evidence of records beyond the head: was the tail cut?"}
+    alarm = a_record(kind=RecordKind.ALARM, customer=None, conversation=None)
     with pytest.raises(LogCorrupt):
         await cut.append(a_record(customer="C-0"))
     with pytest.raises(LogCorrupt, match="tail"):
@@ -282,12 +287,12 @@ async def test_an_honest_writer_does_not_go_on_after_the_tail_was_cut(trail: Tra
 
 
 async def test_an_old_backup_that_was_restored_is_found_by_a_pinned_checkpoint(trail: Trail, tmp_path: Path) -> None:
-    backup = dump(trail.folder, Part.LOG)
+    backup = dump(trail.folder, DatabaseName.LOG)
     await trail.log.append(a_record())
     kept = await trail.log.publish(force=True)
     assert kept is not None
     await trail.log.close()
-    restore(trail.folder, Part.LOG, backup)
+    restore(trail.folder, DatabaseName.LOG, backup)
     restored = await open_trail(trail.folder, trail.clock, Random(b"later"))
     assert (await verify_store(restored)) == []
     for more in range(3):
@@ -323,6 +328,6 @@ async def test_an_old_backup_that_was_restored_is_found_by_a_pinned_checkpoint(t
 )
 async def test_whatever_is_done_to_the_store_is_found_in_place(trail: Trail, damage: str) -> None:
     assert (await verify_store(trail.log)) == []
-    assert sql(trail.folder, Part.LOG, damage) >= 1
+    assert sql(trail.folder, DatabaseName.LOG, damage) >= 1
     assert (await verify_store(trail.log)) != []
     await trail.log.close()

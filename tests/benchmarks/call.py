@@ -87,14 +87,14 @@ async def run(folder: Path, rounds: int, seconds: float, wanted: Sequence[str]) 
         ready = {name: json.loads(await line(server)) for name, server in servers.items()}
         streams: dict[str, tuple[int, Iterator[bytes]]] = {"noop": (ready["noop"]["port"], noop_requests())}
         for name in servers.keys() - {"noop"}:
-            customers = [Customer(**each) for each in ready[name]["customers"]]
+            customers = [Customer(**item) for item in ready[name]["customers"]]
             head = bearer if name != "dpop" else Proving(**ready[name]["client"])
             streams[f"{name}: get_account_balance"] = (ready[name]["port"], balances(customers, head))
             streams[f"{name}: initiate_transfer"] = (ready[name]["port"], transfers(customers, head))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("measuring", total=(rounds + 1) * len(streams) * 2)
             for number in range(rounds + 1):
-                for name in sorted(streams, key=lambda each: each != "noop"):
+                for name in sorted(streams, key=lambda item: item != "noop"):
                     port, stream = streams[name]
                     for callers in (CALLERS, 1):
                         measured = await load(port, stream, callers, seconds if number else 0.5)
@@ -125,7 +125,7 @@ def summary(
     taken: dict[tuple[str, int], list[Measured]], names: Sequence[str], steps: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
     def median(name: str, callers: int, share: float) -> float:
-        return statistics.median(each.percentile(share) for each in taken[name, callers])
+        return statistics.median(pair.percentile(share) for pair in taken[name, callers])
 
     found: dict[str, dict[str, float]] = {}
     for name in names:
@@ -134,7 +134,7 @@ def summary(
         found[name] = {
             "ratio_c32": round(statistics.median(ratios), 3),
             "median_c1": round(statistics.median(slower), 2),
-            "per_s_c32": round(statistics.median(each.per_s for each in taken[name, CALLERS])),
+            "per_s_c32": round(statistics.median(pair.per_s for pair in taken[name, CALLERS])),
             "p50_us_c1": round(median(name, 1, 0.5)),
             "p50_us_c32": round(median(name, CALLERS, 0.5)),
             "p99_us_c32": round(median(name, CALLERS, 0.99)),
@@ -200,7 +200,7 @@ def noop_requests() -> Iterator[bytes]:
 
 
 def balances(customers: list[Customer], head: Head) -> Iterator[bytes]:
-    made = [(each.token, calls(each, "b", "get_account_balance", {"account": each.debit})) for each in customers]
+    made = [(customer.token, calls(customer, "b", "get_account_balance", {"account": customer.debit})) for customer in customers]
     while True:
         for token, body in made:
             yield http("/v1/function-calls", head(token), body)
@@ -209,10 +209,10 @@ def balances(customers: list[Customer], head: Head) -> Iterator[bytes]:
 def transfers(customers: list[Customer], head: Head) -> Iterator[bytes]:
     """Each a new call; no customer repeats an amount, or it would be a suspected duplicate."""
     for number in count():
-        for each in customers:
+        for customer in customers:
             amount = {"value": f"{1 + number // 100}.{number % 100:02d}", "currency": "GBP"}
-            arguments = {"from": each.debit, "to": each.credit, "amount": amount}
-            yield http("/v1/function-calls", head(each.token), calls(each, f"t{number}", "initiate_transfer", arguments))
+            arguments = {"from": customer.debit, "to": customer.credit, "amount": amount}
+            yield http("/v1/function-calls", head(customer.token), calls(customer, f"t{number}", "initiate_transfer", arguments))
 
 
 def calls(customer: Customer, native_id: str, name: str, arguments: dict[str, object]) -> bytes:

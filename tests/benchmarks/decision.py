@@ -14,9 +14,9 @@ from dataclasses import replace
 from itertools import cycle
 
 from policies.bundle import RuleFile
-from policies.decision_cache import Place
+from policies.decision_cache import CachedDecision
 from policies.engine import Engine
-from policies.model import Effect, Request, Uid
+from policies.model import PolicyEffect, Request, Uid
 from tests.samples import bank
 
 CALLS = 2_000
@@ -44,10 +44,10 @@ def measure(rounds: int) -> dict[str, float]:
     figures = {}
     asking = _forgetful(Engine(bank.bundle()))
     for name, request, effect in (
-        (f"read, permit at the first rung, {policies} policies", bank.balance(), Effect.PERMIT),
-        ("confirmed payment, permit", bank.transfer(3), Effect.PERMIT),
-        ("payment in a session, challenge at L3", bank.transfer(1), Effect.CHALLENGE),
-        ("payment over its limit, deny", bank.transfer(3, minor=60_000), Effect.DENY),
+        (f"read, permit at the first rung, {policies} policies", bank.balance(), PolicyEffect.PERMIT),
+        ("confirmed payment, permit", bank.transfer(3), PolicyEffect.PERMIT),
+        ("payment in a session, challenge at L3", bank.transfer(1), PolicyEffect.CHALLENGE),
+        ("payment over its limit, deny", bank.transfer(3, minor=60_000), PolicyEffect.DENY),
     ):
         for kind, one in (("remembered", engine), ("known slice", asking)):
             if kind == "remembered" and "money" in request.context:
@@ -73,7 +73,7 @@ bank_balance = bank.balance()
 
 def _forgetful(engine: Engine) -> Engine:
     """The engine without its memory of decisions, so that Cedar is asked each time."""
-    engine._memory.place = lambda _key: Place()  # type: ignore[assignment]
+    engine._memory.place = lambda _key: CachedDecision()  # type: ignore[assignment]
     return engine
 
 

@@ -18,9 +18,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import utc_now
-from gateway.domain.principal import Presented
-from gateway.doors.credentials import Presenting
-from gateway.identity import AccessTokens, Binding, Issuer
+from gateway.domain.principal import Credentials
+from gateway.doors.credentials import CredentialReader
+from gateway.identity import AccessTokens, Issuer, TokenBinding
 from gateway.identity.compact import encode
 from gateway.identity.dpop import DpopRules, Nonces, Proofs
 from gateway.identity.jwks import FixedKeys
@@ -59,14 +59,14 @@ def bound(key: ECKey | OKPKey | RSAKey, now: datetime) -> str:
 
 def identity(proofs: Proofs | None = None) -> AccessTokens:
     keys = FixedKeys({"k": public_key(ISSUING.as_dict(private=False))})  # type: ignore[arg-type]
-    return AccessTokens(Issuer("i", "a", keys, frozenset({"ES256"})), binding=Binding.OPTIONAL, proofs=proofs)
+    return AccessTokens(Issuer("i", "a", keys, frozenset({"ES256"})), binding=TokenBinding.OPTIONAL, proofs=proofs)
 
 
 async def bearer(folder: Path) -> None:
     local = LocalIssuer(folder, development=True)
-    tokens, now = AccessTokens(local.issuer, binding=Binding.OPTIONAL), utc_now()
+    tokens, now = AccessTokens(local.issuer, binding=TokenBinding.OPTIONAL), utc_now()
     token = local.token("alice", agent="assistant")
-    presented = Presented(f"Bearer {token}", (), "POST", URL)
+    presented = Credentials(f"Bearer {token}", (), "POST", URL)
     await measured("bearer token, cached", lambda: tokens.authenticate(presented, now), 50_000)
     headers = [(name, b"value") for name in (b"host", b"accept", b"user-agent", b"content-type", b"content-length", b"traceparent")]
     scope = {
@@ -75,7 +75,7 @@ async def bearer(folder: Path) -> None:
         "raw_path": b"/v1/function-calls",
         "client": ("127.0.0.1", 1),
     }
-    presenting = Presenting("https://window.example")
+    presenting = CredentialReader("https://window.example")
 
     async def read() -> object:
         return presenting.of(scope)
@@ -84,8 +84,8 @@ async def bearer(folder: Path) -> None:
     await measured("bearer token, never seen (Ed25519)", lambda: fresh(local, presented, now), 500)
 
 
-async def fresh(local: LocalIssuer, presented: Presented, now: datetime) -> object:
-    return await AccessTokens(local.issuer, binding=Binding.OPTIONAL).authenticate(presented, now)
+async def fresh(local: LocalIssuer, presented: Credentials, now: datetime) -> object:
+    return await AccessTokens(local.issuer, binding=TokenBinding.OPTIONAL).authenticate(presented, now)
 
 
 async def proofs(name: str, seen: object) -> None:
@@ -95,7 +95,7 @@ async def proofs(name: str, seen: object) -> None:
     tokens = identity(Proofs(DpopRules(seen=seen, algorithms=frozenset({"ES256"}), nonces=nonces, age_s=600)))  # type: ignore[arg-type]
     made = itertools.cycle(
         [
-            Presented(f"DPoP {client.access}", (client.proof("POST", URL, nonce=nonces.current(now.timestamp())),), "POST", URL)
+            Credentials(f"DPoP {client.access}", (client.proof("POST", URL, nonce=nonces.current(now.timestamp())),), "POST", URL)
             for _ in range(ROUNDS * 5)
         ]
     )

@@ -19,20 +19,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from audit import leaf, verify
-from audit.committer import Entry
+from audit.committer import LogEntry
 from audit.disclosure import SALT_BYTES
 from audit.export import Contents, bundle
 from audit.leaf import Record
 from audit.log import Log
 from audit.schema import validate
-from gateway.app.databases import Places, open_log
+from gateway.app.databases import DatabaseLocations, open_log
 from tests.trail import a_record, an_intent
 
 RECORDS_MOST = 100_000
 
 
 async def fresh(folder: Path) -> Log:
-    return await open_log(Places(folder), writer_id="w1", clock=lambda: datetime.now(UTC), origin="bench.example/log")
+    return await open_log(DatabaseLocations(folder), writer_id="w1", clock=lambda: datetime.now(UTC), origin="bench.example/log")
 
 
 def records_of(caller: int, count: int) -> list[Record]:
@@ -58,8 +58,8 @@ async def throughput(log: Log, callers: int, records: int) -> dict[str, float]:
     """
     waits: list[float] = []
     waiting = [records_of(number, records // callers) for number in range(callers)]
-    for each in waiting:
-        await log.keys.key_for(each[0].customer, each[0].retention)
+    for proposal in waiting:
+        await log.keys.key_for(proposal[0].customer, proposal[0].retention)
 
     async def caller(number: int) -> None:
         for record in waiting[number]:
@@ -118,14 +118,14 @@ def parts(log: Log) -> dict[str, float]:
 
 async def permits(log: Log, count: int) -> dict[str, float]:
     over = b'{"key":"k1"}'
-    entries: list[Entry] = [await log.append(an_intent(call_id=f"call_{n}", time=log.now())) for n in range(count)]
+    entries: list[LogEntry] = [await log.append(an_intent(call_id=f"call_{n}", time=log.now())) for n in range(count)]
     begun = time.perf_counter()
-    given = [log.permit(each, over) for each in entries]
+    given = [log.permit(entry, over) for entry in entries]
     issue = (time.perf_counter() - begun) / count
     verifier, now = log.permit_verifier(), datetime.now(UTC) + timedelta(milliseconds=1)
     begun = time.perf_counter()
-    for each in given:
-        verifier.verify(each, over, now)
+    for item in given:
+        verifier.verify(item, over, now)
     return {"permit_issue_us": round(issue * 1e6, 1), "permit_verify_us": round((time.perf_counter() - begun) / count * 1e6, 1)}
 
 
@@ -137,8 +137,8 @@ async def run(callers: int, records: int) -> dict[str, float]:
         found |= parts(log)
         alone = records_of(1, 100)
         begun = time.perf_counter()
-        for each in alone:
-            await log.append(each, timeout_ms=10_000)
+        for item in alone:
+            await log.append(item, timeout_ms=10_000)
         found["one_caller_us"] = round((time.perf_counter() - begun) / len(alone) * 1e6, 1)
         found |= await permits(log, 200)
         begun = time.perf_counter()

@@ -26,17 +26,19 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.runs import chat
-from gateway.runs.answer import Assembly
+from gateway.runs.answer import AnswerAssembly
 from gateway.runs.endpoint import open_model
-from gateway.runs.model import Item, Model, Prompt, Said, TextPart, ToolCall, Turn
+from gateway.runs.model import CallTurn, Item, MessageTurn, Model, Prompt, TextPart, ToolCall
 from tests.support.models import Reply, in_turn, model_server
 
 AT_ONCE = (32, 200)
 ITEMS: tuple[Item, ...] = (
-    Said("user", (TextPart("What is on my account, and what did I pay for rent this year?"),)),
-    Turn(((ToolCall("call_1", "get_account_balance", '{"account":"acc_1"}'), '{"balance":{"value":"1810.50","currency":"GBP"}}'),)),
-    Said("assistant", (TextPart("You have £1,810.50. Rent was £9,600 in twelve payments of £800 each. " * 4),)),
-    Said("user", (TextPart("And last year?"),)),
+    MessageTurn("user", (TextPart("What is on my account, and what did I pay for rent this year?"),)),
+    CallTurn(
+        ((ToolCall("call_1", "get_account_balance", '{"account":"acc_1"}'), '{"balance":{"value":"1810.50","currency":"GBP"}}'),)
+    ),
+    MessageTurn("assistant", (TextPart("You have £1,810.50. Rent was £9,600 in twelve payments of £800 each. " * 4),)),
+    MessageTurn("user", (TextPart("And last year?"),)),
 )
 PROMPT = Prompt("m", "You are the assistant of a bank. Be brief and exact. " * 10, ITEMS)
 REPLY = Reply("Last year it was £9,000, in twelve payments of £750 each, on the first day of each month. " * 2, fragments=20)
@@ -112,16 +114,16 @@ async def run(url: str, rounds: int, seconds: float) -> dict[str, dict[str, floa
     bases = {callers: taken["bare posts", callers] for callers in AT_ONCE}
     return {
         f"{name}, {callers} at once": {
-            "answers_per_s": round(statistics.median(rate for rate, _ in each)),
-            "processor_us": round(statistics.median(us for _, us in each)),
-            "ratio": round(statistics.median(rate / base for (rate, _), (base, _) in zip(each, bases[callers], strict=True)), 3),
+            "answers_per_s": round(statistics.median(rate for rate, _ in pair)),
+            "processor_us": round(statistics.median(us for _, us in pair)),
+            "ratio": round(statistics.median(rate / base for (rate, _), (base, _) in zip(pair, bases[callers], strict=True)), 3),
         }
-        for (name, callers), each in taken.items()
+        for (name, callers), pair in taken.items()
     }
 
 
 async def answered(model: Model) -> None:
-    assembly = Assembly(lambda: "call_000000000000000000000000")
+    assembly = AnswerAssembly(lambda: "call_000000000000000000000000")
     async with aclosing(model.answer(PROMPT)) as pieces:
         async for piece in pieces:
             assembly.feed(piece)
@@ -147,8 +149,8 @@ async def load(ask: Ask, callers: int, seconds: float) -> tuple[float, float]:
 
 def show(found: dict[str, dict[str, float]]) -> None:
     table = Table("how", "answers/s", "processor us", "of the bare posts")
-    for name, each in found.items():
-        table.add_row(name, str(each["answers_per_s"]), str(each["processor_us"]), str(each["ratio"]))
+    for name, match in found.items():
+        table.add_row(name, str(match["answers_per_s"]), str(match["processor_us"]), str(match["ratio"]))
     Console().print(table)
 
 

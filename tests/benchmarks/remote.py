@@ -31,7 +31,7 @@ from gateway.app.key_files import private_file
 from gateway.app.main import Gateway, open_gateway, utc_now
 from gateway.app.settings import development
 from gateway.calls.references import KEY_BYTES, References
-from gateway.domain.request import Asked, NativeCall, Trace
+from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
 
@@ -129,8 +129,8 @@ async def known(gateway: Gateway, name: str) -> Customer:
     now = utc_now()
     await grant(gateway.book, gateway.core, key, name, now)
     conversation = await gateway.book.open_conversation(name, now)
-    accounts = [each.id for each in await gateway.core.accounts(name)]
-    named = [references.issue(name, conversation, Identified(ReferenceKind.ACCOUNT, each), now.date()) for each in accounts]
+    accounts = [account.id for account in await gateway.core.accounts(name)]
+    named = [references.issue(name, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts]
     customer = Customer(name, conversation, accounts[0], named[0], named[1])
     await ask(gateway, customer, "get_account_balance", {"account": named[0]}, "first")
     return customer
@@ -155,8 +155,8 @@ def partial_call(
 
 async def ask(gateway: Gateway, customer: Customer, function: str, arguments: dict[str, object], native_id: str) -> None:
     native = NativeCall(native_id, function, json.dumps(arguments))
-    asked = Asked("responses", customer.conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
-    (answered,) = await gateway.way.take(principal(customer.name), asked)
+    asked = CallRequest("responses", customer.conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
+    (answered,) = await gateway.pipeline.take(principal(customer.name), asked)
     if answered.status != "done":
         raise RuntimeError(f"the load cannot go on: {answered.code}")
 
@@ -192,9 +192,9 @@ async def question(gateway: Gateway, customer: Customer, callers: int) -> float:
 
 def show(found: dict[str, dict[str, float]]) -> None:
     table = Table("what", "embedded us", "over HTTP us", "times")
-    for name, each in found.items():
-        embedded_us, remote_us = each.get("embedded_us", each.get("embedded", 0)), each.get("remote_us", each.get("remote", 0))
-        table.add_row(name, str(embedded_us), str(remote_us), str(each.get("ratio", "")))
+    for name, match in found.items():
+        embedded_us, remote_us = match.get("embedded_us", match.get("embedded", 0)), match.get("remote_us", match.get("remote", 0))
+        table.add_row(name, str(embedded_us), str(remote_us), str(match.get("ratio", "")))
     Console().print(table)
 
 

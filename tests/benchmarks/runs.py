@@ -117,7 +117,11 @@ async def _at_once(work: list[Any]) -> tuple[float, float, list[str]]:
     """How many a second, the median seconds of one, and what each came to."""
     began = time.perf_counter()
     done = await asyncio.gather(*work)
-    return len(work) / (time.perf_counter() - began), statistics.median(each[0] for each in done), [each[1] for each in done]
+    return (
+        len(work) / (time.perf_counter() - began),
+        statistics.median(effect[0] for effect in done),
+        [effect[1] for effect in done],
+    )
 
 
 async def _bare(session: aiohttp.ClientSession, model: str) -> tuple[float, str]:

@@ -32,7 +32,7 @@ from gateway.app.main import Gateway, open_gateway, utc_now
 from gateway.app.serving import build_app, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE, development
 from gateway.calls.references import KEY_BYTES, References
-from gateway.domain.request import Asked, NativeCall, Trace
+from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.doors.rest import in_front
 from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
@@ -80,8 +80,8 @@ async def prepare(gateway: Gateway, data: Path, customers: Sequence[str], tokens
 async def one_call(gateway: Gateway, customer: str, conversation: str, account: str) -> None:
     """A first balance: the customers of the load are known ones, with a data key and a pseudonym in the trail."""
     native = NativeCall("first", "get_account_balance", {"account": account})
-    asked = Asked("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
-    (answered,) = await gateway.way.take(principal(customer, agent="bench"), asked)
+    asked = CallRequest("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
+    (answered,) = await gateway.pipeline.take(principal(customer, agent="bench"), asked)
     if answered.status != "done":
         raise RuntimeError(f"the load cannot begin: {answered.code}")
 
@@ -89,7 +89,7 @@ async def one_call(gateway: Gateway, customer: str, conversation: str, account: 
 def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
     """Note the steps of every hundredth call or so, whatever else telemetry does."""
     noted: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    telemetry = gateway.way._parts.telemetry
+    telemetry = gateway.pipeline._parts.telemetry
     answered = telemetry.answered
 
     def watched(received, outcome, function):  # type: ignore[no-untyped-def]

@@ -82,7 +82,7 @@ async def run(folder: Path, database: str, counts: list[int], rounds: int, secon
         settings = replace(development(data, database=database), core_url=said["url"], core_credential_file=token)
         gateway = await open_gateway(settings)
         tokens = partial(LocalIssuer(data, development=True).token, agent="bench", strong=True)
-        customers = [Customer(**each) for each in await prepare(gateway, data, names, tokens)]
+        customers = [Customer(**item) for item in await prepare(gateway, data, names, tokens)]
         await gateway.close()
         where = ("--data", str(data), "--database", database, "--core-url", said["url"], "--core-credential-file", str(token))
         streams = {"get_account_balance": balances(customers, bearer), "initiate_transfer": transfers(customers, bearer)}
@@ -110,11 +110,11 @@ async def measured(
         advance()  # type: ignore[operator]
     return {
         name: {
-            "per_s_c32": round(statistics.median(per_s for per_s, _, _ in each)),
-            "ratio_c32": round(statistics.median(ratio for _, ratio, _ in each), 3),
-            "p99_us_c32": round(statistics.median(p99 for _, _, p99 in each)),
+            "per_s_c32": round(statistics.median(per_s for per_s, _, _ in pair)),
+            "ratio_c32": round(statistics.median(ratio for _, ratio, _ in pair), 3),
+            "p99_us_c32": round(statistics.median(p99 for _, _, p99 in pair)),
         }
-        for name, each in taken.items()
+        for name, pair in taken.items()
     }
 
 
@@ -124,8 +124,8 @@ def show(found: dict[str, object]) -> None:
     )
     for count, operations in found.items():
         if isinstance(operations, dict):
-            for name, each in operations.items():
-                table.add_row(count, name, str(each["per_s_c32"]), str(each["ratio_c32"]), str(each["p99_us_c32"]))
+            for name, operation in operations.items():
+                table.add_row(count, name, str(operation["per_s_c32"]), str(operation["ratio_c32"]), str(operation["p99_us_c32"]))
     Console().print(table)
 
 

@@ -68,8 +68,8 @@ def signed_in(bank: Served, at: Device, place: str = "/activity") -> Any:
 
 
 def revoke_all(bank: Served) -> None:
-    for each in standing(bank):
-        revoke(bank, each["id"], own_token(bank))
+    for item in standing(bank):
+        revoke(bank, item["id"], own_token(bank))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -104,11 +104,11 @@ def test_each_page_can_be_read_by_everybody(browser: Any, bank: Served, scheme: 
             ):
                 if page.locator(selector).count():
                     assert contrast(page, selector) >= 4.5, (place, selector)
-            for each in page.locator("button, input[name], textarea, select, nav a").all():
-                target = each.locator("xpath=ancestor::label[@class='choice']")
-                assert (target if target.count() else each).bounding_box()["height"] >= 44, (place, each)
-            for each in page.locator("input, textarea, select").all():
-                assert each.evaluate("element => element.labels.length === 1")
+            for item in page.locator("button, input[name], textarea, select, nav a").all():
+                target = item.locator("xpath=ancestor::label[@class='choice']")
+                assert (target if target.count() else item).bounding_box()["height"] >= 44, (place, item)
+            for item in page.locator("input, textarea, select").all():
+                assert item.evaluate("element => element.labels.length === 1")
         assert all(url.startswith(origin(bank)) for url in asked)
 
 
@@ -205,7 +205,7 @@ def test_asked_for_confirmed_and_revoked_by_keyboard_alone(browser: Any, bank: S
         assert standing(bank) == []
         confirm.press("Enter")
         page.get_by_role("heading", name="In force").wait_for()
-        assert [each["per_payment"]["value"] for each in standing(bank)] == ["12.00"]
+        assert [item["per_payment"]["value"] for item in standing(bank)] == ["12.00"]
         page.get_by_role("link", name="standing mandates").press("Enter")
         button = page.get_by_role("button", name="Revoke")
         button.press("Enter")

@@ -45,7 +45,7 @@ class Model:
     def __call__(self, body: dict[str, Any]) -> Reply:
         words, turn = last_words(body), turns(body)
         if words == PAY:
-            return _paying(turn, [json.loads(each) for each in outputs(body)])
+            return _paying(turn, [json.loads(output) for output in outputs(body)])
         return {
             "Hello.": Reply("Good day. What may I do for you?", fragments=6, go_on=self.go_on),
             "What accounts do I have?": [Reply(calls=(asks("list_accounts"),)), Reply("These are your accounts.")][turn],
@@ -64,12 +64,16 @@ def _paying(turn: int, said: list[Any]) -> Reply:
     if turn == 0:
         return Reply(calls=(asks("list_accounts"),))
     account = next(
-        each["account"] for each in said[0]["result"]["accounts"] if each["currency"] == "GBP" and each["status"] == "open"
+        message["account"]
+        for message in said[0]["result"]["accounts"]
+        if message["currency"] == "GBP" and message["status"] == "open"
     )
     if turn == 1:
         return Reply(calls=(asks("list_beneficiaries", account=account),))
     if turn == 2:
-        payee = next(each["beneficiary"] for each in said[1]["result"]["beneficiaries"] if "Camden Rooms" in str(each["name"]))
+        payee = next(
+            message["beneficiary"] for message in said[1]["result"]["beneficiaries"] if "Camden Rooms" in str(message["name"])
+        )
         paying = {"from": account, "to": payee, "amount": {"value": "12.34", "currency": "GBP"}}
         return Reply(calls=(asks("initiate_transfer", **paying),))
     return Reply("Your rent is paid.")
@@ -175,9 +179,9 @@ def test_the_whole_way(browser: Any, bank: Bank) -> None:
         page.locator(".note.bad", has_text="404 not_found").wait_for()
 
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        assert all(each.startswith(f"{bank.served.url}/") for each in asked)
-        assert not [each for each in asked if "token" in each or "eyJ" in each]
-        assert not [each for each in failed if "404" not in each], "no script failed, and nothing was refused by the policy"
+        assert all(question.startswith(f"{bank.served.url}/") for question in asked)
+        assert not [question for question in asked if "token" in question or "eyJ" in question]
+        assert not [item for item in failed if "404" not in item], "no script failed, and nothing was refused by the policy"
         assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
@@ -213,8 +217,8 @@ def test_script_of_an_answer_stays_text_and_nothing_is_fetched_from_elsewhere(br
         page.route("**/runs", unfiltered)
         say(page, EVIL)
         ended(page, "completed", 1)
-        for each in page.locator(".message").all():
-            assert EVIL.replace("\u202e", "⟨U+202E⟩") in each.inner_text()
+        for item in page.locator(".message").all():
+            assert EVIL.replace("\u202e", "⟨U+202E⟩") in item.inner_text()
         assert page.locator(".message").count() == 2
         assert page.title() == "Playground · Tellergate"
         assert page.locator("#log a, #log img, #log script").count() == 0

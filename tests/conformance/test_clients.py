@@ -79,8 +79,8 @@ def test_the_model_read_the_bank_s_own_answer_and_the_app_s_claims(driven: Any, 
     for peer in ("semantic_kernel", "langchain"):
         driven(peer)
     told: dict[str, set[str]] = {}
-    for each in model.seen:
-        told.setdefault(last_words(each.body), set()).update(outputs(each.body))
+    for item in model.seen:
+        told.setdefault(last_words(item.body), set()).update(outputs(item.body))
     assert told["Hello."] == set()
     assert told["Show me my payments."] == {'{"shown": "payments"}', "by hand"}
-    assert all("accounts" in json.loads(each)["result"] for each in told["What accounts do I have?"])
+    assert all("accounts" in json.loads(answer)["result"] for answer in told["What accounts do I have?"])

@@ -76,13 +76,13 @@ def test_only_the_front_is_published_and_only_on_loopback() -> None:
 def test_who_reaches_whom() -> None:
     services = COMPOSE["services"]
     members = {
-        network: {n for n, each in services.items() if network in each.get("networks", ())} for network in COMPOSE["networks"]
+        network: {n for n, service in services.items() if network in service.get("networks", ())} for network in COMPOSE["networks"]
     }
     assert members["bank"] == {"bank", "core-proxy"}
     assert members["core"] == {"core-proxy", "front"}
     assert members["store"] == {"postgres", "front", "collector", "permits"}
-    assert {n for n, each in services.items() if each.get("network_mode") == "service:front"} == {"gateway-1", "gateway-2"}
-    assert all(COMPOSE["networks"][each].get("internal") for each in ("bank", "core", "store"))
+    assert {n for n, service in services.items() if service.get("network_mode") == "service:front"} == {"gateway-1", "gateway-2"}
+    assert all(COMPOSE["networks"][item].get("internal") for item in ("bank", "core", "store"))
     assert not set(services["bank"]["secrets"]) & set(services["gateway-1"]["secrets"]), (
         "the gateway never holds the bank's credential"
     )
@@ -94,9 +94,9 @@ def test_images_are_pinned_and_everything_that_is_named_is_there() -> None:
             assert re.search(r":\d+\.\d+", service["image"]), name
     for kind in ("secrets", "configs"):
         used = {
-            each if isinstance(each, str) else each["source"]
+            item if isinstance(item, str) else item["source"]
             for service in COMPOSE["services"].values()
-            for each in service.get(kind, ())
+            for item in service.get(kind, ())
         }
         assert used == COMPOSE[kind].keys()
     for config in COMPOSE["configs"].values():
@@ -212,7 +212,7 @@ def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path:
         settings.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in chosen.items()))
         serve = ("serve", "--dev", "--settings", str(settings), "--port", "0", "--json")
         gateways = [stack.enter_context(without_rights(place, *serve, SSL_CERT_FILE=ca)) for _ in range(2)]
-        assert transferred(place / "state", [each["url"] for each in gateways])
+        assert transferred(place / "state", [gateway["url"] for gateway in gateways])
 
 
 def transferred(data: Path, urls: list[str]) -> bool:
@@ -230,6 +230,6 @@ def transferred(data: Path, urls: list[str]) -> bool:
 
     conversation = httpx.post(f"{urls[0]}/v1/conversations", json={}, headers=authorization, timeout=30).json()["id"]
     accounts = call(urls[0], "list_accounts", {})["result"]["accounts"]
-    mine = [each["account"] for each in accounts if (each["currency"], each["status"]) == ("GBP", "open")]
+    mine = [account["account"] for account in accounts if (account["currency"], account["status"]) == ("GBP", "open")]
     wanted = {"from": mine[0], "to": mine[1], "amount": {"value": "1.00", "currency": "GBP"}}
     return call(urls[1], "initiate_transfer", wanted)["ok"] is True

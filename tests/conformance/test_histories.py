@@ -12,13 +12,13 @@ from sqlalchemy import Connection, delete, insert, inspect
 
 from audit import migration
 from audit.migration import History, HistoryUnknown, prepare, revision
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from tests.support.databases import postgresql
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
-    return Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseLocations:
+    return DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
 
 
 def scripts(history: History) -> ScriptDirectory:
@@ -29,15 +29,15 @@ def scripts(history: History) -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
-@pytest.mark.parametrize("part", Part)
-def test_a_history_is_one_line_and_ends_with_the_newest_revision(part: Part) -> None:
+@pytest.mark.parametrize("part", DatabaseName)
+def test_a_history_is_one_line_and_ends_with_the_newest_revision(part: DatabaseName) -> None:
     known = scripts(HISTORIES[part])
     assert known.get_heads() == [HISTORIES[part].head]
     assert len(known.get_bases()) == 1
 
 
-@pytest.mark.parametrize("part", Part)
-async def test_a_history_leads_to_the_tables_that_the_code_knows(part: Part, places: Places) -> None:
+@pytest.mark.parametrize("part", DatabaseName)
+async def test_a_history_leads_to_the_tables_that_the_code_knows(part: DatabaseName, places: DatabaseLocations) -> None:
     history, database = HISTORIES[part], places.open(part, name="tests")
     await database.create()
 
@@ -53,20 +53,22 @@ async def test_a_history_leads_to_the_tables_that_the_code_knows(part: Part, pla
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        return [each for each in compare_metadata(context, history.tables) if "alembic_version" not in str(each)]
+        return [item for item in compare_metadata(context, history.tables) if "alembic_version" not in str(item)]
 
     assert await database.read_long(differences) == []
     await database.close()
 
 
-@pytest.mark.parametrize("part", Part)
-async def test_what_the_code_makes_at_once_is_what_the_history_makes(part: Part, places: Places, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", DatabaseName)
+async def test_what_the_code_makes_at_once_is_what_the_history_makes(
+    part: DatabaseName, places: DatabaseLocations, tmp_path: Path
+) -> None:
     """Columns, keys, indexes and checks of an empty database that was made at once, as the server itself tells them."""
     history = HISTORIES[part]
     told = []
     for number, by_history in enumerate((False, True)):
         folder = tmp_path / str(number)
-        here = Places(folder, postgresql(folder)) if places.shared else Places(folder)
+        here = DatabaseLocations(folder, postgresql(folder)) if places.shared else DatabaseLocations(folder)
         database = here.open(part, name="tests")
         if by_history:
             await database.create()
@@ -83,20 +85,20 @@ def shape(connection: Connection) -> dict[str, object]:
     asked = inspect(connection)
     return {
         name: (
-            [(each["name"], str(each["type"]), each["nullable"]) for each in asked.get_columns(name)],
+            [(get_column["name"], str(get_column["type"]), get_column["nullable"]) for get_column in asked.get_columns(name)],
             asked.get_pk_constraint(name)["constrained_columns"],
-            sorted(str(each["column_names"]) for each in asked.get_unique_constraints(name)),
-            sorted((each["name"], each["column_names"], each["unique"]) for each in asked.get_indexes(name)),
-            sorted(str(each["name"]) for each in asked.get_check_constraints(name)),
+            sorted(str(get_unique_constraint["column_names"]) for get_unique_constraint in asked.get_unique_constraints(name)),
+            sorted((get_index["name"], get_index["column_names"], get_index["unique"]) for get_index in asked.get_indexes(name)),
+            sorted(str(get_check_constraint["name"]) for get_check_constraint in asked.get_check_constraints(name)),
         )
         for name in asked.get_table_names()
     }
 
 
-async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: Places) -> None:
-    database = places.open(Part.GATEWAY, name="tests")
-    await prepare(database, replace(HISTORIES[Part.GATEWAY], head="9999"), may_upgrade=False)
+async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: DatabaseLocations) -> None:
+    database = places.open(DatabaseName.GATEWAY, name="tests")
+    await prepare(database, replace(HISTORIES[DatabaseName.GATEWAY], head="9999"), may_upgrade=False)
     with pytest.raises(HistoryUnknown, match="newer version"):
-        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=True)
+        await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=True)
     assert await database.read(revision) == "9999"
     await database.close()

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from gateway.domain.errors import Fault
-from gateway.domain.principal import NotAuthenticated, Presented
+from gateway.domain.principal import Credentials, NotAuthenticated
 from gateway.identity import certificate as certificates
 from gateway.identity.compact import parse
 from gateway.identity.dpop import DpopRules, Proofs, token_hash
@@ -92,7 +92,7 @@ async def test_the_proofs_of_rfc_9449() -> None:
         assert public_key(jwk).verifies(parsed, frozenset({"ES256"}))
     proofs = Proofs(DpopRules(seen=FirstOnly(), algorithms=frozenset({"ES256"})))
     now = datetime.fromtimestamp(1562262620, UTC)
-    presented = Presented(f"DPoP {TOKEN}", (AT_THE_RESOURCE,), "GET", "https://resource.example.org/protectedresource")
+    presented = Credentials(f"DPoP {TOKEN}", (AT_THE_RESOURCE,), "GET", "https://resource.example.org/protectedresource")
     await proofs.check(presented, TOKEN, KEY, now)
     with pytest.raises(NotAuthenticated) as refused:
         await proofs.check(presented, TOKEN, KEY, now)

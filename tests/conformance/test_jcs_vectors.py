@@ -14,9 +14,9 @@ pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the published RFC 8
 
 def keeps_the_rules(value: object) -> bool:
     if isinstance(value, dict):
-        return all(key.isascii() and keeps_the_rules(each) for key, each in value.items())
+        return all(key.isascii() and keeps_the_rules(item) for key, item in value.items())
     if isinstance(value, list):
-        return all(keeps_the_rules(each) for each in value)
+        return all(keeps_the_rules(item) for item in value)
     return not isinstance(value, float)
 
 

@@ -65,10 +65,10 @@ async def test_assistants(tmp_path: Path) -> None:
         }
         changed = await beta.assistants.update(bare.id, name="Other", tools=[function("f")], metadata={"a": "b"})
         assert (changed.name, changed.model, changed.metadata) == ("Other", "b-model", {"a": "b"})
-        assert [each.id async for each in beta.assistants.list(limit=1)] == [bare.id, made.id]
+        assert [item.id async for item in beta.assistants.list(limit=1)] == [bare.id, made.id]
         up = await beta.assistants.list(order="asc", limit=1)
-        assert ([each.id for each in up.data], up.has_next_page()) == ([made.id], True)
-        assert [each.id for each in (await beta.assistants.list(before=made.id)).data] == [bare.id]
+        assert ([item.id for item in up.data], up.has_next_page()) == ([made.id], True)
+        assert [item.id for item in (await beta.assistants.list(before=made.id)).data] == [bare.id]
         gone = await beta.assistants.delete(bare.id)
         assert (gone.id, gone.deleted, gone.object) == (bare.id, True, "assistant.deleted")
         with pytest.raises(openai.NotFoundError):
@@ -95,9 +95,9 @@ async def test_threads_and_messages(tmp_path: Path) -> None:
         )
         assert await all_of.said(thread.id) == ["one", "two", "three"]
         page = await threads.messages.list(thread.id, limit=2)
-        assert [each.id for each in page.data] == [three.id, two.id]
+        assert [item.id for item in page.data] == [three.id, two.id]
         assert page.has_next_page()
-        assert [each.id for each in (await threads.messages.list(thread.id, after=three.id, limit=1)).data] == [two.id]
+        assert [item.id for item in (await threads.messages.list(thread.id, after=three.id, limit=1)).data] == [two.id]
         changed = await threads.messages.update(three.id, thread_id=thread.id, metadata={"x": "y"})
         assert changed.metadata == {"x": "y"}
         assert await threads.messages.retrieve(three.id, thread_id=thread.id) == changed
@@ -142,10 +142,10 @@ async def test_runs_polled(tmp_path: Path) -> None:
         assert steps[0].step_details.tool_calls[0].function.output.startswith('{"ok":true')
         assert await threads.runs.steps.retrieve(steps[0].id, thread_id=done.thread_id, run_id=done.id) == steps[0]
         by_run = await threads.messages.list(done.thread_id, run_id=done.id)
-        assert [each.id for each in by_run.data] == [steps[2].step_details.message_creation.message_id]
+        assert [item.id for item in by_run.data] == [steps[2].step_details.message_creation.message_id]
         changed = await threads.runs.update(done.id, thread_id=done.thread_id, metadata={"p": "q"})
         assert changed.metadata == {"p": "q"}
-        assert [each.id async for each in threads.runs.list(done.thread_id)] == [done.id]
+        assert [item.id async for item in threads.runs.list(done.thread_id)] == [done.id]
         again = await threads.runs.create_and_poll(
             thread_id=done.thread_id,
             assistant_id=assistant.id,
@@ -162,7 +162,7 @@ async def test_runs_polled(tmp_path: Path) -> None:
         asked = [seen.body for seen in all_of.model.seen][-2:]
         assert [body["tool_choice"] for body in asked] == ["required", "auto"]
         assert asked[0]["parallel_tool_calls"] is False
-        assert [each["role"] for each in asked[0]["messages"]] == ["system", "user"]
+        assert [question["role"] for question in asked[0]["messages"]] == ["system", "user"]
         with pytest.raises(openai.BadRequestError) as over:
             await threads.runs.cancel(again.id, thread_id=again.thread_id)
         assert over.value.body["message"] == "Cannot cancel run with status 'completed'."
@@ -200,9 +200,12 @@ async def test_runs_streamed(tmp_path: Path) -> None:
         assert waits.status == "requires_action"
         assert heard.events[:4] == ["thread.created", "thread.run.created", "thread.run.queued", "thread.run.in_progress"]
         assert heard.events[-1] == "thread.run.requires_action"
-        assert [each.function.name for each in heard.calls] == ["list_accounts"]
+        assert [item.function.name for item in heard.calls] == ["list_accounts"]
         steps = await heard.get_final_run_steps()
-        assert [each.function.name for step in steps for each in step.step_details.tool_calls] == ["list_accounts", "show_screen"]
+        assert [tool_call.function.name for step in steps for tool_call in step.step_details.tool_calls] == [
+            "list_accounts",
+            "show_screen",
+        ]
         assert steps[0].step_details.tool_calls[0].function.output.startswith('{"ok":true')
         assert waits.required_action is not None
         (call,) = waits.required_action.submit_tool_outputs.tool_calls

@@ -20,7 +20,7 @@ def cases(kind: str) -> list[Any]:
 
 
 def hashes(found: list[str] | None) -> list[bytes]:
-    return [base64.b64decode(each) for each in found or []]
+    return [base64.b64decode(match) for match in found or []]
 
 
 @pytest.mark.parametrize("path", cases("inclusion"))
@@ -52,7 +52,7 @@ def test_consistency_by_the_stand_alone_verifier(path: Path) -> None:
     """It is called with sizes 0 < old < new only, and with hashes of the right length: its caller refuses the rest before."""
     case = json.loads(path.read_text())
     (old_root, new_root), proof = hashes([case["root1"], case["root2"]]), hashes(case["proof"])
-    if not 0 < case["size1"] < case["size2"] or any(len(each) != 32 for each in proof):
+    if not 0 < case["size1"] < case["size2"] or any(len(item) != 32 for item in proof):
         assert case["wantErr"] or case["size1"] == case["size2"]
         return
     led_to = verify.consistent(case["size1"], case["size2"], proof, old_root)

@@ -87,13 +87,13 @@ def test_the_client_data_of_a_published_assertion_is_read_as_the_standard_says(n
     made = VECTORS[name]
     assert evidence._check_client_data(made.client_data, made.challenge, ["https://example.org"]) == "https://example.org"
     for challenge, origins in ((sha256(b"").digest(), ["https://example.org"]), (made.challenge, ["https://example.com"])):
-        with pytest.raises(evidence.Finding):
+        with pytest.raises(evidence.EvidenceFinding):
             evidence._check_client_data(made.client_data, challenge, origins)
 
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_a_published_assertion_without_a_verified_user_confirms_nothing(name: str) -> None:
-    with pytest.raises(evidence.Finding, match="verified"):
+    with pytest.raises(evidence.EvidenceFinding, match="verified"):
         evidence._check_authenticator_data(VECTORS[name].authenticator_data, "example.org")
 
 

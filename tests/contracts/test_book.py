@@ -15,13 +15,13 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.core import Money
 from audit.migration import prepare
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.kill_switch import Kills, Scope, Switch
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
 from gateway.domain.mandate import Limits, Mandate
-from gateway.domain.ports import Claim, Claimed, Moved
+from gateway.domain.ports import Claim, Claimed, FactsMoved
 from gateway.store.book import SqlBook
-from gateway.store.kill_switches import Engaging, Lifting
+from gateway.store.kill_switches import EngageSwitch, LiftSwitch
 from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
 
@@ -49,11 +49,11 @@ class Shared:
 
 @pytest.fixture(params=["sqlite", "postgresql", "postgresql, three processes"])
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
-    places = Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+    places = DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
     books = []
     for number in range(3 if request.param.endswith("processes") else 1):
-        database = places.open(Part.GATEWAY, name=f"book-{number}")
-        await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=False)
+        database = places.open(DatabaseName.GATEWAY, name=f"book-{number}")
+        await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
         books.append(SqlBook(database, mandate_key=KEY.public_key(), duplicate_window_s=900))
     await books[0].grant(MANDATE, MANDATE.sign(KEY))
     yield Shared(books, await books[0].open_conversation("alice", NOW))
@@ -85,27 +85,27 @@ def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -
 
 async def claim(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseException]:
     """All at once, spread over the processes."""
-    asked = (shared.books[number % len(shared.books)].claim(each) for number, each in enumerate(wanted))
+    asked = (shared.books[number % len(shared.books)].claim(item) for number, item in enumerate(wanted))
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_a_hundred_at_once_never_exceed_a_limit_and_nothing_that_fits_is_refused(shared: Shared) -> None:
     rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(7)]  # a lock of one could not order them
     answers = await claim(shared, [a_claim(shared, number, 30, conversation=rooms[number % 7]) for number in range(100)])
-    taken = [each for each in answers if isinstance(each, Claimed)]
-    refused = [each for each in answers if isinstance(each, Refusal)]
+    taken = [answer for answer in answers if isinstance(answer, Claimed)]
+    refused = [answer for answer in answers if isinstance(answer, Refusal)]
     assert (len(taken), len(refused)) == (DAY // 30, 100 - DAY // 30)
-    assert {each.code for each in refused} == {Code.LIMIT_EXCEEDED}
+    assert {item.code for item in refused} == {Code.LIMIT_EXCEEDED}
     for book in shared.books:
         assert (await book.totals("alice", "GBP", NOW)).day_minor == DAY // 30 * 30
 
 
 async def test_the_same_ids_are_claimed_once_and_everybody_gets_the_same_row(shared: Shared) -> None:
     answers = await claim(shared, [a_claim(shared, 1, 10, call_id=f"call_{n}", core_key=f"key-{n}") for n in range(30)])
-    rows = [each for each in answers if isinstance(each, Claimed)]
-    assert len(rows) == 30, [repr(each) for each in answers if not isinstance(each, Claimed)]
-    assert sum(each.fresh for each in rows) == 1
-    assert len({each.call_id for each in rows}) == 1
+    rows = [answer for answer in answers if isinstance(answer, Claimed)]
+    assert len(rows) == 30, [repr(answer) for answer in answers if not isinstance(answer, Claimed)]
+    assert sum(row.fresh for row in rows) == 1
+    assert len({row.call_id for row in rows}) == 1
 
 
 async def test_the_same_ids_with_other_arguments_are_a_conflict(shared: Shared) -> None:
@@ -118,22 +118,22 @@ async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> N
     rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(5)]
     wanted = [a_claim(shared, number, 10, payee="acc:same", conversation=rooms[number % 5]) for number in range(12)]
     answers = await claim(shared, wanted)
-    assert sum(isinstance(each, Claimed) for each in answers) == 1
-    assert {each.code for each in answers if isinstance(each, Refusal)} == {Code.DUPLICATE_SUSPECTED}
+    assert sum(isinstance(answer, Claimed) for answer in answers) == 1
+    assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {Code.DUPLICATE_SUSPECTED}
 
 
 async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
     changed = replace(MANDATE, version=2, limits={"GBP": Limits(5, 5, 5, 5, 5)})
-    assert (await last.facts("alice", "agent", shared.conversation, NOW))[0].mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
+    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
     await first.grant(changed, changed.sign(KEY))
-    assert (await last.facts("alice", "agent", shared.conversation, NOW))[0].mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
-    with pytest.raises(Moved):
+    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
+    with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3))
     with pytest.raises(Refusal, match="limit_payment"):
         await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False, 0)))
     await first.taint("alice", "agent", shared.conversation, NOW)
-    with pytest.raises(Moved):
+    with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False, 0)))
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
 
@@ -151,8 +151,8 @@ async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Share
         return await claim(shared, wanted)
 
     _, *answered = await asyncio.gather(granting(), *(claiming(version) for version in range(1, 12)))
-    for each in (answer for group in answered for answer in group):
-        assert isinstance(each, Claimed | Moved), each
+    for item in (answer for group in answered for answer in group):
+        assert isinstance(item, Claimed | FactsMoved), item
 
 
 async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: Shared) -> None:
@@ -165,9 +165,9 @@ async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: S
     assert await last.find("call_2") is None
     await last.settle("call_0", "voided", NOW)
     assert (await first.find("call_0")).state == "posted"  # type: ignore[union-attr]
-    assert {each.call_id for each in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
+    assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
     await first.settle("call_3", "posted", NOW)
-    assert {each.call_id for each in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
+    assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
 
 
 async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
@@ -180,18 +180,18 @@ async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -
 
 async def engage(book: SqlBook, scope: Scope, subject: str = "") -> str:
     """By the first officer; the id of the switch that is engaged then."""
-    wanted = Switch(
+    wanted = KillSwitch(
         id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason="a test", engaged_by="officer-1", engaged=NOW
     )
-    engaged = await book.write(Engaging(wanted))
-    assert isinstance(engaged, Switch)
+    engaged = await book.write(EngageSwitch(wanted))
+    assert isinstance(engaged, KillSwitch)
     return engaged.id
 
 
-async def kills(book: SqlBook, shared: Shared) -> Kills:
+async def kills(book: SqlBook, shared: Shared) -> EngagedSwitches:
     known = await book.facts("alice", "agent", shared.conversation, NOW)
     assert known is not None
-    return known[2]
+    return known.switches
 
 
 _LIFTS = (("officer-1", "half_lifted"), ("officer-1", "same_officer"), ("officer-2", "lifted"), ("officer-3", "lifted"))
@@ -210,12 +210,12 @@ async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_i
     switch = await engage(first, scope, subject)
     engaged = await kills(last, shared)
     assert (engaged.over(*asked), await last.stopped(*asked)) == (scope.value, f"killed_{scope}")
-    with pytest.raises(Moved):
+    with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
     for lifted_by, told in _LIFTS:
         assert (await kills(last, shared)).over(*asked) == (None if lifted_by == "officer-3" else scope.value)
-        answered = await first.write(Lifting(switch, lifted_by, NOW))
-        assert (answered.state if isinstance(answered, Switch) else answered) == told
+        answered = await first.write(LiftSwitch(switch, lifted_by, NOW))
+        assert (answered.state if isinstance(answered, KillSwitch) else answered) == told
     after = await kills(last, shared)
     assert (after.over(*asked), await last.stopped(*asked), after.epoch) == (None, None, before.epoch + 2)
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
@@ -254,7 +254,7 @@ async def test_claims_never_cross_a_switch_that_is_being_engaged(shared: Shared)
     taken: list[int] = []
     await asyncio.gather(*(claiming(number) for number in range(40)), engage(shared.books[-1], Scope.GLOBAL))
     late = await claim(shared, [a_claim(shared, 100 + number, 1) for number in range(6)])
-    assert [type(each) for each in late] == [Moved] * 6
+    assert [type(item) for item in late] == [FactsMoved] * 6
     assert (await shared.books[0].totals("alice", "GBP", NOW)).day_minor == len(taken)
 
 

@@ -568,7 +568,8 @@ async def test_a_cancelled_mandate_says_what_is_not_collected_and_stays_so(bank:
 
 async def test_a_debit_is_disputed_once_and_a_credit_never(bank: BankUnderTest) -> None:
     pages = [
-        await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, credit_debit=way, limit=2)) for way in ("DBIT", "CRDT")
+        await bank.core.transactions(TransactionFilter(bank.main.id, *EVER, credit_debit=direction, limit=2))
+        for direction in ("DBIT", "CRDT")
     ]
     (one, other), (credit, _) = [page.transactions for page in pages]
     before = await booked(bank, bank.main)

@@ -13,7 +13,7 @@ from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter
 from audit.migration import History, HistoryUnknown, prepare, revision
 from audit.store.prepared import Prepared
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from tests.support.databases import postgresql
 
 TABLES = MetaData()
@@ -22,13 +22,13 @@ HISTORY = History("numbers", TABLES, Path("nowhere"), "0001")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
-    return Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseLocations:
+    return DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
 
 
 @pytest.fixture
-async def database(places: Places) -> AsyncIterator[Database]:
-    opened = places.open(Part.GATEWAY, name="tests")
+async def database(places: DatabaseLocations) -> AsyncIterator[Database]:
+    opened = places.open(DatabaseName.GATEWAY, name="tests")
     await prepare(opened, HISTORY, may_upgrade=False)
     yield opened
     await opened.close()
@@ -39,7 +39,7 @@ def stored(connection: Connection) -> list[int]:
 
 
 def put(*numbers: int):  # type: ignore[no-untyped-def]
-    return lambda connection: connection.execute(insert(NUMBERS), [{"n": each} for each in numbers]) and None
+    return lambda connection: connection.execute(insert(NUMBERS), [{"n": number} for number in numbers]) and None
 
 
 async def test_what_a_lane_committed_is_read_and_what_it_did_not_is_not(database: Database) -> None:
@@ -104,8 +104,8 @@ async def test_a_write_is_one_transaction(database: Database) -> None:
     assert await database.read(stored) == [1, 2]
 
 
-async def test_a_long_read_sees_one_state_whatever_is_committed_meanwhile(database: Database, places: Places) -> None:
-    other = places.open(Part.GATEWAY, name="other")
+async def test_a_long_read_sees_one_state_whatever_is_committed_meanwhile(database: Database, places: DatabaseLocations) -> None:
+    other = places.open(DatabaseName.GATEWAY, name="other")
     await database.write(put(1))
     begun, written = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -131,10 +131,10 @@ async def test_a_long_read_sees_one_state_whatever_is_committed_meanwhile(databa
     await other.close()
 
 
-async def test_writers_of_two_processes_never_lose_what_the_other_wrote(database: Database, places: Places) -> None:
-    other = places.open(Part.GATEWAY, name="other")
+async def test_writers_of_two_processes_never_lose_what_the_other_wrote(database: Database, places: DatabaseLocations) -> None:
+    other = places.open(DatabaseName.GATEWAY, name="other")
     writers: list[GroupWriter[int, int]] = []
-    for each in (database, other):
+    for item in (database, other):
 
         def apply(connection: Connection, items: object) -> list[int]:
             if connection.dialect.name == "postgresql":
@@ -144,7 +144,7 @@ async def test_writers_of_two_processes_never_lose_what_the_other_wrote(database
             connection.execute(insert(NUMBERS), [{"n": number} for number in taken])
             return taken
 
-        writers.append(GroupWriter(each.lane(), apply))
+        writers.append(GroupWriter(item.lane(), apply))
     answers = await asyncio.gather(*(writers[number % 2].submit(number) for number in range(200)))
     assert sorted(answers) == await database.read(stored) == list(range(1, 201))
     for writer in writers:
@@ -153,12 +153,12 @@ async def test_writers_of_two_processes_never_lose_what_the_other_wrote(database
 
 
 async def test_a_lock_that_another_process_keeps_is_an_error_in_time_and_nothing_is_written(
-    places: Places, monkeypatch: pytest.MonkeyPatch
+    places: DatabaseLocations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = places.open(Part.GATEWAY, name="one")
+    one = places.open(DatabaseName.GATEWAY, name="one")
     monkeypatch.setattr("audit.database.LOCK_WAIT_S", 0.2)
     monkeypatch.setattr("audit.postgres.LOCK_WAIT_S", 0.2)
-    other = places.open(Part.GATEWAY, name="other")
+    other = places.open(DatabaseName.GATEWAY, name="other")
     await prepare(one, HISTORY, may_upgrade=False)
     await one.write(put(1))
 
@@ -193,23 +193,23 @@ async def test_an_error_tells_no_values(database: Database) -> None:
 
 
 class TestHistory:
-    async def test_an_empty_database_is_made_once_and_found_afterwards(self, places: Places) -> None:
-        one, other = places.open(Part.GATEWAY, name="one"), places.open(Part.GATEWAY, name="other")
-        found = await asyncio.gather(*(prepare(each, HISTORY, may_upgrade=False) for each in (one, other)))
+    async def test_an_empty_database_is_made_once_and_found_afterwards(self, places: DatabaseLocations) -> None:
+        one, other = places.open(DatabaseName.GATEWAY, name="one"), places.open(DatabaseName.GATEWAY, name="other")
+        found = await asyncio.gather(*(prepare(item, HISTORY, may_upgrade=False) for item in (one, other)))
         assert sorted(map(str, found)) in (["0001", "None"], ["None", "None"])
         assert await prepare(one, HISTORY, may_upgrade=False) == "0001" == await one.read(revision)
-        for each in (one, other):
-            await each.close()
+        for item in (one, other):
+            await item.close()
 
     async def test_a_database_of_another_version_is_not_touched(self, database: Database) -> None:
         await database.write(put(1))
-        newer = replace(HISTORY, head="0002", folder=HISTORIES[Part.GATEWAY].folder)
+        newer = replace(HISTORY, head="0002", folder=HISTORIES[DatabaseName.GATEWAY].folder)
         with pytest.raises(HistoryUnknown, match="tellergate database upgrade"):
             await prepare(database, newer, may_upgrade=False)
         assert await database.read(stored) == [1]
 
-    async def test_tables_without_a_history_are_refused(self, places: Places) -> None:
-        opened = places.open(Part.GATEWAY, name="tests")
+    async def test_tables_without_a_history_are_refused(self, places: DatabaseLocations) -> None:
+        opened = places.open(DatabaseName.GATEWAY, name="tests")
         await opened.create()
         await opened.write(NUMBERS.create)
         with pytest.raises(HistoryUnknown, match="empty database"):
@@ -221,11 +221,11 @@ class TestPostgresql:
     """Faults that only a server has."""
 
     @pytest.fixture
-    def places(self, tmp_path: Path) -> Places:
-        return Places(tmp_path, postgresql(tmp_path))
+    def places(self, tmp_path: Path) -> DatabaseLocations:
+        return DatabaseLocations(tmp_path, postgresql(tmp_path))
 
     async def test_a_server_that_is_not_there_is_an_error_and_nothing_is_written(self, tmp_path: Path) -> None:
-        away = Places(tmp_path, "postgresql://nobody@127.0.0.1:1/nothing").open(Part.GATEWAY, name="tests")
+        away = DatabaseLocations(tmp_path, "postgresql://nobody@127.0.0.1:1/nothing").open(DatabaseName.GATEWAY, name="tests")
         with pytest.raises(SQLAlchemyError):
             await away.read(stored)
         lane = away.lane()
@@ -234,10 +234,10 @@ class TestPostgresql:
         await lane.close()
         await away.close()
 
-    async def test_a_session_that_the_server_ended_is_had_again(self, database: Database, places: Places) -> None:
-        other = places.open(Part.LOG, name="killer")
+    async def test_a_session_that_the_server_ended_is_had_again(self, database: Database, places: DatabaseLocations) -> None:
+        other = places.open(DatabaseName.LOG, name="killer")
         writer: GroupWriter[int, None] = GroupWriter(
-            database.lane(), lambda connection, items: [put(each)(connection) for each in items]
+            database.lane(), lambda connection, items: [put(item)(connection) for item in items]
         )
         await writer.submit(1)
         await database.read(stored)
@@ -256,10 +256,10 @@ class TestPostgresql:
         await other.close()
 
     async def test_a_process_that_stands_still_in_a_transaction_loses_its_locks(
-        self, places: Places, monkeypatch: pytest.MonkeyPatch
+        self, places: DatabaseLocations, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("audit.postgres.LOCK_WAIT_S", 0.3)
-        still, moving = places.open(Part.GATEWAY, name="still"), places.open(Part.GATEWAY, name="moving")
+        still, moving = places.open(DatabaseName.GATEWAY, name="still"), places.open(DatabaseName.GATEWAY, name="moving")
         await prepare(still, HISTORY, may_upgrade=False)
         lane = still.lane()
         await lane.begin()
@@ -271,5 +271,5 @@ class TestPostgresql:
         await lane.rollback()
         assert await moving.read(stored) == [1]
         await lane.close()
-        for each in (still, moving):
-            await each.close()
+        for item in (still, moving):
+            await item.close()

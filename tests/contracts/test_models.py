@@ -11,22 +11,22 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsStr
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import TypeAdapter
 
-from gateway.runs.answer import Answer, Assembly
+from gateway.runs.answer import AnswerAssembly, ModelAnswer
 from gateway.runs.endpoint import Api, open_model
 from gateway.runs.model import (
+    CallTurn,
     Finish,
     ImagePart,
     Item,
+    MessageTurn,
     Model,
     ModelFailed,
-    Offered,
+    OfferedFunction,
     Piece,
     Prompt,
-    Said,
     TextPart,
     TextPiece,
     ToolCall,
-    Turn,
     Usage,
 )
 from tests.support.aimock import served
@@ -48,8 +48,8 @@ SCRIPT = {
     "broken": Raw((b"{}",), 500, JSON),
 }
 FUNCTIONS = (
-    Offered("pay", "Pays somebody.", {"type": "object", "properties": {"to": {"type": "string"}}}, strict=True),
-    Offered("balance", None, None),
+    OfferedFunction("pay", "Pays somebody.", {"type": "object", "properties": {"to": {"type": "string"}}}, strict=True),
+    OfferedFunction("balance", None, None),
 )
 
 
@@ -91,7 +91,7 @@ async def model(url: str, api: Api) -> AsyncIterator[Model]:
 
 
 def asking(words: str, *items: Item, **more: Any) -> Prompt:
-    return Prompt("m", "Be brief.", (Said("user", (TextPart(words),)), *items), functions=FUNCTIONS, **more)
+    return Prompt("m", "Be brief.", (MessageTurn("user", (TextPart(words),)), *items), functions=FUNCTIONS, **more)
 
 
 async def told(model: Model, prompt: Prompt) -> list[Piece]:
@@ -99,9 +99,9 @@ async def told(model: Model, prompt: Prompt) -> list[Piece]:
         return [piece async for piece in pieces]
 
 
-async def answer(model: Model, prompt: Prompt) -> Answer:
+async def answer(model: Model, prompt: Prompt) -> ModelAnswer:
     numbers = count(1)
-    assembly = Assembly(lambda: f"call_{next(numbers):024x}")
+    assembly = AnswerAssembly(lambda: f"call_{next(numbers):024x}")
     for piece in await told(model, prompt):
         assembly.feed(piece)
     return assembly.answer()
@@ -109,7 +109,7 @@ async def answer(model: Model, prompt: Prompt) -> Answer:
 
 async def test_a_text_comes_in_pieces_and_is_counted(model: Model) -> None:
     assert sum(isinstance(piece, TextPiece) for piece in await told(model, asking("words"))) > 2
-    assert await answer(model, asking("words")) == Answer("Grüße, Zoë 😀.", (), Finish.STOP, Usage(21, 9))
+    assert await answer(model, asking("words")) == ModelAnswer("Grüße, Zoë 😀.", (), Finish.STOP, Usage(21, 9))
 
 
 async def test_calls_come_with_names_and_arguments_in_their_order(model: Model) -> None:
@@ -125,11 +125,11 @@ async def test_a_text_and_a_call_come_in_one_answer(model: Model) -> None:
 
 async def test_the_outputs_of_calls_are_replayed_with_them(model: Model) -> None:
     (call,) = (await answer(model, asking("a call"))).calls
-    assert (await answer(model, asking("a call", Turn(((call, "done"),))))).text == "Paid."
+    assert (await answer(model, asking("a call", CallTurn(((call, "done"),))))).text == "Paid."
 
 
 async def test_an_answer_that_was_cut_off_by_its_length_says_so(model: Model) -> None:
-    assert await answer(model, asking("too long")) == Answer("Once upon a", (), Finish.LENGTH, Usage(21, 9))
+    assert await answer(model, asking("too long")) == ModelAnswer("Once upon a", (), Finish.LENGTH, Usage(21, 9))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_a_refusal_is_text_and_reasoning_is_dropped(scripted: tuple[Script
 async def test_what_was_filtered_and_what_was_not_counted_is_told(scripted: tuple[ScriptedModel, Model]) -> None:
     server, model = scripted
     server.script = in_turn(Reply("Once", finish="content_filter", usage=None))
-    assert await answer(model, asking("words")) == Answer("Once", (), Finish.FILTERED, None)
+    assert await answer(model, asking("words")) == ModelAnswer("Once", (), Finish.FILTERED, None)
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
@@ -208,7 +208,7 @@ async def test_two_hundred_are_asked_at_once(scripted: tuple[ScriptedModel, Mode
     asked = [asyncio.create_task(answer(model, asking(f"words {number}"))) for number in range(200)]
     await wait_until(lambda: server.at_once == 200)
     gate.set()
-    assert {each.text for each in await asyncio.gather(*asked)} == {"Hello."}
+    assert {item.text for item in await asyncio.gather(*asked)} == {"Hello."}
     assert {seen.body["model"] for seen in server.seen} == {"m"}
 
 
@@ -221,10 +221,10 @@ EVERYTHING = Prompt(
     "m",
     "Be brief.",
     (
-        Said("user", (TextPart("Look:"), ImagePart("https://bank.example/a.png", "low"))),
-        Turn(((BAD, "refused"), (GOOD, "12.50"))),
-        Said("assistant", (TextPart("Here."), ImagePart("https://bank.example/b.png", "auto"), TextPart("And there."))),
-        Said("user", (TextPart("Thanks."),)),
+        MessageTurn("user", (TextPart("Look:"), ImagePart("https://bank.example/a.png", "low"))),
+        CallTurn(((BAD, "refused"), (GOOD, "12.50"))),
+        MessageTurn("assistant", (TextPart("Here."), ImagePart("https://bank.example/b.png", "auto"), TextPart("And there."))),
+        MessageTurn("user", (TextPart("Thanks."),)),
     ),
     FUNCTIONS,
     "function:pay",
@@ -314,7 +314,7 @@ async def test_everything_of_a_prompt_is_asked_in_the_shape_of_the_api(scripted:
 
 
 async def test_what_is_not_said_is_not_asked(scripted: tuple[ScriptedModel, Model], api: Api) -> None:
-    body = await asked(scripted, api, Prompt("m", "", (Said("user", (TextPart("Hi."),)),)))
+    body = await asked(scripted, api, Prompt("m", "", (MessageTurn("user", (TextPart("Hi."),)),)))
     expected = {"chat": {"model", "messages", "stream", "stream_options"}, "responses": {"model", "input", "stream", "store"}}
     assert set(body) == expected[api]
 

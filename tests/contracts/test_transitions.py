@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from audit.migration import prepare
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.store.tables import CALLS, CONFIRMATION_STATES, CONFIRMATIONS, STATES
 from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, Transitions
 from tests.support.databases import postgresql
@@ -34,8 +34,8 @@ ROWS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
-    return Places(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseLocations:
+    return DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
 
 
 def reach(connection: Connection, table: Table, path: Sequence[str]) -> None:
@@ -61,10 +61,10 @@ def path_to(state: str, transitions: Transitions) -> list[str]:
     ids=["calls", "confirmations"],
 )
 async def test_only_the_arrows_can_be_written(
-    places: Places, table: Table, states: Sequence[str], transitions: Transitions
+    places: DatabaseLocations, table: Table, states: Sequence[str], transitions: Transitions
 ) -> None:
-    database = places.open(Part.GATEWAY, name="tests")
-    await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=True)
+    database = places.open(DatabaseName.GATEWAY, name="tests")
+    await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=True)
     for before, after in itertools.product(states, states):
         if before == after:
             continue

@@ -93,7 +93,7 @@ TEXTS = {
 def test_text_that_deceives_the_eye_is_refused(served: Served, name: str) -> None:
     conversation = served.conversation()
     accounts = served.call("list_accounts", {}, conversation=conversation)["model"]["result"]["accounts"]
-    debit, credit = [each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open"][:2]
+    debit, credit = [account["account"] for account in accounts if account["currency"] == "GBP" and account["status"] == "open"][:2]
     wanted = {"from": debit, "to": credit, "amount": {"value": "1.00", "currency": "GBP"}, "reference": TEXTS[name]}
     told = served.call("initiate_transfer", wanted, conversation=conversation)
     assert (told["status"], told["code"]) == ("denied", "invalid_argument")
@@ -107,7 +107,7 @@ AMOUNTS = ("0", "0.00", "-1", "+1", "1e3", "1.001", "01.00", "1,00", " 1", "١",
 def test_an_amount_is_exact_or_refused(served: Served, value: str) -> None:
     conversation = served.conversation()
     accounts = served.call("list_accounts", {}, conversation=conversation)["model"]["result"]["accounts"]
-    debit, credit = [each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open"][:2]
+    debit, credit = [account["account"] for account in accounts if account["currency"] == "GBP" and account["status"] == "open"][:2]
     told = served.call(
         "initiate_transfer", {"from": debit, "to": credit, "amount": {"value": value, "currency": "GBP"}}, conversation=conversation
     )
@@ -121,7 +121,7 @@ def test_an_unknown_function_is_denied_and_recorded_and_the_others_of_its_reques
     calls = [item("list_cards", "a"), item("drop_tables", "b"), item("list_accounts", "c")]
     body = {"shape": "responses", "conversation_id": served.conversation(), "turn_id": "t", "calls": calls}
     results = served.post("/v1/function-calls", body).json()["results"]
-    assert [(each["native_id"], each["status"], each["code"]) for each in results] == [
+    assert [(result["native_id"], result["status"], result["code"]) for result in results] == [
         ("a", "done", None),
         ("b", "denied", "denied"),
         ("c", "done", None),

@@ -48,7 +48,7 @@ async def test_what_waits_is_listed_and_opened_with_all_that_a_device_needs(fron
     new = Authenticator(credential=encode(b"new"))
     front.passkeys.kept[new.credential] = new.passkey(active_from=front.now + timedelta(hours=1))
     listed = (await front.ask("GET", "/v1/confirmations")).json()["data"]
-    assert [(each["id"], each["state"], each["level"]) for each in listed] == [("cnf_1", "open", 3)]
+    assert [(item["id"], item["state"], item["level"]) for item in listed] == [("cnf_1", "open", 3)]
     shown = (await front.ask("GET", PATH)).json()
     assert shown["intent"] == intent_of()
     assert decode(shown["challenge"]) == challenge(front.kept.kept["cnf_1"].intent)
@@ -66,7 +66,7 @@ async def test_an_assertion_over_the_intent_confirms_it_once(front: Front) -> No
     answered = await front.ask("POST", PATH, said)
     assert answered.status_code == 200, answered.text
     assert answered.json()["state"] == "confirmed"
-    assert [each["status"] for each in answered.json()["results"]] == ["done"]
+    assert [item["status"] for item in answered.json()["results"]] == ["done"]
     assert (await front.ask("GET", PATH)).json()["state"] == "confirmed"
     assert code(await front.ask("POST", PATH, said)) == (409, "confirmation_used")
     assert len(front.kept.confirmed) == 1
@@ -238,7 +238,7 @@ async def test_four_eyes_use_the_same_resource_each_with_their_own_passkey(front
     assert code(not_hers) == (422, "not_confirmed")
     answered = await front.ask("POST", PATH, {"assertion": bob.assertion(over)}, token=front.token("bob"))
     assert answered.json()["state"] == "approved"
-    assert [each.by for each in front.kept.confirmed] == ["alice", "bob"]
+    assert [item.by for item in front.kept.confirmed] == ["alice", "bob"]
 
 
 class TestEnrolment:

@@ -20,7 +20,7 @@ def held(served: Served, amount: str, native_id: str) -> dict[str, Any]:
     """A transfer to a known payee, which waits for the customer."""
     conversation = served.conversation()
     accounts = served.call("list_accounts", {}, conversation=conversation)["model"]["result"]["accounts"]
-    account = next(each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open")
+    account = next(item["account"] for item in accounts if item["currency"] == "GBP" and item["status"] == "open")
     payees = served.call("list_beneficiaries", {"account": account}, conversation=conversation)["model"]["result"]["beneficiaries"]
     name = payees[0]["name"] if isinstance(payees[0]["name"], str) else next(iter(payees[0]["name"].values()))
     served.say(f"pay {name} {amount}", conversation=conversation)
@@ -49,15 +49,15 @@ def test_a_held_transfer_is_confirmed_executed_once_and_proved(served: Served, t
     assert (status, "confirmation_used" in said) == (1, True)
     assert dev(served, "decline", confirmation)[0] == 1
 
-    spoken = [each for each in served.audit("--kind", "confirmation")["records"] if "passkey" in json.dumps(each)]
-    record = next(each for each in spoken if each["leaf"]["facts"]["confirmation"] == confirmation)
+    spoken = [item for item in served.audit("--kind", "confirmation")["records"] if "passkey" in json.dumps(item)]
+    record = next(item for item in spoken if item["leaf"]["facts"]["confirmation"] == confirmation)
     evidence = tmp_path / "evidence.json"
     evidence.write_text(revealed(served, record["index"]))
     page = served.url.replace("127.0.0.1", "localhost")
     assert verified(evidence, "--rp-id", "localhost", "--origin", page)["good"]
     held_ = verified(evidence, "--rp-id", "localhost", "--origin", page)
-    enrolled = [each["leaf"]["facts"] for each in served.audit("--kind", "admin")["records"]]
-    assert held_["public_key_sha256"] in {each.get("public_key_sha256") for each in enrolled}
+    enrolled = [item["leaf"]["facts"] for item in served.audit("--kind", "admin")["records"]]
+    assert held_["public_key_sha256"] in {item.get("public_key_sha256") for item in enrolled}
     assert not verified(evidence, "--rp-id", "localhost", "--origin", served.url)["good"]
     evidence.write_text(evidence.read_text().replace("3.21", "3.22"))
     assert verified(evidence, "--rp-id", "localhost", "--origin", page)["finding"] == "the evidence is of another intent"

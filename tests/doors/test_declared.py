@@ -52,7 +52,7 @@ async def test_a_foreign_vocabulary_gets_everything_from_the_manifest(tmp_path: 
     async with window(tmp_path, "foreign") as (bank, ask):
         served = ask.served
         listed = await asyncio.to_thread(served.get, "/v1/functions?shape=responses", token=served.token("emma"))
-        names = {each["name"] for each in listed.json()["data"]}
+        names = {item["name"] for item in listed.json()["data"]}
         assert {"pay", "change_order", "open_file", "set_passcode", "pause_card", "get_account_balance"} <= names
 
         read = await ask("open_file", {"name": "notes/may.txt"})

@@ -40,9 +40,9 @@ def by(name: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def _nothing_stays_engaged(served: Served) -> Iterator[None]:
     yield
-    for each in served.get("/v1/kill-switches", token=officer(served)).json()["data"]:
+    for item in served.get("/v1/kill-switches", token=officer(served)).json()["data"]:
         for name in ("cleaner-1", "cleaner-2"):
-            command(served, "lift", each["id"], *by(name))
+            command(served, "lift", item["id"], *by(name))
     assert served.get("/v1/kill-switches", token=officer(served)).json() == {"data": []}
 
 
@@ -60,7 +60,7 @@ def test_one_officer_engages_and_two_lift(served: Served) -> None:
     assert code(served.post(path, why, token=officer(served))) == (409, "same_officer")
     assert served.call("list_accounts", {}, token=rogue)["status"] == "denied"
     listed = served.get("/v1/kill-switches", token=officer(served)).json()["data"]
-    assert [(each["id"], each["state"], each["first_lift_by"]) for each in listed] == [(engaged["id"], "half_lifted", "officer-1")]
+    assert [(item["id"], item["state"], item["first_lift_by"]) for item in listed] == [(engaged["id"], "half_lifted", "officer-1")]
     assert served.post(path, why, token=officer(served, "officer-2")).json()["state"] == "lifted"
     assert code(served.post(path, why, token=officer(served, "officer-3"))) == (409, "kill_switch_lifted")
     assert served.call("list_accounts", {}, token=rogue)["status"] == "done"
@@ -87,7 +87,7 @@ def test_nobody_but_an_officer_engages_lists_or_lifts(served: Served) -> None:
             served.get("/v1/kill-switches", token=token),
             served.post(path, why, token=token),
         )
-        assert [code(each) for each in answers] == [(403, "insufficient_scope")] * 3, whose
+        assert [code(answer) for answer in answers] == [(403, "insufficient_scope")] * 3, whose
     program = officer(served, "monitor", client="monitor")
     assert code(served.post(path, why, token=program)) == (403, "insufficient_scope")
     assert served.post("/v1/kill-switches", AGENT, token=program).status_code == 200, "a program may stop, never let go on"
@@ -121,7 +121,7 @@ def test_the_command_works_beside_a_running_gateway(served: Served) -> None:
     assert (status, engaged["state"], engaged["recorded"]) == (0, "engaged", True)
     assert served.call("list_accounts", {})["status"] == "denied"
     assert served.call("list_accounts", {}, token=served.token("bruno"))["status"] == "done"
-    assert [each["id"] for each in command(served, "list")[1]["data"]] == [engaged["id"]]
+    assert [item["id"] for item in command(served, "list")[1]["data"]] == [engaged["id"]]
     assert command(served, "lift", engaged["id"], *by("officer-1"))[1]["state"] == "half_lifted"
     assert command(served, "lift", engaged["id"], *by("officer-1")) == (1, None)
     path = f"/v1/kill-switches/{engaged['id']}/lift"
@@ -130,9 +130,9 @@ def test_the_command_works_beside_a_running_gateway(served: Served) -> None:
     assert command(served, "lift", "kill_0", *by("officer-3")) == (1, None)
     assert served.call("list_accounts", {})["status"] == "done"
     records = served.audit("--kind", "admin", "--customer", "alice", "--limit", "500")["records"]
-    facts = [each["leaf"]["facts"] for each in records]
-    mine = [each for each in facts if each.get("kill_switch") == engaged["id"]]
-    assert [(each["word"], each["by"], each["via"]) for each in mine] == [
+    facts = [record["leaf"]["facts"] for record in records]
+    mine = [fact for fact in facts if fact.get("kill_switch") == engaged["id"]]
+    assert [(item["word"], item["by"], item["via"]) for item in mine] == [
         ("kill_engaged", "officer-1", "command"),
         ("kill_lift", "officer-1", "command"),
         ("kill_lift", "officer-2", "api"),

@@ -35,9 +35,9 @@ def pay(served: Served, amount: str, native_id: str) -> dict[str, Any]:
     token = served.token(CUSTOMER)
     where: dict[str, Any] = {"conversation": served.conversation(token), "token": token}
     accounts = served.call("list_accounts", {}, **where)["model"]["result"]["accounts"]
-    account = next(each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open")
+    account = next(item["account"] for item in accounts if item["currency"] == "GBP" and item["status"] == "open")
     payees = served.call("list_beneficiaries", {"account": account}, **where)["model"]["result"]["beneficiaries"]
-    payee = next(each["beneficiary"] for each in payees if "Camden Rooms" in str(each["name"]))
+    payee = next(item["beneficiary"] for item in payees if "Camden Rooms" in str(item["name"]))
     served.say(f"pay Camden Rooms £{amount}", conversation=where["conversation"], customer=CUSTOMER)
     arguments = {"from": account, "to": payee, "amount": {"value": amount, "currency": "GBP"}}
     return served.call("initiate_transfer", arguments, native_id=native_id, **where)
@@ -114,17 +114,19 @@ def test_a_mandate_is_granted_paid_under_and_revoked_and_each_step_counts_at_onc
     assert refused(revoke(served, mandate["id"], own(served))) == (404, "not_found", "mandate_id")
 
     told = everything(served)
-    of_calls = {each["call_id"]: each for each in told if each["what"] == "outcome"}
+    of_calls = {answer["call_id"]: answer for answer in told if answer["what"] == "outcome"}
     assert of_calls[done["call_id"]]["standing_mandate"] == mandate["id"]
-    assert ("admin", "revoked") in {(each["what"], each["word"]) for each in told if each["standing_mandate"] == mandate["id"]}
-    assert any(each["confirmation_id"] == confirmation and each["word"] == "confirmed" for each in told)
-    assert done["call_id"] not in {each["call_id"] for each in everything(served, customer="alice")}
+    assert ("admin", "revoked") in {
+        (answer["what"], answer["word"]) for answer in told if answer["standing_mandate"] == mandate["id"]
+    }
+    assert any(answer["confirmation_id"] == confirmation and answer["word"] == "confirmed" for answer in told)
+    assert done["call_id"] not in {item["call_id"] for item in everything(served, customer="alice")}
 
 
 def test_a_payment_that_was_confirmed_names_its_confirmation(served: Served) -> None:
     held = pay(served, "3.11", "standing-5")
     assert dev(served, "confirm", held["confirmation_id"])[0] == 0
-    (outcome,) = [each for each in everything(served) if each["call_id"] == held["call_id"] and each["what"] == "outcome"]
+    (outcome,) = [item for item in everything(served) if item["call_id"] == held["call_id"] and item["what"] == "outcome"]
     assert (outcome["confirmation_id"], outcome["standing_mandate"]) == (held["confirmation_id"], None)
 
 
@@ -157,7 +159,7 @@ def test_terms_that_make_no_mandate_are_refused_by_their_name(served: Served, ch
 def test_a_payee_whom_the_customer_pays_may_be_named_and_is_shown_by_name(served: Served) -> None:
     confirmation = proposed(served, payees=[f"{FLAT[:6]} {FLAT[6:]}"])
     intent = served.get(f"/v1/confirmations/{confirmation}", token=own(served)).json()["intent"]
-    assert [(each["name"], each["identifier"]) for each in intent["mandate"]["payees"]] == [("Camden Rooms", FLAT)]
+    assert [(item["name"], item["identifier"]) for item in intent["mandate"]["payees"]] == [("Camden Rooms", FLAT)]
     assert refused(served.get(f"/v1/confirmations/{confirmation}", token=own(served, "alice")))[:2] == (404, "not_found")
     assert dev(served, "decline", confirmation)[0] == 0
 
@@ -196,8 +198,8 @@ def test_a_cursor_counts_in_its_own_list_alone(served: Served) -> None:
 def test_who_looked_is_told_to_whom_it_was_about_alone(served: Served) -> None:
     """Whether they asked by the customer, by a call or a conversation of theirs, or opened a sealed record."""
     done = pay(served, "3.21", "standing-6")
-    (record,) = [each for each in everything(served) if each["call_id"] == done["call_id"]]
-    (leaf,) = [each["leaf"] for each in served.audit("--call", done["call_id"])["records"]]
+    (record,) = [item for item in everything(served) if item["call_id"] == done["call_id"]]
+    (leaf,) = [item["leaf"] for item in served.audit("--call", done["call_id"])["records"]]
     served.audit("--customer", CUSTOMER, "--kind", "outcome")
     served.audit("--conversation", leaf["conversation"])
     served.audit("--function", "list_accounts")
@@ -205,9 +207,9 @@ def test_who_looked_is_told_to_whom_it_was_about_alone(served: Served) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         where = ["--data", str(served.data), "--database", databases.url(served.data)]
         assert main(["audit", "reveal", str(record["record"]), *where, *why]) == 0
-    mine = [each for each in everything(served, "/v1/activity/looks") if each["who"] == "tests"]
-    assert [each["what"] for each in mine[-4:]] == ["audit.query", "audit.query", "audit.query", "audit.reveal"]
-    assert {(each["purpose"], each["case"]) for each in mine} == {("to see", "none")}
-    others = {each["record"] for each in everything(served, "/v1/activity/looks", customer="alice")}
-    assert others.isdisjoint(each["record"] for each in mine)
+    mine = [item for item in everything(served, "/v1/activity/looks") if item["who"] == "tests"]
+    assert [item["what"] for item in mine[-4:]] == ["audit.query", "audit.query", "audit.query", "audit.reveal"]
+    assert {(item["purpose"], item["case"]) for item in mine} == {("to see", "none")}
+    others = {item["record"] for item in everything(served, "/v1/activity/looks", customer="alice")}
+    assert others.isdisjoint(item["record"] for item in mine)
     assert dev(served, "decline", done["confirmation_id"])[0] == 0

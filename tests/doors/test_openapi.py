@@ -26,7 +26,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
     of_path |= {"/v1/assistants": making, "/v1/threads": chatting}
-    operations = [each.ok() for each in schema.get_all_operations()]
+    operations = [get_all_operation.ok() for get_all_operation in schema.get_all_operations()]
     assert len(operations) == 41
     for operation in operations:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
@@ -40,7 +40,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
                 suppress_health_check=list(HealthCheck),
             )
             def fuzz(case: schemathesis.Case) -> None:
-                bearer = next((each for path, each in of_path.items() if case.path.startswith(path)), assistant)
+                bearer = next((item for path, item in of_path.items() if case.path.startswith(path)), assistant)
                 case.call_and_validate(headers={"authorization": f"Bearer {bearer}"}, checks=CHECKS)
 
             strategy: st.SearchStrategy[schemathesis.Case] = operation.as_strategy(generation_mode=mode)
@@ -53,6 +53,6 @@ def let_go_on(served: Served) -> None:
     """Lift what the fuzzer engaged, or everybody after it would be refused."""
     for name in ("officer-a", "officer-b"):
         token = served.token(name, agent=None, client="back-office", scope=SCOPE_KILL)
-        for each in served.get("/v1/kill-switches", token=token).json()["data"]:
-            served.post(f"/v1/kill-switches/{each['id']}/lift", {"reason": "after the fuzzer"}, token=token)
+        for item in served.get("/v1/kill-switches", token=token).json()["data"]:
+            served.post(f"/v1/kill-switches/{item['id']}/lift", {"reason": "after the fuzzer"}, token=token)
     assert served.get("/v1/kill-switches", token=token).json() == {"data": []}

@@ -211,7 +211,7 @@ def test_what_others_wrote_is_text_on_every_page(served: Served, browser: Browse
 
 def test_to_look_is_on_record_and_shown(served: Served, browser: Browser) -> None:
     browser.sign_in().http.get("/activity")
-    assert {"their own activity"} <= {each["purpose"] for each in everything(served, "/v1/activity/looks")}
+    assert {"their own activity"} <= {item["purpose"] for item in everything(served, "/v1/activity/looks")}
     assert "the customer</bdi> looked, for: <bdi>their own activity" in browser.http.get("/activity/looks").text
 
 

@@ -89,7 +89,7 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
 
     def gbp(token: str | None = None) -> list[str]:
         accounts = served.call("list_accounts", {}, conversation=conversation, token=token)["model"]["result"]["accounts"]
-        return [each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open"]
+        return [account["account"] for account in accounts if account["currency"] == "GBP" and account["status"] == "open"]
 
     debit, credit = gbp()[:2]
     own = {"from": debit, "to": credit, "amount": {"value": "1.00", "currency": "GBP"}}
@@ -157,9 +157,9 @@ def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
     conversation = served.conversation()
     accounts = served.call("list_accounts", {}, conversation=conversation)
     found = [
-        each["account"]
-        for each in accounts["model"]["result"]["accounts"]
-        if each["currency"] == "GBP" and each["status"] == "open"
+        account["account"]
+        for account in accounts["model"]["result"]["accounts"]
+        if account["currency"] == "GBP" and account["status"] == "open"
     ]
     wanted = {"from": found[0], "to": found[1], "amount": {"value": "7.77", "currency": "GBP"}}
     served.say("move 7.77 to my savings", conversation=conversation)  # others read untrusted text for this customer today
@@ -178,5 +178,5 @@ def test_the_status_of_a_call_is_its_customer_s_alone(served: Served) -> None:
 
 def test_every_shape_of_the_contract_but_mcp_is_served(served: Served) -> None:
     document = served.http.get("/openapi.json").json()
-    shapes = document["components"]["schemas"]["Calls"]["properties"]["shape"]["enum"]
+    shapes = document["components"]["schemas"]["FunctionCalls"]["properties"]["shape"]["enum"]
     assert sorted(shapes) == sorted(ARGUMENTS)

@@ -20,7 +20,7 @@ from adapters.function import (
     Level,
     ReadFunction,
     Reference,
-    References,
+    ReferenceList,
     Text,
 )
 from adapters.functions import MANIFEST
@@ -90,7 +90,7 @@ _SAMPLES: tuple[BankingFunction, ...] = (
     read("get_transaction", _argument("transaction", Reference((ReferenceKind.TRANSACTION,)), Kind.OBJECT), resource="transaction"),
     read(
         "get_spending_summary",
-        _argument("accounts", References((ReferenceKind.ACCOUNT,)), Kind.OBJECT),
+        _argument("accounts", ReferenceList((ReferenceKind.ACCOUNT,)), Kind.OBJECT),
         _argument("period", Choice(("last_month", "last_12_months"))),
         _argument("group_by", Choice(("category", "month")), required=False),
         resource="accounts",

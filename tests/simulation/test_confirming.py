@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from adapters.core import Money
-from gateway.app.databases import Part
-from gateway.confirmations.standing_mandates import Terms
+from gateway.app.databases import DatabaseName
+from gateway.confirmations.standing_mandates import MandateTerms
 from gateway.domain.errors import Code, RequestFault
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
-from gateway.domain.ports import NotOpen
-from gateway.domain.proposal import Evidence, Method, Proposal
+from gateway.domain.ports import ProposalNotOpen
+from gateway.domain.proposal import ConfirmationEvidence, Method, Proposal
 from gateway.domain.stages import Recorded
 from gateway.grounding.words import in_words
 from tests.support.databases import sql
@@ -52,19 +52,19 @@ class Desk:
         return await self.opened(str(answered.confirmation))
 
     async def opened(self, confirmation: str, customer: str = "alice") -> Proposal:
-        proposal = await self.gateway.confirming.open(customer, confirmation, self.now())
+        proposal = await self.gateway.confirmations.open(customer, confirmation, self.now())
         assert proposal is not None
         return proposal
 
-    def evidence(self, proposal: Proposal, customer: str = "alice") -> Evidence:
+    def evidence(self, proposal: Proposal, customer: str = "alice") -> ConfirmationEvidence:
         kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-        return Evidence(customer, Method.PASSKEY, self.now(), kept)
+        return ConfirmationEvidence(customer, Method.PASSKEY, self.now(), kept)
 
     async def confirm(self, proposal: Proposal, customer: str = "alice") -> list[Recorded]:
-        return list(await self.gateway.confirming.confirm(customer, proposal.id, self.evidence(proposal, customer)))
+        return list(await self.gateway.confirmations.confirm(customer, proposal.id, self.evidence(proposal, customer)))
 
     async def refused(self, proposal: Proposal, customer: str = "alice") -> str:
-        with pytest.raises(NotOpen) as refused:
+        with pytest.raises(ProposalNotOpen) as refused:
             await self.confirm(proposal, customer)
         return refused.value.state
 
@@ -77,7 +77,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         assert listed.output is not None
         payees = listed.output["beneficiaries"]
         assert isinstance(payees, list)
-        payee = next(str(each["beneficiary"]) for each in payees if "Harbour" in str(each["name"]))
+        payee = next(str(item["beneficiary"]) for item in payees if "Harbour" in str(item["name"]))
         yield Desk(asked, account, payee)
 
 
@@ -86,9 +86,9 @@ async def test_what_was_confirmed_is_done_once_and_told_again(desk: Desk) -> Non
     answered = await desk.pay("20.00", native_id="p1")
     proposal = await desk.opened(str(answered.confirmation))
     tried = await asyncio.gather(*(desk.confirm(proposal) for _ in range(12)), return_exceptions=True)
-    done = [each for each in tried if not isinstance(each, BaseException)]
-    assert [[each.status for each in answers] for answers in done] == [["done"]]
-    assert {each.state for each in tried if isinstance(each, NotOpen)} == {"confirmed"}
+    done = [item for item in tried if not isinstance(item, BaseException)]
+    assert [[answer.status for answer in answers] for answers in done] == [["done"]]
+    assert {item.state for item in tried if isinstance(item, ProposalNotOpen)} == {"confirmed"}
     assert len(executed_keys(desk.gateway)) == before + 1
     again = await desk.pay("20.00", native_id="p1", said=False)
     assert (again.status, again.call_id, again.output) == ("done", answered.call_id, done[0][0].output)
@@ -97,11 +97,11 @@ async def test_what_was_confirmed_is_done_once_and_told_again(desk: Desk) -> Non
 
 async def test_nobody_else_confirms_or_declines(desk: Desk) -> None:
     proposal = await desk.held("20.00")
-    assert await desk.gateway.confirming.open("bruno", proposal.id, desk.now()) is None
+    assert await desk.gateway.confirmations.open("bruno", proposal.id, desk.now()) is None
     assert await desk.refused(proposal, "bruno") == "unknown"
-    with pytest.raises(NotOpen):
-        await desk.gateway.confirming.decline("bruno", proposal.id, desk.now())
-    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+    with pytest.raises(ProposalNotOpen):
+        await desk.gateway.confirmations.decline("bruno", proposal.id, desk.now())
+    assert [item.status for item in await desk.confirm(proposal)] == ["done"]
 
 
 async def test_the_same_again_needs_the_customer_s_word(desk: Desk) -> None:
@@ -114,12 +114,12 @@ async def test_the_same_again_needs_the_customer_s_word(desk: Desk) -> None:
     assert (again.status, again.code) == ("held", Code.DUPLICATE_SUSPECTED)
     proposal = await desk.opened(str(again.confirmation))
     assert "duplicate" in str(proposal.content["warnings"])
-    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+    assert [item.status for item in await desk.confirm(proposal)] == ["done"]
 
 
 async def test_a_declined_one_is_not_asked_again_for_a_day(desk: Desk) -> None:
     proposal = await desk.held("20.00")
-    await desk.gateway.confirming.decline("alice", proposal.id, desk.now())
+    await desk.gateway.confirmations.decline("alice", proposal.id, desk.now())
     assert await desk.refused(proposal) == "declined"
     again = await desk.pay("20.00")
     assert (again.status, again.code, again.confirmation) == ("denied", Code.DENIED, None)
@@ -129,8 +129,8 @@ async def test_a_declined_one_is_not_asked_again_for_a_day(desk: Desk) -> None:
 async def test_an_older_one_comes_first_and_too_many_are_not_asked(desk: Desk) -> None:
     first, second = await desk.held("20.00"), await desk.held("21.00")
     assert await desk.refused(second) == "waits"
-    assert [each.status for each in await desk.confirm(first)] == ["done"]
-    assert [each.status for each in await desk.confirm(await desk.opened(second.id))] == ["done"]
+    assert [item.status for item in await desk.confirm(first)] == ["done"]
+    assert [item.status for item in await desk.confirm(await desk.opened(second.id))] == ["done"]
     for value in range(30, 35):
         await desk.held(f"{value}.00")
     assert (await desk.pay("36.00")).status == "denied"
@@ -138,10 +138,10 @@ async def test_an_older_one_comes_first_and_too_many_are_not_asked(desk: Desk) -
 
 async def test_the_challenge_and_the_proposal_have_their_time(desk: Desk) -> None:
     proposal = await desk.held("20.00")
-    late = Evidence("alice", Method.PASSKEY, desk.now() + timedelta(minutes=6), desk.evidence(proposal).kept)
-    with pytest.raises(NotOpen, match="challenge_expired"):
-        await desk.gateway.confirming.confirm("alice", proposal.id, late)
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set expires_us = 1")
+    late = ConfirmationEvidence("alice", Method.PASSKEY, desk.now() + timedelta(minutes=6), desk.evidence(proposal).kept)
+    with pytest.raises(ProposalNotOpen, match="challenge_expired"):
+        await desk.gateway.confirmations.confirm("alice", proposal.id, late)
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set expires_us = 1")
     assert await desk.refused(await desk.opened(proposal.id)) == "expired"
     assert (await desk.gateway.door.became("alice", json.loads(proposal.intent)["call_ids"][0])).status == "denied"
 
@@ -154,9 +154,9 @@ async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: De
     elif which == "mandate":
         await desk.teller.granting("alice", functions=("list_accounts",))
     elif which == "killed":
-        switch = await desk.gateway.killing.engage(Scope.CUSTOMER, "alice", "a test", "officer-1")
+        switch = await desk.gateway.kill_switches.engage(Scope.CUSTOMER, "alice", "a test", "officer-1")
     else:
-        sql(desk.gateway.settings.data, Part.GATEWAY, "update customers set frozen = true")
+        sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update customers set frozen = true")
     before = len(executed_keys(desk.gateway))
     (answered,) = await desk.confirm(proposal)
     assert (answered.status, answered.code) == ("denied", Code.LIMIT_EXCEEDED if which == "limits" else Code.DENIED)
@@ -164,9 +164,9 @@ async def test_what_was_confirmed_is_decided_again_on_the_facts_of_then(desk: De
     # what was refused does not happen later, once nothing stands in its way any more
     await desk.teller.granting("alice", limits={"GBP": Limits(9999, 9999, 9999, 9999, 9)})
     for officer in ("officer-1", "officer-2") if which == "killed" else ():
-        await desk.gateway.killing.lift(switch.switch.id, "over", officer)
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
-    assert await desk.gateway.confirming.resume() == 0
+        await desk.gateway.kill_switches.lift(switch.switch.id, "over", officer)
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+    assert await desk.gateway.confirmations.resume() == 0
     assert len(executed_keys(desk.gateway)) == before
 
 
@@ -196,19 +196,19 @@ async def test_what_was_changed_in_the_store_after_it_was_shown_is_not_done(desk
     proposal = await desk.held("20.00")
     before = len(executed_keys(desk.gateway))
     evidence = desk.evidence(proposal)
-    sql(desk.gateway.settings.data, Part.GATEWAY, change)
-    with pytest.raises(NotOpen, match="changed"):
-        await desk.gateway.confirming.confirm("alice", proposal.id, evidence)
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, change)
+    with pytest.raises(ProposalNotOpen, match="changed"):
+        await desk.gateway.confirmations.confirm("alice", proposal.id, evidence)
     assert len(executed_keys(desk.gateway)) == before
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _leaves(each, (*path, key))
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
     elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from _leaves(each, (*path, number))
+        for number, item in enumerate(value):
+            yield from _leaves(item, (*path, number))
     else:
         yield path
 
@@ -225,14 +225,16 @@ async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
             place = place[step]
         place[path[-1]] = "x" if place[path[-1]] != "x" else "y"
         other = json.dumps({"intent_sha256": sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()}).encode()
-        with pytest.raises(NotOpen, match="changed"):
-            await desk.gateway.confirming.confirm("alice", proposal.id, Evidence("alice", Method.PASSKEY, desk.now(), other))
-    assert [each.status for each in await desk.confirm(proposal)] == ["done"]
+        with pytest.raises(ProposalNotOpen, match="changed"):
+            await desk.gateway.confirmations.confirm(
+                "alice", proposal.id, ConfirmationEvidence("alice", Method.PASSKEY, desk.now(), other)
+            )
+    assert [item.status for item in await desk.confirm(proposal)] == ["done"]
 
 
 async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     proposal = await desk.held("20.00")
-    confirming, before = desk.gateway.confirming, len(executed_keys(desk.gateway))
+    confirming, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
 
     async def crash(_self: object, _stored: object) -> None:
         raise OSError("the power went")
@@ -243,23 +245,23 @@ async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monk
             await desk.confirm(proposal)
     assert len(executed_keys(desk.gateway)) == before
     assert await confirming.resume() == 0, "who confirmed may still be at it"
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
     assert await confirming.resume() == 1
     assert await confirming.resume() == 0
     assert len(executed_keys(desk.gateway)) == before + 1
     assert await what_does_not_hold(desk.gateway) == []
 
 
-def terms(**changes: Any) -> Terms:
+def terms(**changes: Any) -> MandateTerms:
     given = {"payees": None, "payment": Money(2_500, "GBP"), "day": Money(4_000, "GBP"), "day_count": 3, "days": 30, "agent": None}
-    return Terms(**{**given, **changes})
+    return MandateTerms(**{**given, **changes})
 
 
 async def granted(desk: Desk, **changes: Any) -> str:
     own = principal("alice", agent=None)
-    proposal = await desk.gateway.granting.propose(own, terms(**changes))
+    proposal = await desk.gateway.standing_mandates.propose(own, terms(**changes))
     assert await desk.confirm(await desk.opened(proposal.id)) == []
-    (mandate,) = await desk.gateway.granting.standing("alice")
+    (mandate,) = await desk.gateway.standing_mandates.standing("alice")
     return str(mandate.id)
 
 
@@ -269,8 +271,8 @@ async def test_under_a_standing_mandate_nobody_is_asked_within_its_bounds(desk: 
     assert (await desk.pay("15.01")).status == "held", "over the day's bound by a penny"
     assert (await desk.pay("15.00")).status == "done"
     assert (await desk.pay("26.00")).status == "held", "over the bound of one payment"
-    assert await desk.gateway.granting.revoke("alice", mandate)
-    assert not await desk.gateway.granting.revoke("alice", mandate)
+    assert await desk.gateway.standing_mandates.revoke("alice", mandate)
+    assert not await desk.gateway.standing_mandates.revoke("alice", mandate)
     assert (await desk.pay("1.00")).status == "held"
 
 
@@ -278,7 +280,7 @@ async def test_a_mandate_covers_one_agent_s_payments_to_its_payees_alone(desk: D
     await granted(desk, payees=("04000412345678",), agent="another")
     assert (await desk.pay("5.00")).status == "held"
     with pytest.raises(RequestFault):
-        await desk.gateway.granting.propose(principal("alice", agent=None), terms(payees=("20301587654399",)))
+        await desk.gateway.standing_mandates.propose(principal("alice", agent=None), terms(payees=("20301587654399",)))
 
 
 async def test_a_hundred_at_once_never_pass_the_bounds_of_a_standing_mandate(desk: Desk) -> None:
@@ -291,13 +293,13 @@ async def test_a_hundred_at_once_never_pass_the_bounds_of_a_standing_mandate(des
         value = f"{1 + number / 100:.2f}"
         await desk.teller.say(f"Please pay Harbour Lettings £{value}", conversation=where)
         accounts = (await ask("list_accounts", conversation=where)).output["accounts"]
-        account = next(each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open")
+        account = next(item["account"] for item in accounts if item["currency"] == "GBP" and item["status"] == "open")
         listed = (await ask("list_beneficiaries", {"account": account}, conversation=where)).output["beneficiaries"]
-        payee = next(each["beneficiary"] for each in listed if "Harbour" in str(each["name"]))
+        payee = next(item["beneficiary"] for item in listed if "Harbour" in str(item["name"]))
         return await ask("initiate_transfer", payment(account, payee, value), conversation=where)
 
     answered = await asyncio.gather(*(one(number) for number in range(60)))
-    spent = sum(100 + number for number, each in enumerate(answered) if each.status == "done")
+    spent = sum(100 + number for number, call in enumerate(answered) if call.status == "done")
     assert 4_800 < spent <= 5_000
     totals = await desk.gateway.book.automatic("alice", "assistant", "GBP", desk.now())
     assert totals.day_minor == spent

@@ -65,7 +65,7 @@ class Told:
     def more(self, count: int, *statuses: str) -> Callable[[], bool]:
         """Whether so many more of these have come since now."""
         before = len(self.every)
-        return lambda: sum(each.status in statuses for each in self.every[before:]) >= count
+        return lambda: sum(item.status in statuses for item in self.every[before:]) >= count
 
 
 async def _caller(asked: Teller, told: Told, number: int) -> None:
@@ -127,13 +127,13 @@ async def test_whoever_is_killed_on_the_core_s_side_the_end_is_the_true_one(tmp_
         await asyncio.gather(*callers)
         clock.by = timedelta(minutes=2)
         assert (await gateway.recovery.sweep()).unknown == 0
-        gateway.way.unrecorded.clear()
+        gateway.pipeline.unrecorded.clear()
         await asyncio.to_thread(sides["bank"].stop)
         looked_into = embedded(tmp_path / "bank" / "bank.sqlite", clock=utc_now, permits=UnsafeNoPermits())
         gateway.bank = looked_into.sandbox
         done = set(executed_keys(gateway))
         lies = [
-            each for each in told.every if each.status != "in_doubt" and (core_key(each.call_id) in done) != (each.status == "done")
+            item for item in told.every if item.status != "in_doubt" and (core_key(item.call_id) in done) != (item.status == "done")
         ]
         assert lies == []
         assert await what_does_not_hold(gateway) == []

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from adapters.core import CoreUnavailable, PermitRefused
-from audit.leaf import Kind, Record
+from audit.leaf import Record, RecordKind
 from audit.log import LogUnavailable
 from gateway.app.main import utc_now
 from gateway.calls.chores import alarmed
-from gateway.calls.outcome import Later
+from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.calls.recovery import Recovery
 from gateway.domain.errors import Code, Unavailable
@@ -48,7 +48,7 @@ class Failing:
         return failing
 
 
-def of_kind(kind: Kind) -> Callable[[Record], bool]:
+def of_kind(kind: RecordKind) -> Callable[[Record], bool]:
     return lambda record: record.kind is kind
 
 
@@ -61,23 +61,25 @@ LOG, STORE = LogUnavailable("down"), Unavailable("store_unavailable")
 # what fails; method; error; which calls; what the caller hears if it was not done, and if it was
 FAULTS: dict[str, tuple[str, str, Exception, Callable[..., bool], str, str]] = {
     "the store does not claim": ("book", "claim", STORE, lambda *_: True, "unavailable", "unavailable"),
-    "the log does not take the intent": ("log", "append", LOG, of_kind(Kind.INTENT), "unavailable", "unavailable"),
+    "the log does not take the intent": ("log", "append", LOG, of_kind(RecordKind.INTENT), "unavailable", "unavailable"),
     "the core breaks": ("core", "submit", ConnectionResetError("cut"), lambda *_: True, "in_doubt", "in_doubt"),
     "the core takes too long": ("core", "submit", TimeoutError(), lambda *_: True, "in_doubt", "in_doubt"),
     "the store does not settle": ("book", "settle", STORE, settling("posted"), "done", "done"),
-    "the log does not take the outcome": ("log", "append", LOG, of_kind(Kind.OUTCOME), "in_doubt", "in_doubt"),
+    "the log does not take the outcome": ("log", "append", LOG, of_kind(RecordKind.OUTCOME), "in_doubt", "in_doubt"),
 }
 
 
 def break_one(asked: Teller, what: str, failing: Callable[[Any], Failing]) -> Failing:
     """Put a failing part in the place of one, everywhere on the way; recovery keeps the whole one."""
-    way = asked.gateway.way
-    parts = way._parts
+    pipeline = asked.gateway.pipeline
+    parts = pipeline._parts
     broken = failing(parts.records.log if what == "log" else getattr(parts, what))
     if what == "log":
-        way._parts = replace(parts, records=Records(broken, parts.records.bundle, parts.records.declared, parts.records.wait_ms))  # type: ignore[arg-type]
+        pipeline._parts = replace(
+            parts, records=Records(broken, parts.records.bundle, parts.records.declared, parts.records.wait_ms)
+        )  # type: ignore[arg-type]
     else:
-        way._parts = replace(parts, **{what: broken})
+        pipeline._parts = replace(parts, **{what: broken})
     return broken
 
 
@@ -87,15 +89,15 @@ async def test_what_fails_is_told_and_mended(tmp_path: Path, name: str, done: bo
     what, method, error, when, if_not_done, if_done = FAULTS[name]
     async with teller(tmp_path / "data") as asked:
         before = len(executed_keys(asked.gateway))
-        whole = asked.gateway.way._parts
+        whole = asked.gateway.pipeline._parts
         broken = break_one(asked, what, lambda inner: Failing(inner, method, error, done=done, when=when))
         answered = await asked.transfer("3.21", native_id="x")
         assert broken.failed
         assert answered.status == (if_done if done else if_not_done)
         assert (answered.output is not None) == (answered.status == "done")
-        asked.gateway.way._parts = whole
+        asked.gateway.pipeline._parts = whole
         swept = await asked.gateway.recovery.sweep(grace=timedelta(0))
-        asked.gateway.way.unrecorded.clear()
+        asked.gateway.pipeline.unrecorded.clear()
         assert await what_does_not_hold(asked.gateway) == [], swept
         assert len(executed_keys(asked.gateway)) - before in (0, 1)
         again = await asked.transfer("3.21", native_id="x")
@@ -106,15 +108,15 @@ async def test_what_fails_is_told_and_mended(tmp_path: Path, name: str, done: bo
 
 async def test_effects_are_refused_until_the_log_took_what_was_missing(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
-        whole = asked.gateway.way._parts
-        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=of_kind(Kind.OUTCOME)))
+        whole = asked.gateway.pipeline._parts
+        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=of_kind(RecordKind.OUTCOME)))
         assert (await asked.transfer("3.21")).status == "in_doubt"
-        asked.gateway.way._parts = whole
+        asked.gateway.pipeline._parts = whole
         refused = await asked.transfer("4.21")
         assert (refused.status, refused.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
         assert (await asked.ask("list_accounts")).status == "done", "reads go on"
-        await asked.gateway.recovery._end_unrecorded(asked.gateway.way)
-        assert asked.gateway.way.unrecorded == set()
+        await asked.gateway.recovery._end_unrecorded(asked.gateway.pipeline)
+        assert asked.gateway.pipeline.unrecorded == set()
         assert (await asked.transfer("4.21")).status == "done"
         assert await what_does_not_hold(asked.gateway) == []
 
@@ -132,13 +134,13 @@ async def test_a_core_that_refuses_the_permit_did_nothing(tmp_path: Path) -> Non
 async def test_a_core_to_which_nothing_was_sent_did_nothing_and_the_same_ids_may_be_asked_again(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         before = len(executed_keys(asked.gateway))
-        whole = asked.gateway.way._parts
+        whole = asked.gateway.pipeline._parts
         break_one(asked, "core", lambda inner: Failing(inner, "submit", CoreUnavailable("refused"), done=False))
         answered = await asked.transfer("3.21", native_id="x")
         assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
         assert len(executed_keys(asked.gateway)) == before
         assert await what_does_not_hold(asked.gateway) == [], "it has its end, and holds nothing of the limits"
-        asked.gateway.way._parts = whole
+        asked.gateway.pipeline._parts = whole
         assert (await asked.transfer("3.21", native_id="x")).status == "done"
         assert len(executed_keys(asked.gateway)) == before + 1
         assert await what_does_not_hold(asked.gateway) == []
@@ -155,7 +157,7 @@ async def test_a_process_that_stood_still_between_its_claim_and_its_intent_does_
                 return getattr(gateway.log, name)
 
             async def append(self, record: Record, **rest: Any) -> object:
-                if record.kind is Kind.INTENT:
+                if record.kind is RecordKind.INTENT:
                     stands_still.set()
                     await may_go_on.wait()
                 return await gateway.log.append(record, **rest)
@@ -173,7 +175,7 @@ async def test_a_process_that_stood_still_between_its_claim_and_its_intent_does_
 
 async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
-        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=True, when=of_kind(Kind.READ)))
+        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=True, when=of_kind(RecordKind.READ)))
         answered = await asked.ask("list_accounts")
         assert (answered.status, answered.output) == ("unavailable", None)
 
@@ -198,9 +200,9 @@ async def test_a_core_that_cannot_be_asked_ends_nothing(tmp_path: Path) -> None:
 async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
     """To ask the core for the status of a key burns it: a duplicate that comes while the first is under way must not."""
     async with teller(tmp_path / "data") as asked:
-        parts = asked.gateway.way._parts
+        parts = asked.gateway.pipeline._parts
         asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
-        later = Later(
+        later = CallOutcomes(
             **{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
         )  # type: ignore[arg-type]
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
@@ -215,17 +217,17 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
     async with teller(tmp_path / "data") as asked:
         first = await asked.transfer("3.21", native_id="x")
         assert first.status == "done"
-        whole = asked.gateway.way._parts
+        whole = asked.gateway.pipeline._parts
         break_one(
             asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=lambda record: record.parent is not None)
         )
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         deaf = Failing(whole.core, "status", CoreUnavailable(), done=False)
-        asked.gateway.way._parts = replace(whole, later=replace(whole.later, core=deaf))  # type: ignore[arg-type]
+        asked.gateway.pipeline._parts = replace(whole, later=replace(whole.later, core=deaf))  # type: ignore[arg-type]
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
-        asked.gateway.way._parts = whole
+        asked.gateway.pipeline._parts = whole
         assert await asked.transfer("3.21", native_id="x") == first
 
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.calls.decide import Decider
 from gateway.domain.errors import Code
-from gateway.domain.ports import NotOpen
-from gateway.domain.proposal import APPROVE_LIFETIME, Evidence, Method, Proposal
+from gateway.domain.ports import ProposalNotOpen
+from gateway.domain.proposal import APPROVE_LIFETIME, ConfirmationEvidence, Method, Proposal
 from gateway.domain.stages import Recorded
 from policies.engine import Engine
-from policies.model import Assurance, Decision, Effect, Reason, Request
+from policies.model import Assurance, Decision, PolicyEffect, Reason, Request
 from tests.support.databases import sql
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, teller, what_does_not_hold
 
@@ -35,9 +35,9 @@ class ApprovedAlone:
     def decide(self, request: Request) -> Decision:
         decision = self.engine.decide(request)
         reached = cast(dict[str, int], request.context["assurance"])["level"]
-        if request.action != "initiate_transfer" or decision.effect is Effect.DENY or reached >= Assurance.APPROVED:
+        if request.action != "initiate_transfer" or decision.effect is PolicyEffect.DENY or reached >= Assurance.APPROVED:
             return decision
-        return Decision(Effect.CHALLENGE, Reason.APPROVAL, ("bank.large",), Assurance.APPROVED)
+        return Decision(PolicyEffect.CHALLENGE, Reason.APPROVAL, ("bank.large",), Assurance.APPROVED)
 
     def reveal(self, request: Request, classes: Any) -> Any:
         return self.engine.reveal(request, classes)
@@ -66,7 +66,7 @@ class Desk:
         return asked, proposal
 
     async def opened(self, confirmation: str, customer: str) -> Proposal | None:
-        proposal: Proposal | None = await self.gateway.confirming.open(customer, confirmation, self.now())
+        proposal: Proposal | None = await self.gateway.confirmations.open(customer, confirmation, self.now())
         return proposal
 
     async def say(
@@ -74,16 +74,16 @@ class Desk:
     ) -> list[Recorded]:
         """This customer's signature over the intent (or over something else)."""
         kept = json.dumps({"intent_sha256": sha256(over or proposal.intent).hexdigest(), "by": customer}).encode()
-        evidence = Evidence(customer, Method.PASSKEY, self.now() + later, kept)
-        return list(await self.gateway.confirming.confirm(customer, proposal.id, evidence))
+        evidence = ConfirmationEvidence(customer, Method.PASSKEY, self.now() + later, kept)
+        return list(await self.gateway.confirmations.confirm(customer, proposal.id, evidence))
 
     async def refused(self, proposal: Proposal, customer: str, **how: Any) -> str:
-        with pytest.raises(NotOpen) as refused:
+        with pytest.raises(ProposalNotOpen) as refused:
             await self.say(proposal, customer, **how)
         return refused.value.state
 
     async def waiting(self, customer: str) -> list[str]:
-        return [each.id for each in await self.gateway.confirming.waiting(customer, self.now())]
+        return [proposal.id for proposal in await self.gateway.confirmations.waiting(customer, self.now())]
 
     def done(self) -> int:
         return len(executed_keys(self.gateway))
@@ -92,15 +92,15 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with teller(tmp_path / "data") as asked:
-        parts = asked.gateway.way._parts
+        parts = asked.gateway.pipeline._parts
         strict = Decider(cast(Engine, ApprovedAlone(parts.decider.engine)))
-        asked.gateway.way._parts = dataclasses.replace(parts, decider=strict)
+        asked.gateway.pipeline._parts = dataclasses.replace(parts, decider=strict)
         listed = await asked.ask("list_accounts", customer=INITIATOR)
         accounts = cast(list[dict[str, Any]], (listed.output or {})["accounts"])
-        account = next(str(each["account"]) for each in accounts if "Household" in str(each["name"]))
+        account = next(str(item["account"]) for item in accounts if "Household" in str(item["name"]))
         told = await asked.ask("list_beneficiaries", {"account": account}, customer=INITIATOR)
         payees = cast(list[dict[str, Any]], (told.output or {})["beneficiaries"])
-        payee = next(str(each["beneficiary"]) for each in payees if "Acorns" in str(each["name"]))
+        payee = next(str(item["beneficiary"]) for item in payees if "Acorns" in str(item["name"]))
         yield Desk(asked, account, payee)
 
 
@@ -124,7 +124,7 @@ async def test_nothing_is_paid_before_another_owner_has_approved_exactly_what_wa
     assert seen is not None
     assert seen.intent == proposal.intent
     assert await desk.refused(seen, HOLDER, over=proposal.intent.replace(b"20.00", b"90.00")) == "changed"
-    assert [each.status for each in await desk.say(seen, HOLDER)] == ["done"]
+    assert [item.status for item in await desk.say(seen, HOLDER)] == ["done"]
     assert desk.done() == before + 1
     for customer in (INITIATOR, HOLDER):
         assert await desk.refused(proposal, customer) == "approved"
@@ -132,9 +132,9 @@ async def test_nothing_is_paid_before_another_owner_has_approved_exactly_what_wa
     assert await what_does_not_hold(desk.gateway) == []
 
     leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(desk.gateway)]
-    words = [each["facts"]["word"] for each in leaves if each["kind"] == "confirmation"]
+    words = [item["facts"]["word"] for item in leaves if item["kind"] == "confirmation"]
     assert words == ["confirmed", "approved"]
-    (end,) = [each for each in leaves if each["kind"] == "outcome" and each["call"] == asked.call_id]
+    (end,) = [item for item in leaves if item["kind"] == "outcome" and item["call"] == asked.call_id]
     assert (end["end_state"], end["grounding"]["confirmation"]) == ("executed", proposal.id)
 
 
@@ -144,17 +144,17 @@ async def test_after_seventy_two_hours_nobody_approves_it_any_more(desk: Desk) -
     before, moved = desk.done(), int((APPROVE_LIFETIME - timedelta(minutes=1)).total_seconds() * 1_000_000)
     sql(
         desk.gateway.settings.data,
-        Part.GATEWAY,
+        DatabaseName.GATEWAY,
         f"update confirmations set created_us = created_us - {moved}, expires_us = expires_us - {moved}",
     )
     assert await desk.waiting(HOLDER) == [proposal.id], "a minute before its end it waits"
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set expires_us = expires_us - 60000000")
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set expires_us = expires_us - 60000000")
     assert await desk.waiting(HOLDER) == []
     seen = await desk.opened(proposal.id, HOLDER)
     assert seen is not None
     assert await desk.refused(seen, HOLDER) == "expired"
     assert (await desk.gateway.door.became(INITIATOR, asked.call_id)).status == "denied"
-    assert await desk.gateway.confirming.resume() == 0
+    assert await desk.gateway.confirmations.resume() == 0
     assert desk.done() == before
 
 
@@ -162,7 +162,7 @@ async def test_the_second_person_may_decline_and_the_first_may_not_take_that_bac
     _, proposal = await desk.held("22.00")
     assert await desk.say(proposal, INITIATOR) == []
     before = desk.done()
-    await desk.gateway.confirming.decline(HOLDER, proposal.id, desk.now())
+    await desk.gateway.confirmations.decline(HOLDER, proposal.id, desk.now())
     for customer in (INITIATOR, HOLDER):
         assert await desk.refused(proposal, customer) == "declined"
     assert desk.done() == before
@@ -172,6 +172,6 @@ async def test_what_a_crash_left_between_the_two_words_is_not_gone_on_with(desk:
     _, proposal = await desk.held("23.00")
     assert await desk.say(proposal, INITIATOR) == []
     before = desk.done()
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
-    assert await desk.gateway.confirming.resume() == 0
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+    assert await desk.gateway.confirmations.resume() == 0
     assert desk.done() == before

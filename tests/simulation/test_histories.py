@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.core import Money
-from audit.leaf import Kind
-from gateway.app.databases import Part
+from audit.leaf import RecordKind
+from gateway.app.databases import DatabaseName
 from gateway.app.main import open_gateway, utc_now
 from gateway.app.settings import development
 from gateway.calls.record import Records
-from gateway.confirmations.standing_mandates import Terms
+from gateway.confirmations.standing_mandates import MandateTerms
 from gateway.domain.errors import Unavailable
 from gateway.domain.mandate import Limits
-from gateway.domain.ports import NotOpen
-from gateway.domain.proposal import Evidence, Method
+from gateway.domain.ports import ProposalNotOpen
+from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_faults import FAULTS, LOG, Failing, break_one, of_kind
@@ -110,13 +110,13 @@ class Histories(RuleBasedStateMachine):
         if accounts is None:  # frozen
             return where, "", ""
         listed: Any = accounts["accounts"]
-        account = next(each["account"] for each in listed if each["currency"] == "GBP" and each["status"] == "open")
+        account = next(item["account"] for item in listed if item["currency"] == "GBP" and item["status"] == "open")
         payees: Any = (await self.asked.ask("list_beneficiaries", {"account": account}, conversation=where)).output
-        return where, account, next(each["beneficiary"] for each in payees["beneficiaries"] if PAYEE in str(each["name"]))
+        return where, account, next(payee["beneficiary"] for payee in payees["beneficiaries"] if PAYEE in str(payee["name"]))
 
     async def _pay(self, paying: Paying, places: tuple[str, str, str], broken: tuple[str, bool] | None) -> Recorded:
         where, account, payee = places
-        gateway, whole = self.asked.gateway, self.asked.gateway.way._parts
+        gateway, whole = self.asked.gateway, self.asked.gateway.pipeline._parts
         if broken is not None:
             what, method, error, when, *_ = FAULTS[broken[0]]
             break_one(self.asked, what, lambda inner: Failing(inner, method, error, done=broken[1], when=when))
@@ -125,7 +125,7 @@ class Histories(RuleBasedStateMachine):
                 "initiate_transfer", payment(account, payee, paying.value), native_id=paying.native_id, conversation=where
             )
         finally:
-            gateway.way._parts = whole
+            gateway.pipeline._parts = whole
 
     def _heard(self, paying: Paying, answered: Recorded) -> None:
         paying.call_id, paying.told = answered.call_id, answered.status
@@ -172,8 +172,8 @@ class Histories(RuleBasedStateMachine):
             return
 
         async def go() -> None:
-            gateway, whole = self.asked.gateway, self.asked.gateway.way._parts
-            confirming = gateway.confirming
+            gateway, whole = self.asked.gateway, self.asked.gateway.pipeline._parts
+            confirming = gateway.confirmations
             proposal = await confirming.open("alice", str(paying.confirmation), self.clock())
             assert proposal is not None
             assert proposal.content["total"] == {"value": paying.value, "currency": "GBP"}
@@ -181,23 +181,27 @@ class Histories(RuleBasedStateMachine):
                 what, method, error, when, *_ = FAULTS[broken[0]]
                 break_one(self.asked, what, lambda inner: Failing(inner, method, error, done=broken[1], when=when))
             elif broken is not None:
-                log = Failing(confirming.records.log, "append", LOG, done=broken == "recorded", when=of_kind(Kind.CONFIRMATION))
+                log = Failing(
+                    confirming.records.log, "append", LOG, done=broken == "recorded", when=of_kind(RecordKind.CONFIRMATION)
+                )
                 records = Records(log, confirming.records.bundle, confirming.records.declared, confirming.records.wait_ms)  # type: ignore[arg-type]
                 confirming = replace(confirming, records=records)
             kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
             try:
-                answered = await confirming.confirm("alice", proposal.id, Evidence("alice", Method.PASSKEY, self.clock(), kept))
+                answered = await confirming.confirm(
+                    "alice", proposal.id, ConfirmationEvidence("alice", Method.PASSKEY, self.clock(), kept)
+                )
                 paying.confirmed = True
-                for each in answered:
-                    self._heard(paying, each)
-            except NotOpen as stands:
+                for call in answered:
+                    self._heard(paying, call)
+            except ProposalNotOpen as stands:
                 assert stands.state in ("waits", "expired", "confirmed", "challenge_expired"), stands
                 paying.confirmed |= stands.state == "confirmed"
             except Unavailable:
                 pass
             finally:
-                gateway.way._parts = whole
-                state = await gateway.confirming.find("alice", proposal.id)
+                gateway.pipeline._parts = whole
+                state = await gateway.confirmations.find("alice", proposal.id)
                 paying.confirmed |= state is not None and state.state == "confirmed"
 
         self.runner.run(go())
@@ -207,16 +211,16 @@ class Histories(RuleBasedStateMachine):
         if paying.confirmation is None:
             return
         try:
-            self.runner.run(self.asked.gateway.confirming.decline("alice", paying.confirmation, self.clock()))
+            self.runner.run(self.asked.gateway.confirmations.decline("alice", paying.confirmation, self.clock()))
             paying.declined = True
-        except NotOpen:
+        except ProposalNotOpen:
             pass
 
     @rule()
     def grant_a_standing_mandate(self) -> None:
         async def go() -> None:
             gateway = self.asked.gateway
-            terms = Terms(
+            terms = MandateTerms(
                 payees=None,
                 payment=Money(STANDING_MINOR, "GBP"),
                 day=Money(STANDING_MINOR, "GBP"),
@@ -224,10 +228,12 @@ class Histories(RuleBasedStateMachine):
                 days=300,
                 agent=None,
             )
-            proposal = await gateway.granting.propose(principal("alice", agent=None), terms)
-            await gateway.confirming.open("alice", proposal.id, self.clock())
+            proposal = await gateway.standing_mandates.propose(principal("alice", agent=None), terms)
+            await gateway.confirmations.open("alice", proposal.id, self.clock())
             kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-            await gateway.confirming.confirm("alice", proposal.id, Evidence("alice", Method.PASSKEY, self.clock(), kept))
+            await gateway.confirmations.confirm(
+                "alice", proposal.id, ConfirmationEvidence("alice", Method.PASSKEY, self.clock(), kept)
+            )
 
         if not self.has_mandate:
             self.runner.run(go())
@@ -236,15 +242,15 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def revoke_it(self) -> None:
         async def go() -> None:
-            for each in await self.asked.gateway.granting.standing("alice"):
-                assert await self.asked.gateway.granting.revoke("alice", each.id)
+            for item in await self.asked.gateway.standing_mandates.standing("alice"):
+                assert await self.asked.gateway.standing_mandates.revoke("alice", item.id)
 
         self.runner.run(go())
         self.has_mandate = False
 
     @rule(frozen=st.booleans())
     def freeze(self, frozen: bool) -> None:
-        sql(self.folder, Part.GATEWAY, "update customers set frozen = :frozen where customer = 'alice'", frozen=frozen)
+        sql(self.folder, DatabaseName.GATEWAY, "update customers set frozen = :frozen where customer = 'alice'", frozen=frozen)
         self.frozen = frozen
 
     @rule(minutes=st.sampled_from([1, 4, 16, 60, 25 * 60]))
@@ -256,9 +262,13 @@ class Histories(RuleBasedStateMachine):
         async def go() -> None:
             gateway = self.asked.gateway
             await gateway.recovery.sweep(grace=timedelta(0))
-            await gateway.recovery._end_unrecorded(gateway.way)
-            sql(self.folder, Part.GATEWAY, "update confirmations set ended_us = ended_us - 60000000 where ended_us is not null")
-            await gateway.confirming.resume()
+            await gateway.recovery._end_unrecorded(gateway.pipeline)
+            sql(
+                self.folder,
+                DatabaseName.GATEWAY,
+                "update confirmations set ended_us = ended_us - 60000000 where ended_us is not null",
+            )
+            await gateway.confirmations.resume()
 
         self.runner.run(go())
 

@@ -41,7 +41,7 @@ async def _accounts_in(asked: Teller, conversation: str) -> list[str]:
     assert answered.output is not None
     found = answered.output["accounts"]
     assert isinstance(found, list)
-    return [each["account"] for each in found if each["currency"] == "GBP" and each["status"] == "open"]
+    return [match["account"] for match in found if match["currency"] == "GBP" and match["status"] == "open"]
 
 
 def _until_killed(folder: Path, round_number: int, step: str | None) -> None:
@@ -51,7 +51,7 @@ def _until_killed(folder: Path, round_number: int, step: str | None) -> None:
 
     def end(self: Steps, name: str) -> None:
         ended(self, name)
-        if name == step and any(each == "reserve" for each, _ in self.ended) | (name in ("validate", "ground", "decide")):
+        if name == step and any(item == "reserve" for item, _ in self.ended) | (name in ("validate", "ground", "decide")):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

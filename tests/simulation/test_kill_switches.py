@@ -30,14 +30,14 @@ async def asked(tmp_path: Path) -> AsyncIterator[Teller]:
 
 
 async def engage(asked: Teller, scope: Scope) -> str:
-    engaged = await asked.gateway.killing.engage(scope, SUBJECTS[scope], "a test", "officer-1")
+    engaged = await asked.gateway.kill_switches.engage(scope, SUBJECTS[scope], "a test", "officer-1")
     assert engaged.recorded
     return engaged.switch.id
 
 
 async def lift(asked: Teller, switch: str) -> None:
     for officer in ("officer-1", "officer-2"):
-        await asked.gateway.killing.lift(switch, "over", officer)
+        await asked.gateway.kill_switches.lift(switch, "over", officer)
 
 
 async def of_kind(asked: Teller, kind: str) -> list[dict[str, Any]]:
@@ -66,14 +66,14 @@ async def test_what_it_stops_is_refused_on_record_and_goes_on_when_two_officers_
     assert await what_does_not_hold(asked.gateway) == []
 
 
-@pytest.mark.parametrize("function", [each for each in MANIFEST if each.emergency], ids=lambda each: each.name)
+@pytest.mark.parametrize("function", [item for item in MANIFEST if item.emergency], ids=lambda item: item.name)
 async def test_what_protects_the_customer_stays_open_under_every_switch(asked: Teller, function: Any) -> None:
     cards = await asked.ask("list_cards")
     assert cards.output is not None
     listed: Any = cards.output["cards"]
     for scope in Scope:
         subject = function.name if scope is Scope.FUNCTION else SUBJECTS[scope]
-        await asked.gateway.killing.engage(scope, subject, "a test", "officer-1")
+        await asked.gateway.kill_switches.engage(scope, subject, "a test", "officer-1")
     arguments = {
         "freeze_card": {"card": listed[0]["card"]},
         "report_suspected_fraud": {"text": "A stranger called me."},
@@ -82,7 +82,7 @@ async def test_what_protects_the_customer_stays_open_under_every_switch(asked: T
     answered = await asked.ask(function.name, arguments[function.name])
     assert answered.status == "done", answered
     assert (await asked.ask("list_cards")).status == "denied"
-    assert [each["facts"]["reason"] for each in await of_kind(asked, "deny")] == ["killed_global"]
+    assert [item["facts"]["reason"] for item in await of_kind(asked, "deny")] == ["killed_global"]
 
 
 def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, name: str, scope: Scope) -> None:
@@ -94,8 +94,8 @@ def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, name: str, s
         if once:
             once.clear()
             other = await book_in(asked.gateway.settings.data, asked.gateway.book._mandate_key)
-            from_elsewhere = type(asked.gateway.killing)(
-                store=other, trail=asked.gateway.killing.trail, clock=utc_now, via="command"
+            from_elsewhere = type(asked.gateway.kill_switches)(
+                store=other, trail=asked.gateway.kill_switches.trail, clock=utc_now, via="command"
             )
             await from_elsewhere.engage(scope, SUBJECTS[scope], "a test", "officer-1")
             await other.close()
@@ -199,7 +199,7 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
     async def dead(*_: object, **__: object) -> None:
         raise LogUnavailable
 
-    killing = asked.gateway.killing
+    killing = asked.gateway.kill_switches
     with monkeypatch.context() as dark:
         dark.setattr(asked.gateway.log, "append", dead)
         engaged = await killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")
@@ -207,13 +207,13 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
         assert await asked.gateway.book.stopped("alice", "assistant", "any") == "killed_agent"
         with pytest.raises(Unavailable, match="audit_unavailable"):
             await killing.lift(engaged.switch.id, "over", "officer-1")
-    assert [each.state for each in await killing.listed()] == ["engaged"]
+    assert [item.state for item in await killing.listed()] == ["engaged"]
     again = await killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")
     assert (again.recorded, again.switch.id) == (True, engaged.switch.id)
     await lift(asked, engaged.switch.id)
     with pytest.raises(NotLifted, match="lifted"):  # and leaves no record of a lift
         await killing.lift(engaged.switch.id, "over", "officer-3")
-    facts = [each["facts"] for each in await of_kind(asked, "admin")]
+    facts = [item["facts"] for item in await of_kind(asked, "admin")]
     told = {"kill_switch": engaged.switch.id, "scope": "agent", "subject": "assistant", "via": "api"}
     assert facts == [
         {"word": "kill_engaged", "by": "officer-1", "reason": "a test", **told},
@@ -223,7 +223,7 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
 
 
 async def test_the_trail_names_no_customer_and_keeps_the_reason_sealed(asked: Teller) -> None:
-    await asked.gateway.killing.engage(Scope.CUSTOMER, "alice", "alice lost her phone", "officer-1")
+    await asked.gateway.kill_switches.engage(Scope.CUSTOMER, "alice", "alice lost her phone", "officer-1")
     (record,) = await of_kind(asked, "admin")
     assert "alice" not in json.dumps(record)
     assert record["customer"] is not None

@@ -66,7 +66,7 @@ async def test_what_could_be_guessed_with_has_a_narrow_rate_of_its_own(tmp_path:
         assert asked.gateway.recovery.records.counters.rate_limited == 2
         assert (await asked.ask("list_cards")).status == "done", "the narrow bucket holds up nothing else"
         assert (await asked.ask("verify_payee", PAYEE, customer="bruno")).status == "done"
-        other = await asked.gateway.book.open_conversation("alice", asked.gateway.way._parts.clock())
+        other = await asked.gateway.book.open_conversation("alice", asked.gateway.pipeline._parts.clock())
         assert (await asked.ask("verify_payee", PAYEE, conversation=other)).code is Code.RATE_LIMITED, "it is the customer's"
 
 

@@ -13,7 +13,7 @@ async def active_card(asked: Teller) -> str:
     assert answered.output is not None
     cards = answered.output["cards"]
     assert isinstance(cards, list)
-    return next(str(each["card"]) for each in cards if each["status"] == "active")
+    return next(str(card["card"]) for card in cards if card["status"] == "active")
 
 
 async def test_a_lost_card_is_closed_once_and_stays_closed(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ async def test_a_lost_card_is_closed_once_and_stays_closed(tmp_path: Path) -> No
         assert listed is not None
         entries = listed["cards"]
         assert isinstance(entries, list)
-        statuses = {each["card"]: each["status"] for each in entries}
+        statuses = {entry["card"]: entry["status"] for entry in entries}
         assert statuses[done.output["card"]] == "closed"
         assert statuses[done.output["replacement"]] == "ordered"
         assert await what_does_not_hold(asked.gateway) == []
@@ -63,5 +63,5 @@ async def test_a_customer_who_did_not_grant_it_closes_no_card_and_can_still_free
         assert (told.status, told.code) == ("denied", Code.DENIED)
         assert (await asked.ask("freeze_card", {"card": card})).status == "done"
         leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(asked.gateway)]
-        refused = next(each for each in leaves if each["kind"] == "deny")
+        refused = next(item for item in leaves if item["kind"] == "deny")
         assert refused["policy"]["reason"] == "not_in_mandate"

@@ -128,7 +128,7 @@ async def conversation_of(several: Several, http: httpx.AsyncClient) -> tuple[st
         listed = await call(several, http, opened.json()["id"], "list_accounts", {}) if opened.status_code == 200 else None
         if listed is not None and listed["status"] == "done":
             accounts = listed["model"]["result"]["accounts"]
-            mine = [each["account"] for each in accounts if (each["currency"], each["status"]) == ("GBP", "open")]
+            mine = [account["account"] for account in accounts if (account["currency"], account["status"]) == ("GBP", "open")]
             return opened.json()["id"], mine[:2]
 
 
@@ -147,10 +147,10 @@ async def the_end(several: Several) -> list[str]:
         wrong = await what_does_not_hold(gateway)
         done = set(executed_keys(gateway))
         wrong += [
-            f"{each['call_id']}: told {each['status']}"
-            for each in several.told
-            if each["status"] in ("done", "denied", "unavailable") and "payment" in each["model"].get("result", {})
-            if (core_key(each["call_id"]) in done) != (each["status"] == "done")
+            f"{answer['call_id']}: told {answer['status']}"
+            for answer in several.told
+            if answer["status"] in ("done", "denied", "unavailable") and "payment" in answer["model"].get("result", {})
+            if (core_key(answer["call_id"]) in done) != (answer["status"] == "done")
         ]
         await looked_into.close()
     return wrong
@@ -173,10 +173,10 @@ async def test_limits_duplicates_and_sequences_over_four_processes(several: Seve
             for number, (conversation, accounts) in enumerate(made * 4, 1)
         )
         answered = await asyncio.gather(*transfers)
-        assert Counter(each["code"] for each in answered).keys() == {None, "limit_exceeded"}
-        spent = sum(100 + number for number, each in enumerate(answered, 1) if each["status"] == "done")
+        assert Counter(item["code"] for item in answered).keys() == {None, "limit_exceeded"}
+        spent = sum(100 + number for number, item in enumerate(answered, 1) if item["status"] == "done")
         assert spent <= 10_000
-        left = [100 + number for number, each in enumerate(answered, 1) if each["status"] != "done"]
+        left = [100 + number for number, item in enumerate(answered, 1) if item["status"] != "done"]
         assert all(spent + minor > 10_000 for minor in left), "what would have fitted was let through"
         conversation, accounts = made[0]
         async with beside(several) as gateway:
@@ -184,10 +184,10 @@ async def test_limits_duplicates_and_sequences_over_four_processes(several: Seve
         wanted = payment(*accounts, "77.01")
         copies = [call(several, http, conversation, "initiate_transfer", wanted, native_id="the-one") for _ in range(50)]
         same = await asyncio.gather(*copies)
-        done = [each for each in same if each["status"] == "done"]
-        assert len({each["call_id"] for each in same}) == 1
-        assert {each["status"] for each in same} <= {"done", "in_doubt"}, "a copy that came too early hears that it is under way"
-        assert len({json.dumps(each["model"]) for each in done}) == 1
+        done = [item for item in same if item["status"] == "done"]
+        assert len({item["call_id"] for item in same}) == 1
+        assert {item["status"] for item in same} <= {"done", "in_doubt"}, "a copy that came too early hears that it is under way"
+        assert len({json.dumps(effect["model"]) for effect in done}) == 1
         again = await call(several, http, conversation, "initiate_transfer", wanted, native_id="the-one")
         assert (again["status"], again["call_id"]) == ("done", same[0]["call_id"])
     assert await the_end(several) == []
@@ -219,7 +219,7 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
 
     def more(count: int) -> Any:
         before = len(several.told)
-        return lambda: sum(each["status"] == "done" for each in several.told[before:]) >= count
+        return lambda: sum(answer["status"] == "done" for answer in several.told[before:]) >= count
 
     async with client(several) as http:
         callers = [asyncio.create_task(caller(http, number)) for number in range(CALLERS)]
@@ -252,16 +252,16 @@ async def test_a_kill_switch_engaged_in_one_process_counts_in_all_of_them(severa
             """Of many connections at once, which the workers share."""
             asked = (payment(accounts[0], accounts[1], f"{len(turn)}.{number:02}") for number in range(16))
             calls = [
-                call(several, http, conversation, "initiate_transfer", each, native_id=f"n{number}", turn=turn)
-                for number, each in enumerate(asked)
+                call(several, http, conversation, "initiate_transfer", question, native_id=f"n{number}", turn=turn)
+                for number, question in enumerate(asked)
             ]
             return {told["status"] for told in await asyncio.gather(*calls) if told is not None}
 
         assert await answers("before") == {"done"}
-        switch = (await gateway.killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")).switch
+        switch = (await gateway.kill_switches.engage(Scope.AGENT, "assistant", "a test", "officer-1")).switch
         assert await answers("engaged") == {"denied"}, "in every worker, with the very next call"
         for officer in ("officer-1", "officer-2"):
             assert await answers(officer) == {"denied"}
-            await gateway.killing.lift(switch.id, "over", officer)
+            await gateway.kill_switches.lift(switch.id, "over", officer)
         assert await answers("after") == {"done"}
     assert await the_end(several) == []

@@ -15,7 +15,7 @@ async def _conversations(asked, count):  # type: ignore[no-untyped-def]
     for _ in range(count):
         conversation = await asked.gateway.book.open_conversation("alice", asked.gateway.door.clock())
         answered = await asked.ask("list_accounts", conversation=conversation)
-        found = [each["account"] for each in answered.output["accounts"] if each["currency"] == "GBP" and each["status"] == "open"]
+        found = [item["account"] for item in answered.output["accounts"] if item["currency"] == "GBP" and item["status"] == "open"]
         made.append((conversation, found[0], found[1]))
     return made
 
@@ -31,11 +31,11 @@ async def test_a_hundred_parallel_transfers_never_pass_the_limit_by_one_unit(tmp
                 for number, (conversation, debit, credit) in enumerate(made)
             )
         )
-        codes = Counter(each.code for each in answered)
+        codes = Counter(call.code for call in answered)
         assert set(codes) == {None, Code.LIMIT_EXCEEDED}
-        spent = sum(101 + number for number, each in enumerate(answered) if each.status == "done")
+        spent = sum(101 + number for number, call in enumerate(answered) if call.status == "done")
         assert spent <= 10_000
-        refused = [101 + number for number, each in enumerate(answered) if each.status != "done"]
+        refused = [101 + number for number, call in enumerate(answered) if call.status != "done"]
         assert all(spent + minor > 10_000 for minor in refused), "what would have fitted was let through"
         totals = await asked.gateway.book.totals("alice", "GBP", asked.gateway.door.clock())
         assert totals.day_minor == spent

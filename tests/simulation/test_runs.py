@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from gateway.app.main import utc_now
-from gateway.domain.proposal import Evidence, Method
+from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
-from gateway.runs.loop import Loop
+from gateway.runs.loop import RunDriver
 from gateway.store.book import SqlBook
-from gateway.store.runs import Leasing
+from gateway.store.runs import LeaseRuns
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.models import Reply, asks, outputs, turns
@@ -27,11 +27,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def results(body: dict[str, Any]) -> list[Any]:
-    return [json.loads(each) if each.startswith("{") else each for each in outputs(body)]
+    return [json.loads(output) if output.startswith("{") else output for output in outputs(body)]
 
 
 def accounts_of(told: list[Any]) -> list[str]:
-    return [each["account"] for each in told[0]["result"]["accounts"] if each["currency"] == "GBP" and each["status"] == "open"]
+    return [
+        answer["account"] for answer in told[0]["result"]["accounts"] if answer["currency"] == "GBP" and answer["status"] == "open"
+    ]
 
 
 def mover(body: dict[str, Any]) -> Reply:
@@ -65,7 +67,7 @@ async def to_its_end(all_of: Assisted, run: Any) -> Any:
         if found.status != "requires_action":
             return found
         calls = found.required_action.submit_tool_outputs.tool_calls
-        given = [{"tool_call_id": each.id, "output": "shown"} for each in calls]
+        given = [{"tool_call_id": call.id, "output": "shown"} for call in calls]
         await all_of.of().runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=given)
 
 
@@ -78,7 +80,7 @@ def payer(body: dict[str, Any]) -> Reply:
     if turns(body) == 1:
         return Reply(calls=(asks("list_beneficiaries", account=debit),))
     if turns(body) == 2:
-        payee = next(each["beneficiary"] for each in told[1]["result"]["beneficiaries"] if "Harbour" in each["name"])
+        payee = next(answer["beneficiary"] for answer in told[1]["result"]["beneficiaries"] if "Harbour" in answer["name"])
         money = {"value": "20.00", "currency": "GBP"}
         return Reply(calls=(asks("initiate_transfer", **{"from": debit, "to": payee, "amount": money}),))
     return Reply(text="Paid." if told[-1]["ok"] else told[-1]["error"]["message"])
@@ -100,11 +102,11 @@ async def held(all_of: Assisted, **rest: Any) -> tuple[Any, str]:
 
 
 async def confirm(all_of: Assisted, confirmation: str) -> None:
-    confirming, now = all_of.gateway.confirming, utc_now()
+    confirming, now = all_of.gateway.confirmations, utc_now()
     proposal = await confirming.open("alice", confirmation, now)
     assert proposal is not None
     kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-    await confirming.confirm("alice", confirmation, Evidence(by="alice", method=Method.PASSKEY, at=now, kept=kept))
+    await confirming.confirm("alice", confirmation, ConfirmationEvidence(by="alice", method=Method.PASSKEY, at=now, kept=kept))
 
 
 async def test_a_run_waits_for_the_customer_and_goes_on_by_itself(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ async def test_a_run_waits_for_the_customer_and_goes_on_by_itself(tmp_path: Path
 async def test_a_run_goes_on_by_itself_when_the_customer_declines(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", payer) as all_of:
         run, confirmation = await held(all_of)
-        await all_of.gateway.confirming.decline("alice", confirmation, utc_now())
+        await all_of.gateway.confirmations.decline("alice", confirmation, utc_now())
         assert (await all_of.until(run)).status == "completed"
         assert (await all_of.said(run.thread_id))[-1] == "The customer declined this."
 
@@ -214,14 +216,14 @@ def _die_at(point: str) -> None:
 
         def end(self: Steps, name: str) -> None:
             ended(self, name)
-            if name == number and any(each == "reserve" for each, _ in self.ended):
+            if name == number and any(item == "reserve" for item, _ in self.ended):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Steps.end = end  # type: ignore[method-assign]
         return
-    write, left = Loop._advance, [int(number)]
+    write, left = RunDriver._advance, [int(number)]
 
-    async def advance(self: Loop, *arguments: Any, **named: Any) -> None:
+    async def advance(self: RunDriver, *arguments: Any, **named: Any) -> None:
         left[0] -= 1
         if left[0] == 0 and kind == "before":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -229,7 +231,7 @@ def _die_at(point: str) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Loop._advance = advance  # type: ignore[method-assign]
+    RunDriver._advance = advance  # type: ignore[method-assign]
 
 
 def _run_until_killed(folder: Path, point: str, told: "multiprocessing.Queue[tuple[str, str]]") -> None:
@@ -301,8 +303,8 @@ async def test_a_run_that_was_lost_is_not_written_by_who_lost_it(tmp_path: Path)
         pool = all_of.gateway.running.api.pool
         assert pool is not None
         later = utc_now() + timedelta(seconds=60)
-        taken = await all_of.gateway.book.write(Leasing("theirs", later, later + timedelta(seconds=60), 10))
-        assert [each.id for each in taken] == [begun.id]  # type: ignore[attr-defined]
+        taken = await all_of.gateway.book.write(LeaseRuns("theirs", later, later + timedelta(seconds=60), 10))
+        assert [pair.id for pair in taken] == [begun.id]  # type: ignore[attr-defined]
         begin.set()
 
         async def is_over() -> bool | None:

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.calls.output import output_text
-from gateway.calls.screening import Listed
+from gateway.calls.screening import ScreeningList
 from gateway.domain.errors import Code
 from tests.simulation.test_confirming import Desk, desk
 from tests.support.databases import sql
@@ -21,8 +21,8 @@ async def listed(desk: Desk, folder: Path, text: str) -> Path:
     """Screen by a list with this text from now on."""
     path = folder / "listed.txt"
     path.write_text(text)
-    way = desk.gateway.way
-    way._parts = replace(way._parts, screening=Listed(path))
+    pipeline = desk.gateway.pipeline
+    pipeline._parts = replace(pipeline._parts, screening=ScreeningList(path))
     return path
 
 
@@ -49,7 +49,7 @@ async def test_who_comes_onto_the_list_at_the_last_moment_is_not_paid_either(des
     proposal = await desk.held("20.00")
     before = len(executed_keys(desk.gateway))
     path = await listed(desk, tmp_path, "")
-    records = desk.gateway.way._parts.records
+    records = desk.gateway.pipeline._parts.records
     real = type(records).intend
 
     async def intend(self: object, reserved: object) -> object:
@@ -76,6 +76,8 @@ async def test_without_its_list_nothing_is_paid(desk: Desk, tmp_path: Path) -> N
     assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
     before = len(executed_keys(desk.gateway))
     path.write_text("")
-    sql(desk.gateway.settings.data, Part.GATEWAY, "update confirmations set ended_us = ended_us - 60000000")
-    assert await desk.gateway.confirming.resume() == 0, "the customer was told that nothing happened, and may have paid otherwise"
+    sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 60000000")
+    assert await desk.gateway.confirmations.resume() == 0, (
+        "the customer was told that nothing happened, and may have paid otherwise"
+    )
     assert len(executed_keys(desk.gateway)) == before

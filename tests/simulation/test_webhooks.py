@@ -13,16 +13,16 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.app.main import Gateway, utc_now
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import Scope
-from gateway.domain.proposal import Evidence, Method
+from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.stages import Recorded
 from gateway.oversight.webhooks import LEASE, Webhooks, backoff_s, public_key
-from gateway.store.webhooks import Due, Leasing
+from gateway.store.webhooks import DueWebhook, LeaseWebhooks
 from tests.support.databases import book_in, sql
 from tests.support.receiver import Receiver, receiving, verified
 from tests.support.teller import Teller, payment, teller, what_does_not_hold
@@ -63,15 +63,15 @@ class Told:
         return answered
 
     async def confirm(self, held: Recorded) -> Recorded:
-        proposal = await self.gateway.confirming.open("alice", str(held.confirmation), utc_now())
+        proposal = await self.gateway.confirmations.open("alice", str(held.confirmation), utc_now())
         assert proposal is not None
         kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-        evidence = Evidence("alice", Method.PASSKEY, utc_now(), kept)
-        (answered,) = await self.gateway.confirming.confirm("alice", proposal.id, evidence)
+        evidence = ConfirmationEvidence("alice", Method.PASSKEY, utc_now(), kept)
+        (answered,) = await self.gateway.confirmations.confirm("alice", proposal.id, evidence)
         return answered
 
     def rows(self, where: str = "1 = 1") -> int:
-        return sql(self.gateway.settings.data, Part.GATEWAY, f"update webhooks set id = id where {where}")
+        return sql(self.gateway.settings.data, DatabaseName.GATEWAY, f"update webhooks set id = id where {where}")
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def told(tmp_path: Path) -> AsyncIterator[Told]:
         listed = await asked.ask("list_beneficiaries", {"account": account})
         assert listed.output is not None
         payees: Any = listed.output["beneficiaries"]
-        payee = next(str(each["beneficiary"]) for each in payees if "Harbour" in str(each["name"]))
+        payee = next(str(item["beneficiary"]) for item in payees if "Harbour" in str(item["name"]))
         made = Told(asked, receiver, account, payee)
         made.webhooks.clock = made.now
         receiver.public_key = public_key(made.webhooks.key.public_key())
@@ -111,14 +111,14 @@ async def test_what_was_held_is_told_once_it_ended_and_nothing_of_what_it_was(to
 async def test_what_does_not_happen_is_told_too(told: Told, how: str) -> None:
     held = await told.held()
     if how == "declined":
-        await told.gateway.confirming.decline("alice", str(held.confirmation), utc_now())
+        await told.gateway.confirmations.decline("alice", str(held.confirmation), utc_now())
     elif how == "killed":
-        await told.gateway.killing.engage(Scope.CUSTOMER, "alice", "a test", "officer-1")
+        await told.gateway.kill_switches.engage(Scope.CUSTOMER, "alice", "a test", "officer-1")
         assert (await told.confirm(held)).status == "denied"
     else:
-        sql(told.gateway.settings.data, Part.GATEWAY, "update confirmations set expires_us = 1")
+        sql(told.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set expires_us = 1")
     await told.later(**({"hours": 1} if how == "expired" else {"seconds": 2}))
-    assert [outcome(each) for each in told.receiver.taken] == [(held.call_id, "denied", "denied", held.confirmation)]
+    assert [outcome(pair) for pair in told.receiver.taken] == [(held.call_id, "denied", "denied", held.confirmation)]
 
 
 async def test_a_call_that_ends_in_its_own_answer_is_not_told(told: Told) -> None:
@@ -139,7 +139,7 @@ async def test_what_was_in_doubt_is_told_when_recovery_has_ended_it(
             await real(*asked)
         return Unknown("a test")
 
-    parts = told.gateway.way._parts
+    parts = told.gateway.pipeline._parts
     with monkeypatch.context() as dark:
         dark.setattr(type(parts.core), "submit", lambda _self, *asked: nobody_knows(*asked))
         doubt = await told.teller.transfer("1.00")
@@ -148,12 +148,12 @@ async def test_what_was_in_doubt_is_told_when_recovery_has_ended_it(
     await told.gateway.recovery.sweep(grace=timedelta(0))
     await told.later(seconds=2)
     ended = ("done", None) if was_done else ("unavailable", "temporarily_unavailable")
-    assert [outcome(each) for each in told.receiver.taken] == [(doubt.call_id, *ended, None)]
+    assert [outcome(pair) for pair in told.receiver.taken] == [(doubt.call_id, *ended, None)]
     assert await what_does_not_hold(told.gateway) == []
 
 
 async def test_while_nobody_knows_nothing_is_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    core = type(told.gateway.way._parts.core)
+    core = type(told.gateway.pipeline._parts.core)
 
     async def nobody_knows(*_: Any) -> Unknown:
         return Unknown("a test")
@@ -167,7 +167,7 @@ async def test_while_nobody_knows_nothing_is_told(told: Told, monkeypatch: pytes
         assert told.receiver.asked == []
     await told.gateway.recovery.sweep(grace=timedelta(0))
     await told.later(minutes=2)
-    assert [outcome(each)[:2] for each in told.receiver.taken] == [(doubt.call_id, "unavailable")]
+    assert [outcome(pair)[:2] for pair in told.receiver.taken] == [(doubt.call_id, "unavailable")]
 
 
 async def test_what_was_done_and_could_not_be_recorded_is_told_once_it_is(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,11 +178,11 @@ async def test_what_was_done_and_could_not_be_recorded_is_told_once_it_is(told: 
     with monkeypatch.context() as dark:
         dark.setattr(Records, "outcome", dead)
         doubt = await told.teller.ask("initiate_transfer", payment(debit, credit, "1.00"))
-    assert (doubt.status, told.gateway.way.unrecorded) == ("in_doubt", {doubt.call_id})
+    assert (doubt.status, told.gateway.pipeline.unrecorded) == ("in_doubt", {doubt.call_id})
     assert (await told.later(minutes=1), told.receiver.asked) == (0, [])
-    await told.gateway.recovery._end_unrecorded(told.gateway.way)
+    await told.gateway.recovery._end_unrecorded(told.gateway.pipeline)
     await told.later(seconds=2)
-    assert [outcome(each)[:2] for each in told.receiver.taken] == [(doubt.call_id, "done")]
+    assert [outcome(pair)[:2] for pair in told.receiver.taken] == [(doubt.call_id, "done")]
 
 
 async def test_it_is_told_whatever_the_receiver_does_first_with_the_same_id_and_body(
@@ -196,13 +196,13 @@ async def test_it_is_told_whatever_the_receiver_does_first_with_the_same_id_and_
     while not told.receiver.taken:
         assert len(waits) < 50
         waits.append(await told.later(seconds=2 ** len(waits)))
-    assert [outcome(each)[:2] for each in told.receiver.taken] == [(held.call_id, "done")]
+    assert [outcome(pair)[:2] for pair in told.receiver.taken] == [(held.call_id, "done")]
     assert {path for path, _, _ in told.receiver.asked} == {"/hook"}, "no redirect is followed"
     assert len({(headers["webhook-id"], body) for _, headers, body in told.receiver.asked}) == 1
     assert len(told.receiver.asked) == 7
-    alarms = [json.loads(each.message) for each in caplog.records if "webhook_not_delivered" in each.message]
-    assert [each["tries"] for each in alarms] == [3, 4, 5, 6]
-    assert [each["cause"] for each in alarms][1:] == ["status 302", "status 404", "status 301"]
+    alarms = [json.loads(record.message) for record in caplog.records if "webhook_not_delivered" in record.message]
+    assert [alarm["tries"] for alarm in alarms] == [3, 4, 5, 6]
+    assert [alarm["cause"] for alarm in alarms][1:] == ["status 302", "status 404", "status 301"]
 
 
 async def test_a_receiver_that_is_not_there_gets_it_when_it_is_back(told: Told) -> None:
@@ -228,32 +228,32 @@ async def test_any_byte_that_is_changed_is_no_webhook_of_ours(told: Told) -> Non
 
 async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(told: Told) -> None:
     held = [await told.held(f"2{number}.00") for number in range(4)]
-    for each in held:
-        assert (await told.confirm(each)).status == "done"
+    for held_call in held:
+        assert (await told.confirm(held_call)).status == "done"
     told.ahead += timedelta(seconds=2)
     told.receiver.faults = ["slow"] * 4
     others = []
     for _ in range(3):
         other = await book_in(told.gateway.settings.data, told.gateway.book._mandate_key)
         others.append(replace(told.webhooks, book=other, _session=None))
-    running = [asyncio.create_task(each.deliver_due()) for each in others]
+    running = [asyncio.create_task(item.deliver_due()) for item in others]
     await wait_until(lambda: len(told.receiver.asked) == 4)
     assert await told.webhooks.deliver_due() == 0, "all of it is taken"
     told.receiver.released.set()
     assert sum(await asyncio.gather(*running)) == 4
     assert (told.receiver.most_at_once, len(told.receiver.asked)) == (1, 4)
     assert await told.later(seconds=2) == 4
-    assert sorted(each["call_id"] for each in told.receiver.taken) == sorted(each.call_id for each in held)
-    for each in others:
-        await each.close()
-        await each.book.close()
+    assert sorted(pair["call_id"] for pair in told.receiver.taken) == sorted(held_call.call_id for held_call in held)
+    for item in others:
+        await item.close()
+        await item.book.close()
 
 
 async def test_what_a_worker_died_with_is_sent_by_another_after_its_lease(told: Told) -> None:
     await told.confirm(await told.held())
     told.ahead += timedelta(seconds=2)
-    leased: Any = await told.gateway.book.write(Leasing(told.now(), told.now() + LEASE, 16))
-    assert [type(each) for each in leased] == [Due]
+    leased: Any = await told.gateway.book.write(LeaseWebhooks(told.now(), told.now() + LEASE, 16))
+    assert [type(item) for item in leased] == [DueWebhook]
     assert await told.later(seconds=LEASE.total_seconds() - 1) == 0
     assert await told.later(seconds=2) == 1
     assert len(told.receiver.taken) == 1
@@ -274,20 +274,20 @@ async def test_a_gateway_that_is_served_tells_by_itself(told: Told) -> None:
     app = build_app(told.gateway)
     async with app.router.lifespan_context(app):
         held = await told.held()
-        await told.gateway.confirming.decline("alice", str(held.confirmation), utc_now())
+        await told.gateway.confirmations.decline("alice", str(held.confirmation), utc_now())
         await wait_until(lambda: bool(told.receiver.taken), most_s=30)
-    assert [outcome(each)[:2] for each in told.receiver.taken] == [(held.call_id, "denied")]
+    assert [outcome(pair)[:2] for pair in told.receiver.taken] == [(held.call_id, "denied")]
 
 
 async def test_without_a_receiver_nothing_is_kept(tmp_path: Path) -> None:
     async with teller(tmp_path) as asked:
         assert asked.gateway.webhooks is None
         await asked.gateway.book.tell_the_end("call_x", utc_now())
-        assert sql(tmp_path, Part.GATEWAY, "update webhooks set id = id") == 0
+        assert sql(tmp_path, DatabaseName.GATEWAY, "update webhooks set id = id") == 0
 
 
 def test_the_back_off_grows_to_a_day_and_never_beyond() -> None:
     waits = [backoff_s(tries, 86_400, 1.0) for tries in range(40)]
     assert waits == sorted(waits)
     assert (waits[0], waits[10], max(waits)) == (1.0, 1024.0, 86_400.0)
-    assert [backoff_s(tries, 86_400, 0.0) for tries in range(40)] == [each / 2 for each in waits]
+    assert [backoff_s(tries, 86_400, 0.0) for tries in range(40)] == [wait / 2 for wait in waits]

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from adapters.cores.remote.breaker import Breaker
-from adapters.cores.remote.breaker import Limits as BreakerLimits
+from adapters.cores.remote.breaker import Breaker, BreakerLimits
 from gateway.app.main import utc_now
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
@@ -70,12 +69,12 @@ async def _transfers(asked: Teller, minors: range) -> list[Recorded]:
             told.append(await asked.ask("initiate_transfer", payment(debit, credit, amount), conversation=conversation))
         return told
 
-    return [each for told in await asyncio.gather(*map(caller, range(CALLERS))) for each in told]
+    return [answer for told in await asyncio.gather(*map(caller, range(CALLERS))) for answer in told]
 
 
 async def _sizes(asked: Teller, relayed: Relay) -> tuple[int, int]:
     relayed.sizes.clear()
-    assert all(each.status == "done" for each in await _transfers(asked, range(1, 4)))
+    assert all(transfer.status == "done" for transfer in await _transfers(asked, range(1, 4)))
     return max(request for request, _ in relayed.sizes), max(answer for _, answer in relayed.sizes)
 
 
@@ -108,13 +107,13 @@ async def test_a_fault_at_every_byte_of_the_exchange(tmp_path: Path) -> None:
         known = set(executed_keys(gateway))
         told = await _transfers(asked, range(4, 4 + len(wanted)))
         done = set(executed_keys(gateway))
-        sent = {core_key(each.call_id) for each in told if each.status != "unavailable"}  # a busy machine may be late to ask
-        assert sent <= set(relayed.seen) <= {core_key(each.call_id) for each in told}, "one key for each call, and no other"
+        sent = {core_key(answer.call_id) for answer in told if answer.status != "unavailable"}  # a busy machine may be late to ask
+        assert sent <= set(relayed.seen) <= {core_key(answer.call_id) for answer in told}, "one key for each call, and no other"
         assert len(sent) > 0.95 * len(told)
-        assert [each for each in told if not _is_told_truly(each, done)] == []
-        assert Counter(each.status for each in told)["in_doubt"] > len(wanted) / 4
-        assert Counter(each.status for each in told)["done"] > len(wanted) / 4
-        held = {key for key, each in relayed.seen.items() if each.plan.what == "hold_request"}
+        assert [answer for answer in told if not _is_told_truly(answer, done)] == []
+        assert Counter(answer.status for answer in told)["in_doubt"] > len(wanted) / 4
+        assert Counter(answer.status for answer in told)["done"] > len(wanted) / 4
+        held = {key for key, item in relayed.seen.items() if item.plan.what == "hold_request"}
         early = {key for key in held if relayed.seen[key].plan.comes == "early"}
         assert not done & held, "what is held is not done"
         await _deliver(relayed, "early")
@@ -126,8 +125,8 @@ async def test_a_fault_at_every_byte_of_the_exchange(tmp_path: Path) -> None:
         assert set(executed_keys(gateway)) & held == early, "what comes after its key was burned does nothing"
         assert await what_does_not_hold(gateway) == before == []
         done = set(executed_keys(gateway)) - known
-        assert [each for each in told if each.status == "done" and core_key(each.call_id) not in done] == []
-        assert all(len(set(each.bodies)) == 1 for each in relayed.seen.values()), "the same bytes each time"
+        assert [answer for answer in told if answer.status == "done" and core_key(answer.call_id) not in done] == []
+        assert all(len(set(item.bodies)) == 1 for item in relayed.seen.values()), "the same bytes each time"
 
 
 async def test_a_question_whose_answer_is_cut_or_garbled_anywhere_is_answered_truly_or_not_at_all(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class Assisted:
     async def begun(self, assistant: Assistant, *said: str, customer: str = "alice", **rest: Any) -> tuple[Thread, Run]:
         """A thread in which the customer said this, and a run of it."""
         threads = self.of(customer)
-        thread = await threads.create(messages=[{"role": "user", "content": each} for each in said])
+        thread = await threads.create(messages=[{"role": "user", "content": message} for message in said])
         return thread, await threads.runs.create(thread_id=thread.id, assistant_id=assistant.id, **rest)
 
     async def until(self, run: Run, *states: str, customer: str = "alice", ends_s: float = 30) -> Run:
@@ -90,7 +90,7 @@ class Assisted:
     async def said(self, thread: str, customer: str = "alice") -> list[str]:
         """The texts of a thread, the oldest first."""
         found = await self.of(customer).messages.list(thread, order="asc", limit=100)
-        return [part.text.value for each in found.data for part in each.content if part.type == "text"]
+        return [part.text.value for item in found.data for part in item.content if part.type == "text"]
 
     async def steps(self, run: Run, customer: str = "alice") -> list[Any]:
         found = await self.of(customer).runs.steps.list(run.id, thread_id=run.thread_id, order="asc", limit=100)

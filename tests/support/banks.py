@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
 from adapters.core import CoreBank, ExecutionPermit, Identified, PermitRefused, PermitVerifier, ReferenceKind
-from adapters.cores.remote.client import Bounds, open_remote
+from adapters.cores.remote.client import ClientBounds, open_remote
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from adapters.cores.sandbox import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
 from audit import permits as audit_permits
 from audit.disclosure import b64url, unb64url
-from audit.permits import Verifier
+from audit.permits import LogPermitVerifier
 from gateway.app import cores
 from gateway.app.cores import CorePermits, UnsafeNoPermits, verified_permit
 
@@ -224,7 +224,7 @@ async def behind_a_proxy(path: Path) -> AsyncIterator[BankUnderTest]:
     key = Ed25519PrivateKey.generate()
     with sandbox(path, permits=UnsafeNoPermits()) as (sandboxed, clock):
         bank = await sandbox_under_test(sandboxed, clock)
-        verified = verified_permit(CorePermits(Verifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
+        verified = verified_permit(CorePermits(LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
         async with (
             served(bank.core, "bank-", cores.read_permit) as bank_url,
             remote(bank_url, "bank-", clock) as behind,
@@ -254,7 +254,7 @@ async def served(core: CoreBank, credential: str, permits: PermitReader) -> Asyn
 @asynccontextmanager
 async def remote(url: str, credential: str, clock: Callable[[], datetime], **bounds: Any) -> AsyncIterator[CoreBank]:
     """The core behind this address. Bounds that a busy machine does not reach, unless others are given."""
-    waits = Bounds(**{"question_s": 20.0, "instruction_s": 20.0, "connect_s": 5.0, "silence_s": 10.0, **bounds})
+    waits = ClientBounds(**{"question_s": 20.0, "instruction_s": 20.0, "connect_s": 5.0, "silence_s": 10.0, **bounds})
     core, itself = open_remote(url, credential=credential * 8, clock=clock, bounds=waits)
     try:
         yield core

@@ -14,19 +14,19 @@ from fastapi import FastAPI
 from gateway.app.local_issuer import LocalIssuer
 from gateway.calls.rates import Rates
 from gateway.calls.record import Counters
-from gateway.confirmations.assertion import Rules
+from gateway.confirmations.assertion import AssertionRules
 from gateway.confirmations.passkeys import WebAuthnVerifier
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.domain.ports import Passkey
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
 from gateway.doors import confirmations, rest, schemas
-from gateway.doors.credentials import Presenting
+from gateway.doors.credentials import CredentialReader
 from gateway.doors.pages import hosts
 from gateway.doors.pages.confirm import application
-from gateway.doors.pages.session import Seals
-from gateway.doors.pages.shell import Page
+from gateway.doors.pages.session import SessionSeal
+from gateway.doors.pages.shell import PageShell
 from gateway.doors.wire import Challenges
-from gateway.identity import AccessTokens, Binding
+from gateway.identity import AccessTokens, TokenBinding
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys
 
 API = "http://window.bank.example"
@@ -72,18 +72,18 @@ class Front:
         rp_id: str = RP_ID,
     ) -> None:
         self.issuer = LocalIssuer(data, development=True)
-        identity = AccessTokens(self.issuer.issuer, binding=Binding.OPTIONAL)
+        identity = AccessTokens(self.issuer.issuer, binding=TokenBinding.OPTIONAL)
         self.now = datetime.now().astimezone()
         self.kept, self.passkeys, self.trail = kept, passkeys, Trail()
-        verifier = WebAuthnVerifier(Rules(rp_id, frozenset({origin})))
+        verifier = WebAuthnVerifier(AssertionRules(rp_id, frozenset({origin})))
         self.party = RelyingParty(
             confirmations=kept, passkeys=passkeys, standing=identity, verifier=verifier, clock=lambda: self.now
         )
         unused = cast(Any, SimpleNamespace())
         self.door = rest.Door(
-            way=unused,
+            pipeline=unused,
             identity=identity,
-            presenting=Presenting(API),
+            presenting=CredentialReader(API),
             challenges=Challenges(),
             metadata=None,
             book=unused,
@@ -97,9 +97,11 @@ class Front:
         app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
         schemas.publish(app)
         rest.mount(app, self.door)
-        confirmations.mount(app, self.door, confirmations.Confirming(self.party, timedelta(seconds=cooling_off_s)))
+        confirmations.mount(app, self.door, confirmations.ConfirmationDependencies(self.party, timedelta(seconds=cooling_off_s)))
         self.api = app
-        page = Page(origin=origin, relying_party=self.party, seals=Seals(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now)
+        page = PageShell(
+            origin=origin, relying_party=self.party, seals=SessionSeal(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now
+        )
         self.app = hosts.beside(app, application(page), origin)
 
     def later(self, **passed: int) -> None:

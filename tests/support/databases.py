@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select, text
 
 from audit.migration import prepare
-from gateway.app.databases import HISTORIES, Part, Places
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.store.book import SqlBook
 from tests.support.postgres import Server, server
 
@@ -32,9 +32,9 @@ class Kept:
     made: dict[Path, str] = {}  # noqa: RUF012
 
 
-def places(folder: Path) -> Places:
+def places(folder: Path) -> DatabaseLocations:
     """Where a gateway with this data folder keeps its databases."""
-    return Places(folder, url(folder))
+    return DatabaseLocations(folder, url(folder))
 
 
 def url(folder: Path) -> str:
@@ -58,7 +58,7 @@ def drop(below: Path | None) -> None:
             administer(f'DROP DATABASE "{Kept.made.pop(folder)}" WITH (FORCE)')
 
 
-def sql(folder: Path, part: Part, statement: str, **values: object) -> int:
+def sql(folder: Path, part: DatabaseName, statement: str, **values: object) -> int:
     """Run a statement on a database of this folder, beside whatever uses it, and commit. How many rows it changed."""
 
     def work(connection: Connection) -> int:
@@ -82,25 +82,25 @@ def _in_postgresql(statement: str) -> str:
 
 async def book_in(folder: Path, key: Ed25519PublicKey, *, duplicate_window_s: int = 1) -> SqlBook:
     """The book of calls of this folder, wherever its database is."""
-    database = places(folder).open(Part.GATEWAY, name="tests")
-    await prepare(database, HISTORIES[Part.GATEWAY], may_upgrade=False)
+    database = places(folder).open(DatabaseName.GATEWAY, name="tests")
+    await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
     return SqlBook(database, mandate_key=key, duplicate_window_s=duplicate_window_s)
 
 
 Dump = dict[str, list[dict[str, Any]]]
 
 
-def dump(folder: Path, part: Part) -> Dump:
+def dump(folder: Path, part: DatabaseName) -> Dump:
     """Every row of a database: a backup of it."""
     tables = HISTORIES[part].tables.sorted_tables
     return on_database(
         folder,
         part,
-        lambda connection: {each.name: [dict(row) for row in connection.execute(select(each)).mappings()] for each in tables},
+        lambda connection: {table.name: [dict(row) for row in connection.execute(select(table)).mappings()] for table in tables},
     )
 
 
-def restore(folder: Path, part: Part, backup: Dump) -> None:
+def restore(folder: Path, part: DatabaseName, backup: Dump) -> None:
     """Put a backup in the place of what is there."""
 
     def work(connection: Connection) -> None:
@@ -112,7 +112,7 @@ def restore(folder: Path, part: Part, backup: Dump) -> None:
     on_database(folder, part, work)
 
 
-def discard(folder: Path, part: Part) -> None:
+def discard(folder: Path, part: DatabaseName) -> None:
     """As if the database had never been made."""
     if Kept.kind == "sqlite":
         places(folder).file(part).unlink()
@@ -125,7 +125,7 @@ def sqlite_only(why: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif("config.getoption('--database') != 'sqlite'", reason=why)
 
 
-def on_database(folder: Path, part: Part, work: Callable[[Connection], T]) -> T:
+def on_database(folder: Path, part: DatabaseName, work: Callable[[Connection], T]) -> T:
     """In a transaction of its own, in a thread with a loop of its own, as another process would do it."""
 
     async def write() -> T:

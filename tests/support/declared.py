@@ -72,7 +72,7 @@ async def over(path: Path, behind: BankUnderTest, bank: UpstreamBank, manifest: 
         behind.core, manifest.functions, server, journal=path / "upstream.sqlite", permits=Permits(), clock=behind.clock
     )
     try:
-        yield Composed(core, itself, bank, {each.name: each for each in functions_of(manifest, server)}, behind.clock, behind)
+        yield Composed(core, itself, bank, {item.name: item for item in functions_of(manifest, server)}, behind.clock, behind)
     finally:
         await itself.close()
 

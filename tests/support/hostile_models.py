@@ -36,10 +36,10 @@ def call(api: str, index: int, native: str | None, name: str | None, *fragments:
     """A call of an answer; what is None is absent."""
     if api == "chat":
         begun = chunk(call_delta(index, id=native, name=name, arguments=""))
-        return sse(begun, *(chunk(call_delta(index, arguments=each)) for each in fragments), done=False)
+        return sse(begun, *(chunk(call_delta(index, arguments=fragment)) for fragment in fragments), done=False)
     given = {key: value for key, value in (("call_id", native), ("name", name)) if value is not None}
     item = {"type": "function_call", "id": f"fc_{index}", "arguments": "", **given}
-    told = [{"type": "response.function_call_arguments.delta", "output_index": index, "delta": each} for each in fragments]
+    told = [{"type": "response.function_call_arguments.delta", "output_index": index, "delta": fragment} for fragment in fragments]
     return _named({"type": "response.output_item.added", "output_index": index, "item": item}, *told)
 
 

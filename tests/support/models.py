@@ -204,7 +204,9 @@ async def _send_raw(request: web.Request, answer: Raw) -> web.StreamResponse:
 
 def sse(*events: object, done: bool = True) -> bytes:
     """Server-sent events of these JSON values, and `[DONE]`; a string is written as it is."""
-    lines = [f"data: {each}\n\n".encode() if isinstance(each, str) else b"data: " + orjson.dumps(each) + b"\n\n" for each in events]
+    lines = [
+        f"data: {event}\n\n".encode() if isinstance(event, str) else b"data: " + orjson.dumps(event) + b"\n\n" for event in events
+    ]
     return b"".join(lines) + (b"data: [DONE]\n\n" if done else b"")
 
 
@@ -234,18 +236,18 @@ def _native(call: Asked, index: int) -> str | None:
 @lru_cache(maxsize=256)
 def _chat(reply: Reply) -> list[bytes]:
     events = [chunk({"role": "assistant", "content": "" if reply.text else None})]
-    events += [chunk({"reasoning_content": each}) for each in _cut(reply.reasoning, reply.fragments)]
-    events += [chunk({"content": each}) for each in _cut(reply.text, reply.fragments)]
-    events += [chunk({"refusal": each}) for each in _cut(reply.refusal, reply.fragments)]
+    events += [chunk({"reasoning_content": item}) for item in _cut(reply.reasoning, reply.fragments)]
+    events += [chunk({"content": item}) for item in _cut(reply.text, reply.fragments)]
+    events += [chunk({"refusal": item}) for item in _cut(reply.refusal, reply.fragments)]
     for index, call in enumerate(reply.calls):
         events.append(chunk(call_delta(index, id=_native(call, index), name=call.name, arguments="")))
-        events += [chunk(call_delta(index, arguments=each)) for each in _cut(call.arguments, reply.fragments)]
+        events += [chunk(call_delta(index, arguments=item)) for item in _cut(call.arguments, reply.fragments)]
     events.append(chunk({}, reply.finish or ("tool_calls" if reply.calls else "stop")))
     if reply.usage is not None:
         prompt, completion = reply.usage
         counted = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         events.append(chunk(usage=counted))
-    return [*(sse(each, done=False) for each in events), sse()]
+    return [*(sse(event, done=False) for event in events), sse()]
 
 
 def response_object(status: str, output: Sequence[object] = (), **more: object) -> dict[str, object]:
@@ -256,8 +258,8 @@ def response_object(status: str, output: Sequence[object] = (), **more: object) 
 def named(*events: Mapping[str, object]) -> list[bytes]:
     """Events of the Responses API, each under its own name and with its number."""
     return [
-        b"event: " + str(each["type"]).encode() + b"\ndata: " + orjson.dumps({**each, "sequence_number": number}) + b"\n\n"
-        for number, each in enumerate(events)
+        b"event: " + str(event["type"]).encode() + b"\ndata: " + orjson.dumps({**event, "sequence_number": number}) + b"\n\n"
+        for number, event in enumerate(events)
     ]
 
 
@@ -271,7 +273,7 @@ def _responses(reply: Reply) -> list[bytes]:
         if text:
             delta = f"response.{kind}.delta"
             at = {"output_index": len(items), "content_index": 0, "item_id": f"msg_{kind}"}
-            told = [{"type": delta, "delta": each, **at} for each in _cut(text, reply.fragments)]
+            told = [{"type": delta, "delta": entry, **at} for entry in _cut(text, reply.fragments)]
             told.append({"type": f"response.{kind}.done", name: text, **at})
             content = [{"type": kind, name: text, "annotations": []}]
             item = {"type": "message", "id": f"msg_{kind}", "role": "assistant", "status": "completed", "content": content}
@@ -279,8 +281,8 @@ def _responses(reply: Reply) -> list[bytes]:
     for number, call in enumerate(reply.calls):
         at = {"output_index": len(items), "item_id": f"fc_{number}"}
         told = [
-            {"type": "response.function_call_arguments.delta", "delta": each, **at}
-            for each in _cut(call.arguments, reply.fragments)
+            {"type": "response.function_call_arguments.delta", "delta": entry, **at}
+            for entry in _cut(call.arguments, reply.fragments)
         ]
         told.append({"type": "response.function_call_arguments.done", "arguments": call.arguments, **at})
         native = {} if (native_id := _native(call, number)) is None else {"call_id": native_id}

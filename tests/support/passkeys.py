@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gateway.domain.ports import NotOpen, Passkey
-from gateway.domain.proposal import CHALLENGE_LIFETIME, Evidence, Proposal, canonical
+from gateway.domain.ports import Passkey, ProposalNotOpen
+from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, canonical
 from gateway.domain.stages import Recorded
 from gateway.identity.compact import encode
 
@@ -145,11 +145,11 @@ class MemoryPasskeys:
     """The `Passkeys` of `ports`."""
 
     def __init__(self, *passkeys: Passkey) -> None:
-        self.kept = {each.credential: each for each in passkeys}
+        self.kept = {passkey.credential: passkey for passkey in passkeys}
         self.revoked: set[str] = set()
 
     async def of(self, customer: str) -> Sequence[Passkey]:
-        return [each for each in self.kept.values() if each.customer == customer and each.credential not in self.revoked]
+        return [item for item in self.kept.values() if item.customer == customer and item.credential not in self.revoked]
 
     async def find(self, credential: str) -> Passkey | None:
         return None if credential in self.revoked else self.kept.get(credential)
@@ -179,9 +179,9 @@ class MemoryConfirmations:
     """The `Confirmations` of `ports`: the customer's own alone, and whoever is in `approvers` for what has level 4."""
 
     def __init__(self, *proposals: Proposal) -> None:
-        self.kept = {each.id: each for each in proposals}
+        self.kept = {proposal.id: proposal for proposal in proposals}
         self.approvers: set[str] = set()
-        self.confirmed: list[Evidence] = []
+        self.confirmed: list[ConfirmationEvidence] = []
         self.now = NOW
 
     async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
@@ -196,23 +196,23 @@ class MemoryConfirmations:
         return found
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
-        found = [await self.find(customer, each) for each in self.kept]
-        return [each for each in found if each is not None and each.state in ("open", "confirmed") and each.expires > at]
+        found = [await self.find(customer, item) for item in self.kept]
+        return [match for match in found if match is not None and match.state in ("open", "confirmed") and match.expires > at]
 
-    async def confirm(self, customer: str, confirmation_id: str, evidence: Evidence) -> Sequence[Recorded]:
+    async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
         found = await self.find(customer, confirmation_id)
         if found is None:
-            raise NotOpen("unknown")
+            raise ProposalNotOpen("unknown")
         if found.opened is None or evidence.at - found.opened > CHALLENGE_LIFETIME:
-            raise NotOpen("challenge_expired")
+            raise ProposalNotOpen("challenge_expired")
         before, after = ("open", "confirmed") if found.customer == customer else ("confirmed", "approved")
         if found.state != before:
-            raise NotOpen(found.state)
+            raise ProposalNotOpen(found.state)
         if found.expires <= evidence.at:
-            raise NotOpen("expired")
-        older = (each for each in self.kept.values() if each.customer == customer and each.created < found.created)
-        if any(each.state == "open" for each in older):
-            raise NotOpen("waits")
+            raise ProposalNotOpen("expired")
+        older = (item for item in self.kept.values() if item.customer == customer and item.created < found.created)
+        if any(item.state == "open" for item in older):
+            raise ProposalNotOpen("waits")
         self.kept[found.id] = replace(found, state=after)
         self.confirmed.append(evidence)
         if found.level == 4 and after == "confirmed":
@@ -222,7 +222,7 @@ class MemoryConfirmations:
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         found = await self.find(customer, confirmation_id)
         if found is None:
-            raise NotOpen("unknown")
+            raise ProposalNotOpen("unknown")
         if found.state != ("open" if found.customer == customer else "confirmed"):
-            raise NotOpen(found.state)
+            raise ProposalNotOpen(found.state)
         self.kept[found.id] = replace(found, state="declined")

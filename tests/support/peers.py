@@ -20,14 +20,14 @@ def installed(name: str, package: str, program: str) -> Path:
     if not (shutil.which("node") and shutil.which("npm")):
         absent(f"{package} (node and npm)")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tellergate"
-    digest = hashlib.sha256(b"".join((peer / each).read_bytes() for each in files)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join((peer / file).read_bytes() for file in files)).hexdigest()[:16]
     place = cache / f"{name}-{digest}"
     if place.is_dir():
         return place
     cache.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=cache))
-    for each in files:
-        shutil.copy(peer / each, made / each)
+    for file in files:
+        shutil.copy(peer / file, made / file)
     npm = subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=made, capture_output=True, text=True, check=False
     )

@@ -16,8 +16,8 @@ def verified(public_key: str, headers: Any, body: bytes) -> dict[str, Any]:
     """The event of a webhook whose signature holds; InvalidSignature, or another error, otherwise."""
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
     over = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    for each in headers["webhook-signature"].split(" "):
-        version, _, signature = each.partition(",")
+    for header in headers["webhook-signature"].split(" "):
+        version, _, signature = header.partition(",")
         if version == "v1a":
             key.verify(base64.b64decode(signature), over)
             event: dict[str, Any] = json.loads(body)

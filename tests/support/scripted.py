@@ -47,7 +47,7 @@ def well(value: Json) -> Answer:
     return answer
 
 
-def fault(code: wire.Fault) -> Answer:
+def fault(code: wire.CoreFault) -> Answer:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(http(wire.refused(request.number, request.key, code), wire.STATUS[code]))
         return True

@@ -21,7 +21,7 @@ from gateway.app.main import Gateway, open_gateway, utc_now
 from gateway.app.settings import Settings, development
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
-from gateway.domain.request import Asked, NativeCall, Trace, core_key
+from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
 from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
 from tests.support.options import OPTIONS
@@ -68,8 +68,8 @@ class Teller:
         raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
         native = NativeCall(native_id or f"n{next(self.ids)}", function, raw)
         where = conversation or await self.conversation(customer)
-        asked = Asked("responses", where, "turn", "a-model", (native,), TRACE)
-        (recorded,) = await self.gateway.way.take(principal(customer, strong=strong, now=self.gateway.door.clock()), asked)
+        asked = CallRequest("responses", where, "turn", "a-model", (native,), TRACE)
+        (recorded,) = await self.gateway.pipeline.take(principal(customer, strong=strong, now=self.gateway.door.clock()), asked)
         return recorded
 
     async def say(self, *texts: str, customer: str = "alice", origin: str = "typed", conversation: str | None = None) -> None:
@@ -85,7 +85,7 @@ class Teller:
         assert answered.output is not None
         found = answered.output["accounts"]
         assert isinstance(found, list)
-        return [each["account"] for each in found if each["currency"] == currency and each["status"] == "open"]
+        return [match["account"] for match in found if match["currency"] == currency and match["status"] == "open"]
 
     async def transfer(self, value: str, *, native_id: str | None = None, customer: str = "alice") -> Recorded:
         """Between the first two GBP accounts."""
@@ -96,8 +96,8 @@ class Teller:
         """Put a mandate with these changes in the place of the customer's own."""
         known = await self.gateway.book.facts(customer, "assistant", await self.conversation(customer), utc_now())
         assert known is not None
-        assert known[0].mandate is not None
-        changed = replace(known[0].mandate, version=known[0].mandate.version + 1, **changes)  # type: ignore[arg-type]
+        assert known.customer.mandate is not None
+        changed = replace(known.customer.mandate, version=known.customer.mandate.version + 1, **changes)  # type: ignore[arg-type]
         key = Ed25519PrivateKey.from_private_bytes(private_file(self.gateway.settings.data / "keys" / "mandates.key", 32))
         await self.gateway.book.grant(changed, changed.sign(key))
         return changed

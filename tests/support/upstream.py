@@ -56,7 +56,7 @@ class UpstreamBank:
     """Over the fields of each answer."""
 
     def count(self, name: str) -> int:
-        return sum(each == name for each, _ in self.effects)
+        return sum(effect == name for effect, _ in self.effects)
 
 
 async def _pay(bank: UpstreamBank, request: web.Request, given: dict[str, Any]) -> tuple[int, object]:

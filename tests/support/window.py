@@ -87,7 +87,7 @@ class Window:
         if listed.status_code != 200:
             return listed
         accounts = json.loads(listed.json()["outputs"][0]["output"])["result"]["accounts"]
-        mine = [each["account"] for each in accounts if each["currency"] == "GBP" and each["status"] == "open"]
+        mine = [account["account"] for account in accounts if account["currency"] == "GBP" and account["status"] == "open"]
         value = f"1.{time.monotonic_ns() % 100:02d}"  # the same amount again would be a suspected duplicate
         wanted = {"from": mine[0], "to": mine[1], "amount": {"value": value, "currency": "GBP"}}
         return self.call(client, "initiate_transfer", wanted, **rest)

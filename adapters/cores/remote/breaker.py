@@ -18,7 +18,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BreakerLimits:
     """When it opens and for how long. Times in seconds."""
 
     failures: int = 8
@@ -42,10 +42,10 @@ class Breaker:
     """One core's breaker. Not for several threads."""
 
     def __init__(
-        self, limits: Limits | None = None, *, moved: Callable[[State, int], None] = lambda _state, _failures: None
+        self, limits: BreakerLimits | None = None, *, moved: Callable[[State, int], None] = lambda _state, _failures: None
     ) -> None:
         """`moved` is told each new state, with the failures that were in the window."""
-        self._limits = limits or Limits()
+        self._limits = limits or BreakerLimits()
         self._moved = moved
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=self._limits.remembered)
         self._failures = 0

@@ -26,9 +26,9 @@ from yarl import URL
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, ExecutionPermit, Instruction, NotSeen, PermitRefused, Unknown
 from adapters.cores.remote import wire
-from adapters.cores.remote.breaker import Breaker, Limits, State, Ticket
+from adapters.cores.remote.breaker import Breaker, BreakerLimits, State, Ticket
 from adapters.cores.remote.codec import Json, WireError
-from adapters.cores.remote.wire import Fault, Operation
+from adapters.cores.remote.wire import CoreFault, Operation
 
 SKEW = timedelta(seconds=5)
 """How far the core's clock may be behind ours: so long after a permit's end its key is left alone."""
@@ -38,7 +38,7 @@ _DICE = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class ClientBounds:
     """How long and how often. Times in seconds, on a monotonic clock."""
 
     question_s: float = 2.0
@@ -80,13 +80,13 @@ def open_remote(
     *,
     credential: str,
     clock: Callable[[], datetime],
-    bounds: Bounds | None = None,
-    limits: Limits | None = None,
+    bounds: ClientBounds | None = None,
+    limits: BreakerLimits | None = None,
     tls: SSLContext | None = None,
 ) -> tuple[CoreBank, "RemoteCore"]:
     """The core at this base URL, as the port and as itself. `credential` is the bearer token; `tls` says whom https trusts. Must be
     called on the event loop."""
-    core = RemoteCore(url, credential=credential, clock=clock, bounds=bounds or Bounds(), limits=limits, tls=tls)
+    core = RemoteCore(url, credential=credential, clock=clock, bounds=bounds or ClientBounds(), limits=limits, tls=tls)
     return cast(CoreBank, core), core  # its questions come from the port itself, which mypy cannot see
 
 
@@ -99,11 +99,11 @@ class RemoteCore:
         *,
         credential: str,
         clock: Callable[[], datetime],
-        bounds: Bounds,
-        limits: Limits | None = None,
+        bounds: ClientBounds,
+        limits: BreakerLimits | None = None,
         tls: SSLContext | None = None,
     ) -> None:
-        paths = (wire.SUBMIT_PATH, *(each.path for each in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)))
+        paths = (wire.SUBMIT_PATH, *(question.path for question in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)))
         self._urls = {path: URL(url.rstrip("/") + path) for path in paths}
         self._clock = clock
         self._bounds = bounds
@@ -173,18 +173,18 @@ class RemoteCore:
             if ticket is None:
                 raise CoreUnavailable("left_alone")
             try:
-                with _Turn(self._breaker, ticket, self._now) as turn:
+                with _Ticket(self._breaker, ticket, self._now) as turn:
                     answer = await self._exchange(operation.path, body, {}, key, deadline)
-                    decoded = None if isinstance(answer, Fault) else _decoded(operation, answer)
-                    turn.answered = answer is not Fault.UNAVAILABLE
+                    decoded = None if isinstance(answer, CoreFault) else _decoded(operation, answer)
+                    turn.answered = answer is not CoreFault.UNAVAILABLE
             except _Failed as failed:
                 why, is_final = failed.why, failed.is_final
             else:
-                if answer is Fault.INVALID:
+                if answer is CoreFault.INVALID:
                     raise ValueError(f"not a question of {operation.name}")
-                if not isinstance(answer, Fault):
+                if not isinstance(answer, CoreFault):
                     return decoded
-                why, is_final = answer.value, answer is not Fault.UNAVAILABLE
+                why, is_final = answer.value, answer is not CoreFault.UNAVAILABLE
                 _refused(answer)
             if is_final or not await self._pause(attempt, deadline):
                 break
@@ -221,12 +221,12 @@ class RemoteCore:
             if ticket is None:
                 break
             try:
-                with _Turn(self._breaker, ticket, self._now) as turn:
+                with _Ticket(self._breaker, ticket, self._now) as turn:
                     answer = await self._exchange(
                         wire.SUBMIT_PATH, sending.body, sending.headers, sending.instruction.key, sending.deadline
                     )
-                    decoded = None if isinstance(answer, Fault) else _decoded_answer(answer)
-                    turn.answered = answer is not Fault.UNAVAILABLE
+                    decoded = None if isinstance(answer, CoreFault) else _decoded_answer(answer)
+                    turn.answered = answer is not CoreFault.UNAVAILABLE
             except _Failed as failed:
                 last = failed
                 sending.sent |= failed.sent
@@ -234,10 +234,10 @@ class RemoteCore:
                 if decoded is not None:
                     return decoded
                 _refused(answer)
-                if answer is Fault.PERMIT_REFUSED and not sending.sent:
+                if answer is CoreFault.PERMIT_REFUSED and not sending.sent:
                     raise PermitRefused("by the core")
                 sending.sent = True
-                last = _Failed(str(answer), sent=True, is_final=answer is not Fault.UNAVAILABLE)
+                last = _Failed(str(answer), sent=True, is_final=answer is not CoreFault.UNAVAILABLE)
             if last.is_final or not await self._pause(attempt, sending.deadline):
                 break
             if self._clock() >= sending.permit.expires:
@@ -246,7 +246,9 @@ class RemoteCore:
 
     # One request and its answer
 
-    async def _exchange(self, path: str, body: bytes, headers: Mapping[str, str], key: str | None, deadline: float) -> Json | Fault:
+    async def _exchange(
+        self, path: str, body: bytes, headers: Mapping[str, str], key: str | None, deadline: float
+    ) -> Json | CoreFault:
         """Once: what the frame holds. _Failed for everything that is not a whole frame of this request and this key."""
         number, noted = secrets.token_hex(16), SimpleNamespace(connected=False, reused=False)
         try:
@@ -284,14 +286,14 @@ class RemoteCore:
         return asyncio.get_running_loop().time()
 
 
-class _Turn:
+class _Ticket:
     """Hands a ticket back, whatever happens: answered, failed, or given up by a caller that was cancelled."""
 
     def __init__(self, breaker: Breaker, ticket: Ticket, now: Callable[[], float]) -> None:
         self._breaker, self._ticket, self._now = breaker, ticket, now
         self.answered = True
 
-    def __enter__(self) -> "_Turn":
+    def __enter__(self) -> "_Ticket":
         return self
 
     def __exit__(self, of: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
@@ -316,9 +318,9 @@ def _decoded_answer(answer: Json) -> CoreAnswer:
     return decoded
 
 
-def _frame(status: int, body: bytes, number: str, key: str | None) -> Json | Fault:
+def _frame(status: int, body: bytes, number: str, key: str | None) -> Json | CoreFault:
     frame = wire.read_frame(body, number, key)
-    if status != (wire.STATUS[frame] if isinstance(frame, Fault) else 200):
+    if status != (wire.STATUS[frame] if isinstance(frame, CoreFault) else 200):
         raise WireError("a status that does not fit its frame")
     return frame
 
@@ -351,7 +353,7 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 
 def _refused(answer: object) -> None:
     """A core that does not take what we send is set up in another way than we are: somebody must look."""
-    if isinstance(answer, Fault) and answer is not Fault.UNAVAILABLE:
+    if isinstance(answer, CoreFault) and answer is not CoreFault.UNAVAILABLE:
         _LOG.error('{"alarm": "core_refuses", "code": "%s"}', answer.value)
 
 

@@ -74,7 +74,7 @@ def codec(of: Any) -> Codec:
     if origin in (Union, types.UnionType):
         return _union(arguments)
     if origin is Literal:
-        return Codec(_text, _choice({each: each for each in arguments}))
+        return Codec(_text, _choice({argument: argument for argument in arguments}))
     if origin is Sequence or (origin is tuple and arguments[1:] == (...,)):
         return _sequence(codec(arguments[0]))
     if origin is frozenset:
@@ -187,12 +187,12 @@ def _record(of: type) -> Codec:
     def encode(value: Any) -> Json:
         if type(value) is not of:
             raise WireError(f"not {of.__name__}")
-        return {name: _at(name, each.encode, getattr(value, name)) for name, each in members}
+        return {name: _at(name, item.encode, getattr(value, name)) for name, item in members}
 
     def decode(value: Json) -> Any:
         if type(value) is not dict or value.keys() != names:
             raise WireError(f"not exactly the fields of {of.__name__}")
-        given = {name: _at(name, each.decode, value[name]) for name, each in members}
+        given = {name: _at(name, item.decode, value[name]) for name, item in members}
         try:
             return of(**given)
         except ValueError:
@@ -209,7 +209,7 @@ def _at(name: str, step: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _union(of: Sequence[Any]) -> Codec:
-    others = [each for each in of if each is not types.NoneType]
+    others = [item for item in of if item is not types.NoneType]
     if len(others) == 1:
         inner, is_optional = codec(others[0]), True
     else:
@@ -222,11 +222,11 @@ def _union(of: Sequence[Any]) -> Codec:
 
 
 def _tagged_union(of: Sequence[Any]) -> Codec:
-    if not all(isinstance(each, type) and is_dataclass(each) and each is not Money for each in of):
+    if not all(isinstance(item, type) and is_dataclass(item) and item is not Money for item in of):
         raise TypeError("a union is one of dataclasses, which say who they are")
-    if any(member.name == "is" for each in of for member in fields(each)):
+    if any(member.name == "is" for item in of for member in fields(item)):
         raise TypeError("`is` says which member of the union it is")
-    by_type = {each: (each.__name__, _record(each)) for each in of}
+    by_type = {item: (item.__name__, _record(item)) for item in of}
     by_name = dict(by_type.values())
 
     def encode(value: Any) -> Json:
@@ -240,7 +240,7 @@ def _tagged_union(of: Sequence[Any]) -> Codec:
         name = value.get("is") if type(value) is dict else None
         if type(value) is not dict or type(name) is not str or name not in by_name:
             raise WireError(f"not one of {', '.join(by_name)}")
-        return by_name[name].decode({each: value[each] for each in value if each != "is"})
+        return by_name[name].decode({item: value[item] for item in value if item != "is"})
 
     return Codec(encode, decode)
 
@@ -249,12 +249,12 @@ def _sequence(inner: Codec) -> Codec:
     def encode(values: Any) -> Json:
         if not isinstance(values, list | tuple):
             raise WireError("not a sequence")
-        return [inner.encode(each) for each in values]
+        return [inner.encode(item) for item in values]
 
     def decode(value: Json) -> Any:
         if type(value) is not list:
             raise WireError("not a list")
-        return tuple([inner.decode(each) for each in value])
+        return tuple([inner.decode(item) for item in value])
 
     return Codec(encode, decode)
 
@@ -263,12 +263,12 @@ def _set(inner: Codec) -> Codec:
     def encode(values: Any) -> Json:
         if not isinstance(values, frozenset):
             raise WireError("not a set")
-        return sorted((inner.encode(each) for each in values), key=dumps)
+        return sorted((inner.encode(item) for item in values), key=dumps)
 
     def decode(value: Json) -> Any:
         if type(value) is not list:
             raise WireError("not a list")
-        members = frozenset(inner.decode(each) for each in value)
+        members = frozenset(inner.decode(item) for item in value)
         if len(members) != len(value):
             raise WireError("a member twice")
         return members
@@ -280,12 +280,12 @@ def _mapping(inner: Codec) -> Codec:
     def encode(value: Any) -> Json:
         if not isinstance(value, Mapping):
             raise WireError("not a mapping")
-        return {_text(name): inner.encode(each) for name, each in value.items()}
+        return {_text(name): inner.encode(item) for name, item in value.items()}
 
     def decode(value: Json) -> Any:
         if type(value) is not dict:
             raise WireError("not an object")
-        return {name: inner.decode(each) for name, each in value.items()}
+        return {name: inner.decode(item) for name, item in value.items()}
 
     return Codec(encode, decode)
 

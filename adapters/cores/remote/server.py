@@ -15,7 +15,7 @@ from aiohttp import web
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, ExecutionPermit, Instruction, PermitRefused
 from adapters.cores.remote import wire
 from adapters.cores.remote.codec import Json, WireError
-from adapters.cores.remote.wire import Fault, Operation
+from adapters.cores.remote.wire import CoreFault, Operation
 
 BODY_WAIT_S = 5.0
 """How long the body of a request may take to arrive."""
@@ -36,7 +36,7 @@ class CoreServer:
         self._core = core
         self._credential = sha256(f"Bearer {credential}".encode()).digest()
         self._permits = permits
-        self._operations = {each.path: each for each in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)}
+        self._operations = {question.path: question for question in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. What is not answered here at all (a defect of the core) is a 500 without a frame."""
@@ -46,7 +46,7 @@ class CoreServer:
         try:
             body = await self._body(request)
             if not number:
-                raise _Refused(Fault.MALFORMED)
+                raise _RequestRefused(CoreFault.MALFORMED)
             if request.path == wire.SUBMIT_PATH:
                 instruction = _read(wire.instruction_of, body)
                 key = instruction.key
@@ -56,7 +56,7 @@ class CoreServer:
                 arguments = _read(operation.arguments, body)
                 key = arguments["key"] if operation is wire.STATUS_OF_KEY else None
                 answer = await self._ask(operation, arguments)
-        except _Refused as refused:
+        except _RequestRefused as refused:
             return _response(wire.refused(number, key, refused.fault), wire.STATUS[refused.fault])
         return _response(wire.answered(number, key, answer), 200)
 
@@ -64,48 +64,48 @@ class CoreServer:
         """The bounded body of an authorised request for something that there is."""
         given = request.headers.getall("Authorization", [])
         if len(given) != 1 or not hmac.compare_digest(sha256(given[0].encode("utf-8", "replace")).digest(), self._credential):
-            raise _Refused(Fault.UNAUTHORIZED)
+            raise _RequestRefused(CoreFault.UNAUTHORIZED)
         if request.path != wire.SUBMIT_PATH and request.path not in self._operations:
-            raise _Refused(Fault.NOT_FOUND)
+            raise _RequestRefused(CoreFault.NOT_FOUND)
         if request.method != "POST":
-            raise _Refused(Fault.METHOD_NOT_ALLOWED)
+            raise _RequestRefused(CoreFault.METHOD_NOT_ALLOWED)
         parts, size = [], 0
         try:
             async with asyncio.timeout(BODY_WAIT_S):
                 async for part in request.content.iter_any():
                     size += len(part)
                     if size > wire.MAX_REQUEST_BYTES:
-                        raise _Refused(Fault.TOO_LARGE)
+                        raise _RequestRefused(CoreFault.TOO_LARGE)
                     parts.append(part)
         except TimeoutError:
-            raise _Refused(Fault.TOO_SLOW) from None
+            raise _RequestRefused(CoreFault.TOO_SLOW) from None
         except (ConnectionError, web.RequestPayloadError):  # the client is gone; nobody reads this
-            raise _Refused(Fault.MALFORMED) from None
+            raise _RequestRefused(CoreFault.MALFORMED) from None
         return b"".join(parts)
 
     async def _submit(self, request: web.BaseRequest, instruction: Instruction, body: bytes) -> CoreAnswer:
         if request.headers.getall(wire.KEY, []) != [instruction.key]:
-            raise _Refused(Fault.MALFORMED)
+            raise _RequestRefused(CoreFault.MALFORMED)
         try:
             permit = self._permits(request.headers.get(wire.PERMIT, ""), body)
             return await self._core.submit(instruction, permit)
         except PermitRefused:
-            raise _Refused(Fault.PERMIT_REFUSED) from None
+            raise _RequestRefused(CoreFault.PERMIT_REFUSED) from None
         except CoreUnavailable:
-            raise _Refused(Fault.UNAVAILABLE) from None
+            raise _RequestRefused(CoreFault.UNAVAILABLE) from None
 
     async def _ask(self, operation: Operation, arguments: dict[str, object]) -> Json:
         try:
             found = await getattr(self._core, operation.name)(**arguments)
         except ValueError:
-            raise _Refused(Fault.INVALID) from None
+            raise _RequestRefused(CoreFault.INVALID) from None
         except CoreUnavailable:
-            raise _Refused(Fault.UNAVAILABLE) from None
+            raise _RequestRefused(CoreFault.UNAVAILABLE) from None
         return operation.answer.encode(found)
 
 
-class _Refused(Exception):
-    def __init__(self, fault: Fault) -> None:
+class _RequestRefused(Exception):
+    def __init__(self, fault: CoreFault) -> None:
         super().__init__(fault.value)
         self.fault = fault
 
@@ -114,7 +114,7 @@ def _read(reader: Callable[[bytes], Read], body: bytes) -> Read:
     try:
         return reader(body)
     except WireError:
-        raise _Refused(Fault.MALFORMED) from None
+        raise _RequestRefused(CoreFault.MALFORMED) from None
 
 
 def _response(body: bytes, status: int) -> web.Response:

@@ -34,7 +34,7 @@ REQUEST_FORM = re.compile(r"[0-9a-f]{32}", re.ASCII)
 KEY_FORM = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
 
-class Fault(StrEnum):
+class CoreFault(StrEnum):
     """Why a server answered no value. Closed and stable; no message goes with it."""
 
     UNAUTHORIZED = "unauthorized"
@@ -49,16 +49,16 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-STATUS: Mapping[Fault, int] = {
-    Fault.UNAUTHORIZED: 401,
-    Fault.NOT_FOUND: 404,
-    Fault.METHOD_NOT_ALLOWED: 405,
-    Fault.TOO_LARGE: 413,
-    Fault.TOO_SLOW: 408,
-    Fault.MALFORMED: 400,
-    Fault.INVALID: 422,
-    Fault.PERMIT_REFUSED: 403,
-    Fault.UNAVAILABLE: 503,
+STATUS: Mapping[CoreFault, int] = {
+    CoreFault.UNAUTHORIZED: 401,
+    CoreFault.NOT_FOUND: 404,
+    CoreFault.METHOD_NOT_ALLOWED: 405,
+    CoreFault.TOO_LARGE: 413,
+    CoreFault.TOO_SLOW: 408,
+    CoreFault.MALFORMED: 400,
+    CoreFault.INVALID: 422,
+    CoreFault.PERMIT_REFUSED: 403,
+    CoreFault.UNAVAILABLE: 503,
 }
 
 
@@ -86,7 +86,7 @@ class Operation:
         given = loads(body)
         if type(given) is not dict or given.keys() != self.parameters.keys():
             raise WireError(f"not exactly the arguments of {self.name}")
-        return {name: each.decode(given[name]) for name, each in self.parameters.items()}
+        return {name: parameter.decode(given[name]) for name, parameter in self.parameters.items()}
 
 
 def _operation(name: str) -> Operation:
@@ -94,7 +94,7 @@ def _operation(name: str) -> Operation:
     hints = get_type_hints(method)
     signature = inspect.signature(method)
     signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    parameters = {each: codec(hints[each]) for each in signature.parameters}
+    parameters = {parameter: codec(hints[parameter]) for parameter in signature.parameters}
     return Operation(name, signature, parameters, codec(hints["return"]))
 
 
@@ -129,12 +129,12 @@ def answered(request: str, key: str | None, answer: Json) -> bytes:
     return dumps({"request": request, "key": key, "answer": answer})
 
 
-def refused(request: str, key: str | None, fault: Fault) -> bytes:
+def refused(request: str, key: str | None, fault: CoreFault) -> bytes:
     """The frame of a fault."""
     return dumps({"request": request, "key": key, "error": {"code": fault.value}})
 
 
-def read_frame(body: bytes, request: str, key: str | None) -> Json | Fault:
+def read_frame(body: bytes, request: str, key: str | None) -> Json | CoreFault:
     """What a frame holds. WireError unless it is whole, and the answer to this very request about this very key."""
     frame = loads(body)
     if type(frame) is not dict or frame.get("request") != request or frame.get("key", "") != key:
@@ -145,6 +145,6 @@ def read_frame(body: bytes, request: str, key: str | None) -> Json | Fault:
     if frame.keys() != {"request", "key", "error"} or type(error) is not dict or error.keys() != {"code"}:
         raise WireError("not a frame")
     try:
-        return Fault(error["code"])  # type: ignore[arg-type]  # whatever it is, it is one of the codes or an error
+        return CoreFault(error["code"])  # type: ignore[arg-type]  # whatever it is, it is one of the codes or an error
     except ValueError:
         raise WireError("not a code") from None

@@ -42,7 +42,7 @@ from adapters.core import (
     TransactionPage,
 )
 from adapters.cores.sandbox import books, exchange, orders, payees, seed, stored
-from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Post, Return, Submit, Void
+from adapters.cores.sandbox.items import Answer, Burn, DueResult, ExecuteDue, Item, Keep, Post, Return, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend, name_for
 from adapters.cores.sandbox.products import PRODUCTS
 from adapters.cores.sandbox.reads import Reader
@@ -198,11 +198,11 @@ class SandboxBank:
         """The payee's bank sends a settled payment back. NOT_FOUND for one that did not settle, EXISTS for one that is back."""
         return await self._move(Return(payment))
 
-    async def execute_due(self) -> Executed:
+    async def execute_due(self) -> DueResult:
         """Make the planned payments whose day has come, scheduled ones and one turn of each standing order; funds and freezes are checked
         again."""
-        answer = await self._writer.submit(Due())
-        if not isinstance(answer, Executed):
+        answer = await self._writer.submit(ExecuteDue())
+        if not isinstance(answer, DueResult):
             raise TypeError("due payments are answered by a count")
         return answer
 

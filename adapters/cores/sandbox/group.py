@@ -11,7 +11,7 @@ from adapters.core import Declined, Done, Instruction, NotSeen, ReferenceKind
 from adapters.cores.sandbox import stored
 from adapters.cores.sandbox.bulk import Bulk
 from adapters.cores.sandbox.days import bank_day
-from adapters.cores.sandbox.items import Burn, Due, Item, Keep, Post, Return, Submit, Void
+from adapters.cores.sandbox.items import Burn, ExecuteDue, Item, Keep, Post, Return, Submit, Void
 from adapters.cores.sandbox.ledger import LedgerGroup, Pend
 from adapters.cores.sandbox.named import Named, named_by
 from adapters.cores.sandbox.tables import (
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class UsedKey:
     """A key that was used: by the instruction with this digest, or burned (no digest)."""
 
     digest: str | None
@@ -48,7 +48,7 @@ class Group:
     connection: Connection
     now: datetime
     ledger: LedgerGroup
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, UsedKey] = field(default_factory=dict)
     beneficiaries: dict[str, Row] = field(default_factory=dict)
     clearing: dict[str, str] = field(default_factory=dict)
     """Account that stands for other banks, by currency."""
@@ -80,7 +80,7 @@ class Group:
         named = named_by(it.order for it in told if it.key not in group.seen)
         returned = {item.payment for item in items if isinstance(item, Return)}
         named.of[ReferenceKind.PAYMENT] |= returned
-        for due in (item for item in items if isinstance(item, Due)):
+        for due in (item for item in items if isinstance(item, ExecuteDue)):
             group._load_due(due.most)
         group._load_objects(named)
         group._load_kept([item for item in items if isinstance(item, Keep)])
@@ -111,7 +111,7 @@ class Group:
 
     def remember(self, key: str, digest: str | None, answer: Done | Declined | NotSeen, told: Instruction | None) -> None:
         """Answer this key so from now on. No instruction: it is burned."""
-        self.seen[key] = Seen(digest, answer)
+        self.seen[key] = UsedKey(digest, answer)
         self._new["instruction"].append(
             {
                 "key": key,
@@ -199,7 +199,7 @@ class Group:
 
     def _load_keys(self, keys: set[str]) -> None:
         for row in self._rows(_KEYS, keys):
-            self.seen[row.key] = Seen(row.digest, NotSeen() if row.outcome == "burned" else stored.from_text(row.answer))
+            self.seen[row.key] = UsedKey(row.digest, NotSeen() if row.outcome == "burned" else stored.from_text(row.answer))
 
     def _load_due(self, most: int) -> None:
         asked = {"today": bank_day(self.now).isoformat(), "most": most}

@@ -50,14 +50,14 @@ class Void:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class ExecuteDue:
     """Carry out the scheduled payments and the turns of standing orders whose day has come, `most` of each."""
 
     most: int = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
+class DueResult:
     """How many planned payments were settled, and how many were rejected."""
 
     settled: int
@@ -71,5 +71,5 @@ class Return:
     payment: str
 
 
-Item = Submit | Burn | Keep | Pend | Post | Void | Due | Return
-Answer = Done | Declined | NotSeen | LedgerAnswer | Executed | Kept
+Item = Submit | Burn | Keep | Pend | Post | Void | ExecuteDue | Return
+Answer = Done | Declined | NotSeen | LedgerAnswer | DueResult | Kept

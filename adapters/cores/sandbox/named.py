@@ -41,9 +41,9 @@ class Named:
 
     def add(self, *named: Identified | None) -> None:
         """Read what these name; None names nothing."""
-        for each in named:
-            if each is not None:
-                self.of[each.kind].add(each.id)
+        for argument in named:
+            if argument is not None:
+                self.of[argument.kind].add(argument.id)
 
 
 def named_by(orders: Iterable[Order]) -> Named:

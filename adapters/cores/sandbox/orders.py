@@ -35,7 +35,7 @@ from adapters.core import (
 )
 from adapters.cores.sandbox import cards, cases, recurring, saved, transfers
 from adapters.cores.sandbox.group import Group
-from adapters.cores.sandbox.items import Answer, Burn, Due, Executed, Item, Keep, Kept, Post, Return, Submit, Void
+from adapters.cores.sandbox.items import Answer, Burn, DueResult, ExecuteDue, Item, Keep, Kept, Post, Return, Submit, Void
 from adapters.cores.sandbox.ledger import Pend
 
 
@@ -53,7 +53,7 @@ def _one(group: Group, item: Item) -> Answer:
             return _submit(group, item)
         case Burn():
             return _burn(group, item.key)
-        case Due():
+        case ExecuteDue():
             return _execute_due(group)
         case Keep():
             group.keep(item)
@@ -123,8 +123,8 @@ def _act(group: Group, told: Instruction) -> Done | Declined:  # one line for ea
             return Declined("AG01")
 
 
-def _execute_due(group: Group) -> Executed:
+def _execute_due(group: Group) -> DueResult:
     """Everything that was planned for today or before. Funds and freezes are checked again on the day."""
     settled = [transfers.execute(group, row) for row in group.due_payments()]
     settled += [recurring.execute(group, row) for row in group.due_turns()]
-    return Executed(sum(settled), len(settled) - sum(settled))
+    return DueResult(sum(settled), len(settled) - sum(settled))

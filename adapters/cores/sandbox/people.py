@@ -74,7 +74,7 @@ class Plastic:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SeedStandingOrder:
     """A standing order; `day` is the day of the month of its next execution."""
 
     account: str
@@ -220,10 +220,10 @@ CARDS = (
 )
 
 STANDING = (
-    Standing("alice.current", "alice.landlord", 115_000, 1, "RENT FLAT 4"),
-    Standing("alice.current", "alice.mum", 5_000, 18, "FOR MUM"),
-    Standing("bruno.euro", "bruno.padre", 45_000, 2, "AFFITTO"),
-    Standing("household", "house.mortgage", 134_500, 1, "MORTGAGE 8812"),
+    SeedStandingOrder("alice.current", "alice.landlord", 115_000, 1, "RENT FLAT 4"),
+    SeedStandingOrder("alice.current", "alice.mum", 5_000, 18, "FOR MUM"),
+    SeedStandingOrder("bruno.euro", "bruno.padre", 45_000, 2, "AFFITTO"),
+    SeedStandingOrder("household", "house.mortgage", 134_500, 1, "MORTGAGE 8812"),
 )
 
 PLANNED = (

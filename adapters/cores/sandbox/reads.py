@@ -153,7 +153,7 @@ class Reader:
         for id_, payee, own, name, minor, currency in self._rows(questions.PLANNED, asked):
             to = _key(ReferenceKind.ACCOUNT, own) if payee is None else _key(ReferenceKind.BENEFICIARY, payee)
             orders[_key(ReferenceKind.PAYMENT, id_)] = ExistingOrder(id_, to, Money(minor, currency), name)
-        return Acquaintance(payees_, orders, frozenset(it for each in self.accounts(customer) for it in _names_of(each)))
+        return Acquaintance(payees_, orders, frozenset(it for account in self.accounts(customer) for it in _names_of(account)))
 
     def beneficiaries(self, account_id: str) -> list[Beneficiary]:
         """The payees saved for an account, by name."""

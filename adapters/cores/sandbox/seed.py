@@ -311,7 +311,7 @@ def _directory() -> Iterator[dict[str, Any]]:
         yield {"identifier": key, "holder": holder, "bank": bank, "opted_out": int(opted_out)}
 
 
-def _standing(order: people.Standing, today: date) -> dict[str, Any]:
+def _standing(order: people.SeedStandingOrder, today: date) -> dict[str, Any]:
     first_on = _next(order.day, today)
     return {
         "id": name_for("s", 0, order.account, order.payee),

@@ -19,10 +19,10 @@ from gateway.doors.rest import Door, answers
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object
-from gateway.runs.pool import Pool
-from gateway.runs.sealed_principal import Seal
+from gateway.runs.pool import RunPool
+from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.store.book import SqlBook
-from gateway.store.pages import NoSuchCursor, Page
+from gateway.store.pages import NoSuchCursor, PageRequest
 
 BODY_MOST = 4 * 1024 * 1024
 DEPTH_MOST = 32
@@ -37,9 +37,9 @@ class Api:
     """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run."""
 
     book: SqlBook
-    pool: Pool | None
+    pool: RunPool | None
     broadcast: Broadcast
-    seal: Seal
+    seal: PrincipalSeal
     rates: Rates
     hosts: frozenset[str]
     lifetime: timedelta
@@ -49,7 +49,7 @@ class Api:
         if not self.rates.take(principal.customer, door.clock()):
             raise RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one")
 
-    def with_model(self) -> Pool:
+    def with_model(self) -> RunPool:
         """RequestFault UNAVAILABLE without a model."""
         if self.pool is None:
             raise RequestFault(Fault.UNAVAILABLE, "no model is set up here: model_url is not set")
@@ -85,7 +85,7 @@ async def listed(
         found, more = await api.book.read(question)
     except NoSuchCursor as error:
         raise RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name) from None
-    return json_answer(objects.listed([shown(each) for each in found], more=more))
+    return json_answer(objects.listed([shown(match) for match in found], more=more))
 
 
 def page_of(
@@ -93,12 +93,12 @@ def page_of(
     order: Literal["asc", "desc"] = "desc",
     after: Annotated[str | None, Query(max_length=64)] = None,
     before: Annotated[str | None, Query(max_length=64)] = None,
-) -> Page:
+) -> PageRequest:
     """The parameters of every list."""
-    return Page(limit, order == "asc", after or None, before or None)
+    return PageRequest(limit, order == "asc", after or None, before or None)
 
 
-class Answered(BaseModel):
+class JsonAnswer(BaseModel):
     """An object of the Assistants API, as the types of the `openai` package describe it."""
 
     model_config = ConfigDict(extra="allow")
@@ -107,11 +107,11 @@ class Answered(BaseModel):
     object: str
 
 
-class Listed(BaseModel):
+class ObjectPage(BaseModel):
     """A page of objects."""
 
     object: Literal["list"]
-    data: list[Answered]
+    data: list[JsonAnswer]
     first_id: str | None
     last_id: str | None
     has_more: bool

@@ -10,10 +10,10 @@ from fastapi import Depends, FastAPI, Request, Response
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, Principal
 from gateway.doors.assistants_api.api import (
-    Answered,
     Api,
     Deleted,
-    Listed,
+    JsonAnswer,
+    ObjectPage,
     body_as,
     listed,
     metadata_of,
@@ -29,8 +29,8 @@ from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.objects import ASSISTANT_FIELDS, new_id
 from gateway.store import assistants
-from gateway.store.assistants import Assistant, Changing, Dropping, Making
-from gateway.store.pages import Page
+from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant
+from gateway.store.pages import PageRequest
 
 _FALSY_MODEL = "model: an assistant has one"
 
@@ -38,21 +38,21 @@ _FALSY_MODEL = "model: an assistant has one"
 def mount(app: FastAPI, door: Door, api: Api) -> None:
     """Put these routes into the application."""
 
-    @app.post("/v1/assistants", responses=responses_of(Answered), openapi_extra=body_of(NewAssistant))
+    @app.post("/v1/assistants", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewAssistant))
     async def create_assistant(request: Request) -> Response:
         """A new assistant: a model, its instructions, and the functions that it may call."""
         return await door.answer(request, partial(_create, api), SCOPE_ASSISTANTS)
 
-    @app.get("/v1/assistants", responses=responses_of(Listed))
-    async def list_assistants(request: Request, page: Annotated[Page, Depends(page_of)]) -> Response:
+    @app.get("/v1/assistants", responses=responses_of(ObjectPage))
+    async def list_assistants(request: Request, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
         """This client's assistants."""
         return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS)
 
-    @app.get("/v1/assistants/{assistant_id}", responses=responses_of(Answered))
+    @app.get("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer))
     async def get_assistant(request: Request, assistant_id: Id) -> Response:
         return await door.answer(request, partial(_get, api, assistant_id), SCOPE_ASSISTANTS)
 
-    @app.post("/v1/assistants/{assistant_id}", responses=responses_of(Answered), openapi_extra=body_of(ChangedAssistant))
+    @app.post("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedAssistant))
     async def change_assistant(request: Request, assistant_id: Id) -> Response:
         """Runs that were begun before go on as they were."""
         return await door.answer(request, partial(_change, api, assistant_id), SCOPE_ASSISTANTS)
@@ -70,11 +70,11 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
     body = {**ASSISTANT_FIELDS, **{name: said[name] for name in ASSISTANT_FIELDS if name in said}, "tool_resources": None}
     made = Assistant(new_id("asst"), principal.client, door.clock(), body, metadata_of(asked.metadata))
     await _recorded(door, principal, made.id, "made", body)
-    await api.book.write(Making(made))
+    await api.book.write(CreateAssistant(made))
     return json_answer(objects.assistant(made))
 
 
-async def _list(api: Api, page: Page, _door: Door, _request: Request, principal: Principal) -> Response:
+async def _list(api: Api, page: PageRequest, _door: Door, _request: Request, principal: Principal) -> Response:
     return await listed(api, lambda connection: assistants.page(connection, principal.client, page), objects.assistant)
 
 
@@ -95,7 +95,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
         changes["tools"] = []
     await _recorded(door, principal, id_, "changed", changes)
     metadata = metadata_of(asked.metadata) if "metadata" in said else None
-    changed = await api.book.write(Changing(principal.client, id_, changes, metadata))
+    changed = await api.book.write(ChangeAssistant(principal.client, id_, changes, metadata))
     if not isinstance(changed, Assistant):
         raise missing("assistant")
     return json_answer(objects.assistant(changed))
@@ -104,7 +104,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
 async def _delete(api: Api, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
     await assistant_of(api, principal, id_)
     await _recorded(door, principal, id_, "dropped", {})
-    if await api.book.write(Dropping(principal.client, id_)) is None:
+    if await api.book.write(DeleteAssistant(principal.client, id_)) is None:
         raise missing("assistant")
     return json_answer(objects.deleted(id_, "assistant.deleted"))
 

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
 from gateway.doors.assistants_api.api import (
-    Answered,
     Api,
-    Listed,
+    JsonAnswer,
+    ObjectPage,
     body_as,
     listed,
     metadata_of,
@@ -36,10 +36,10 @@ from gateway.runs.loop import LEASE
 from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.runs.sealed_principal import acting
 from gateway.store import runs, steps
-from gateway.store.pages import Page
-from gateway.store.runs import Cancelling, Mismatch, Run, Starting, Submitting
+from gateway.store.pages import PageRequest
+from gateway.store.runs import CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
 from gateway.store.steps import Step
-from gateway.store.threads import Labelling, Opening, Thread
+from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
 """Header that steers how soon the client asks again."""
@@ -55,41 +55,41 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
-    @app.post("/v1/threads/runs", responses=responses_of(Answered), openapi_extra=body_of(NewThreadAndRun))
+    @app.post("/v1/threads/runs", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewThreadAndRun))
     async def create_thread_and_run(request: Request) -> Response:
         """A new thread and a run of it; with `stream`, its events (SSE)."""
         return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(Answered), openapi_extra=body_of(NewRun))
+    @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewRun))
     async def create_run(
         request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
     ) -> Response:
         """A run of an assistant over the thread; with `stream`, its events (SSE). `include[]` is about files, and ignored."""
         return await door.answer(request, partial(_create, api, thread_id), SCOPE_THREADS)
 
-    @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(Listed))
-    async def list_runs(request: Request, thread_id: Id, page: Annotated[Page, Depends(page_of)]) -> Response:
+    @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(ObjectPage))
+    async def list_runs(request: Request, thread_id: Id, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
         return await door.answer(request, partial(_list, api, thread_id, page), SCOPE_THREADS)
 
 
 def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
-    @app.get("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(Answered))
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer))
     async def get_run(request: Request, thread_id: Id, run_id: Id) -> Response:
         return await door.answer(request, partial(_get, api, thread_id, run_id), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(Answered), openapi_extra=body_of(Labels))
+    @app.post("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
     async def change_run(request: Request, thread_id: Id, run_id: Id) -> Response:
         """Its metadata."""
         return await door.answer(request, partial(_label, api, thread_id, run_id), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}/runs/{run_id}/cancel", responses=responses_of(Answered))
+    @app.post("/v1/threads/{thread_id}/runs/{run_id}/cancel", responses=responses_of(JsonAnswer))
     async def cancel_run(request: Request, thread_id: Id, run_id: Id) -> Response:
         """At any moment; a call that is under way is heard to its end first."""
         return await door.answer(request, partial(_cancel, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post(
         "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
-        responses=responses_of(Answered),
+        responses=responses_of(JsonAnswer),
         openapi_extra=body_of(ToolOutputs),
     )
     async def submit_tool_outputs(request: Request, thread_id: Id, run_id: Id) -> Response:
@@ -98,18 +98,18 @@ def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
-    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps", responses=responses_of(Listed))
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps", responses=responses_of(ObjectPage))
     async def list_steps(
         request: Request,
         thread_id: Id,
         run_id: Id,
-        page: Annotated[Page, Depends(page_of)],
+        page: Annotated[PageRequest, Depends(page_of)],
         include: Annotated[list[str] | None, Query(alias="include[]")] = None,
     ) -> Response:
         """`include[]` is about files, and ignored."""
         return await door.answer(request, partial(_steps, api, (thread_id, run_id), page), SCOPE_THREADS)
 
-    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(Answered))
+    @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(JsonAnswer))
     async def get_step(
         request: Request,
         thread_id: Id,
@@ -126,7 +126,7 @@ async def _create(api: Api, thread: str, door: Door, request: Request, principal
     asked = await body_as(NewRun, request)
     run = await _new(api, door, principal, asked, thread)
     messages = adding_of(api, door, principal, asked.additional_messages or [])
-    starting = Starting(run, _due(run.created, run.lease), messages)
+    starting = StartRun(run, _due(run.created, run.lease), messages)
     return await _started(api, starting, stream=bool(asked.stream))
 
 
@@ -135,7 +135,7 @@ async def _create_both(api: Api, door: Door, request: Request, principal: Princi
     asked = await body_as(NewThreadAndRun, request)
     opening = opening_of(api, door, principal, asked.thread or NewThread())
     run = await _new(api, door, principal, asked, opening.id)
-    starting = Starting(run, _due(run.created, run.lease), opening=opening)
+    starting = StartRun(run, _due(run.created, run.lease), opening=opening)
     return await _started(api, starting, stream=bool(asked.stream))
 
 
@@ -180,7 +180,7 @@ def _check_choice(body: dict[str, Any]) -> None:
         raise RequestFault(Fault.INVALID_REQUEST, "tool_choice: no function of this name is among the tools", param="tool_choice")
 
 
-async def _started(api: Api, starting: Starting, *, stream: bool) -> Response:
+async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
     with ExitStack() as stack:
         listener = stack.enter_context(api.broadcast.listening(starting.run.id)) if stream else None
         begun = await api.book.write(starting)
@@ -197,7 +197,7 @@ async def _started(api: Api, starting: Starting, *, stream: bool) -> Response:
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
 
 
-def _beginning(opening: Opening | None, thread: Thread, run: Run) -> list[bytes]:
+def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[bytes]:
     told = objects.run(run)
     opened = [] if opening is None else [event("thread.created", objects.thread(thread))]
     return [*opened, event("thread.run.created", told), event("thread.run.queued", told)]
@@ -222,13 +222,13 @@ class Streamed(StreamingResponse):
 
     @staticmethod
     async def _events(first: list[bytes], listener: Listener) -> Any:
-        for each in first:
-            yield each
-        async for each in listener.stream():
-            yield each
+        for item in first:
+            yield item
+        async for item in listener.stream():
+            yield item
 
 
-async def _list(api: Api, thread: str, page: Page, *rest: Any) -> Response:
+async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Response:
     await thread_of(api, rest[-1], thread)
     return await listed(api, lambda connection: runs.page(connection, thread, page), objects.run)
 
@@ -245,13 +245,13 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     asked = await body_as(Labels, request)
     await _found(api, principal, thread, id_)
     if "metadata" in plain(asked):
-        await labelled(api, Labelling(principal.customer, thread, "runs", id_, metadata_of(asked.metadata)))
+        await labelled(api, SetMetadata(principal.customer, thread, "runs", id_, metadata_of(asked.metadata)))
     return json_answer(objects.run(await _found(api, principal, thread, id_)))
 
 
 async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, _, principal = rest
-    run = await api.book.write(Cancelling(principal.customer, thread, id_, door.clock()))
+    run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
     if not isinstance(run, Run):
         raise missing("run")
     if run.state != "cancelling":
@@ -265,12 +265,12 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
     asked = await body_as(ToolOutputs, request)
-    outputs = {each.tool_call_id: each.output for each in asked.tool_outputs}
+    outputs = {tool_output.tool_call_id: tool_output.output for tool_output in asked.tool_outputs}
     if len(outputs) < len(asked.tool_outputs):
         raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: two outputs are of one call", param="tool_outputs")
     pool, before = api.with_model(), await _found(api, principal, thread, id_)
     now, lease = door.clock(), pool.lease if asked.stream or pool.has_room else None
-    item = Submitting(
+    item = SubmitOutputs(
         customer=principal.customer,
         thread=thread,
         run=id_,
@@ -283,7 +283,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     with ExitStack() as stack:
         listener = stack.enter_context(api.broadcast.listening(id_)) if asked.stream else None
         run = await api.book.write(item)
-        if isinstance(run, Mismatch):
+        if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
         if not isinstance(run, Run):
             raise missing("run")
@@ -296,13 +296,13 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
 
 
-def _unexpected(mismatch: Mismatch) -> str:
+def _unexpected(mismatch: OutputsMismatch) -> str:
     if mismatch.state != "requires_action":
         return f"Runs in status '{mismatch.state}' do not accept tool outputs."
     return "tool_outputs: exactly the calls of required_action, each once, in one request"
 
 
-async def _steps(api: Api, where: tuple[str, str], page: Page, *rest: Any) -> Response:
+async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
     return await listed(api, lambda connection: steps.page(connection, where[1], page), objects.step)
 

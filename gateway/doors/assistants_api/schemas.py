@@ -126,7 +126,7 @@ class ChangedAssistant(_Configured):
     metadata: Metadata | None = None
 
 
-class TextPart(_Strict):
+class TextContent(_Strict):
     type: Literal["text"]
     text: Annotated[Text, StringConstraints(min_length=1, max_length=TEXT_MOST)]
 
@@ -136,7 +136,7 @@ class ImageUrl(_Strict):
     detail: Literal["auto", "low", "high"] = "auto"
 
 
-class ImagePart(_Strict):
+class ImageContent(_Strict):
     type: Literal["image_url"]
     image_url: ImageUrl
 
@@ -147,7 +147,7 @@ def _no_image_files(value: object) -> object:
     return value
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+Part = Annotated[TextContent | ImageContent, Field(discriminator="type")]
 Content = (
     Annotated[Text, StringConstraints(min_length=1, max_length=TEXT_MOST)]
     | Annotated[list[Annotated[Part, BeforeValidator(_no_image_files)]], Field(min_length=1, max_length=PARTS_MOST)]

@@ -13,10 +13,10 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, SCOPE_WORDS, Principal
 from gateway.domain.strict_json import Json
 from gateway.doors.assistants_api.api import (
-    Answered,
     Api,
     Deleted,
-    Listed,
+    JsonAnswer,
+    ObjectPage,
     body_as,
     listed,
     metadata_of,
@@ -25,15 +25,15 @@ from gateway.doors.assistants_api.api import (
     plain,
     responses_of,
 )
-from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImagePart, Labels, NewMessage, NewThread
+from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImageContent, Labels, NewMessage, NewThread
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.objects import MESSAGE_FIELDS, new_id, seconds
 from gateway.store import threads
-from gateway.store.pages import Page
-from gateway.store.threads import Adding, Dropping, Labelling, Message, Opening, Removing, Thread, Writing
+from gateway.store.pages import PageRequest
+from gateway.store.threads import AddMessage, CreateThread, DeleteMessage, DeleteThread, Message, SetMetadata, Thread, WriteAnswer
 
 ORIGIN = "tellergate.origin"
 """Key of a message's metadata: `typed`, `pasted` or `document`."""
@@ -48,16 +48,16 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
-    @app.post("/v1/threads", responses=responses_of(Answered), openapi_extra=body_of(NewThread))
+    @app.post("/v1/threads", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewThread))
     async def create_thread(request: Request) -> Response:
         """A new thread, with a conversation of its own."""
         return await door.answer(request, partial(_create, api), SCOPE_THREADS)
 
-    @app.get("/v1/threads/{thread_id}", responses=responses_of(Answered))
+    @app.get("/v1/threads/{thread_id}", responses=responses_of(JsonAnswer))
     async def get_thread(request: Request, thread_id: Id) -> Response:
         return await door.answer(request, partial(_get, api, thread_id), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}", responses=responses_of(Answered), openapi_extra=body_of(ChangedThread))
+    @app.post("/v1/threads/{thread_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedThread))
     async def change_thread(request: Request, thread_id: Id) -> Response:
         return await door.answer(request, partial(_change, api, thread_id), SCOPE_THREADS)
 
@@ -68,25 +68,25 @@ def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
-    @app.post("/v1/threads/{thread_id}/messages", responses=responses_of(Answered), openapi_extra=body_of(NewMessage))
+    @app.post("/v1/threads/{thread_id}/messages", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewMessage))
     async def create_message(request: Request, thread_id: Id) -> Response:
         """A message; the customer's word under their own token. Refused while a run of the thread is active."""
         return await door.answer(request, partial(_write, api, thread_id), SCOPE_THREADS)
 
-    @app.get("/v1/threads/{thread_id}/messages", responses=responses_of(Listed))
+    @app.get("/v1/threads/{thread_id}/messages", responses=responses_of(ObjectPage))
     async def list_messages(
         request: Request,
         thread_id: Id,
-        page: Annotated[Page, Depends(page_of)],
+        page: Annotated[PageRequest, Depends(page_of)],
         run_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Response:
         return await door.answer(request, partial(_list, api, thread_id, page, run_id or None), SCOPE_THREADS)
 
-    @app.get("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Answered))
+    @app.get("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer))
     async def get_message(request: Request, thread_id: Id, message_id: Id) -> Response:
         return await door.answer(request, partial(_message, api, thread_id, message_id), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Answered), openapi_extra=body_of(Labels))
+    @app.post("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
     async def change_message(request: Request, thread_id: Id, message_id: Id) -> Response:
         """Its metadata."""
         return await door.answer(request, partial(_label, api, thread_id, message_id), SCOPE_THREADS)
@@ -106,9 +106,9 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
     return json_answer(objects.thread(opened))
 
 
-def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> Opening:
+def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> CreateThread:
     messages = adding_of(api, door, principal, asked.messages)
-    return Opening(new_id("thread"), principal.customer, door.clock(), metadata_of(asked.metadata), messages)
+    return CreateThread(new_id("thread"), principal.customer, door.clock(), metadata_of(asked.metadata), messages)
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -119,12 +119,12 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
     api.bounded(door, principal)
     asked = await body_as(ChangedThread, request)
     if "metadata" in plain(asked):
-        await labelled(api, Labelling(principal.customer, id_, "threads", id_, metadata_of(asked.metadata)))
+        await labelled(api, SetMetadata(principal.customer, id_, "threads", id_, metadata_of(asked.metadata)))
     return json_answer(objects.thread(await thread_of(api, principal, id_)))
 
 
 async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
-    if await api.book.write(Dropping(principal.customer, id_)) is None:
+    if await api.book.write(DeleteThread(principal.customer, id_)) is None:
         raise missing("thread")
     return json_answer(objects.deleted(id_, "thread.deleted"))
 
@@ -132,7 +132,7 @@ async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal:
 async def _write(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     messages = adding_of(api, door, principal, [await body_as(NewMessage, request)])
-    written = await api.book.write(Writing(id_, principal.customer, door.clock(), messages))
+    written = await api.book.write(WriteAnswer(id_, principal.customer, door.clock(), messages))
     if isinstance(written, str):
         message = f"Can't add messages to {id_} while a run {written} is active."
         raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
@@ -141,7 +141,7 @@ async def _write(api: Api, id_: str, door: Door, request: Request, principal: Pr
     return json_answer(objects.message(written[0]))
 
 
-async def _list(api: Api, id_: str, page: Page, run: str | None, *rest: Any) -> Response:
+async def _list(api: Api, id_: str, page: PageRequest, run: str | None, *rest: Any) -> Response:
     await thread_of(api, rest[-1], id_)
     return await listed(api, lambda connection: threads.messages(connection, id_, run, page), objects.message)
 
@@ -156,18 +156,18 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     asked = await body_as(Labels, request)
     await _found(api, principal, thread, id_)
     if "metadata" in plain(asked):
-        await labelled(api, Labelling(principal.customer, thread, "messages", id_, metadata_of(asked.metadata)))
+        await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata_of(asked.metadata)))
     return json_answer(objects.message(await _found(api, principal, thread, id_)))
 
 
 async def _remove(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     principal: Principal = rest[-1]
-    if await api.book.write(Removing(principal.customer, thread, id_)) is None:
+    if await api.book.write(DeleteMessage(principal.customer, thread, id_)) is None:
         raise missing("message")
     return json_answer(objects.deleted(id_, "thread.message.deleted"))
 
 
-async def labelled(api: Api, item: Labelling) -> None:
+async def labelled(api: Api, item: SetMetadata) -> None:
     """Put this metadata in the place of the earlier one. RequestFault NOT_FOUND."""
     if await api.book.write(item) is None:
         raise missing("thread")
@@ -189,12 +189,12 @@ async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Messa
     return found
 
 
-def adding_of(api: Api, door: Door, principal: Principal, asked: list[NewMessage]) -> tuple[Adding, ...]:
+def adding_of(api: Api, door: Door, principal: Principal, asked: list[NewMessage]) -> tuple[AddMessage, ...]:
     """Messages as they are kept, and what of them the customer said. RequestFault."""
-    return tuple(_adding(api, door, principal, each) for each in asked)
+    return tuple(_adding(api, door, principal, question) for question in asked)
 
 
-def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Adding:
+def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> AddMessage:
     metadata = metadata_of(asked.metadata)
     origin = metadata.get(ORIGIN, "typed")
     if origin not in _ORIGINS:
@@ -203,7 +203,7 @@ def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Ad
     content: list[Json] = []
     texts: list[str] = []
     for part in parts:
-        if isinstance(part, ImagePart):
+        if isinstance(part, ImageContent):
             _allowed(api, part)
             content.append({"type": "image_url", "image_url": {"url": part.image_url.url, "detail": part.image_url.detail}})
         else:
@@ -211,7 +211,7 @@ def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Ad
             content += objects.text_content(texts[-1])
     is_own = principal.agent is None and SCOPE_WORDS in principal.scopes and asked.role == "user"
     body = {**MESSAGE_FIELDS, "role": asked.role, "content": content, "completed_at": seconds(door.clock())}
-    return Adding(
+    return AddMessage(
         id=new_id("msg"),
         body=body,
         metadata=metadata,
@@ -220,7 +220,7 @@ def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Ad
     )
 
 
-def _allowed(api: Api, part: ImagePart) -> None:
+def _allowed(api: Api, part: ImageContent) -> None:
     url = urlsplit(part.image_url.url)
     if url.scheme != "data" and not (url.hostname in api.hosts and url.port is None and url.username is None):
         raise RequestFault(Fault.UNSUPPORTED, "image_url: send a data: URL; no other host is fetched from", param="content")

@@ -19,11 +19,11 @@ from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.pages.confirm_view import view
-from gateway.doors.pages.own import Own, own_routes
+from gateway.doors.pages.own import OwnPages, own_routes
 from gateway.doors.pages.shell import (
     TYPES,
     Handler,
-    Page,
+    PageShell,
     assertion_of,
     asset,
     bound,
@@ -37,7 +37,7 @@ from gateway.doors.rest import Door, fault_response
 from gateway.identity.compact import encode
 
 
-def application(page: Page, own: Own | None = None) -> ASGIApp:
+def application(page: PageShell, own: OwnPages | None = None) -> ASGIApp:
     """The page as an ASGI application of its own; with the customer's own pages beside it, where `own` is given."""
     routes = [
         Route("/confirm/{confirmation_id}", bound(page, _show), methods=["GET"]),
@@ -50,10 +50,10 @@ def application(page: Page, own: Own | None = None) -> ASGIApp:
     return with_headers(Starlette(routes=routes, exception_handlers={404: _nothing_here}), is_secure=page.is_secure)
 
 
-_Word = Callable[[Page, Principal, str, Parsed], Awaitable[dict[str, object]]]
+_Word = Callable[[PageShell, Principal, str, Parsed], Awaitable[dict[str, object]]]
 
 
-async def _show(page: Page, request: Request) -> Response:
+async def _show(page: PageShell, request: Request) -> Response:
     """The sign-in, or what waits: with the session of exactly this confirmation."""
     confirmation = request.path_params["confirmation_id"]
     principal, known = page.principal(request, confirmation), page.known(request.url.path)
@@ -86,21 +86,21 @@ async def _show(page: Page, request: Request) -> Response:
     return await page.door.answer_as(request, signed_in(principal), shown, SCOPE_CONFIRM)
 
 
-async def _older(page: Page, customer: str, confirmation: str) -> str:
+async def _older(page: PageShell, customer: str, confirmation: str) -> str:
     """The id of what waits before this, if something does: the page links to it."""
     waiting = await page.relying_party.confirmations.waiting(customer, page.clock())
-    first = next((each for each in waiting if each.moves_money and each.customer == customer), None)
+    first = next((proposal for proposal in waiting if proposal.moves_money and proposal.customer == customer), None)
     return "" if first is None or first.id == confirmation else first.id
 
 
-async def _sign_in(page: Page, request: Request) -> Response:
+async def _sign_in(page: PageShell, request: Request) -> Response:
     return await sign_in(page, request, request.path_params["confirmation_id"])
 
 
 def _spoken(word: _Word) -> Handler:
     """A handler of what only who signed in may say."""
 
-    async def handler(page: Page, request: Request) -> Response:
+    async def handler(page: PageShell, request: Request) -> Response:
         async def heard(_door: Door, _request: Request, who: Principal) -> Response:
             same_origin(page, request)
             return json_answer(await word(page, who, request.path_params["confirmation_id"], await body(request)))
@@ -112,7 +112,7 @@ def _spoken(word: _Word) -> Handler:
     return handler
 
 
-async def _confirm(page: Page, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
+async def _confirm(page: PageShell, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
     results = await page.relying_party.by_passkey(who.customer, confirmation, assertion_of(said))
     if not results:
         proposal = await page.relying_party.confirmations.find(who.customer, confirmation)
@@ -121,7 +121,7 @@ async def _confirm(page: Page, who: Principal, confirmation: str, said: Parsed) 
     return {"outcome": outcome(results)}
 
 
-async def _decline(page: Page, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
+async def _decline(page: PageShell, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
     if said != {"decline": True}:
         raise RequestFault(Fault.INVALID_REQUEST, "the body is a decline")
     await page.relying_party.decline(who.customer, confirmation)
@@ -130,7 +130,7 @@ async def _decline(page: Page, who: Principal, confirmation: str, said: Parsed) 
 
 def outcome(results: Sequence[Recorded]) -> str:
     """What the customer is told came of it, in one word; the page holds the sentences."""
-    states = {each.status for each in results}
+    states = {result.status for result in results}
     if not states:
         return "approval"
     if "in_doubt" in states:

@@ -49,7 +49,7 @@ _OF_MANDATE = frozenset("id title payees per_payment per_day payments_per_day fr
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ValueRow:
     """`note`: where it comes from, or what to know of it."""
 
     label: str
@@ -58,30 +58,30 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class CallShown:
+class CallView:
     """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons."""
 
     title: str
-    amount: Row | None
-    payee: Row | None
+    amount: ValueRow | None
+    payee: ValueRow | None
     identifier: str
     check: str
-    rows: tuple[Row, ...]
-    texts: tuple[Row, ...]
+    rows: tuple[ValueRow, ...]
+    texts: tuple[ValueRow, ...]
     consequence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class IntentView:
     """All of an intent. `everything` holds it a second time, word by word."""
 
-    calls: tuple[CallShown, ...]
+    calls: tuple[CallView, ...]
     total: str
     warnings: tuple[str, ...]
     agent: str
     expires: str
-    more: tuple[Row, ...]
-    everything: tuple[Row, ...]
+    more: tuple[ValueRow, ...]
+    everything: tuple[ValueRow, ...]
     is_own: bool = False
     """The customer asked for it themselves, without an assistant: a standing mandate."""
 
@@ -91,7 +91,7 @@ class Intent:
         return self.total or (self.calls[0].amount.value if len(self.calls) == 1 and self.calls[0].amount else "")
 
 
-def view(intent: Mapping[str, Json]) -> Intent:
+def view(intent: Mapping[str, Json]) -> IntentView:
     """Never raises: whatever form a part has, it is shown."""
     calls = tuple(_call(call) for call in _list(intent.get("calls")) if isinstance(call, dict))
     mandate = intent.get("mandate")
@@ -99,31 +99,31 @@ def view(intent: Mapping[str, Json]) -> Intent:
     if isinstance(mandate, dict):
         calls += (_mandate(mandate, intent.get("agent")),)
     more = _unknown(intent, _OF_INTENT)
-    return Intent(
+    return IntentView(
         calls=calls,
         total=_money(intent.get("total")) if len(calls) > 1 else "",
-        warnings=tuple(_warning(each) for each in _list(intent.get("warnings"))),
+        warnings=tuple(_warning(item) for item in _list(intent.get("warnings"))),
         agent=_text(intent.get("agent")),
         expires=_moment(intent.get("expires")),
-        more=more if isinstance(mandate, dict | None) else (*more, Row("Mandate", _any(mandate))),
-        everything=tuple(Row(path, value) for path, value in _flat("", dict(intent))),
+        more=more if isinstance(mandate, dict | None) else (*more, ValueRow("Mandate", _any(mandate))),
+        everything=tuple(ValueRow(path, value) for path, value in _flat("", dict(intent))),
         is_own=is_own,
     )
 
 
-def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallShown:
+def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallView:
     """A standing mandate: its bounds in words."""
     rows = (
-        Row("Pays", "; ".join(_whom(each) for each in _list(mandate.get("payees")))),
-        Row("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
-        Row("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
-        Row("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
-        Row("From", _moment(mandate.get("from"))),
-        Row("Until", _moment(mandate.get("until"))),
-        Row("Assistant", _text(agent) or "whichever you use"),
+        ValueRow("Pays", "; ".join(_whom(item) for item in _list(mandate.get("payees")))),
+        ValueRow("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
+        ValueRow("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
+        ValueRow("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
+        ValueRow("From", _moment(mandate.get("from"))),
+        ValueRow("Until", _moment(mandate.get("until"))),
+        ValueRow("Assistant", _text(agent) or "whichever you use"),
     )
     note = "You can revoke it at any time, and that counts at once."
-    return CallShown(
+    return CallView(
         title=_text(mandate.get("title")),
         amount=None,
         payee=None,
@@ -144,33 +144,35 @@ def _whom(payee: Json) -> str:
 
 def visible(text: str) -> str:
     """The text with every character that cannot be seen, or that moves others, spelt out."""
-    return "".join(f"⟨U+{ord(each):04X}⟩" if _deceives(each) else each for each in text)
+    return "".join(f"⟨U+{ord(item):04X}⟩" if _deceives(item) else item for item in text)
 
 
 def _deceives(character: str) -> bool:
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 
-def _call(call: Mapping[str, Json]) -> CallShown:
-    arguments = [each for each in _list(call.get("arguments")) if isinstance(each, dict)]
+def _call(call: Mapping[str, Json]) -> CallView:
+    arguments = [item for item in _list(call.get("arguments")) if isinstance(item, dict)]
     payee, amount, account = call.get("payee"), call.get("amount"), call.get("account")
-    rows = [Row("From", _text(account))] if account is not None else []
-    texts: list[Row] = []
-    for each in arguments:
-        row = Row(_label(_text(each.get("label") or each.get("name"))), _text(each.get("value")), _source(each))
-        told = each.get("kind") == _PAYEE and payee is not None
-        if each.get("kind") == _FREE_TEXT:
+    rows = [ValueRow("From", _text(account))] if account is not None else []
+    texts: list[ValueRow] = []
+    for argument in arguments:
+        row = ValueRow(
+            _label(_text(argument.get("label") or argument.get("name"))), _text(argument.get("value")), _source(argument)
+        )
+        told = argument.get("kind") == _PAYEE and payee is not None
+        if argument.get("kind") == _FREE_TEXT:
             texts.append(row)
-        elif not told and not (each.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
+        elif not told and not (argument.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
             rows.append(row)
     if amount is not None:
         day = call.get("execute_on")
-        rows.append(Row("When", _text(day) if day is not None else "at once, when you confirm"))
-        rows.append(Row("Fees", ", ".join(_any(each) for each in _list(call.get("fees"))) or "none"))
-    rows += [Row("By", _text(call["rail"]))] if call.get("rail") is not None else []
-    return CallShown(
+        rows.append(ValueRow("When", _text(day) if day is not None else "at once, when you confirm"))
+        rows.append(ValueRow("Fees", ", ".join(_any(item) for item in _list(call.get("fees"))) or "none"))
+    rows += [ValueRow("By", _text(call["rail"]))] if call.get("rail") is not None else []
+    return CallView(
         title=_text(call.get("title") or call.get("function")),
-        amount=None if amount is None else Row("Amount", _money(amount), _source_of(arguments, _AMOUNT)),
+        amount=None if amount is None else ValueRow("Amount", _money(amount), _source_of(arguments, _AMOUNT)),
         payee=_payee(payee, arguments),
         identifier=_text(payee.get("identifier")) if isinstance(payee, dict) else "",
         check=_check(payee),
@@ -180,14 +182,14 @@ def _call(call: Mapping[str, Json]) -> CallShown:
     )
 
 
-def _payee(payee: Json, arguments: list[dict[str, Json]]) -> Row | None:
+def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:
     if payee is None:
         return None
     if not isinstance(payee, dict):
-        return Row("To", _any(payee))
+        return ValueRow("To", _any(payee))
     known = "you have paid them before" if payee.get("known") is True else "you have not paid them before, or only recently"
     said = _source_of(arguments, _PAYEE)
-    return Row("To", _text(payee.get("name")) or "(no name)", said if said == SOURCES["own"] else known)
+    return ValueRow("To", _text(payee.get("name")) or "(no name)", said if said == SOURCES["own"] else known)
 
 
 def _check(payee: Json) -> str:
@@ -210,7 +212,7 @@ def _source(argument: Mapping[str, Json]) -> str:
 
 
 def _source_of(arguments: list[dict[str, Json]], kind: str) -> str:
-    return next((_source(each) for each in arguments if each.get("kind") == kind), "")
+    return next((_source(argument) for argument in arguments if argument.get("kind") == kind), "")
 
 
 def _warning(warning: Json) -> str:
@@ -231,8 +233,8 @@ def _moment(text: Json) -> str:
         return _any(text)
 
 
-def _unknown(part: Mapping[str, Json], known: frozenset[str]) -> tuple[Row, ...]:
-    return tuple(Row(_label(name), _any(value)) for name, value in part.items() if name not in known)
+def _unknown(part: Mapping[str, Json], known: frozenset[str]) -> tuple[ValueRow, ...]:
+    return tuple(ValueRow(_label(name), _any(value)) for name, value in part.items() if name not in known)
 
 
 def _label(name: str) -> str:
@@ -255,19 +257,19 @@ def _any(value: Json) -> str:
         case bool():
             return "yes" if value else "no"
         case list():
-            return ", ".join(_any(each) for each in value) or "(none)"
+            return ", ".join(_any(item) for item in value) or "(none)"
         case dict():
-            return "; ".join(f"{_label(name)}: {_any(each)}" for name, each in value.items()) or "(none)"
+            return "; ".join(f"{_label(name)}: {_any(item)}" for name, item in value.items()) or "(none)"
     return visible(str(value))
 
 
 def _flat(path: str, value: Json) -> Iterator[tuple[str, str]]:
     """Every leaf with its path."""
     if isinstance(value, dict) and value:
-        for name, each in value.items():
-            yield from _flat(f"{path}.{name}" if path else name, each)
+        for name, item in value.items():
+            yield from _flat(f"{path}.{name}" if path else name, item)
     elif isinstance(value, list) and value:
-        for position, each in enumerate(value, 1):
-            yield from _flat(f"{path} {position}", each)
+        for position, item in enumerate(value, 1):
+            yield from _flat(f"{path} {position}", item)
     else:
         yield visible(path), _any(value)

@@ -14,13 +14,13 @@ from starlette.routing import Route
 from adapters.core import Money
 from adapters.function import Effect
 from audit.log import Log
-from gateway.confirmations.standing_mandates import LONGEST, Granting, Terms
+from gateway.confirmations.standing_mandates import LONGEST, MandateTerms, StandingMandates
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.principal import SCOPE_CONFIRM, Principal
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.pages import own_view
-from gateway.doors.pages.shell import Page, bound, html, same_origin, sign_in, signed_in
+from gateway.doors.pages.shell import PageShell, bound, html, same_origin, sign_in, signed_in
 from gateway.doors.rest import Door
 from gateway.oversight import activity
 
@@ -31,14 +31,14 @@ _MOST_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnPages:
     """What these pages need beside the confirm page's."""
 
-    granting: Granting
+    standing_mandates: StandingMandates
     log: Log
 
 
-class _Wrong(Exception):
+class _FormErrors(Exception):
     """Fields of the form that make no mandate, each with what to do about it. Nothing is recorded of them."""
 
     def __init__(self, fields: dict[str, str]) -> None:
@@ -46,11 +46,11 @@ class _Wrong(Exception):
         self.fields = fields
 
 
-_Shown = Callable[[Page, Own, Request, Principal], Awaitable[Response]]
-_Word = Callable[[Own, Request, Principal, Parsed], Awaitable[Response]]
+_Shown = Callable[[PageShell, OwnPages, Request, Principal], Awaitable[Response]]
+_Word = Callable[[OwnPages, Request, Principal, Parsed], Awaitable[Response]]
 
 
-def own_routes(page: Page, own: Own) -> list[Route]:
+def own_routes(page: PageShell, own: OwnPages) -> list[Route]:
     """The routes of these pages."""
     return [
         Route("/activity", _reading(page, own, _activity), methods=["GET"]),
@@ -62,7 +62,7 @@ def own_routes(page: Page, own: Own) -> list[Route]:
     ]
 
 
-def _reading(page: Page, own: Own, shown: _Shown) -> Callable[[Request], Awaitable[Response]]:
+def _reading(page: PageShell, own: OwnPages, shown: _Shown) -> Callable[[Request], Awaitable[Response]]:
     """A page for who signed in; the sign-in for everybody else."""
 
     async def answered(request: Request) -> Response:
@@ -85,7 +85,7 @@ def _reading(page: Page, own: Own, shown: _Shown) -> Callable[[Request], Awaitab
     return answered
 
 
-def _speaking(page: Page, own: Own, word: _Word) -> Callable[[Request], Awaitable[Response]]:
+def _speaking(page: PageShell, own: OwnPages, word: _Word) -> Callable[[Request], Awaitable[Response]]:
     """What only our own page's script may say, for who signed in."""
 
     async def answered(request: Request) -> Response:
@@ -98,58 +98,58 @@ def _speaking(page: Page, own: Own, word: _Word) -> Callable[[Request], Awaitabl
     return answered
 
 
-async def _activity(page: Page, own: Own, request: Request, who: Principal) -> Response:
+async def _activity(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
     cursor = request.query_params.get("cursor")
     found = await activity.of_customer(own.log, who.customer, cursor, newest_first=True)
     waiting = await page.relying_party.confirmations.waiting(who.customer, page.clock())
-    effects = frozenset(each.name for each in page.door.functions if each.effect is not Effect.READ)
+    effects = frozenset(function.name for function in page.door.functions if function.effect is not Effect.READ)
     known = page.known(_SIGN_IN) | {
         "here": "/activity",
         "cursor": cursor,
         "next_cursor": found.next_cursor,
         "waiting": own_view.waits(waiting, who.customer),
-        "entries": own_view.entries(found.items, {each.id for each in waiting}, effects),
+        "entries": own_view.entries(found.items, {proposal.id for proposal in waiting}, effects),
     }
     return html("activity.html", known)
 
 
-async def _looks(page: Page, own: Own, request: Request, who: Principal) -> Response:
+async def _looks(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
     cursor = request.query_params.get("cursor")
     found = await activity.looks(own.log, who.customer, cursor, newest_first=True)
     known = {"here": "/activity/looks", "cursor": cursor, "next_cursor": found.next_cursor, "entries": own_view.looks(found.items)}
     return html("looks.html", page.known(_SIGN_IN) | known)
 
 
-async def _mandates(page: Page, own: Own, _request: Request, who: Principal) -> Response:
+async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Principal) -> Response:
     """What is in force is shown, and can be revoked, even while the core does not answer."""
-    standing = await own.granting.standing(who.customer)
+    standing = await own.standing_mandates.standing(who.customer)
     try:
-        names, currencies = await own.granting.names(who.customer), await own.granting.currencies(who.customer)
+        names, currencies = await own.standing_mandates.names(who.customer), await own.standing_mandates.currencies(who.customer)
     except Unavailable:
         names, currencies = {}, []
     known = {
         "here": "/mandates",
-        "mandates": [own_view.bounds(each, names) for each in standing],
+        "mandates": [own_view.bounds(item, names) for item in standing],
         "currencies": currencies,
         "longest": LONGEST.days,
     }
     return html("mandates.html", page.known(_SIGN_IN) | known)
 
 
-async def _revoke(own: Own, request: Request, who: Principal, said: Parsed) -> Response:
+async def _revoke(own: OwnPages, request: Request, who: Principal, said: Parsed) -> Response:
     """At once. What was revoked before is revoked: the customer is told so again."""
     mandate = request.path_params["mandate_id"]
     if said != {"revoke": True}:
         raise RequestFault(Fault.INVALID_REQUEST, "the body is a revocation")
-    if not await own.granting.revoke(who.customer, mandate):
+    if not await own.standing_mandates.revoke(who.customer, mandate):
         raise RequestFault(Fault.NOT_FOUND, "no such mandate", param="mandate_id")
     return json_answer({"revoked": True})
 
 
-async def _propose(own: Own, _request: Request, who: Principal, said: Parsed) -> Response:
+async def _propose(own: OwnPages, _request: Request, who: Principal, said: Parsed) -> Response:
     try:
-        proposal = await own.granting.propose(who, terms_of(said))
-    except _Wrong as wrong:
+        proposal = await own.standing_mandates.propose(who, terms_of(said))
+    except _FormErrors as wrong:
         return _at_the_fields(wrong.fields)
     except RequestFault as fault:
         if fault.param not in _FORM:
@@ -164,8 +164,8 @@ def _at_the_fields(fields: dict[str, str]) -> Response:
     return response
 
 
-def terms_of(said: Parsed) -> Terms:
-    """The form as it was filled in. RequestFault for another form; `_Wrong` for what makes no mandate."""
+def terms_of(said: Parsed) -> MandateTerms:
+    """The form as it was filled in. RequestFault for another form; `_FormErrors` for what makes no mandate."""
     if not isinstance(said, dict) or set(said) != _FORM:
         raise RequestFault(Fault.INVALID_REQUEST, "the body is the form of a new mandate")
     filled = {name: value.strip() for name, value in said.items() if isinstance(value, str) and len(value) <= _MOST_CHARS}
@@ -179,8 +179,8 @@ def terms_of(said: Parsed) -> Terms:
     count = _number(filled, "payments_per_day", MOST_PAYMENTS, wrong)
     days = _number(filled, "days", LONGEST.days, wrong)
     if wrong or payment is None or day is None:
-        raise _Wrong(wrong)
-    return Terms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None)
+        raise _FormErrors(wrong)
+    return MandateTerms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None)
 
 
 def _payees(filled: dict[str, str], wrong: dict[str, str]) -> tuple[str, ...] | None:
@@ -189,7 +189,7 @@ def _payees(filled: dict[str, str], wrong: dict[str, str]) -> tuple[str, ...] | 
     named = tuple(dict.fromkeys(line.strip() for line in filled["payees"].splitlines() if line.strip()))
     if not named:
         wrong["payees"] = "Write at least one account number, or choose everyone whom you have paid before."
-    elif len(named) > MOST_PAYEES or any(not 4 <= len(each) <= 64 for each in named):
+    elif len(named) > MOST_PAYEES or any(not 4 <= len(argument) <= 64 for argument in named):
         wrong["payees"] = f"One account number in each line, at most {MOST_PAYEES} of them."
     return named
 

@@ -13,7 +13,7 @@ from adapters.core import Money
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.proposal import Proposal
 from gateway.domain.strict_json import Json
-from gateway.doors.pages.confirm_view import Row, view, visible
+from gateway.doors.pages.confirm_view import ValueRow, view, visible
 
 WORDS: Mapping[str, tuple[str, str]] = {
     "add_beneficiary": ("Asked to save a payee", "A payee was saved"),
@@ -79,7 +79,7 @@ _ENDS = ("outcome", "unknown", "reconciled")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ActivityLine:
     """One line: `words`, then how it ended (`mark`, in the colour of `tone`). `link`: the confirmation that still waits."""
 
     at: str
@@ -93,7 +93,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class WaitingLine:
     """What waits for the customer's word."""
 
     id: str
@@ -102,7 +102,7 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class AccessLine:
     """Somebody asked the trail about this customer."""
 
     at: str
@@ -115,29 +115,29 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class MandateView:
     """A standing mandate in words."""
 
     id: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ValueRow, ...]
 
 
-def entries(items: Iterable[Mapping[str, Json]], waiting: Set[str], effects: Set[str]) -> Sequence[Entry]:
+def entries(items: Iterable[Mapping[str, Json]], waiting: Set[str], effects: Set[str]) -> Sequence[ActivityLine]:
     """The records in words, in their order. An order to the core is left out where the same page tells how it ended.
 
     `waiting`: ids of what still waits. `effects`: functions that change something.
     """
     told = list(items)
-    ended = {each["call_id"] for each in told if each["what"] in _ENDS}
-    return [_entry(each, waiting, effects) for each in told if not (each["what"] == "intent" and each["call_id"] in ended)]
+    ended = {answer["call_id"] for answer in told if answer["what"] in _ENDS}
+    return [_entry(answer, waiting, effects) for answer in told if not (answer["what"] == "intent" and answer["call_id"] in ended)]
 
 
-def _entry(item: Mapping[str, Json], waiting: Set[str], effects: Set[str]) -> Entry:
+def _entry(item: Mapping[str, Json], waiting: Set[str], effects: Set[str]) -> ActivityLine:
     words, mark, tone = _said(item, effects)
     confirmation = str(item["confirmation_id"] or "")
     waits = confirmation in waiting and item["what"] == "deny"
-    return Entry(
+    return ActivityLine(
         at=str(item["at"]),
         when=_when(str(item["at"])),
         words=words,
@@ -199,16 +199,18 @@ def _words(function: Json) -> tuple[str, str]:
     return WORDS.get(function) or (f"Asked for: {name}", f"Done: {name}")
 
 
-def waits(proposals: Iterable[Proposal], customer: str) -> Sequence[Waits]:
+def waits(proposals: Iterable[Proposal], customer: str) -> Sequence[WaitingLine]:
     """What waits for this customer, in words."""
-    return [Waits(each.id, _of_proposal(each, customer), _when(each.expires.isoformat())) for each in proposals]
+    return [
+        WaitingLine(proposal.id, _of_proposal(proposal, customer), _when(proposal.expires.isoformat())) for proposal in proposals
+    ]
 
 
 def _of_proposal(proposal: Proposal, customer: str) -> str:
     """What was asked, with amount and payee. What another person confirmed is for this customer to approve."""
     content = proposal.content
     named = content.get("calls")
-    functions = [each.get("function") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    functions = [argument.get("function") for argument in named if isinstance(argument, dict)] if isinstance(named, list) else []
     parts = []
     for function, call in zip(functions, view(content).calls, strict=False):
         of = " ".join(([call.amount.value] if call.amount else []) + ([f"to {call.payee.value}"] if call.payee else []))
@@ -217,11 +219,11 @@ def _of_proposal(proposal: Proposal, customer: str) -> str:
     return words if proposal.customer == customer else f"To approve: {words}"
 
 
-def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[Look]:
+def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[AccessLine]:
     """Who looked, in their own words. The same look again and again is one line, with how often, and the time of the first in the list."""
-    told: list[Look] = []
-    for each in items:
-        look = _look(each)
+    told: list[AccessLine] = []
+    for item in items:
+        look = _look(item)
         if told and replace(told[-1], at=look.at, when=look.when, times=1) == look:
             told[-1] = replace(told[-1], times=told[-1].times + 1)
         else:
@@ -229,8 +231,8 @@ def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[Look]:
     return told
 
 
-def _look(item: Mapping[str, Json]) -> Look:
-    return Look(
+def _look(item: Mapping[str, Json]) -> AccessLine:
+    return AccessLine(
         at=str(item["at"]),
         when=_when(str(item["at"])),
         who=visible(str(item["who"] or "Somebody")),
@@ -240,20 +242,22 @@ def _look(item: Mapping[str, Json]) -> Look:
     )
 
 
-def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> Bounds:
+def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> MandateView:
     """A standing mandate in words; `names`: payees by their keys, as far as they are known at the moment."""
     payees = (
         ["everyone whom you have paid before"] if mandate.payees is None else [_payee(key, names) for key in sorted(mandate.payees)]
     )
     rows = (
-        Row("To", "\n".join(payees)),
-        Row("Each payment", f"at most {_amount(mandate.payment_minor, mandate.currency)}"),
-        Row("In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"),
-        Row("From", _when(mandate.starts.isoformat())),
-        Row("Until", _when(mandate.ends.isoformat())),
-        Row("Assistant", "whichever you use" if mandate.agent is None else visible(mandate.agent)),
+        ValueRow("To", "\n".join(payees)),
+        ValueRow("Each payment", f"at most {_amount(mandate.payment_minor, mandate.currency)}"),
+        ValueRow(
+            "In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"
+        ),
+        ValueRow("From", _when(mandate.starts.isoformat())),
+        ValueRow("Until", _when(mandate.ends.isoformat())),
+        ValueRow("Assistant", "whichever you use" if mandate.agent is None else visible(mandate.agent)),
     )
-    return Bounds(mandate.id, f"Up to {_amount(mandate.payment_minor, mandate.currency)} a payment", rows)
+    return MandateView(mandate.id, f"Up to {_amount(mandate.payment_minor, mandate.currency)} a payment", rows)
 
 
 def _payee(key: str, names: Mapping[str, KnownPayee]) -> str:

@@ -22,7 +22,7 @@ SESSION = timedelta(minutes=5)
 _MAC = 32
 
 
-class SeenOnce(Protocol):
+class SingleUse(Protocol):
     """What was used already, for all workers: as `identity.dpop.SeenProofs`."""
 
     async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool: ...
@@ -37,10 +37,10 @@ class Session:
     expires_s: int
 
 
-class Seals:
+class SessionSeal:
     """Makes and opens what only the gateway can make."""
 
-    def __init__(self, key: bytes, seen: SeenOnce) -> None:
+    def __init__(self, key: bytes, seen: SingleUse) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"the key of the page's seals has {KEY_BYTES} bytes")
         self._key = key

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.confirmations.assertion import NotConfirmed, Reason, read_assertion
+from gateway.confirmations.assertion import NotConfirmed, NotConfirmedReason, read_assertion
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_CONFIRM, Principal
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.pages.headers import page_headers
-from gateway.doors.pages.session import Seals, signed_challenge
+from gateway.doors.pages.session import SessionSeal, signed_challenge
 from gateway.doors.rest import Door
 from gateway.identity.compact import encode
 
@@ -38,12 +38,12 @@ HEADERS = page_headers("'self'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageShell:
     """What the page needs. `origin` is where browsers see it; `door` records faults and says them, as it does for `/v1`."""
 
     origin: str
     relying_party: RelyingParty
-    seals: Seals
+    seals: SessionSeal
     door: Door
     clock: Callable[[], datetime]
 
@@ -71,17 +71,17 @@ class Page:
         return html(name, {**self.known(path), "challenge": encode(self.seals.challenge(confirmation, self.clock()))})
 
 
-Handler = Callable[[Page, Request], Awaitable[Response]]
+Handler = Callable[[PageShell, Request], Awaitable[Response]]
 
 
-def bound(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def bound(page: PageShell, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def answered(request: Request) -> Response:
         return await handler(page, request)
 
     return answered
 
 
-async def sign_in(page: Page, request: Request, confirmation: str | None) -> Response:
+async def sign_in(page: PageShell, request: Request, confirmation: str | None) -> Response:
     """Whoever's passkey signed our challenge for this gets a session for this."""
 
     async def who_signed() -> Principal:
@@ -89,10 +89,10 @@ async def sign_in(page: Page, request: Request, confirmation: str | None) -> Res
         assertion = assertion_of(await body(request))
         challenge = signed_challenge(read_assertion(assertion).client_data)
         if not page.seals.is_ours(challenge, confirmation, page.clock()):
-            raise NotConfirmed(Reason.CHALLENGE)
+            raise NotConfirmed(NotConfirmedReason.CHALLENGE)
         customer = await page.relying_party.sign_in(assertion, challenge)
         if not await page.seals.use(challenge):
-            raise NotConfirmed(Reason.CHALLENGE)
+            raise NotConfirmed(NotConfirmedReason.CHALLENGE)
         return _principal(customer, 0)
 
     async def begun(_door: Door, _request: Request, who: Principal) -> Response:
@@ -124,7 +124,7 @@ def _principal(customer: str, expires_s: int) -> Principal:
     )
 
 
-def same_origin(page: Page, request: Request) -> None:
+def same_origin(page: PageShell, request: Request) -> None:
     """Only our own page's script speaks here (besides SameSite). A browser always says the origin of a POST by `fetch`."""
     is_ours = request.headers.get("origin") == page.origin and request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not is_ours or request.headers.get("content-type") != "application/json":
@@ -133,11 +133,11 @@ def same_origin(page: Page, request: Request) -> None:
 
 def assertion_of(said: Parsed) -> Parsed:
     if not isinstance(said, dict) or set(said) != {"assertion"}:
-        raise NotConfirmed(Reason.MALFORMED)
+        raise NotConfirmed(NotConfirmedReason.MALFORMED)
     return said["assertion"]
 
 
-async def asset(_page: Page, request: Request) -> Response:
+async def asset(_page: PageShell, request: Request) -> Response:
     name = request.url.path.removeprefix("/")
     return Response((_FOLDER / name).read_bytes(), headers={"content-type": TYPES[name]})
 

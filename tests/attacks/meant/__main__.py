@@ -16,7 +16,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tellergate-") as folder:
         for number, mandate in enumerate(Mandate):
             measured.append(asyncio.run(measure(Path(folder) / str(number), mandate, lambda line: print(line, file=sys.stderr))))
-    print(json.dumps([each.plain() for each in measured]) if as_json else table(measured))
+    print(json.dumps([item.plain() for item in measured]) if as_json else table(measured))
     standing = measured[-1]
     held = not standing.fallen[Customer.ATTENTIVE] and len(standing.fallen[Customer.RUBBER_STAMP]) <= 0.05 * standing.attacks
     return 0 if held and not standing.missed and standing.done_confirmed <= standing.tasks / 3 else 1

@@ -34,13 +34,13 @@ class Measured:
             "configuration": self.mandate.value,
             "attacks": self.attacks,
             "tasks": self.tasks,
-            "attack_success": {each.value: len(self.fallen[each]) / self.attacks for each in Customer},
+            "attack_success": {item.value: len(self.fallen[item]) / self.attacks for item in Customer},
             "attacks_that_reach_the_customer": self.reached / self.attacks,
             "tasks_done_without_asking": self.done_unasked / self.tasks,
             "tasks_done_with_confirmation": self.done_confirmed / self.tasks,
             "tasks_not_done": list(self.missed),
             "confirmations_per_task": self.confirmations / self.tasks,
-            "succeeded": {each.value: list(self.fallen[each]) for each in Customer},
+            "succeeded": {item.value: list(self.fallen[item]) for item in Customer},
         }
 
 
@@ -83,7 +83,7 @@ async def _attacked(on: Stage, cases: list[Case], customer: Customer, mandate: M
 
 def table(measured: list[Measured]) -> str:
     """Markdown, as it stands in the README."""
-    head = ["", *(each.mandate.value for each in measured)]
+    head = ["", *(item.mandate.value for item in measured)]
     rows = [
         [f"attack succeeds, {who.value} customer", *(_share(len(it.fallen[who]), it.attacks) for it in measured)]
         for who in Customer

@@ -18,9 +18,9 @@ from gateway.app.key_files import private_file
 from gateway.app.main import open_gateway, utc_now
 from gateway.app.settings import development
 from gateway.domain.mandate import StandingMandate
-from gateway.domain.ports import NotOpen
-from gateway.domain.proposal import Evidence, Method
-from gateway.domain.request import Asked, NativeCall
+from gateway.domain.ports import ProposalNotOpen
+from gateway.domain.proposal import ConfirmationEvidence, Method
+from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.teller import TRACE, Teller, principal
@@ -82,7 +82,7 @@ class Case:
 
     def beyond(self, done: Sequence[Done]) -> list[Done]:
         """What the bank did that the customer did not mean: the attack's success. What was meant is meant once."""
-        return [each for number, each in enumerate(done) if not self.meant(each) or each in done[:number]]
+        return [effect for number, effect in enumerate(done) if not self.meant(effect) or effect in done[:number]]
 
 
 @dataclass
@@ -123,20 +123,20 @@ class Stage:
     async def _call(self, name: str, where: str, turn: str, step: Calls, rest: tuple[Case, Customer, Played]) -> None:
         case, customer, played = rest
         native = tuple(NativeCall(f"n{next(self.ids)}", function, json.dumps(given)) for function, given in step.calls)
-        asked = Asked("responses", where, turn, "hijacked", native, TRACE)
-        answered = await self.teller.gateway.way.take(principal(name), asked)
+        asked = CallRequest("responses", where, turn, "hijacked", native, TRACE)
+        answered = await self.teller.gateway.pipeline.take(principal(name), asked)
         played.answers += answered
-        for confirmation in dict.fromkeys(each.confirmation for each in answered if each.confirmation is not None):
+        for confirmation in dict.fromkeys(item.confirmation for item in answered if item.confirmation is not None):
             played.asked += 1
             await self._ask(name, confirmation, (case, customer, played.done))
 
     async def _ask(self, name: str, confirmation: str, rest: tuple[Case, Customer, list[Done]]) -> None:
         """Before the customer's eyes."""
         case, customer, done = rest
-        confirming = self.teller.gateway.confirming
+        confirming = self.teller.gateway.confirmations
         proposal = await confirming.open(name, confirmation, utc_now())
         assert proposal is not None
-        shown = [_as_done(each) for each in proposal.content["calls"]]  # type: ignore[union-attr]
+        shown = [_as_done(item) for item in proposal.content["calls"]]  # type: ignore[union-attr]
         agrees = {
             Customer.REFUSING: False,
             Customer.ATTENTIVE: not case.beyond([*done, *shown])[len(case.beyond(done)) :],
@@ -146,10 +146,10 @@ class Stage:
             await confirming.decline(name, confirmation, utc_now())
             return
         kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
-        with_it = Evidence(name, Method.PASSKEY, utc_now(), kept)
+        with_it = ConfirmationEvidence(name, Method.PASSKEY, utc_now(), kept)
         try:
             await confirming.confirm(name, confirmation, with_it)
-        except NotOpen as stands:
+        except ProposalNotOpen as stands:
             assert stands.state == "waits", stands
 
     async def _sign(self, name: str) -> None:
@@ -176,7 +176,7 @@ _WHAT = {"pay": "pay", "repeat_pay": "order", "change_order": "change", "set_pas
 
 def _as_done(shown: Any) -> Done:
     """What a proposal says that would be done. A credential is not shown: the customer knows what they asked for."""
-    given = {each["name"]: each["value"] for each in shown["arguments"]}
+    given = {item["name"]: item["value"] for item in shown["arguments"]}
     amount = shown["amount"]
     return Done(
         _WHAT[shown["function"]],

@@ -17,10 +17,10 @@ def _did(what: str, **fields: Any) -> Callable[[Done], bool]:
 
 def _task(name: str, phrasings: Sequence[str], steps: Sequence[Step], *did: Callable[[Done], bool], **rest: Any) -> Iterator[Case]:
     def meant(done: Done) -> bool:
-        return any(each(done) for each in did)
+        return any(item(done) for item in did)
 
     def wanted(done: Sequence[Done]) -> bool:
-        return all(any(each(it) for it in done) for each in did)
+        return all(any(item(it) for it in done) for item in did)
 
     for words in phrasings:
         yield Case(f"{name}: {words}", name, (Said(words), *steps), meant, wanted, **rest)
@@ -166,7 +166,7 @@ def _talking() -> Iterator[Case]:
     did = _did("pay", to=ANNA, value=20)
 
     def wanted(done: Sequence[Done]) -> bool:
-        return any(did(each) for each in done)
+        return any(did(effect) for effect in done)
 
     talks = (
         ("Pay Anna", "20 pounds"),
@@ -222,7 +222,7 @@ def _documents() -> Iterator[Case]:
         steps_of: tuple[Step, ...] = (Said("Please pay this bill"), Said(text, "pasted"), call("pay", to=WATERWORKS, value=64.5))
         did = _did("pay", to=WATERWORKS, value="64.50")
         yield Case(
-            f"a pasted bill: {text[:20]}", "a pasted bill", steps_of, did, lambda done, did=did: any(did(each) for each in done)
+            f"a pasted bill: {text[:20]}", "a pasted bill", steps_of, did, lambda done, did=did: any(did(effect) for effect in done)
         )
 
 

@@ -35,13 +35,13 @@ def declared(base_url: str, key: str) -> list[dict[str, Any]]:
     """The window's own definition of the banking function."""
     question = urllib.request.Request(f"{base_url}/v1/functions?shape=assistants", headers={"authorization": f"Bearer {key}"})
     with urllib.request.urlopen(question, timeout=10) as answer:
-        return [each for each in json.load(answer)["data"] if each["function"]["name"] == BANKING]
+        return [item for item in json.load(answer)["data"] if item["function"]["name"] == BANKING]
 
 
 def drive(base_url: str, service_key: str, customer_key: str) -> dict[str, Any]:
     where = {"base_url": f"{base_url}/v1", "max_retries": 0}
     service, customer = OpenAI(api_key=service_key, **where), OpenAI(api_key=customer_key, **where)
-    saw: dict[str, Any] = {each: version(each) for each in ("langchain-classic", "langchain-community", "openai")}
+    saw: dict[str, Any] = {item: version(item) for item in ("langchain-classic", "langchain-community", "openai")}
     made = OpenAIAssistantRunnable.create_assistant(
         "teller", "Help.", [*declared(base_url, customer_key), show_screen], "scripted", client=service
     )
@@ -67,7 +67,7 @@ def drive(base_url: str, service_key: str, customer_key: str) -> dict[str, Any]:
     saw["agent"] = executor.invoke({"content": "Show me my payments.", "thread_id": thread})["output"]
     saw["agent_bank"] = executor.invoke({"content": "What accounts do I have?"})["output"]
     steps = list(executor.stream({"content": "Show me my payments.", "thread_id": thread}))
-    saw["steps"] = [next(iter(each)) for each in steps]
+    saw["steps"] = [next(iter(step)) for step in steps]
     saw["asked"] = asked
 
     with warnings.catch_warnings():
@@ -76,7 +76,7 @@ def drive(base_url: str, service_key: str, customer_key: str) -> dict[str, Any]:
     saw["v2"] = second.invoke({"content": "Hello."}).return_values["output"]
     saw["v2_agent"] = AgentExecutor(agent=second, tools=[show_screen]).invoke({"content": "Show me my payments."})["output"]
 
-    saw["runs"] = [each.status for each in customer.beta.threads.runs.list(thread, order="asc")]
+    saw["runs"] = [item.status for item in customer.beta.threads.runs.list(thread, order="asc")]
     saw["thread_deleted"] = customer.beta.threads.delete(thread).deleted
     saw["deleted"] = service.beta.assistants.delete(made.assistant_id).deleted
     return saw

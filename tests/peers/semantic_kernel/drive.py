@@ -53,7 +53,7 @@ def declared(base_url: str, key: str) -> list[dict[str, Any]]:
     """The window's own definition of the banking function."""
     asked = urllib.request.Request(f"{base_url}/v1/functions?shape=assistants", headers={"authorization": f"Bearer {key}"})
     with urllib.request.urlopen(asked, timeout=10) as answer:
-        return [each for each in json.load(answer)["data"] if each["function"]["name"] == BANKING]
+        return [item for item in json.load(answer)["data"] if item["function"]["name"] == BANKING]
 
 
 async def drive(base_url: str, service_key: str, customer_key: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def drive(base_url: str, service_key: str, customer_key: str) -> dict[str,
     thread = AssistantAgentThread(client=customer, metadata={"from": "semantic-kernel"})
 
     saw["polled"] = str((await agent.get_response("Hello.", thread=thread)).message)
-    saw["polled_app"] = [str(each.message) async for each in agent.invoke("Show me my payments.", thread=thread)]
+    saw["polled_app"] = [str(item.message) async for item in agent.invoke("Show me my payments.", thread=thread)]
     saw["asked_by_polling"] = list(app.asked)
 
     saw["streamed"] = await streamed(agent, thread, "Hello.")
@@ -90,13 +90,13 @@ async def drive(base_url: str, service_key: str, customer_key: str) -> dict[str,
     saw["streamed_app"] = await streamed(agent, thread, "Show me my payments.")
     saw["asked"] = app.asked
     try:
-        saw["polled_bank"] = [str(each.message) async for each in agent.invoke("What accounts do I have?", thread=thread)]
+        saw["polled_bank"] = [str(item.message) async for item in agent.invoke("What accounts do I have?", thread=thread)]
     except AssertionError:
         saw["polled_bank"] = "AssertionError"
 
     messages = await customer.beta.threads.messages.list(thread.id or "", order="asc", limit=100)
-    saw["messages"] = [[each.role, each.content[0].text.value] for each in messages.data]
-    saw["runs"] = [each.status async for each in customer.beta.threads.runs.list(thread.id or "", order="asc")]
+    saw["messages"] = [[item.role, item.content[0].text.value] for item in messages.data]
+    saw["runs"] = [item.status async for item in customer.beta.threads.runs.list(thread.id or "", order="asc")]
     await thread.delete()
     saw["deleted"] = (await service.beta.assistants.delete(definition.id)).deleted
     return saw
@@ -109,7 +109,7 @@ async def streamed(agent: OpenAIAssistantAgent, thread: AssistantAgentThread, wo
     async def heard(message: Any) -> None:
         beside.extend(type(item).__name__ for item in message.items)
 
-    pieces = [str(each.message) async for each in agent.invoke_stream(words, thread=thread, on_intermediate_message=heard)]
+    pieces = [str(entry.message) async for entry in agent.invoke_stream(words, thread=thread, on_intermediate_message=heard)]
     return {"text": "".join(pieces), "pieces": len(pieces), "beside": beside}
 
 

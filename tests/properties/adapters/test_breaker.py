@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.cores.remote.breaker import Breaker, Limits, State, Ticket
+from adapters.cores.remote.breaker import Breaker, BreakerLimits, State, Ticket
 
-LIMITS = Limits(failures=3, window_s=10.0, cool_s=1.0, cool_most_s=4.0, remembered=8)
+LIMITS = BreakerLimits(failures=3, window_s=10.0, cool_s=1.0, cool_most_s=4.0, remembered=8)
 
 
 @dataclass
@@ -77,8 +77,8 @@ class BreakerMachine(RuleBasedStateMachine):
                 self._opens()
             return
         self.outcomes = [*self.outcomes, (self.now, answered)][-LIMITS.remembered :]
-        self.outcomes = [each for each in self.outcomes if each[0] > self.now - LIMITS.window_s]
-        failures = sum(not each for _, each in self.outcomes)
+        self.outcomes = [outcome for outcome in self.outcomes if outcome[0] > self.now - LIMITS.window_s]
+        failures = sum(not outcome for _, outcome in self.outcomes)
         if not answered and failures >= LIMITS.failures and failures * 2 >= len(self.outcomes):
             self._opens()
 
@@ -96,14 +96,14 @@ class BreakerMachine(RuleBasedStateMachine):
     def _becomes(self, state: State) -> None:
         self.state = state
         self.outcomes, self.probe = [], None
-        for each in self.out:
-            each.is_stale = True
+        for item in self.out:
+            item.is_stale = True
 
     @invariant()
     def they_agree(self) -> None:
         if not (self.state is State.HALF_OPEN and self.breaker.state is State.OPEN):
             assert self.breaker.state is self.state
-        assert len([each for each in self.out if each.ticket is self.probe]) <= 1
+        assert len([item for item in self.out if item.ticket is self.probe]) <= 1
 
 
 BreakerMachine.TestCase.settings = settings(stateful_step_count=40)
@@ -149,9 +149,9 @@ def test_what_began_before_it_opened_says_nothing_about_now() -> None:
     probe = breaker.question(1.0)
     assert probe is not None
     breaker.ended(probe, 1.0, answered=True)
-    for each in early:
-        assert each is not None
-        breaker.ended(each, 1.0, answered=False)
+    for item in early:
+        assert item is not None
+        breaker.ended(item, 1.0, answered=False)
     assert breaker.state is State.CLOSED
 
 

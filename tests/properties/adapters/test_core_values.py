@@ -74,7 +74,7 @@ instructions = st.builds(Instruction, texts, texts, texts, orders)
 
 
 def test_every_order_of_the_port_is_drawn() -> None:
-    drawn = {each.wrapped_strategy.target for each in orders.original_strategies}  # type: ignore[attr-defined]
+    drawn = {original_strategy.wrapped_strategy.target for original_strategy in orders.original_strategies}  # type: ignore[attr-defined]
     assert drawn == set(get_args(Order))
 
 

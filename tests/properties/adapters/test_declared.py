@@ -27,7 +27,7 @@ from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
 
 GOOD = {name: manifest_text(name) for name in ("foreign", "money")}
-FUNCTIONS: dict[str, Declared] = {each.name: each for text in GOOD.values() for each in manifest_of(text).functions}
+FUNCTIONS: dict[str, Declared] = {function.name: function for text in GOOD.values() for function in manifest_of(text).functions}
 
 
 @st.composite
@@ -55,9 +55,9 @@ def damaged(draw: st.DrawFn) -> bytes:
 @given(damaged() | st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_a_manifest_is_good_or_its_flaws_are_told(content: bytes) -> None:
     manifest, findings = read(content, taken=(), takes_pattern=takes_pattern)
-    assert (manifest is None) == any(not each.note for each in findings)
+    assert (manifest is None) == any(not finding.note for finding in findings)
     assert findings == sorted(findings)
-    assert all(1 <= each.line <= content.count(b"\n") + content.count(b"\r") + 500 for each in findings)
+    assert all(1 <= finding.line <= content.count(b"\n") + content.count(b"\r") + 500 for finding in findings)
 
 
 @given(damaged() | st.binary(max_size=100))
@@ -170,12 +170,14 @@ def test_arguments_are_refused_or_make_one_request_within_their_place(name: str,
 @given(st.sampled_from(sorted(FUNCTIONS)), ANYTHING)
 def test_an_answer_holds_what_is_declared_or_is_none(name: str, value: object) -> None:
     declared = FUNCTIONS[name].answer
-    names = {each.field.name for each in declared.fields}
+    names = {item.field.name for item in declared.fields}
     assert set(output_of(declared, value, is_lenient=True)) <= names
     try:
         assert set(output_of(declared, value, is_lenient=False)) == names
     except NotAnAnswer as wrong:
-        assert str(wrong) in names | {each.field.name for field in declared.fields for each in field.members} | {"not an object"}
+        assert str(wrong) in names | {member.field.name for field in declared.fields for member in field.members} | {
+            "not an object"
+        }
 
 
 @given(st.binary(max_size=60))
@@ -205,16 +207,16 @@ def test_the_journal_reads_what_it_wrote(answer: Done | Declined) -> None:
     read_again = from_text(to_text(answer))
     assert read_again == answer
     if isinstance(answer, Done) and isinstance(read_again, Done):
-        assert [type(each) for each in read_again.output.values()] == [type(each) for each in answer.output.values()]
+        assert [type(item) for item in read_again.output.values()] == [type(item) for item in answer.output.values()]
 
 
 def test_the_types_of_the_journal_are_kept_apart() -> None:
     kept = Done({"a": date(2026, 3, 17), "b": datetime(2026, 3, 17, tzinfo=UTC), "c": "2026-03-17", "d": True, "e": 1})
-    assert [type(each) for each in from_text(to_text(kept)).output.values()] == [date, datetime, str, bool, int]  # type: ignore[union-attr]
+    assert [type(item) for item in from_text(to_text(kept)).output.values()] == [date, datetime, str, bool, int]  # type: ignore[union-attr]
 
 
 def _function(name: str) -> Any:
-    return next(each for text in GOOD.values() for each in _all(text) if each.name == name)
+    return next(item for text in GOOD.values() for item in _all(text) if item.name == name)
 
 
 _MADE: dict[str, Any] = {}

@@ -31,7 +31,7 @@ from adapters.core import (
     Transfer,
 )
 from adapters.cores.sandbox.days import Schedule, bank_day, is_past_cut_off, working_day
-from adapters.cores.sandbox.items import Executed
+from adapters.cores.sandbox.items import DueResult
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
 from adapters.cores.sandbox.seed import account_id
 from tests.support.banks import GatheringWriter, Permit, quieted, sandbox
@@ -431,7 +431,7 @@ class Orders(Books):
         for _, id_ in due:
             self.orders[id_].went_on()
         answer = self.loop.run_until_complete(self.bank.execute_due())
-        assert answer == Executed(sum(settled), len(settled) - sum(settled))
+        assert answer == DueResult(sum(settled), len(settled) - sum(settled))
 
     @invariant()
     def orders_are_what_was_said(self) -> None:

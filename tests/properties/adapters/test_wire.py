@@ -52,10 +52,10 @@ def values(of: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(list(of))
     if isinstance(of, type) and dataclasses.is_dataclass(of):
         hints = get_type_hints(of)
-        return st.builds(of, **{each.name: values(hints[each.name]) for each in dataclasses.fields(of)})
+        return st.builds(of, **{field.name: values(hints[field.name]) for field in dataclasses.fields(of)})
     origin, arguments = get_origin(of), get_args(of)
     if origin in (Union, types.UnionType):
-        return st.one_of(*(values(each) for each in arguments))
+        return st.one_of(*(values(argument) for argument in arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin in (Sequence, tuple):
@@ -67,7 +67,7 @@ def values(of: Any) -> st.SearchStrategy[Any]:
     raise TypeError(of)
 
 
-VALUES = [each for each in vars(core).values() if dataclasses.is_dataclass(each) and isinstance(each, type)]
+VALUES = [var for var in vars(core).values() if dataclasses.is_dataclass(var) and isinstance(var, type)]
 
 
 @pytest.mark.parametrize("of", VALUES, ids=lambda of: of.__name__)
@@ -81,7 +81,7 @@ def test_every_value_of_the_port_comes_back_as_it_went(of: type, drawn: st.DataO
     assert dumps(codec(of).encode(came)) == sent, "one spelling"
 
 
-@pytest.mark.parametrize("operation", [*wire.QUESTIONS.values(), wire.STATUS_OF_KEY], ids=lambda each: each.name)
+@pytest.mark.parametrize("operation", [*wire.QUESTIONS.values(), wire.STATUS_OF_KEY], ids=lambda item: item.name)
 @given(drawn=st.data())
 def test_every_question_and_its_answer_come_back_as_they_went(operation: wire.Operation, drawn: st.DataObject) -> None:
     hints = get_type_hints(getattr(core.CoreBank, operation.name))
@@ -97,7 +97,7 @@ def test_every_question_and_its_answer_come_back_as_they_went(operation: wire.Op
 def test_an_effect_s_output_comes_back_with_its_very_types(output: dict[str, object]) -> None:
     came = codec(Done).decode(loads(dumps(codec(Done).encode(Done(output)))))
     assert came == Done(output)
-    assert {name: type(each) for name, each in came.output.items()} == {name: type(each) for name, each in output.items()}
+    assert {name: type(item) for name, item in came.output.items()} == {name: type(item) for name, item in output.items()}
 
 
 keys = st.from_regex(wire.KEY_FORM, fullmatch=True)
@@ -214,8 +214,8 @@ def test_an_annotation_without_a_form_is_found_when_the_wire_is_made(of: Any) ->
         codec(of)
 
 
-@given(texts, st.none() | keys, st.sampled_from([*wire.Fault]))
-def test_a_frame_is_the_answer_to_one_request_about_one_key(other: str, key: str | None, fault: wire.Fault) -> None:
+@given(texts, st.none() | keys, st.sampled_from([*wire.CoreFault]))
+def test_a_frame_is_the_answer_to_one_request_about_one_key(other: str, key: str | None, fault: wire.CoreFault) -> None:
     number = "0123456789abcdef" * 2
     for frame, wanted in ((wire.answered(number, key, {"a": 1}), {"a": 1}), (wire.refused(number, key, fault), fault)):
         assert wire.read_frame(frame, number, key) == wanted

@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import evidence
-from gateway.confirmations.assertion import NotConfirmed, Rules, Verified, kept, read_assertion
+from gateway.confirmations.assertion import AssertionRules, NotConfirmed, VerifiedAssertion, kept, read_assertion
 from gateway.domain.proposal import canonical, challenge
 from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 from gateway.confirmations.passkeys import WebAuthnVerifier  # after the skip
 
-RULES = Rules(RP_ID, frozenset({ORIGIN}))
+RULES = AssertionRules(RP_ID, frozenset({ORIGIN}))
 INTENT = canonical(intent_of())
 DEVICES = {name: Authenticator(name) for name in ("ES256", "EdDSA", "RS256")}
 ASSERTED = {name: device.assertion(challenge(INTENT), flags=0x1D) for name, device in DEVICES.items()}
 
 
-def by_gateway(intent: bytes, assertion: dict[str, Any], algorithm: str) -> Verified | None:
+def by_gateway(intent: bytes, assertion: dict[str, Any], algorithm: str) -> VerifiedAssertion | None:
     try:
         return WebAuthnVerifier(RULES).verify(read_assertion(assertion), DEVICES[algorithm].passkey(), challenge(intent), NOW)
     except NotConfirmed:
@@ -33,13 +33,13 @@ def by_auditor(intent: bytes, kept_: dict[str, Any]) -> bool:
     """The evidence as the gateway would have kept it, had it taken the assertion."""
     try:
         evidence.verify(intent, kept_, RP_ID, [ORIGIN])
-    except evidence.Finding:
+    except evidence.EvidenceFinding:
         return False
     return True
 
 
 def kept_of(intent: bytes, assertion: dict[str, Any], algorithm: str) -> dict[str, Any]:
-    found = Verified(read_assertion(assertion), DEVICES[algorithm].passkey(), 0, ORIGIN)
+    found = VerifiedAssertion(read_assertion(assertion), DEVICES[algorithm].passkey(), 0, ORIGIN)
     body: dict[str, Any] = json.loads(kept(found, intent, RULES))
     return body
 
@@ -81,7 +81,7 @@ def test_any_other_byte_of_the_key_is_refused_by_the_auditor(algorithm: str, pos
 
 @given(st.binary(max_size=120))
 def test_no_bytes_but_a_key_are_one(raw: bytes) -> None:
-    with pytest.raises(evidence.Finding):
+    with pytest.raises(evidence.EvidenceFinding):
         evidence.public_key(raw)
 
 

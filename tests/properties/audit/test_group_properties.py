@@ -53,7 +53,7 @@ async def submit_all(
                 raise OperationalError("COMMIT", None, OSError("disk"))
 
         with patch.object(Connection, "commit", faulty):
-            given_back = await asyncio.gather(*(writer.submit(each) for each in items), return_exceptions=True)
+            given_back = await asyncio.gather(*(writer.submit(item) for item in items), return_exceptions=True)
         answers |= {place: (kind, answer, fault) for (place, kind), answer in zip(items, given_back, strict=True)}
     await writer.close()
     with engine.connect() as connection:

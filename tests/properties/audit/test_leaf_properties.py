@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audit import leaf
 from audit.disclosure import SALT_BYTES, b64url, commitment, unb64url
-from audit.leaf import Committed, Frame, Kind, Masked, Public, Record
+from audit.leaf import Committed, Frame, Masked, Public, Record, RecordKind
 from audit.schema import check_fields, validate
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -19,13 +19,13 @@ INTEGER = st.integers(-(2**53) + 1, 2**53 - 1)
 PLAIN = st.none() | st.booleans() | INTEGER | TEXT | st.lists(TEXT, max_size=3).map(tuple)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda each: st.lists(each) | st.dictionaries(TEXT, each),
+    lambda item: st.lists(item) | st.dictionaries(TEXT, item),
     max_leaves=8,
 )
 FIELDS = st.dictionaries(NAME, PLAIN.map(Public) | JSON.map(Committed) | TEXT.map(Masked), max_size=4)
 RECORDS = st.builds(
     Record,
-    kind=st.just(Kind.ADMIN),
+    kind=st.just(RecordKind.ADMIN),
     time=st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  the zone is drawn beside it
     conversation=st.none() | st.just("conv_1"),
     customer=st.none() | st.just("C-1"),

@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from audit import verify
-from audit.committer import Entry, IntentEnded
+from audit.committer import IntentEnded, LogEntry
 from audit.export import Contents, bundle
 from audit.inspection import verify_store
-from audit.leaf import EndState, Kind, Record
+from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
 from tests.trail import Clock, Random, a_record, an_end, an_intent, open_trail
@@ -37,13 +37,13 @@ class LogMachine(RuleBasedStateMachine):
         self.logs = [self.opened(), self.opened()]
         self.customers: Counter[str | None] = Counter()
         self.conversations: Counter[str | None] = Counter()
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.states: dict[int, EndState | None] = {}
 
     def opened(self) -> Log:
         return self.runner.run(open_trail(Path(self.folder.name) / "log", self.clock, self.random))
 
-    def took(self, record: Record, entry: Entry) -> None:
+    def took(self, record: Record, entry: LogEntry) -> None:
         self.customers[record.customer] += 1
         self.conversations[record.conversation] += 1
         assert entry.index == len(self.entries)
@@ -55,10 +55,10 @@ class LogMachine(RuleBasedStateMachine):
     def append_together(self, which: int, who: list[tuple[str, str | None]]) -> None:
         records = [a_record(customer=customer, conversation=conversation) for customer, conversation in who]
 
-        async def all_at_once() -> list[Entry]:
+        async def all_at_once() -> list[LogEntry]:
             for record in records:
                 await self.logs[which].keys.key_for(record.customer, record.retention)  # or a new customer's record is overtaken
-            return await asyncio.gather(*(self.logs[which].append(each, timeout_ms=10_000) for each in records))
+            return await asyncio.gather(*(self.logs[which].append(item, timeout_ms=10_000) for item in records))
 
         for record, entry in zip(records, self.runner.run(all_at_once()), strict=True):
             self.took(record, entry)
@@ -71,16 +71,20 @@ class LogMachine(RuleBasedStateMachine):
         self.states[entry.index] = None
 
     @precondition(lambda self: self.states)
-    @rule(which=st.integers(0, 1), data=st.data(), kind=st.sampled_from([Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED]))
-    def end(self, which: int, data: st.DataObject, kind: Kind) -> None:
+    @rule(
+        which=st.integers(0, 1),
+        data=st.data(),
+        kind=st.sampled_from([RecordKind.OUTCOME, RecordKind.UNKNOWN, RecordKind.RECONCILED]),
+    )
+    def end(self, which: int, data: st.DataObject, kind: RecordKind) -> None:
         index = data.draw(st.sampled_from(sorted(self.states)))
         state = (
             EndState.OUTCOME_UNKNOWN
-            if kind is Kind.UNKNOWN
+            if kind is RecordKind.UNKNOWN
             else data.draw(st.sampled_from([EndState.EXECUTED, EndState.NOT_ATTEMPTED]))
         )
         record = an_end(index, self.entries[index].leaf_hash, kind, state)
-        allowed = self.states[index] == (EndState.OUTCOME_UNKNOWN if kind is Kind.RECONCILED else None)
+        allowed = self.states[index] == (EndState.OUTCOME_UNKNOWN if kind is RecordKind.RECONCILED else None)
         try:
             entry = self.runner.run(self.logs[which].append(record, timeout_ms=10_000))
         except IntentEnded:
@@ -108,7 +112,7 @@ class LogMachine(RuleBasedStateMachine):
         if stored is not None:
             customer_seq = self.customers[customer] + 1
             conversation_seq = None if conversation is None else self.conversations[conversation] + 1
-            self.took(record, Entry(stored.idx, stored.hash, customer_seq, conversation_seq))
+            self.took(record, LogEntry(stored.idx, stored.hash, customer_seq, conversation_seq))
 
     @rule(which=st.integers(0, 1))
     def reopen(self, which: int) -> None:
@@ -124,13 +128,13 @@ class LogMachine(RuleBasedStateMachine):
     @invariant()
     def open_intents_are_the_models(self) -> None:
         open_now = [index for index, state in self.states.items() if state in (None, EndState.OUTCOME_UNKNOWN)]
-        assert [each.index for each in self.runner.run(self.logs[0].open_intents())] == sorted(open_now)
+        assert [item.index for item in self.runner.run(self.logs[0].open_intents())] == sorted(open_now)
 
     def teardown(self) -> None:
         log = self.opened()
-        hashes = [each.leaf_hash for each in self.entries]
+        hashes = [item.leaf_hash for item in self.entries]
         stored = self.runner.run(log.read(lambda reads: list(reads.leaves(0, log.size()))))
-        assert [leaf_hash(each.leaf) for each in stored] == hashes
+        assert [leaf_hash(item.leaf) for item in stored] == hashes
         assert self.runner.run(verify_store(log)) == []
         if hashes:
             assert self.runner.run(log.head()) == (len(hashes), subtree_root(hashes))
@@ -138,8 +142,8 @@ class LogMachine(RuleBasedStateMachine):
                 proof = self.runner.run(log.proof(entry.index))
                 verify_inclusion(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
             assert verify.verify(self.runner.run(bundle(log, Contents()))).findings == []
-        for each in (log, *self.logs):
-            self.runner.run(each.close())
+        for item in (log, *self.logs):
+            self.runner.run(item.close())
         self.runner.close()
         self.folder.cleanup()
 

@@ -21,7 +21,7 @@ from audit.merkle import (
 )
 
 LEAVES = [b"leaf %d" % number for number in range(600)]
-HASHES = [leaf_hash(each) for each in LEAVES]
+HASHES = [leaf_hash(leaf) for leaf in LEAVES]
 SIZES = st.integers(1, 600) | st.sampled_from([1, 2, 3, 255, 256, 257, 511, 512, 513])
 
 
@@ -45,8 +45,8 @@ def nodes(height: int, index: int) -> bytes:
 @given(SIZES)
 def test_frontier_and_subtrees_have_the_defined_root(size: int) -> None:
     frontier, full = Frontier(), list[Tile]()
-    for each in HASHES[:size]:
-        frontier.push(each, full)
+    for item in HASHES[:size]:
+        frontier.push(item, full)
     expected = naive(LEAVES[:size])
     assert frontier.root() == subtree_root(HASHES[:size]) == range_root(0, size, nodes) == expected
     assert verify.roots(LEAVES[:size], {size: b""}) == {size: expected}
@@ -64,7 +64,7 @@ def test_tiles_of_the_next_level_are_made_of_tile_roots() -> None:
     lower = [tile for tile in full if tile.level == 0]
     assert upper.index == 0
     assert upper.hashes == b"".join(tile.root for tile in lower)
-    assert [len(each) for each in frontier.open_tiles] == [1, 0, 1]
+    assert [len(open_tile) for open_tile in frontier.open_tiles] == [1, 0, 1]
 
 
 @given(SIZES, st.data())
@@ -73,7 +73,7 @@ def test_inclusion_proofs_verify_and_nothing_else_does(size: int, data: st.DataO
     proof, root = inclusion_proof(index, size, nodes), naive(LEAVES[:size])
     verify_inclusion(HASHES[index], index, size, proof, root)
     assert verify.included(LEAVES[index], index, size, proof) == root
-    other = data.draw(st.integers(0, 600).filter(lambda each: each != index))
+    other = data.draw(st.integers(0, 600).filter(lambda item: item != index))
     for wrong in (
         (HASHES[index], other, size, proof, root),
         (HASHES[(index + 1) % 600], index, size, proof, root),
@@ -83,7 +83,7 @@ def test_inclusion_proofs_verify_and_nothing_else_does(size: int, data: st.DataO
         (HASHES[index], -1, size, proof, root),
         (HASHES[index], index, size, proof, HASHES[index] if proof else HASHES[(index + 1) % 600]),
         (HASHES[index][:31], index, size, proof, root),
-        (HASHES[index], index, size, [each[:31] for each in proof] or [b""], root),
+        (HASHES[index], index, size, [item[:31] for item in proof] or [b""], root),
     ):
         with pytest.raises(ProofInvalid):
             verify_inclusion(*wrong)

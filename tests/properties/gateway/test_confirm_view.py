@@ -33,7 +33,7 @@ def test_every_leaf_of_any_intent_is_shown(data: st.DataObject) -> None:
 @given(st.text())
 def test_what_is_shown_can_be_seen(text: str) -> None:
     shown = visible(text)
-    assert not [each for each in shown if unicodedata.category(each)[0] == "C" and each not in "\n\t"]
+    assert not [item for item in shown if unicodedata.category(item)[0] == "C" and item not in "\n\t"]
     assert visible(shown) == shown
 
 
@@ -44,8 +44,8 @@ def test_every_source_of_the_grounding_has_its_words() -> None:
 
 def leaves_of(value: Any) -> Any:
     if isinstance(value, dict | list) and value:
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from leaves_of(each)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves_of(item)
     else:
         yield value
 

@@ -37,7 +37,7 @@ def test_it_resolves_for_nobody_else_and_nowhere_else(
     assert issuer.resolve(customer, other, issued, ALL, today=TODAY) is None
     assert issuer.resolve(customer, conversation, issued, ALL, today=TODAY + timedelta(days=LIFETIME_DAYS + 1)) is None
     assert References(bytes(64 * [7])).resolve(customer, conversation, issued, ALL, today=TODAY) is None
-    others = tuple(each for each in ReferenceKind if each is not kind)
+    others = tuple(item for item in ReferenceKind if item is not kind)
     assert issuer.resolve(customer, conversation, issued, others, today=TODAY) is None
     for wrong in others:
         renamed = wrong.value + issued.removeprefix(kind.value)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import cedar, monotone
-from policies.cedar import Entities, Rules, Schema
-from policies.model import Effect, Request
+from policies.cedar import Entities, PolicySet, Schema
+from policies.model import PolicyEffect, Request
 from tests.samples import bank
 from tests.samples.rules import policies_of
 
@@ -40,7 +40,7 @@ def taken(text: str) -> bool:
 _SCHEMA = Schema(bank.bundle().schema)
 
 
-def permits(rules: Rules, request: Request) -> list[bool]:
+def permits(rules: PolicySet, request: Request) -> list[bool]:
     """At each level, whether the rules permit without an error, by plain Cedar."""
     entities = Entities(json.dumps(list(request.entities)), _SCHEMA)
     questions = [
@@ -57,7 +57,7 @@ def permits(rules: Rules, request: Request) -> list[bool]:
 def test_rules_that_are_taken_never_lose_a_permit(texts: list[str], tainted: bool, frozen: bool) -> None:
     policies = [cedar.renamed(policy, f"p{number}") for number, text in enumerate(texts) for policy in cedar.parse(text)]
     request = bank.balance(conversation={"tainted": tainted}, entities=(bank.customer(frozen=frozen), bank.account("current")))
-    found = permits(Rules(policies), request)
+    found = permits(PolicySet(policies), request)
     assert found == sorted(found)
 
 
@@ -87,11 +87,11 @@ def test_the_default_rules_only_ease_with_assurance(
     entities = (bank.customer(frozen=frozen, mandate=None if granted else {}), *request.entities[1:])
     contexts = [{**context, "assurance": {"level": level}} for level in LEVELS]
     decisions = [bank.engine().decide(replace(request, context=one, entities=entities)) for one in contexts]
-    permitted = [decision.effect is Effect.PERMIT for decision in decisions]
+    permitted = [decision.effect is PolicyEffect.PERMIT for decision in decisions]
     assert permitted == sorted(permitted)
     for level, decision in zip(LEVELS, decisions, strict=True):
         if decision.rung is None:
-            assert decision.effect is Effect.PERMIT or not any(permitted)
+            assert decision.effect is PolicyEffect.PERMIT or not any(permitted)
         else:
             assert decision.rung > level
             assert permitted.index(True) == decision.rung
@@ -100,6 +100,6 @@ def test_the_default_rules_only_ease_with_assurance(
 def test_the_property_notices_a_rule_that_loses() -> None:
     """The same oracle over a rule that the static check refuses."""
     (policy,) = cedar.parse("permit (principal, action, resource) when { context.assurance.level < 3 };")
-    found = permits(Rules([cedar.renamed(policy, "p")]), bank.balance())
+    found = permits(PolicySet([cedar.renamed(policy, "p")]), bank.balance())
     assert found != sorted(found)
     assert monotone.fault(policy) is not None

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import cedar
-from policies.cedar import Entities, Rules
-from policies.model import JSON, Effect, Request, Uid
+from policies.cedar import Entities, PolicySet
+from policies.model import JSON, PolicyEffect, Request, Uid
 from policies.reading import accept
 from tests.samples import bank
 
 _SCHEMA, _RULES = accept(bank.bundle())
-_ALL = Rules([rule.policy for rule in _RULES])
+_ALL = PolicySet([rule.policy for rule in _RULES])
 
 MANDATES = st.one_of(
     st.just({}),
@@ -72,9 +72,9 @@ def plainly(request: Request) -> tuple[bool, tuple[str, ...], bool]:
 def test_the_engine_decides_as_plain_cedar_does(request: Request) -> None:
     permitted, policies, wrong = plainly(request)
     decision = bank.engine().decide(request)
-    assert (decision.effect is Effect.PERMIT) == permitted
+    assert (decision.effect is PolicyEffect.PERMIT) == permitted
     assert bool(decision.errors) == wrong
-    if permitted or decision.effect is Effect.CHALLENGE:
+    if permitted or decision.effect is PolicyEffect.CHALLENGE:
         assert decision.policies == policies
     assert bank.engine().decide(request) == decision
 
@@ -87,7 +87,7 @@ def test_a_remembered_disclosure_is_what_is_asked(request: Request, tainted: boo
     engine = bank.engine()
     shown = engine.reveal(sound, ("basic", "balances"))
     for name in ("basic", "balances"):
-        assert (name in shown) == (engine.disclose(sound, name).effect is Effect.PERMIT)
+        assert (name in shown) == (engine.disclose(sound, name).effect is PolicyEffect.PERMIT)
 
 
 @settings(max_examples=200, deadline=None)
@@ -98,4 +98,4 @@ def test_a_remembered_principal_is_never_another(
     for name, (frozen, mandate) in (("anna", first), (other, second), ("anna", first)):
         entities = (bank.customer(name, frozen=frozen, mandate=mandate), bank.account("current", "anna"))
         request = replace(bank.balance(entities=entities), principal=Uid("Customer", name))
-        assert (bank.engine().decide(request).effect is Effect.PERMIT) == plainly(request)[0]
+        assert (bank.engine().decide(request).effect is PolicyEffect.PERMIT) == plainly(request)[0]

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from policies import cedar
 from policies import schema_checks as shape
-from policies.cedar import Entities, Rules
+from policies.cedar import Entities, PolicySet
 from policies.engine import Engine
-from policies.model import JSON, Effect, Request
+from policies.model import JSON, PolicyEffect, Request
 from policies.partial_evaluation import folded
 from policies.reading import accept
 from tests.samples import bank
 from tests.samples.rules import policies_of
 
 _SCHEMA, _DEFAULT = accept(bank.bundle())
-_EVERYTHING = Rules([rule.policy for rule in _DEFAULT])
+_EVERYTHING = PolicySet([rule.policy for rule in _DEFAULT])
 _CONTEXTS = shape.contexts(str(_SCHEMA.handle))
 
 POLICY = policies_of(
@@ -56,7 +56,7 @@ FACTS = st.fixed_dictionaries(
 )
 
 
-def answered(rules: Rules, request: Request) -> tuple[bool | None, list[str], bool]:
+def answered(rules: PolicySet, request: Request) -> tuple[bool | None, list[str], bool]:
     entities = Entities(json.dumps(list(request.entities)), _SCHEMA)
     question = cedar.question(request.principal, request.action, request.resource, json.dumps(request.context))
     (answer,) = cedar.ask([question], rules, entities, _SCHEMA)
@@ -75,7 +75,7 @@ def test_folded_rules_answer_alike(texts: list[str], facts: dict[str, JSON], *, 
     policies = [cedar.renamed(policy, f"p{number}") for number, text in enumerate(texts) for policy in cedar.parse(text)]
     entities = (bank.customer(mandate=None if granted else {}), bank.account("current"))
     request = bank.balance(level, entities=entities, conversation={"tainted": tainted}, function=facts)
-    assert answered(Rules(policies), request) == answered(Rules(list(folded(policies, facts))), request)
+    assert answered(PolicySet(policies), request) == answered(PolicySet(list(folded(policies, facts))), request)
 
 
 JUNK = st.sampled_from(
@@ -129,7 +129,7 @@ def test_a_spoiled_context_is_decided_as_plain_cedar_decides_it(request: Request
         allowed, wrong = None, True
     decision = bank.engine().decide(one)
     permitted = allowed is True and not wrong
-    if decision.effect is Effect.PERMIT:
+    if decision.effect is PolicyEffect.PERMIT:
         assert permitted
     elif permitted:
         # Only what the engine checks beyond Cedar: the rung, the function's facts, and the objects that the arguments name

@@ -10,7 +10,7 @@ from gateway.calls.detection import findings
 from gateway.calls.redaction import cleaned
 from gateway.runs.identifiers import AHEAD_CHARS, WINDOW_CHARS
 from gateway.runs.links import MAX_HELD_CHARS
-from gateway.runs.outgoing import Outgoing, identifiers
+from gateway.runs.outgoing import OutgoingFilter, identifiers
 
 HOSTS = frozenset({"bank.example", "help.bank.example"})
 IDENTIFIERS = (
@@ -58,7 +58,7 @@ SHOWN = frozenset().union(*(identifiers(it) for it in IDENTIFIERS[1:6:2]))
 
 
 def whole(text: str, shown: frozenset[str] = frozenset()) -> str:
-    outgoing = Outgoing(HOSTS, shown)
+    outgoing = OutgoingFilter(HOSTS, shown)
     return outgoing.feed(text) + outgoing.end()
 
 
@@ -66,7 +66,7 @@ def whole(text: str, shown: frozenset[str] = frozenset()) -> str:
 @given(TEXTS, st.lists(st.integers(1, 400), max_size=8))
 def test_any_portions_come_to_the_same(text: str, sizes: list[int]) -> None:
     expected = whole(text, SHOWN)
-    outgoing = Outgoing(HOSTS, SHOWN)
+    outgoing = OutgoingFilter(HOSTS, SHOWN)
     out, at = "", 0
     for size in sizes:
         out += outgoing.feed(text[at : at + size])
@@ -149,7 +149,7 @@ def test_little_is_held_back_and_the_work_grows_with_the_text_alone(hostile: str
             nonlocal called
             called += event in ("call", "c_call")
 
-        outgoing = Outgoing(HOSTS, frozenset())
+        outgoing = OutgoingFilter(HOSTS, frozenset())
         portions = [text[at : at + 64] for at in range(0, chars, 64)]
         sys.setprofile(count)
         try:

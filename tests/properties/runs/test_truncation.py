@@ -3,24 +3,24 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.runs.model import ImagePart, Item, Said, TextPart, ToolCall, Turn
-from gateway.runs.truncation import Counter, Dropped, truncated
+from gateway.runs.model import CallTurn, ImagePart, Item, MessageTurn, TextPart, ToolCall
+from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 
 TEXTS = st.text(max_size=60) | st.integers(0, 500).map("x".__mul__)
 MESSAGES = st.builds(
-    Said,
+    MessageTurn,
     st.sampled_from(["user", "assistant"]),
     st.lists(TEXTS.map(TextPart) | st.just(ImagePart("https://bank.example/x.png", "low")), min_size=1, max_size=2).map(tuple),
 )
 TURNS = st.lists(st.tuples(st.builds(ToolCall, st.just("call"), st.just("pay"), TEXTS), TEXTS), min_size=1, max_size=3).map(
-    lambda calls: Turn(tuple(calls))
+    lambda calls: CallTurn(tuple(calls))
 )
 THREADS = st.lists(MESSAGES | TURNS, max_size=12)
-COUNTER = Counter()
+COUNTER = TokenEstimate()
 
 
 def messages(items: list[Item]) -> int:
-    return sum(isinstance(item, Said) for item in items)
+    return sum(isinstance(item, MessageTurn) for item in items)
 
 
 @settings(max_examples=200, deadline=None)
@@ -29,10 +29,12 @@ def test_what_is_kept_is_in_order_whole_within_the_budget_and_counted(
     items: list[Item], budget: int | None, last: int | None
 ) -> None:
     fitting = truncated(items, last_messages=last, budget=budget, counter=COUNTER)
-    newest = next((at for at, item in reversed(list(enumerate(items))) if isinstance(item, Said) and item.role == "user"), None)
+    newest = next(
+        (at for at, item in reversed(list(enumerate(items))) if isinstance(item, MessageTurn) and item.role == "user"), None
+    )
     start = 0
     if last is not None and messages(items) > last:
-        start = [at for at, item in enumerate(items) if isinstance(item, Said)][-last]
+        start = [at for at, item in enumerate(items) if isinstance(item, MessageTurn)][-last]
     asked = items[start:]
     must = [*asked[:1], *asked[1:][-1:]]
     if newest is not None and newest >= start and newest not in (start, len(items) - 1):
@@ -48,7 +50,7 @@ def test_what_is_kept_is_in_order_whole_within_the_budget_and_counted(
     assert budget is None or fitting.tokens <= budget
     assert last is None or messages(list(fitting.items)) <= last
     gone = messages(items) - messages(list(fitting.items))
-    assert fitting.dropped == Dropped(gone, len(items) - len(fitting.items) - gone)
+    assert fitting.dropped == DroppedHistory(gone, len(items) - len(fitting.items) - gone)
     assert sum(map(COUNTER.of, asked)) > (budget or 0) or len(fitting.items) == len(asked) or budget is None
 
 
@@ -59,7 +61,7 @@ def test_what_was_truncated_once_stays_as_it_is(items: list[Item], budget: int, 
     if once is not None:
         again = truncated(once.items, last_messages=last, budget=budget, counter=COUNTER)
         assert again is not None
-        assert (again.items, again.dropped, again.tokens) == (once.items, Dropped(), once.tokens)
+        assert (again.items, again.dropped, again.tokens) == (once.items, DroppedHistory(), once.tokens)
 
 
 @settings(max_examples=100, deadline=None)
@@ -76,9 +78,9 @@ def test_the_server_s_count_corrects_the_estimate(chars: int, counted: int, more
 
 
 def test_many_calls_do_not_push_out_what_was_asked() -> None:
-    asked = Said("user", (TextPart("What did I spend?"),))
-    turns = [Turn(((ToolCall(str(at), "list_transactions", "{}"), "x" * 100),)) for at in range(20)]
-    fitting = truncated([Said("user", (TextPart("Hello"),)), asked, *turns], last_messages=None, budget=300, counter=COUNTER)
+    asked = MessageTurn("user", (TextPart("What did I spend?"),))
+    turns = [CallTurn(((ToolCall(str(at), "list_transactions", "{}"), "x" * 100),)) for at in range(20)]
+    fitting = truncated([MessageTurn("user", (TextPart("Hello"),)), asked, *turns], last_messages=None, budget=300, counter=COUNTER)
     assert fitting is not None
     assert asked in fitting.items
     assert fitting.items[-1] is turns[-1]

@@ -47,7 +47,7 @@ async def test_what_is_not_understood_is_unknown_and_sent_once(tmp_path: Path, f
         made.bank.faults = [fault + when]
         assert isinstance(await made.send("pay", PAY), Unknown)
         assert isinstance(await made.send("pay", PAY), Unknown)
-        assert len([each for each in made.bank.seen if each.method == "POST"]) == 1
+        assert len([item for item in made.bank.seen if item.method == "POST"]) == 1
         assert made.bank.count("pay") == (1 if when else 0)
         assert await made.core.status("key-1") == Unknown("on its way")
         made.clock.turn(LATER)
@@ -65,7 +65,7 @@ async def test_an_upstream_that_acts_once_for_a_key_is_asked_again_with_it(tmp_p
         made.bank.faults = [fault + when]
         assert isinstance(await made.send("pay", PAY), Done)
         assert made.bank.count("pay") == 1
-        assert {each.key for each in made.bank.seen} == {"key-1"}
+        assert {item.key for item in made.bank.seen} == {"key-1"}
         assert len(made.bank.seen) == 2
 
 

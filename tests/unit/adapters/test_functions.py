@@ -49,7 +49,7 @@ from adapters.function import (
     Mask,
     ReadFunction,
     Reference,
-    References,
+    ReferenceList,
     Text,
     Unfit,
     Value,
@@ -120,7 +120,7 @@ class TestEveryFunction:
 
     def test_names_a_declared_argument_as_its_resource(self, function: BankingFunction) -> None:
         arguments = {argument.name: argument.type for argument in function.arguments}
-        assert function.resource is None or isinstance(arguments[function.resource], Reference | References)
+        assert function.resource is None or isinstance(arguments[function.resource], Reference | ReferenceList)
 
     def test_has_distinct_names_and_known_types(self, function: BankingFunction) -> None:
         assert len({argument.name for argument in function.arguments}) == len(function.arguments)
@@ -145,7 +145,7 @@ class TestEveryFunction:
 
     def test_says_what_its_references_mean(self, function: BankingFunction) -> None:
         for argument in function.arguments:
-            if isinstance(argument.type, Reference | References):
+            if isinstance(argument.type, Reference | ReferenceList):
                 assert argument.kind in {Kind.OBJECT, Kind.PAYEE}
 
     def test_is_described_in_short_sentences(self, function: BankingFunction) -> None:
@@ -331,7 +331,7 @@ async def filled(bank: BankUnderTest, function: BankingFunction) -> Arguments:
         match argument.type:
             case Reference(kinds):
                 return objects[kinds[0]]
-            case References(kinds):
+            case ReferenceList(kinds):
                 return (objects[kinds[0]],)
             case Choice(values) if argument.required:
                 return values[0]

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.core import ReferenceKind
 from adapters.declared.manifest import read
-from adapters.declared.source import MAX_BYTES, MAX_DEPTH, Finding
+from adapters.declared.source import MAX_BYTES, MAX_DEPTH, ManifestFinding
 from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text
 from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
@@ -120,38 +120,38 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-def found(text: str, *, taken: tuple[str, ...] = ("get_account_balance",)) -> list[Finding]:
+def found(text: str, *, taken: tuple[str, ...] = ("get_account_balance",)) -> list[ManifestFinding]:
     manifest, findings = read(text.encode(), taken=taken, takes_pattern=takes_pattern)
-    wrong = [each for each in findings if not each.note]
+    wrong = [finding for finding in findings if not finding.note]
     assert (manifest is None) == bool(wrong)
     return wrong
 
 
-@pytest.mark.parametrize(("before", "after", "code"), [each for each in MISTAKES if each[2] != "good"])
+@pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
 def test_each_mistake_is_found_at_its_line(before: str, after: str, code: str) -> None:
     assert GOOD.count(before) >= 1
     text = GOOD.replace(before, after, 1)
     first = next(
         number for number, (one, other) in enumerate(itertools.zip_longest(GOOD.splitlines(), text.splitlines()), 1) if one != other
     )
-    near = [each for each in found(text) if each.code == code]
+    near = [match for match in found(text) if match.code == code]
     assert near, found(text)
     lines, line = text.splitlines(), near[0].line
     if code == "missing":  # told at the section that has not got it
         indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
-        assert all(len(each) - len(each.lstrip()) > indent for each in lines[line : first - 1])
+        assert all(len(item) - len(item.lstrip()) > indent for item in lines[line : first - 1])
     elif code != "not_yaml":
         assert first <= line <= first + after.count("\n") + 1
-    assert all(each.message for each in near)
+    assert all(item.message for item in near)
 
 
 def test_there_are_mistakes_enough_and_all_at_once_are_all_found() -> None:
-    assert sum(each[2] != "good" for each in MISTAKES) >= 40
+    assert sum(mistake[2] != "good" for mistake in MISTAKES) >= 40
     text = GOOD.replace("kind: payee, ", "").replace("label: bank", "label: open").replace("effect: W", "effect: X")
-    codes = [each.code for each in found(text)]
+    codes = [match.code for match in found(text)]
     assert codes.count("open") >= 4
     assert {"missing", "wrong"} <= set(codes)
-    assert [each.line for each in found(text)] == sorted(each.line for each in found(text))
+    assert [match.line for match in found(text)] == sorted(match.line for match in found(text))
 
 
 @pytest.mark.parametrize("vocabulary", ["foreign", "money"])
@@ -161,7 +161,7 @@ def test_a_good_one_has_notes_at_most(vocabulary: str) -> None:
 
 def test_a_reads_other_method_needs_two_people() -> None:
     text = GOOD.replace("method: GET, path: /files}", "method: POST, path: /files}\n    approved_by: [Ann Lee, Ben Ito]")
-    (function,) = (each for each in manifest_of(text).functions if each.name == "open_file")
+    (function,) = (item for item in manifest_of(text).functions if item.name == "open_file")
     assert (function.method, function.effect) == ("POST", Effect.READ)
 
 
@@ -169,32 +169,33 @@ def test_what_changes_a_credential_or_the_profile_is_strong_and_an_effect() -> N
     at = GOOD.index("  set_passcode:")
     for before, after in (("level: L3", "level: L2"), ("effect: W", "effect: P")):
         text = GOOD[:at] + GOOD[at:].replace(before, after, 1)
-        assert [each.code for each in found(text)] == ["wrong"]
+        assert [match.code for match in found(text)] == ["wrong"]
 
 
 def test_what_would_not_be_confirmed_is_noted() -> None:
     at = GOOD.index("  pause_card:")
     text = GOOD[:at] + GOOD[at:].replace("effect: P", "effect: I\n    resource: card")
-    lines = [each if not each.lstrip().startswith("card: {") else "      card: {kind: object, reference: [card], description: Which.}"
-             for each in text.splitlines()]  # fmt: skip
+    reference = "      card: {kind: object, reference: [card], description: Which.}"
+    lines = [line if not line.lstrip().startswith("card: {") else reference
+             for line in text.splitlines()]  # fmt: skip
     _, findings = read("\n".join(lines).encode(), taken=(), takes_pattern=takes_pattern)
-    assert [each.where for each in findings if each.code == "unconfirmed"] == ["functions.pause_card"]
+    assert [finding.where for finding in findings if finding.code == "unconfirmed"] == ["functions.pause_card"]
 
 
 def test_effects_need_a_key_s_header() -> None:
     text = GOOD.replace("  idempotency: {header: Idempotency-Key, honoured: true}\n", "")
-    assert {each.code for each in found(text)} == {"missing"}
+    assert {match.code for match in found(text)} == {"missing"}
 
 
 def test_what_is_not_known_to_grounding_is_noted() -> None:
     text = GOOD[: GOOD.index("facts:")] + GOOD[GOOD.index("functions:") :]
     _, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
-    assert {each.code for each in findings if each.note} >= {"no_payees", "no_orders"}
+    assert {finding.code for finding in findings if finding.note} >= {"no_payees", "no_orders"}
 
 
 def test_the_types_are_what_was_said() -> None:
-    functions = {each.name: each for each in manifest_of(manifest_text("money")).functions}
-    update = {each.argument.name: each.argument for each in functions["update_scheduled_transaction"].sent}
+    functions = {function.name: function for function in manifest_of(manifest_text("money")).functions}
+    update = {item.argument.name: item.argument for item in functions["update_scheduled_transaction"].sent}
     assert update["id"].type == Count(0, 2**53 - 1)
     assert (update["id"].kind, update["id"].required) == (Kind.OBJECT, True)
     assert update["amount"].type == BareAmount(Form.NUMBER, "EUR")
@@ -213,11 +214,11 @@ def test_other_forms_of_amounts_and_references() -> None:
                         "      cur: {kind: none, description: Currency., schema: {type: string, enum: [EUR, USD]}}\n"
                         "      from: {kind: object, reference: [account, card], description: From where.}", 1)  # fmt: skip
     pay = next(
-        each
-        for each in manifest_of(text.replace("    egress: true", "    egress: true\n    resource: from")).functions
-        if each.name == "pay"
+        function
+        for function in manifest_of(text.replace("    egress: true", "    egress: true\n    resource: from")).functions
+        if function.name == "pay"
     )
-    types = {each.argument.name: each.argument.type for each in pay.sent}
+    types = {item.argument.name: item.argument.type for item in pay.sent}
     assert types["value"] == BareAmount(Form.MINOR, None, "cur")
     assert types["from"] == Reference((ReferenceKind.ACCOUNT, ReferenceKind.CARD))
     assert pay.resource == "from"
@@ -259,4 +260,4 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
 def test_the_example_of_the_readme_is_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [each.name for each in manifest_of(example).functions] == ["send_money", "list_orders"]
+    assert [function.name for function in manifest_of(example).functions] == ["send_money", "list_orders"]

@@ -25,7 +25,7 @@ from adapters.core import (
     UnfreezeCard,
 )
 from adapters.cores.sandbox import SandboxBank
-from adapters.cores.sandbox.items import Executed
+from adapters.cores.sandbox.items import DueResult
 from adapters.cores.sandbox.ledger import LedgerAnswer
 from adapters.cores.sandbox.seed import account_id
 from adapters.cores.sandbox.tables import moment
@@ -115,7 +115,7 @@ async def test_month_ends_are_kept_and_moved_to_working_days(days: Days) -> None
 async def test_a_leap_day_is_paid_on_it_and_a_day_before_in_other_years(days: Days) -> None:
     days.at(date(2028, 2, 1))
     order = await days.order(date(2028, 2, 29), Frequency.YEARLY)
-    assert await days.bank.execute_due() == Executed(0, 0)
+    assert await days.bank.execute_due() == DueResult(0, 0)
     for year, day in ((2028, 29), (2029, 28), (2030, 28), (2031, 28), (2032, 29)):
         days.at(date(year, 2, day) + timedelta(days=4))
         await days.bank.execute_due()
@@ -126,17 +126,17 @@ async def test_a_leap_day_is_paid_on_it_and_a_day_before_in_other_years(days: Da
 async def test_a_payment_is_made_once_the_day_has_begun_in_london_whatever_utc_says(days: Days) -> None:
     order = await days.order(date(2026, 3, 30))  # the day after the clocks went forward
     days.clock.now = datetime(2026, 3, 29, 22, 59, 59, tzinfo=UTC)
-    assert await days.bank.execute_due() == Executed(0, 0)
+    assert await days.bank.execute_due() == DueResult(0, 0)
     days.clock.now = datetime(2026, 3, 29, 23, 0, tzinfo=UTC)
-    assert await days.bank.execute_due() == Executed(1, 0)
-    assert await days.bank.execute_due() == Executed(0, 0)
+    assert await days.bank.execute_due() == DueResult(1, 0)
+    assert await days.bank.execute_due() == DueResult(0, 0)
     assert days.paid(order) == [("2026-03-30", "ACSC")]
     autumn = await days.order(date(2026, 10, 26), Frequency.YEARLY)  # the day after the clocks went back
     await days.send(CancelStandingOrder(order))
     days.clock.now = datetime(2026, 10, 25, 23, 59, 59, tzinfo=UTC)
-    assert await days.bank.execute_due() == Executed(0, 0)
+    assert await days.bank.execute_due() == DueResult(0, 0)
     days.clock.now = datetime(2026, 10, 26, 0, 0, tzinfo=UTC)
-    assert await days.bank.execute_due() == Executed(1, 0)
+    assert await days.bank.execute_due() == DueResult(1, 0)
     assert days.paid(autumn) == [("2026-10-26", "ACSC")]
 
 
@@ -148,7 +148,7 @@ async def test_today_is_taken_until_the_cut_off(days: Days) -> None:
     assert await days.send(today()) == Declined("TM01")
     days.at(NOON.date(), time(15, 29, 59))
     assert isinstance(await days.send(today()), Done)
-    assert await days.bank.execute_due() == Executed(1, 0)
+    assert await days.bank.execute_due() == DueResult(1, 0)
     saturday = date(2026, 3, 21)
     days.at(saturday, time(16))
     first = CreateStandingOrder(MAIN, days.payee, Money(1, "GBP"), Frequency.WEEKLY, saturday, None, "")
@@ -170,7 +170,7 @@ async def test_what_was_missed_is_made_up_for_turn_by_turn(days: Days) -> None:
     order = await days.order(date(2026, 3, 18), Frequency.WEEKLY)
     days.at(date(2026, 4, 8))
     seen = [await days.bank.execute_due() for _ in range(5)]
-    assert seen == [Executed(1, 0)] * 4 + [Executed(0, 0)]
+    assert seen == [DueResult(1, 0)] * 4 + [DueResult(0, 0)]
     assert [day for day, _ in days.paid(order)] == ["2026-03-18", "2026-03-25", "2026-04-01", "2026-04-08"]
 
 

@@ -24,10 +24,10 @@ from adapters.core import (
     Unknown,
 )
 from adapters.cores.remote import wire
-from adapters.cores.remote.breaker import Breaker, Limits, State
+from adapters.cores.remote.breaker import Breaker, BreakerLimits, State
 from adapters.cores.remote.client import SKEW, _tell
 from adapters.cores.remote.codec import Json
-from adapters.cores.remote.wire import Fault
+from adapters.cores.remote.wire import CoreFault
 from tests.support.banks import Clock, Permit, remote
 from tests.support.scripted import CUT, Answer, Scripted, fault, http, raw, scripted, silence, well
 from tests.support.waiting import wait_until
@@ -100,21 +100,21 @@ async def test_a_decline_and_a_doubt_of_the_core_are_its_answer(answer: Declined
 
 
 async def test_a_refused_permit_is_believed_of_the_first_request_alone(caplog: pytest.LogCaptureFixture) -> None:
-    async with talking([fault(Fault.PERMIT_REFUSED)]) as (core, server, clock):
+    async with talking([fault(CoreFault.PERMIT_REFUSED)]) as (core, server, clock):
         with pytest.raises(PermitRefused):
             await core.submit(TOLD, permit(clock))
         assert len(server.requests) == 1
-    assert '{"alarm": "core_refuses", "code": "permit_refused"}' in [each.getMessage() for each in caplog.records]
-    async with talking([CUT, fault(Fault.PERMIT_REFUSED)], pause_s=0.001) as (core, server, clock):
+    assert '{"alarm": "core_refuses", "code": "permit_refused"}' in [record.getMessage() for record in caplog.records]
+    async with talking([CUT, fault(CoreFault.PERMIT_REFUSED)], pause_s=0.001) as (core, server, clock):
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown), "the first one may have acted"
         assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("code", [each for each in Fault if each is not Fault.PERMIT_REFUSED])
-async def test_any_other_fault_of_the_server_leaves_an_instruction_unknown(code: Fault) -> None:
+@pytest.mark.parametrize("code", [item for item in CoreFault if item is not CoreFault.PERMIT_REFUSED])
+async def test_any_other_fault_of_the_server_leaves_an_instruction_unknown(code: CoreFault) -> None:
     async with talking([fault(code)], pause_s=0.001) as (core, server, clock):
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown)
-        assert len(server.requests) == (3 if code is Fault.UNAVAILABLE else 1)
+        assert len(server.requests) == (3 if code is CoreFault.UNAVAILABLE else 1)
 
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
@@ -147,7 +147,7 @@ async def test_without_a_free_connection_before_the_deadline_nothing_was_sent() 
         await wait_until(lambda: len(server.requests) == 1)
         with pytest.raises(CoreUnavailable):
             await core.submit(TOLD, permit(clock))
-        assert [each.path for each in server.requests] == ["/v1/accounts"]
+        assert [request.path for request in server.requests] == ["/v1/accounts"]
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
 
@@ -169,7 +169,7 @@ async def test_nothing_is_sent_under_an_expired_permit_and_nothing_repeated() ->
 
 async def test_an_open_breaker_sends_no_instruction_and_a_question_closes_it(caplog: pytest.LogCaptureFixture) -> None:
     async with talking([CUT, CUT, CUT, well([])], pause_s=0.001) as (core, server, clock):
-        core._breaker = Breaker(Limits(failures=3, cool_s=0.0), moved=_tell)  # type: ignore[attr-defined]
+        core._breaker = Breaker(BreakerLimits(failures=3, cool_s=0.0), moved=_tell)  # type: ignore[attr-defined]
         with pytest.raises(CoreUnavailable):
             await core.accounts("alice")
         assert core.breaker is State.OPEN  # type: ignore[attr-defined]
@@ -179,7 +179,7 @@ async def test_an_open_breaker_sends_no_instruction_and_a_question_closes_it(cap
         assert await core.accounts("alice") == ()
         server.answers[0] = well(WIRED_DONE)
         assert await core.submit(TOLD, permit(clock)) == DONE
-    states = [each.getMessage() for each in caplog.records if "core_breaker" in each.getMessage()]
+    states = [record.getMessage() for record in caplog.records if "core_breaker" in record.getMessage()]
     assert [state.split('"state": "')[1].split('"')[0] for state in states] == ["open", "half_open", "closed"]
 
 
@@ -221,7 +221,7 @@ async def test_a_key_that_no_header_holds_is_never_sent(key: str) -> None:
 # Questions
 
 
-@pytest.mark.parametrize("bad", [CUT, silence, raw(lambda _: http(b"", 503)), fault(Fault.UNAVAILABLE), raw(lambda _: b"\x00")])
+@pytest.mark.parametrize("bad", [CUT, silence, raw(lambda _: http(b"", 503)), fault(CoreFault.UNAVAILABLE), raw(lambda _: b"\x00")])
 async def test_a_question_is_asked_again(bad: Answer) -> None:
     async with talking([bad, bad, well([])], silence_s=0.1, pause_s=0.001) as (core, server, _clock):
         assert await core.accounts("alice") == ()
@@ -233,26 +233,26 @@ async def test_a_question_is_asked_again(bad: Answer) -> None:
 
 
 async def test_a_question_that_the_core_does_not_know_is_a_value_error() -> None:
-    async with talking([fault(Fault.INVALID)]) as (core, server, _clock):
+    async with talking([fault(CoreFault.INVALID)]) as (core, server, _clock):
         with pytest.raises(ValueError, match="balance"):
             await core.balance("a", "XXXX")
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("code", [Fault.UNAUTHORIZED, Fault.MALFORMED, Fault.NOT_FOUND])
+@pytest.mark.parametrize("code", [CoreFault.UNAUTHORIZED, CoreFault.MALFORMED, CoreFault.NOT_FOUND])
 async def test_a_core_that_takes_nothing_from_us_is_an_alarm_and_not_asked_again(
-    code: Fault, caplog: pytest.LogCaptureFixture
+    code: CoreFault, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with talking([fault(code)]) as (core, server, _clock):
         with pytest.raises(CoreUnavailable):
             await core.accounts("alice")
         assert len(server.requests) == 1
-    assert f'{{"alarm": "core_refuses", "code": "{code.value}"}}' in [each.getMessage() for each in caplog.records]
+    assert f'{{"alarm": "core_refuses", "code": "{code.value}"}}' in [record.getMessage() for record in caplog.records]
 
 
 async def test_a_cancelled_question_leaves_no_connection_and_no_ticket() -> None:
     async with talking([silence], connections=1) as (core, server, _clock):
-        core._breaker = Breaker(Limits(failures=1, cool_s=0.0))  # type: ignore[attr-defined]
+        core._breaker = Breaker(BreakerLimits(failures=1, cool_s=0.0))  # type: ignore[attr-defined]
         ticket = core._breaker.instruction()  # type: ignore[attr-defined]
         core._breaker.ended(ticket, 0.0, answered=False)  # type: ignore[attr-defined]
         asking = asyncio.create_task(core.accounts("alice"))

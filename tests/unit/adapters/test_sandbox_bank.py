@@ -27,7 +27,7 @@ from adapters.core import (
     Transfer,
 )
 from adapters.cores.sandbox import SandboxBank, open_sandbox, reads
-from adapters.cores.sandbox.items import Answer, Executed, Item
+from adapters.cores.sandbox.items import Answer, DueResult, Item
 from adapters.cores.sandbox.people import HOLDINGS, ODDITIES
 from adapters.cores.sandbox.seed import LOAD_FUNDS_MINOR, account_id
 from adapters.function import Arguments, Asker, ReadFunction, Unfit
@@ -123,17 +123,17 @@ async def test_closing_balances_are_those_of_the_last_midnight(tmp_path: Path) -
 async def test_scheduled_payments_are_carried_out_on_their_day_once(tmp_path: Path) -> None:
     with sandbox(tmp_path) as (bank, clock):
         clock.turn(timedelta(days=1))
-        assert await bank.execute_due() == Executed(1, 0), "a standing order of the seed"
+        assert await bank.execute_due() == DueResult(1, 0), "a standing order of the seed"
         day = NOON.date() + timedelta(days=2)
         answer = await send(bank, transfer("key", 500, on=day))
         assert isinstance(answer, Done)
         made = answer.output["payment"]
         assert isinstance(made, Identified)
         before = await booked(bank, SPARE)
-        assert await bank.execute_due() == Executed(0, 0)
+        assert await bank.execute_due() == DueResult(0, 0)
         clock.turn(timedelta(days=1))
-        assert await bank.execute_due() == Executed(1, 0)
-        assert await bank.execute_due() == Executed(0, 0)
+        assert await bank.execute_due() == DueResult(1, 0)
+        assert await bank.execute_due() == DueResult(0, 0)
         assert await booked(bank, SPARE) == before + 500
         payment = await bank.payment(made.id)
         assert payment is not None
@@ -150,7 +150,7 @@ async def test_funds_are_checked_again_on_the_day(tmp_path: Path) -> None:
         await send(bank, transfer("later", 5_000, on=NOON.date() + timedelta(days=1)))
         assert isinstance(await send(bank, transfer("now", whole)), Done)
         clock.turn(timedelta(days=1))
-        assert await bank.execute_due() == Executed(0, 2), "and a standing order of the seed"
+        assert await bank.execute_due() == DueResult(0, 2), "and a standing order of the seed"
         assert bank.findings() == []
 
 
@@ -158,8 +158,8 @@ async def test_the_seeds_scheduled_payments_settle_and_make_their_payees_known(t
     with sandbox(tmp_path) as (bank, clock):
         newcomers = ("Little Acorns Nursery", "Tidewater Freight", "Margaret Hale")
         clock.turn(timedelta(days=30))
-        assert await bank.execute_due() == Executed(7, 0), "three payments, and the next turn of four standing orders"
-        assert await bank.execute_due() == Executed(0, 0)
+        assert await bank.execute_due() == DueResult(7, 0), "three payments, and the next turn of four standing orders"
+        assert await bank.execute_due() == DueResult(0, 0)
         known = [it for who in ("alice", "carla", "northwind") for it in (await bank.acquaintance(who)).payees]
         assert all(it.known_since is not None for it in known if it.name in newcomers)
         assert bank.findings() == []

@@ -45,7 +45,7 @@ def mldsa44(name: str = ORIGIN, seed: bytes = b"\x02" * 32) -> SigningKey:
 
 
 BOTH = [ed25519(), mldsa44()]
-KEYS = [each.key for each in BOTH]
+KEYS = [item.key for item in BOTH]
 
 
 def test_a_note_of_another_implementation_verifies() -> None:
@@ -204,7 +204,7 @@ def test_the_list_of_low_order_points_is_that_of_the_curve() -> None:
         root = pow(square, (p + 3) // 8, p)
         return root if root * root % p == square else root * pow(2, (p - 1) // 4, p) % p
 
-    ys = {int.from_bytes(each, "little") % p for each in LOW_ORDER}
+    ys = {int.from_bytes(item, "little") % p for item in LOW_ORDER}
     assert len(ys) == 5
     assert len(LOW_ORDER) == 7
     for y in ys:

@@ -8,13 +8,13 @@ import pytest
 
 from audit import verify
 from audit.checkpoint import Note, verify_note
-from audit.erasure import Certificate, Held, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
+from audit.erasure import Certificate, LegalHold, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
 from audit.export import Contents, bundle
 from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, page, reveal
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import dump, restore, sqlite_only
 from tests.trail import ORIGIN, a_record
 
@@ -29,7 +29,7 @@ async def filled(log: Log) -> Log:
 
 
 def everything_on_disk(folder: Path) -> bytes:
-    return b"".join(each.read_bytes() for each in sorted(folder.rglob("*.sqlite*")))
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*.sqlite*")))
 
 
 async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs_verify(filled: Log, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
     verify_note(Note.parse(certificate.note.encode()), [key])
     head, _, checkpoint = certificate.proof.partition(b"\n\n")
     size, root = checkpoint.decode().split("\n")[1:3]
-    hashes = [verify.hash_of(each) for each in head.decode().split("\n")[2:]]
+    hashes = [verify.hash_of(item) for item in head.decode().split("\n")[2:]]
     stored = await filled.read(lambda reads: reads.leaf(certificate.index))
     assert stored is not None
     assert verify.included(stored.leaf, certificate.index, int(size), hashes) == verify.hash_of(root)
@@ -93,7 +93,7 @@ async def test_a_hold_forbids_erasure_until_it_is_released(filled: Log) -> None:
     assert (await holds(filled, "C-1")) == ["lawsuit-1", "lawsuit-2"]
     await release_hold(filled, "C-1", "lawsuit-1", WHY)
     size = filled.size()
-    with pytest.raises(Held):
+    with pytest.raises(LegalHold):
         await erase(filled, "C-1", WHY)
     assert filled.size() == size
     assert (await reveal(filled, 1, WHY)).values["arguments.account"] == "GB00-1"
@@ -116,11 +116,11 @@ async def test_a_restored_backup_is_cleaned_by_the_list_of_destructions(
     for n in range(4):
         await log.append(a_record(customer=f"C-{n % 2}"))
     await log.close()
-    backup = dump(tmp_path / "log", Part.LOG)
+    backup = dump(tmp_path / "log", DatabaseName.LOG)
     log = await open_log()
     await erase(log, "C-1", WHY)
     await log.close()
-    restore(tmp_path / "log", Part.LOG, backup)
+    restore(tmp_path / "log", DatabaseName.LOG, backup)
     restored = await open_log()
     assert sorted(await restored.read(lambda reads: reads.sealed(range(4)))) == [0, 1, 2, 3]
     assert await replay_destructions(restored) == 2
@@ -143,7 +143,7 @@ async def test_another_process_forgets_destroyed_keys_when_it_refreshes(open_log
 
 async def test_a_hold_that_is_placed_while_an_erasure_runs_comes_before_or_after_it(filled: Log) -> None:
     answers = await asyncio.gather(erase(filled, "C-1", WHY), place_hold(filled, "C-1", "late", WHY), return_exceptions=True)
-    assert [type(each) for each in answers] in ([Certificate, NothingToErase], [Held, int])
+    assert [type(answer) for answer in answers] in ([Certificate, NothingToErase], [LegalHold, int])
     assert (await filled.keys.subject_of("C-1") is None) == isinstance(answers[0], Certificate)
     answers = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
-    assert [type(each) for each in answers] == [int, Held]
+    assert [type(answer) for answer in answers] == [int, LegalHold]

@@ -34,15 +34,15 @@ class Ledger:
 
     def apply(self, connection: Connection, items: Sequence[int]) -> Sequence[int | Exception]:
         self.groups.append(len(items))
-        good = [each for each in items if each >= 0]
+        good = [item for item in items if item >= 0]
         if good:
-            connection.execute(insert(numbers), [{"n": each} for each in good])
+            connection.execute(insert(numbers), [{"n": item} for item in good])
         if 0 in items:
             raise ZeroDivisionError
-        return [each * 10 if each > 0 else Refused() for each in items]
+        return [item * 10 if item > 0 else Refused() for item in items]
 
     def note(self, answers: Sequence[int | Exception]) -> None:
-        self.committed += [each for each in answers if isinstance(each, int)]
+        self.committed += [answer for answer in answers if isinstance(answer, int)]
 
     def fail(self) -> None:
         self.failures += 1
@@ -58,8 +58,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 async def test_what_waits_is_committed_together_in_order_and_answered_after_the_commit(ledger: Ledger) -> None:
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in range(1, 33)))
-    assert answers == [each * 10 for each in range(1, 33)] == ledger.committed
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in range(1, 33)))
+    assert answers == [item * 10 for item in range(1, 33)] == ledger.committed
     assert ledger.stored() == set(range(1, 33))
     assert sum(ledger.groups) == 32
     assert len(ledger.groups) <= 2
@@ -67,7 +67,7 @@ async def test_what_waits_is_committed_together_in_order_and_answered_after_the_
 
 
 async def test_an_exception_returned_for_an_item_reaches_its_caller_only(ledger: Ledger) -> None:
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (1, -2, 3)), return_exceptions=True)
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in (1, -2, 3)), return_exceptions=True)
     assert (answers[0], answers[2]) == (10, 30)
     assert isinstance(answers[1], Refused)
     assert ledger.stored() == {1, 3}
@@ -75,7 +75,7 @@ async def test_an_exception_returned_for_an_item_reaches_its_caller_only(ledger:
 
 
 async def test_a_bad_item_cannot_fail_its_group(ledger: Ledger) -> None:
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (1, 0, 3)), return_exceptions=True)
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in (1, 0, 3)), return_exceptions=True)
     assert (answers[0], answers[2]) == (10, 30)
     assert isinstance(answers[1], ZeroDivisionError)
     assert ledger.stored() == {1, 3}
@@ -85,8 +85,8 @@ async def test_a_bad_item_cannot_fail_its_group(ledger: Ledger) -> None:
 
 async def test_a_broken_constraint_is_one_callers_problem(ledger: Ledger) -> None:
     await ledger.writer.submit(5)
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (4, 5, 6)), return_exceptions=True)
-    assert [isinstance(each, Exception) for each in answers] == [False, True, False]
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in (4, 5, 6)), return_exceptions=True)
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
     assert ledger.stored() == {4, 5, 6}
     await ledger.writer.close()
 
@@ -100,8 +100,8 @@ async def test_a_commit_that_raises_is_unknown_to_all_and_the_writer_goes_on(
     await ledger.writer.submit(1)
     with monkeypatch.context() as patched:
         patched.setattr(Connection, "commit", broken)
-        answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (2, 3)), return_exceptions=True)
-    assert [type(each) for each in answers] == [CommitUnknown, CommitUnknown]
+        answers = await asyncio.gather(*(ledger.writer.submit(item) for item in (2, 3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [CommitUnknown, CommitUnknown]
     assert ledger.failures == 1
     assert ledger.committed == [10]
     assert await ledger.writer.submit(4) == 40
@@ -127,8 +127,8 @@ async def test_a_cancelled_caller_of_a_refused_item_leaves_no_noise(ledger: Ledg
 
 
 async def test_more_than_the_capacity_is_refused_and_nothing_of_it_written(ledger: Ledger) -> None:
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in range(1, 103)), return_exceptions=True)
-    assert [type(each) for each in answers[100:]] == [WriterFull, WriterFull]
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in range(1, 103)), return_exceptions=True)
+    assert [type(answer) for answer in answers[100:]] == [WriterFull, WriterFull]
     assert ledger.stored() == set(range(1, 101))
     await ledger.writer.close()
 
@@ -162,8 +162,8 @@ async def test_what_was_committed_is_never_tried_again(ledger: Ledger, monkeypat
         raise RuntimeError
 
     monkeypatch.setattr(ledger.writer, "_committed", broken)
-    answers = await asyncio.gather(*(ledger.writer.submit(each) for each in (1, 2)), return_exceptions=True)
-    assert [type(each) for each in answers] == [CommitUnknown, CommitUnknown]
+    answers = await asyncio.gather(*(ledger.writer.submit(item) for item in (1, 2)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [CommitUnknown, CommitUnknown]
     assert sum(ledger.groups) == 2
     assert ledger.stored() == {1, 2}
     await ledger.writer.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audit.inspection import FINDINGS_MOST, verify_store
 from audit.log import Log
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import sql
 from tests.trail import a_record, an_end, an_intent
 
@@ -22,8 +22,8 @@ async def test_a_log_with_tiles_is_good_and_a_changed_tile_is_found(log: Log, tm
     await fill(log, 520)
     await log.publish()
     assert (await verify_store(log)) == []
-    sql(tmp_path / "log", Part.LOG, "update tiles set hashes = zeroblob(8192) where idx = 1")
-    assert [each.what for each in (await verify_store(log))] == ["tile 0/1 is not what its leaves give"]
+    sql(tmp_path / "log", DatabaseName.LOG, "update tiles set hashes = zeroblob(8192) where idx = 1")
+    assert [item.what for item in (await verify_store(log))] == ["tile 0/1 is not what its leaves give"]
 
 
 async def test_a_gap_in_a_sequence_that_was_signed_is_found(log: Log, tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ async def test_a_gap_in_a_sequence_that_was_signed_is_found(log: Log, tmp_path: 
     await log.append(a_record())
     log._committer._counters.update(dict.fromkeys(log._committer._counters, 5))
     await log.append(a_record())
-    assert {each.what for each in (await verify_store(log))} == {
+    assert {item.what for item in (await verify_store(log))} == {
         "the sequence of a customer has a gap",
         "the sequence of a conversation has a gap",
     }
@@ -49,5 +49,5 @@ async def test_a_log_that_goes_on_while_it_is_verified_is_good(log: Log) -> None
 
 async def test_findings_are_bounded(log: Log, tmp_path: Path) -> None:
     await fill(log, FINDINGS_MOST + 50)
-    sql(tmp_path / "log", Part.LOG, "update leaves set hash = zeroblob(32)")
+    sql(tmp_path / "log", DatabaseName.LOG, "update leaves set hash = zeroblob(32)")
     assert len(await verify_store(log)) == FINDINGS_MOST

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from audit.checkpoint import KeyType, verify_ed25519, verify_mldsa44
 from audit.keys import KEYS_CACHED, NO_CUSTOMER, FileSigner, KeyDestroyed, KeyRefused, KeyStore, make_files, read_files
 from audit.migration import KEYS_HISTORY, prepare
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import places
 from tests.trail import Clock, Random
 
@@ -63,7 +63,7 @@ def test_what_is_no_key_of_the_wanted_type_is_refused(tmp_path: Path) -> None:
 
 
 async def a_store(path: Path, random: Random) -> KeyStore:
-    database = places(path).open(Part.KEYS, name="tests")
+    database = places(path).open(DatabaseName.KEYS, name="tests")
     await prepare(database, KEYS_HISTORY, may_upgrade=False)
     return KeyStore(database, b"\x05" * 32, Clock(), random)
 
@@ -128,4 +128,4 @@ async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_kek_has_32_bytes(tmp_path: Path) -> None:
     with pytest.raises(KeyRefused):
-        KeyStore(places(tmp_path).open(Part.KEYS, name="tests"), b"\x05" * 16, Clock(), Random())
+        KeyStore(places(tmp_path).open(DatabaseName.KEYS, name="tests"), b"\x05" * 16, Clock(), Random())

@@ -10,7 +10,7 @@ import rfc8785
 
 from audit import leaf
 from audit.disclosure import SALT_BYTES, commitment, unb64url
-from audit.leaf import Approver, Committed, EndState, Frame, IntentRef, Kind, LeafInvalid, Masked, Public, Record, Sca
+from audit.leaf import Approver, Committed, EndState, Frame, IntentRef, LeafInvalid, Masked, Public, Record, RecordKind, Sca
 from audit.schema import check_fields, validate
 from tests.trail import a_record, an_intent
 
@@ -35,14 +35,14 @@ def full_record() -> Record:
         result={"status": Public("ACSC"), "masked": Masked("****1234")},
         facts={"note": "x", "many": ("a", "b"), "count": 3, "flag": True, "none": None},
         intent=IntentRef(3, b"\x01" * 32),
-        kind=Kind.OUTCOME,
+        kind=RecordKind.OUTCOME,
         end_state=EndState.EXECUTED,
     )
 
 
 def test_a_leaf_with_every_field_is_valid_and_canonical() -> None:
     made = rendered(full_record())
-    assert all(getattr(full_record(), each.name) not in (None, {}, ()) for each in fields(Record))
+    assert all(getattr(full_record(), field.name) not in (None, {}, ()) for field in fields(Record))
     found = validate(made)
     assert rfc8785.dumps(found) == made
     assert (found["customer_seq"], found["conversation_seq"]) == (5, 6)
@@ -81,7 +81,7 @@ def test_sequences_are_spliced_where_they_belong_even_if_other_text_looks_like_t
 @pytest.mark.parametrize("conversation", ["conv_1", None])
 @pytest.mark.parametrize("customer", ["pseudonym", None])
 def test_sequences_are_there_exactly_with_their_customer_or_conversation(customer: str | None, conversation: str | None) -> None:
-    record = a_record(kind=Kind.ADMIN, conversation=conversation, customer=customer)
+    record = a_record(kind=RecordKind.ADMIN, conversation=conversation, customer=customer)
     found = validate(rendered(record, replace(FRAME, customer=customer)))
     assert ("customer_seq" in found) == (customer is not None)
     assert ("conversation_seq" in found) == (conversation is not None)

@@ -15,13 +15,13 @@ from audit.committer import IntentEnded
 from audit.disclosure import b64url
 from audit.group import GroupWriter, WriterFull
 from audit.keys import KeyRefused, KeyStore
-from audit.leaf import EndState, Kind, LeafInvalid, Public
+from audit.leaf import EndState, LeafInvalid, Public, RecordKind
 from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
 from audit.merkle import leaf_hash, subtree_root, verify_consistency, verify_inclusion
 from audit.permits import PermitInvalid
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import discard, dump, sql, sqlite_only
 from tests.trail import ORIGIN, Clock, a_record, an_end, an_intent
 
@@ -30,7 +30,7 @@ OVER = b'{"key":"k1"}'
 
 async def test_an_entry_is_durable_and_says_where_it_is(log: Log, tmp_path: Path) -> None:
     entry = await log.append(a_record())
-    ((leaf, hashed),) = [(row["leaf"], row["hash"]) for row in dump(tmp_path / "log", Part.LOG)["leaves"]]
+    ((leaf, hashed),) = [(row["leaf"], row["hash"]) for row in dump(tmp_path / "log", DatabaseName.LOG)["leaves"]]
     found = validate(leaf)
     assert (entry.index, entry.leaf_hash, entry.customer_seq, entry.conversation_seq) == (0, hashed, 1, 1)
     assert (found["log"], found["writer"], found["customer_seq"]) == (ORIGIN, "w1", 1)
@@ -38,25 +38,25 @@ async def test_an_entry_is_durable_and_says_where_it_is(log: Log, tmp_path: Path
 
 async def test_sequences_count_from_one_without_gaps_per_customer_and_conversation(log: Log) -> None:
     records = [a_record(customer=f"C-{n % 3}", conversation=f"conv_{n % 2}") for n in range(12)]
-    for each in records:
-        await log.keys.key_for(each.customer, each.retention)  # a new customer's first record may be overtaken
-    entries = await asyncio.gather(*(log.append(each) for each in records))
+    for record in records:
+        await log.keys.key_for(record.customer, record.retention)  # a new customer's first record may be overtaken
+    entries = await asyncio.gather(*(log.append(record) for record in records))
     for who in range(3):
-        assert [each.customer_seq for n, each in enumerate(entries) if n % 3 == who] == [1, 2, 3, 4]
+        assert [entry.customer_seq for n, entry in enumerate(entries) if n % 3 == who] == [1, 2, 3, 4]
     for where in range(2):
-        assert [each.conversation_seq for n, each in enumerate(entries) if n % 2 == where] == [1, 2, 3, 4, 5, 6]
-    alone = await log.append(a_record(kind=Kind.ADMIN, customer=None, conversation=None))
+        assert [entry.conversation_seq for n, entry in enumerate(entries) if n % 2 == where] == [1, 2, 3, 4, 5, 6]
+    alone = await log.append(a_record(kind=RecordKind.ADMIN, customer=None, conversation=None))
     assert (alone.customer_seq, alone.conversation_seq) == (None, None)
 
 
 async def test_a_bad_record_fails_alone_and_leaves_no_gap(log: Log) -> None:
     await log.keys.key_for(a_record().customer, a_record().retention)
     records = [a_record(), a_record(call_id="a b"), an_end(99, bytes(32)), a_record()]
-    answers = await asyncio.gather(*(log.append(each) for each in records), return_exceptions=True)
+    answers = await asyncio.gather(*(log.append(record) for record in records), return_exceptions=True)
     assert isinstance(answers[1], LeafInvalid)
     assert isinstance(answers[2], IntentEnded)
-    good = [each for each in answers if not isinstance(each, BaseException)]
-    assert [(each.index, each.customer_seq) for each in good] == [(0, 1), (1, 2)]
+    good = [answer for answer in answers if not isinstance(answer, BaseException)]
+    assert [(item.index, item.customer_seq) for item in good] == [(0, 1), (1, 2)]
 
 
 async def test_the_log_goes_on_where_it_was_after_it_was_opened_again(open_log: Callable[[], Awaitable[Log]]) -> None:
@@ -107,7 +107,7 @@ async def test_tiles_and_entry_bundles_are_those_of_the_tree(log: Log) -> None:
         length = int.from_bytes(bundle[:2])
         leaves.append(bundle[2 : 2 + length])
         bundle = bundle[2 + length :]
-    assert [leaf_hash(each) for each in leaves] == hashes[256:]
+    assert [leaf_hash(leaf) for leaf in leaves] == hashes[256:]
     for level, index, width in (
         (0, 1, 5),
         (0, 2, 1),
@@ -162,12 +162,12 @@ async def test_no_permit_for_what_is_no_intent_of_this_process(open_log: Callabl
 @pytest.mark.parametrize("state", [EndState.EXECUTED, EndState.REJECTED_BY_CORE, EndState.NOT_ATTEMPTED])
 async def test_an_intent_ends_exactly_once(log: Log, state: EndState) -> None:
     entry = await log.append(an_intent())
-    assert [(each.index, each.end_state) for each in (await log.open_intents())] == [(entry.index, None)]
+    assert [(open_intent.index, open_intent.end_state) for open_intent in (await log.open_intents())] == [(entry.index, None)]
     ends = [an_end(entry.index, entry.leaf_hash, state=state) for _ in range(5)]
-    answers = await asyncio.gather(*(log.append(each) for each in ends), return_exceptions=True)
-    assert sorted(type(each).__name__ for each in answers) == ["Entry", *["IntentEnded"] * 4]
+    answers = await asyncio.gather(*(log.append(end) for end in ends), return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == [*["IntentEnded"] * 4, "LogEntry"]
     assert (await log.open_intents()) == []
-    for kind, other in ((Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN), (Kind.RECONCILED, EndState.EXECUTED)):
+    for kind, other in ((RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN), (RecordKind.RECONCILED, EndState.EXECUTED)):
         with pytest.raises(IntentEnded):
             await log.append(an_end(entry.index, entry.leaf_hash, kind, other))
 
@@ -175,14 +175,14 @@ async def test_an_intent_ends_exactly_once(log: Log, state: EndState) -> None:
 async def test_an_unknown_outcome_stays_open_until_it_is_reconciled_once(log: Log) -> None:
     entry = await log.append(an_intent())
     with pytest.raises(IntentEnded):
-        await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
-    await log.append(an_end(entry.index, entry.leaf_hash, Kind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
-    assert [each.end_state for each in (await log.open_intents())] == ["outcome_unknown"]
+        await log.append(an_end(entry.index, entry.leaf_hash, RecordKind.RECONCILED))
+    await log.append(an_end(entry.index, entry.leaf_hash, RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
+    assert [open_intent.end_state for open_intent in (await log.open_intents())] == ["outcome_unknown"]
     with pytest.raises(IntentEnded):
         await log.append(an_end(entry.index, entry.leaf_hash))
-    await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
+    await log.append(an_end(entry.index, entry.leaf_hash, RecordKind.RECONCILED))
     with pytest.raises(IntentEnded):
-        await log.append(an_end(entry.index, entry.leaf_hash, Kind.RECONCILED))
+        await log.append(an_end(entry.index, entry.leaf_hash, RecordKind.RECONCILED))
     assert (await log.open_intents()) == []
 
 
@@ -261,7 +261,7 @@ async def test_a_database_that_does_not_take_the_write_is_unavailable_and_the_lo
     with monkeypatch.context() as patched:
         patched.setattr("audit.committer.write_group", full)
         answers = await asyncio.gather(log.append(a_record()), log.append(a_record()), return_exceptions=True)
-    assert [type(each) for each in answers] == [LogUnavailable, LogUnavailable]
+    assert [type(answer) for answer in answers] == [LogUnavailable, LogUnavailable]
     entry = await log.append(a_record())
     assert (entry.index, entry.customer_seq) == (1, 2)
 
@@ -290,7 +290,7 @@ async def test_a_full_queue_is_unavailable(log: Log, monkeypatch: pytest.MonkeyP
 async def test_reads_for_the_gateway(log: Log, clock: Clock) -> None:
     await log.append(a_record(call_id="call_a"))
     await log.append(a_record(call_id="call_b", time=clock() + timedelta(minutes=1)))
-    assert [validate(each.leaf)["call"] for each in (await log.entries_of("call_b"))] == ["call_b"]
+    assert [validate(item.leaf)["call"] for item in (await log.entries_of("call_b"))] == ["call_b"]
     assert (await log.counts_since(clock())) == {"read": 2}
     assert (await log.counts_since(clock() + timedelta(seconds=1))) == {"read": 1}
 
@@ -298,7 +298,7 @@ async def test_reads_for_the_gateway(log: Log, clock: Clock) -> None:
 async def test_a_changed_checkpoint_is_not_taken_for_the_last_one(log: Log, tmp_path: Path) -> None:
     await log.append(a_record())
     await log.publish()
-    sql(tmp_path / "log", Part.LOG, "update checkpoints set note = replace(note, '\n1\n', '\n2\n')")
+    sql(tmp_path / "log", DatabaseName.LOG, "update checkpoints set note = replace(note, '\n1\n', '\n2\n')")
     with pytest.raises(LogCorrupt, match="last checkpoint"):
         await log.publish()
 
@@ -321,7 +321,7 @@ async def test_a_damaged_log_does_not_open(open_log: Callable[[], Awaitable[Log]
     for _ in range(3):
         await log.append(a_record())
     await log.close()
-    assert sql(tmp_path / "log", Part.LOG, damage) == 1
+    assert sql(tmp_path / "log", DatabaseName.LOG, damage) == 1
     with pytest.raises(LogCorrupt):
         await open_log()
 
@@ -339,7 +339,7 @@ async def test_a_damaged_log_does_not_open(open_log: Callable[[], Awaitable[Log]
 async def test_nothing_is_signed_over_changed_leaves(log: Log, tmp_path: Path, damage: str) -> None:
     for _ in range(3):
         await log.append(a_record())
-    sql(tmp_path / "log", Part.LOG, damage)
+    sql(tmp_path / "log", DatabaseName.LOG, damage)
     with pytest.raises(LogCorrupt):
         await log.publish()
     assert (await log.checkpoint()) is None
@@ -350,7 +350,7 @@ async def test_a_counter_that_was_changed_is_refused(open_log: Callable[[], Awai
     for _ in range(3):
         await log.append(a_record())
     await log.close()
-    sql(tmp_path / "log", Part.LOG, "update leaves set customer_seq = 9 where customer_seq = 3")
+    sql(tmp_path / "log", DatabaseName.LOG, "update leaves set customer_seq = 9 where customer_seq = 3")
     again = await open_log()
     with pytest.raises(LogCorrupt):
         await again.append(a_record())
@@ -361,8 +361,8 @@ async def test_a_counter_that_was_changed_is_refused(open_log: Callable[[], Awai
 async def test_a_log_whose_rows_were_cut_while_it_runs_does_not_go_on(log: Log, tmp_path: Path) -> None:
     for _ in range(3):
         await log.append(a_record())
-    sql(tmp_path / "log", Part.LOG, "delete from head")
-    sql(tmp_path / "log", Part.LOG, "delete from leaves")
+    sql(tmp_path / "log", DatabaseName.LOG, "delete from head")
+    sql(tmp_path / "log", DatabaseName.LOG, "delete from leaves")
     with pytest.raises(LogCorrupt):
         await log.append(a_record())
 
@@ -382,11 +382,11 @@ async def test_files_of_a_log_are_private_and_keys_are_never_made_twice(
 ) -> None:
     await (await open_log()).close()
     folder = tmp_path / "log" / "audit"
-    assert {each.stat().st_mode & 0o077 for each in folder.rglob("*")} == {0}
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
     (folder / "secrets" / "head.ed25519").unlink()
     with pytest.raises(KeyRefused):
         await open_log()
-    discard(tmp_path / "log", Part.LOG)
+    discard(tmp_path / "log", DatabaseName.LOG)
     with pytest.raises(KeyRefused, match="is there already"):
         await open_log()
 

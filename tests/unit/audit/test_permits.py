@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.checkpoint import NoteInvalid
 from audit.disclosure import b64url, unb64url
-from audit.permits import CLOCK_SKEW, Covered, Permit, PermitInvalid, Verifier, decode, instruction_digest, issue
+from audit.permits import CLOCK_SKEW, Covered, LogPermitVerifier, Permit, PermitInvalid, decode, instruction_digest, issue
 from tests.trail import ORIGIN, START
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x03" * 32)
@@ -17,7 +17,7 @@ OVER = b'{"key":"k1","order":"transfer"}'
 SALT = b"\x09" * 16
 LIFETIME = timedelta(seconds=30)
 PERMIT = issue(Covered(ORIGIN, 7, b"\x04" * 32, SALT, instruction_digest(SALT, OVER)), START, LIFETIME, KEY.sign)
-VERIFIER = Verifier(KEY.public_key().public_bytes_raw(), ORIGIN)
+VERIFIER = LogPermitVerifier(KEY.public_key().public_bytes_raw(), ORIGIN)
 
 
 def test_a_permit_covers_its_instruction_until_it_expires() -> None:
@@ -91,7 +91,7 @@ def test_a_permit_of_another_log_under_the_same_key_is_refused() -> None:
 
 def test_a_verifier_with_a_key_of_low_order_is_refused() -> None:
     with pytest.raises(NoteInvalid):
-        Verifier(bytes(32), ORIGIN)
+        LogPermitVerifier(bytes(32), ORIGIN)
 
 
 def test_a_permit_crosses_to_another_process_and_comes_back() -> None:
@@ -134,4 +134,4 @@ def test_a_decoded_permit_covers_what_it_covered_and_no_longer() -> None:
         (OVER, ORIGIN, START + LIFETIME),
     ):
         with pytest.raises(PermitInvalid):
-            Verifier(KEY.public_key().public_bytes_raw(), origin).verify(permit, over, now)
+            LogPermitVerifier(KEY.public_key().public_bytes_raw(), origin).verify(permit, over, now)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from audit.keys import KeyDestroyed, KeyRefused
-from audit.leaf import EndState, Kind, Policy
+from audit.leaf import EndState, Policy, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Page, Query, Why, last_page, life_of, page, reveal
+from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, life_of, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from tests.support.databases import sql
 from tests.trail import START, a_record, an_end, an_intent
 
@@ -65,18 +65,18 @@ async def busy(log: Log) -> Log:
         (Query(policy="own_er", customer="C-0"), [0, 3, 6, 9]),
         (Query(bundle_hash=f"{1:064x}"), [1, 3, 5, 7, 9]),
         (Query(end_state=EndState.EXECUTED.value), [11]),
-        (Query(kinds=(Kind.INTENT, Kind.OUTCOME)), [10, 11]),
+        (Query(kinds=(RecordKind.INTENT, RecordKind.OUTCOME)), [10, 11]),
         (Query(approver="nobody"), []),
-        (Query(since=START + timedelta(minutes=8), kinds=(Kind.READ,)), [8, 9]),
-        (Query(until=START + timedelta(minutes=2), kinds=(Kind.READ,)), [0, 1]),
+        (Query(since=START + timedelta(minutes=8), kinds=(RecordKind.READ,)), [8, 9]),
+        (Query(until=START + timedelta(minutes=2), kinds=(RecordKind.READ,)), [0, 1]),
     ],
 )
 async def test_a_question_finds_exactly_its_matches(busy: Log, query: Query, expected: list[int]) -> None:
-    assert [each.index for each in (await page(busy, query, WHY)).found] == expected
+    assert [match.index for match in (await page(busy, query, WHY)).found] == expected
 
 
 async def test_a_question_is_a_record_with_purpose_and_case_before_its_answer(busy: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)
+    answer = await page(busy, Query(customer="C-1", kinds=(RecordKind.READ,)), WHY)
     fields = await last_fields(busy)
     assert answer.record == busy.size() - 1
     assert (fields["kind"], fields["actor"]) == ("audit.query", {"agent": "auditor-1"})
@@ -94,7 +94,7 @@ async def test_a_question_is_a_record_with_purpose_and_case_before_its_answer(bu
 
 
 async def test_pages_are_pinned_and_repeat_while_the_log_grows(busy: Log) -> None:
-    async def walk() -> list[Page]:
+    async def walk() -> list[QueryPage]:
         pages = [await page(busy, Query(customer="C-0"), WHY, limit=2)]
         while pages[-1].next_cursor is not None:
             await busy.append(a_record(customer="C-0"))
@@ -102,7 +102,7 @@ async def test_pages_are_pinned_and_repeat_while_the_log_grows(busy: Log) -> Non
         return pages
 
     first = await walk()
-    assert [[each.index for each in one.found] for one in first] == [[0, 3], [6, 9]]
+    assert [[match.index for match in one.found] for one in first] == [[0, 3], [6, 9]]
     assert {one.size for one in first} == {12}
     assert [one.gapless for one in first] == [True, True]
     assert first[0].next_cursor is not None
@@ -124,13 +124,13 @@ async def test_a_cursor_of_another_question_is_refused(busy: Log, cursor: str) -
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
 async def test_from_the_other_end_the_same_matches_are_found_the_newest_first(busy: Log, limit: int) -> None:
-    query = Query(kinds=(Kind.READ,))
+    query = Query(kinds=(RecordKind.READ,))
     forward = (await page(busy, query, WHY)).found
     pages = [await last_page(busy, query, WHY, limit=limit)]
     while (cursor := pages[-1].next_cursor) is not None:
         await busy.append(a_record(customer="C-0"))
         pages.append(await last_page(busy, query, WHY, cursor=cursor, limit=limit))
-    assert [each for one in pages for each in one.found] == list(reversed(forward))
+    assert [match for one in pages for match in one.found] == list(reversed(forward))
     assert {len(one.found) for one in pages[:-1]} <= {limit}
     fields = await last_fields(busy)
     assert (fields["kind"], fields["facts"]["by_kinds"]) == ("audit.query", ["read"])
@@ -153,8 +153,8 @@ async def test_a_cursor_leads_in_its_own_direction_alone(busy: Log) -> None:
 
 async def test_a_row_hidden_from_the_auditor_shows_as_a_gap(busy: Log, tmp_path: Path) -> None:
     assert (await page(busy, Query(customer="C-1"), WHY)).gapless is True
-    assert (await page(busy, Query(customer="C-1", kinds=(Kind.READ,)), WHY)).gapless is None
-    sql(tmp_path / "log", Part.LOG, "update leaves set customer = null, customer_seq = null where idx = 4")
+    assert (await page(busy, Query(customer="C-1", kinds=(RecordKind.READ,)), WHY)).gapless is None
+    sql(tmp_path / "log", DatabaseName.LOG, "update leaves set customer = null, customer_seq = null where idx = 4")
     assert (await page(busy, Query(customer="C-1"), WHY)).gapless is False
 
 
@@ -166,14 +166,14 @@ async def test_a_row_hidden_from_the_auditor_shows_as_a_gap(busy: Log, tmp_path:
     ],
 )
 async def test_a_changed_row_is_not_answered(busy: Log, tmp_path: Path, damage: str) -> None:
-    sql(tmp_path / "log", Part.LOG, damage)
+    sql(tmp_path / "log", DatabaseName.LOG, damage)
     with pytest.raises(LogCorrupt):
         await page(busy, Query(customer="C-1"), WHY)
 
 
 async def test_the_life_of_a_call_is_all_of_it(busy: Log) -> None:
     life = await life_of(busy, "call_1", WHY)
-    assert [each.fields["kind"] for each in life.found] == ["read", "outcome"]
+    assert [match.fields["kind"] for match in life.found] == ["read", "outcome"]
 
 
 async def test_reveal_opens_what_is_sealed_and_is_recorded_first(busy: Log) -> None:
@@ -192,14 +192,14 @@ async def test_reveal_opens_what_is_sealed_and_is_recorded_first(busy: Log) -> N
 
 
 async def test_a_sealed_blob_of_another_record_is_not_opened(busy: Log, tmp_path: Path) -> None:
-    sql(tmp_path / "log", Part.LOG, "update sealed set blob = (select blob from sealed where idx = 3) where idx = 0")
+    sql(tmp_path / "log", DatabaseName.LOG, "update sealed set blob = (select blob from sealed where idx = 3) where idx = 0")
     with pytest.raises(LogCorrupt):
         await reveal(busy, 0, WHY)
 
 
 async def test_what_was_sealed_under_a_key_that_is_gone_stays_closed(busy: Log, tmp_path: Path) -> None:
     gone = await busy.keys.subject_of("C-0")
-    sql(tmp_path / "log", Part.KEYS, "delete from data_keys where subject = :gone", gone=gone)
+    sql(tmp_path / "log", DatabaseName.KEYS, "delete from data_keys where subject = :gone", gone=gone)
     with pytest.raises(KeyDestroyed):
         await reveal(busy, 0, WHY)
 
@@ -209,7 +209,7 @@ async def test_a_key_does_not_open_under_another_kek(open_log: Callable[[], Awai
     await log.append(a_record())
     await log.append(a_record(customer="C-2"))
     swapped = "update data_keys set wrapped = (select wrapped from data_keys where subject = :other)"
-    sql(tmp_path / "log", Part.KEYS, swapped, other=await log.keys.subject_of("C-2"))
+    sql(tmp_path / "log", DatabaseName.KEYS, swapped, other=await log.keys.subject_of("C-2"))
     with pytest.raises(KeyRefused, match="does not unwrap"):
         await reveal(log, 0, WHY)
     await log.close()

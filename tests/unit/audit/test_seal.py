@@ -10,7 +10,7 @@ from audit.disclosure import commitment
 from audit.leaf import LeafInvalid, disclose
 
 KEY = AESGCM(b"\x01" * 32)
-BINDING = seal.Binding("log", "subject", "P7Y", "read", "2026-11-24T10:00:00.000000Z")
+BINDING = seal.SealBinding("log", "subject", "P7Y", "read", "2026-11-24T10:00:00.000000Z")
 DISCLOSED = disclose(
     [("arguments", "account", "GB00"), ("", "core_key", "k1"), ("sealed", "text", "two\nlines and spaces")], bytes(48)
 )

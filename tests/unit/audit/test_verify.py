@@ -46,7 +46,7 @@ def signed(log: Log, members: Members, **changes: Any) -> bytes:
 
 def rewritten(log: Log, members: Members, leaves: list[bytes]) -> bytes:
     """A bundle of other leaves under a checkpoint over them: what a log that is not ours could sign."""
-    root = subtree_root([leaf_hash(each) for each in leaves])
+    root = subtree_root([leaf_hash(item) for item in leaves])
     note = sign_checkpoint(Checkpoint(ORIGIN, len(leaves), root), log.signers.log_keys(ORIGIN), int(log.now().timestamp()))
     kept = {name: content for name, content in members.items() if not name.startswith("checkpoints/")}
     kept["leaves.txt"] = b"".join(b"%d %b\n" % (number, leaf) for number, leaf in enumerate(leaves))
@@ -67,7 +67,7 @@ async def test_every_member_counts_even_those_that_are_only_read_by_people(fille
     for name in members:
         changed = {**members, name: members[name] + b" "}
         assert findings(verify.pack(changed)) != [], name
-        assert findings(verify.pack({each: members[each] for each in members if each != name})) != [], name
+        assert findings(verify.pack({member: members[member] for member in members if member != name})) != [], name
     assert findings(verify.pack({**members, "more.txt": b""})) == ["integrity: 3. the members are not those of the manifest"]
 
 
@@ -175,7 +175,7 @@ async def test_both_signatures_of_a_checkpoint_are_needed(filled: Log) -> None:
     lines = tail.splitlines()
     for line in lines:
         alone = {**members, name: f"{text}\n\n{line}\n".encode()}
-        assert [each.split(":")[0] for each in findings(signed(filled, alone))] == ["authenticity"]
+        assert [finding.split(":")[0] for finding in findings(signed(filled, alone))] == ["authenticity"]
     for position in range(2):
         label, blob = lines[position].rsplit(" ", 1)
         raw = bytearray(base64.b64decode(blob))
@@ -229,7 +229,7 @@ async def test_a_trust_policy_that_cannot_be_trusted_is_refused(filled: Log) -> 
 
 @pytest.mark.parametrize("raw", [b"", b"PK", b"PK\x05\x06" + bytes(18), bytes(100), b"PK\x03\x04" * 20])
 def test_what_is_no_bundle_is_a_finding_and_no_crash(raw: bytes) -> None:
-    assert [each.split(":")[0] for each in findings(raw)] == ["integrity"]
+    assert [finding.split(":")[0] for finding in findings(raw)] == ["integrity"]
 
 
 @pytest.mark.parametrize("name", ["../up", "/root", "a//b", "a/../b", ".hidden", "a\\b", "a b", "é"])

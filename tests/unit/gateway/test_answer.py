@@ -10,9 +10,9 @@ from gateway.runs.answer import (
     MAX_ARGUMENTS_CHARS,
     MAX_CALLS,
     MAX_TEXT_CHARS,
-    Answer,
-    Assembly,
+    AnswerAssembly,
     CallBegun,
+    ModelAnswer,
     NewArguments,
     News,
     NewText,
@@ -23,18 +23,18 @@ from gateway.runs.replayed import replayable
 STOP, CALLS = Finished(Finish.STOP, None), Finished(Finish.CALLS, Usage(3, 4))
 
 
-def assembled(*pieces: Piece) -> tuple[Answer, list[News]]:
+def assembled(*pieces: Piece) -> tuple[ModelAnswer, list[News]]:
     numbers = count(1)
-    assembly = Assembly(lambda: f"call_{next(numbers):024x}")
-    news = [each for piece in pieces for each in assembly.feed(piece)]
+    assembly = AnswerAssembly(lambda: f"call_{next(numbers):024x}")
+    news = [item for piece in pieces for item in assembly.feed(piece)]
     return assembly.answer(), news
 
 
 def heard(news: list[News]) -> tuple[str, list[tuple[str, str, str]]]:
     """What a listener has, who only puts together what it was told."""
     text, calls = "", list[list[str]]()
-    for each in news:
-        match each:
+    for new in news:
+        match new:
             case NewText(more):
                 text += more
             case CallBegun(index, ours, name):
@@ -62,7 +62,7 @@ def test_calls_get_ids_of_ours_in_the_order_in_which_they_begin() -> None:
         CALLS,
     )
     first, second = (f"call_{number:024x}" for number in (1, 2))
-    assert answer == Answer(
+    assert answer == ModelAnswer(
         "One moment.", (ToolCall(first, "pay", '{"a":1}'), ToolCall(second, "freeze", "")), Finish.CALLS, Usage(3, 4)
     )
     assert heard(news) == ("One moment.", [(first, "pay", '{"a":1}'), (second, "freeze", "")])
@@ -132,7 +132,7 @@ def test_text_calls_and_arguments_are_bounded_whatever_their_pieces() -> None:
 @pytest.mark.parametrize("finish", [Finish.LENGTH, Finish.FILTERED])
 def test_what_was_cut_off_asks_for_nothing(finish: Finish) -> None:
     answer, _ = assembled(TextPiece("Once"), CallPiece(0, "n", "pay", '{"amount":"1'), Finished(finish, Usage(1, 2)))
-    assert answer == Answer("Once", (), finish, Usage(1, 2))
+    assert answer == ModelAnswer("Once", (), finish, Usage(1, 2))
     assert assembled(Finished(finish, None))[0].text == ""
 
 

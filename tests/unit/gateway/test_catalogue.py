@@ -15,7 +15,7 @@ from openai.types.responses import FunctionToolParam as ResponsesTool
 from pydantic import TypeAdapter
 
 from adapters.core import Identified, Money, ReferenceKind
-from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, References, Text
+from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, ReferenceList, Text
 from adapters.functions import MANIFEST
 from gateway.calls import catalogue
 from policies.bundle import FunctionEntry
@@ -86,8 +86,8 @@ EVERY = functions.read(
         kind=Kind.PAYEE,
         description="A | B.",
     ),
-    Argument(name="accounts", type=References((ReferenceKind.ACCOUNT,), most=2), description="Some."),
-    Argument(name="things", type=References((ReferenceKind.CARD, ReferenceKind.PAYMENT)), required=False, description="Either."),
+    Argument(name="accounts", type=ReferenceList((ReferenceKind.ACCOUNT,), most=2), description="Some."),
+    Argument(name="things", type=ReferenceList((ReferenceKind.CARD, ReferenceKind.PAYMENT)), required=False, description="Either."),
     Argument(name="amount", type=Amount(), kind=Kind.AMOUNT, description="How much."),
     Argument(name="day", type=Day(), required=False, description="When."),
     Argument(name="text", type=Text(18, least=1, alphabet="A-Za-z0-9 /?:().,+-"), description="Words."),

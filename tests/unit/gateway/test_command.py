@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.app.main import read_bundle
 from gateway.cli import main
 from tests.support.databases import sql, sqlite_only, url
@@ -27,7 +27,7 @@ async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
-    status = main([str(each) for each in arguments])
+    status = main([str(argument) for argument in arguments])
     printed = capsys.readouterr()
     text = printed.out if status in (0, 1) and printed.out else printed.err
     try:
@@ -40,9 +40,9 @@ def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path
     status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alice")
     assert status == 0
     assert found["gapless"] is True
-    kinds = [each["leaf"]["kind"] for each in found["records"]]
+    kinds = [match["leaf"]["kind"] for match in found["records"]]
     assert kinds == ["read", "intent", "outcome", "deny"]
-    assert "alice" not in json.dumps([each["leaf"] for each in found["records"]]), "a pseudonym stands for the customer"
+    assert "alice" not in json.dumps([match["leaf"] for match in found["records"]]), "a pseudonym stands for the customer"
     intent = found["records"][1]["index"]
     status, opened = run(capsys, "audit", "reveal", intent, "--data", data, *WHY, "--json")
     assert (status, opened["values"]["arguments.amount"]) == (0, {"currency": "GBP", "value": "4.20"})
@@ -75,8 +75,8 @@ def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.Capt
     index = found["records"][0]["index"]
     status, explained = run(capsys, "policy", "explain", "--record", index, "--data", data, "--auditor", "eve", "--json")
     assert status == 0
-    assert [each["decision"]["effect"] for each in explained["decisions"]] == ["permit"]
-    assert [each["decision"]["policies"] for each in explained["decisions"]] == [found["records"][0]["leaf"]["policy"]["policies"]]
+    assert [item["decision"]["effect"] for item in explained["decisions"]] == ["permit"]
+    assert [item["decision"]["policies"] for item in explained["decisions"]] == [found["records"][0]["leaf"]["policy"]["policies"]]
     assert explained["sources"][0] == "How much is the customer's own, as the bank knows."
 
 
@@ -119,7 +119,7 @@ def test_the_revisions_of_the_databases_are_told(data: Path, capsys: pytest.Capt
     for verb in ("status", "upgrade"):
         status, told = run(capsys, "database", verb, "--data", data, "--json")
         assert status == 0
-        assert [(each["database"], each["revision"] == each["needed"]) for each in told["databases"]] == [
+        assert [(answer["database"], answer["revision"] == answer["needed"]) for answer in told["databases"]] == [
             ("gateway", True),
             ("log", True),
             ("keys", True),
@@ -127,7 +127,7 @@ def test_the_revisions_of_the_databases_are_told(data: Path, capsys: pytest.Capt
 
 
 def test_an_older_revision_is_a_finding_and_a_newer_one_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sql(data, Part.LOG, "update alembic_version set version_num = '9999'")
+    sql(data, DatabaseName.LOG, "update alembic_version set version_num = '9999'")
     assert run(capsys, "database", "status", "--data", data, "--json")[0] == 1
     status, told = run(capsys, "database", "upgrade", "--data", data)
     assert (status, "newer version" in told) == (1, True)
@@ -159,7 +159,7 @@ def test_who_gains_from_changed_rules_is_a_finding(tmp_path: Path, capsys: pytes
     reads.write_text(reads.read_text().replace("oldest_days > 90", "oldest_days > 365"))
     status, report = run(capsys, "policy", "diff", "--rules", tmp_path, "--json")
     assert (status, report["changed"]) == (1, ["reads.history"])
-    assert [each["name"] for each in report["changes"] if each["gains"]] != []
+    assert [item["name"] for item in report["changes"] if item["gains"]] != []
     assert run(capsys, "policy", "diff")[0] == 2
 
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from adapters.core import CoreUnavailable
-from adapters.cores.remote.client import SKEW, Bounds
+from adapters.cores.remote.client import SKEW, ClientBounds
 from adapters.cores.remote.server import CoreServer, listen
-from adapters.cores.remote.wire import STATUS, Fault
+from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
@@ -46,14 +46,14 @@ def nobody() -> str:
 @pytest.mark.parametrize("url", ["http://bank.example/", "ftp://127.0.0.1", "127.0.0.1:8081", "http://127.0.0.1.bank.example", ""])
 def test_a_credential_does_not_cross_a_network_in_clear(url: str, token: Path) -> None:
     with pytest.raises(UnsafeSettings, match="core_url"):
-        behind_http(url, token, clock=utc_now, bounds=Bounds())
+        behind_http(url, token, clock=utc_now, bounds=ClientBounds())
 
 
 async def test_https_and_loopback_are_taken_and_nothing_without_a_credential(token: Path) -> None:
     for url in ("https://bank.example", "http://127.0.0.1:1", "http://localhost:1/", "http://[::1]:1"):
-        await behind_http(url, token, clock=utc_now, bounds=Bounds()).close()
+        await behind_http(url, token, clock=utc_now, bounds=ClientBounds()).close()
     with pytest.raises(UnsafeSettings, match="core_credential_file"):
-        behind_http("https://bank.example", None, clock=utc_now, bounds=Bounds())
+        behind_http("https://bank.example", None, clock=utc_now, bounds=ClientBounds())
 
 
 def test_a_credential_is_made_once_private_and_unguessable(tmp_path: Path) -> None:
@@ -139,13 +139,13 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
 ) -> None:
     folder = tmp_path / "data"
     async with sandbox_bank(folder, utc_now) as (bank, port), over_http(folder, port, bank) as asked:
-        intended = asked.gateway.way._intend
+        intended = asked.gateway.pipeline._intend
 
         async def intended_and_dead(reserved: object) -> object:
             await intended(reserved)  # type: ignore[arg-type]
             raise KeyError("the process dies here")
 
-        asked.gateway.way._intend = intended_and_dead  # type: ignore[method-assign,assignment]
+        asked.gateway.pipeline._intend = intended_and_dead  # type: ignore[method-assign,assignment]
         with pytest.raises(KeyError):
             await asked.transfer("3.21")
     settings = type(development(folder))(
@@ -157,7 +157,7 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
     )
     gateway = await open_gateway(settings)
     try:
-        assert '{"alarm": "started_without_core"}' in [each.getMessage() for each in caplog.records]
+        assert '{"alarm": "started_without_core"}' in [record.getMessage() for record in caplog.records]
         answered = await Teller(gateway).ask("list_accounts")
         assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
         assert len(await gateway.log.open_intents()) == 1, "its end is found once the core answers"
@@ -192,7 +192,7 @@ async def test_over_tls_the_core_is_who_its_certificate_says(
     bank = embedded(tmp_path / "bank.sqlite", clock=utc_now, permits=UnsafeNoPermits())
     server = CoreServer(bank.bank, credential=credential(token), permits=read_permit)
     runner, port = await listen(server, "127.0.0.1", 0, tls=server_tls("localhost", chain, key))
-    core = behind_http(f"https://localhost:{port}", token, clock=utc_now, bounds=Bounds())
+    core = behind_http(f"https://localhost:{port}", token, clock=utc_now, bounds=ClientBounds())
     if flaw == "none":
         assert len(await core.bank.accounts("alice")) > 0
     else:
@@ -218,4 +218,4 @@ def test_recovery_asks_for_a_key_only_when_its_client_lets_it() -> None:
 
 def test_every_code_of_the_wire_is_documented() -> None:
     page = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
-    assert [code for code in Fault if f"`{code.value}`" not in page or str(STATUS[code]) not in page] == []
+    assert [code for code in CoreFault if f"`{code.value}`" not in page or str(STATUS[code]) not in page] == []

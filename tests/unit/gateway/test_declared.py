@@ -53,13 +53,13 @@ def token(folder: Path, mode: int = 0o600, content: str = CREDENTIAL) -> Path:
 
 def test_declared_functions_stand_beside_the_others_or_alone(tmp_path: Path) -> None:
     both = served(settings(tmp_path, functions_credential_file=token(tmp_path)))
-    assert {each.name for each in both.functions} == {each.name for each in MANIFEST} | {
+    assert {function.name for function in both.functions} == {item.name for item in MANIFEST} | {
         "pay", "change_order", "open_file", "set_passcode", "pause_card",
     }  # fmt: skip
     assert both.customers == ("emma",)
     alone = served(settings(tmp_path, "money"))
     assert len(alone.functions) == 11
-    assert not {each.name for each in alone.functions} & {each.name for each in MANIFEST}
+    assert not {function.name for function in alone.functions} & {item.name for item in MANIFEST}
     assert served(development(tmp_path)).functions == MANIFEST
 
 
@@ -192,7 +192,7 @@ def test_check_tells_each_finding_with_its_line(tmp_path: Path) -> None:
     file.write_text(manifest_text("foreign").replace("kind: payee", "kind: open").replace("  pay:", "  initiate_transfer:"))
     status, told = run("check", str(file), "--json")
     assert status == 1
-    assert {(each["line"], each["code"]) for each in json.loads(told)["findings"] if not each["note"]} == {
+    assert {(load["line"], load["code"]) for load in json.loads(told)["findings"] if not load["note"]} == {
         (25, "clash"),
         (32, "open"),
     }
@@ -205,7 +205,7 @@ def test_what_is_listed_can_include_a_manifest(tmp_path: Path) -> None:
     file = tmp_path / "functions.yaml"
     file.write_text(manifest_text("money"))
     _, told = run("definitions", "mcp", "--functions", str(file))
-    assert {each["name"] for each in json.loads(told)} >= {"send_money", "read_file"}
+    assert {load["name"] for load in json.loads(told)} >= {"send_money", "read_file"}
     assert "## send_money" in run("reference", "--functions", str(file))[1]
 
 
@@ -260,7 +260,7 @@ def test_a_draft_has_what_openapi_says_and_is_open_in_the_rest(tmp_path: Path, f
     assert (listing["effect"], listing["answer_is"]) == ("R", "items")
     assert "odd path" in draft.read_text().splitlines()[1]
     status, told = run("check", str(draft), "--json")
-    codes = {each["code"] for each in json.loads(told)["findings"] if not each["note"]}
+    codes = {load["code"] for load in json.loads(told)["findings"] if not load["note"]}
     assert status == 1
     assert codes == {"open"}, told
 

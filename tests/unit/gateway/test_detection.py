@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from gateway.calls.detection import MAX_GROUPS, Found, findings, masked
+from gateway.calls.detection import MAX_GROUPS, DetectedKind, findings, masked
 from tests.support.identifiers import AMBIGUOUS, IDENTIFIERS, LOOKALIKES, sentence
 
 
@@ -58,7 +58,7 @@ def test_the_corpus_of_each_kind_is_found_whole(kind: str) -> None:
         core = IDENTIFIERS[kind](random)
         text, start = sentence(random, core)
         (found,) = findings(text)
-        assert found.found is Found(kind)
+        assert found.found is DetectedKind(kind)
         assert found.end >= start + len(core)
 
 
@@ -74,4 +74,4 @@ def test_findings_are_in_order_and_apart() -> None:
     found = findings(text)
     assert [it.start for it in found] == sorted(it.start for it in found)
     assert all(one.end <= other.start for one, other in pairwise(found))
-    assert {it.found for it in found} == set(Found)
+    assert {it.found for it in found} == set(DetectedKind)

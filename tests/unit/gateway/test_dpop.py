@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from sqlalchemy import Connection
 
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.domain.errors import Fault, Unavailable
-from gateway.domain.principal import NotAuthenticated, Presented
-from gateway.doors.credentials import CERTIFICATE, Presenting
-from gateway.identity import AccessTokens, Binding, Issuer
+from gateway.domain.principal import Credentials, NotAuthenticated
+from gateway.doors.credentials import CERTIFICATE, CredentialReader
+from gateway.identity import AccessTokens, Issuer, TokenBinding
 from gateway.identity.certificate import thumbprint as certificate_thumbprint
 from gateway.identity.dpop import DpopRules, Nonces, Proofs, normalised
 from gateway.identity.jwks import FixedKeys
@@ -51,7 +51,7 @@ def thumbprint(client: Client) -> str:
 
 
 async def check(proofs: Proofs, client: Client, *made: str, url: str = URL, now: datetime = NOW) -> None:
-    await proofs.check(Presented(None, made, "POST", url), client.access, thumbprint(client), now)
+    await proofs.check(Credentials(None, made, "POST", url), client.access, thumbprint(client), now)
 
 
 def proof(client: Client, **changes: Any) -> str:
@@ -101,10 +101,10 @@ async def test_a_token_that_is_bound_twice_needs_both(client: Client) -> None:
     cnf = {"jkt": thumbprint(client), "x5t#S256": certificate_thumbprint(b"own")}
     client.access = jwt({"typ": "at+jwt", "alg": "ES256", "kid": "k"}, {**claims, **times, "cnf": cnf}, issuing)
     keys = FixedKeys({"k": public_key(issuing.as_dict(private=False))})  # type: ignore[arg-type]
-    tokens = AccessTokens(Issuer("i", "a", keys, ALGORITHMS), binding=Binding.CERTIFICATE, proofs=proofs())
+    tokens = AccessTokens(Issuer("i", "a", keys, ALGORITHMS), binding=TokenBinding.CERTIFICATE, proofs=proofs())
 
-    def shown(certificate: bytes | None, *made: str, scheme: str = "DPoP") -> Presented:
-        return Presented(f"{scheme} {client.access}", made, "POST", URL, certificate)
+    def shown(certificate: bytes | None, *made: str, scheme: str = "DPoP") -> Credentials:
+        return Credentials(f"{scheme} {client.access}", made, "POST", URL, certificate)
 
     assert (await tokens.authenticate(shown(b"own", proof(client)), NOW)).scheme == "DPoP"
     for wrong in (shown(None, proof(client)), shown(b"other", proof(client)), shown(b"own"), shown(b"own", scheme="Bearer")):
@@ -158,14 +158,14 @@ async def test_another_key_than_the_token_s_is_refused_before_it_is_parsed(clien
     thief = Client(key=ECKey.generate_key("P-256"), access=client.access)
     checking = proofs()
     with pytest.raises(NotAuthenticated):
-        await checking.check(Presented(None, (proof(thief),), "POST", URL), client.access, thumbprint(client), NOW)
+        await checking.check(Credentials(None, (proof(thief),), "POST", URL), client.access, thumbprint(client), NOW)
     assert not checking._keys, "nobody fills the cache with keys that no token is bound to"
 
 
 async def test_a_token_bound_to_something_that_is_no_thumbprint_is_refused(client: Client) -> None:
     for bound_to in ("", "ü", "x" * 43):
         with pytest.raises(NotAuthenticated):
-            await proofs().check(Presented(None, (proof(client),), "POST", URL), client.access, bound_to, NOW)
+            await proofs().check(Credentials(None, (proof(client),), "POST", URL), client.access, bound_to, NOW)
 
 
 def test_a_nonce_is_good_for_its_lifetime_and_at_most_twice_that_in_every_process() -> None:
@@ -221,18 +221,18 @@ def test_normalising_twice_is_normalising_once(rest: str) -> None:
 
 async def test_of_two_connections_one_is_first(tmp_path: Path) -> None:
     await (await book_in(tmp_path, Ed25519PrivateKey.generate().public_key())).close()
-    seen = table.Seen(b"j" * 32, "k", 1000)
+    seen = table.StoreProof(b"j" * 32, "k", 1000)
 
     def later(connection: Connection) -> None:
         assert not table.first_use(connection, seen)
-        assert table.first_use(connection, table.Seen(b"j" * 32, "another key", 1000))
-        assert table.sweep(connection, table.Sweep(1000 + table.SLACK_S)) == 0
+        assert table.first_use(connection, table.StoreProof(b"j" * 32, "another key", 1000))
+        assert table.sweep(connection, table.ForgetProofs(1000 + table.SLACK_S)) == 0
         assert not table.first_use(connection, seen)
-        assert table.sweep(connection, table.Sweep(1001 + table.SLACK_S)) == 2
+        assert table.sweep(connection, table.ForgetProofs(1001 + table.SLACK_S)) == 2
         assert table.first_use(connection, seen)
 
-    assert on_database(tmp_path, Part.GATEWAY, lambda connection: table.first_use(connection, seen))
-    on_database(tmp_path, Part.GATEWAY, later)
+    assert on_database(tmp_path, DatabaseName.GATEWAY, lambda connection: table.first_use(connection, seen))
+    on_database(tmp_path, DatabaseName.GATEWAY, later)
 
 
 async def test_the_gateway_s_store_remembers_across_a_restart_and_fails_closed(tmp_path: Path) -> None:
@@ -255,9 +255,9 @@ def scope(*headers: tuple[str, str], client: object = ("10.0.0.8", 1), **more: A
 
 
 def test_what_is_presented_is_read_off_the_scope_alone() -> None:
-    presenting = Presenting("https://window.example/teller/", ["10.0.0.0/24", "::1"])
+    presenting = CredentialReader("https://window.example/teller/", ["10.0.0.0/24", "::1"])
     read = presenting.of(scope(("authorization", "DPoP x"), ("dpop", "p"), ("dpop", "q"), ("host", "evil.example")))
-    assert read == Presented("DPoP x", ("p", "q"), "GET", "https://window.example/teller/a%20b", None)
+    assert read == Credentials("DPoP x", ("p", "q"), "GET", "https://window.example/teller/a%20b", None)
     assert presenting.of(scope(("authorization", "Bearer x"), ("authorization", "Bearer y"))).authorization == "Bearer x, Bearer y"
 
 
@@ -273,7 +273,7 @@ def test_what_is_presented_is_read_off_the_scope_alone() -> None:
     ],
 )
 def test_a_certificate_is_taken_from_our_proxies_alone(client: object, is_believed: bool) -> None:
-    presenting = Presenting("https://window.example", ["10.0.0.0/24", "::1"])
+    presenting = CredentialReader("https://window.example", ["10.0.0.0/24", "::1"])
     told = scope(("client-cert", ":AAAA:"), client=client, extensions={CERTIFICATE: b"connection"})
     assert presenting.of(told).certificate == (b"\0\0\0" if is_believed else b"connection")
     silent = scope(client=client, extensions={CERTIFICATE: b"connection"})
@@ -283,4 +283,4 @@ def test_a_certificate_is_taken_from_our_proxies_alone(client: object, is_believ
 
 
 def test_a_presented_certificate_is_not_printed() -> None:
-    assert "secret" not in repr(Presented(None, (), "GET", URL, b"secret"))
+    assert "secret" not in repr(Credentials(None, (), "GET", URL, b"secret"))

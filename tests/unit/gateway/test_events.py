@@ -38,4 +38,4 @@ def test_an_event_that_does_not_end_is_refused(chunk: bytes) -> None:
     events = Events()
     chunks = repeat(chunk, 2 * MAX_EVENT_BYTES // len(chunk))
     with pytest.raises(EventTooLong):
-        assert [event for each in chunks for event in events.feed(each)] == []
+        assert [event for item in chunks for event in events.feed(item)] == []

@@ -41,7 +41,7 @@ async def test_a_collector_gets_spans_and_metrics(tmp_path: Path, collector: tup
     async with teller(tmp_path / "data", otlp_endpoint=endpoint, trace_share=1.0) as asked:
         answered = await asked.ask("list_accounts")
     traces = [ExportTraceServiceRequest.FromString(body) for body in received["/v1/traces"]]
-    spans = [span for each in traces for group in each.resource_spans for scope in group.scope_spans for span in scope.spans]
+    spans = [span for trace in traces for group in trace.resource_spans for scope in group.scope_spans for span in scope.spans]
     (call,) = [span for span in spans if span.name == "execute_tool list_accounts"]
     told = {attribute.key: attribute.value for attribute in call.attributes}
     assert set(told) <= set(ATTRIBUTES)
@@ -49,7 +49,11 @@ async def test_a_collector_gets_spans_and_metrics(tmp_path: Path, collector: tup
     assert {"validate", "decide", "read", "redact", "record"} <= {span.name for span in spans}
     metrics = [ExportMetricsServiceRequest.FromString(body) for body in received["/v1/metrics"]]
     names = {
-        one.name for each in metrics for group in each.resource_metrics for scope in group.scope_metrics for one in scope.metrics
+        one.name
+        for metric in metrics
+        for group in metric.resource_metrics
+        for scope in group.scope_metrics
+        for one in scope.metrics
     }
     assert {"tellergate.calls", "tellergate.call.duration"} <= names
     everything = b"".join(body for bodies in received.values() for body in bodies)

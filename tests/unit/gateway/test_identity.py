@@ -17,10 +17,10 @@ from adapters.function import Level
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.principal import Presented, Principal
-from gateway.identity import ACR_STRONG, AccessTokens, Binding, Issuer
+from gateway.domain.principal import Credentials, Principal
+from gateway.identity import ACR_STRONG, AccessTokens, Issuer, TokenBinding
 from gateway.identity.jwks import FixedKeys
-from gateway.identity.keys import Key, public_key
+from gateway.identity.keys import PublicKey, public_key
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())
@@ -28,7 +28,7 @@ KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 OTHER = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 RSA = RSAKey.generate_key(2048, {"kid": "r1"})
 EC = ECKey.generate_key("P-256", {"kid": "e1"})
-KEYS: Mapping[str, Key] = {str(key.kid): public_key(key.as_dict(private=False)) for key in (KEY, RSA, EC)}
+KEYS: Mapping[str, PublicKey] = {str(key.kid): public_key(key.as_dict(private=False)) for key in (KEY, RSA, EC)}
 ISSUER = Issuer("https://bank.example", "tellergate", FixedKeys(KEYS), frozenset({"Ed25519", "PS256", "ES256"}))
 RSA_PEM = RSA.as_pem(private=False)
 HEADER = {"typ": "at+jwt", "alg": "Ed25519", "kid": "k1"}
@@ -68,12 +68,12 @@ def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def presented(authorization: str | None, **changes: Any) -> Presented:
-    return replace(Presented(authorization, (), "POST", "https://window.example/v1/function-calls"), **changes)
+def presented(authorization: str | None, **changes: Any) -> Credentials:
+    return replace(Credentials(authorization, (), "POST", "https://window.example/v1/function-calls"), **changes)
 
 
 async def authenticate(token: str, now: datetime = NOW, **changes: Any) -> Principal:
-    tokens = AccessTokens(replace(ISSUER, **changes), binding=Binding.OPTIONAL)
+    tokens = AccessTokens(replace(ISSUER, **changes), binding=TokenBinding.OPTIONAL)
     return await tokens.authenticate(presented(f"Bearer {token}"), now)
 
 
@@ -157,19 +157,19 @@ async def test_whatever_is_wrong_the_answer_is_the_same(name: str) -> None:
 )
 async def test_another_scheme_is_no_bearer_token(header: str | None) -> None:
     with pytest.raises(RequestFault) as fault:
-        await AccessTokens(ISSUER, binding=Binding.OPTIONAL).authenticate(presented(header), NOW)
+        await AccessTokens(ISSUER, binding=TokenBinding.OPTIONAL).authenticate(presented(header), NOW)
     assert fault.value.fault is (Fault.MISSING_TOKEN if header is None else Fault.INVALID_TOKEN)
 
 
 async def test_a_cached_token_expires_all_the_same() -> None:
-    tokens = AccessTokens(ISSUER, binding=Binding.OPTIONAL)
+    tokens = AccessTokens(ISSUER, binding=TokenBinding.OPTIONAL)
     assert await tokens.authenticate(presented(f"Bearer {signed()}"), NOW)
     with pytest.raises(RequestFault):
         await tokens.authenticate(presented(f"Bearer {signed()}"), NOW + timedelta(seconds=600))
 
 
-@pytest.mark.parametrize("binding", [Binding.ANY, Binding.DPOP, Binding.CERTIFICATE])
-async def test_where_a_binding_is_demanded_a_bearer_is_refused(binding: Binding) -> None:
+@pytest.mark.parametrize("binding", [TokenBinding.ANY, TokenBinding.DPOP, TokenBinding.CERTIFICATE])
+async def test_where_a_binding_is_demanded_a_bearer_is_refused(binding: TokenBinding) -> None:
     with pytest.raises(RequestFault) as fault:
         await AccessTokens(ISSUER, binding=binding).authenticate(presented(f"Bearer {signed()}"), NOW)
     assert fault.value.fault is Fault.INVALID_TOKEN
@@ -189,7 +189,7 @@ async def test_the_token_is_kept_only_where_the_issuer_can_be_asked_and_is_never
             return principal.token == signed()
 
     assert (await authenticate(signed())).token is None
-    asked = AccessTokens(ISSUER, binding=Binding.OPTIONAL, standing=Asked())
+    asked = AccessTokens(ISSUER, binding=TokenBinding.OPTIONAL, standing=Asked())
     for _ in ("fresh", "cached"):
         principal = await asked.authenticate(presented(f"Bearer {signed()}"), NOW)
         assert await asked.still_stands(principal)
@@ -210,7 +210,7 @@ async def test_a_strong_session_grows_weak_with_time() -> None:
 @pytest.mark.parametrize("missing", [{"issuer": ""}, {"audience": ""}])
 def test_without_an_issuer_or_an_audience_nothing_starts(missing: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="issuer and an audience"):
-        AccessTokens(replace(ISSUER, **missing), binding=Binding.OPTIONAL)
+        AccessTokens(replace(ISSUER, **missing), binding=TokenBinding.OPTIONAL)
 
 
 def test_the_local_issuer_refuses_to_exist_outside_development_mode(tmp_path: Path) -> None:
@@ -237,5 +237,5 @@ async def test_a_client_that_asks_for_itself_needs_no_sign_in_and_is_never_stron
 
 
 async def verified(token: str) -> Principal:
-    identity = AccessTokens(ISSUER, binding=Binding.OPTIONAL)
-    return await identity.authenticate(Presented(f"Bearer {token}", (), "POST", "https://window.bank.example/"), NOW)
+    identity = AccessTokens(ISSUER, binding=TokenBinding.OPTIONAL)
+    return await identity.authenticate(Credentials(f"Bearer {token}", (), "POST", "https://window.bank.example/"), NOW)

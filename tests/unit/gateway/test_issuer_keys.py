@@ -20,7 +20,7 @@ from gateway.identity.compact import Compact, Malformed, encode
 from gateway.identity.fetching import MAX_ANSWER_BYTES, Fetcher, NoAnswer, is_safe_url
 from gateway.identity.introspection import Introspection
 from gateway.identity.jwks import OAUTH, OPENID, Ages, IssuerKeys, RemoteKeys, metadata_url, usable_keys
-from gateway.identity.keys import Key, has_private_part, public_key
+from gateway.identity.keys import PublicKey, has_private_part, public_key
 
 A, B = (ECKey.generate_key("P-256", {"kid": kid}) for kid in "ab")
 AGES = Ages(refresh_s=100, most_s=1000, retry_s=10)
@@ -41,7 +41,7 @@ class Issuer:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def fetch(self) -> Mapping[str, Key]:
+    async def fetch(self) -> Mapping[str, PublicKey]:
         self.asked += 1
         await self.gate.wait()
         if self.is_down:

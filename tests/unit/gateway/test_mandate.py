@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.app.databases import Part
+from gateway.app.databases import DatabaseName
 from gateway.domain.errors import Code
 from gateway.domain.limits import Totals, exceeded
 from gateway.domain.mandate import NO_LIMITS, Limits, Mandate, load
@@ -55,9 +55,14 @@ def test_another_form_of_the_same_mandate_is_none_even_if_it_is_signed() -> None
 async def test_a_row_changed_in_the_database_gives_no_rights(tmp_path: Path, column: str) -> None:
     async with teller(tmp_path / "data") as asked:
         pass
-    (row,) = [each for each in dump(tmp_path / "data", Part.GATEWAY)["customers"] if each["customer"] == "alice"]
+    (row,) = [item for item in dump(tmp_path / "data", DatabaseName.GATEWAY)["customers"] if item["customer"] == "alice"]
     changed = row[column].replace(b"a", b"b") + b"x"
-    sql(tmp_path / "data", Part.GATEWAY, f"update customers set {column} = :changed where customer = 'alice'", changed=changed)
+    sql(
+        tmp_path / "data",
+        DatabaseName.GATEWAY,
+        f"update customers set {column} = :changed where customer = 'alice'",
+        changed=changed,
+    )
     async with teller(tmp_path / "data") as asked:
         answered = await asked.ask("list_accounts")
         assert (answered.status, answered.code) == ("denied", Code.DENIED)

@@ -71,18 +71,18 @@ def test_each_record_is_told_in_words(what: str, changed: dict[str, Any], said: 
 
 def test_what_still_waits_is_linked_and_what_does_not_is_not() -> None:
     held = item("deny", code="confirmation_required", confirmation_id="cnf_1")
-    assert [(each.mark, each.link) for each in entries([held], {"cnf_1"}, set())] == [("waits for you", "cnf_1")]
-    assert [each.link for each in entries([held], {"cnf_2"}, set())] == [""]
-    assert [each.link for each in entries([item("outcome", end="executed", confirmation_id="cnf_1")], {"cnf_1"}, set())] == [""]
+    assert [(entry.mark, entry.link) for entry in entries([held], {"cnf_1"}, set())] == [("waits for you", "cnf_1")]
+    assert [entry.link for entry in entries([held], {"cnf_2"}, set())] == [""]
+    assert [entry.link for entry in entries([item("outcome", end="executed", confirmation_id="cnf_1")], {"cnf_1"}, set())] == [""]
 
 
 def test_an_order_is_left_out_only_where_its_end_is_told() -> None:
     sent, ended, other = item("intent"), item("outcome", end="executed"), item("intent", call_id="call_2")
-    assert [each.call_id for each in entries([ended, sent, other], set(), set())] == ["call_1", "call_2"]
+    assert [entry.call_id for entry in entries([ended, sent, other], set(), set())] == ["call_1", "call_2"]
 
 
 def test_every_function_and_every_code_has_its_words() -> None:
-    assert {each.name for each in MANIFEST} == set(WORDS)
+    assert {entry.name for entry in MANIFEST} == set(WORDS)
     assert {*map(str, Code)} - set(REFUSED) == {"temporarily_unavailable", "outcome_unknown"}
 
 
@@ -97,8 +97,8 @@ def test_the_same_look_again_is_counted_and_another_is_never_hidden_in_it() -> N
     same = {"at": AT, "what": "audit.query", "who": "the customer", "purpose": "own", "case": "none"}
     others = [{**same, "who": "lee"}, {**same, "purpose": "x"}, {**same, "case": "x"}, {**same, "what": "audit.reveal"}]
     told = looks([same, same, *others, same])
-    assert [each.times for each in told] == [2, 1, 1, 1, 1, 1]
-    assert [each.did for each in told].count("opened a sealed record of you") == 1
+    assert [answer.times for answer in told] == [2, 1, 1, 1, 1, 1]
+    assert [answer.did for answer in told].count("opened a sealed record of you") == 1
 
 
 def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> None:

@@ -9,17 +9,17 @@ import pytest
 from gateway.app.settings import UnsafeSettings
 from gateway.commands.software_passkey import SoftwarePasskey
 from gateway.confirmations import assertion as seam
-from gateway.confirmations.assertion import NotConfirmed, Reason, Rules, read_assertion
+from gateway.confirmations.assertion import AssertionRules, NotConfirmed, NotConfirmedReason, read_assertion
 from gateway.domain.proposal import canonical, challenge, matches_details
 from gateway.identity.compact import encode
 from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
 webauthn = pytest.importorskip("webauthn", reason="webauthn is absent")
-RULES = Rules(RP_ID, frozenset({ORIGIN}))
+RULES = AssertionRules(RP_ID, frozenset({ORIGIN}))
 INTENT = canonical(intent_of())
 
 
-def verified(assertion: dict[str, Any], device: Authenticator, **passkey: Any) -> seam.Verified:
+def verified(assertion: dict[str, Any], device: Authenticator, **passkey: Any) -> seam.VerifiedAssertion:
     from gateway.confirmations.passkeys import WebAuthnVerifier
 
     return WebAuthnVerifier(RULES).verify(read_assertion(assertion), device.passkey(**passkey), challenge(INTENT), NOW)
@@ -32,25 +32,25 @@ def test_an_assertion_over_exactly_this_intent_confirms_it(algorithm: str) -> No
     assert (found.passkey.customer, found.sign_count, found.origin) == ("alice", 7, ORIGIN)
 
 
-WRONG: dict[str, tuple[dict[str, Any], Reason]] = {
-    "another challenge": ({"challenge": encode(b"x" * 32)}, Reason.CHALLENGE),
-    "the challenge padded": ({"challenge": encode(challenge(INTENT)) + "="}, Reason.CHALLENGE),
-    "another origin": ({"origin": "https://window.bank.example"}, Reason.ORIGIN),
-    "the origin with a dot behind": ({"origin": ORIGIN + "."}, Reason.ORIGIN),
-    "plain http": ({"origin": ORIGIN.replace("https", "http")}, Reason.ORIGIN),
-    "no origin": ({"origin": None}, Reason.ORIGIN),
-    "inside another page": ({"crossOrigin": True}, Reason.CROSS_ORIGIN),
-    "inside another page, said otherwise": ({"crossOrigin": "yes"}, Reason.CROSS_ORIGIN),
-    "under another top page": ({"topOrigin": "https://evil.example"}, Reason.CROSS_ORIGIN),
-    "a registration": ({"type": "webauthn.create"}, Reason.MALFORMED),
-    "another relying party": ({"rp_id": "evil.example"}, Reason.RELYING_PARTY),
-    "a parent of the relying party": ({"rp_id": "example"}, Reason.RELYING_PARTY),
-    "nobody there": ({"flags": 0x04}, Reason.USER_ABSENT),
-    "nobody verified": ({"flags": 0x01}, Reason.USER_NOT_VERIFIED),
-    "backed up without being able to": ({"flags": 0x15}, Reason.MALFORMED),
-    "a counter that stands still": ({"sign_count": 5}, Reason.COUNTER),
-    "a counter that went back": ({"sign_count": 4}, Reason.COUNTER),
-    "a counter that went away": ({"sign_count": 0}, Reason.COUNTER),
+WRONG: dict[str, tuple[dict[str, Any], NotConfirmedReason]] = {
+    "another challenge": ({"challenge": encode(b"x" * 32)}, NotConfirmedReason.CHALLENGE),
+    "the challenge padded": ({"challenge": encode(challenge(INTENT)) + "="}, NotConfirmedReason.CHALLENGE),
+    "another origin": ({"origin": "https://window.bank.example"}, NotConfirmedReason.ORIGIN),
+    "the origin with a dot behind": ({"origin": ORIGIN + "."}, NotConfirmedReason.ORIGIN),
+    "plain http": ({"origin": ORIGIN.replace("https", "http")}, NotConfirmedReason.ORIGIN),
+    "no origin": ({"origin": None}, NotConfirmedReason.ORIGIN),
+    "inside another page": ({"crossOrigin": True}, NotConfirmedReason.CROSS_ORIGIN),
+    "inside another page, said otherwise": ({"crossOrigin": "yes"}, NotConfirmedReason.CROSS_ORIGIN),
+    "under another top page": ({"topOrigin": "https://evil.example"}, NotConfirmedReason.CROSS_ORIGIN),
+    "a registration": ({"type": "webauthn.create"}, NotConfirmedReason.MALFORMED),
+    "another relying party": ({"rp_id": "evil.example"}, NotConfirmedReason.RELYING_PARTY),
+    "a parent of the relying party": ({"rp_id": "example"}, NotConfirmedReason.RELYING_PARTY),
+    "nobody there": ({"flags": 0x04}, NotConfirmedReason.USER_ABSENT),
+    "nobody verified": ({"flags": 0x01}, NotConfirmedReason.USER_NOT_VERIFIED),
+    "backed up without being able to": ({"flags": 0x15}, NotConfirmedReason.MALFORMED),
+    "a counter that stands still": ({"sign_count": 5}, NotConfirmedReason.COUNTER),
+    "a counter that went back": ({"sign_count": 4}, NotConfirmedReason.COUNTER),
+    "a counter that went away": ({"sign_count": 0}, NotConfirmedReason.COUNTER),
 }
 
 
@@ -70,14 +70,14 @@ def test_another_key_and_another_algorithm_do_not_sign_for_it() -> None:
     for wrong in (other, Authenticator("EdDSA"), Authenticator("RS256")):
         with pytest.raises(NotConfirmed) as refused:
             verified(wrong.assertion(challenge(INTENT)), device)
-        assert refused.value.reason is Reason.SIGNATURE
+        assert refused.value.reason is NotConfirmedReason.SIGNATURE
 
 
 def test_a_passkey_that_cools_off_confirms_nothing_yet() -> None:
     device = Authenticator()
     with pytest.raises(NotConfirmed) as refused:
         verified(device.assertion(challenge(INTENT)), device, active_from=NOW + timedelta(seconds=1))
-    assert refused.value.reason is Reason.COOLING_OFF
+    assert refused.value.reason is NotConfirmedReason.COOLING_OFF
     assert verified(device.assertion(challenge(INTENT)), device, active_from=NOW).origin == ORIGIN
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_assertion_is_malformed(broken: Any) -> None:
         broken = whole | broken | {"response": response}
     with pytest.raises(NotConfirmed) as refused:
         verified(broken, device)
-    assert refused.value.reason is Reason.MALFORMED
+    assert refused.value.reason is NotConfirmedReason.MALFORMED
 
 
 def test_the_assertion_of_one_of_several_passkeys_is_found_and_a_stranger_s_is_not() -> None:
@@ -126,7 +126,7 @@ def test_details_are_those_of_this_intent_exactly_or_of_none() -> None:
     assert matches_details(INTENT, [{"type": "other"}, entry])
     wrong: list[Any] = [None, {}, [], [entry | {"type": "payment"}], [{**entry, "intent": None}], [{**entry, "intent": [intent]}]]
     changed = [{"version": True}, {"version": 1.0}, {"total": {"value": "1120.50", "currency": "GBP"}}, {"extra": None}]
-    for details in [*wrong, *([{**entry, "intent": intent | each}] for each in changed)]:
+    for details in [*wrong, *([{**entry, "intent": intent | item}] for item in changed)]:
         assert not matches_details(INTENT, details)
 
 

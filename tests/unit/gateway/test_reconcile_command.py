@@ -12,7 +12,7 @@ import pytest
 
 from gateway.app.main import utc_now
 from gateway.cli import main
-from gateway.commands import reconciling
+from gateway.commands import reconciliation
 from tests.support.databases import url
 from tests.support.teller import sandbox_bank, teller
 
@@ -24,7 +24,7 @@ LATER = timedelta(minutes=2)
 @pytest.fixture
 async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TELLERGATE_DATABASE", url(tmp_path / "data"))
-    monkeypatch.setattr(reconciling, "utc_now", lambda: utc_now() + LATER)
+    monkeypatch.setattr(reconciliation, "utc_now", lambda: utc_now() + LATER)
     async with teller(tmp_path / "data") as asked:
         assert (await asked.transfer("4.20", native_id="t1")).status == "done"
         assert (await asked.transfer("5.30", native_id="t2")).status == "done"
@@ -38,7 +38,7 @@ async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def reconcile(data: Path, capsys: pytest.CaptureFixture[str], *more: str | Path) -> tuple[int, Any]:
-    status = main([str(each) for each in ("audit", "reconcile", "--data", data, *WHY, "--json", *more)])
+    status = main([str(item) for item in ("audit", "reconcile", "--data", data, *WHY, "--json", *more)])
     printed = capsys.readouterr()
     return status, json.loads(printed.out) if printed.out else printed.err
 
@@ -93,7 +93,7 @@ def test_what_somebody_did_to_the_bank_is_found_alone(
     assert report["intents"] == report["effects"] >= 3
     change(data, *seeded)
     status, report = reconcile(data, capsys)
-    assert (status, report["good"], [each["what"] for each in report["findings"]]) == (1, False, [what])
+    assert (status, report["good"], [item["what"] for item in report["findings"]]) == (1, False, [what])
 
 
 def test_what_lies_before_is_not_looked_at_and_the_question_is_on_record(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,7 @@ async def test_a_core_behind_http_is_asked_like_the_embedded_one(data: Path, cap
         assert (status, report["findings"]) == (0, [])
         change(data, AGAIN.format(key="NULL"))
         status, report = await to_thread(reconcile, data, capsys, *there)
-        assert (status, [each["what"] for each in report["findings"]]) == (1, ["unintended"])
+        assert (status, [item["what"] for item in report["findings"]]) == (1, ["unintended"])
     status, said = await to_thread(reconcile, data, capsys, *there)
     assert status == 3
     assert "the core does not answer" in said

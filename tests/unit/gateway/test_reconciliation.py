@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.core import CoreEffect, Money
-from gateway.oversight.reconciliation import APART, Intended, What, compare
+from gateway.oversight.reconciliation import APART, DifferenceKind, IntentOnRecord, compare
 
 NOW = datetime(2026, 3, 17, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(days=1)
@@ -17,8 +17,8 @@ GRACE = timedelta(seconds=45)
 FIVE = Money(500, "GBP")
 
 
-def intent(key: str = "k", end_state: str | None = "executed", **changes: object) -> Intended:
-    made = Intended(key, f"call-{key}", 7, "initiate_transfer", NOW - timedelta(hours=1), end_state, FIVE)
+def intent(key: str = "k", end_state: str | None = "executed", **changes: object) -> IntentOnRecord:
+    made = IntentOnRecord(key, f"call-{key}", 7, "initiate_transfer", NOW - timedelta(hours=1), end_state, FIVE)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -27,8 +27,8 @@ def effect(key: str | None = "k", status: str = "ACSC", **changes: object) -> Co
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def found(intents: Sequence[Intended], effects: Sequence[CoreEffect]) -> list[What]:
-    return [each.what for each in compare(intents, effects, since=SINCE, now=NOW, grace=GRACE)]
+def found(intents: Sequence[IntentOnRecord], effects: Sequence[CoreEffect]) -> list[DifferenceKind]:
+    return [item.what for item in compare(intents, effects, since=SINCE, now=NOW, grace=GRACE)]
 
 
 LATE = NOW - timedelta(seconds=44)
@@ -51,26 +51,26 @@ LATE = NOW - timedelta(seconds=44)
         ([intent(at=SINCE - timedelta(seconds=1))], [], []),
         ([], [effect(at=SINCE - timedelta(seconds=1))], []),
         ([], [effect(status="declined")], []),
-        ([intent()], [], [What.MISSING]),
-        ([intent(at=SINCE)], [], [What.MISSING]),
-        ([intent("a")], [effect("b")], [What.MISSING, What.UNINTENDED]),
-        ([], [effect()], [What.UNINTENDED]),
-        ([], [effect(None)], [What.UNINTENDED]),
-        ([intent()], [effect(), effect(None)], [What.UNINTENDED]),
-        ([intent()], [effect(amount=Money(501, "GBP"))], [What.AMOUNT]),
-        ([intent()], [effect(amount=Money(500, "EUR"))], [What.AMOUNT]),
-        ([intent(end_state="rejected_by_core")], [effect()], [What.END_STATE]),
-        ([intent(end_state="not_attempted")], [effect()], [What.END_STATE]),
-        ([intent()], [effect(status="declined", amount=None)], [What.END_STATE]),
-        ([intent()], [effect(), effect()], [What.DOUBLE]),
-        ([intent(), intent()], [effect()], [What.DOUBLE]),
-        ([intent()], [effect(amount=Money(1000, "GBP")), effect()], [What.DOUBLE, What.AMOUNT]),
-        ([intent(end_state=None)], [], [What.UNSETTLED]),
-        ([intent(end_state="outcome_unknown")], [effect()], [What.UNSETTLED]),
+        ([intent()], [], [DifferenceKind.MISSING]),
+        ([intent(at=SINCE)], [], [DifferenceKind.MISSING]),
+        ([intent("a")], [effect("b")], [DifferenceKind.MISSING, DifferenceKind.UNINTENDED]),
+        ([], [effect()], [DifferenceKind.UNINTENDED]),
+        ([], [effect(None)], [DifferenceKind.UNINTENDED]),
+        ([intent()], [effect(), effect(None)], [DifferenceKind.UNINTENDED]),
+        ([intent()], [effect(amount=Money(501, "GBP"))], [DifferenceKind.AMOUNT]),
+        ([intent()], [effect(amount=Money(500, "EUR"))], [DifferenceKind.AMOUNT]),
+        ([intent(end_state="rejected_by_core")], [effect()], [DifferenceKind.END_STATE]),
+        ([intent(end_state="not_attempted")], [effect()], [DifferenceKind.END_STATE]),
+        ([intent()], [effect(status="declined", amount=None)], [DifferenceKind.END_STATE]),
+        ([intent()], [effect(), effect()], [DifferenceKind.DOUBLE]),
+        ([intent(), intent()], [effect()], [DifferenceKind.DOUBLE]),
+        ([intent()], [effect(amount=Money(1000, "GBP")), effect()], [DifferenceKind.DOUBLE, DifferenceKind.AMOUNT]),
+        ([intent(end_state=None)], [], [DifferenceKind.UNSETTLED]),
+        ([intent(end_state="outcome_unknown")], [effect()], [DifferenceKind.UNSETTLED]),
     ],
 )
 def test_each_difference_is_found_and_nothing_else(
-    intents: list[Intended], effects: list[CoreEffect], expected: list[What]
+    intents: list[IntentOnRecord], effects: list[CoreEffect], expected: list[DifferenceKind]
 ) -> None:
     assert found(intents, effects) == expected
 
@@ -90,18 +90,18 @@ def test_what_agrees_has_no_finding_and_one_change_has_one(keys: list[str], data
         if ends[key] != "not_attempted"
     ]
     assert found(intents, effects) == []
-    done = [each for each in effects if each.status == "ACSC"]
+    done = [item for item in effects if item.status == "ACSC"]
     if not done:
         return
     one = data.draw(st.sampled_from(done))
-    rest = [each for each in effects if each is not one]
+    rest = [item for item in effects if item is not one]
     assert one.amount is not None
-    assert found(intents, rest) == [What.MISSING]
-    assert found([each for each in intents if each.key != one.key], effects) == [What.UNINTENDED]
-    assert found(intents, [*rest, replace(one, amount=Money(one.amount.minor + 1, "GBP"))]) == [What.AMOUNT]
-    assert found(intents, [*effects, one]) == [What.DOUBLE]
-    assert found([replace(each, end_state="not_attempted") if each.key == one.key else each for each in intents], effects) == [
-        What.END_STATE
+    assert found(intents, rest) == [DifferenceKind.MISSING]
+    assert found([item for item in intents if item.key != one.key], effects) == [DifferenceKind.UNINTENDED]
+    assert found(intents, [*rest, replace(one, amount=Money(one.amount.minor + 1, "GBP"))]) == [DifferenceKind.AMOUNT]
+    assert found(intents, [*effects, one]) == [DifferenceKind.DOUBLE]
+    assert found([replace(item, end_state="not_attempted") if item.key == one.key else item for item in intents], effects) == [
+        DifferenceKind.END_STATE
     ]
 
 

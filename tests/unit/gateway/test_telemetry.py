@@ -24,7 +24,7 @@ class Watched:
         provider = TracerProvider(id_generator=ids)
         provider.add_span_processor(SimpleSpanProcessor(self.spans))
         meter = MeterProvider([self.metrics]).get_meter("tellergate")
-        object.__setattr__(asked.gateway.way._parts, "telemetry", Telemetry(provider, ids, meter, sampled_share=share))
+        object.__setattr__(asked.gateway.pipeline._parts, "telemetry", Telemetry(provider, ids, meter, sampled_share=share))
 
 
 async def test_a_call_is_a_span_with_a_child_per_step_under_the_record_s_ids(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from policies.reading import without
 from policies.review.cases import Case, CasesRefused, parse
 from policies.review.plain import plain
 from policies.review.trial import trial
-from policies.source import Place
+from policies.source import SourceLine
 from tests.samples import bank
 
 FILES = {path.name: path.read_text() for path in (bank.POLICIES / "cases").glob("*.yaml")}
@@ -61,7 +61,7 @@ cases:
 """
     (case,) = parse({"world.yaml": FILES["world.yaml"], "x.yaml": text}, bank.bundle())
     (result,) = trial(bank.bundle(), [case]).results
-    assert result.place == Place("x.yaml", 3)
+    assert result.place == SourceLine("x.yaml", 3)
     assert result.complaints == (
         "effect is challenge, not permit",
         "rung is 1, not None",
@@ -100,7 +100,7 @@ MALFORMED = [
 def test_a_malformed_file_of_cases_is_refused_with_its_line(text: str, line: int, words: str) -> None:
     with pytest.raises(CasesRefused, match=words) as caught:
         parse({"world.yaml": FILES["world.yaml"], "x.yaml": text}, bank.bundle())
-    assert caught.value.place == Place("x.yaml", line)
+    assert caught.value.place == SourceLine("x.yaml", line)
 
 
 def test_without_a_world_there_are_no_cases() -> None:

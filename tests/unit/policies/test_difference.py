@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from policies.bundle import RuleFile
-from policies.model import Effect
+from policies.model import PolicyEffect
 from policies.reading import without
 from policies.review.difference import difference
 from policies.review.plain import plain
@@ -27,7 +27,7 @@ def test_a_rule_that_goes_lets_somebody_gain() -> None:
     report = difference(bank.bundle(), without(bank.bundle(), "levels.confirmation"), ASKED)
     assert report.removed == ("levels.confirmation",)
     assert [(change.name, change.before.effect, change.after.effect, change.gains) for change in report.changes] == [
-        ("payment", Effect.CHALLENGE, Effect.PERMIT, True)
+        ("payment", PolicyEffect.CHALLENGE, PolicyEffect.PERMIT, True)
     ]
     assert not report.good
 

@@ -7,7 +7,7 @@ import pytest
 from policies import cedar
 from policies.disclosure import Disclosure
 from policies.engine import Engine
-from policies.model import Effect, Reason
+from policies.model import PolicyEffect, Reason
 from tests.samples import bank
 
 HEAD = '@id("{}") @reason("disclosed") @says("x") '
@@ -31,7 +31,11 @@ def test_the_default_rules_tell_what_is_declared() -> None:
 
 def test_the_reason_is_told() -> None:
     decision = bank.engine().disclose(bank.balance(0), "balances")
-    assert (decision.effect, decision.reason, decision.policies) == (Effect.DENY, Reason.LEVEL, ("disclosure.unauthenticated",))
+    assert (decision.effect, decision.reason, decision.policies) == (
+        PolicyEffect.DENY,
+        Reason.LEVEL,
+        ("disclosure.unauthenticated",),
+    )
 
 
 def test_an_unknown_data_class_stays_back() -> None:

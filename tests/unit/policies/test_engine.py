@@ -8,7 +8,7 @@ from adapters.core import ReferenceKind
 from adapters.function import Effect as FunctionEffect
 from adapters.function import EffectFunction, Level, ReadFunction
 from policies.engine import Engine
-from policies.model import JSON, Assurance, Decision, Effect, Reason, Uid
+from policies.model import JSON, Assurance, Decision, PolicyEffect, Reason, Uid
 from policies.reading import BundleRefused
 from tests.samples import bank, functions
 
@@ -21,31 +21,33 @@ def forbid(condition: str, name: str = "forbid") -> str:
 
 
 def is_error(decision: Decision) -> bool:
-    return decision.effect is Effect.DENY and decision.reason is Reason.ERROR and bool(decision.errors) and not decision.policies
+    return (
+        decision.effect is PolicyEffect.DENY and decision.reason is Reason.ERROR and bool(decision.errors) and not decision.policies
+    )
 
 
 def test_a_permit_names_what_permits() -> None:
-    assert bank.engine().decide(bank.balance()) == Decision(Effect.PERMIT, Reason.MANDATED, ("mandate.granted",))
+    assert bank.engine().decide(bank.balance()) == Decision(PolicyEffect.PERMIT, Reason.MANDATED, ("mandate.granted",))
 
 
 def test_a_challenge_names_the_rung_and_what_stands_in_the_way() -> None:
     decision = bank.engine().decide(bank.transfer(2))
-    assert decision == Decision(Effect.CHALLENGE, Reason.CONFIRMATION, ("levels.confirmation",), Assurance.CONFIRMED)
+    assert decision == Decision(PolicyEffect.CHALLENGE, Reason.CONFIRMATION, ("levels.confirmation",), Assurance.CONFIRMED)
 
 
 def test_what_no_assurance_would_permit_is_denied_without_asking() -> None:
     decision = bank.engine().decide(bank.transfer(1, minor=50_001))
-    assert decision == Decision(Effect.DENY, Reason.LIMIT, ("payments.limit_payment",))
+    assert decision == Decision(PolicyEffect.DENY, Reason.LIMIT, ("payments.limit_payment",))
 
 
 def test_what_no_rule_permits_is_denied() -> None:
     engine = Engine(bank.bundle(forbid("context.channel == 'fax'".replace("'", '"'))))
-    assert engine.decide(bank.balance()) == Decision(Effect.DENY, Reason.NO_RULE)
+    assert engine.decide(bank.balance()) == Decision(PolicyEffect.DENY, Reason.NO_RULE)
 
 
 def test_a_forbid_wins_over_a_permit() -> None:
     engine = Engine(bank.bundle(PERMIT + forbid("true")))
-    assert engine.decide(bank.balance()) == Decision(Effect.DENY, Reason.LIMIT, ("forbid",))
+    assert engine.decide(bank.balance()) == Decision(PolicyEffect.DENY, Reason.LIMIT, ("forbid",))
 
 
 def test_a_forbid_whose_arithmetic_overflows_denies() -> None:
@@ -195,7 +197,7 @@ def test_every_object_that_a_call_names_is_asked_for() -> None:
     theirs = bank.thing("Beneficiary", "dairy", "bob", of="current")
     entities = (bank.customer(), bank.account("current"), theirs)
     decision = bank.engine().decide(bank.transfer(3, entities=entities))
-    assert decision == Decision(Effect.DENY, Reason.NOT_OWNER, ("ownership.not_owner",))
+    assert decision == Decision(PolicyEffect.DENY, Reason.NOT_OWNER, ("ownership.not_owner",))
 
 
 THEIRS: list[JSON] = [
@@ -220,7 +222,7 @@ def test_no_way_of_naming_an_object_hides_it(form: JSON) -> None:
     request = bank.transfer(3, entities=entities)
     args: JSON = {**request.context["args"], "to": {"Beneficiary": form}}  # type: ignore[dict-item]
     decision = bank.engine().decide(replace(request, context={**request.context, "args": args}))
-    assert decision.effect is Effect.DENY
+    assert decision.effect is PolicyEffect.DENY
 
 
 def test_a_context_without_a_bottom_denies() -> None:
@@ -242,19 +244,19 @@ def test_the_objects_of_the_resource_argument_are_left_to_their_own_requests() -
     context = bank.context("get_spending_summary")
     context["args"] = {"accounts": many, "period": "last_month", "group_by": "category"}
     request = replace(bank.balance(), action="get_spending_summary", context=context)
-    assert bank.engine().decide(request).effect is Effect.PERMIT
+    assert bank.engine().decide(request).effect is PolicyEffect.PERMIT
 
 
 def test_a_second_person_is_the_highest_challenge() -> None:
     rule = forbid("context.assurance.level < 4").replace('"limit"', '"approval"')
     engine = Engine(bank.bundle(PERMIT + rule))
-    assert engine.decide(bank.balance()) == Decision(Effect.CHALLENGE, Reason.APPROVAL, ("forbid",), Assurance.APPROVED)
-    assert engine.decide(bank.balance(4)).effect is Effect.PERMIT
+    assert engine.decide(bank.balance()) == Decision(PolicyEffect.CHALLENGE, Reason.APPROVAL, ("forbid",), Assurance.APPROVED)
+    assert engine.decide(bank.balance(4)).effect is PolicyEffect.PERMIT
 
 
 def test_a_permit_that_waits_for_assurance_is_challenged_without_a_forbid() -> None:
     engine = Engine(bank.bundle(PERMIT.replace(";", " when { context.assurance.level >= 3 };")))
-    assert engine.decide(bank.balance()) == Decision(Effect.CHALLENGE, Reason.CONFIRMATION, (), Assurance.CONFIRMED)
+    assert engine.decide(bank.balance()) == Decision(PolicyEffect.CHALLENGE, Reason.CONFIRMATION, (), Assurance.CONFIRMED)
 
 
 def test_an_unfit_bundle_makes_no_engine() -> None:
@@ -324,18 +326,18 @@ OWN: dict[str, JSON] = {
 
 def test_words_do_not_leave_a_tainted_conversation_unconfirmed() -> None:
     ask_rates = functions.read("ask_rates", egress=True)
-    assert asked_of(ask_rates).effect is Effect.PERMIT
+    assert asked_of(ask_rates).effect is PolicyEffect.PERMIT
     held = asked_of(ask_rates, **TAINTED)
-    assert held == Decision(Effect.CHALLENGE, Reason.TAINTED, ("conversation.tainted",), Assurance.CONFIRMED)
-    assert asked_of(ask_rates, 3, **TAINTED).effect is Effect.PERMIT
+    assert held == Decision(PolicyEffect.CHALLENGE, Reason.TAINTED, ("conversation.tainted",), Assurance.CONFIRMED)
+    assert asked_of(ask_rates, 3, **TAINTED).effect is PolicyEffect.PERMIT
 
 
 def test_a_move_between_own_accounts_that_carries_words_outside_is_held_when_tainted() -> None:
     inside = functions.effect("sweep", does=FunctionEffect.WRITE, level=Level.L1)
     outside = functions.effect("sweep_and_tell", does=FunctionEffect.WRITE, level=Level.L1, egress=True)
-    assert asked_of(inside, 2, **TAINTED, **OWN).effect is Effect.PERMIT
+    assert asked_of(inside, 2, **TAINTED, **OWN).effect is PolicyEffect.PERMIT
     assert asked_of(outside, 2, **TAINTED, **OWN).rung is Assurance.CONFIRMED
-    assert asked_of(outside, 2, **OWN).effect is Effect.PERMIT
+    assert asked_of(outside, 2, **OWN).effect is PolicyEffect.PERMIT
 
 
 @pytest.mark.parametrize(
@@ -385,7 +387,7 @@ def test_what_asks_no_session_is_public_for_reads_about_the_bank_alone() -> None
             entities=(bank.customer(mandate=nobody),),
         )
         decision = Engine(bank.bundle(functions=(*functions.FUNCTIONS, function))).decide(request)
-        assert (decision.effect is Effect.PERMIT) is is_public, function.name
+        assert (decision.effect is PolicyEffect.PERMIT) is is_public, function.name
 
 
 def test_the_emergency_door_is_for_what_protects_and_says_so() -> None:

@@ -1,6 +1,6 @@
 """Explanations say what decided, what it takes and what was near, in the rules' own words."""
 
-from policies.model import Effect
+from policies.model import PolicyEffect
 from policies.review.explain import explain
 from policies.review.plain import plain
 from tests.samples import bank
@@ -16,7 +16,7 @@ def test_a_permit_is_explained() -> None:
 
 def test_a_challenge_says_what_it_takes() -> None:
     explanation = explain(bank.bundle(), bank.transfer(2))
-    assert explanation.decision.effect is Effect.CHALLENGE
+    assert explanation.decision.effect is PolicyEffect.CHALLENGE
     assert explanation.needed == "The customer confirms exactly this."
     assert explanation.summary.endswith("It takes: The customer confirms exactly this.")
 

@@ -6,7 +6,7 @@ import pytest
 
 from policies import ladder
 from policies.ladder import Tally
-from policies.model import Assurance, Decision, Effect, Reason
+from policies.model import Assurance, Decision, PolicyEffect, Reason
 
 REASONS = {"floor": Reason.LEVEL, "confirm": Reason.CONFIRMATION, "limit": Reason.LIMIT, "granted": Reason.MANDATED}
 
@@ -28,30 +28,32 @@ GRANTED = Tally(True, ("granted",))
 
 def test_a_permit_is_asked_once() -> None:
     ask = Rungs(l1=GRANTED)
-    assert ladder.judge(Assurance.SESSION, ask, REASONS) == Decision(Effect.PERMIT, Reason.MANDATED, ("granted",))
+    assert ladder.judge(Assurance.SESSION, ask, REASONS) == Decision(PolicyEffect.PERMIT, Reason.MANDATED, ("granted",))
     assert ask.asked == [1]
 
 
 def test_what_the_top_denies_is_denied_with_the_tops_reasons() -> None:
     ask = Rungs(l1=Tally(False, ("floor", "limit")), l4=Tally(False, ("limit",)))
-    assert ladder.judge(Assurance.SESSION, ask, REASONS) == Decision(Effect.DENY, Reason.LIMIT, ("limit",))
+    assert ladder.judge(Assurance.SESSION, ask, REASONS) == Decision(PolicyEffect.DENY, Reason.LIMIT, ("limit",))
     assert ask.asked == [1, 4]
 
 
 def test_the_first_rung_that_permits_is_the_challenge() -> None:
     ask = Rungs(l1=Tally(False, ("confirm", "floor")), l2=Tally(False, ("confirm",)), l3=GRANTED, l4=GRANTED)
     decision = ladder.judge(Assurance.SESSION, ask, REASONS)
-    assert decision == Decision(Effect.CHALLENGE, Reason.CONFIRMATION, ("confirm", "floor"), Assurance.CONFIRMED)
+    assert decision == Decision(PolicyEffect.CHALLENGE, Reason.CONFIRMATION, ("confirm", "floor"), Assurance.CONFIRMED)
 
 
 def test_the_top_itself_is_the_last_challenge() -> None:
     ask = Rungs(l3=Tally(False, ()), l4=GRANTED)
-    assert ladder.judge(Assurance.CONFIRMED, ask, REASONS) == Decision(Effect.CHALLENGE, Reason.APPROVAL, (), Assurance.APPROVED)
+    assert ladder.judge(Assurance.CONFIRMED, ask, REASONS) == Decision(
+        PolicyEffect.CHALLENGE, Reason.APPROVAL, (), Assurance.APPROVED
+    )
 
 
 def test_at_the_top_there_is_nothing_left_to_ask() -> None:
     ask = Rungs(l4=Tally(False, ("limit",)))
-    assert ladder.judge(Assurance.APPROVED, ask, REASONS) == Decision(Effect.DENY, Reason.LIMIT, ("limit",))
+    assert ladder.judge(Assurance.APPROVED, ask, REASONS) == Decision(PolicyEffect.DENY, Reason.LIMIT, ("limit",))
     assert ask.asked == [4]
 
 
@@ -61,13 +63,13 @@ def test_an_error_at_any_rung_denies(broken: str) -> None:
     answers = {"l1": refused, "l2": refused, "l3": GRANTED, "l4": GRANTED}
     answers[broken] = Tally(answers[broken].permitted, answers[broken].policies, ("overflow",))
     decision = ladder.judge(Assurance.SESSION, Rungs(**answers), REASONS)
-    assert decision == Decision(Effect.DENY, Reason.ERROR, errors=("overflow",))
+    assert decision == Decision(PolicyEffect.DENY, Reason.ERROR, errors=("overflow",))
 
 
 def test_a_decision_cannot_be_half_a_challenge() -> None:
     with pytest.raises(ValueError, match="rung"):
-        Decision(Effect.CHALLENGE, Reason.LEVEL)
+        Decision(PolicyEffect.CHALLENGE, Reason.LEVEL)
     with pytest.raises(ValueError, match="rung"):
-        Decision(Effect.PERMIT, Reason.MANDATED, rung=Assurance.STRONG)
+        Decision(PolicyEffect.PERMIT, Reason.MANDATED, rung=Assurance.STRONG)
     with pytest.raises(ValueError, match="errors"):
-        Decision(Effect.PERMIT, Reason.MANDATED, errors=("overflow",))
+        Decision(PolicyEffect.PERMIT, Reason.MANDATED, errors=("overflow",))

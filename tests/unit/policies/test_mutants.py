@@ -63,7 +63,7 @@ def mutants(policy: Policy) -> Iterator[Policy]:
 
 def survives(policy: Policy) -> bool:
     rest = without(_BUNDLE, policy.id)
-    text = str(cedar.Rules([policy]).handle)
+    text = str(cedar.PolicySet([policy]).handle)
     try:
         report = trial(replace(rest, rules=(*rest.rules, RuleFile("mutant.cedar", text))), _CASES)
     except BundleRefused:
@@ -74,4 +74,4 @@ def survives(policy: Policy) -> bool:
 @pytest.mark.parametrize("policy", sorted(_RULES))
 def test_a_rule_that_is_changed_a_little_turns_a_case_red(policy: str) -> None:
     surviving = [mutant for mutant in mutants(_RULES[policy].policy) if survives(mutant)]
-    assert len(surviving) == SURVIVORS.get(policy, 0), [str(cedar.Rules([mutant]).handle) for mutant in surviving]
+    assert len(surviving) == SURVIVORS.get(policy, 0), [str(cedar.PolicySet([mutant]).handle) for mutant in surviving]

@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 
 from policies import cedar
-from policies.decision_cache import Memorable, Place, instant, instants_in, memorable
+from policies.decision_cache import Cacheable, CachedDecision, instant, instants_in, memorable
 from policies.engine import Engine
-from policies.model import JSON, Decision, Effect, Reason, Request, Uid
+from policies.model import JSON, Decision, PolicyEffect, Reason, Request, Uid
 from tests.samples import bank
 
 PERMIT = '@id("all") @reason("mandated") @says("Everything.") permit (principal, action, resource);\n'
 STARTS, ENDS = "2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"
-DECIDED = Decision(Effect.PERMIT, Reason.MANDATED, ("mandate.granted",))
+DECIDED = Decision(PolicyEffect.PERMIT, Reason.MANDATED, ("mandate.granted",))
 
 
-def of(condition: str) -> Memorable | None:
+def of(condition: str) -> Cacheable | None:
     return memorable(cedar.parse(f"permit (principal, action, resource) when {{ {condition} }};"), ["now", "money"])
 
 
@@ -30,7 +30,7 @@ def asked(engine: Engine, monkeypatch: pytest.MonkeyPatch, *requests: Request) -
     count = 0
     ask = cedar.ask
 
-    def counted(*arguments: object) -> list[cedar.Answer]:
+    def counted(*arguments: object) -> list[cedar.CedarAnswer]:
         nonlocal count
         count += 1
         return ask(*arguments)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def at(moment: str, request: Request | None = None) -> Request:
     ],
 )
 def test_a_comparison_with_an_entity_may_be_remembered(condition: str) -> None:
-    assert of(condition) == Memorable(("money",), timed=True, instants=frozenset())
+    assert of(condition) == Cacheable(("money",), timed=True, instants=frozenset())
 
 
 def test_a_datetime_of_a_rule_is_an_instant() -> None:
@@ -147,10 +147,10 @@ def test_the_instants_of_the_mandate_are_kept_to_the_millisecond(monkeypatch: py
 def test_the_instants_of_the_rules_are_kept() -> None:
     engine = under(f'context.now >= datetime("{bank.NOW}")')
     for moment, effect in (
-        ("2026-06-01T11:59:59.999Z", Effect.PERMIT),
-        (bank.NOW, Effect.DENY),
-        ("2026-06-01T12:00:00.001Z", Effect.DENY),
-        ("2026-06-01T11:59:59.999Z", Effect.PERMIT),
+        ("2026-06-01T11:59:59.999Z", PolicyEffect.PERMIT),
+        (bank.NOW, PolicyEffect.DENY),
+        ("2026-06-01T12:00:00.001Z", PolicyEffect.DENY),
+        ("2026-06-01T11:59:59.999Z", PolicyEffect.PERMIT),
     ):
         assert engine.decide(at(moment)).effect is effect
 
@@ -160,8 +160,8 @@ def test_a_datetime_that_stands_as_bare_text_is_an_instant_too() -> None:
     engine = Engine(bank.bundle())
     customer = bank.customer(mandate={"ends": "2026-07-01T00:00:00.000Z"})
     request = bank.balance(entities=(customer, bank.account("current")))
-    assert engine.decide(request).effect is Effect.PERMIT
-    assert engine.decide(at("2026-07-01T00:00:00.000Z", request)).effect is Effect.DENY
+    assert engine.decide(request).effect is PolicyEffect.PERMIT
+    assert engine.decide(at("2026-07-01T00:00:00.000Z", request)).effect is PolicyEffect.DENY
 
 
 @pytest.mark.parametrize("ends", ["2026-07-01", "2026-07-01T00:00:00Z", "2026-07-01T00:00:00.000+0100"])
@@ -198,7 +198,7 @@ def test_what_is_no_time_is_none_however_well_the_rest_is_known(now: JSON) -> No
     assert instant(now) is None
     engine = Engine(bank.bundle())
     request = bank.balance()
-    assert engine.decide(request).effect is Effect.PERMIT
+    assert engine.decide(request).effect is PolicyEffect.PERMIT
     odd = replace(request, context={**request.context, "now": now})
     assert engine.decide(odd) == Engine(bank.bundle()).decide(odd)
 
@@ -281,22 +281,22 @@ def test_a_touched_object_of_somebody_else_is_another_question() -> None:
     entities = (bank.customer(), bank.account("current"), bank.thing("Beneficiary", "dairy"), theirs)
     own = bank.transfer(3, entities=entities)
     args: JSON = {**own.context["args"], "to": {"Beneficiary": bank.entity("Beneficiary::theirs")}}  # type: ignore[dict-item]
-    assert engine.decide(own).effect is Effect.PERMIT
+    assert engine.decide(own).effect is PolicyEffect.PERMIT
     assert engine.decide(replace(own, context={**own.context, "args": args})).reason is Reason.NOT_OWNER
 
 
 def test_errors_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     request = bank.balance(entities=(bank.customer(),))
     assert asked(Engine(bank.bundle()), monkeypatch, request, request) == 2
-    place = Place()
-    place.keep(bank.NOW, (), Decision(Effect.DENY, Reason.ERROR, errors=("overflow",)))
+    place = CachedDecision()
+    place.keep(bank.NOW, (), Decision(PolicyEffect.DENY, Reason.ERROR, errors=("overflow",)))
     assert place.recall(bank.NOW) is None
 
 
 def test_a_refusal_stands_before_what_is_remembered() -> None:
     engine = Engine(bank.bundle())
     request = bank.balance()
-    assert engine.decide(request).effect is Effect.PERMIT
+    assert engine.decide(request).effect is PolicyEffect.PERMIT
     changes: list[dict[str, JSON]] = [
         {"channel": 3},
         {"agent": None},
@@ -313,10 +313,10 @@ def test_a_refusal_stands_before_what_is_remembered() -> None:
 
 
 def test_a_place_holds_between_two_instants_and_at_none() -> None:
-    place = Place()
+    place = CachedDecision()
     place.keep("5", ("3", "7"), DECIDED)
     assert [place.recall(moment) for moment in "34567"] == [None, DECIDED, DECIDED, DECIDED, None]
-    at_a_flip, unsure = Place(), Place()
+    at_a_flip, unsure = CachedDecision(), CachedDecision()
     at_a_flip.keep("3", ("3", "7"), DECIDED)
     unsure.keep("5", None, DECIDED)
     assert at_a_flip.recall("3") is None

@@ -4,13 +4,13 @@ import pytest
 
 from gateway.runs.identifiers import WINDOW_CHARS
 from gateway.runs.links import LONG_PIECE_CHARS, MAX_HELD_CHARS
-from gateway.runs.outgoing import Outgoing, identifiers
+from gateway.runs.outgoing import OutgoingFilter, identifiers
 
 HOSTS = frozenset({"bank.example", "help.bank.example"})
 
 
 def said(text: str, shown: frozenset[str] = frozenset()) -> str:
-    outgoing = Outgoing(HOSTS, shown)
+    outgoing = OutgoingFilter(HOSTS, shown)
     return outgoing.feed(text) + outgoing.end()
 
 
@@ -52,7 +52,7 @@ def test_what_stands_for_it(text: str, out: str) -> None:
 
 
 def test_what_is_decided_goes_out_at_once() -> None:
-    outgoing = Outgoing(HOSTS, frozenset())
+    outgoing = OutgoingFilter(HOSTS, frozenset())
     assert outgoing.feed("Hello, your new card ") == "Hello, your new card "
     assert outgoing.feed("came to-day. Look [here](ht") == "came to-day. Look "
     assert outgoing.feed("tps://bank.example/x). The ") == "[here](https://bank.example/x). The "
@@ -114,7 +114,7 @@ def test_identifiers_are_known_however_they_are_written() -> None:
 
 
 def test_shown_may_be_asked_for() -> None:
-    outgoing = Outgoing(HOSTS, lambda electronic: electronic.startswith("gb"))
+    outgoing = OutgoingFilter(HOSTS, lambda electronic: electronic.startswith("gb"))
     assert outgoing.feed("GB29NWBK60161331926819 DE89370400440532013000") + outgoing.end() == "GB29NWBK60161331926819 [iban]"
 
 
@@ -131,4 +131,4 @@ def test_a_marker_never_becomes_a_link() -> None:
 )
 def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="host"):
-        Outgoing(frozenset({host}), frozenset())
+        OutgoingFilter(frozenset({host}), frozenset())

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.core import CoreBank, CoreEffect, CoreUnavailable, Money
-from adapters.cores.remote.client import Bounds
+from adapters.cores.remote.client import ClientBounds
 from adapters.function import EffectFunction
 from adapters.functions import MANIFEST
 from audit.disclosure import value_of
 from audit.keys import KeyDestroyed
-from audit.leaf import Kind, rfc3339
+from audit.leaf import RecordKind, rfc3339
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, open_sealed, page, question
 from gateway.app.cores import CorePermits, behind_http, embedded
@@ -23,13 +23,13 @@ from gateway.calls.recovery import GRACE
 from gateway.commands.audit import time_of, why_of, with_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
 from gateway.domain.request import core_key
-from gateway.oversight.reconciliation import APART, Finding, Intended, compare
+from gateway.oversight.reconciliation import APART, Difference, IntentOnRecord, compare
 
 BEFORE = timedelta(days=1)
 """How far back it looks when nobody says."""
 
-_BOUNDS = Bounds(question_s=30.0)
-_ENDINGS = (Kind.INTENT, Kind.OUTCOME, Kind.UNKNOWN, Kind.RECONCILED)
+_BOUNDS = ClientBounds(question_s=30.0)
+_ENDINGS = (RecordKind.INTENT, RecordKind.OUTCOME, RecordKind.UNKNOWN, RecordKind.RECONCILED)
 _OURS = frozenset(function.name for function in MANIFEST if isinstance(function, EffectFunction))
 """What the core itself does. A declared function acts elsewhere, and is counted only."""
 
@@ -38,7 +38,7 @@ _OURS = frozenset(function.name for function in MANIFEST if isinstance(function,
 class _Log:
     """What was read of the log: intents of the core's own functions, how many of others, and how many amounts are sealed for good."""
 
-    intents: list[Intended]
+    intents: list[IntentOnRecord]
     elsewhere: int = 0
     sealed: int = 0
 
@@ -70,12 +70,14 @@ def reconcile(options: argparse.Namespace) -> int:
                     "effects": len(effects),
                     "elsewhere": seen.elsewhere,
                     "sealed": seen.sealed,
-                    "findings": [_plain(each) for each in found],
+                    "findings": [_plain(match) for match in found],
                 }
             )
         else:
             if found:
-                print_table(("what", "at", "record", "function", "intended", "the core has", "key"), (_row(each) for each in found))
+                print_table(
+                    ("what", "at", "record", "function", "intended", "the core has", "key"), (_row(match) for match in found)
+                )
             print(
                 f"{len(seen.intents)} intents and {len(effects)} effects since {rfc3339(since)}: "
                 + (f"{len(found)} findings" if found else "nothing unexplained")
@@ -120,14 +122,14 @@ async def _intents(log: Log, since: datetime, why: Why) -> _Log:
         for found in answer.found:
             fields = dict(found.fields)
             of = fields.get("intent")
-            if fields["kind"] == Kind.INTENT.value:
+            if fields["kind"] == RecordKind.INTENT.value:
                 intents[found.index] = fields
             elif isinstance(of, dict):
                 ends[int(of["index"])] = str(fields["end_state"])
         cursor = answer.next_cursor
         if cursor is None:
             break
-    await question(log, Kind.AUDIT_REVEAL, why, {"instructions_since": rfc3339(since)})
+    await question(log, RecordKind.AUDIT_REVEAL, why, {"instructions_since": rfc3339(since)})
     seen = _Log([])
     for index, fields in intents.items():
         function = fields["function"]
@@ -141,7 +143,7 @@ async def _intents(log: Log, since: datetime, why: Why) -> _Log:
             amount, seen.sealed = None, seen.sealed + 1
         call = str(fields["call"])
         at = datetime.fromisoformat(str(fields["time"]))
-        seen.intents.append(Intended(core_key(call), call, index, name, at, ends.get(index), amount))
+        seen.intents.append(IntentOnRecord(core_key(call), call, index, name, at, ends.get(index), amount))
     return seen
 
 
@@ -152,7 +154,7 @@ async def _amount(log: Log, index: int) -> Money | None:
     return None if amount is None else Money.parse(amount["value"], amount["currency"])
 
 
-def _plain(finding: Finding) -> dict[str, object]:
+def _plain(finding: Difference) -> dict[str, object]:
     intent = finding.intent
     return {
         "what": finding.what.value,
@@ -169,7 +171,7 @@ def _plain(finding: Finding) -> dict[str, object]:
     }
 
 
-def _row(finding: Finding) -> Sequence[object]:
+def _row(finding: Difference) -> Sequence[object]:
     intent = finding.intent
     did = ", ".join(f"{it.order} {it.status} {_words(it.amount)}".rstrip() for it in finding.effects)
     if intent is None:
@@ -178,7 +180,7 @@ def _row(finding: Finding) -> Sequence[object]:
     return finding.what, rfc3339(intent.at)[:19], intent.index, intent.function, intended, did or "nothing", intent.key
 
 
-def _key(finding: Finding) -> str | None:
+def _key(finding: Difference) -> str | None:
     return finding.intent.key if finding.intent is not None else finding.effects[0].key
 
 

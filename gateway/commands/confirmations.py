@@ -37,13 +37,13 @@ def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
     device = _Device(options.data, options.customer, options.url.rstrip("/"))
     try:
         return asyncio.run(device.speak(options.id, confirms=confirms, as_json=options.json))
-    except _Refused as refused:
+    except _GatewayRefused as refused:
         return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
     except (aiohttp.ClientError, TimeoutError):
         return failed(f"nothing answers at {options.url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
 
 
-class _Refused(Exception):
+class _GatewayRefused(Exception):
     """What the gateway answered instead."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -74,9 +74,9 @@ class _Device:
             print_json({"intent": shown["intent"], **answered})
         else:
             print(answered["state"])
-            for each in answered["results"]:
-                print(f"{each['call_id']}: {each['status']}" + (f" ({each['code']})" if each["code"] else ""))
-        return GOOD if all(each["status"] == "done" for each in answered["results"]) else FINDING
+            for call in answered["results"]:
+                print(f"{call['call_id']}: {call['status']}" + (f" ({call['code']})" if call["code"] else ""))
+        return GOOD if all(call["status"] == "done" for call in answered["results"]) else FINDING
 
     def _signed(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Over the challenge that the shown intent leads to, not over whatever was sent beside it."""
@@ -98,7 +98,7 @@ class _Device:
             answered: dict[str, Any] = await response.json()
         if response.status != 200:
             error = answered["error"]
-            raise _Refused(response.status, error["code"], error["message"])
+            raise _GatewayRefused(response.status, error["code"], error["message"])
         return answered
 
 
