@@ -146,6 +146,7 @@ async def serve_on(
             server.should_exit = True
 
         settle_the_interpreter()
+        await asyncio.sleep(0)  # an interrupt that came so far ends here; within uvicorn's start it would be logged as an error
         await server.serve(sockets=[listening])
     finally:
         await gateway.close()

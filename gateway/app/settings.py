@@ -322,6 +322,7 @@ class Settings:
 
 
 _RANGES = {
+    "port": (0, 65_535),
     "strong_session_s": (1, 86_400),
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway.app.development import noted_url
 from gateway.app.local_issuer import LocalIssuer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
 from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.commands.tokens import NO_ISSUER
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
 from gateway.domain.proposal import canonical, challenge
 from gateway.doors.pages.confirm_view import view
@@ -32,15 +34,16 @@ def decline(options: argparse.Namespace) -> int:
 
 
 def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
-    if not (options.data / "dev").is_dir():
-        return failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
-    device = _Device(options.data, options.customer, options.url.rstrip("/"))
+    url = options.url or noted_url(options.data)
+    if not (options.data / "dev").is_dir() or url is None:
+        return failed(NO_ISSUER, USAGE)
+    device = _Device(options.data, options.customer, url.rstrip("/"))
     try:
         return asyncio.run(device.speak(options.id, confirms=confirms, as_json=options.json))
     except _GatewayRefused as refused:
         return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
     except (aiohttp.ClientError, TimeoutError):
-        return failed(f"nothing answers at {options.url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
+        return failed(f"nothing answers at {url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
 
 
 class _GatewayRefused(Exception):

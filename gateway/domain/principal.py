@@ -20,6 +20,9 @@ SCOPE_ENROL = "enrol_passkeys"
 SCOPE_KILL = "kill_switch"
 """Of the bank's officers alone, never of a customer or an agent."""
 
+SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL)
+"""Every scope that an access token may have here."""
+
 BEARER = "Bearer"
 DPOP = "DPoP"
 """Authentication schemes (RFC 6750, RFC 9449 section 7.1)."""

@@ -7,18 +7,7 @@ import orjson
 
 from gateway.calls.output import result_item
 from gateway.domain.errors import Code, Fault, RequestFault
-from gateway.domain.principal import (
-    BEARER,
-    DPOP,
-    SCOPE_ASSISTANTS,
-    SCOPE_CALLS,
-    SCOPE_CONFIRM,
-    SCOPE_ENROL,
-    SCOPE_KILL,
-    SCOPE_THREADS,
-    SCOPE_WORDS,
-    NotAuthenticated,
-)
+from gateway.domain.principal import BEARER, DPOP, SCOPES, NotAuthenticated
 from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Json
 
@@ -149,15 +138,7 @@ def protected_resource(resource: str, issuer: str, challenges: Challenges, *, ce
         {
             "resource": resource,
             "authorization_servers": [issuer],
-            "scopes_supported": [
-                SCOPE_CALLS,
-                SCOPE_WORDS,
-                SCOPE_THREADS,
-                SCOPE_ASSISTANTS,
-                SCOPE_CONFIRM,
-                SCOPE_ENROL,
-                SCOPE_KILL,
-            ],
+            "scopes_supported": SCOPES,
             "bearer_methods_supported": ["header"],
             "tls_client_certificate_bound_access_tokens": certificates,
             "dpop_signing_alg_values_supported": challenges.dpop_algorithms,
