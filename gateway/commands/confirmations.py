@@ -11,9 +11,9 @@ import aiohttp
 
 from gateway.app.development import noted_url
 from gateway.app.local_issuer import LocalIssuer
-from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
 from gateway.commands.software_passkey import SoftwarePasskey
-from gateway.commands.tokens import NO_ISSUER
+from gateway.commands.tokens import no_issuer
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
 from gateway.domain.proposal import canonical, challenge
 from gateway.doors.pages.confirm_view import view
@@ -36,7 +36,7 @@ def decline(options: argparse.Namespace) -> int:
 def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
     url = options.url or noted_url(options.data)
     if not (options.data / "dev").is_dir() or url is None:
-        return failed(NO_ISSUER, USAGE)
+        return no_issuer(options.data)
     device = _Device(options.data, options.customer, url.rstrip("/"))
     try:
         return asyncio.run(device.speak(options.id, confirms=confirms, as_json=options.json))

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from gateway.app.databases import DatabaseLocations, DatabaseName
 from gateway.app.local_issuer import LocalIssuer
@@ -23,13 +24,16 @@ _OF_A_BACK_END = frozenset({SCOPE_ASSISTANTS, SCOPE_ENROL, SCOPE_KILL})
 _OF_THE_CUSTOMER_ALONE = frozenset({SCOPE_WORDS, SCOPE_CONFIRM})
 """What no assistant may hold."""
 
-NO_ISSUER = "this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`"
+
+def no_issuer(data: Path) -> int:
+    """Development mode was never started on this folder."""
+    return failed(f"there is no local issuer in {data}; start it with `tellergate serve --dev --data {data}`", USAGE)
 
 
 def dev_token(options: argparse.Namespace) -> int:
     """Print a token, or say which options do not go together."""
     if not (options.data / "dev").is_dir():
-        return failed(NO_ISSUER, USAGE)
+        return no_issuer(options.data)
     scopes: Sequence[str] = options.scope or (SCOPE_CALLS,)
     wrong = _wrong(options, frozenset(scopes))
     if wrong is not None:

@@ -22,6 +22,7 @@ LONGER = {"audit/verify.py"}
 
 LATE_IMPORTS = {
     "gateway/cli.py",
+    "gateway/commands/command_line.py",
     "gateway/app/main.py",
     "gateway/app/databases.py",
     "gateway/app/confirm_page.py",
