@@ -17,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 MODEL = "tellergate-stand-in"
 
 _MOVE = re.compile(r'move (?P<value>[0-9.]+) (?P<currency>[A-Z]{3}) from "(?P<debit>[^"]+)" to "(?P<credit>[^"]+)"')
+_PAY = re.compile(r"pay (?P<value>[0-9.]+) (?P<currency>[A-Z]{3}) to (?P<payee>[^.]+)")
 _COMMANDED = re.compile(r"Transfer (?P<currency>[A-Z]{3}) (?P<value>[0-9]+\.[0-9]{2})")
 
 Item = Mapping[str, Any]
@@ -90,6 +91,9 @@ def _next(turn: LastTurn) -> Item:
     move = _MOVE.search(turn.said)
     if move is not None:
         return _moving(turn, accounts, move)
+    pay = _PAY.search(turn.said)
+    if pay is not None:
+        return _paying(turn, accounts["Everyday"], pay)
     if "lately" in turn.said:
         return _spending(turn, accounts["Everyday"])
     if "get_account_balance" not in turn.outputs:
@@ -100,9 +104,29 @@ def _next(turn: LastTurn) -> Item:
 
 def _moving(turn: LastTurn, accounts: Mapping[str, str], move: re.Match[str]) -> Item:
     if "initiate_transfer" in turn.outputs:
-        return _message("Done." if turn.outputs["initiate_transfer"]["ok"] else "That was not possible.")
+        return _message(_outcome(turn))
     amount = {"value": move["value"], "currency": move["currency"]}
     return _call("initiate_transfer", {"from": accounts[move["debit"]], "to": accounts[move["credit"]], "amount": amount})
+
+
+def _paying(turn: LastTurn, account: str, pay: re.Match[str]) -> Item:
+    if "list_beneficiaries" not in turn.outputs:
+        return _call("list_beneficiaries", {"account": account})
+    if "initiate_transfer" in turn.outputs:
+        return _message(_outcome(turn))
+    payees = {payee["name"]: payee["beneficiary"] for payee in turn.result("list_beneficiaries")["beneficiaries"]}
+    if pay["payee"] not in payees:
+        return _message("There is no such payee.")
+    amount = {"value": pay["value"], "currency": pay["currency"]}
+    return _call("initiate_transfer", {"from": account, "to": payees[pay["payee"]], "amount": amount})
+
+
+def _outcome(turn: LastTurn) -> str:
+    answer = turn.outputs["initiate_transfer"]
+    if answer["ok"]:
+        return "Done."
+    waits = answer["error"]["code"] == "confirmation_required"
+    return "Please confirm this in your banking app." if waits else "That was not possible."
 
 
 def _spending(turn: LastTurn, account: str) -> Item:
