@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +25,7 @@ from gateway.doors import confirmations, kill_switches, mandates, playground, re
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
+from gateway.store import customers
 from gateway.store.book import SqlBook
 
 
@@ -137,6 +139,7 @@ async def serve_on(
             gateway.door,
             gateway.book,
             mandates.MandateDependencies(gateway.standing_mandates, gateway.log),
+            customers=partial(gateway.book.read, customers.names),
         )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
