@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import settings_reference
 from tests.support.guides import ROOT, blocks, commands, reader
 
 GUIDES = ("README.md", *(f"{folder}/README.md" for folder in ("gateway", "policies", "audit", "adapters", "deploy", "tests")))
@@ -47,3 +48,10 @@ def test_every_link_and_every_path_of_a_guide_leads_somewhere(guide: str) -> Non
     text = (ROOT / guide).read_text()
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
         assert ((ROOT / guide).parent / target).exists(), target
+
+
+def test_the_reference_of_settings_is_complete_and_as_the_code_says() -> None:
+    text = settings_reference.GUIDE.read_text()
+    assert settings_reference.renewed(text) == text, "run: python -m tests.support.settings_reference --write"
+    for name in settings_reference.texts():
+        assert name == "development" or f"| `{name}` |" in text

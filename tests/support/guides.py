@@ -105,10 +105,11 @@ class Reader:
                 raise AssertionError(f"a block of the kind {block.language!r} is not run")
 
     def _typed(self, command: str) -> str:
-        command = self._with_ports(command)
         if _SERVES.match(command):
-            self._serve(command)
+            default = "8080" if " serve " in command else "8081"
+            self._serve(self._with_ports(command if "--port" in command else f"{command} --port {default}"))
             return ""
+        command = self._with_ports(command)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.home,
