@@ -314,9 +314,10 @@ _REF = "#/components/schemas/{model}"
 
 
 def body_of(model: type[BaseModel]) -> dict[str, object]:
-    """The `openapi_extra` of a route that reads its body raw."""
+    """The `openapi_extra` of a route that reads its body raw. It may be left out where the model needs no field."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 def publish(app: FastAPI) -> None:

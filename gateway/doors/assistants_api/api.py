@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 from gateway.calls.rates import Rates
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
-from gateway.domain.strict_json import binary
-from gateway.doors import schemas
-from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors import bodies, schemas
+from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door, answers
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
@@ -57,10 +56,8 @@ class Api:
 
 
 async def body_as(model: type[_Model], request: Request) -> _Model:
-    """The body, which may be empty, as this model. RequestFault."""
-    if request.headers.get("content-length") == "0":
-        return parsed(model, {})
-    return parsed(model, binary(await body(request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST)))
+    """The body as this model, within the bounds of this API; empty where the model needs no field. RequestFault."""
+    return await bodies.body_as(model, request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST, fractions=True)
 
 
 def plain(model: BaseModel) -> dict[str, Any]:
