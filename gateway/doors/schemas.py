@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
+from gateway.domain.reasons import RefusalReason
 from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
@@ -66,6 +67,7 @@ class CallResult(_Strict):
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
+    reason: RefusalReason | None
     proof: RecordProof | None
     app: dict[str, str] | None
     confirmation_id: str | None
@@ -116,6 +118,7 @@ class CallStatus(_Strict):
     call_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
+    reason: RefusalReason | None
     output: str | None
     proof: RecordProof | None
     confirmation_id: str | None
