@@ -68,20 +68,22 @@ class Door:
     became: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): what became of a call; None: no such call of this customer."""
 
-    async def answer(self, request: Request, handler: Handler, scope: str) -> Response:
-        """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
+    async def answer(self, request: Request, handler: Handler, *scopes: str) -> Response:
+        """Authenticate, then handle, with a token of any of these scopes. Who sent a proof is told the nonce of the next one (RFC 9449
+        section 8.2).
+        """
         presented = self.presenting.of(request.scope)
-        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, scope)
+        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, *scopes)
         if presented.proofs and (nonce := self.identity.nonce(self.clock())) is not None:
             response.headers["dpop-nonce"] = nonce
         return response
 
-    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, scope: str) -> Response:
+    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known."""
         principal = None
         try:
             principal = await authenticated
-            require_scope(principal, scope)
+            require_scope(principal, *scopes)
             return await handler(self, request, principal)
         except RequestFault as fault:
             return await self._faulted(request, principal, fault)
