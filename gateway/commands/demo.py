@@ -30,8 +30,9 @@ from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import Gateway
 from gateway.app.serving import serve
 from gateway.app.settings import development
-from gateway.commands.scripted_model import MODEL, standin
+from gateway.commands.scripted_model import standin
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
+from gateway.runs.scripted_model import MODEL
 
 CUSTOMER = "alice"
 AGENT = "demo-assistant"

@@ -1,7 +1,7 @@
 """Assistants, `/v1/assistants`: for the bank's back ends, with a token of the scope `assistants`. Each client sees its own alone.
 
-A customer's token, with the scope `threads`, reads those of the client that it was given to, and changes none: clients ask for the assistant
-of a run or of a message.
+A customer's token, with the scope `threads`, reads those of the client that it was given to, and changes none: clients look up the
+assistant of a run or of a message.
 """
 
 from functools import partial
