@@ -40,6 +40,7 @@ STATUS: Mapping[Fault, int] = {
     Fault.RUN_NOT_CANCELLABLE: 400,
     Fault.OUTPUTS_NOT_EXPECTED: 400,
     Fault.UNSUPPORTED: 400,
+    Fault.NO_MODEL: 501,
     Fault.RATE_LIMITED: 429,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
@@ -53,6 +54,7 @@ _TYPES: Mapping[int, str] = {
     404: "not_found_error",
     429: "rate_limit_error",
     500: "server_error",
+    501: "server_error",
     503: "server_error",
 }
 _RETRY_AFTER_S = 1
@@ -110,6 +112,8 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
         if isinstance(fault, NotAuthenticated) and fault.scope is not None:
             parameters["scope"] = fault.scope
         return {"www-authenticate": challenges.header(used, parameters)}
+    if status == 501:
+        return {"x-should-retry": "false"}  # the `openai` package repeats every other 5xx
     if status in (429, 503):
         return {"retry-after": str(_RETRY_AFTER_S)}
     return {}

@@ -22,7 +22,7 @@ from gateway.commands.confirmations import intent_lines
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway, gateway_server, scripted_model_server
 from gateway.commands.demo.story import CUSTOMER, DemoCall, DemoConversation, Scene
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed
-from gateway.commands.scripted_model import MODEL
+from gateway.runs.scripted_model import MODEL
 
 
 def demo(*, once: bool, as_json: bool, data: Path | None) -> int:

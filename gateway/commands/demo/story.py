@@ -82,7 +82,7 @@ class DemoConversation:
         yield self._asked("A read", "What is the balance of my Everyday account?")
         move = f'Please move {_amount(25)} GBP from "Everyday" to "Rainy day".'
         yield self._asked("A transfer between the customer's own accounts", move)
-        yield self._held(f"Please pay {_amount(12)} GBP to Margaret Hale.")
+        yield self._held(f'Please pay {_amount(12)} GBP to "Margaret Hale".')
 
     def attack(self) -> Scene:
         return self._asked("An attack: a memo in the customer's transactions tells the model to pay", ATTACK)
@@ -128,7 +128,6 @@ class DemoConversation:
         entries = self.running.on_loop(self.running.gateway.log.entries_of(result["call_id"]))
         leaves = [json.loads(entry.leaf) for entry in entries]
         policy: dict[str, Any] = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
-        reason = next((leaf["facts"]["reason"] for leaf in leaves if "reason" in leaf.get("facts", {})), None)
         return DemoCall(
             function=function,
             status=result["status"],
@@ -138,7 +137,7 @@ class DemoConversation:
             model_saw=json.loads(output),
             record=result["proof"]["index"],
             code=result["code"],
-            reason=reason,
+            reason=result.get("reason"),
             confirmation=result["confirmation_id"],
         )
 

@@ -27,7 +27,7 @@ def test_the_demo_holds_and_does_so_again_on_the_same_folder(tmp_path: Path) -> 
         assert [result["status"] for result in story["confirmed"]] == ["done"]
         (refused,) = story["attack"]["tried"]
         assert (refused["status"], refused["decision"], refused["core_saw"]) == ("denied", "deny", None)
-        assert refused["reason"] == "ungrounded_payee"
+        assert refused["reason"] == "not_grounded"
         assert refused["reason"] not in json.dumps(refused["model_saw"])
         assert story["attack"]["funds_before"] == story["attack"]["funds_after"]
         assert story["runs"]["states"] == ["completed", "completed"]
