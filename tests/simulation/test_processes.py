@@ -27,13 +27,16 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from tests.support.databases import postgresql
+from tests.support.options import long_or
 from tests.support.processes import started
 from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
 from tests.support.waiting import wait_until
 
-WORKERS = 4
+pytestmark = pytest.mark.long
+
+WORKERS = long_or(4, 2)
 CALLERS = 12
-KILLS = 12
+KILLS = long_or(12, 3)
 
 
 @dataclass
