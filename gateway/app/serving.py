@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
+from gateway.app.landing import landing_of
 from gateway.app.main import Gateway, __version__, open_gateway, utc_now
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
@@ -23,7 +24,7 @@ from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
-from gateway.doors.pages import hosts
+from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -74,6 +75,9 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         item.mount(app, gateway.door, gateway.running.api)
     if gateway.settings.playground:
         playground.mount(app)
+    if gateway.settings.development:
+        docs.mount(app)
+        landing.mount(app, landing_of(gateway.settings, has_pages=gateway.relying_party().verifier is not None))
     return app
 
 
