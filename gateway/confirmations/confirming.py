@@ -16,18 +16,18 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.core import CoreBank, CoreUnavailable, Identified
-from adapters.function import BankingFunction, Level
+from adapters.function import Arguments, BankingFunction, Level
 from gateway.calls.arguments import restored
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.intent import exactly, stored_principal
-from gateway.domain.errors import Unavailable
+from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
 from gateway.domain.mandate import standing_of
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal
 from gateway.domain.request import CallRequest, NativeCall, Trace
-from gateway.domain.stages import Confirmed, Received, Recorded
+from gateway.domain.stages import Confirmed, Received, Recorded, Refused
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
 from gateway.store import confirmations
@@ -166,7 +166,10 @@ class CustomerConfirmations:
 
     async def _executed(self, received: Received) -> Recorded:
         """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
-        answered = await self.pipeline.confirmed(received)
+        if received.native.function in self.functions:
+            answered = await self.pipeline.confirmed(received)
+        else:  # it was when it was proposed; the others of the proposal, and other proposals, go on
+            answered = await self.pipeline.refuse(Refused(received, received, Refusal(Code.DENIED, "unknown_function")))
         if answered.status in ("denied", "unavailable"):
             await self.book.write(SpendCall(received.call_id, self.clock()))
         return answered
@@ -181,13 +184,8 @@ class CustomerConfirmations:
         return [self._received(stored, call, item) for call, item in zip(calls, shown, strict=True)]
 
     def _received(self, stored: StoredProposal, call: ProposedCall, shown: Json) -> Received:
-        function, now, kept = self.functions[call.function], self.clock(), json.loads(call.grounding)
-        arguments = restored(function, json.loads(call.arguments))
-        if not isinstance(shown, dict) or (shown["function"], shown["exactly"]) != (
-            function.name,
-            exactly(function, arguments, call.call_id),
-        ):
-            raise ValueError("other arguments than the intent's")
+        now, kept = self.clock(), json.loads(call.grounding)
+        arguments = self._arguments(call, shown)
         uses = tuple(Use(*use) for use in kept["uses"])
         confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
         native = NativeCall(call.native_id, call.function, call.arguments.decode())
@@ -203,3 +201,15 @@ class CustomerConfirmations:
             set_at=now,
             confirmed=confirmed,
         )
+
+    def _arguments(self, call: ProposedCall, shown: Json) -> Arguments:
+        """The stored arguments, if they are those that were shown; none of a function that is not served any more, as none can be made."""
+        if not isinstance(shown, dict) or shown["function"] != call.function:
+            raise ValueError("another function than the intent's")
+        function = self.functions.get(call.function)
+        if function is None:
+            return Arguments({})
+        arguments = restored(function, json.loads(call.arguments))
+        if shown["exactly"] != exactly(function, arguments, call.call_id):
+            raise ValueError("other arguments than the intent's")
+        return arguments

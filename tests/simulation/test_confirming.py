@@ -232,22 +232,45 @@ async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
     assert [item.status for item in await desk.confirm(proposal)] == ["done"]
 
 
-async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    proposal = await desk.held("20.00")
-    confirming, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+async def crashed(desk: Desk, monkeypatch: pytest.MonkeyPatch, *proposals: Proposal) -> None:
+    """These are confirmed, each before a crash, longer ago than who confirmed may execute alone."""
 
     async def crash(_self: object, _stored: object) -> None:
         raise OSError("the power went")
 
-    with monkeypatch.context() as dark:
-        dark.setattr(type(confirming), "_execute", crash)
-        with pytest.raises(OSError, match="power"):
-            await desk.confirm(proposal)
-    assert len(executed_keys(desk.gateway)) == before
-    assert await confirming.resume() == 0, "who confirmed may still be at it"
+    for proposal in proposals:
+        with monkeypatch.context() as dark:
+            dark.setattr(type(desk.gateway.confirmations), "_execute", crash)
+            with pytest.raises(OSError, match="power"):
+                await desk.confirm(proposal)
+    assert await desk.gateway.confirmations.resume() == 0, "who confirmed may still be at it"
     sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+
+
+async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = await desk.held("20.00")
+    confirming, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+    await crashed(desk, monkeypatch, proposal)
+    assert len(executed_keys(desk.gateway)) == before
     assert await confirming.resume() == 1
     assert await confirming.resume() == 0
+    assert len(executed_keys(desk.gateway)) == before + 1
+    assert await what_does_not_hold(desk.gateway) == []
+
+
+async def test_a_confirmed_call_whose_function_is_not_served_any_more_is_denied_and_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(executed_keys(desk.gateway))
+    await desk.teller.say("Please remove the payee Harbour Lettings")
+    asked = await desk.teller.ask("remove_beneficiary", {"beneficiary": desk.payee})
+    gone, other = await desk.opened(str(asked.confirmation)), await desk.held("21.00")
+    await crashed(desk, monkeypatch, gone, other)
+    monkeypatch.delitem(desk.gateway.confirmations.functions, "remove_beneficiary")
+    assert await desk.gateway.confirmations.resume() == 2
+    became = [await desk.gateway.door.became("alice", json.loads(item.intent)["call_ids"][0]) for item in (gone, other)]
+    assert [(call.status, call.code) for call in became] == [("denied", Code.DENIED), ("done", None)]
+    assert await desk.gateway.confirmations.resume() == 0, "it is spent"
     assert len(executed_keys(desk.gateway)) == before + 1
     assert await what_does_not_hold(desk.gateway) == []
 
