@@ -18,10 +18,11 @@ from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
-from gateway.domain.mandate import Limits, Mandate
+from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved
 from gateway.store.book import SqlBook
 from gateway.store.kill_switches import EngageSwitch, LiftSwitch
+from gateway.store.standing_mandates import StoreStandingMandate
 from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
 
@@ -136,6 +137,39 @@ async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shar
     with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False, 0)))
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
+
+
+STANDING = StandingMandate(
+    id="std_1",
+    customer="alice",
+    agent=None,
+    currency="GBP",
+    payees=None,
+    payment_minor=100,
+    day_minor=250,
+    day_count=2,
+    starts=NOW - timedelta(days=1),
+    ends=NOW + timedelta(days=1),
+)
+
+
+async def test_a_claim_under_a_standing_mandate_that_was_revoked_meanwhile_is_decided_again(shared: Shared) -> None:
+    first, last = shared.books[0], shared.books[-1]
+    await first.write(StoreStandingMandate(STANDING, b"", NOW))
+    assert (await last.claim(a_claim(shared, 1, 5, covered=STANDING))).fresh
+    assert await first.revoke_standing("alice", STANDING.id, NOW)
+    with pytest.raises(FactsMoved):
+        await last.claim(a_claim(shared, 2, 6, covered=STANDING))
+    assert (await last.claim(a_claim(shared, 2, 6))).fresh, "what the customer confirmed needs none"
+
+
+@pytest.mark.parametrize("minor", [3, 100], ids=["number", "sum"])
+async def test_claims_at_once_never_pass_the_number_or_the_sum_of_a_standing_mandate(shared: Shared, minor: int) -> None:
+    standing = replace(STANDING, day_count=2 if minor == 3 else 100)
+    await shared.books[0].write(StoreStandingMandate(standing, b"", NOW))
+    answers = await claim(shared, [a_claim(shared, number, minor, covered=standing) for number in range(9)])
+    assert sum(isinstance(answer, Claimed) for answer in answers) == 2
+    assert sum(isinstance(answer, FactsMoved) for answer in answers) == 7
 
 
 async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Shared) -> None:

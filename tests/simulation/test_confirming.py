@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,15 +14,16 @@ import pytest
 from adapters.core import Money
 from gateway.app.databases import DatabaseName
 from gateway.confirmations.standing_mandates import MandateTerms
-from gateway.domain.errors import Code, RequestFault
+from gateway.domain.errors import Code, RequestFault, Unavailable
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method, Proposal
+from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from gateway.grounding.words import in_words
 from tests.support.databases import sql
-from tests.support.teller import Teller, executed_keys, leaves_of, payment, principal, teller, what_does_not_hold
+from tests.support.teller import TRACE, Teller, executed_keys, leaves_of, payment, principal, teller, what_does_not_hold
 
 
 @dataclass
@@ -211,6 +212,42 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
             yield from _leaves(item, (*path, number))
     else:
         yield path
+
+
+class NoWord:
+    """Records, but for what the customer says: the trail takes none of that."""
+
+    def __init__(self, records: object) -> None:
+        self._records = records
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._records, name)
+
+    async def spoken(self, *_told: object) -> None:
+        raise Unavailable("audit_unavailable")
+
+
+async def test_what_is_not_on_record_as_confirmed_is_not_confirmed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = await desk.held("20.00")
+    confirmations, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+    with monkeypatch.context() as silent:
+        silent.setattr(desk.gateway, "confirmations", replace(confirmations, records=NoWord(confirmations.records)))
+        with pytest.raises(Unavailable):
+            await desk.confirm(proposal)
+    assert [item.state for item in await confirmations.waiting("alice", desk.now())] == ["open"]
+    assert len(executed_keys(desk.gateway)) == before
+    assert [item.status for item in await desk.confirm(proposal)] == ["done"]
+
+
+async def test_the_calls_of_one_request_are_judged_on_their_sum(desk: Desk) -> None:
+    """Each alone is within the limits; the first is refused for what is still to come, and the second then has room."""
+    account, savings = (await desk.teller.accounts())[:2]
+    await desk.teller.granting("alice", limits={"GBP": Limits(5_000, 5_000, 5_000, 5_000, 9)})
+    asked = [NativeCall(f"s{number}", "initiate_transfer", json.dumps(payment(account, savings, "30.00"))) for number in range(2)]
+    request = CallRequest("responses", await desk.teller.conversation("alice"), "turn-sum", None, tuple(asked), TRACE)
+    first, second = await desk.gateway.pipeline.take(principal("alice", now=desk.now()), request)
+    assert (first.status, first.code) == ("denied", Code.LIMIT_EXCEEDED)
+    assert (second.status, second.code) == ("done", None)
 
 
 async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
