@@ -28,7 +28,7 @@ from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.stages import RecordPosition
 from gateway.doors.kill_switches import shown
 from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches, NotLifted
-from gateway.store.kill_switches import WRITES, EngageSwitch, LiftSwitch
+from gateway.store.items import Item
 
 WAIT_MS = 5_000
 
@@ -143,8 +143,11 @@ class _Direct:
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
-    async def write(self, item: EngageSwitch | LiftSwitch) -> object:
+    async def write(self, item: Item[T]) -> T:
         try:
-            return await self._database.write(lambda connection: WRITES[type(item)](connection, item))
+            answer = await self._database.write(item.apply)
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer

@@ -38,7 +38,7 @@ class Proposals:
         received = held[0].refused.received
         try:
             proposal = await proposing.propose(held, self.core, self.records.bundle.hash, now)
-            refused = await self.book.write(
+            await self.book.write(
                 StoreProposal(
                     proposal=proposal,
                     conversation=received.request.conversation_id,
@@ -50,8 +50,6 @@ class Proposals:
                     day_most=self.day_most,
                 )
             )
-            if isinstance(refused, Refusal):
-                raise refused
             return [await self._answer(held_call, proposal) for held_call in held]
         except Refusal as refusal:
             return [await refuse(Refused(held_call.refused.received, held_call.refused.reached, refusal)) for held_call in held]

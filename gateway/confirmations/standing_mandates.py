@@ -61,20 +61,21 @@ class StandingMandates:
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
         )
         proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
-        refused = await self.book.write(
-            StoreProposal(
-                proposal=proposal,
-                conversation=None,
-                turn=None,
-                principal=principal_bytes(principal),
-                repeat_key=sha256(mandate.canonical()).digest(),
-                calls=(),
-                open_most=self.waiting_most,
-                day_most=self.day_most,
-            )
+        item = StoreProposal(
+            proposal=proposal,
+            conversation=None,
+            turn=None,
+            principal=principal_bytes(principal),
+            repeat_key=sha256(mandate.canonical()).digest(),
+            calls=(),
+            open_most=self.waiting_most,
+            day_most=self.day_most,
         )
-        if isinstance(refused, Refusal):
-            raise RequestFault(Fault.CONFIRMATION_WAITS, "too much waits for the customer already; confirm or decline that first")
+        try:
+            await self.book.write(item)
+        except Refusal:
+            message = "too much waits for the customer already; confirm or decline that first"
+            raise RequestFault(Fault.CONFIRMATION_WAITS, message) from None
         return proposal
 
     async def names(self, customer: str) -> Mapping[str, KnownPayee]:

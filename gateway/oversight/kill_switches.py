@@ -9,14 +9,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
-
-from sqlalchemy import Connection
+from typing import Protocol
 
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.stages import RecordPosition
 from gateway.store import kill_switches
+from gateway.store.items import ItemStore
 from gateway.store.kill_switches import EngageSwitch, LiftSwitch
 
 REASON_MOST = 500
@@ -26,8 +25,6 @@ OFFICER_MOST = 256
 
 _LOG = logging.getLogger("tellergate.kill_switches")
 
-T = TypeVar("T")
-
 
 class NotLifted(Exception):
     """`state` says why: `unknown`, `lifted` already, or `same_officer`: who gave the first lift gives no second."""
@@ -35,14 +32,6 @@ class NotLifted(Exception):
     def __init__(self, state: str) -> None:
         super().__init__(state)
         self.state = state
-
-
-class SwitchStore(Protocol):
-    """The switches' place: the book of a gateway, or the database itself for a command. Durable when it returns; Unavailable."""
-
-    async def read(self, question: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, item: EngageSwitch | LiftSwitch) -> object: ...
 
 
 class SwitchTrail(Protocol):
@@ -60,7 +49,7 @@ class EngageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitches:
-    store: SwitchStore
+    store: ItemStore
     trail: SwitchTrail
     clock: Callable[[], datetime]
     via: str
@@ -73,8 +62,6 @@ class KillSwitches:
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
         stands = await self.store.write(EngageSwitch(wanted))
-        if not isinstance(stands, KillSwitch):
-            raise TypeError("engaging is answered with the switch")
         try:
             await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
@@ -90,10 +77,10 @@ class KillSwitches:
         if found is None or stands is not None:
             raise NotLifted(stands or "unknown")
         await self.trail.kill_switch(replace(found, reason=reason), "kill_lift", officer, self.via, at)
-        told = await self.store.write(LiftSwitch(switch, officer, at))
-        if not isinstance(told, KillSwitch):
-            raise NotLifted(str(told))
-        return told
+        lifted = await self.store.write(LiftSwitch(switch, officer, at))
+        if not isinstance(lifted, KillSwitch):
+            raise NotLifted(lifted)
+        return lifted
 
     async def listed(self) -> list[KillSwitch]:
         """Those that are engaged or half lifted, the oldest first."""

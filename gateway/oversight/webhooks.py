@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -87,8 +87,7 @@ class Webhooks:
     async def deliver_due(self) -> int:
         """Try everything that is due once, at most `AT_ONCE`; how many. Unavailable when the store does not answer."""
         now = self.clock()
-        leased = await self.book.write(LeaseWebhooks(now, now + LEASE, AT_ONCE))
-        due = [item for item in leased if isinstance(item, DueWebhook)] if isinstance(leased, Sequence) else []
+        due = await self.book.write(LeaseWebhooks(now, now + LEASE, AT_ONCE))
         done = await asyncio.gather(*(self._one(item) for item in due), return_exceptions=True)
         for effect in done:
             if isinstance(effect, BaseException):
@@ -139,8 +138,7 @@ class Webhooks:
             "confirmation_id": await self.proposals.confirmation_of(due.call_id),
             "at": self.clock().isoformat(),
         }
-        said = await self.book.write(StoreBody(due.id, orjson.dumps(told)))
-        return said if isinstance(said, bytes) else None
+        return await self.book.write(StoreBody(due.id, orjson.dumps(told)))
 
     async def _ended(self, call_id: str) -> Recorded | None:
         """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""

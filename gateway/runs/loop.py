@@ -32,7 +32,7 @@ from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.runs.streaming import MessageStream, call_delta, counted
 from gateway.store import runs, steps, threads
-from gateway.store.book import SqlBook
+from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
 from gateway.store.steps import Step
 from gateway.store.threads import Thread
@@ -69,7 +69,7 @@ class RunEnded(Exception):
 class RunDependencies:
     """What the loop is made of. Built by `main`, and by tests with other parts."""
 
-    book: SqlBook
+    book: ItemStore
     calling: RunFunctionCalls
     question: QuestionBuilder
     model: Model
@@ -314,10 +314,10 @@ class RunDriver:
         item = AdvanceRun(
             run=self.run.id, lease=self.lease, before=self.run.state, state=state, at=self.parts.clock(), body=body, **rest
         )
-        found = await self.parts.book.write(item)
-        if isinstance(found, Run):
-            self.run = found
-        elif found == "cancelling":
+        run = await self.parts.book.write(item)
+        if isinstance(run, Run):
+            self.run = run
+        elif run == "cancelling":
             self.run = replace(self.run, state="cancelling")
             raise RunEnded("cancelled")
         else:

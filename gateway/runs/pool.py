@@ -9,7 +9,6 @@ import contextlib
 import logging
 import secrets
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
@@ -80,8 +79,7 @@ class RunPool:
         at, room = self.parts.clock(), self.most - len(self._having)
         if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
             return 0
-        found = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
-        due = [match for match in found if isinstance(match, Run)] if isinstance(found, list) else []
+        due = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
         for item in due:
             self.take_up(item)
         return len(due)
@@ -93,7 +91,7 @@ class RunPool:
             return
         states = await self.parts.book.write(RenewLeases(self.lease, ours, self.parts.clock() + LEASE))
         for run in ours:
-            state = states.get(run) if isinstance(states, Mapping) else None
+            state = states.get(run)
             having = self._having.get(run)
             if having is None:
                 continue

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.proposal import Proposal
 from gateway.store import standing_mandates
+from gateway.store.items import Consequences, Item, Locks
 from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 
@@ -34,7 +35,7 @@ class ProposedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreProposal:
+class StoreProposal(Item[None]):
     """A new proposal. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day."""
 
     proposal: Proposal
@@ -46,23 +47,90 @@ class StoreProposal:
     open_most: int
     day_most: int
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.proposal.customer}))
+
+    def apply(self, connection: Connection) -> Refusal | None:
+        """Keep it; or why the customer is not asked: they declined the same, or too much waits already."""
+        wanted = self.proposal
+        mine = _C.customer == wanted.customer
+        declined = and_(
+            mine, _C.repeat_key == self.repeat_key, _C.state == "declined", _C.ended_us > to_us(wanted.created - DECLINED_LASTS)
+        )
+        if connection.execute(select(_C.id).where(declined).limit(1)).first() is not None:
+            return Refusal(Code.DENIED, "declined_before")
+        is_open = and_(mine, _C.state == "open", _C.expires_us > to_us(wanted.created))
+        if connection.execute(select(func.count()).where(is_open)).scalar_one() >= self.open_most:
+            return Refusal(Code.DENIED, "too_many_proposals")
+        of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
+        if connection.execute(select(func.count()).where(of_today)).scalar_one() >= self.day_most:
+            return Refusal(Code.DENIED, "too_many_proposals")
+        row = {
+            "id": wanted.id,
+            "customer": wanted.customer,
+            "agent": wanted.agent,
+            "conversation": self.conversation,
+            "turn": self.turn,
+            "intent": wanted.intent,
+            "principal": self.principal,
+            "level": wanted.level,
+            "moves_money": wanted.moves_money,
+            "repeat_key": self.repeat_key,
+            "state": "open",
+            "created_us": to_us(wanted.created),
+            "expires_us": to_us(wanted.expires),
+        }
+        connection.execute(insert(CONFIRMATIONS), [row])
+        calls = [
+            {
+                "call_id": call.call_id,
+                "confirmation": wanted.id,
+                "position": position,
+                "native_id": call.native_id,
+                "turn": call.turn,
+                "function": call.function,
+                "arguments": call.arguments,
+                "arguments_hash": call.arguments_hash,
+                "sources": call.grounding,
+                "claimed": False,
+            }
+            for position, call in enumerate(self.calls)
+        ]
+        if calls:
+            connection.execute(insert(PROPOSED_CALLS), calls)
+        return None
+
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences:
+        calls = tuple(call.call_id for call in self.calls)
+        return Consequences(at=self.proposal.created, held=calls, until=self.proposal.expires)
+
 
 @dataclass(frozen=True, slots=True)
-class OpenProposal:
+class OpenProposal(Item[None]):
     id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(CONFIRMATIONS).where(_C.id == self.id).values(opened_us=to_us(self.at)))
+
 
 @dataclass(frozen=True, slots=True)
-class SpendCall:
+class SpendCall(Item[None]):
     """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
 
     call_id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == self.call_id).values(claimed=True))
+
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences:
+        return Consequences(at=self.at, ended=(self.call_id,))
+
 
 @dataclass(frozen=True, slots=True)
-class MoveProposal:
+class MoveProposal(Item[str | None]):
     """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
     is in force with it."""
 
@@ -75,6 +143,28 @@ class MoveProposal:
     evidence: bytes | None = None
     signing: standing_mandates.StoreStandingMandate | None = None
 
+    def apply(self, connection: Connection) -> str | None:
+        """None when it was moved; else what stands in the way."""
+        stands = obstacle(connection, self)
+        if stands is not None:
+            return stands
+        values: dict[str, object] = {"state": self.after, "ended_us": to_us(self.at)}
+        if self.after == "confirmed":
+            values["evidence"] = self.evidence
+        elif self.after == "approved":
+            values |= {"approver": self.by, "approval": self.evidence}
+        connection.execute(update(CONFIRMATIONS).where(_C.id == self.id).values(values))
+        if self.signing is not None:
+            self.signing.apply(connection)
+        return None
+
+    def consequences(self, connection: Connection, answer: str | None) -> Consequences | None:
+        if answer is not None:
+            return None
+        declined = select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == self.id)
+        ended = tuple(connection.execute(declined).scalars()) if self.after == "declined" else ()
+        return Consequences(at=self.at, ended=ended, spoken_of=self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredProposal:
@@ -85,81 +175,6 @@ class StoredProposal:
     turn: str | None
     principal: bytes
     evidence: bytes | None
-
-
-def propose(connection: Connection, item: StoreProposal) -> Refusal | None:
-    """Keep it; or why the customer is not asked: they declined the same, or too much waits already."""
-    wanted = item.proposal
-    mine = _C.customer == wanted.customer
-    declined = and_(
-        mine, _C.repeat_key == item.repeat_key, _C.state == "declined", _C.ended_us > to_us(wanted.created - DECLINED_LASTS)
-    )
-    if connection.execute(select(_C.id).where(declined).limit(1)).first() is not None:
-        return Refusal(Code.DENIED, "declined_before")
-    is_open = and_(mine, _C.state == "open", _C.expires_us > to_us(wanted.created))
-    if connection.execute(select(func.count()).where(is_open)).scalar_one() >= item.open_most:
-        return Refusal(Code.DENIED, "too_many_proposals")
-    of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
-    if connection.execute(select(func.count()).where(of_today)).scalar_one() >= item.day_most:
-        return Refusal(Code.DENIED, "too_many_proposals")
-    row = {
-        "id": wanted.id,
-        "customer": wanted.customer,
-        "agent": wanted.agent,
-        "conversation": item.conversation,
-        "turn": item.turn,
-        "intent": wanted.intent,
-        "principal": item.principal,
-        "level": wanted.level,
-        "moves_money": wanted.moves_money,
-        "repeat_key": item.repeat_key,
-        "state": "open",
-        "created_us": to_us(wanted.created),
-        "expires_us": to_us(wanted.expires),
-    }
-    connection.execute(insert(CONFIRMATIONS), [row])
-    calls = [
-        {
-            "call_id": call.call_id,
-            "confirmation": wanted.id,
-            "position": position,
-            "native_id": call.native_id,
-            "turn": call.turn,
-            "function": call.function,
-            "arguments": call.arguments,
-            "arguments_hash": call.arguments_hash,
-            "sources": call.grounding,
-            "claimed": False,
-        }
-        for position, call in enumerate(item.calls)
-    ]
-    if calls:
-        connection.execute(insert(PROPOSED_CALLS), calls)
-    return None
-
-
-def open_one(connection: Connection, item: OpenProposal) -> None:
-    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(opened_us=to_us(item.at)))
-
-
-def spend(connection: Connection, item: SpendCall) -> None:
-    connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == item.call_id).values(claimed=True))
-
-
-def move(connection: Connection, item: MoveProposal) -> str | None:
-    """None when it was moved; else what stands in the way."""
-    stands = obstacle(connection, item)
-    if stands is not None:
-        return stands
-    values: dict[str, object] = {"state": item.after, "ended_us": to_us(item.at)}
-    if item.after == "confirmed":
-        values["evidence"] = item.evidence
-    elif item.after == "approved":
-        values |= {"approver": item.by, "approval": item.evidence}
-    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(values))
-    if item.signing is not None:
-        standing_mandates.sign(connection, item.signing)
-    return None
 
 
 def obstacle(connection: Connection, item: MoveProposal) -> str | None:

@@ -1,6 +1,5 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column
 
 from audit.store.prepared import Prepared
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
+from gateway.store.items import Item, Locks
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
 from gateway.store.times import from_us, to_us
 
@@ -44,19 +44,61 @@ _GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + l
 
 
 @dataclass(frozen=True, slots=True)
-class EngageSwitch:
+class EngageSwitch(Item[KillSwitch]):
     """Engage, unless the same is engaged already. Answered with the switch that is engaged then."""
 
     switch: KillSwitch
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(kill_switches=True)
+
+    def apply(self, connection: Connection) -> KillSwitch:
+        lock(connection)
+        wanted = self.switch
+        same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
+        stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
+        if stands is not None:
+            return _switch(stands)
+        row = {
+            "id": wanted.id,
+            "scope": wanted.scope.value,
+            "subject": wanted.subject,
+            "reason": wanted.reason,
+            "engaged_by": wanted.engaged_by,
+            "engaged_us": to_us(wanted.engaged),
+        }
+        connection.execute(insert(KILL_SWITCHES), [row])
+        _GROW.one(connection, {})
+        return wanted
+
 
 @dataclass(frozen=True, slots=True)
-class LiftSwitch:
+class LiftSwitch(Item[KillSwitch | str]):
     """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
 
     id: str
     by: str
     at: datetime
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(kill_switches=True)
+
+    def apply(self, connection: Connection) -> KillSwitch | str:
+        lock(connection)
+        found = find(connection, self.id)
+        stands = obstacle(found, self.by)
+        if found is None or stands is not None:
+            return stands or "unknown"
+        first = {"first_lift_by": self.by, "first_lift_us": to_us(self.at)}
+        second = {"lifted_by": self.by, "lifted_us": to_us(self.at)}
+        change = update(KILL_SWITCHES).where(_K.id == self.id).values(first if found.first_lift_by is None else second)
+        connection.execute(change)
+        if found.first_lift_by is None:
+            return replace(found, first_lift_by=self.by)
+        _GROW.one(connection, {})
+        return replace(found, lifted_by=self.by)
 
 
 def engaged(connection: Connection) -> EngagedSwitches:
@@ -80,42 +122,6 @@ def lock(connection: Connection) -> None:
     """Until the transaction ends. Before any other lock of it, so that two processes cannot wait for each other."""
     _BEGIN.one(connection, {})
     connection.execute(_LOCK)
-
-
-def engage(connection: Connection, item: EngageSwitch) -> KillSwitch:
-    lock(connection)
-    wanted = item.switch
-    same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
-    stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
-    if stands is not None:
-        return _switch(stands)
-    row = {
-        "id": wanted.id,
-        "scope": wanted.scope.value,
-        "subject": wanted.subject,
-        "reason": wanted.reason,
-        "engaged_by": wanted.engaged_by,
-        "engaged_us": to_us(wanted.engaged),
-    }
-    connection.execute(insert(KILL_SWITCHES), [row])
-    _GROW.one(connection, {})
-    return wanted
-
-
-def lift(connection: Connection, item: LiftSwitch) -> KillSwitch | str:
-    lock(connection)
-    found = find(connection, item.id)
-    stands = obstacle(found, item.by)
-    if found is None or stands is not None:
-        return stands or "unknown"
-    first = {"first_lift_by": item.by, "first_lift_us": to_us(item.at)}
-    second = {"lifted_by": item.by, "lifted_us": to_us(item.at)}
-    change = update(KILL_SWITCHES).where(_K.id == item.id).values(first if found.first_lift_by is None else second)
-    connection.execute(change)
-    if found.first_lift_by is None:
-        return replace(found, first_lift_by=item.by)
-    _GROW.one(connection, {})
-    return replace(found, lifted_by=item.by)
 
 
 def obstacle(switch: KillSwitch | None, by: str) -> str | None:
@@ -149,7 +155,3 @@ def _switch(row: Any) -> KillSwitch:
         first_lift_by=row.first_lift_by,
         lifted_by=row.lifted_by,
     )
-
-
-WRITES: dict[type[Any], Callable[[Connection, Any], KillSwitch | str]] = {EngageSwitch: engage, LiftSwitch: lift}
-"""What is done with each, inside a transaction."""

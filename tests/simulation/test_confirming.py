@@ -14,7 +14,7 @@ import pytest
 from adapters.core import Money
 from gateway.app.databases import DatabaseName
 from gateway.confirmations.standing_mandates import MandateTerms
-from gateway.domain.errors import Code, RequestFault, Unavailable
+from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.ports import ProposalNotOpen
@@ -334,6 +334,15 @@ async def test_under_a_standing_mandate_nobody_is_asked_within_its_bounds(desk: 
     assert await desk.gateway.standing_mandates.revoke("alice", mandate)
     assert not await desk.gateway.standing_mandates.revoke("alice", mandate)
     assert (await desk.pay("1.00")).status == "held"
+
+
+async def test_a_standing_mandate_is_not_asked_for_while_too_much_waits(desk: Desk) -> None:
+    own, propose = principal("alice", agent=None), desk.gateway.standing_mandates.propose
+    for _ in range(desk.gateway.settings.proposals_waiting):
+        await propose(own, terms())
+    with pytest.raises(RequestFault) as refused:
+        await propose(own, terms())
+    assert refused.value.fault is Fault.CONFIRMATION_WAITS
 
 
 async def test_a_mandate_covers_one_agent_s_payments_to_its_payees_alone(desk: Desk) -> None:

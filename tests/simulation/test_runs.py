@@ -17,7 +17,7 @@ from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
 from gateway.store.book import SqlBook
-from gateway.store.runs import LeaseRuns
+from gateway.store.runs import LeaseRuns, StartRun
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.models import Reply, asks, outputs, turns
@@ -247,7 +247,7 @@ def _run_until_killed(folder: Path, point: str, told: "multiprocessing.Queue[tup
 
     async def write(self: SqlBook, item: Any) -> Any:
         answer = await opened(self, item)
-        if type(item).__name__ == "Starting":
+        if isinstance(item, StartRun):
             told.put((item.run.thread, item.run.id))
             await asyncio.sleep(0.2)  # the queue's own thread writes it
         return answer

@@ -21,7 +21,7 @@ from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object
 from gateway.runs.pool import RunPool
 from gateway.runs.sealed_principal import PrincipalSeal
-from gateway.store.book import SqlBook
+from gateway.store.items import ItemStore
 from gateway.store.pages import NoSuchCursor, PageRequest
 
 BODY_MOST = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ _Row = TypeVar("_Row")
 class Api:
     """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run."""
 
-    book: SqlBook
+    book: ItemStore
     pool: RunPool | None
     broadcast: Broadcast
     seal: PrincipalSeal

@@ -38,7 +38,6 @@ from gateway.runs.sealed_principal import acting
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
 from gateway.store.runs import CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
-from gateway.store.steps import Step
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -187,7 +186,7 @@ async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
         if isinstance(begun, str):
             message = f"Thread {starting.run.thread} already has an active run {begun}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if not isinstance(begun, tuple):
+        if begun is None:
             raise missing("thread")
         thread, run = begun
         told = _beginning(starting.opening, thread, run)
@@ -252,7 +251,7 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, _, principal = rest
     run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
-    if not isinstance(run, Run):
+    if run is None:
         raise missing("run")
     if run.state != "cancelling":
         raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
@@ -285,7 +284,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         run = await api.book.write(item)
         if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
-        if not isinstance(run, Run):
+        if run is None:
             raise missing("run")
         _taken_up(api, run)
         if listener is not None:
@@ -309,10 +308,10 @@ async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any
 
 async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    found = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
-    if not isinstance(found, Step):
+    step = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
+    if step is None:
         raise missing("step")
-    return json_answer(objects.step(found))
+    return json_answer(objects.step(step))
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:
