@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from importlib.resources import files
 from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,12 +20,12 @@ from adapters.cores.remote.client import ClientBounds
 from adapters.cores.sandbox.bank import SandboxBank
 from adapters.declared.core import open_declared
 from adapters.function import BankingFunction
-from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
+from gateway.app.bundle import read_bundle
 from gateway.app.confirm_page import verifier_of
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
@@ -36,7 +35,7 @@ from gateway.app.key_files import private_file, webhook_key
 from gateway.app.runs import RunsApi, running
 from gateway.app.settings import Settings, UnsafeSettings
 from gateway.app.trust import Trust, establish
-from gateway.calls.catalogue import cedar_schema, manifest, schema_hash
+from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.pipeline import CallDependencies, CallPipeline
@@ -55,11 +54,13 @@ from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
-from gateway.store.book import SqlBook, SqlPasskeys
-from policies.bundle import Bundle, RuleFile
+from gateway.store.book import SqlBook
+from gateway.store.confirmations import SqlProposals
+from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.passkeys import SqlPasskeys
+from gateway.store.webhooks import SqlOutbox
+from policies.bundle import Bundle
 from policies.engine import Engine as PolicyEngine
-
-BUNDLE_VERSION = 1
 
 __version__ = version("tellergate")
 
@@ -121,19 +122,6 @@ class Gateway:
             await asyncio.to_thread(instrument.shutdown)
         if self.lock is not None:
             self.lock.close()
-
-
-def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
-    """The bundle that this distribution ships: its rules, over the schema of these functions."""
-    folder = files("policies") / "rules"
-    rules = [RuleFile(path.name, path.read_text()) for path in folder.iterdir() if path.name.endswith(".cedar")]
-    return Bundle(
-        version=BUNDLE_VERSION,
-        author="tellergate",
-        schema=cedar_schema(functions),
-        rules=tuple(sorted(rules, key=lambda rule: rule.name)),
-        functions=tuple(manifest(functions)),
-    )
 
 
 async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway:
@@ -249,7 +237,13 @@ def _assembled(
         )
     )
     confirmations = CustomerConfirmations(
-        book=book, pipeline=pipeline, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
+        store=proposals.store,
+        pipeline=pipeline,
+        core=core.bank,
+        records=records,
+        functions=functions,
+        clock=clock,
+        mandate_key=mandate_key,
     )
     door = _door(
         settings,
@@ -264,11 +258,18 @@ def _assembled(
     recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
     instruments = (tracing, metering)
     standing_mandates = _standing_mandates(settings, proposals, offered.functions)
-    kill_switches = KillSwitches(store=book, trail=records, clock=clock, via="api")
+    kill_switches = KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api")
     opened = (settings, pipeline, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
     runs = running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records)
     return Gateway(
-        *opened, instruments, confirmations, standing_mandates, kill_switches, _webhooks(settings, proposals), runs, core.close
+        *opened,
+        instruments,
+        confirmations,
+        standing_mandates,
+        kill_switches,
+        _webhooks(settings, book, proposals),
+        runs,
+        core.close,
     )
 
 
@@ -302,6 +303,7 @@ def _door(
 def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequence[BankingFunction]) -> StandingMandates:
     return StandingMandates(
         book=proposals.book,
+        store=proposals.store,
         core=proposals.core,
         records=proposals.records,
         functions=functions,
@@ -314,6 +316,7 @@ def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequ
 def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, outcomes: CallOutcomes) -> Proposals:
     return Proposals(
         book=book,
+        store=SqlProposals(book),
         core=core,
         records=records,
         outcomes=outcomes,
@@ -323,14 +326,15 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
     )
 
 
-def _webhooks(settings: Settings, proposals: Proposals) -> Webhooks | None:
+def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhooks | None:
     if not settings.webhook_url:
         return None
     outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
         key=webhook_key(settings.data),
-        book=proposals.book,
+        book=book,
+        outbox=SqlOutbox(book),
         outcomes=outcomes,
         proposals=proposals,
         log=outcomes.log,

@@ -14,8 +14,10 @@ from adapters.function import Argument, Arguments, BankingFunction, EffectFuncti
 from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.obstacle import Obstacle
 from gateway.domain.principal import Principal
 from gateway.domain.request import CallRequest, NativeCall
+from gateway.domain.states import CallStatus
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
 from policies.model import Decision, Request
@@ -139,6 +141,10 @@ class DecidedRead:
     decided: Decided
     function: ReadFunction
 
+    @property
+    def call(self) -> Call:
+        return self.decided.call
+
 
 @dataclass(frozen=True, slots=True)
 class DecidedEffect:
@@ -147,6 +153,10 @@ class DecidedEffect:
     decided: Decided
     function: EffectFunction
 
+    @property
+    def call(self) -> Call:
+        return self.decided.call
+
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
@@ -154,6 +164,10 @@ class Reserved:
 
     effect: DecidedEffect
     instruction: Instruction
+
+    @property
+    def call(self) -> Call:
+        return self.effect.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,10 @@ class Intended:
     intent: RecordPosition
     permit: ExecutionPermit
 
+    @property
+    def call(self) -> Call:
+        return self.reserved.call
+
 
 @dataclass(frozen=True, slots=True)
 class Executed:
@@ -179,7 +197,11 @@ class Executed:
 
     intended: Intended
     answer: CoreAnswer | NotSeen
-    why: str | None = None
+    why: Obstacle | None = None
+
+    @property
+    def call(self) -> Call:
+        return self.intended.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +210,25 @@ class Settled:
 
     executed: Executed
 
+    @property
+    def call(self) -> Call:
+        return self.executed.call
+
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
     """Step 9's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
 
     decided: Decided
-    status: str
+    status: CallStatus
     code: Code | None = None
     output: Mapping[str, Json] | None = None
     app: Mapping[str, Json] | None = None
     settled: Settled | None = None
+
+    @property
+    def call(self) -> Call:
+        return self.decided.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +248,14 @@ class Held:
     grounded: Grounded
     level: Level
 
+    @property
+    def call(self) -> Call:
+        return self.grounded.call
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
+    """Step 10's result: what the caller gets.
 
     `proof` is None only where the log could not take a record: then there is no output either. `app` is what the output has masked,
     whole, for the back end that asked: never for the model, and not told a second time.
@@ -229,7 +263,7 @@ class Recorded:
 
     call_id: str
     native_id: str
-    status: str
+    status: CallStatus
     code: Code | None
     message: str | None
     output: Mapping[str, Json] | None
@@ -241,7 +275,7 @@ class Recorded:
 
 def answer_of(
     received: Received,
-    status: str,
+    status: CallStatus,
     code: Code | None,
     *,
     message: str | None = None,

@@ -33,6 +33,7 @@ from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from gateway.doors import schemas
 from gateway.doors.bodies import body, invalid, json_answer, parsed
 from gateway.doors.credentials import CredentialReader
@@ -238,7 +239,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
         found = await door.became(principal.customer, call_id)
         if found is None:
             raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
-        if found.status != "in_doubt" or door.clock() >= until:
+        if found.status != CallStatus.IN_DOUBT or door.clock() >= until:
             break
         await asyncio.sleep(_POLL_S)
     item = result_item(found)

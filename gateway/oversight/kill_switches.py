@@ -9,14 +9,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import KillSwitch, Scope
-from gateway.domain.stages import RecordPosition
-from gateway.store import kill_switches
-from gateway.store.items import ItemStore
-from gateway.store.kill_switches import EngageSwitch, LiftSwitch
+from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.ports import KillSwitchStore, KillSwitchTrail
 
 REASON_MOST = 500
 SUBJECT_MOST = 256
@@ -24,19 +21,6 @@ OFFICER_MOST = 256
 """Characters."""
 
 _LOG = logging.getLogger("tellergate.kill_switches")
-
-
-class NotLifted(Exception):
-    """`state` says why: `unknown`, `lifted` already, or `same_officer`: who gave the first lift gives no second."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-class SwitchTrail(Protocol):
-    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
-        """A durable record; Unavailable otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +33,8 @@ class EngageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitches:
-    store: ItemStore
-    trail: SwitchTrail
+    store: KillSwitchStore
+    trail: KillSwitchTrail
     clock: Callable[[], datetime]
     via: str
     """How the officers speak: `api` or `command`. On record, since the command believes the name that it is given."""
@@ -61,7 +45,7 @@ class KillSwitches:
         wanted = KillSwitch(
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
-        stands = await self.store.write(EngageSwitch(wanted))
+        stands = await self.store.engage(wanted)
         try:
             await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
@@ -72,16 +56,13 @@ class KillSwitches:
     async def lift(self, switch: str, reason: str, officer: str) -> KillSwitch:
         """One officer's part: after the first it is half lifted and stops the same, after another one's it is lifted. NotLifted."""
         at = self.clock()
-        found = await self.store.read(lambda connection: kill_switches.find(connection, switch))
-        stands = kill_switches.obstacle(found, officer)
-        if found is None or stands is not None:
-            raise NotLifted(stands or "unknown")
+        found = await self.store.find(switch)
+        obstacle = Obstacle("unknown") if found is None else found.lift_obstacle(officer)
+        if found is None or obstacle is not None:
+            raise NotLifted("unknown" if obstacle is None else obstacle.code)
         await self.trail.kill_switch(replace(found, reason=reason), "kill_lift", officer, self.via, at)
-        lifted = await self.store.write(LiftSwitch(switch, officer, at))
-        if not isinstance(lifted, KillSwitch):
-            raise NotLifted(lifted)
-        return lifted
+        return await self.store.lift(switch, officer, at)
 
     async def listed(self) -> list[KillSwitch]:
         """Those that are engaged or half lifted, the oldest first."""
-        return await self.store.read(kill_switches.listed)
+        return list(await self.store.engaged())

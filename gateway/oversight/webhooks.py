@@ -22,9 +22,9 @@ from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import story_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import Code
+from gateway.domain.ports import Book, DueWebhook, WebhookOutbox
 from gateway.domain.stages import Recorded
-from gateway.store.book import SqlBook
-from gateway.store.webhooks import DueWebhook, ForgetDelivered, LeaseWebhooks, MarkDelivered, RetryLater, StoreBody
+from gateway.domain.states import CallStatus
 
 TIMEOUT_S = 5.0
 LEASE = timedelta(seconds=60)
@@ -75,7 +75,8 @@ class Webhooks:
 
     url: str
     key: Ed25519PrivateKey
-    book: SqlBook
+    book: Book
+    outbox: WebhookOutbox
     outcomes: CallOutcomes
     proposals: Proposals
     log: Log
@@ -87,7 +88,7 @@ class Webhooks:
     async def deliver_due(self) -> int:
         """Try everything that is due once, at most `AT_ONCE`; how many. Unavailable when the store does not answer."""
         now = self.clock()
-        due = await self.book.write(LeaseWebhooks(now, now + LEASE, AT_ONCE))
+        due = await self.outbox.lease(now, now + LEASE, AT_ONCE)
         done = await asyncio.gather(*(self._one(item) for item in due), return_exceptions=True)
         for effect in done:
             if isinstance(effect, BaseException):
@@ -96,7 +97,7 @@ class Webhooks:
 
     async def forget(self) -> None:
         """Delete what was delivered long ago."""
-        await self.book.write(ForgetDelivered(self.clock() - KEPT))
+        await self.outbox.forget(self.clock() - KEPT)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -119,10 +120,10 @@ class Webhooks:
                 )
             await self._again(due, AGAIN_MOST_S, tries)
         else:
-            await self.book.write(MarkDelivered(due.id, self.clock()))
+            await self.outbox.delivered(due.id, self.clock())
 
     async def _again(self, due: DueWebhook, most_s: float, tries: int) -> None:
-        await self.book.write(RetryLater(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter()))))
+        await self.outbox.again(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter())))
 
     async def _composed(self, due: DueWebhook) -> bytes | None:
         """What is said of the call, the same however often it is sent. None: it has not ended."""
@@ -138,7 +139,7 @@ class Webhooks:
             "confirmation_id": await self.proposals.confirmation_of(due.call_id),
             "at": self.clock().isoformat(),
         }
-        return await self.book.write(StoreBody(due.id, orjson.dumps(told)))
+        return await self.outbox.compose(due.id, orjson.dumps(told))
 
     async def _ended(self, call_id: str) -> Recorded | None:
         """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""
@@ -147,14 +148,14 @@ class Webhooks:
             told: Recorded | None = await self.outcomes.answer(claimed, "")
         else:
             told = await self.proposals.told(call_id) or await self._without_a_row(call_id)
-        return None if told is None or told.status in ("held", "in_doubt") else told
+        return None if told is None or told.status.is_open else told
 
     async def _without_a_row(self, call_id: str) -> Recorded | None:
         """Given back: nothing happened, once the log agrees."""
         story = await story_of(self.log, call_id)
         if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
             return None
-        return Recorded(call_id, "", "unavailable", Code.TEMPORARILY_UNAVAILABLE, None, None, None)
+        return Recorded(call_id, "", CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE, None, None, None)
 
     async def _post(self, message_id: str, body: bytes) -> None:
         headers = signed(self.key, message_id, self.clock(), body)

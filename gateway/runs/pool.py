@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from gateway.domain.errors import Unavailable
+from gateway.domain.states import RunState
 from gateway.runs.loop import LEASE, RunDependencies, RunDriver
 from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run
 from gateway.store.tables import RUNS
@@ -97,7 +98,7 @@ class RunPool:
                 continue
             if state is None:
                 having.task.cancel()
-            elif state == "cancelling":
+            elif state is RunState.CANCELLING:
                 having.cancelled.set()
 
     async def free(self) -> None:

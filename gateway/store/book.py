@@ -24,13 +24,14 @@ from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText,
 from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
-from gateway.domain.ports import Claim, Claimed, Passkey
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.ports import Claim, Claimed
+from gateway.domain.states import SettledAs
 from gateway.store import (
     calls,
     conversations,
     customers,
     kill_switches,
-    passkeys,
     proofs,
     runs,
     standing_mandates,
@@ -110,7 +111,7 @@ class SqlBook:
         """True also for a customer without a row."""
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
-    async def stopped(self, customer: str, agent: str, function: str) -> str | None:
+    async def stopped(self, customer: str, agent: str, function: str) -> Obstacle | None:
         return await self._fresh(lambda connection: kill_switches.stopped(connection, customer, agent, function))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
@@ -135,7 +136,6 @@ class SqlBook:
             return None
 
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
-        """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
         return await self.write(standing_mandates.RevokeStandingMandate(customer, mandate, at))
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
@@ -158,7 +158,7 @@ class SqlBook:
         mandate = self._read_mandate(connection, customer, version)
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
-    async def settle(self, call_id: str, state: str, at: datetime) -> None:
+    async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
         await self.write(calls.SettleCall(call_id, state, at))
 
     async def tell_the_end(self, call_id: str, at: datetime) -> None:
@@ -242,25 +242,3 @@ def _lock(connection: Connection, wanted: Sequence[Locks]) -> None:
         kill_switches.lock(connection)
     customers.lock(connection, frozenset[str]().union(*(locks.customers for locks in wanted)))
     conversations.lock(connection, frozenset[str]().union(*(locks.conversations for locks in wanted)))
-
-
-class SqlPasskeys:
-    """Passkeys beside the book."""
-
-    def __init__(self, book: SqlBook) -> None:
-        self._book = book
-
-    async def of(self, customer: str) -> Sequence[Passkey]:
-        return await self._book.read(lambda connection: passkeys.of(connection, customer))
-
-    async def find(self, credential: str) -> Passkey | None:
-        return await self._book.read(lambda connection: passkeys.find(connection, credential))
-
-    async def enrol(self, passkey: Passkey) -> bool:
-        return await self._book.write(passkeys.EnrolPasskey(passkey))
-
-    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
-        return await self._book.write(passkeys.RevokePasskey(customer, credential, at))
-
-    async def count(self, credential: str, sign_count: int) -> bool:
-        return await self._book.write(passkeys.CountAssertion(credential, sign_count))

@@ -32,6 +32,7 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store import standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
 from gateway.store.items import Consequences, Item, Locks, Settlement
@@ -88,7 +89,7 @@ class ClaimCall(Item[Claimed]):
             agent=wanted.agent,
             core_key=wanted.core_key,
             trace_id=wanted.trace_id,
-            state="pending",
+            state=CallState.PENDING,
             at=wanted.at,
             fresh=True,
         )
@@ -97,7 +98,7 @@ class ClaimCall(Item[Claimed]):
 @dataclass(frozen=True, slots=True)
 class SettleCall(Item[None]):
     call_id: str
-    state: str
+    state: SettledAs
     at: datetime
 
     @property
@@ -108,7 +109,7 @@ class SettleCall(Item[None]):
         """Written already, with all others of its group."""
 
     def consequences(self, _connection: Connection, _answer: None) -> Consequences | None:
-        return None if self.state == "unknown" else Consequences(at=self.at, ended=(self.call_id,))
+        return None if self.state is CallState.UNKNOWN else Consequences(at=self.at, ended=(self.call_id,))
 
 
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -250,7 +251,7 @@ def _row(wanted: Claim) -> dict[str, object]:
         "channel": wanted.channel,
         "core_key": wanted.core_key,
         "trace_id": wanted.trace_id,
-        "state": "pending",
+        "state": CallState.PENDING,
         "created_us": to_us(wanted.at),
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
@@ -264,11 +265,9 @@ def settle(connection: Connection, items: Sequence[Settlement]) -> None:
     """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [
-        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)}
-        for item in ordered
-        if item.state != "released"
+        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)} for item in ordered if item.state != RELEASED
     ]
-    released = [{"settled_id": item.call_id} for item in ordered if item.state == "released"]
+    released = [{"settled_id": item.call_id} for item in ordered if item.state == RELEASED]
     if kept:
         _SETTLE.many(connection, kept)
     if released:

@@ -25,6 +25,8 @@ from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.domain.states import SettledAs
+
 T = TypeVar("T")
 
 
@@ -45,7 +47,7 @@ class Settlement:
     """A call that leaves `pending` or `unknown`. All of a group are written at once, in one order."""
 
     call_id: str
-    state: str
+    state: SettledAs
     at: datetime
 
 

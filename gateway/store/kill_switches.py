@@ -1,5 +1,6 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
-from gateway.store.items import Item, Locks
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.obstacle import Obstacle
+from gateway.store.items import Item, ItemStore, Locks
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
 from gateway.store.times import from_us, to_us
 
@@ -74,8 +76,8 @@ class EngageSwitch(Item[KillSwitch]):
 
 
 @dataclass(frozen=True, slots=True)
-class LiftSwitch(Item[KillSwitch | str]):
-    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
+class LiftSwitch(Item[KillSwitch]):
+    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch; NotLifted."""
 
     id: str
     by: str
@@ -85,20 +87,20 @@ class LiftSwitch(Item[KillSwitch | str]):
     def locks(self) -> Locks:
         return Locks(kill_switches=True)
 
-    def apply(self, connection: Connection) -> KillSwitch | str:
+    def apply(self, connection: Connection) -> KillSwitch | NotLifted:
         lock(connection)
-        found = find(connection, self.id)
-        stands = obstacle(found, self.by)
-        if found is None or stands is not None:
-            return stands or "unknown"
+        switch = find(connection, self.id)
+        obstacle = Obstacle("unknown") if switch is None else switch.lift_obstacle(self.by)
+        if switch is None or obstacle is not None:
+            return NotLifted("unknown" if obstacle is None else obstacle.code)
         first = {"first_lift_by": self.by, "first_lift_us": to_us(self.at)}
         second = {"lifted_by": self.by, "lifted_us": to_us(self.at)}
-        change = update(KILL_SWITCHES).where(_K.id == self.id).values(first if found.first_lift_by is None else second)
+        change = update(KILL_SWITCHES).where(_K.id == self.id).values(first if switch.first_lift_by is None else second)
         connection.execute(change)
-        if found.first_lift_by is None:
-            return replace(found, first_lift_by=self.by)
+        if switch.first_lift_by is None:
+            return replace(switch, first_lift_by=self.by)
         _GROW.one(connection, {})
-        return replace(found, lifted_by=self.by)
+        return replace(switch, lifted_by=self.by)
 
 
 def engaged(connection: Connection) -> EngagedSwitches:
@@ -110,27 +112,18 @@ def engaged(connection: Connection) -> EngagedSwitches:
     return EngagedSwitches(epoch, frozenset())
 
 
-def stopped(connection: Connection, customer: str, agent: str, function: str) -> str | None:
+def stopped(connection: Connection, customer: str, agent: str, function: str) -> Obstacle | None:
     """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
     ((frozen, scope),) = _STOPPED.rows(connection, {"customer": customer, "acting": agent, "function": function})
     if scope is not None:
-        return f"killed_{scope}"
-    return None if frozen is not None and not frozen else "frozen"
+        return Obstacle(f"killed_{scope}")
+    return None if frozen is not None and not frozen else Obstacle("frozen")
 
 
 def lock(connection: Connection) -> None:
     """Until the transaction ends. Before any other lock of it, so that two processes cannot wait for each other."""
     _BEGIN.one(connection, {})
     connection.execute(_LOCK)
-
-
-def obstacle(switch: KillSwitch | None, by: str) -> str | None:
-    """Why this officer cannot lift it: `unknown`, `lifted`, `same_officer`; None: nothing stands in the way."""
-    if switch is None:
-        return "unknown"
-    if switch.lifted_by is not None:
-        return "lifted"
-    return "same_officer" if switch.first_lift_by == by else None
 
 
 def find(connection: Connection, switch: str) -> KillSwitch | None:
@@ -155,3 +148,22 @@ def _switch(row: Any) -> KillSwitch:
         first_lift_by=row.first_lift_by,
         lifted_by=row.lifted_by,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlKillSwitches:
+    """The `KillSwitchStore` on the gateway's database."""
+
+    store: ItemStore
+
+    async def engage(self, wanted: KillSwitch) -> KillSwitch:
+        return await self.store.write(EngageSwitch(wanted))
+
+    async def lift(self, switch: str, officer: str, at: datetime) -> KillSwitch:
+        return await self.store.write(LiftSwitch(switch, officer, at))
+
+    async def find(self, switch: str) -> KillSwitch | None:
+        return await self.store.read(lambda connection: find(connection, switch))
+
+    async def engaged(self) -> Sequence[KillSwitch]:
+        return await self.store.read(listed)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, literal, or_, select, update
 
 from gateway.domain.ports import Passkey
-from gateway.store.items import Item
+from gateway.store.items import Item, ItemStore
 from gateway.store.tables import PASSKEYS
 from gateway.store.times import from_us, to_us
 
@@ -57,15 +57,37 @@ class CountAssertion(Item[bool]):
         return connection.execute(update(PASSKEYS).where(known).values(sign_count=self.sign_count)).rowcount == 1
 
 
-def of(connection: Connection, customer: str) -> Sequence[Passkey]:
+def _of(connection: Connection, customer: str) -> Sequence[Passkey]:
     rows = connection.execute(select(PASSKEYS).where(_P.customer == customer, _P.revoked_us.is_(None)).order_by(_P.credential))
     return [_passkey(row) for row in rows]
 
 
-def find(connection: Connection, credential: str) -> Passkey | None:
+def _find(connection: Connection, credential: str) -> Passkey | None:
     row = connection.execute(select(PASSKEYS).where(_P.credential == credential, _P.revoked_us.is_(None))).one_or_none()
     return None if row is None else _passkey(row)
 
 
 def _passkey(row: Any) -> Passkey:
     return Passkey(row.credential, row.customer, row.public_key, row.sign_count, from_us(row.active_us))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPasskeys:
+    """The `Passkeys` on the gateway's database."""
+
+    store: ItemStore
+
+    async def of(self, customer: str) -> Sequence[Passkey]:
+        return await self.store.read(lambda connection: _of(connection, customer))
+
+    async def find(self, credential: str) -> Passkey | None:
+        return await self.store.read(lambda connection: _find(connection, credential))
+
+    async def enrol(self, passkey: Passkey) -> bool:
+        return await self.store.write(EnrolPasskey(passkey))
+
+    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
+        return await self.store.write(RevokePasskey(customer, credential, at))
+
+    async def count(self, credential: str, sign_count: int) -> bool:
+        return await self.store.write(CountAssertion(credential, sign_count))

@@ -11,13 +11,14 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from gateway.domain.states import ProposalState, RunState
 from gateway.domain.strict_json import Json
 from gateway.store import conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.items import Consequences, Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.steps import Step
-from gateway.store.tables import ACTIVE_RUNS, CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
+from gateway.store.tables import CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 
@@ -38,7 +39,7 @@ class Run:
     thread: str
     customer: str
     assistant: str
-    state: str
+    state: RunState
     created: datetime
     expires: datetime
     lease: str | None
@@ -48,7 +49,7 @@ class Run:
 
     @property
     def is_active(self) -> bool:
-        return self.state in ACTIVE_RUNS
+        return self.state.is_active
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class StartRun(Item[tuple[Thread, Run] | str | None]):
             "thread": thread.id,
             "customer": thread.customer,
             "assistant": run.assistant,
-            "state": "queued",
+            "state": RunState.QUEUED,
             "created_us": created_us,
             "expires_us": to_us(run.expires),
             "due_us": to_us(self.due),
@@ -104,20 +105,20 @@ class CancelRun(Item[Run | None]):
 
     def apply(self, connection: Connection) -> Run | None:
         found = _mine(connection, self.customer, self.thread, self.run)
-        if found is None or found.state not in ("queued", "in_progress", "requires_action"):
+        if found is None or found.state not in (RunState.QUEUED, RunState.IN_PROGRESS, RunState.REQUIRES_ACTION):
             return found
-        values: dict[str, object] = {"state": "cancelling"}
+        values: dict[str, object] = {"state": RunState.CANCELLING}
         if found.lease is None:
             values["due_us"] = to_us(self.at)
         connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return replace(found, state="cancelling")
+        return replace(found, state=RunState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputsMismatch:
     """The outputs are not those of exactly the calls that wait; nothing was taken. `state` is the run's."""
 
-    state: str
+    state: RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
         if found is None:
             return None
         step = steps.open_one(connection, self.run)
-        if found.state != "requires_action" or step is None:
+        if found.state is not RunState.REQUIRES_ACTION or step is None:
             return found if _was_submitted(connection, self) else OutputsMismatch(found.state)
         waiting = {app_call["id"]: app_call for app_call in steps.app_calls(step)}
         if set(waiting) != set(self.outputs):
@@ -154,14 +155,14 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
             conversations.taint_alone(connection, thread.conversation, self.at)
         body = {**found.body, "required_action": None}
         values = {
-            "state": "queued",
+            "state": RunState.QUEUED,
             "body": as_text(body),
             "principal": self.principal,
             "lease": self.lease,
             "due_us": to_us(self.due),
         }
         connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return replace(found, state="queued", body=body, lease=self.lease, principal=self.principal)
+        return replace(found, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +184,17 @@ class LeaseRuns(Item[Sequence[Run]]):
 
 
 @dataclass(frozen=True, slots=True)
-class RenewLeases(Item[Mapping[str, str]]):
+class RenewLeases(Item[Mapping[str, RunState]]):
     """Answered with the states of those of these runs that the lease still has."""
 
     lease: str
     runs: tuple[str, ...]
     until: datetime
 
-    def apply(self, connection: Connection) -> Mapping[str, str]:
+    def apply(self, connection: Connection) -> Mapping[str, RunState]:
         mine = (_R.id.in_(self.runs), _R.lease == self.lease)
         connection.execute(update(RUNS).where(*mine).values(due_us=to_us(self.until)))
-        return {row.id: row.state for row in connection.execute(select(_R.id, _R.state).where(*mine))}
+        return {row.id: RunState(row.state) for row in connection.execute(select(_R.id, _R.state).where(*mine))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class FreeLeases(Item[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class AdvanceRun(Item[Run | str | None]):
+class AdvanceRun(Item[Run | RunState | None]):
     """What the worker that has the run found out, at once: only while it has it, and the run is in the state that it thinks.
 
     `steps` are new, or replace what stands under their ids; `messages` are new. `due` None: the worker keeps the run; else it lets go of
@@ -217,8 +218,8 @@ class AdvanceRun(Item[Run | str | None]):
 
     run: str
     lease: str
-    before: str
-    state: str
+    before: RunState
+    state: RunState
     at: datetime
     body: Mapping[str, Json]
     steps: tuple[Step, ...] = ()
@@ -227,12 +228,12 @@ class AdvanceRun(Item[Run | str | None]):
     expires: datetime | None = None
     waits: tuple[str, ...] = ()
 
-    def apply(self, connection: Connection) -> Run | str | None:
+    def apply(self, connection: Connection) -> Run | RunState | None:
         row = connection.execute(select(RUNS).where(_R.id == self.run).with_for_update()).one_or_none()
         if row is None or row.lease != self.lease:
             return None
         if row.state != self.before:
-            return str(row.state)
+            return RunState(row.state)
         for step in self.steps:
             steps.put(connection, step, self.at)
         for message in self.messages:
@@ -243,9 +244,9 @@ class AdvanceRun(Item[Run | str | None]):
             values |= {"due_us": to_us(due), "lease": None}
         if self.expires is not None:
             values["expires_us"] = to_us(self.expires)
-        if self.state not in ACTIVE_RUNS:
+        if not self.state.is_active:
             values |= {"due_us": None, "lease": None, "principal": OVER}
-        if self.waits or self.state not in ACTIVE_RUNS:
+        if self.waits or not self.state.is_active:
             connection.execute(delete(RUN_WAITS).where(_W.run == self.run))
         if self.waits:
             connection.execute(insert(RUN_WAITS), [{"confirmation": wait, "run": self.run} for wait in self.waits])
@@ -267,7 +268,7 @@ def _is_spoken(connection: Connection, waits: Sequence[str]) -> bool:
     rows = connection.execute(
         select(CONFIRMATIONS.c.state, CONFIRMATIONS.c.level).where(CONFIRMATIONS.c.id.in_(waits)).with_for_update(read=True)
     )
-    return any(row.state != "open" and not (row.state == "confirmed" and row.level > 3) for row in rows)
+    return any(row.state != ProposalState.OPEN and not (row.state == ProposalState.CONFIRMED and row.level > 3) for row in rows)
 
 
 def _put_message(connection: Connection, message: Message, at: datetime) -> None:
@@ -319,7 +320,7 @@ def _run(row: Row[Any]) -> Run:
         row.thread,
         row.customer,
         row.assistant,
-        row.state,
+        RunState(row.state),
         from_us(row.created_us),
         from_us(row.expires_us),
         row.lease,

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from gateway.domain.states import ACTIVE_RUNS
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import (
-    ACTIVE_RUNS,
     MESSAGES,
     READINGS,
     RUN_STEPS,

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from gateway.store.items import Consequences, Item
+from gateway.domain.ports import DueWebhook
+from gateway.store.items import Consequences, Item, ItemStore
 from gateway.store.tables import WEBHOOKS
 from gateway.store.times import to_us
 
@@ -26,16 +27,6 @@ _EXPECT = text(
     "insert into webhooks (id, call_id, body, created_us, tries, next_us) "
     "values (:id, :call_id, :body, :created_us, 0, :next_us) on conflict do nothing"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DueWebhook:
-    """A row that is ours until its lease is over. `body` is empty until the call has ended; `tries` before this one, since it ended."""
-
-    id: str
-    call_id: str
-    body: bytes
-    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +117,25 @@ def _hasten(connection: Connection, call_ids: Iterable[str], at: datetime) -> No
     due = to_us(at + SOON)
     waits = (_W.call_id.in_(sorted(call_ids)), _W.body == _NOT_YET, _W.next_us > due)
     connection.execute(update(WEBHOOKS).where(*waits).values(next_us=due, tries=0))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOutbox:
+    """The `WebhookOutbox` on the gateway's database."""
+
+    store: ItemStore
+
+    async def lease(self, at: datetime, until: datetime, most: int) -> Sequence[DueWebhook]:
+        return await self.store.write(LeaseWebhooks(at, until, most))
+
+    async def compose(self, webhook: str, body: bytes) -> bytes:
+        return await self.store.write(StoreBody(webhook, body))
+
+    async def again(self, webhook: str, at: datetime) -> None:
+        await self.store.write(RetryLater(webhook, at))
+
+    async def delivered(self, webhook: str, at: datetime) -> None:
+        await self.store.write(MarkDelivered(webhook, at))
+
+    async def forget(self, before: datetime) -> None:
+        await self.store.write(ForgetDelivered(before))

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
+from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import (
     Api,
     JsonAnswer,
@@ -158,7 +159,7 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
         thread=thread,
         customer=principal.customer,
         assistant=assistant.id,
-        state="queued",
+        state=RunState.QUEUED,
         created=now,
         expires=now + api.lifetime,
         lease=pool.lease if asked.stream or pool.has_room else None,
@@ -204,7 +205,7 @@ def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[b
 
 def _taken_up(api: Api, run: Run) -> None:
     pool = api.with_model()
-    if run.state == "queued" and run.lease == pool.lease:
+    if run.state is RunState.QUEUED and run.lease == pool.lease:
         pool.take_up(run)
 
 
@@ -234,7 +235,7 @@ async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Respons
 
 async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     run = await _found(api, rest[-1], thread, id_)
-    waits = run.state == "requires_action" or bool(objects.own_of(run).get("confirmations"))
+    waits = run.state is RunState.REQUIRES_ACTION or bool(objects.own_of(run).get("confirmations"))
     return json_answer(objects.run(run), {POLL_AFTER: str(_LATER_MS if waits else _SOON_MS)})
 
 
@@ -253,7 +254,7 @@ async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
     if run is None:
         raise missing("run")
-    if run.state != "cancelling":
+    if run.state is not RunState.CANCELLING:
         raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
     if api.pool is not None:
         api.pool.cancelled(id_)
@@ -296,7 +297,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:
-    if mismatch.state != "requires_action":
+    if mismatch.state is not RunState.REQUIRES_ACTION:
         return f"Runs in status '{mismatch.state}' do not accept tool outputs."
     return "tool_outputs: exactly the calls of required_action, each once, in one request"
 
