@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 Check = Callable[[object], bool]
 
@@ -38,7 +39,8 @@ class Context:
     end: int
 
 
-def contexts(text: str) -> dict[str, Context]:
+@lru_cache(maxsize=4)  # a start reads one schema three times
+def contexts(text: str) -> Mapping[str, Context]:
     """The context of each action of a schema as Cedar prints it. Unreadable if it is in another form."""
     return _Reader(text).contexts()
 

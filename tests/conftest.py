@@ -1,31 +1,103 @@
-"""Switches of the whole suite, and the profiles of property tests.
+"""Switches of the whole suite, the profiles of property tests, and what the workers of one run share.
 
-`--database postgresql` runs every test that keeps a database on PostgreSQL; `--core remote` every whole gateway over a core behind HTTP.
-Property tests run the same examples everywhere; HYPOTHESIS_PROFILE=explore looks for new ones.
+`--database postgresql` runs every test that keeps a database on PostgreSQL; `--core remote` every whole gateway over a core behind HTTP;
+`--long` every test that has a long form in it (`-m "long or hypothesis"` selects those). Property tests play the same examples everywhere;
+HYPOTHESIS_PROFILE=explore looks for new ones. `tests/README.md` says which run holds what.
 """
 
+import copy
 import os
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.workermanage import WorkerController
 
-from tests.support import databases
-from tests.support.options import OPTIONS
+from gateway.app import main
+from policies.bundle import Bundle
+from policies.decision_cache import DecisionCache
+from policies.engine import Engine
+from tests.support import databases, postgres
+from tests.support.options import OPTIONS, examples
 
-settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("explore", deadline=None, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+EXAMPLES = 100
+"""Of a property test that says no number of its own, in the long form."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where the tests keep their databases")
     parser.addoption("--core", choices=("embedded", "remote"), default="embedded", help="the core of every whole gateway")
+    parser.addoption(
+        "--long", action="store_true", help="the long form of the tests that have one: more kills, histories, examples"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     databases.Kept.kind = config.getoption("--database")
     OPTIONS.core = config.getoption("--core")
+    profile = os.environ.get("HYPOTHESIS_PROFILE", "same")
+    OPTIONS.is_long = config.getoption("--long") or profile == "explore"
+    same = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("same", max_examples=examples(EXAMPLES), **same)
+    settings.register_profile("explore", deadline=None, max_examples=1000)
+    settings.load_profile(profile)
+    shared = getattr(config, "workerinput", {}).get("postgres")
+    postgres.share(Path(shared) if shared is not None else None)
+    if shared is None:
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """One PostgreSQL for all workers of a run: they are told where the first of them that needs it starts it."""
+    node.workerinput["postgres"] = str(postgres.shared_folder())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres.stop_shared()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a test that has a long form come first: they take longest, so that the workers end together."""
+    longest = {item.path for item in items if item.get_closest_marker("long") is not None}
+    items.sort(key=lambda item: item.path not in longest)
+
+
+class FailuresAtOnce:
+    """Names a test that failed at once, not only in the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"failed in {report.when}: {report.nodeid}", red=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _rules_are_read_once() -> Iterator[None]:
+    """The gateways of a worker share what reading and specialising a bundle makes, which is most of the time of a start and never
+    changes; each has a decision cache of its own, as in production.
+    """
+
+    @lru_cache(maxsize=16)
+    def read(bundle: Bundle) -> Engine:
+        return Engine(bundle)
+
+    def engine(bundle: Bundle) -> Engine:
+        made = copy.copy(read(bundle))
+        made._memory = DecisionCache()
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "PolicyEngine", engine)
+        yield
 
 
 @pytest.fixture(autouse=True)

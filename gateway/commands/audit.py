@@ -25,7 +25,7 @@ from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page
 from audit.store.reads import LogCorrupt
 from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
@@ -152,6 +152,9 @@ def verify_trail(options: argparse.Namespace) -> int:
     if (options.bundle is None) == (options.data is None):
         return failed("give either a bundle file or --data FOLDER", USAGE)
     if options.bundle is not None:
+        for path in (options.bundle, options.trust, options.pinned):
+            if path is not None and not path.is_file():
+                return failed(f"there is no file {path}", USAGE)
         arguments = [str(options.bundle), *(["--json"] if options.json else [])]
         for name in ("trust", "pinned"):
             if getattr(options, name) is not None:
@@ -176,6 +179,8 @@ def verify_trail(options: argparse.Namespace) -> int:
 
 def verify_evidence(options: argparse.Namespace) -> int:
     """Verify the kept evidence of one confirmation."""
+    if not options.file.is_file():
+        return failed(f"there is no file {options.file}", USAGE)
     arguments = [str(options.file), "--rp-id", options.rp_id]
     for origin in options.origin:
         arguments += ["--origin", origin]

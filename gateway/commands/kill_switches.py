@@ -19,7 +19,7 @@ from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown, revision
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.calls.record import BundleName, Records
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.errors import Unavailable

@@ -15,7 +15,7 @@ from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
@@ -131,7 +131,10 @@ def _bundle(options: argparse.Namespace) -> Bundle:
     bundle = read_bundle()
     if options.rules is None:
         return bundle
-    rules = tuple(RuleFile(path.name, path.read_text()) for path in sorted(Path(options.rules).glob("*.cedar")))
+    rule_files = sorted(
+        path for path in Path(options.rules).iterdir() if path.suffix == ".cedar"
+    )  # OSError where there is no folder
+    rules = tuple(RuleFile(path.name, path.read_text()) for path in rule_files)
     return replace(bundle, rules=rules)
 
 

@@ -13,6 +13,7 @@ from gateway.confirmations.intent import arguments_bytes, intent_of, principal_b
 from gateway.domain.errors import MESSAGES, Code, Refusal, Unavailable
 from gateway.domain.ports import Book, ProposalStore, Refuse
 from gateway.domain.proposal import NewProposal, Proposal, ProposedCall, StoredProposal
+from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.stages import Call, Held, Recorded, Refused, answer_of
 from gateway.domain.states import CallStatus, ProposalState
 
@@ -56,7 +57,8 @@ class Proposals:
 
     async def _answer(self, held: Held, proposal: Proposal) -> Recorded:
         proof = await self.records.hold(held, proposal)
-        answered = answer_of(held.refused.received, CallStatus.HELD, held.refused.refusal.code, proof=proof)
+        refusal = held.refused.refusal
+        answered = answer_of(held.refused.received, CallStatus.HELD, refusal.code, cause=refusal.reason, proof=proof)
         return replace(answered, confirmation=proposal.id)
 
     async def known(self, call: Call) -> Recorded | None:
@@ -68,11 +70,11 @@ class Proposals:
         before, stored = proposed
         if before.arguments_hash != _hash(call.function.name, arguments_bytes(call)):
             message = "The id of this call was used for another call; a new call needs a new id."
-            return answer_of(received, CallStatus.DENIED, Code.INVALID_ARGUMENT, message=message)
+            return answer_of(received, CallStatus.DENIED, Code.INVALID_ARGUMENT, cause="native_id_conflict", message=message)
         try:
             await self.records.repeat(call, before.call_id)
         except Unavailable:
-            return answer_of(received, CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE)
+            return answer_of(received, CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
         claimed = await self.book.find(before.call_id) if before.claimed else None
         return await self.outcomes.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
@@ -98,9 +100,10 @@ class Proposals:
 
 
 _ENDED = {
-    ProposalState.DECLINED: "The customer declined this.",
-    ProposalState.EXPIRED: "The customer did not confirm this in time.",
+    ProposalState.DECLINED: ("The customer declined this.", RefusalReason.CONFIRMATION_DECLINED),
+    ProposalState.EXPIRED: ("The customer did not confirm this in time.", RefusalReason.CONFIRMATION_EXPIRED),
 }
+_USED = (MESSAGES[Code.DENIED], RefusalReason.CONFIRMATION_USED)
 
 
 def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Recorded:
@@ -111,9 +114,10 @@ def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Record
     )
     if call.claimed or proposal.state in (ProposalState.DECLINED, ProposalState.EXPIRED) or proposal.expires <= now:
         is_late = proposal.state is ProposalState.OPEN and not call.claimed
-        message = _ENDED.get(ProposalState.EXPIRED if is_late else proposal.state, MESSAGES[Code.DENIED])
-        return Recorded(call.call_id, call.native_id, CallStatus.DENIED, Code.DENIED, message, None, None)
-    return Recorded(call.call_id, call.native_id, CallStatus.HELD, code, MESSAGES[code], None, None, confirmation=proposal.id)
+        message, reason = _ENDED.get(ProposalState.EXPIRED if is_late else proposal.state, _USED)
+        return Recorded(call.call_id, call.native_id, CallStatus.DENIED, Code.DENIED, message, None, None, reason=reason)
+    held = Recorded(call.call_id, call.native_id, CallStatus.HELD, code, MESSAGES[code], None, None, confirmation=proposal.id)
+    return replace(held, reason=reason_of(code))
 
 
 def _hash(function: str, arguments: bytes) -> bytes:

@@ -23,6 +23,7 @@ from gateway.calls.record import story_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import Code
 from gateway.domain.ports import Book, DueWebhook, WebhookOutbox
+from gateway.domain.reasons import reason_of
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 
@@ -155,7 +156,8 @@ class Webhooks:
         story = await story_of(self.log, call_id)
         if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
             return None
-        return Recorded(call_id, "", CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE, None, None, None)
+        code = Code.TEMPORARILY_UNAVAILABLE
+        return Recorded(call_id, "", CallStatus.UNAVAILABLE, code, None, None, None, reason=reason_of(code))
 
     async def _post(self, message_id: str, body: bytes) -> None:
         headers = signed(self.key, message_id, self.clock(), body)

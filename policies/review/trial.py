@@ -41,7 +41,7 @@ class TrialReport:
 def trial(bundle: Bundle, cases: Sequence[Case]) -> TrialReport:
     """Every case decided by this bundle. BundleRefused if it is not fit to decide."""
     engine = Engine(bundle)
-    results = tuple(_result(engine, case) for case in cases)
+    results = tuple(case_result(engine, case) for case in cases)
     decided = {policy for result in results for policy in result.decision.policies}
     called = {case.request.action for case in cases}
     return TrialReport(
@@ -52,7 +52,8 @@ def trial(bundle: Bundle, cases: Sequence[Case]) -> TrialReport:
     )
 
 
-def _result(engine: Engine, case: Case) -> CaseResult:
+def case_result(engine: Engine, case: Case) -> CaseResult:
+    """One case decided by this engine."""
     decision = engine.decide(case.request) if case.data_class is None else engine.disclose(case.request, case.data_class)
     return CaseResult(case.name, case.place, tuple(_complaints(decision, case.expected)), decision)
 

@@ -8,6 +8,7 @@ from tests.attacks.meant.attacks import attacks
 from tests.attacks.meant.measure import measure
 from tests.attacks.meant.play import Customer, Mandate
 from tests.attacks.meant.tasks import tasks
+from tests.support.options import long_or
 
 
 def test_the_suite_is_as_large_as_it_says_and_names_no_case_twice() -> None:
@@ -16,9 +17,10 @@ def test_the_suite_is_as_large_as_it_says_and_names_no_case_twice() -> None:
         assert len({case.name for case in cases}) == len(cases)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mandate", Mandate)
 async def test_the_marks_hold(tmp_path: Path, mandate: Mandate) -> None:
-    found = await measure(tmp_path, mandate)
+    found = await measure(tmp_path, mandate, every=long_or(1, 7))
     assert found.fallen[Customer.REFUSING] == ()
     assert found.fallen[Customer.ATTENTIVE] == ()
     assert len(found.fallen[Customer.RUBBER_STAMP]) <= 0.05 * found.attacks, found.fallen[Customer.RUBBER_STAMP]

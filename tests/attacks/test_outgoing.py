@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.runs.outgoing import OutgoingFilter
+from tests.support.options import examples
 from tests.support.rendering import is_allowed, leads
 
 HOSTS = frozenset({"bank.example", "help.bank.example"})
@@ -202,7 +203,7 @@ FRAGMENTS = [
 HOSTILE = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=14).map("".join)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(HOSTILE)
 @example("＜.com src=.com `.com")
 @example("1.2.3.4.com0 https://bank.example| https://bank.example~ `https://bank.example`")

@@ -1,5 +1,6 @@
 """The published OpenAPI is right, and nothing that it allows, or does not allow, makes the server fail."""
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -12,10 +13,12 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
 from tests.doors.conftest import Served
+from tests.support.options import long_or
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
+@pytest.mark.long
 def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
     assistant = served.token("bruno")
@@ -32,7 +35,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
 
             @settings(
-                max_examples=10 if operation.path.startswith(("/v1/assistants", "/v1/threads")) else 40,
+                max_examples=long_or(10, 2) if operation.path.startswith(("/v1/assistants", "/v1/threads")) else long_or(40, 5),
                 deadline=None,
                 derandomize=True,
                 database=None,

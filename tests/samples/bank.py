@@ -1,14 +1,21 @@
 """A small bank for tests of the policies: the bundle of the default rules, a customer, her objects, and requests about them."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
+
+import pytest
 
 from adapters.function import BankingFunction
 from gateway.calls.catalogue import cedar_schema, manifest
+from policies import engine as engine_module
+from policies import reading, specialisation
 from policies.bundle import Bundle, RuleFile
+from policies.cedar import Schema
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid
+from policies.specialisation import Specialisations, Subject, grind
 from tests.samples.functions import FUNCTIONS
 
 POLICIES = Path(__file__).parent.parent.parent / "policies"
@@ -31,6 +38,37 @@ def bundle(rules: str | None = None, functions: Sequence[BankingFunction] = FUNC
         **changes,
     }
     return Bundle(**fields)  # type: ignore[arg-type]
+
+
+class _MadeWhenAsked(dict[str, Specialisations]):
+    """Each function's specialisation, made when it is first asked for: as all together, and most tests ask for one."""
+
+    def __init__(self, schema: Schema, subjects: Sequence[Subject], touch: str) -> None:
+        super().__init__()
+        self._of = {subject.action: subject for subject in subjects}
+        self._make = lambda subject: grind(schema, [subject], touch)[subject.action]
+
+    def __missing__(self, action: str) -> Specialisations:
+        self[action] = self._make(self._of[action])
+        return self[action]
+
+    def values(self) -> ValuesView[Specialisations]:
+        for action in self._of:
+            self[action]
+        return super().values()
+
+
+@contextmanager
+def specialised_when_asked() -> Iterator[None]:
+    """Engines made meanwhile read a schema once and specialise a function only when it is called: for tests that make many engines
+    and ask each of little.
+    """
+    schema = lru_cache(maxsize=64)(Schema)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "Schema", schema)
+        patch.setattr(specialisation, "Schema", schema)
+        patch.setattr(engine_module, "grind", _MadeWhenAsked)
+        yield
 
 
 @cache

@@ -15,19 +15,21 @@ from typing import Any
 import pytest
 
 from gateway.app.cores import UnsafeNoPermits, embedded
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.gateway import utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_wire_faults import TurnedClock
 from tests.support.databases import url
+from tests.support.options import long_or
 from tests.support.processes import permits_of, start
 from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
 from tests.support.waiting import wait_until
 
 CALLERS = 6
-ROUNDS = ("proxy", "bank", "proxy", "bank", "bank", "proxy")
+ROUNDS = long_or(("proxy", "bank", "proxy", "bank", "bank", "proxy"), ("proxy", "bank"))
 
 
 @dataclass
@@ -99,6 +101,7 @@ def sides(tmp_path: Path) -> Any:
         yield {"bank": bank, "proxy": proxy}
 
 
+@pytest.mark.long
 async def test_whoever_is_killed_on_the_core_s_side_the_end_is_the_true_one(tmp_path: Path, sides: dict[str, Side]) -> None:
     clock = TurnedClock()
     settings = replace(

@@ -14,7 +14,7 @@ import pytest
 from adapters.core import CoreUnavailable, PermitRefused
 from audit.leaf import Record, RecordKind
 from audit.log import LogUnavailable
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.calls.chores import alarmed
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records

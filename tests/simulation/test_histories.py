@@ -23,7 +23,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from adapters.core import Money
 from audit.leaf import RecordKind
 from gateway.app.databases import DatabaseName
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.gateway import utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.calls.record import Records
 from gateway.confirmations.standing_mandates import MandateTerms
@@ -35,6 +36,7 @@ from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_faults import FAULTS, LOG, Failing, break_one, of_kind
 from tests.support.databases import sql, sqlite_only
+from tests.support.options import long_or
 from tests.support.teller import Teller, executed_keys, payment, principal, what_does_not_hold
 
 DAY_MINOR, STANDING_MINOR = 3_000, 1_000
@@ -315,5 +317,5 @@ class Histories(RuleBasedStateMachine):
 
 
 LONGER = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-Histories.TestCase.settings = settings(LONGER, max_examples=10, stateful_step_count=20)
+Histories.TestCase.settings = settings(LONGER, max_examples=long_or(10, 3), stateful_step_count=20)
 TestHistories = sqlite_only("its own gateways, on files of their own")(Histories.TestCase)

@@ -20,20 +20,24 @@ import httpx
 import pytest
 
 from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from tests.support.databases import postgresql
+from tests.support.options import long_or
 from tests.support.processes import started
 from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
 from tests.support.waiting import wait_until
 
-WORKERS = 4
+pytestmark = pytest.mark.long
+
+WORKERS = long_or(4, 2)
 CALLERS = 12
-KILLS = 12
+KILLS = long_or(12, 3)
 
 
 @dataclass

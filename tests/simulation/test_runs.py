@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
@@ -150,6 +150,8 @@ async def test_only_what_the_customer_wrote_themselves_is_their_word(tmp_path: P
         assert (await all_of.until(begun)).status == "completed"
         answered = (await all_of.steps(begun))[2].step_details.tool_calls[0]
         assert (answered.model_extra["tellergate"]["code"], json.loads(answered.function.output)["ok"]) == ("denied", False)
+        assert answered.model_extra["tellergate"]["reason"] == "no_words"
+        assert "no_words" not in answered.function.output
 
 
 async def test_a_function_that_the_assistant_does_not_name_is_unknown_to_its_model(tmp_path: Path) -> None:
@@ -160,6 +162,7 @@ async def test_a_function_that_the_assistant_does_not_name_is_unknown_to_its_mod
         assert (await to_its_end(all_of, begun)).status == "completed"
         asked = (await all_of.steps(begun))[1].step_details.tool_calls[0]
         assert asked.model_extra["tellergate"]["code"] == "denied"
+        assert asked.model_extra["tellergate"]["reason"] == "unknown_function"
         assert executed_keys(all_of.gateway) == before
 
 

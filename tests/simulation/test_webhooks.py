@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
 from gateway.app.databases import DatabaseName
-from gateway.app.main import Gateway, utc_now
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
 from gateway.domain.errors import Unavailable

@@ -2,6 +2,8 @@
 
 import atexit
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -12,6 +14,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,6 +29,43 @@ class Server:
         return f"postgresql://{_user()}@127.0.0.1:{self.port}/{database}"
 
 
+class _Shared:
+    """Where the workers of one run of the tests find their server. None: a process of its own, which ends its server itself."""
+
+    folder: Path | None = None
+    is_own: bool = False
+
+
+def shared_folder() -> Path:
+    """The folder by which this process and its workers share one server; this process stops it in the end."""
+    if _Shared.folder is None:
+        _Shared.folder, _Shared.is_own = Path(tempfile.mkdtemp(prefix="tellergate-shared-")), True
+    return _Shared.folder
+
+
+def share(folder: Path | None) -> None:
+    """Use the server that another process of this run shares here, and leave it running in the end."""
+    _Shared.folder, _Shared.is_own = folder, False
+
+
+def stop_shared() -> None:
+    """Stop the server that the workers started, if one of them did, once they have ended."""
+    if _Shared.folder is None or not _Shared.is_own:
+        return
+    running = _Shared.folder / "running.json"
+    if running.exists():
+        told = json.loads(running.read_text())
+        deadline = time.monotonic() + START_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(told["pid"], signal.SIGQUIT)
+            while time.monotonic() < deadline:
+                os.kill(told["pid"], 0)
+                time.sleep(0.02)
+        shutil.rmtree(told["folder"], ignore_errors=True)
+    shutil.rmtree(_Shared.folder, ignore_errors=True)
+    _Shared.folder = None
+
+
 @cache
 def server(*, fsync: bool = False) -> Server:
     """The running server. Skips the test where PostgreSQL is not installed; fails it if REQUIRE_PEERS is set.
@@ -35,35 +75,51 @@ def server(*, fsync: bool = False) -> Server:
     binaries = _binaries()
     if binaries is None:
         absent("PostgreSQL (Debian package postgresql)")
+    if _Shared.folder is None:
+        port, process, folder = _start(binaries, fsync=fsync)
+        atexit.register(_stop, process, folder)
+        return Server(port)
+    running = _Shared.folder / "running.json"
+    with (_Shared.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not running.exists():
+            port, process, folder = _start(binaries, fsync=fsync)
+            running.write_text(json.dumps({"port": port, "pid": process.pid, "folder": str(folder)}))
+            process.returncode = 0  # it outlives this worker on purpose: `stop_shared` ends it
+    return Server(json.loads(running.read_text())["port"])
+
+
+def _start(binaries: Path, *, fsync: bool) -> "tuple[int, subprocess.Popen[bytes], Path]":
+    """A new server in a folder of its own, ready to be asked."""
     folder = Path(tempfile.mkdtemp(prefix="tellergate-postgres-"))
     shutil.chown(folder, _user())
-    durable = "on" if fsync else "off"
-    run = {"user": _user() if os.getuid() == 0 else None, "cwd": folder, "stdout": subprocess.DEVNULL}
-    make = [binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", _user(), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-    subprocess.run(make, check=True, **run)  # type: ignore[call-overload]
+    user = _user() if os.getuid() == 0 else None
+    make: list[str | Path] = [binaries / "initdb", "-D", folder / "data", "-U", _user(), "-A", "trust", "-E", "UTF8"]
+    make += ["--locale=C.UTF-8", "--no-sync"]
+    subprocess.run(make, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
     port = _free_port()
     settings = {
         "port": port,
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "max_connections": 400,
-        "fsync": durable,
+        "fsync": "on" if fsync else "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    command: list[str | Path] = [binaries / "postgres", "-D", folder / "data", *options]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([binaries / "postgres", "-D", folder / "data", *options], stderr=log, **run)  # type: ignore[call-overload]
-    atexit.register(_stop, process, folder)
+        process = subprocess.Popen(command, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
     deadline = time.monotonic() + START_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             if _is_ready(binaries, port):
-                return Server(port)
+                return port, process, folder
         if time.monotonic() > deadline or process.poll() is not None:
             raise RuntimeError((folder / "log").read_text())
         time.sleep(0.02)
 
 
-def absent(peer: str) -> None:
+def absent(peer: str) -> NoReturn:
     """The test needs a peer that is not installed."""
     if os.environ.get("REQUIRE_PEERS"):
         pytest.fail(f"{peer} is not installed, and REQUIRE_PEERS is set")
@@ -71,7 +127,7 @@ def absent(peer: str) -> None:
 
 
 def _is_ready(binaries: Path, port: int) -> bool:
-    asked = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    asked: list[str | Path] = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     return subprocess.run(asked, check=False).returncode == 0
 
 

@@ -47,14 +47,14 @@ class Measured:
 Progress = Callable[[str], None]
 
 
-async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: None) -> Measured:
-    """Play everything once for each kind of customer; the tasks with an attentive one."""
-    hostile, honest = attacks(), tasks()
+async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: None, *, every: int = 1) -> Measured:
+    """Play each attack once for each kind of customer, or one attack of `every`; the tasks with an attentive one."""
+    hostile, honest = attacks()[::every], tasks()
     async with stage(folder, len(hostile) * len(Customer) + len(honest)) as on:
         fallen, reached = {}, 0
         for customer in Customer:
             told(f"{mandate.value}: {len(hostile)} attacks, {customer.value}")
-            fallen[customer], reached = await _attacked(on, attacks(), customer, mandate)
+            fallen[customer], reached = await _attacked(on, attacks()[::every], customer, mandate)
         told(f"{mandate.value}: {len(honest)} tasks")
         unasked = confirmed = confirmations = 0
         missed = []

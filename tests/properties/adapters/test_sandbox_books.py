@@ -35,6 +35,7 @@ from adapters.cores.sandbox.items import DueResult
 from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
 from adapters.cores.sandbox.seed import account_id
 from tests.support.banks import GatheringWriter, Permit, quieted, sandbox
+from tests.support.options import examples
 
 MAIN, SPARE, YEN = (account_id(name) for name in ("alice.current", "alice.savings", "alice.yen"))
 ACCOUNTS = {MAIN: "GBP", SPARE: "GBP", YEN: "JPY"}
@@ -442,9 +443,12 @@ class Orders(Books):
 
 
 _SETTINGS = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(15),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestBooks = Books.TestCase
 TestBooks.settings = _SETTINGS
 TestOrders = Orders.TestCase
-TestOrders.settings = settings(_SETTINGS, max_examples=12, stateful_step_count=20)
+TestOrders.settings = settings(_SETTINGS, max_examples=examples(12), stateful_step_count=20)

@@ -15,6 +15,7 @@ from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 from gateway.confirmations.passkeys import WebAuthnVerifier  # after the skip
+from tests.support.options import examples
 
 RULES = AssertionRules(RP_ID, frozenset({ORIGIN}))
 INTENT = canonical(intent_of())
@@ -50,7 +51,7 @@ def test_both_take_what_was_signed(algorithm: str) -> None:
     assert by_auditor(INTENT, kept_of(INTENT, ASSERTED[algorithm], algorithm))
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(
     algorithm=st.sampled_from(sorted(DEVICES)),
     part=st.sampled_from(["intent", "clientDataJSON", "authenticatorData", "signature"]),
@@ -70,7 +71,7 @@ def test_any_other_byte_of_anything_is_refused_by_both(algorithm: str, part: str
     assert not by_auditor(intent, kept_of(INTENT, assertion, algorithm))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(algorithm=st.sampled_from(sorted(DEVICES)), position=st.integers(0, 10_000), bits=st.integers(1, 255))
 def test_any_other_byte_of_the_key_is_refused_by_the_auditor(algorithm: str, position: int, bits: int) -> None:
     body = kept_of(INTENT, ASSERTED[algorithm], algorithm)

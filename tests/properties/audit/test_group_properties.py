@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from audit.database import SqliteLane, open_sqlite
 from audit.group import CommitUnknown, GroupWriter
+from tests.support.options import examples
 
 tables = MetaData()
 numbers = Table("numbers", tables, Column("n", Integer, primary_key=True))
@@ -63,7 +64,7 @@ async def submit_all(
 
 
 @given(st.lists(st.tuples(ITEMS, FAULTS), max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_was_answered_is_stored_and_what_was_refused_is_not(batches: list[tuple[list[str], str | None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         answers, stored = asyncio.run(submit_all(Path(folder) / "numbers.sqlite", batches))

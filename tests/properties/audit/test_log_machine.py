@@ -20,6 +20,7 @@ from audit.inspection import verify_store
 from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
+from tests.support.options import examples
 from tests.trail import Clock, Random, a_record, an_end, an_intent, open_trail
 
 CUSTOMERS = st.sampled_from(["C-1", "C-2", "C-3"])
@@ -148,5 +149,5 @@ class LogMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-LogMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+LogMachine.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=20, deadline=None)
 TestLogMachine = LogMachine.TestCase

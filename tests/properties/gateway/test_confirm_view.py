@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.doors.pages.confirm_view import SOURCES, view, visible
 from gateway.grounding import judging
+from tests.support.options import examples
 from tests.support.passkeys import intent_of
 
 leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=12)
@@ -15,7 +16,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
 PARTS = ("arguments", "payee", "amount", "account", "execute_on", "rail", "fees", "consequence", "title", "exactly", "other")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_every_leaf_of_any_intent_is_shown(data: st.DataObject) -> None:
     intent = intent_of()

@@ -11,6 +11,7 @@ from policies.cedar import Entities, PolicySet, Schema
 from policies.model import PolicyEffect, Request
 from tests.samples import bank
 from tests.samples.rules import policies_of
+from tests.support.options import examples
 
 LEVELS = range(5)
 
@@ -52,7 +53,7 @@ def permits(rules: PolicySet, request: Request) -> list[bool]:
     return [answer.allowed is True and not answer.errors for answer in cedar.ask(questions, rules, entities, _SCHEMA)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(texts=st.lists(POLICY.filter(taken), min_size=1, max_size=3), tainted=st.booleans(), frozen=st.booleans())
 def test_rules_that_are_taken_never_lose_a_permit(texts: list[str], tainted: bool, frozen: bool) -> None:
     policies = [cedar.renamed(policy, f"p{number}") for number, text in enumerate(texts) for policy in cedar.parse(text)]
@@ -64,7 +65,7 @@ def test_rules_that_are_taken_never_lose_a_permit(texts: list[str], tainted: boo
 MONEY = st.sampled_from([None, 0, 1, 50_000, 50_001, 10**15, 10**15 + 1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     own=st.booleans(),
     same_currency=st.booleans(),

@@ -11,6 +11,7 @@ from policies.cedar import Entities, PolicySet
 from policies.model import JSON, PolicyEffect, Request, Uid
 from policies.reading import accept
 from tests.samples import bank
+from tests.support.options import examples
 
 _SCHEMA, _RULES = accept(bank.bundle())
 _ALL = PolicySet([rule.policy for rule in _RULES])
@@ -67,7 +68,7 @@ def plainly(request: Request) -> tuple[bool, tuple[str, ...], bool]:
     return answer.allowed is True and not wrong, tuple(sorted(answer.policies)), wrong
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(request=reads())
 def test_the_engine_decides_as_plain_cedar_does(request: Request) -> None:
     permitted, policies, wrong = plainly(request)
@@ -79,7 +80,7 @@ def test_the_engine_decides_as_plain_cedar_does(request: Request) -> None:
     assert bank.engine().decide(request) == decision
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(request=reads(), tainted=st.booleans())
 def test_a_remembered_disclosure_is_what_is_asked(request: Request, tainted: bool) -> None:
     changes: dict[str, JSON] = {"assurance": request.context["assurance"], "conversation": {"tainted": tainted}}
@@ -90,7 +91,7 @@ def test_a_remembered_disclosure_is_what_is_asked(request: Request, tainted: boo
         assert (name in shown) == (engine.disclose(sound, name).effect is PolicyEffect.PERMIT)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(first=st.tuples(st.booleans(), MANDATES), second=st.tuples(st.booleans(), MANDATES), other=st.sampled_from(["anna", "bob"]))
 def test_a_remembered_principal_is_never_another(
     first: tuple[bool, dict[str, JSON] | None], second: tuple[bool, dict[str, JSON] | None], other: str

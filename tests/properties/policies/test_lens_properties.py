@@ -16,6 +16,7 @@ from policies.partial_evaluation import folded
 from policies.reading import accept
 from tests.samples import bank
 from tests.samples.rules import policies_of
+from tests.support.options import examples
 
 _SCHEMA, _DEFAULT = accept(bank.bundle())
 _EVERYTHING = PolicySet([rule.policy for rule in _DEFAULT])
@@ -63,7 +64,7 @@ def answered(rules: PolicySet, request: Request) -> tuple[bool | None, list[str]
     return answer.allowed, sorted(answer.policies), bool(answer.errors)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     texts=st.lists(POLICY, min_size=1, max_size=3),
     facts=FACTS,
@@ -118,7 +119,7 @@ REQUESTS = st.sampled_from(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(request=REQUESTS, data=st.data())
 def test_a_spoiled_context_is_decided_as_plain_cedar_decides_it(request: Request, data: st.DataObject) -> None:
     context = data.draw(spoiled(request.context))
@@ -138,7 +139,7 @@ def test_a_spoiled_context_is_decided_as_plain_cedar_decides_it(request: Request
         assert decision.errors
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(name=st.sampled_from(["get_account_balance", "initiate_transfer"]), data=st.data())
 def test_what_a_shape_takes_cedar_takes(name: str, data: st.DataObject) -> None:
     request = bank.balance() if name == "get_account_balance" else bank.transfer(3)

@@ -10,6 +10,7 @@ from policies.engine import Engine
 from policies.model import JSON, Request, Uid
 from tests.samples import bank
 from tests.samples.rules import policies_of
+from tests.support.options import examples
 
 INSTANTS = ("2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z")
 AROUND = (
@@ -69,7 +70,7 @@ ORDERS = st.lists(requests(), min_size=1, max_size=2).flatmap(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(order=ORDERS)
 def test_what_is_remembered_is_what_would_be_decided(order: list[tuple[Request, str]]) -> None:
     for request, moment in order:
@@ -102,7 +103,7 @@ SCOPED = st.tuples(POLICY, st.sampled_from(["action", 'action in Action::"call"'
 PERMIT = '@id("all") @reason("mandated") @says("x") permit (principal, action, resource);'
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(texts=st.lists(SCOPED, min_size=1, max_size=2), order=ORDERS)
 def test_whatever_the_rules_do_with_the_time(texts: list[str], order: list[tuple[Request, str]]) -> None:
     rules = [f'@id("p{number}") @reason("limit") @says("x") {text}' for number, text in enumerate(texts)]

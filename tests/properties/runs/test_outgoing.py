@@ -11,6 +11,7 @@ from gateway.calls.redaction import cleaned
 from gateway.runs.identifiers import AHEAD_CHARS, WINDOW_CHARS
 from gateway.runs.links import MAX_HELD_CHARS
 from gateway.runs.outgoing import OutgoingFilter, identifiers
+from tests.support.options import examples
 
 HOSTS = frozenset({"bank.example", "help.bank.example"})
 IDENTIFIERS = (
@@ -62,7 +63,7 @@ def whole(text: str, shown: frozenset[str] = frozenset()) -> str:
     return outgoing.feed(text) + outgoing.end()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(TEXTS, st.lists(st.integers(1, 400), max_size=8))
 def test_any_portions_come_to_the_same(text: str, sizes: list[int]) -> None:
     expected = whole(text, SHOWN)
@@ -75,7 +76,7 @@ def test_any_portions_come_to_the_same(text: str, sizes: list[int]) -> None:
     assert out + "".join(map(outgoing.feed, text[at:])) + outgoing.end() == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(TEXTS)
 def test_no_identifier_is_left_that_was_not_shown(text: str) -> None:
     """Whole texts here, windows there: the two agree."""
@@ -87,7 +88,7 @@ def test_no_identifier_is_left_that_was_not_shown(text: str) -> None:
         assert [it for it in left if not set(it) <= set("1 47")] == []  # pieces of rows without end
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.sampled_from(IDENTIFIERS[:11]), min_size=1, max_size=5), st.sampled_from([", ", ". So: ", "\n\nand then "]))
 def test_what_was_shown_stays_byte_for_byte_and_only_that(listed: list[str], between: str) -> None:
     text = between.join(listed)
@@ -109,7 +110,7 @@ PARTS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=30))
 def test_what_is_allowed_stays_byte_for_byte(parts: list[str]) -> None:
     assert whole("".join(parts)) == "".join(parts)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gateway.runs.model import CallTurn, ImagePart, Item, MessageTurn, TextPart, ToolCall
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
+from tests.support.options import examples
 
 TEXTS = st.text(max_size=60) | st.integers(0, 500).map("x".__mul__)
 MESSAGES = st.builds(
@@ -23,7 +24,7 @@ def messages(items: list[Item]) -> int:
     return sum(isinstance(item, MessageTurn) for item in items)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(THREADS, st.none() | st.integers(0, 1500), st.none() | st.integers(1, 6))
 def test_what_is_kept_is_in_order_whole_within_the_budget_and_counted(
     items: list[Item], budget: int | None, last: int | None
@@ -54,7 +55,7 @@ def test_what_is_kept_is_in_order_whole_within_the_budget_and_counted(
     assert sum(map(COUNTER.of, asked)) > (budget or 0) or len(fitting.items) == len(asked) or budget is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(THREADS, st.integers(0, 1500), st.none() | st.integers(1, 6))
 def test_what_was_truncated_once_stays_as_it_is(items: list[Item], budget: int, last: int | None) -> None:
     once = truncated(items, last_messages=last, budget=budget, counter=COUNTER)
@@ -64,7 +65,7 @@ def test_what_was_truncated_once_stays_as_it_is(items: list[Item], budget: int, 
         assert (again.items, again.dropped, again.tokens) == (once.items, DroppedHistory(), once.tokens)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(1, 500), st.integers(1, 4000), st.integers(20, 500))
 def test_the_server_s_count_corrects_the_estimate(chars: int, counted: int, more: int) -> None:
     estimate = COUNTER.of_text("x" * chars)

@@ -20,8 +20,9 @@ from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
+from gateway.app.gateway import utc_now
 from gateway.app.key_files import credential
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import UnsafeSettings, development
 from gateway.calls.recovery import GRACE
 from gateway.cli import main

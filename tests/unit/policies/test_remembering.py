@@ -1,6 +1,6 @@
 """What may be remembered of decisions, for how long, and what is another question."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,12 @@ from tests.samples import bank
 PERMIT = '@id("all") @reason("mandated") @says("Everything.") permit (principal, action, resource);\n'
 STARTS, ENDS = "2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"
 DECIDED = Decision(PolicyEffect.PERMIT, Reason.MANDATED, ("mandate.granted",))
+
+
+@pytest.fixture(autouse=True)
+def _specialised_when_asked() -> Iterator[None]:
+    with bank.specialised_when_asked():
+        yield
 
 
 def of(condition: str) -> Cacheable | None:
