@@ -46,6 +46,7 @@ from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.standing_mandates import StandingMandates
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
@@ -124,7 +125,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         except Unavailable:
             if core.sandbox is not None:
                 raise
-            _LOG.warning('{"alarm": "started_without_core"}')  # what is open is ended by the chores, once the core answers
+            _LOG.log(*Alarm.STARTED_WITHOUT_CORE.line())  # what is open is ended by the chores, once the core answers
         undo.pop_all()
         return gateway
 

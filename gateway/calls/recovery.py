@@ -20,6 +20,7 @@ from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records, story_of
+from gateway.domain.alarms import Chore
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.request import core_key
@@ -145,16 +146,16 @@ class Recovery:
         last_census = self.clock()
         for second in itertools.count(1):
             await asyncio.sleep(PUBLISH_EVERY_S)
-            with alarmed("publish"):
+            with alarmed(Chore.PUBLISH):
                 await self.log.publish()
             if pipeline.unrecorded:
-                with alarmed("unrecorded"):
+                with alarmed(Chore.UNRECORDED):
                     await self._end_unrecorded(pipeline)
             if second % SWEEP_EVERY_S == 0:
-                with alarmed("sweep"):
+                with alarmed(Chore.SWEEP):
                     await self.sweep()
             if second % CENSUS_EVERY_S == 0:
-                with alarmed("census"):
+                with alarmed(Chore.CENSUS):
                     now = self.clock()
                     await self.census(last_census)
                     last_census = now

@@ -21,6 +21,7 @@ from gateway.calls.arguments import restored
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.intent import exactly, stored_principal
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
 from gateway.domain.mandate import SignedMandate, standing_of
@@ -115,7 +116,7 @@ class CustomerConfirmations:
         left = await self.store.unfinished(before)
         for stored in left:
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
-                _LOG.error('{"alarm": "proposal_changed"}')
+                _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
                 continue
             with contextlib.suppress(ProposalNotOpen):  # it is an alarm already, and holds up no other
                 await self._execute(stored)
@@ -159,7 +160,7 @@ class CustomerConfirmations:
         try:
             received = self._as_confirmed(stored, calls)
         except ValueError:
-            _LOG.error('{"alarm": "proposal_changed"}')
+            _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
             raise ProposalNotOpen("changed") from None
         return [await self._executed(item) for item in received]
 

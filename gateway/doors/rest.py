@@ -28,6 +28,7 @@ from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
@@ -95,7 +96,7 @@ class Door:
             return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
         except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}"))
             return fault_response(
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )

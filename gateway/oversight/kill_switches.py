@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.obstacle import Obstacle
@@ -49,7 +50,7 @@ class KillSwitches:
         try:
             await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
-            _LOG.error('{"alarm": "kill_switch_not_recorded", "id": "%s"}', stands.id)
+            _LOG.log(*Alarm.KILL_SWITCH_NOT_RECORDED.line(id=stands.id))
             return EngageResult(stands, recorded=False)
         return EngageResult(stands, recorded=True)
 

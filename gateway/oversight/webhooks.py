@@ -21,6 +21,7 @@ from audit.log import Log
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import story_of
 from gateway.confirmations.proposals import Proposals
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code
 from gateway.domain.ports import Book, DueWebhook, WebhookOutbox
 from gateway.domain.reasons import reason_of
@@ -116,9 +117,7 @@ class Webhooks:
             await self._post(due.id, body)
         except WebhookRefused as refused:
             if tries + 1 >= _ALARM_AFTER:
-                _LOG.warning(
-                    '{"alarm": "webhook_not_delivered", "id": "%s", "tries": %d, "cause": "%s"}', due.id, tries + 1, refused
-                )
+                _LOG.log(*Alarm.WEBHOOK_NOT_DELIVERED.line(id=due.id, tries=tries + 1, cause=str(refused)))
             await self._again(due, AGAIN_MOST_S, tries)
         else:
             await self.outbox.delivered(due.id, self.clock())

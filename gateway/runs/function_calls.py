@@ -14,6 +14,7 @@ from gateway.calls.output import output_text, result_item
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import MESSAGES, Code, RequestFault
 from gateway.domain.principal import Principal
 from gateway.domain.reasons import reason_of
@@ -142,7 +143,7 @@ def _with_answer(call: Mapping[str, Any], answered: Recorded) -> dict[str, Json]
 
 
 def _unknown(call: Mapping[str, Any]) -> Recorded:
-    _LOG.warning('{"alarm": "run_outcome_unknown", "call_id": "%s"}', call["tellergate"]["call_id"])
+    _LOG.log(*Alarm.RUN_OUTCOME_UNKNOWN.line(call_id=call["tellergate"]["call_id"]))
     code = Code.OUTCOME_UNKNOWN
     # not `in_doubt`: that would have no output, and the model is to be told now
     return Recorded(call["tellergate"]["call_id"], "", CallStatus.UNKNOWN, code, MESSAGES[code], None, None, reason=reason_of(code))

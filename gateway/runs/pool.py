@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.states import RunState
 from gateway.runs.loop import LEASE, RunDependencies, RunDriver
@@ -72,7 +73,7 @@ class RunPool:
                     renewed = now()
                     await self.renew()
             except Unavailable as unavailable:
-                _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
+                _LOG.log(*Alarm.RUN_WAITS.line(cause=unavailable.reason))
             await asyncio.sleep(LOOK_S)
 
     async def take_due(self) -> int:
@@ -120,10 +121,10 @@ class RunPool:
         try:
             await loop.drive()
         except Unavailable as unavailable:
-            _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
+            _LOG.log(*Alarm.RUN_WAITS.line(cause=unavailable.reason))
         except Exception as error:  # noqa: BLE001  # whatever it was, the thread must not stay locked by it
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}"))
             with contextlib.suppress(Unavailable):
                 await loop.break_down()
         finally:

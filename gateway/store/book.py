@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway.domain import mandate as mandates
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
 from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, Snapshot, Utterances
 from gateway.domain.kill_switch import EngagedSwitches
@@ -89,7 +90,7 @@ class SqlBook:
             try:
                 cached = mandates.load(stored.mandate, stored.mandate_signature, self._mandate_key)
             except ValueError:
-                _LOG.error('{"alarm": "mandate_not_as_signed"}')
+                _LOG.log(*Alarm.MANDATE_NOT_AS_SIGNED.line())
                 return None
             if cached.customer != customer or cached.version != version:
                 return None  # moved since the first read, or not this customer's: no rights from it
@@ -132,7 +133,7 @@ class SqlBook:
         try:
             return mandates.load_standing(terms, signature, self._mandate_key)
         except ValueError:
-            _LOG.error('{"alarm": "mandate_not_as_signed"}')
+            _LOG.log(*Alarm.MANDATE_NOT_AS_SIGNED.line())
             return None
 
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
