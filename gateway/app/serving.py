@@ -16,12 +16,14 @@ from fastapi import FastAPI
 
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.landing import landing_of
-from gateway.app.main import Gateway, __version__, open_gateway, utc_now
+from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
+from gateway.domain.alarms import Chore
 from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
@@ -85,14 +87,14 @@ async def _confirmed(confirmations: CustomerConfirmations) -> None:
     """Go on, every ten seconds, with what was confirmed before a crash."""
     while True:
         await asyncio.sleep(10)
-        with alarmed("confirmed"):
+        with alarmed(Chore.CONFIRMED):
             await confirmations.resume()
 
 
 async def _settled(webhooks: Webhooks) -> None:
     """Tell late outcomes as they come; forget, each hour, what was told long ago."""
     for second in itertools.count():
-        with alarmed("webhooks"):
+        with alarmed(Chore.WEBHOOKS):
             while await webhooks.deliver_due() == AT_ONCE:
                 pass
             if second % 3600 == 0:
@@ -103,7 +105,7 @@ async def _settled(webhooks: Webhooks) -> None:
 async def _old_proofs(book: SqlBook) -> None:
     """Forget, each minute, the proofs of possession that are too old to be taken."""
     while True:
-        with alarmed("proofs_sweep"):
+        with alarmed(Chore.PROOFS_SWEEP):
             await book.forget_proofs(utc_now())
         await asyncio.sleep(60)
 

@@ -28,16 +28,17 @@ from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
 from gateway.domain.stages import Call, Decided, Grounded, Held, Received, RecordPosition, Redacted, Refused, Reserved
+from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
 
-END_STATES: Mapping[str, EndState] = {
-    "done": EndState.EXECUTED,
-    "denied": EndState.REJECTED_BY_CORE,
-    "in_doubt": EndState.OUTCOME_UNKNOWN,
-    "unavailable": EndState.NOT_ATTEMPTED,
+END_STATES: Mapping[CallStatus, EndState] = {
+    CallStatus.DONE: EndState.EXECUTED,
+    CallStatus.DENIED: EndState.REJECTED_BY_CORE,
+    CallStatus.IN_DOUBT: EndState.OUTCOME_UNKNOWN,
+    CallStatus.UNAVAILABLE: EndState.NOT_ATTEMPTED,
 }
 """How an intent ended, by the status that its caller is told."""
 
@@ -103,7 +104,7 @@ class Records:
         state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
         facts = {} if redacted.code is None else {"code": redacted.code.value}
         if executed.why is not None:
-            facts["reason"] = executed.why
+            facts["reason"] = executed.why.code
         record = Record(
             kind=RecordKind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else RecordKind.OUTCOME,
             end_state=state,
@@ -316,7 +317,7 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
 
 def _told_to_app(redacted: Redacted) -> dict[str, Plain]:
     """In clear: which fields were told whole to the app, and as which data classes. The values are sealed."""
-    told = [field for field in redacted.decided.call.function.output if field.name in (redacted.app or {})]
+    told = [field for field in redacted.call.function.output if field.name in (redacted.app or {})]
     if not told:
         return {}
     classes = sorted({field.app_class for field in told if field.app_class is not None})

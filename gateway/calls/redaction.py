@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
 from gateway.calls.detection import DetectedKind, masked
+from gateway.domain.characters import INVISIBLE
 from gateway.domain.strict_json import Json
 
 MAX_BANK_CHARS = 500
@@ -93,15 +94,6 @@ def _shown(text: str, most: int) -> tuple[str, frozenset[DetectedKind]]:
 _RAW_FACTOR = 4
 _LONGEST_FINDING = 128
 _SPACES = re.compile(" {2,}")
-INVISIBLE = frozenset(
-    [
-        *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
-        *map(chr, range(0x180B, 0x1810)),
-        *map(chr, range(0xFE00, 0xFE10)),
-        *map(chr, range(0xE0100, 0xE01F0)),
-    ]
-)
-"""Default-ignorable letters and marks, which Unicode counts as printable."""
 
 
 def _visible(letter: str) -> str:

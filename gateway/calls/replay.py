@@ -10,6 +10,7 @@ from gateway.domain.errors import Code, Unavailable
 from gateway.domain.kill_switch import Killed
 from gateway.domain.ports import Book, Claimed, HeldCalls
 from gateway.domain.stages import Call, Decided, Received, Recorded, Refused, answer_of
+from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 
 
@@ -27,7 +28,7 @@ class IdempotentReplay:
         try:
             await self.records.repeat(call, claimed.call_id)
         except Unavailable:  # not recorded, not answered; and something did happen under these ids
-            return replace(answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
+            return replace(answer_of(received, CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
         received.steps.end("repeat")
         return answered
 

@@ -38,7 +38,7 @@ _WARNING_OF_SOURCE = {
 }
 
 
-async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
+async def intent_of(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
     """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer."""
     first = held[0].refused.received.principal
     try:

@@ -13,11 +13,10 @@ from gateway.calls.record import Records
 from gateway.confirmations.intent import principal_bytes
 from gateway.domain.errors import Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.ports import Book, ProposalStore
 from gateway.domain.principal import Principal
-from gateway.domain.proposal import Proposal, drawn_up, new_id
+from gateway.domain.proposal import NewProposal, Proposal, drawn_up, new_id
 from gateway.domain.strict_json import Json
-from gateway.store.book import SqlBook
-from gateway.store.confirmations import StoreProposal
 
 LONGEST = timedelta(days=365)
 
@@ -36,7 +35,8 @@ class MandateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingMandates:
-    book: SqlBook
+    book: Book
+    store: ProposalStore
     core: CoreBank
     records: Records
     functions: Sequence[BankingFunction]
@@ -61,20 +61,21 @@ class StandingMandates:
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
         )
         proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
-        refused = await self.book.write(
-            StoreProposal(
-                proposal=proposal,
-                conversation=None,
-                turn=None,
-                principal=principal_bytes(principal),
-                repeat_key=sha256(mandate.canonical()).digest(),
-                calls=(),
-                open_most=self.waiting_most,
-                day_most=self.day_most,
-            )
+        new = NewProposal(
+            proposal=proposal,
+            conversation=None,
+            turn=None,
+            principal=principal_bytes(principal),
+            repeat_key=sha256(mandate.canonical()).digest(),
+            calls=(),
+            open_most=self.waiting_most,
+            day_most=self.day_most,
         )
-        if isinstance(refused, Refusal):
-            raise RequestFault(Fault.CONFIRMATION_WAITS, "too much waits for the customer already; confirm or decline that first")
+        try:
+            await self.store.keep(new)
+        except Refusal:
+            message = "too much waits for the customer already; confirm or decline that first"
+            raise RequestFault(Fault.CONFIRMATION_WAITS, message) from None
         return proposal
 
     async def names(self, customer: str) -> Mapping[str, KnownPayee]:

@@ -5,12 +5,12 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
-from gateway.oversight.kill_switches import KillSwitches, NotLifted
+from gateway.oversight.kill_switches import KillSwitches
 
 _OTHERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL})
 

@@ -28,11 +28,13 @@ from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.credentials import CredentialReader
@@ -94,7 +96,7 @@ class Door:
             return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
         except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}"))
             return fault_response(
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )
@@ -250,7 +252,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
         found = await door.became(principal.customer, call_id)
         if found is None:
             raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
-        if found.status != "in_doubt" or door.clock() >= until:
+        if found.status != CallStatus.IN_DOUBT or door.clock() >= until:
             break
         await asyncio.sleep(_POLL_S)
     item = result_item(found)

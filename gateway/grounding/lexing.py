@@ -16,10 +16,10 @@ from stdnum.exceptions import ValidationError
 
 from adapters.answers import electronic
 from adapters.core import Money, exponent
+from gateway.domain.characters import without_invisible
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CODE = re.compile(r"[\w./@:+-]+")
@@ -98,9 +98,13 @@ ENGLISH = Locale()
 
 
 def normal(text: str) -> str:
-    """NFKC, without what cannot be seen, one kind of hyphen and apostrophe, case folded."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return unicodedata.normalize("NFKC", _DASHES.sub("-", text).translate(_QUOTES).casefold())
+    """As `as_written`, and case folded."""
+    return unicodedata.normalize("NFKC", as_written(text).casefold())
+
+
+def as_written(text: str) -> str:
+    """NFKC, without what cannot be seen, one kind of hyphen and apostrophe; capitals stay."""
+    return _DASHES.sub("-", without_invisible(text)).translate(_QUOTES)
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -32,8 +32,10 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store import standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
+from gateway.store.items import Consequences, Item, Locks, Settlement
 from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
@@ -41,17 +43,73 @@ LimitsOf = Callable[[Connection, str, int, str], Limits]
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimCall:
+class ClaimCall(Item[Claimed]):
     claim: Claim
     limits_of: LimitsOf
     """Limits of (customer, mandate version, currency), from the signed mandate."""
+    duplicate_window_s: int
+    """How long the same payment again is suspected to be the same one."""
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.claim.customer}), conversations=frozenset({self.claim.conversation}))
+
+    def apply(self, connection: Connection) -> Claimed | Exception:
+        """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
+        wanted = self.claim
+        (found,) = _GROUNDS.rows(connection, _asked(wanted, self.duplicate_window_s))
+        known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
+        if stored[0] is not None:
+            return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
+        facts = None if known[0] is None else conversation_of(known)
+        if facts is None:
+            return FactsMoved()
+        if (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted, facts.kill_epoch) != wanted.decided_on:
+            return FactsMoved()
+        if wanted.amount is not None:
+            limits = self.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
+            limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
+            if limit is not None:
+                return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
+            if alike is not None and wanted.confirmation is None:
+                return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
+            if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
+                return FactsMoved()
+        if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
+            return Refusal(Code.DENIED, "confirmation_used")
+        _NEW.one(connection, _row(wanted))
+        for use in wanted.uses:
+            row = {"call_id": wanted.call_id, "conversation": wanted.conversation}
+            _USE.one(connection, {**row, "kind": use.kind, "value": use.value, "turn": use.turn})
+        return Claimed(
+            call_id=wanted.call_id,
+            customer=wanted.customer,
+            conversation=wanted.conversation,
+            function=wanted.function,
+            agent=wanted.agent,
+            core_key=wanted.core_key,
+            trace_id=wanted.trace_id,
+            state=CallState.PENDING,
+            at=wanted.at,
+            fresh=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class SettleCall:
+class SettleCall(Item[None]):
     call_id: str
-    state: str
+    state: SettledAs
     at: datetime
+
+    @property
+    def settlement(self) -> Settlement:
+        return Settlement(call_id=self.call_id, state=self.state, at=self.at)
+
+    def apply(self, _connection: Connection) -> None:
+        """Written already, with all others of its group."""
+
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences | None:
+        return None if self.state is CallState.UNKNOWN else Consequences(at=self.at, ended=(self.call_id,))
 
 
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -148,47 +206,6 @@ def totals(connection: Connection, customer: str, currency: str, now: datetime) 
     return Totals(*row)
 
 
-def claim(connection: Connection, item: ClaimCall, duplicate_window_s: int) -> Claimed | Exception:
-    """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
-    wanted = item.claim
-    (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
-    known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
-    if stored[0] is not None:
-        return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
-    facts = None if known[0] is None else conversation_of(known)
-    if facts is None:
-        return FactsMoved()
-    if (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted, facts.kill_epoch) != wanted.decided_on:
-        return FactsMoved()
-    if wanted.amount is not None:
-        limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
-        limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
-        if limit is not None:
-            return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-        if alike is not None and wanted.confirmation is None:
-            return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
-        if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
-            return FactsMoved()
-    if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
-        return Refusal(Code.DENIED, "confirmation_used")
-    _NEW.one(connection, _row(wanted))
-    for use in wanted.uses:
-        row = {"call_id": wanted.call_id, "conversation": wanted.conversation}
-        _USE.one(connection, {**row, "kind": use.kind, "value": use.value, "turn": use.turn})
-    return Claimed(
-        call_id=wanted.call_id,
-        customer=wanted.customer,
-        conversation=wanted.conversation,
-        function=wanted.function,
-        agent=wanted.agent,
-        core_key=wanted.core_key,
-        trace_id=wanted.trace_id,
-        state="pending",
-        at=wanted.at,
-        fresh=True,
-    )
-
-
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
     """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
     spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
@@ -234,7 +251,7 @@ def _row(wanted: Claim) -> dict[str, object]:
         "channel": wanted.channel,
         "core_key": wanted.core_key,
         "trace_id": wanted.trace_id,
-        "state": "pending",
+        "state": CallState.PENDING,
         "created_us": to_us(wanted.at),
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
@@ -244,15 +261,13 @@ def _row(wanted: Claim) -> dict[str, object]:
     }
 
 
-def settle(connection: Connection, items: Sequence[SettleCall]) -> None:
+def settle(connection: Connection, items: Sequence[Settlement]) -> None:
     """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [
-        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)}
-        for item in ordered
-        if item.state != "released"
+        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)} for item in ordered if item.state != RELEASED
     ]
-    released = [{"settled_id": item.call_id} for item in ordered if item.state == "released"]
+    released = [{"settled_id": item.call_id} for item in ordered if item.state == RELEASED]
     if kept:
         _SETTLE.many(connection, kept)
     if released:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, insert, select, update
 
+from gateway.domain.states import StepStatus
 from gateway.domain.strict_json import Json
 from gateway.store import threads
 from gateway.store.assistants import Metadata, as_text
@@ -71,7 +72,7 @@ def open_one(connection: Connection, run: str) -> Step | None:
     """The step whose calls are not all answered; a run has one at most."""
     last = connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us.desc()).limit(1)).one_or_none()
     found = None if last is None else _step(last)
-    return found if found is not None and found.body["status"] == "in_progress" else None
+    return found if found is not None and found.body["status"] == StepStatus.IN_PROGRESS else None
 
 
 def page(connection: Connection, run: str, asked: PageRequest) -> tuple[Sequence[Step], bool]:

@@ -51,6 +51,7 @@ PURE = (
     ROOT / "gateway" / "oversight" / "reconciliation.py",
     *sorted((ROOT / "gateway" / "grounding").glob("*.py")),
     *(ROOT / "gateway" / "runs" / f"{name}.py" for name in _PURE_OF_RUNS),
+    ROOT / "adapters" / "alarms.py",
     *(ROOT / "audit" / f"{name}.py" for name in ("leaf", "merkle", "checkpoint", "permits", "schema")),
     ROOT / "adapters" / "answers.py",
     ROOT / "adapters" / "core.py",

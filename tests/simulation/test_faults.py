@@ -14,11 +14,12 @@ import pytest
 from adapters.core import CoreUnavailable, PermitRefused
 from audit.leaf import Record, RecordKind
 from audit.log import LogUnavailable
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.calls.chores import alarmed
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.calls.recovery import Recovery
+from gateway.domain.alarms import Chore
 from gateway.domain.errors import Code, Unavailable
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
 
@@ -203,7 +204,7 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
         parts = asked.gateway.pipeline._parts
         asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
         later = CallOutcomes(
-            **{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
+            **{name: getattr(parts.outcomes, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
         )  # type: ignore[arg-type]
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
         assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
@@ -224,7 +225,7 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         deaf = Failing(whole.core, "status", CoreUnavailable(), done=False)
-        asked.gateway.pipeline._parts = replace(whole, later=replace(whole.later, core=deaf))  # type: ignore[arg-type]
+        asked.gateway.pipeline._parts = replace(whole, outcomes=replace(whole.outcomes, core=deaf))  # type: ignore[arg-type]
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         asked.gateway.pipeline._parts = whole
@@ -233,7 +234,7 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
 
 async def test_a_chore_that_breaks_is_an_alarm_and_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with teller(tmp_path / "data"):
-        with alarmed("publish"):
+        with alarmed(Chore.PUBLISH):
             raise KeyError("a defect that holds input")
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line == '{"alarm": "chore_failed", "chore": "publish", "cause": "KeyError"}'
+        assert line == '{"alarm": "chore_failed", "chore": "publish", "cause": "KeyError", "runbook": "RUNBOOK.md#chore_failed"}'

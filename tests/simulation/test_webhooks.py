@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
 from gateway.app.databases import DatabaseName
-from gateway.app.main import Gateway, utc_now
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
 from gateway.domain.errors import Unavailable
@@ -22,7 +22,7 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.stages import Recorded
 from gateway.oversight.webhooks import LEASE, Webhooks, backoff_s, public_key
-from gateway.store.webhooks import DueWebhook, LeaseWebhooks
+from gateway.store.webhooks import SqlOutbox
 from tests.support.databases import book_in, sql
 from tests.support.receiver import Receiver, receiving, verified
 from tests.support.teller import Teller, payment, teller, what_does_not_hold
@@ -235,7 +235,7 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
     others = []
     for _ in range(3):
         other = await book_in(told.gateway.settings.data, told.gateway.book._mandate_key)
-        others.append(replace(told.webhooks, book=other, _session=None))
+        others.append(replace(told.webhooks, book=other, outbox=SqlOutbox(other), _session=None))
     running = [asyncio.create_task(item.deliver_due()) for item in others]
     await wait_until(lambda: len(told.receiver.asked) == 4)
     assert await told.webhooks.deliver_due() == 0, "all of it is taken"
@@ -252,8 +252,7 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
 async def test_what_a_worker_died_with_is_sent_by_another_after_its_lease(told: Told) -> None:
     await told.confirm(await told.held())
     told.ahead += timedelta(seconds=2)
-    leased: Any = await told.gateway.book.write(LeaseWebhooks(told.now(), told.now() + LEASE, 16))
-    assert [type(item) for item in leased] == [DueWebhook]
+    assert len(await told.webhooks.outbox.lease(told.now(), told.now() + LEASE, 16)) == 1
     assert await told.later(seconds=LEASE.total_seconds() - 1) == 0
     assert await told.later(seconds=2) == 1
     assert len(told.receiver.taken) == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from adapters.cores.remote.breaker import Breaker, BreakerLimits
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded

@@ -16,8 +16,9 @@ from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
 from gateway.app.cores import Clock, embedded, permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.key_files import credential, private_file
-from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal

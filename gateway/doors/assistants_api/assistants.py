@@ -100,7 +100,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
     await _recorded(door, principal, id_, "changed", changes)
     metadata = metadata_of(asked.metadata) if "metadata" in said else None
     changed = await api.book.write(ChangeAssistant(principal.client, id_, changes, metadata))
-    if not isinstance(changed, Assistant):
+    if changed is None:
         raise missing("assistant")
     return json_answer(objects.assistant(changed))
 

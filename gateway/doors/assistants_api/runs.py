@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
+from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import (
     Api,
     JsonAnswer,
@@ -38,7 +39,6 @@ from gateway.runs.sealed_principal import acting
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
 from gateway.store.runs import CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
-from gateway.store.steps import Step
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -161,7 +161,7 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
         thread=thread,
         customer=principal.customer,
         assistant=assistant.id,
-        state="queued",
+        state=RunState.QUEUED,
         created=now,
         expires=now + api.lifetime,
         lease=pool.lease if asked.stream or pool.has_room else None,
@@ -189,7 +189,7 @@ async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
         if isinstance(begun, str):
             message = f"Thread {starting.run.thread} already has an active run {begun}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if not isinstance(begun, tuple):
+        if begun is None:
             raise missing("thread")
         thread, run = begun
         told = _beginning(starting.opening, thread, run)
@@ -207,7 +207,7 @@ def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[b
 
 def _taken_up(api: Api, run: Run) -> None:
     pool = api.with_model()
-    if run.state == "queued" and run.lease == pool.lease:
+    if run.state is RunState.QUEUED and run.lease == pool.lease:
         pool.take_up(run)
 
 
@@ -237,7 +237,7 @@ async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Respons
 
 async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     run = await _found(api, rest[-1], thread, id_)
-    waits = run.state == "requires_action" or bool(objects.own_of(run).get("confirmations"))
+    waits = run.state is RunState.REQUIRES_ACTION or bool(objects.own_of(run).get("confirmations"))
     return json_answer(objects.run(run), {POLL_AFTER: str(_LATER_MS if waits else _SOON_MS)})
 
 
@@ -254,9 +254,9 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, _, principal = rest
     run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
-    if not isinstance(run, Run):
+    if run is None:
         raise missing("run")
-    if run.state != "cancelling":
+    if run.state is not RunState.CANCELLING:
         raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
     if api.pool is not None:
         api.pool.cancelled(id_)
@@ -287,7 +287,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         run = await api.book.write(item)
         if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
-        if not isinstance(run, Run):
+        if run is None:
             raise missing("run")
         _taken_up(api, run)
         if listener is not None:
@@ -299,7 +299,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:
-    if mismatch.state != "requires_action":
+    if mismatch.state is not RunState.REQUIRES_ACTION:
         return f"Runs in status '{mismatch.state}' do not accept tool outputs."
     return "tool_outputs: exactly the calls of required_action, each once, in one request"
 
@@ -311,10 +311,10 @@ async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any
 
 async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    found = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
-    if not isinstance(found, Step):
+    step = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
+    if step is None:
         raise missing("step")
-    return json_answer(objects.step(found))
+    return json_answer(objects.step(step))
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:

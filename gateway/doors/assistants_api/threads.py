@@ -100,10 +100,7 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     opening = opening_of(api, door, principal, await body_as(NewThread, request))
-    opened = await api.book.write(opening)
-    if not isinstance(opened, Thread):
-        raise TypeError("an opening is answered with its thread")
-    return json_answer(objects.thread(opened))
+    return json_answer(objects.thread(await api.book.write(opening)))
 
 
 def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> CreateThread:
@@ -136,7 +133,7 @@ async def _write(api: Api, id_: str, door: Door, request: Request, principal: Pr
     if isinstance(written, str):
         message = f"Can't add messages to {id_} while a run {written} is active."
         raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-    if not isinstance(written, list):
+    if written is None:
         raise missing("thread")
     return json_answer(objects.message(written[0]))
 
