@@ -21,11 +21,14 @@ from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
-from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
+from gateway.doors import access_log, confirmations, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store.book import SqlBook
+
+BACKLOG = 1024
+"""Connections that wait to be taken."""
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -133,6 +136,7 @@ async def serve_on(
 ) -> None:
     """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
     gateway = await open_gateway(settings)
+    listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
         page = page_of(
@@ -144,6 +148,7 @@ async def serve_on(
         )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
+        app = access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
         server = uvicorn.Server(server_config(app, settings))
 
         def stop() -> None:

@@ -1,7 +1,6 @@
 """`tellergate demo`, `serve` and `dev token`."""
 
 import argparse
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import uvloop
 
 from gateway.app import serving, workers
 from gateway.app.local_issuer import LocalIssuer
+from gateway.app.logs import start_logging
 from gateway.app.settings import Settings, UnsafeSettings, development
 from gateway.app.settings_file import read_settings
 from gateway.commands import demo as story
@@ -34,7 +34,7 @@ def serve(options: argparse.Namespace) -> int:
             token = f"tellergate dev token --data {settings.data} --customer alice --agent demo --level L2"
             print(f"tokens: of {settings.issuer}" if settings.has_external_issuer else f"a token:  {token}", flush=True)
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
+    start_logging(settings)
     if options.workers == 1:
         uvloop.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
     else:

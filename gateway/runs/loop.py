@@ -11,12 +11,14 @@ model may then be asked once more, which does nothing; calls have their ids befo
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import orjson
 from sqlalchemy import Connection
 
 from gateway.domain.principal import Principal
@@ -47,6 +49,8 @@ LOOK_S = 0.25
 
 GRACE = timedelta(minutes=1)
 """How much longer than the last confirmation a run lives that waits for it."""
+
+_LOG = logging.getLogger("tellergate.runs")
 
 _INCOMPLETE = {Finish.LENGTH: ("max_tokens", "max_completion_tokens"), Finish.FILTERED: ("content_filter", None)}
 """Of answers that were cut off: the reason of the message, and of the run."""
@@ -113,6 +117,8 @@ class RunDriver:
         except RunEnded as ended:
             await self._end(ended, growing)
         except ModelFailed as failed:
+            line = {"alarm": "model_failed", "code": failed.code, "why": failed.message, "run": self.run.id}
+            _LOG.warning("%s", orjson.dumps(line).decode())
             await self._end(RunEnded("failed", failed), growing)
 
     async def break_down(self) -> None:
