@@ -15,13 +15,14 @@ from fastapi import FastAPI
 
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
+from gateway.app.health import readiness_of
 from gateway.app.landing import landing_of
 from gateway.app.main import Gateway, __version__, open_gateway, utc_now
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
-from gateway.doors import access_log, confirmations, kill_switches, mandates, playground, rest, schemas
+from gateway.doors import access_log, confirmations, health, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
@@ -67,6 +68,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     schemas.publish(app)
+    health.mount(app, readiness_of(gateway))
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))

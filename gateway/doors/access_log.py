@@ -124,7 +124,7 @@ class _Served:
         await self._send(message)
 
     def log(self, scope: Scope, started: float, pseudonyms: Pseudonyms) -> None:
-        route = getattr(scope.get("route"), "path", UNMATCHED)
+        route = _route(scope)
         level = logging.WARNING if self.status >= 500 else logging.DEBUG if route in _QUIET else logging.INFO
         if not _LOG.isEnabledFor(level):
             return
@@ -143,6 +143,15 @@ class _Served:
         _LOG.log(level, "%s", orjson.dumps(line).decode())
 
 
+def _route(scope: Scope) -> str:
+    """The template of the route that answered."""
+    matched = getattr(scope.get("route"), "path", None)
+    if matched is not None:
+        return str(matched)
+    return _DOCUMENT if scope["path"] == _DOCUMENT else UNMATCHED  # FastAPI's own route of it says nothing of itself
+
+
+_DOCUMENT = "/openapi.json"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
