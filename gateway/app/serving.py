@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway, utc_now
+from gateway.app.health import readiness_of
 from gateway.app.landing import landing_of
 from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
@@ -24,12 +25,15 @@ from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
+from gateway.doors import access_log, confirmations, health, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
+
+BACKLOG = 1024
+"""Connections that wait to be taken."""
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -68,6 +72,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     schemas.publish(app)
+    health.mount(app, readiness_of(gateway))
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
@@ -137,6 +142,7 @@ async def serve_on(
 ) -> None:
     """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
     gateway = await open_gateway(settings)
+    listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
         page = page_of(
@@ -149,6 +155,7 @@ async def serve_on(
         )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
+        app = access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
         server = uvicorn.Server(server_config(app, settings))
 
         def stop() -> None:

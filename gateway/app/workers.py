@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 
 import uvloop
 
+from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
 from gateway.app.settings import Settings, UnsafeSettings
@@ -100,7 +101,7 @@ class _Workers:
 
 def _work(settings: Settings, listening: socket.socket) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_logging(settings)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     uvloop.run(serve_on(listening, settings))
 

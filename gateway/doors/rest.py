@@ -36,6 +36,7 @@ from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.doors import schemas
+from gateway.doors.access_log import entry_of
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
@@ -85,6 +86,7 @@ class Door:
         principal = None
         try:
             principal = await authenticated
+            entry_of(request.scope).customer = principal.customer
             require_scope(principal, *scopes)
             return await handler(self, request, principal)
         except RequestFault as fault:
@@ -96,7 +98,12 @@ class Door:
             return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
         except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}"))
+            line = {
+                "error": type(error).__name__,
+                "at": f"{where.name}:{where.lineno or 0}",
+                "request_id": entry_of(request.scope).id,
+            }
+            _LOG.log(*Alarm.DEFECT.line(**line))
             return fault_response(
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )
@@ -179,12 +186,23 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/v1/function-calls" and scope["method"] == "POST":
+            scope["route"] = _HOT_ROUTE
             response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS)
             await response(scope, receive, send)
         else:
             await app(scope, receive, send)
 
     return front
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What the access log reads of a route."""
+
+    path: str
+
+
+_HOT_ROUTE = _Route("/v1/function-calls")
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:

@@ -93,6 +93,10 @@ class RemoteKeys:
             raise Unavailable("issuer_unavailable")
         return self._keys.get(kid)
 
+    def are_held(self) -> bool:
+        """Whether there are keys that may still be used."""
+        return bool(self._keys) and self._monotonic() - self._fetched_at <= self._ages.most_s
+
     async def run(self) -> None:
         """Keep the keys fresh although nobody asks for one: else a key that was rotated away would serve whoever comes first."""
         while True:

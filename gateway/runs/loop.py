@@ -11,6 +11,7 @@ model may then be asked once more, which does nothing; calls have their ids befo
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.principal import Principal
 from gateway.domain.states import RunState, StepStatus
 from gateway.domain.strict_json import Json
@@ -48,6 +50,8 @@ LOOK_S = 0.25
 
 GRACE = timedelta(minutes=1)
 """How much longer than the last confirmation a run lives that waits for it."""
+
+_LOG = logging.getLogger("tellergate.runs")
 
 _INCOMPLETE = {Finish.LENGTH: ("max_tokens", "max_completion_tokens"), Finish.FILTERED: ("content_filter", None)}
 """Of answers that were cut off: the reason of the message, and of the run."""
@@ -114,6 +118,7 @@ class RunDriver:
         except RunEnded as ended:
             await self._end(ended, growing)
         except ModelFailed as failed:
+            _LOG.log(*Alarm.MODEL_FAILED.line(code=failed.code, why=failed.message, run=self.run.id))
             await self._end(RunEnded(RunState.FAILED, failed), growing)
 
     async def break_down(self) -> None:

@@ -124,7 +124,7 @@ class RunPool:
             _LOG.log(*Alarm.RUN_WAITS.line(cause=unavailable.reason))
         except Exception as error:  # noqa: BLE001  # whatever it was, the thread must not stay locked by it
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}"))
+            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}", request_id=None))
             with contextlib.suppress(Unavailable):
                 await loop.break_down()
         finally:

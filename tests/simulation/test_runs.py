@@ -202,13 +202,16 @@ async def test_token_bounds_hold_over_the_whole_run(tmp_path: Path, bound: str, 
         assert (ended.usage.prompt_tokens, ended.usage.completion_tokens) == usage
 
 
-async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path) -> None:
+async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with assisted(tmp_path / "data", Reply(calls=(asks("nothing_like_it"),))) as all_of:
         assistant = await all_of.assistant()
         _, begun = await all_of.begun(assistant, "Go")
         ended = await all_of.until(begun)
         assert (ended.status, ended.last_error.code) == ("failed", "server_error")
         assert len(all_of.model.seen) == 32
+        why = "The model did not come to an end within 32 questions."
+        alarms = [json.loads(record.getMessage()) for record in caplog.records if '"model_failed"' in record.getMessage()]
+        assert alarms == [{"alarm": "model_failed", "code": "server_error", "why": why, "run": begun.id}]
 
 
 def _die_at(point: str) -> None:
