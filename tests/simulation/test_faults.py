@@ -203,7 +203,7 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
         parts = asked.gateway.pipeline._parts
         asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
         later = CallOutcomes(
-            **{name: getattr(parts.later, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
+            **{name: getattr(parts.outcomes, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
         )  # type: ignore[arg-type]
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
         assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
@@ -224,7 +224,7 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         deaf = Failing(whole.core, "status", CoreUnavailable(), done=False)
-        asked.gateway.pipeline._parts = replace(whole, later=replace(whole.later, core=deaf))  # type: ignore[arg-type]
+        asked.gateway.pipeline._parts = replace(whole, outcomes=replace(whole.outcomes, core=deaf))  # type: ignore[arg-type]
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         asked.gateway.pipeline._parts = whole
