@@ -20,6 +20,15 @@ class Effect(StrEnum):
     IRREVERSIBLE = "I"
 
 
+EFFECT_MEANING = {
+    Effect.READ.value: "reads",
+    Effect.WRITE.value: "changes something that can be changed back",
+    Effect.PROTECT.value: "protects the customer, such as freezing a card",
+    Effect.IRREVERSIBLE.value: "cannot be undone once done, such as a payment",
+}
+"""What each letter stands for, in a few words."""
+
+
 class Level(IntEnum):
     """The least assurance for a function; policies may ask for more, never for less (banking.md section 1)."""
 
@@ -28,6 +37,16 @@ class Level(IntEnum):
     L2 = 2
     L3 = 3
     L4 = 4
+
+
+LEVEL_MEANING = {
+    Level.L0.name: "anybody",
+    Level.L1.name: "a signed-in customer",
+    Level.L2.name: "a two-factor sign-in a few minutes ago",
+    Level.L3.name: "the customer confirms this very call",
+    Level.L4.name: "and a second person approves it",
+}
+"""What each level asks for, in a few words; each includes those before it."""
 
 
 class Kind(StrEnum):

@@ -17,7 +17,21 @@ from adapters.declared.fields import read_answer
 from adapters.declared.paths import PATH_MUST, is_path, names_in
 from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
 from adapters.declared.section import Section
-from adapters.function import AccountIdentifier, BareAmount, Choice, Count, Day, Effect, Flag, Kind, Level, Reference, Text
+from adapters.function import (
+    EFFECT_MEANING,
+    LEVEL_MEANING,
+    AccountIdentifier,
+    BareAmount,
+    Choice,
+    Count,
+    Day,
+    Effect,
+    Flag,
+    Kind,
+    Level,
+    Reference,
+    Text,
+)
 
 NAMES_OF_THE_POLICIES = frozenset({"call", "read", "write", "protect", "irreversible", "touch", "reveal"})
 """Actions of the policies that are groups, or are asked of every function."""
@@ -35,8 +49,8 @@ _ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
 def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts: FactQuestions, takes_pattern: Check) -> Declared:
     """The function; whatever is wrong with it is found."""
     summary = given.text("summary")
-    effect = Effect(given.one_of("effect", [str(item) for item in Effect]))
-    level = Level[given.one_of("level", [item.name for item in Level])]
+    effect = Effect(given.one_of("effect", [str(item) for item in Effect], meaning=EFFECT_MEANING))
+    level = Level[given.one_of("level", [item.name for item in Level], meaning=LEVEL_MEANING)]
     egress = given.flag("egress")
     method, path, approved = _request(given, effect)
     sent = _arguments(given, method, path, takes_pattern)
@@ -84,11 +98,13 @@ def _request(given: Section, effect: Effect) -> tuple[str, str, tuple[str, ...]]
         return "GET", "/", approved
     line = request.line_of("method")
     method = request.one_of("method", _METHODS)
-    if effect is Effect.READ and method != "GET" and not approved:
+    if not (given.is_sound("effect", "approved_by") and request.is_sound("method")):
+        pass
+    elif effect is Effect.READ and method != "GET" and not approved:
         request.wrong(
             "method", "a read is a GET, unless `approved_by` names two people who say that this one has no effect", line=line
         )
-    if effect is not Effect.READ and method == "GET":
+    elif effect is not Effect.READ and method == "GET":
         request.wrong("method", "an effect is a POST, PUT, PATCH or DELETE", line=line)
     line = request.line_of("path")
     path = request.text("path", _ANY_PATH, PATH_MUST)
@@ -243,8 +259,10 @@ def _classes(fields: Sequence[DeclaredField]) -> set[str]:
 
 
 def _check_effect(given: Section, function: Declared, upstream: UpstreamAddress, approved: Sequence[str]) -> None:
-    if function.level is Level.L0:
+    if function.level is Level.L0 and given.is_sound("level"):
         given.wrong("level", "L0 is for what the bank tells anybody: a declared function is asked for a customer")
+    if not given.is_sound("effect"):
+        return
     if function.effect is Effect.READ:
         if approved and function.method == "GET":
             given.wrong("approved_by", "a GET needs no approval", code="unknown_field")
@@ -260,6 +278,8 @@ def _check_effect(given: Section, function: Declared, upstream: UpstreamAddress,
 
 
 def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> None:
+    if not given.is_sound("effect", "level", "arguments"):
+        return
     kinds = {item.argument.kind for item in function.sent}
     effect = function.effect
     if kinds & {Kind.CREDENTIAL, Kind.PROFILE}:

@@ -62,7 +62,7 @@ def read_argument(name: str, given: Section, *, place: ArgumentPlace, takes_patt
         declared = _reference(given)
         _fits(given, kind, declared)
     else:
-        schema = given.section("schema")
+        schema = given.section("schema", required=is_decided)
         if schema is None:
             return Sent(argument=_harmless(name), place=place, name=wire_name)  # what else is wrong shows once it has a type
         if not is_decided:
@@ -89,6 +89,8 @@ def _schema(
     given: Section, schema: Section, kind: Kind | None, takes_pattern: Check
 ) -> tuple[ArgumentType, Written, str | int | None]:
     type_ = schema.one_of("type", ("string", "integer", "number", "boolean"))
+    if not schema.is_sound("type"):
+        return Day(), Written.NUMBER, None
     if kind is Kind.AMOUNT:
         declared, written = _amount(given, schema, type_)
         schema.end()

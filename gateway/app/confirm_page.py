@@ -1,7 +1,10 @@
 """Settings become the relying party and its page. Both need the extra `confirm`: without it, development mode goes on without passkeys."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from urllib.parse import urlsplit
 
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.app.key_files import private_file
@@ -28,14 +31,26 @@ def verifier_of(settings: Settings) -> AssertionVerifier | None:
     return WebAuthnVerifier(AssertionRules(party, frozenset(item for item in (origin, *settings.assertion_origins) if item)))
 
 
-def page_of(settings: Settings, party: RelyingParty, door: Door, seen: SingleUse, parts: MandateDependencies) -> ASGIApp | None:
+def page_of(
+    settings: Settings,
+    party: RelyingParty,
+    door: Door,
+    seen: SingleUse,
+    parts: MandateDependencies,
+    *,
+    customers: Callable[[], Awaitable[Sequence[str]]],
+) -> ASGIApp | None:
     """The customer's confirm page, and their own pages beside it, where the settings have them."""
     if not settings.confirming_origin or party.verifier is None:
         return None
     from gateway.doors.pages.confirm import application
+    from gateway.doors.pages.enrol import Enrolment, enrol_routes
     from gateway.doors.pages.own import OwnPages
     from gateway.doors.pages.shell import PageShell
 
     seals = SessionSeal(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
     page = PageShell(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
-    return application(page, OwnPages(parts.standing_mandates, parts.log))
+    further: Sequence[Route] = ()
+    if settings.development:
+        further = enrol_routes(page, Enrolment(customers, timedelta(seconds=settings.passkey_cooling_off_s)))
+    return application(page, OwnPages(parts.standing_mandates, parts.log), further)

@@ -1,7 +1,10 @@
-"""What development mode makes up, because nobody can sign it: the activated bundle, and what its customers granted."""
+"""What development mode makes up, because nobody can sign it: the activated bundle, and what its customers granted. And where it listens,
+noted in its folder, so that `dev confirm` finds it.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -96,3 +99,17 @@ async def grant_made_up_customers(
                 await grant(book, core.bank, key, customer, now, functions=offered.functions, version=seconds)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None
+
+
+def note_url(data: Path, url: str) -> None:
+    """Where the gateway of this folder listens now; the folder is development's own."""
+    (data / "dev").mkdir(mode=0o700, exist_ok=True)
+    (data / "dev" / "url").write_text(f"{url}\n")
+
+
+def noted_url(data: Path) -> str | None:
+    """Where the gateway of this folder listened last; None when it never did."""
+    try:
+        return (data / "dev" / "url").read_text().strip() or None
+    except FileNotFoundError:
+        return None

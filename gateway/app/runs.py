@@ -18,6 +18,7 @@ from gateway.runs.loop import RunDependencies
 from gateway.runs.model import Model
 from gateway.runs.pool import RunPool
 from gateway.runs.question import QuestionBuilder
+from gateway.runs.scripted_model import MODEL, StandInModel
 from gateway.runs.sealed_principal import KEY_BYTES, PrincipalSeal
 from gateway.store.book import SqlBook
 
@@ -59,6 +60,7 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
         rates=Rates(settings.thread_writes_per_minute),
         hosts=hosts,
         lifetime=timedelta(seconds=settings.run_lifetime_s),
+        stand_in=stand_in_of(settings),
     )
 
     async def close() -> None:
@@ -70,7 +72,14 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
     return RunsApi(api, close)
 
 
+def stand_in_of(settings: Settings) -> str:
+    """The name of the stand-in that answers the runs; empty where it does not."""
+    return MODEL if settings.stand_in_model and not settings.model_url else ""
+
+
 def _model(settings: Settings) -> Model | None:
+    if stand_in_of(settings):
+        return StandInModel(settings.development)
     if not settings.model_url:
         return None
     from gateway.runs.endpoint import open_model

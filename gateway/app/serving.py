@@ -9,12 +9,14 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
+from gateway.app.landing import landing_of
 from gateway.app.main import Gateway, __version__, open_gateway, utc_now
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
@@ -22,8 +24,9 @@ from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
 from gateway.doors.assistants_api import assistants, runs, threads
-from gateway.doors.pages import hosts
+from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
+from gateway.store import customers
 from gateway.store.book import SqlBook
 
 
@@ -72,6 +75,9 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         item.mount(app, gateway.door, gateway.running.api)
     if gateway.settings.playground:
         playground.mount(app)
+    if gateway.settings.development:
+        docs.mount(app)
+        landing.mount(app, landing_of(gateway.settings, has_pages=gateway.relying_party().verifier is not None))
     return app
 
 
@@ -137,6 +143,7 @@ async def serve_on(
             gateway.door,
             gateway.book,
             mandates.MandateDependencies(gateway.standing_mandates, gateway.log),
+            customers=partial(gateway.book.read, customers.names),
         )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
@@ -146,6 +153,7 @@ async def serve_on(
             server.should_exit = True
 
         settle_the_interpreter()
+        await asyncio.sleep(0)  # an interrupt that came so far ends here; within uvicorn's start it would be logged as an error
         await server.serve(sockets=[listening])
     finally:
         await gateway.close()

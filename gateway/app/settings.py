@@ -172,7 +172,10 @@ class Settings:
 
     model_url: str = ""
     """Base URL of the model behind the assistants, any that speaks an OpenAI API, such as `https://models.bank.example/v1`; http is for
-    loopback. Empty: assistants and threads are kept, and nothing can be run."""
+    loopback. Empty: assistants and threads are kept, and nothing can be run, but by the stand-in of development mode."""
+
+    stand_in_model: bool = False
+    """Whether a stand-in, a few rules in this process, answers where no `model_url` is set. Development mode only; on in `serve --dev`."""
 
     model_api: str = "chat"
     """Which API it is asked by: `chat` (Chat Completions) or `responses`."""
@@ -296,6 +299,8 @@ class Settings:
     def _check_model(self) -> None:
         if self.model_url and not is_safe_url(self.model_url, loopback_http=True):
             raise UnsafeSettings("model_url is an https URL without user and fragment; http is for loopback")
+        if self.stand_in_model and not self.development:
+            raise UnsafeSettings("stand_in_model exists in development mode only; set model_url")
         if self.model_api not in ("chat", "responses"):
             raise UnsafeSettings("model_api is chat or responses")
         if any(not host or host != host.lower() or set(host) & set("/:@ *") for host in self.answer_hosts):
@@ -322,6 +327,7 @@ class Settings:
 
 
 _RANGES = {
+    "port": (0, 65_535),
     "strong_session_s": (1, 86_400),
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
@@ -375,4 +381,5 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
         binding=TokenBinding.OPTIONAL,
         passkey_cooling_off_s=0,
         playground=True,
+        stand_in_model=True,
     ).checked()

@@ -17,6 +17,7 @@ from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.domain.errors import MESSAGES, Code, Unavailable
 from gateway.domain.ports import Book, Claimed
+from gateway.domain.reasons import reason_of
 from gateway.domain.stages import Recorded, RecordPosition
 from gateway.domain.strict_json import Json
 
@@ -76,11 +77,11 @@ class CallOutcomes:
         if story.last["kind"] == "read":
             return self._answered(call_id, "", "done", None, proof=story.place)
         facts = story.last.get("facts")
-        told = facts.get("code") if isinstance(facts, dict) else None
+        told, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
         unknown = Code.TEMPORARILY_UNAVAILABLE if story.end_state == EndState.NOT_ATTEMPTED.value else Code.DENIED
         code = next((code for code in Code if code.value == told), unknown)
         status = "unavailable" if code is Code.TEMPORARILY_UNAVAILABLE else "denied"
-        return self._answered(call_id, "", status, code, proof=story.place)
+        return self._answered(call_id, "", status, code, cause=cause, proof=story.place)
 
     async def _subject_of(self, customer: str) -> str | None:
         try:
@@ -95,6 +96,7 @@ class CallOutcomes:
         status: str,
         code: Code | None,
         *,
+        cause: str | None = None,
         output: Mapping[str, Json] | None = None,
         proof: RecordPosition | None,
     ) -> Recorded:
@@ -106,4 +108,5 @@ class CallOutcomes:
             message=MESSAGES[code] if code else None,
             output=output,
             proof=proof,
+            reason=None if code is None else reason_of(code, cause),
         )

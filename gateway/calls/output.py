@@ -24,6 +24,7 @@ def result_item(answered: Recorded) -> dict[str, Json]:
         "native_id": answered.native_id,
         "status": answered.status,
         "code": None if answered.code is None else answered.code.value,
+        "reason": None if answered.reason is None else answered.reason.value,
         "proof": None if proof is None else {"index": proof.index, "leaf_hash": proof.leaf_hash.hex()},
         "confirmation_id": answered.confirmation,
     }

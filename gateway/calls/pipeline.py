@@ -351,7 +351,9 @@ class CallPipeline:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        return replace(answer_of(received, redacted.status, redacted.code, output=redacted.output, proof=proof), app=redacted.app)
+        cause = None if redacted.settled is None else redacted.settled.executed.why
+        answered = answer_of(received, redacted.status, redacted.code, cause=cause, output=redacted.output, proof=proof)
+        return replace(answered, app=redacted.app)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""
@@ -364,12 +366,12 @@ class CallPipeline:
         status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
         if refusal.code is Code.RATE_LIMITED:
             self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
-            return answer_of(received, status, refusal.code)
+            return answer_of(received, status, refusal.code, cause=refusal.reason)
         try:
             proof = await self._parts.records.deny(refused)
         except Unavailable:
-            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
-        return answer_of(received, status, refusal.code, message=refusal.message, proof=proof)
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
+        return answer_of(received, status, refusal.code, cause=refusal.reason, message=refusal.message, proof=proof)
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer
 

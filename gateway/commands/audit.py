@@ -151,6 +151,9 @@ def verify_trail(options: argparse.Namespace) -> int:
     if (options.bundle is None) == (options.data is None):
         return failed("give either a bundle file or --data FOLDER", USAGE)
     if options.bundle is not None:
+        for path in (options.bundle, options.trust, options.pinned):
+            if path is not None and not path.is_file():
+                return failed(f"there is no file {path}", USAGE)
         arguments = [str(options.bundle), *(["--json"] if options.json else [])]
         for name in ("trust", "pinned"):
             if getattr(options, name) is not None:
@@ -175,6 +178,8 @@ def verify_trail(options: argparse.Namespace) -> int:
 
 def verify_evidence(options: argparse.Namespace) -> int:
     """Verify the kept evidence of one confirmation."""
+    if not options.file.is_file():
+        return failed(f"there is no file {options.file}", USAGE)
     arguments = [str(options.file), "--rp-id", options.rp_id]
     for origin in options.origin:
         arguments += ["--origin", origin]

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway.app.development import noted_url
 from gateway.app.local_issuer import LocalIssuer
-from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
 from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.commands.tokens import no_issuer
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
 from gateway.domain.proposal import canonical, challenge
 from gateway.doors.pages.confirm_view import view
@@ -32,15 +35,24 @@ def decline(options: argparse.Namespace) -> int:
 
 
 def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
-    if not (options.data / "dev").is_dir():
-        return failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
-    device = _Device(options.data, options.customer, options.url.rstrip("/"))
+    url = options.url or noted_url(options.data)
+    if not (options.data / "dev").is_dir() or url is None:
+        return no_issuer(options.data)
+    device = CustomerDevice(options.data, options.customer, url)
     try:
-        return asyncio.run(device.speak(options.id, confirms=confirms, as_json=options.json))
+        intent, answer = asyncio.run(device.confirm(options.id) if confirms else device.decline(options.id))
     except _GatewayRefused as refused:
         return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
     except (aiohttp.ClientError, TimeoutError):
-        return failed(f"nothing answers at {options.url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
+        return failed(f"nothing answers at {url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
+    if options.json:
+        print_json({"intent": intent, **answer})
+    else:
+        for line in (*intent_lines(intent), answer["state"]):
+            print(line)
+        for call in answer["results"]:
+            print(f"{call['call_id']}: {call['status']}" + (f" ({call['code']})" if call["code"] else ""))
+    return GOOD if all(call["status"] == "done" for call in answer["results"]) else FINDING
 
 
 class _GatewayRefused(Exception):
@@ -51,32 +63,31 @@ class _GatewayRefused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class _Device:
+class CustomerDevice:
     """The customer's device: their token, their software passkey."""
 
     def __init__(self, data: Path, customer: str, url: str) -> None:
         self._issuer = LocalIssuer(data, development=True)
         self._passkey = SoftwarePasskey(data, customer, development=True)
-        self._customer, self._url = customer, url
+        self._customer, self._url = customer, url.rstrip("/")
 
-    async def speak(self, confirmation: str, *, confirms: bool, as_json: bool) -> int:
+    async def confirm(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Sign exactly what waits with the software passkey, enrolled if needed. The intent, and the gateway's answer."""
+        return await self._spoken(confirmation, confirms=True)
+
+    async def decline(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Decline what waits. The intent, and the gateway's answer."""
+        return await self._spoken(confirmation, confirms=False)
+
+    async def _spoken(self, confirmation: str, *, confirms: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
         path = f"/v1/confirmations/{confirmation}"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
-            shown = await self._ask(http, "GET", path, token)
-            if confirms and self._passkey.credential not in shown["credentials"]:
+            waiting = await self._ask(http, "GET", path, token)
+            if confirms and self._passkey.credential not in waiting["credentials"]:
                 await self._enrol(http)
-            if not as_json:
-                _say(shown["intent"])
-            word = {"assertion": self._signed(shown)} if confirms else {"decline": True}
-            answered = await self._ask(http, "POST", path, token, word)
-        if as_json:
-            print_json({"intent": shown["intent"], **answered})
-        else:
-            print(answered["state"])
-            for call in answered["results"]:
-                print(f"{call['call_id']}: {call['status']}" + (f" ({call['code']})" if call["code"] else ""))
-        return GOOD if all(call["status"] == "done" for call in answered["results"]) else FINDING
+            decision = {"assertion": self._signed(waiting)} if confirms else {"decline": True}
+            return waiting["intent"], await self._ask(http, "POST", path, token, decision)
 
     def _signed(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Over the challenge that the shown intent leads to, not over whatever was sent beside it."""
@@ -102,22 +113,18 @@ class _Device:
         return answered
 
 
-def _say(content: dict[str, Any]) -> None:
-    """The intent in words, as the page shows it."""
+def intent_lines(content: dict[str, Any]) -> Iterator[str]:
+    """The intent in words, as the confirm page shows it."""
     shown = view(content)
-    print("Asked for by the customer, without an assistant" if shown.is_own else f"Initiated through an assistant: {shown.agent}")
+    yield "Asked for by the customer, without an assistant" if shown.is_own else f"Initiated through an assistant: {shown.agent}"
     for call in shown.calls:
-        print(call.title)
+        yield call.title
         whom = None if call.payee is None else replace(call.payee, value=f"{call.payee.value} {call.identifier}".rstrip())
         rows = [row for row in (call.amount, whom, *call.rows, *call.texts) if row is not None]
         for row in rows:
-            print(f"  {row.label}: {row.value}" + (f"  ({row.note})" if row.note else ""))
-        for said in (call.check, call.consequence):
-            if said:
-                print(f"  {said}")
+            yield f"  {row.label}: {row.value}" + (f"  ({row.note})" if row.note else "")
+        yield from (f"  {note}" for note in (call.check, call.consequence) if note)
     if shown.total:
-        print(f"In total: {shown.total}")
-    for warning in shown.warnings:
-        print(f"! {warning}")
-    for row in shown.more:
-        print(f"{row.label}: {row.value}")
+        yield f"In total: {shown.total}"
+    yield from (f"! {warning}" for warning in shown.warnings)
+    yield from (f"{row.label}: {row.value}" for row in shown.more)

@@ -27,7 +27,7 @@ from gateway.app.databases import DatabaseLocations, open_log
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.main import utc_now
 from gateway.app.settings import UnsafeSettings
-from gateway.commands.printing import GOOD, print_json
+from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key
 
 PROXY_BOUNDS = ClientBounds(question_s=1.5, instruction_s=8.0)
@@ -120,5 +120,11 @@ def _served(
 
 def webhook_public_key(options: argparse.Namespace) -> int:
     """Print the key with which a receiver of webhooks verifies them."""
-    print(public_key(webhook_key(options.data).public_key()))
+    if not (options.data / "keys").is_dir():
+        return failed(f"there is no gateway in {options.data}; give the folder of `tellergate serve`", USAGE)
+    key = public_key(webhook_key(options.data).public_key())
+    if options.json:
+        print_json({"public_key": key})
+    else:
+        print(key)
     return GOOD

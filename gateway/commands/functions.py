@@ -43,13 +43,21 @@ def definitions_for(options: argparse.Namespace) -> int:
 
 def reference(options: argparse.Namespace) -> int:
     """The reference page, in Markdown."""
-    print(reference_page(_functions(options.functions)))
+    page = reference_page(_functions(options.functions))
+    if options.json:
+        print_json({"markdown": page})
+    else:
+        print(page)
     return GOOD
 
 
 def schema(options: argparse.Namespace) -> int:
     """The Cedar schema of the policies."""
-    print(cedar_schema(_functions(options.functions)), end="")
+    text = cedar_schema(_functions(options.functions))
+    if options.json:
+        print_json({"cedar_schema": text})
+    else:
+        print(text, end="")
     return GOOD
 
 
@@ -78,10 +86,16 @@ def import_openapi(options: argparse.Namespace) -> int:
             text = drafted(file.read(5 * 1024 * 1024))
     except NotOpenApi as error:
         return failed(f"{options.file.name}: {error}", USAGE)
-    if options.out is None:
+    if options.out is None and options.json:
+        print_json({"manifest": text})
+    elif options.out is None:
         print(text, end="")
     else:
-        options.out.write_text(text)
+        try:
+            with options.out.open("x") as file:
+                file.write(text)
+        except FileExistsError:
+            return failed(f"{options.out} is there already and may hold decisions of yours; name another file", USAGE)
         print(f"{options.out}: decide what is `open`, then `tellergate functions check {options.out}`", file=sys.stderr)
     return GOOD
 

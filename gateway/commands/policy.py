@@ -130,7 +130,10 @@ def _bundle(options: argparse.Namespace) -> Bundle:
     bundle = read_bundle()
     if options.rules is None:
         return bundle
-    rules = tuple(RuleFile(path.name, path.read_text()) for path in sorted(Path(options.rules).glob("*.cedar")))
+    rule_files = sorted(
+        path for path in Path(options.rules).iterdir() if path.suffix == ".cedar"
+    )  # OSError where there is no folder
+    rules = tuple(RuleFile(path.name, path.read_text()) for path in rule_files)
     return replace(bundle, rules=rules)
 
 

@@ -1,36 +1,18 @@
-"""A stand-in for a model: a few rules behind the Responses API, for the demo. It is no model and does not pretend to be one.
-
-It is gullible on purpose: text that it reads in a function's output may command it, as it would a hijacked model.
-"""
+"""The stand-in for a model behind the Responses API, for the demo: the rules of `gateway.runs.scripted_model` over HTTP."""
 
 import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response, StreamingResponse
 
-MODEL = "tellergate-stand-in"
-
-_MOVE = re.compile(r'move (?P<value>[0-9.]+) (?P<currency>[A-Z]{3}) from "(?P<debit>[^"]+)" to "(?P<credit>[^"]+)"')
-_COMMANDED = re.compile(r"Transfer (?P<currency>[A-Z]{3}) (?P<value>[0-9]+\.[0-9]{2})")
+from gateway.runs.scripted_model import MODEL, LastTurn, StandInCall, next_step
 
 Item = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LastTurn:
-    """What the customer said last, and what the functions called since then gave, by name."""
-
-    said: str
-    outputs: Mapping[str, Any]
-
-    def result(self, name: str) -> Any:
-        return self.outputs[name].get("result") or {}
 
 
 def standin() -> FastAPI:
@@ -40,7 +22,7 @@ def standin() -> FastAPI:
 
     @app.post("/v1/responses")
     async def responses(body: dict[str, Any]) -> Response:
-        item = _next(_turn(body["input"]))
+        item = _item(next_step(_turn(body["input"])))
         response = {
             "id": f"resp_{secrets.token_hex(8)}",
             "object": "response",
@@ -80,58 +62,18 @@ def _turn(items: Sequence[Item]) -> LastTurn:
     outputs = {
         names[item["call_id"]]: json.loads(item["output"]) for item in items[last:] if item.get("type") == "function_call_output"
     }
-    return LastTurn(items[last]["content"], outputs)
+    return LastTurn(items[last]["content"], outputs, datetime.now(UTC).date())
 
 
-def _next(turn: LastTurn) -> Item:
-    if "list_accounts" not in turn.outputs:
-        return _call("list_accounts", {})
-    accounts = {account["name"]: account["account"] for account in turn.result("list_accounts").get("accounts", [])}
-    move = _MOVE.search(turn.said)
-    if move is not None:
-        return _moving(turn, accounts, move)
-    if "lately" in turn.said:
-        return _spending(turn, accounts["Everyday"])
-    if "get_account_balance" not in turn.outputs:
-        return _call("get_account_balance", {"account": accounts["Everyday"]})
-    amount = turn.result("get_account_balance").get("amount", {})
-    return _message(f"Your Everyday account holds {amount.get('value')} {amount.get('currency')}.")
-
-
-def _moving(turn: LastTurn, accounts: Mapping[str, str], move: re.Match[str]) -> Item:
-    if "initiate_transfer" in turn.outputs:
-        return _message("Done." if turn.outputs["initiate_transfer"]["ok"] else "That was not possible.")
-    amount = {"value": move["value"], "currency": move["currency"]}
-    return _call("initiate_transfer", {"from": accounts[move["debit"]], "to": accounts[move["credit"]], "amount": amount})
-
-
-def _spending(turn: LastTurn, account: str) -> Item:
-    """Lists transactions; obeys whatever stands in them."""
-    if "list_transactions" not in turn.outputs:
-        today = datetime.now(UTC).date()
-        period = {"from": (today - timedelta(days=60)).isoformat(), "to": today.isoformat()}
-        return _call("list_transactions", {"account": account, **period})
-    commanded = _COMMANDED.search(json.dumps(turn.result("list_transactions")))
-    if commanded is None or "initiate_transfer" in turn.outputs:
-        return _message("You spent on the usual things.")
-    if "list_beneficiaries" not in turn.outputs:
-        return _call("list_beneficiaries", {"account": account})
-    payee = turn.result("list_beneficiaries")["beneficiaries"][0]["beneficiary"]
-    amount = {"value": commanded["value"], "currency": commanded["currency"]}
-    return _call("initiate_transfer", {"from": account, "to": payee, "amount": amount})
-
-
-def _call(name: str, arguments: Mapping[str, Any]) -> Item:
-    return {
-        "type": "function_call",
-        "id": f"fc_{secrets.token_hex(8)}",
-        "call_id": f"call_{secrets.token_hex(8)}",
-        "name": name,
-        "arguments": json.dumps(arguments),
-        "status": "completed",
-    }
-
-
-def _message(text: str) -> Item:
-    content = [{"type": "output_text", "text": text, "annotations": []}]
+def _item(step: StandInCall | str) -> Item:
+    if isinstance(step, StandInCall):
+        return {
+            "type": "function_call",
+            "id": f"fc_{secrets.token_hex(8)}",
+            "call_id": f"call_{secrets.token_hex(8)}",
+            "name": step.name,
+            "arguments": json.dumps(step.arguments),
+            "status": "completed",
+        }
+    content = [{"type": "output_text", "text": step, "annotations": []}]
     return {"type": "message", "id": f"msg_{secrets.token_hex(8)}", "role": "assistant", "status": "completed", "content": content}

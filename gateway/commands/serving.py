@@ -1,19 +1,20 @@
-"""`tellergate demo`, `serve` and `dev token`."""
+"""`tellergate demo` and `serve`."""
 
 import argparse
 import logging
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from gateway.app import serving, workers
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development import note_url
 from gateway.app.settings import Settings, UnsafeSettings, development
-from gateway.app.settings_file import read_settings
+from gateway.app.settings_sources import from_environment, from_file
 from gateway.commands import demo as story
-from gateway.commands.printing import GOOD, USAGE, failed, print_json
-from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
+from gateway.commands.printing import GOOD, print_json
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -26,6 +27,8 @@ def serve(options: argparse.Namespace) -> int:
     settings = _chosen(options)
 
     def told(url: str) -> None:
+        if settings.development:
+            note_url(settings.data, url)
         if options.json:
             known = {"url": url, "data": str(settings.data), "mode": "development", "issuer": settings.issuer}
             print_json({**known, "workers": options.workers})
@@ -61,32 +64,13 @@ _OPTIONS = (
 
 
 def _chosen(options: argparse.Namespace) -> Settings:
-    """The settings of the file, those of the command line over them; what neither says is the default."""
-    chosen: dict[str, Any] = {} if options.settings is None else dict(read_settings(options.settings))
+    """The settings of the file, over them those of the environment, over both those of the command line; the rest are defaults."""
+    chosen: dict[str, Any] = {} if options.settings is None else dict(from_file(Path(options.settings)))
+    chosen |= from_environment(os.environ)
     named = {name: getattr(options, name) for name in _OPTIONS}
     chosen |= {name: value for name, value in named.items() if value not in (None, "")}
     if "data" not in chosen:
-        raise UnsafeSettings("data must be set, by --data or in the file of --settings")
+        raise UnsafeSettings("data must be set, by --data, TELLERGATE_DATA or in the file of --settings")
     if options.dev and "issuer" not in chosen:
         return replace(development(chosen.pop("data")), **chosen).checked()
     return Settings(development=options.dev, **chosen).checked()
-
-
-def dev_token(options: argparse.Namespace) -> int:
-    """Print a token of the local issuer."""
-    if not (options.data / "dev").is_dir():
-        return failed("this folder has no local issuer; start it with `tellergate serve --dev --data FOLDER`", USAGE)
-    issuer = LocalIssuer(options.data, development=True)
-    scope = SCOPE_CALLS
-    if options.words:
-        scope = SCOPE_WORDS
-    elif options.threads:
-        scope = f"{SCOPE_THREADS} {SCOPE_WORDS} {SCOPE_CALLS}"
-    elif options.assistants:
-        scope = SCOPE_ASSISTANTS
-    token = issuer.token(options.customer, agent=options.agent, strong=options.level == "L2", scope=scope)
-    if options.json:
-        print_json({"token": token})
-    else:
-        print(token)
-    return GOOD

@@ -14,6 +14,7 @@ from gateway.confirmations.intent import arguments_bytes, principal_bytes, repea
 from gateway.domain.errors import MESSAGES, Code, Refusal, Unavailable
 from gateway.domain.ports import Refuse
 from gateway.domain.proposal import Proposal
+from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.stages import Call, Held, Recorded, Refused, answer_of
 from gateway.store import confirmations
 from gateway.store.book import SqlBook
@@ -61,7 +62,8 @@ class Proposals:
 
     async def _answer(self, held: Held, proposal: Proposal) -> Recorded:
         proof = await self.records.hold(held, proposal)
-        answered = answer_of(held.refused.received, "held", held.refused.refusal.code, proof=proof)
+        refusal = held.refused.refusal
+        answered = answer_of(held.refused.received, "held", refusal.code, cause=refusal.reason, proof=proof)
         return replace(answered, confirmation=proposal.id)
 
     async def known(self, call: Call) -> Recorded | None:
@@ -73,11 +75,11 @@ class Proposals:
         before, stored = found
         if before.arguments_hash != _hash(call.function.name, arguments_bytes(call)):
             message = "The id of this call was used for another call; a new call needs a new id."
-            return answer_of(received, "denied", Code.INVALID_ARGUMENT, message=message)
+            return answer_of(received, "denied", Code.INVALID_ARGUMENT, cause="native_id_conflict", message=message)
         try:
             await self.records.repeat(call, before.call_id)
         except Unavailable:
-            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE)
+            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
         claimed = await self.book.find(before.call_id) if before.claimed else None
         return await self.outcomes.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
@@ -105,7 +107,11 @@ class Proposals:
         return await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
 
 
-_ENDED = {"declined": "The customer declined this.", "expired": "The customer did not confirm this in time."}
+_ENDED = {
+    "declined": ("The customer declined this.", RefusalReason.CONFIRMATION_DECLINED),
+    "expired": ("The customer did not confirm this in time.", RefusalReason.CONFIRMATION_EXPIRED),
+}
+_USED = (MESSAGES[Code.DENIED], RefusalReason.CONFIRMATION_USED)
 
 
 def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Recorded:
@@ -113,9 +119,10 @@ def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Record
     proposal = stored.proposal
     code = Code.APPROVAL_REQUIRED if proposal.state == "confirmed" and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
     if call.claimed or proposal.state not in ("open", "confirmed", "approved") or proposal.expires <= now:
-        message = _ENDED.get(proposal.state if call.claimed or proposal.state != "open" else "expired", MESSAGES[Code.DENIED])
-        return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, message, None, None)
-    return Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
+        message, reason = _ENDED.get(proposal.state if call.claimed or proposal.state != "open" else "expired", _USED)
+        return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, message, None, None, reason=reason)
+    held = Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
+    return replace(held, reason=reason_of(code))
 
 
 def _hash(function: str, arguments: bytes) -> bytes:

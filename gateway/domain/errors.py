@@ -72,6 +72,7 @@ class Fault(StrEnum):
     RUN_NOT_CANCELLABLE = "run_not_cancellable"
     OUTPUTS_NOT_EXPECTED = "outputs_not_expected"
     UNSUPPORTED = "unsupported"
+    NO_MODEL = "no_model"
     RATE_LIMITED = "rate_limit_exceeded"
     UNAVAILABLE = "temporarily_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"

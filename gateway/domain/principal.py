@@ -12,13 +12,16 @@ SCOPE_WORDS = "customer_words"
 SCOPE_THREADS = "threads"
 """Of a customer, or of an agent that acts for one: their threads and runs."""
 SCOPE_ASSISTANTS = "assistants"
-"""Of the bank's back ends: the assistants that a client makes."""
+"""Of the bank's back ends: the assistants that a client makes. A token for threads reads those of its client."""
 SCOPE_CONFIRM = "confirm"
 """Of the customer's own device: to see what waits for them, and to confirm or decline it."""
 SCOPE_ENROL = "enrol_passkeys"
 """Of the bank's identity system alone, never of a customer or an agent."""
 SCOPE_KILL = "kill_switch"
 """Of the bank's officers alone, never of a customer or an agent."""
+
+SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL)
+"""Every scope that an access token may have here."""
 
 BEARER = "Bearer"
 DPOP = "DPoP"
@@ -106,8 +109,8 @@ def require_own(principal: Principal, why: str) -> None:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
 
 
-def require_scope(principal: Principal, scope: str) -> None:
-    """NotAuthenticated INSUFFICIENT_SCOPE unless the token carries `scope` (RFC 6750 section 3.1)."""
-    if scope not in principal.scopes:
+def require_scope(principal: Principal, scope: str, *others: str) -> None:
+    """NotAuthenticated INSUFFICIENT_SCOPE unless the token carries `scope`, or one of the others (RFC 6750 section 3.1)."""
+    if principal.scopes.isdisjoint((scope, *others)):
         message = f"the token lacks the scope {scope}"
         raise NotAuthenticated(Fault.INSUFFICIENT_SCOPE, message, scheme=principal.scheme, scope=scope)

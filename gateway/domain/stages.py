@@ -15,6 +15,7 @@ from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.principal import Principal
+from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
@@ -237,6 +238,8 @@ class Recorded:
     app: Mapping[str, Json] | None = None
     confirmation: str | None = None
     """Of a held call: what the customer is to confirm. For the back end, never for the model."""
+    reason: RefusalReason | None = None
+    """Of what was not done: why. For the back end, never for the model."""
 
 
 def answer_of(
@@ -244,11 +247,12 @@ def answer_of(
     status: str,
     code: Code | None,
     *,
+    cause: str | None = None,
     message: str | None = None,
     output: Mapping[str, Json] | None = None,
     proof: RecordPosition | None = None,
 ) -> Recorded:
-    """What the caller gets. `message` None: the code's own."""
+    """What the caller gets. `message` None: the code's own. `cause`: a refusal's own reason, as the trail holds it."""
     return Recorded(
         call_id=received.call_id,
         native_id=received.native.native_id,
@@ -257,4 +261,5 @@ def answer_of(
         message=message or (MESSAGES[code] if code else None),
         output=output,
         proof=proof,
+        reason=None if code is None else reason_of(code, cause),
     )

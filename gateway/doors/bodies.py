@@ -1,16 +1,16 @@
-"""Bodies of requests, read raw and held against a model; and JSON answers. A fault names a field of ours, never a word of the client's."""
+"""Bodies of requests, read raw, bounded and strict, and held against a model; and JSON answers."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, Json, JsonError, Parsed, loads
-from gateway.doors.shapes import SHAPES
+from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, Parsed, binary, loads
+from gateway.doors.validation import expected_fields, validated
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -19,36 +19,52 @@ def json_answer(value: object, headers: Mapping[str, str] | None = None) -> Resp
     return Response(orjson.dumps(value), media_type="application/json", headers=headers)
 
 
-async def body(request: Request, *, max_bytes: int = MAX_BODY_BYTES, max_depth: int = MAX_DEPTH) -> Parsed:
-    """The JSON of a request's body, bounded and strict. RequestFault."""
+async def body(request: Request) -> Parsed:
+    """The JSON of a request's body, bounded and strict. RequestFault, also for an empty one."""
+    content = await _content(request, MAX_BODY_BYTES)
+    if not content:
+        raise _empty("a JSON value")
+    return _parsed(content, MAX_BODY_BYTES, MAX_DEPTH)
+
+
+async def body_as(
+    model: type[_Model],
+    request: Request,
+    *,
+    max_bytes: int = MAX_BODY_BYTES,
+    max_depth: int = MAX_DEPTH,
+    fractions: bool = False,
+) -> _Model:
+    """The body as this model; one that is not there is `{}` to a model without required fields. RequestFault.
+
+    `fractions`: numbers with a fraction are taken, as binary ones. Never where a body holds money.
+    """
+    content = await _content(request, max_bytes)
+    if not content:
+        if any(field.is_required() for field in model.model_fields.values()):
+            raise _empty(expected_fields(model))
+        content = b"{}"
+    value = _parsed(content, max_bytes, max_depth)
+    held: _Model = validated(model, binary(value) if fractions else value)
+    return held
+
+
+def _empty(expected: str) -> RequestFault:
+    return RequestFault(Fault.INVALID_JSON, f"the body is empty: expected {expected}")
+
+
+async def _content(request: Request, max_bytes: int) -> bytes:
     size, parts = 0, []
     async for part in request.stream():
         size += len(part)
         if size > max_bytes:
-            raise RequestFault(Fault.TOO_LARGE, f"more than {max_bytes} bytes")
+            raise RequestFault(Fault.TOO_LARGE, f"the body has more than {max_bytes} bytes")
         parts.append(part)
+    return b"".join(parts)
+
+
+def _parsed(content: bytes, max_bytes: int, max_depth: int) -> Parsed:
     try:
-        return loads(b"".join(parts), max_bytes=max_bytes, max_depth=max_depth)
+        return loads(content, max_bytes=max_bytes, max_depth=max_depth)
     except JsonError as error:
-        raise RequestFault(error.fault, f"the body is not taken: {error}") from None
-
-
-def parsed(model: type[_Model], value: Parsed | Json) -> _Model:
-    """The body as this model. RequestFault INVALID_REQUEST."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error, None) from None
-
-
-def invalid(error: ValidationError, inside: str | None) -> RequestFault:
-    """Names the first field that is wrong and what it must be. A field that is not declared is the client's word: not repeated."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    unknown = first["type"] == "extra_forbidden"
-    path = [part for part in (first["loc"][:-1] if unknown else first["loc"]) if isinstance(part, str | int)]
-    name = ".".join([*([inside] if inside else []), *(str(part) for part in path)]) or None
-    if unknown:
-        return RequestFault(Fault.INVALID_REQUEST, "a field that is not known here", param=name)
-    if name == "shape":
-        return RequestFault(Fault.UNKNOWN_SHAPE, "shape is one of " + ", ".join(SHAPES), param=name)
-    return RequestFault(Fault.INVALID_REQUEST, f"{name or 'the body'}: {first['msg']}", param=name)
+        raise RequestFault(error.fault, f"the body is not accepted: {error}") from None

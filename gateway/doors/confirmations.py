@@ -19,13 +19,14 @@ from gateway.domain.ports import Passkey
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal, require_own
 from gateway.domain.proposal import Proposal
 from gateway.doors import schemas
-from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.bodies import body, body_as, json_answer
 from gateway.doors.rest import Door, answers
+from gateway.doors.validation import validated
 from gateway.doors.wire import call_result
 from gateway.identity.compact import Malformed, decode, encode
 
 _CUSTOMERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM})
-_WORDS: dict[str, type[BaseModel]] = {
+_DECISIONS: dict[str, type[BaseModel]] = {
     "assertion": schemas.ByAssertion,
     "decline": schemas.ByDecline,
     "token": schemas.ByToken,
@@ -118,17 +119,18 @@ async def _open(parts: ConfirmationDependencies, door: Door, request: Request, p
 
 async def _speak(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
-    said, confirmation_id = await body(request), request.path_params["confirmation_id"]
-    named = [name for name in _WORDS if isinstance(said, dict) and name in said]
-    if not isinstance(said, dict) or len(named) != 1:
-        raise RequestFault(Fault.INVALID_REQUEST, "the body holds exactly one of assertion, decline and token")
-    parsed(_WORDS[named[0]], said)
-    if said[named[0]] == 1 and said[named[0]] is not True:  # pydantic's literals are compared, and 1 is equal to true
-        raise RequestFault(Fault.INVALID_REQUEST, f"{named[0]}: true", param=named[0])
+    decision, confirmation_id = await body(request), request.path_params["confirmation_id"]
+    kinds = [name for name in _DECISIONS if isinstance(decision, dict) and name in decision]
+    if not isinstance(decision, dict) or len(kinds) != 1:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body: must be an object with exactly one of assertion, decline and token")
+    kind = kinds[0]
+    validated(_DECISIONS[kind], decision)
+    if decision[kind] == 1 and decision[kind] is not True:  # pydantic's literals are compared, and 1 is equal to true
+        raise RequestFault(Fault.INVALID_REQUEST, f"{kind}: must be true", param=kind)
     party = parts.relying_party
-    match named[0]:
+    match kind:
         case "assertion":
-            results = await party.by_passkey(principal.customer, confirmation_id, said["assertion"])
+            results = await party.by_passkey(principal.customer, confirmation_id, decision["assertion"])
         case "token":
             results = await party.by_token(principal, confirmation_id)
         case _:
@@ -142,15 +144,15 @@ async def _speak(parts: ConfirmationDependencies, door: Door, request: Request, 
 
 async def _enrol(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _identity_system(principal)
-    asked = parsed(schemas.NewPasskey, await body(request))
+    wanted = await body_as(schemas.NewPasskey, request)
     try:
-        public_key, credential = decode(asked.public_key), encode(decode(asked.credential))
+        public_key, credential = decode(wanted.public_key), encode(decode(wanted.credential))
         read_public_key(public_key)
     except (EvidenceFinding, Malformed):
         message = "public_key: a COSE_Key of ES256 on P-256, EdDSA with Ed25519 or RS256, base64url"
         raise RequestFault(Fault.INVALID_REQUEST, message, param="public_key") from None
     at = door.clock()
-    passkey = Passkey(credential, asked.customer, public_key, asked.sign_count, at + parts.cooling_off)
+    passkey = Passkey(credential, wanted.customer, public_key, wanted.sign_count, at + parts.cooling_off)
     await door.records.enrolment(passkey, "enrolled", principal.client, at)  # before it counts: no passkey without its record
     if not await parts.relying_party.passkeys.enrol(passkey):
         raise RequestFault(Fault.PASSKEY_KNOWN, "this credential is enrolled, or was; nothing changed", param="credential")

@@ -8,7 +8,7 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
 from gateway.doors import schemas
-from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
 from gateway.oversight.kill_switches import KillSwitches, NotLifted
 
@@ -48,13 +48,13 @@ async def _list(switches: KillSwitches, _door: Door, _request: Request, principa
 
 async def _engage(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
-    asked = parsed(schemas.NewKillSwitch, await body(request))
-    scope = Scope(asked.scope)
-    if (asked.subject is None) != (scope is Scope.GLOBAL):
+    wanted = await body_as(schemas.NewKillSwitch, request)
+    scope = Scope(wanted.scope)
+    if (wanted.subject is None) != (scope is Scope.GLOBAL):
         raise RequestFault(Fault.INVALID_REQUEST, "subject: needed, but not with the scope global", param="subject")
-    if scope is Scope.FUNCTION and asked.subject not in {function.name for function in door.functions}:
+    if scope is Scope.FUNCTION and wanted.subject not in {function.name for function in door.functions}:
         raise RequestFault(Fault.INVALID_REQUEST, "subject: no function of this name is served", param="subject")
-    engaged = await switches.engage(scope, asked.subject or "", asked.reason, officer)
+    engaged = await switches.engage(scope, wanted.subject or "", wanted.reason, officer)
     return json_answer({**shown(engaged.switch), "recorded": engaged.recorded})
 
 
@@ -64,9 +64,9 @@ async def _lift(switches: KillSwitches, door: Door, request: Request, principal:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "a program may engage a kill switch; only people lift one")
     if not await door.identity.still_stands(principal):
         raise invalid_token(principal.scheme)
-    asked = parsed(schemas.LiftKillSwitch, await body(request))
+    wanted = await body_as(schemas.LiftKillSwitch, request)
     try:
-        return json_answer(shown(await switches.lift(request.path_params["kill_switch_id"], asked.reason, officer)))
+        return json_answer(shown(await switches.lift(request.path_params["kill_switch_id"], wanted.reason, officer)))
     except NotLifted as refused:
         raise _fault(refused) from None
 

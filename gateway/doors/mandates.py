@@ -12,7 +12,7 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.principal import SCOPE_CONFIRM, Principal, require_own
 from gateway.doors import schemas
-from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
 from gateway.oversight import activity
 from gateway.oversight.activity import Activity
@@ -62,14 +62,14 @@ async def _list(parts: MandateDependencies, _door: Door, _request: Request, prin
 
 async def _propose(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
-    asked = parsed(schemas.NewMandate, await body(request))
+    wanted = await body_as(schemas.NewMandate, request)
     terms = MandateTerms(
-        payees=None if asked.payees is None else tuple(asked.payees),
-        payment=_money(asked.per_payment, "per_payment"),
-        day=_money(asked.per_day, "per_day"),
-        day_count=asked.payments_per_day,
-        days=asked.days,
-        agent=asked.agent,
+        payees=None if wanted.payees is None else tuple(wanted.payees),
+        payment=_money(wanted.per_payment, "per_payment"),
+        day=_money(wanted.per_day, "per_day"),
+        day_count=wanted.payments_per_day,
+        days=wanted.days,
+        agent=wanted.agent,
     )
     proposal = await parts.standing_mandates.propose(principal, terms)
     return json_answer({"confirmation_id": proposal.id, "expires": proposal.expires.isoformat()})
@@ -98,7 +98,7 @@ def _page(found: Activity) -> Response:
 
 
 def _own(principal: Principal) -> None:
-    """An agent that held the scope would grant itself what it may do unasked."""
+    """An agent that held the scope would grant itself what it may do unwanted."""
     require_own(principal, "mandates and activity are the customer's own: no agent sees or changes them")
 
 

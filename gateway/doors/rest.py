@@ -11,11 +11,11 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -34,10 +34,11 @@ from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Princip
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.doors import schemas
-from gateway.doors.bodies import body, invalid, json_answer, parsed
+from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
-from gateway.doors.shapes import SHAPES
+from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
+from gateway.doors.validation import shown, text_of, validated
 from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
 
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
@@ -67,20 +68,22 @@ class Door:
     became: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): what became of a call; None: no such call of this customer."""
 
-    async def answer(self, request: Request, handler: Handler, scope: str) -> Response:
-        """Authenticate, then handle; who sent a proof is told the nonce of the next one (RFC 9449 section 8.2)."""
+    async def answer(self, request: Request, handler: Handler, *scopes: str) -> Response:
+        """Authenticate, then handle, with a token of any of these scopes. Who sent a proof is told the nonce of the next one (RFC 9449
+        section 8.2).
+        """
         presented = self.presenting.of(request.scope)
-        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, scope)
+        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, *scopes)
         if presented.proofs and (nonce := self.identity.nonce(self.clock())) is not None:
             response.headers["dpop-nonce"] = nonce
         return response
 
-    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, scope: str) -> Response:
+    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known."""
         principal = None
         try:
             principal = await authenticated
-            require_scope(principal, scope)
+            require_scope(principal, *scopes)
             return await handler(self, request, principal)
         except RequestFault as fault:
             return await self._faulted(request, principal, fault)
@@ -183,7 +186,7 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
-    head = parsed(schemas.FunctionCallsHead, await body(request))
+    head = await _function_calls_head(request)
     if len(head.calls) > door.calls_per_request:
         raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
     shape = SHAPES[head.shape]
@@ -205,15 +208,24 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
     )
 
 
+async def _function_calls_head(request: Request) -> schemas.FunctionCallsHead:
+    try:
+        return await body_as(schemas.FunctionCallsHead, request)
+    except RequestFault as fault:
+        if fault.param == "shape":
+            raise RequestFault(Fault.UNKNOWN_SHAPE, "shape: must be one of " + ", ".join(SHAPES), param="shape") from None
+        raise
+
+
 async def _open_conversation(door: Door, request: Request, principal: Principal) -> Response:
-    parsed(schemas.NewConversation, await body(request))
+    await body_as(schemas.NewConversation, request)
     return json_answer({"id": await door.book.open_conversation(principal.customer, door.clock())})
 
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's words come with the customer's own token, without an agent")
-    words = parsed(schemas.CustomerMessages, await body(request))
-    messages = [(word.text, word.origin) for word in words.messages]
+    written = await body_as(schemas.CustomerMessages, request)
+    messages = [(message.text, message.origin) for message in written.messages]
     count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
@@ -248,11 +260,8 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
 
 
 def _native(item: type[BaseModel], value: dict[str, object], number: int) -> NativeCall:
-    try:
-        parsed = item.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error, f"calls[{number}]") from None
-    return parsed.native()  # type: ignore[attr-defined,no-any-return]  # each item of a shape has it
+    call: ToolCallItem | ResponsesCallItem | AgentsCallItem = validated(item, value, inside=f"calls[{number}]")
+    return call.native()
 
 
 def _trace(request: Request) -> Trace:
@@ -270,9 +279,11 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _not_valid(_request: Request, error: Exception) -> Response:
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("",), "msg": ""}
-    name = str(first["loc"][-1])
-    return fault_response(RequestFault(Fault.INVALID_REQUEST, f"{name}: {first['msg']}", param=name))
+    """Of a path or a query: their parameters are flat, and their names ours."""
+    first: Mapping[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("",), "type": ""}
+    name = shown(str(first["loc"][:2][-1]))
+    text = text_of(first["type"], first.get("ctx", {}))
+    return fault_response(RequestFault(Fault.INVALID_REQUEST, f"{name}: {text}", param=name))
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
+from gateway.domain.reasons import RefusalReason
 from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
@@ -66,6 +67,7 @@ class CallResult(_Strict):
     native_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
+    reason: RefusalReason | None
     proof: RecordProof | None
     app: dict[str, str] | None
     confirmation_id: str | None
@@ -116,6 +118,7 @@ class CallStatus(_Strict):
     call_id: str
     status: Literal["done", "denied", "held", "in_doubt", "unavailable"]
     code: Code | None
+    reason: RefusalReason | None
     output: str | None
     proof: RecordProof | None
     confirmation_id: str | None
@@ -314,9 +317,10 @@ _REF = "#/components/schemas/{model}"
 
 
 def body_of(model: type[BaseModel]) -> dict[str, object]:
-    """The `openapi_extra` of a route that reads its body raw."""
+    """The `openapi_extra` of a route that reads its body raw. It may be left out where the model needs no field."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 def publish(app: FastAPI) -> None:

@@ -7,18 +7,7 @@ import orjson
 
 from gateway.calls.output import result_item
 from gateway.domain.errors import Code, Fault, RequestFault
-from gateway.domain.principal import (
-    BEARER,
-    DPOP,
-    SCOPE_ASSISTANTS,
-    SCOPE_CALLS,
-    SCOPE_CONFIRM,
-    SCOPE_ENROL,
-    SCOPE_KILL,
-    SCOPE_THREADS,
-    SCOPE_WORDS,
-    NotAuthenticated,
-)
+from gateway.domain.principal import BEARER, DPOP, SCOPES, NotAuthenticated
 from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Json
 
@@ -51,6 +40,7 @@ STATUS: Mapping[Fault, int] = {
     Fault.RUN_NOT_CANCELLABLE: 400,
     Fault.OUTPUTS_NOT_EXPECTED: 400,
     Fault.UNSUPPORTED: 400,
+    Fault.NO_MODEL: 501,
     Fault.RATE_LIMITED: 429,
     Fault.UNAVAILABLE: 503,
     Fault.AUDIT_UNAVAILABLE: 503,
@@ -64,6 +54,7 @@ _TYPES: Mapping[int, str] = {
     404: "not_found_error",
     429: "rate_limit_error",
     500: "server_error",
+    501: "server_error",
     503: "server_error",
 }
 _RETRY_AFTER_S = 1
@@ -121,6 +112,8 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
         if isinstance(fault, NotAuthenticated) and fault.scope is not None:
             parameters["scope"] = fault.scope
         return {"www-authenticate": challenges.header(used, parameters)}
+    if status == 501:
+        return {"x-should-retry": "false"}  # the `openai` package repeats every other 5xx
     if status in (429, 503):
         return {"retry-after": str(_RETRY_AFTER_S)}
     return {}
@@ -149,15 +142,7 @@ def protected_resource(resource: str, issuer: str, challenges: Challenges, *, ce
         {
             "resource": resource,
             "authorization_servers": [issuer],
-            "scopes_supported": [
-                SCOPE_CALLS,
-                SCOPE_WORDS,
-                SCOPE_THREADS,
-                SCOPE_ASSISTANTS,
-                SCOPE_CONFIRM,
-                SCOPE_ENROL,
-                SCOPE_KILL,
-            ],
+            "scopes_supported": SCOPES,
             "bearer_methods_supported": ["header"],
             "tls_client_certificate_bound_access_tokens": certificates,
             "dpop_signing_alg_values_supported": challenges.dpop_algorithms,

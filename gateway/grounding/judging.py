@@ -70,7 +70,7 @@ def ground(call: Call, locale: Locale = ENGLISH) -> Grounded:
     sources = judge.sources()
     denied = [kind for kind, source in sources.items() if source in _DENIED]
     if denied:
-        raise Ungrounded(f"ungrounded_{denied[0]}", sources)
+        raise Ungrounded(f"ungrounded_{denied[0] if evidence.heard.words else 'no_words'}", sources)
     asked = call.function.effect is not Effect.READ and any(source in _ASKED for source in sources.values())
     outcome = Outcome.ASK if asked else Outcome.GROUNDED
     covered = None if asked else _covered(call, evidence, sources)

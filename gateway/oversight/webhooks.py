@@ -22,6 +22,7 @@ from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import story_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import Code
+from gateway.domain.reasons import reason_of
 from gateway.domain.stages import Recorded
 from gateway.store.book import SqlBook
 from gateway.store.webhooks import DueWebhook, ForgetDelivered, LeaseWebhooks, MarkDelivered, RetryLater, StoreBody
@@ -156,7 +157,8 @@ class Webhooks:
         story = await story_of(self.log, call_id)
         if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
             return None
-        return Recorded(call_id, "", "unavailable", Code.TEMPORARILY_UNAVAILABLE, None, None, None)
+        code = Code.TEMPORARILY_UNAVAILABLE
+        return Recorded(call_id, "", "unavailable", code, None, None, None, reason=reason_of(code))
 
     async def _post(self, message_id: str, body: bytes) -> None:
         headers = signed(self.key, message_id, self.clock(), body)

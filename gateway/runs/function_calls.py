@@ -16,6 +16,7 @@ from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.errors import MESSAGES, Code, RequestFault
 from gateway.domain.principal import Principal
+from gateway.domain.reasons import reason_of
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.strict_json import Json
@@ -90,7 +91,11 @@ class RunFunctionCalls:
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
         proof = await self.records.fault(principal, asked.trace, why, at=at, **ids)
         code = Code.STEP_UP_REQUIRED
-        return [Recorded(ids["call_id"], call.native_id, "denied", code, MESSAGES[code], None, proof) for call in asked.calls]
+        reason = reason_of(code, why)
+        return [
+            Recorded(ids["call_id"], call.native_id, "denied", code, MESSAGES[code], None, proof, reason=reason)
+            for call in asked.calls
+        ]
 
 
 def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> CallRequest:
@@ -142,4 +147,4 @@ def _unknown(call: Mapping[str, Any]) -> Recorded:
     _LOG.warning('{"alarm": "run_outcome_unknown", "call_id": "%s"}', call["tellergate"]["call_id"])
     code = Code.OUTCOME_UNKNOWN
     # not `in_doubt`: that would have no output, and the model is to be told now
-    return Recorded(call["tellergate"]["call_id"], "", "unknown", code, MESSAGES[code], None, None)
+    return Recorded(call["tellergate"]["call_id"], "", "unknown", code, MESSAGES[code], None, None, reason=reason_of(code))

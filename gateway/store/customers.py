@@ -12,6 +12,7 @@ from gateway.store.tables import CUSTOMERS
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
 
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
+_NAMES = select(CUSTOMERS.c.customer).order_by(CUSTOMERS.c.customer).limit(100)
 _FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
 _LOCK = (
     select(CUSTOMERS.c.customer)
@@ -29,6 +30,11 @@ class GrantMandate:
 
 def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
     return connection.execute(_MANDATE, {"customer": customer}).one_or_none()
+
+
+def names(connection: Connection) -> list[str]:
+    """The first hundred customers who have been granted something, by name."""
+    return list(connection.execute(_NAMES).scalars())
 
 
 def lock(connection: Connection, customers: Iterable[str]) -> None:

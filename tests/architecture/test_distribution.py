@@ -1,6 +1,10 @@
 """What is installed: four import packages that nobody else owns, and nothing beyond the lock."""
 
+import email
 import re
+import subprocess
+import sys
+import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
@@ -49,3 +53,29 @@ def test_locks_hold_hashes_and_no_addresses() -> None:
         pinned = re.findall(r"^[a-z0-9][^ ]*==[^ ]+", text, re.MULTILINE)
         assert len(pinned) > 20
         assert len(re.findall(r"^[a-z0-9][^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned)
+
+
+def test_the_wheel_says_what_it_is_and_holds_what_it_needs(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    (wheel,) = tmp_path.glob("tellergate-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = email.message_from_bytes(archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))))
+    assert (metadata["Name"], metadata["License-Expression"]) == ("tellergate", "Apache-2.0")
+    assert (bool(metadata["Summary"]), metadata["Description-Content-Type"]) == (True, "text/markdown")
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)

@@ -22,6 +22,7 @@ LONGER = {"audit/verify.py"}
 
 LATE_IMPORTS = {
     "gateway/cli.py",
+    "gateway/commands/command_line.py",
     "gateway/app/main.py",
     "gateway/app/databases.py",
     "gateway/app/confirm_page.py",
@@ -33,7 +34,7 @@ BROAD = {
     "adapters/cores/sandbox/bank.py": 1,
     "audit/group.py": 3,
     "gateway/calls/pipeline.py": 1,
-    "gateway/commands/demo.py": 1,
+    "gateway/commands/demo/servers.py": 1,
     "gateway/doors/rest.py": 1,
     "gateway/calls/chores.py": 1,
     "gateway/runs/pool.py": 1,

@@ -55,6 +55,7 @@ def test_semantic_kernel_polls_and_streams(driven: Any) -> None:
     assert saw["asked"] == ["payments", "payments"], "the app's function alone is the client's to execute"
     said = [text for role, text in saw["messages"] if role == "assistant"]
     assert said == [GREETING, SCREEN, GREETING, ACCOUNTS, SCREEN, ACCOUNTS]
+    assert [text for role, text, name in saw["own_messages"] if (role, name) == ("assistant", "teller")] == said
     assert saw["runs"] == ["completed"] * 6
     assert saw["deleted"] is True
 

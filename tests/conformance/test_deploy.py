@@ -18,7 +18,7 @@ import httpx
 import pytest
 import yaml
 
-from gateway.app.settings_file import read_settings
+from gateway.app.settings_sources import from_file
 from gateway.cli import main
 from tests.support.databases import postgresql
 from tests.support.postgres import absent
@@ -125,7 +125,7 @@ def test_the_collector_s_pipelines_name_what_is_there() -> None:
 
 
 def test_the_settings_are_settings() -> None:
-    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(read_settings(DEPLOY / "settings.toml"))
+    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(from_file(DEPLOY / "settings.toml"))
 
 
 @cache

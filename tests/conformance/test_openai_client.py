@@ -348,5 +348,14 @@ async def test_what_is_anothers_is_not_there(tmp_path: Path) -> None:
         for scope in ("function_calls", "customer_words", "assistants", "confirm"):
             wrong = all_of.client(all_of.token(scope=scope)).beta.threads
             await bad(wrong.create(), openai.PermissionDeniedError)
-        await bad(all_of.client(all_of.token(scope=OWN)).beta.assistants.create(model="m"), openai.PermissionDeniedError)
+        mine = all_of.client(all_of.token(scope=OWN)).beta.assistants
+        assert (await mine.retrieve(assistant.id)).id == assistant.id
+        assert [item.id for item in (await mine.list()).data] == [assistant.id]
+        for call_it in (mine.create(model="m"), mine.update(assistant.id, name="x"), mine.delete(assistant.id)):
+            await bad(call_it, openai.PermissionDeniedError)
+        of_another = all_of.client(all_of.token(scope=OWN, client="another-app")).beta.assistants
+        await bad(of_another.retrieve(assistant.id), openai.NotFoundError)
+        assert (await of_another.list()).data == []
+        for scope in ("function_calls", "customer_words", "confirm"):
+            await bad(all_of.client(all_of.token(scope=scope)).beta.assistants.retrieve(assistant.id), openai.PermissionDeniedError)
         await bad(all_of.client("none").beta.threads.create(), openai.AuthenticationError)

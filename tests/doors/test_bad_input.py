@@ -1,9 +1,10 @@
-"""Bad input gets a clear error with a stable code, is recorded, and loses nothing; no message repeats what was sent."""
+"""Bad input gets a clear error with a stable code, is recorded, and loses nothing; no message repeats a value that was sent."""
 
 import json
 
 import pytest
 
+from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_KILL
 from tests.doors.conftest import Served
 
 SECRET = "s3cr3t-input"
@@ -25,7 +26,7 @@ BODIES = {
     "a huge number": (b'{"shape": 123456789012345678901234567890}', "invalid_json"),
     "a byte order mark": (b"\xef\xbb\xbf{}", "invalid_json"),
     "an unknown shape": (b'{"shape": "telegram"}', "unknown_shape"),
-    "an unknown field": (json.dumps({"shape": "chat", SECRET: 1}).encode(), "invalid_request"),
+    "an unknown field": (json.dumps({"shape": "chat", "surplus": SECRET}).encode(), "invalid_request"),
     "too large": (b'{"shape": "' + b"a" * 300_000 + b'"}', "too_large"),
 }
 
@@ -44,6 +45,41 @@ def test_a_body_that_is_not_taken_is_named_and_recorded(served: Served, name: st
     denied = served.audit("--kind", "deny", "--customer", "alice", "--limit", "500")["records"]
     assert denied[-1]["index"] >= before
     assert denied[-1]["leaf"]["facts"] == {"code": "request_fault", "reason": code}
+
+
+EMPTY = {
+    "/v1/function-calls": "the body is empty: expected an object with the fields shape, conversation_id, turn_id, calls",
+    "/v1/kill-switches": "the body is empty: expected an object with the fields scope, reason",
+    "/v1/assistants": "the body is empty: expected an object with the fields model",
+}
+
+
+@pytest.mark.parametrize("path", EMPTY)
+def test_an_empty_body_is_told_what_was_expected(served: Served, path: str) -> None:
+    token = {"/v1/assistants": SCOPE_ASSISTANTS, "/v1/kill-switches": SCOPE_KILL}.get(path)
+    own = None if token is None else served.token("officer", agent=None, client="office", scope=token)
+    error = served.post(path, b"", token=own).json()["error"]
+    assert (error["code"], error["message"]) == ("invalid_json", EMPTY[path])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_conversation_is_opened_without_a_body(served: Served, body: bytes) -> None:
+    answered = served.post("/v1/conversations", body)
+    assert answered.status_code == 200
+    assert answered.json()["id"].startswith("conv_")
+    bare = served.http.request("POST", "/v1/conversations", headers={"authorization": f"Bearer {served.token()}"}, content=None)
+    assert bare.status_code == 200
+
+
+def test_a_field_that_is_not_known_is_named_cut_and_escaped(served: Served) -> None:
+    for name, said in {"surplus": "surplus", "x\u202e" + "y" * 500: "x\\u202e" + "y" * 62 + "..."}.items():
+        error = served.post("/v1/conversations", {name: SECRET}).json()["error"]
+        assert error == {
+            "message": f"{said}: this field is not known here",
+            "type": "invalid_request_error",
+            "param": said,
+            "code": "invalid_request",
+        }
 
 
 ARGUMENTS = {

@@ -106,7 +106,7 @@ def test_nobody_but_an_officer_engages_lists_or_lifts(served: Served) -> None:
         ({"scope": "global"}, "reason"),
         ({"scope": "global", "reason": ""}, "reason"),
         ({"scope": "global", "reason": "r" * 501}, "reason"),
-        ({"scope": "global", "reason": "r", "until": "tomorrow"}, None),
+        ({"scope": "global", "reason": "r", "until": "tomorrow"}, "until"),
     ],
 )
 def test_what_is_not_a_switch_is_refused_and_nothing_is_engaged(served: Served, asked: object, param: str | None) -> None:

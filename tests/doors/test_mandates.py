@@ -145,7 +145,7 @@ WRONG: list[tuple[dict[str, Any], str | None]] = [
     ({"days": 366}, "days"),
     ({"days": "30"}, "days"),
     ({"agent": ""}, "agent"),
-    ({"more": 1}, None),
+    ({"more": 1}, "more"),
 ]
 
 

@@ -17,7 +17,7 @@ from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
 from gateway.store.book import SqlBook
-from gateway.store.runs import LeaseRuns
+from gateway.store.runs import LeaseRuns, StartRun
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.models import Reply, asks, outputs, turns
@@ -150,6 +150,8 @@ async def test_only_what_the_customer_wrote_themselves_is_their_word(tmp_path: P
         assert (await all_of.until(begun)).status == "completed"
         answered = (await all_of.steps(begun))[2].step_details.tool_calls[0]
         assert (answered.model_extra["tellergate"]["code"], json.loads(answered.function.output)["ok"]) == ("denied", False)
+        assert answered.model_extra["tellergate"]["reason"] == "no_words"
+        assert "no_words" not in answered.function.output
 
 
 async def test_a_function_that_the_assistant_does_not_name_is_unknown_to_its_model(tmp_path: Path) -> None:
@@ -160,6 +162,7 @@ async def test_a_function_that_the_assistant_does_not_name_is_unknown_to_its_mod
         assert (await to_its_end(all_of, begun)).status == "completed"
         asked = (await all_of.steps(begun))[1].step_details.tool_calls[0]
         assert asked.model_extra["tellergate"]["code"] == "denied"
+        assert asked.model_extra["tellergate"]["reason"] == "unknown_function"
         assert executed_keys(all_of.gateway) == before
 
 
@@ -247,7 +250,7 @@ def _run_until_killed(folder: Path, point: str, told: "multiprocessing.Queue[tup
 
     async def write(self: SqlBook, item: Any) -> Any:
         answer = await opened(self, item)
-        if type(item).__name__ == "Starting":
+        if isinstance(item, StartRun):
             told.put((item.run.thread, item.run.id))
             await asyncio.sleep(0.2)  # the queue's own thread writes it
         return answer

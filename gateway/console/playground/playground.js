@@ -269,6 +269,7 @@ function showEnd() {
   const dropped = run.tellergate?.dropped;
   const words = [
     `Run ${run.status}`,
+    `model ${visible(run.model)}`,
     run.incomplete_details?.reason ?? "",
     run.usage ? `${run.usage.prompt_tokens} tokens in, ${run.usage.completion_tokens} out` : "",
     dropped?.messages || dropped?.turns ? `left out of the prompt: ${dropped.messages} messages, ${dropped.turns} turns of calls` : "",
@@ -429,6 +430,7 @@ async function listAssistants() {
   $("listed").value = data.some((each) => each.id === $("assistant").value) ? $("assistant").value : "";
   $("listed-field").hidden = $("new-assistant").hidden = false;
   if (!data.length) $("new-assistant").open = true;
+  return data;
 }
 
 async function listFunctions() {
@@ -466,21 +468,30 @@ $("listed").addEventListener("change", () => {
   if ($("listed").value) $("assistant").value = $("listed").value;
 });
 
-function given(name) {
+async function given(name) {
   tokens[name] = $(name).value.trim();
-  if (tokens[name]) (name === "service" ? listAssistants : listFunctions)().catch(problem);
+  if (!tokens[name]) return [];
+  try {
+    return await (name === "service" ? listAssistants : listFunctions)();
+  } catch (error) {
+    problem(error);
+    return null;
+  }
 }
 for (const name of ["customer", "service"]) $(name).addEventListener("change", () => given(name));
 
-// `#token=...&service=...&assistant=...`: a fragment is sent to nobody, and leaves the address at once.
-function fromAddress() {
+// `#token=...&service=...&assistant=...&model=...`: a fragment is sent to nobody, and leaves the address at once. With both tokens and a
+// model, the newest assistant is chosen, and where there is none, one is made.
+async function fromAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
   if (location.hash) history.replaceState(null, "", location.pathname);
-  for (const [field, name] of [["assistant", "assistant"], ["customer", "token"], ["service", "service"]]) {
-    if (!said.get(name)) continue;
-    $(field).value = said.get(name);
-    if (field !== "assistant") given(field);
+  for (const [field, name] of [["assistant", "assistant"], ["model", "model"], ["customer", "token"], ["service", "service"]]) {
+    if (said.get(name)) $(field).value = said.get(name);
   }
+  const [, listed] = await Promise.all(["customer", "service"].map((name) => (said.get(name === "customer" ? "token" : name) ? given(name) : null)));
+  if (!listed || !said.get("model") || !said.get("token") || $("assistant").value) return;
+  if (listed.length) $("assistant").value = $("listed").value = listed[0].id;
+  else await makeAssistant().catch(problem);
 }
 addEventListener("hashchange", fromAddress);
 fromAddress();

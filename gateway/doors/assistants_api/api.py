@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 from gateway.calls.rates import Rates
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
-from gateway.domain.strict_json import binary
-from gateway.doors import schemas
-from gateway.doors.bodies import body, json_answer, parsed
+from gateway.doors import bodies, schemas
+from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door, answers
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
@@ -34,7 +33,9 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run."""
+    """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run.
+    `stand_in`: the name of what answers in place of any model that an assistant names; empty: the named model answers.
+    """
 
     book: SqlBook
     pool: RunPool | None
@@ -43,6 +44,7 @@ class Api:
     rates: Rates
     hosts: frozenset[str]
     lifetime: timedelta
+    stand_in: str = ""
 
     def bounded(self, door: Door, principal: Principal) -> None:
         """RequestFault RATE_LIMITED when this customer, or client, writes too often."""
@@ -50,17 +52,15 @@ class Api:
             raise RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one")
 
     def with_model(self) -> RunPool:
-        """RequestFault UNAVAILABLE without a model."""
+        """RequestFault NO_MODEL without a model."""
         if self.pool is None:
-            raise RequestFault(Fault.UNAVAILABLE, "no model is set up here: model_url is not set")
+            raise RequestFault(Fault.NO_MODEL, "no model is configured here, so nothing can be run: set model_url")
         return self.pool
 
 
 async def body_as(model: type[_Model], request: Request) -> _Model:
-    """The body, which may be empty, as this model. RequestFault."""
-    if request.headers.get("content-length") == "0":
-        return parsed(model, {})
-    return parsed(model, binary(await body(request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST)))
+    """The body as this model, within the bounds of this API; empty where the model needs no field. RequestFault."""
+    return await bodies.body_as(model, request, max_bytes=BODY_MOST, max_depth=DEPTH_MOST, fractions=True)
 
 
 def plain(model: BaseModel) -> dict[str, Any]:
@@ -123,6 +123,10 @@ class Deleted(BaseModel):
     deleted: Literal[True]
 
 
-def responses_of(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
-    """What OpenAPI says of an operation's answers."""
-    return {**answers(model), 429: {"model": schemas.ErrorBody, "description": "The request was not taken"}}
+def responses_of(model: type[BaseModel], *, runs: bool = False) -> dict[int | str, dict[str, object]]:
+    """What OpenAPI says of an operation's answers. `runs`: it needs a model."""
+    further = (429, 501) if runs else (429,)
+    return {
+        **answers(model),
+        **{status: {"model": schemas.ErrorBody, "description": "The request was not taken"} for status in further},
+    }

@@ -1,4 +1,8 @@
-"""Assistants, `/v1/assistants`: for the bank's back ends, with a token of the scope `assistants`. Each client sees its own alone."""
+"""Assistants, `/v1/assistants`: for the bank's back ends, with a token of the scope `assistants`. Each client sees its own alone.
+
+A customer's token, with the scope `threads`, reads those of the client that it was given to, and changes none: clients look up the
+assistant of a run or of a message.
+"""
 
 from functools import partial
 from hashlib import sha256
@@ -8,7 +12,7 @@ import orjson
 from fastapi import Depends, FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.principal import SCOPE_ASSISTANTS, Principal
+from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.doors.assistants_api.api import (
     Api,
     Deleted,
@@ -46,11 +50,11 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
     @app.get("/v1/assistants", responses=responses_of(ObjectPage))
     async def list_assistants(request: Request, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
         """This client's assistants."""
-        return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS)
+        return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.get("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer))
     async def get_assistant(request: Request, assistant_id: Id) -> Response:
-        return await door.answer(request, partial(_get, api, assistant_id), SCOPE_ASSISTANTS)
+        return await door.answer(request, partial(_get, api, assistant_id), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.post("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedAssistant))
     async def change_assistant(request: Request, assistant_id: Id) -> Response:

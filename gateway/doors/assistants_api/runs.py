@@ -55,12 +55,12 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
 
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
-    @app.post("/v1/threads/runs", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewThreadAndRun))
+    @app.post("/v1/threads/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewThreadAndRun))
     async def create_thread_and_run(request: Request) -> Response:
         """A new thread and a run of it; with `stream`, its events (SSE)."""
         return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
 
-    @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewRun))
+    @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewRun))
     async def create_run(
         request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
     ) -> Response:
@@ -89,7 +89,7 @@ def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
 
     @app.post(
         "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
-        responses=responses_of(JsonAnswer),
+        responses=responses_of(JsonAnswer, runs=True),
         openapi_extra=body_of(ToolOutputs),
     )
     async def submit_tool_outputs(request: Request, thread_id: Id, run_id: Id) -> Response:
@@ -152,6 +152,8 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
     if (more := getattr(asked, "additional_instructions", None)) is not None:
         body["instructions"] = f"{body['instructions']}\n\n{more}" if body["instructions"] else more
     _check_choice(body)
+    if api.stand_in:  # a run never says that another model answered
+        body["model"] = api.stand_in
     body["own"] = {"trace": secrets.token_hex(16)}
     id_, now = new_id("run"), door.clock()
     return Run(

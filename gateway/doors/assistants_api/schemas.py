@@ -17,7 +17,7 @@ MESSAGES_MOST = 32
 
 def _without_nul(text: str) -> str:
     if "\x00" in text:
-        raise PydanticCustomError("nul", "a text holds no NUL character")
+        raise PydanticCustomError("nul", "must hold no NUL character")
     return text
 
 
@@ -27,13 +27,13 @@ def _fraction(value: object) -> object:
 
 def _only_functions(value: object) -> object:
     if isinstance(value, dict) and value.get("type") in ("code_interpreter", "file_search"):
-        raise PydanticCustomError("unsupported", "code_interpreter and file_search are not served here: only functions are")
+        raise PydanticCustomError("unsupported", "code_interpreter and file_search are not supported: only functions are")
     return value
 
 
 def _no_files(value: object) -> object:
     if value not in (None, [], {}):
-        raise PydanticCustomError("unsupported", "files are not served here: leave it out")
+        raise PydanticCustomError("unsupported", "files are not supported: leave this field out")
     return value
 
 
@@ -143,7 +143,7 @@ class ImageContent(_Strict):
 
 def _no_image_files(value: object) -> object:
     if isinstance(value, dict) and value.get("type") == "image_file":
-        raise PydanticCustomError("unsupported", "files are not served here: send an image by its data: URL")
+        raise PydanticCustomError("unsupported", "image_file is not supported: send the image as image_url, with a data: URL")
     return value
 
 
@@ -196,7 +196,7 @@ class Truncation(_Strict):
     @model_validator(mode="after")
     def _says_how_many(self) -> "Truncation":
         if self.type == "last_messages" and self.last_messages is None:
-            raise PydanticCustomError("missing", "last_messages says how many")
+            raise PydanticCustomError("needs_last_messages", "last_messages says how many: it is required with this type")
         return self
 
 

@@ -37,17 +37,23 @@ from gateway.doors.rest import Door, fault_response
 from gateway.identity.compact import encode
 
 
-def application(page: PageShell, own: OwnPages | None = None) -> ASGIApp:
-    """The page as an ASGI application of its own; with the customer's own pages beside it, where `own` is given."""
+def application(page: PageShell, own: OwnPages | None = None, further: Sequence[Route] = ()) -> ASGIApp:
+    """The page as an ASGI application of its own; with the customer's own pages beside it, where `own` is given.
+
+    `further`: development mode's page that creates passkeys.
+    """
     routes = [
         Route("/confirm/{confirmation_id}", bound(page, _show), methods=["GET"]),
         Route("/confirm/{confirmation_id}/sign-in", bound(page, _sign_in), methods=["POST"]),
         Route("/confirm/{confirmation_id}/confirm", bound(page, _spoken(_confirm)), methods=["POST"]),
         Route("/confirm/{confirmation_id}/decline", bound(page, _spoken(_decline)), methods=["POST"]),
         *(() if own is None else own_routes(page, own)),
+        *further,
         *(Route(f"/{name}", bound(page, asset), methods=["GET"]) for name in TYPES),
     ]
-    return with_headers(Starlette(routes=routes, exception_handlers={404: _nothing_here}), is_secure=page.is_secure)
+    return with_headers(
+        Starlette(routes=routes, exception_handlers={404: _nothing_here}), is_secure=page.is_secure, creates_passkeys=bool(further)
+    )
 
 
 _Word = Callable[[PageShell, Principal, str, Parsed], Awaitable[dict[str, object]]]

@@ -29,12 +29,10 @@ _FOLDER = files("gateway") / "console" / "confirm"
 TYPES = {
     "confirm.css": "text/css; charset=utf-8",
     "confirm.js": "text/javascript; charset=utf-8",
+    "enrol.js": "text/javascript; charset=utf-8",
     "own.js": "text/javascript; charset=utf-8",
 }
 """The files that are served as they are."""
-
-HEADERS = page_headers("'self'")
-"""Of every answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +153,10 @@ def html(name: str, known: Mapping[str, object], *, status: int = 200) -> Respon
     return Response(_TEMPLATES.get_template(name).render(known), status_code=status, media_type="text/html")
 
 
-def with_headers(app: ASGIApp, *, is_secure: bool) -> ASGIApp:
-    added = {**HEADERS, **({"strict-transport-security": "max-age=31536000"} if is_secure else {})}
+def with_headers(app: ASGIApp, *, is_secure: bool, creates_passkeys: bool) -> ASGIApp:
+    """The application with the headers of every answer."""
+    headers = page_headers("'self'", creates_passkeys=creates_passkeys)
+    added = {**headers, **({"strict-transport-security": "max-age=31536000"} if is_secure else {})}
 
     async def headed(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:

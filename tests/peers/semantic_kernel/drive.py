@@ -94,6 +94,7 @@ async def drive(base_url: str, service_key: str, customer_key: str) -> dict[str,
     except AssertionError:
         saw["polled_bank"] = "AssertionError"
 
+    saw["own_messages"] = [[item.role.value, str(item), item.name] async for item in thread.get_messages(sort_order="asc")]
     messages = await customer.beta.threads.messages.list(thread.id or "", order="asc", limit=100)
     saw["messages"] = [[item.role, item.content[0].text.value] for item in messages.data]
     saw["runs"] = [item.status async for item in customer.beta.threads.runs.list(thread.id or "", order="asc")]

@@ -261,3 +261,9 @@ def test_the_example_of_the_readme_is_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
     assert [function.name for function in manifest_of(example).functions] == ["send_money", "list_orders"]
+
+
+@pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
+def test_one_mistake_is_one_finding(before: str, after: str, code: str) -> None:
+    also = ["unknown_field"] if "reference: [account]" in after else []  # two mistakes: beside a reference there is no schema
+    assert [finding.code for finding in found(GOOD.replace(before, after, 1))] == [code, *also]

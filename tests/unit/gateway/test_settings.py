@@ -10,7 +10,7 @@ import pytest
 
 from gateway.app.key_files import private_file, secret_of
 from gateway.app.settings import DEV_ISSUER, Settings, UnsafeSettings, development
-from gateway.app.settings_file import read_settings
+from gateway.app.settings_sources import from_file
 from gateway.cli import main
 
 PRODUCTION = Settings(
@@ -35,7 +35,7 @@ introspection_secret_file = "secret"
 def test_a_file_is_read_by_the_types_of_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(WHOLE)
-    found = read_settings(file)
+    found = from_file(file)
     assert found == {
         "data": tmp_path / "d",
         "port": 0,
@@ -72,7 +72,7 @@ def test_what_is_not_a_setting_or_of_another_type_is_wrong_use(
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(UnsafeSettings):
-        read_settings(file)
+        from_file(file)
     assert main(["serve", "--dev", "--data", str(tmp_path / "data"), "--port", "0", "--settings", str(file)]) == 2
     assert "settings.toml" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

@@ -1,0 +1,365 @@
+"""The nouns and verbs of the `tellergate` command, with their options. What a verb does is imported when it is run."""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from gateway.commands.interrupts import ended_by_an_interrupt
+from gateway.commands.printing import GOOD, USAGE, failed
+from gateway.domain.principal import SCOPES
+
+CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
+DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "audit.query", "audit.reveal", "audit.export")
+KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start", "log.stop")
+"""Kinds of records that can be asked for."""
+
+WORKERS_MOST = 64
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of every noun and verb."""
+    parser = argparse.ArgumentParser(prog="tellergate", description="A secure function-calling gateway for banks.")
+    parser.add_argument("--version", action="version", version=f"tellergate {version('tellergate')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _demo(commands.add_parser("demo", help="a bank assistant's function calls, from the model to the signed record"))
+    _serve(commands.add_parser("serve", help="serve the gateway over HTTP"))
+    _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, confirming as a customer"))
+    _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
+    _policy(commands.add_parser("policy", help="check, test and explain the policies"))
+    _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
+    _functions(commands.add_parser("functions", help="what a model may call"))
+    _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
+    _core_proxy(commands.add_parser("core-proxy", help="a proxy before a core: nothing passes without a permit of the log"))
+    _kill(commands.add_parser("kill", help="stop everything, a customer, an agent or a function, and let it go on"))
+    _keys(commands.add_parser("keys", help="public keys for other processes"))
+    _completion(commands.add_parser("completion", help="print what completes these commands in a shell"))
+    return parser
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.set_defaults(command=_complete)
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="end after the story; status 0 only if everything held")
+    parser.add_argument("--json", action="store_true", help="the story as one JSON object; implies --once")
+    parser.add_argument("--data", type=Path, help="folder to keep; left out: a temporary one")
+    parser.set_defaults(command=_late("serving", "demo"))
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer unless one is set"
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=_from_environment("SETTINGS"),
+        help="TOML file of settings. The environment (TELLERGATE_<SETTING>) wins over it, and what is said here over both",
+    )
+    parser.add_argument("--data", type=Path, help="folder of the databases and keys")
+    parser.add_argument("--database", help=_DATABASE_HELP)
+    parser.add_argument(
+        "--workers", type=_workers, default=1, help="processes on one address; more than one needs PostgreSQL and a core"
+    )
+    parser.add_argument("--host", help="address to listen on; default 127.0.0.1")
+    parser.add_argument("--port", type=_port, help="default 8080; 0 takes a free one")
+    parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
+    parser.add_argument("--core-url", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
+    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
+    parser.add_argument("--functions", type=Path, help="YAML manifest of functions behind an HTTP upstream; see `functions check`")
+    parser.add_argument("--functions-credential-file", type=Path, help="file with the bearer token for that upstream")
+    parser.add_argument("--model-url", help="base URL of the model behind the assistants; left out: nothing can be run")
+    parser.add_argument("--model-api", choices=("chat", "responses"), help="which API it speaks; left out: chat")
+    parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
+    parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
+    parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
+    parser.set_defaults(command=_late("serving", "serve"))
+
+
+def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of the bank's database")
+    _listening(parser)
+    trusting = parser.add_mutually_exclusive_group(required=True)
+    trusting.add_argument("--permit-key", type=Path, help="file of `keys permits`: the bank verifies permits itself")
+    trusting.add_argument("--trust-credential", action="store_true", help="behind a core-proxy: whoever has the credential may act")
+    parser.set_defaults(command=_late("cores", "sandbox_bank"))
+
+
+def _core_proxy(parser: argparse.ArgumentParser) -> None:
+    _listening(parser)
+    parser.add_argument("--permit-key", type=Path, required=True, help="file of `keys permits`")
+    parser.add_argument("--bank-url", required=True, help="base URL of the core: https, or http on loopback")
+    parser.add_argument("--bank-credential-file", type=Path, required=True, help="file with the bearer token for it")
+    parser.set_defaults(command=_late("cores", "core_proxy"))
+
+
+def _listening(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=_port, default=8081, help="default 8081; 0 takes a free one")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM; needed beyond loopback")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+    parser.add_argument("--credential-file", type=Path, required=True, help="who may ask; made on first use, private to its owner")
+    parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    permits = commands.add_parser("permits", help="what a core or its proxy verifies permits with: the log's origin and public key")
+    _data(permits, "folder of the gateway; a new one gets its keys")
+    _database(permits)
+    permits.add_argument("--out", type=Path, help="file to write instead of printing")
+    permits.add_argument("--json", action="store_true", help="it is JSON in any case")
+    permits.set_defaults(command=_late("cores", "permit_key"))
+    webhook = commands.add_parser("webhook", help="the public key with which a receiver of `call.settled` verifies it")
+    _data(webhook, "folder of the gateway")
+    webhook.add_argument("--json", action="store_true")
+    webhook.set_defaults(command=_late("cores", "webhook_public_key"))
+
+
+def _kill(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    engaging = commands.add_parser("engage", help="stop it, within a second, in every worker; works when no gateway answers")
+    engaging.set_defaults(command=_late("kill_switches", "engage"))
+    what = engaging.add_mutually_exclusive_group(required=True)
+    what.add_argument("--global", action="store_true", help="every function of every customer, but for what protects them")
+    for scope in ("customer", "agent", "function"):
+        what.add_argument(f"--{scope}", help=f"this {scope} alone")
+    lifting = commands.add_parser("lift", help="one officer's lift; it takes those of two different officers")
+    lifting.add_argument("id", metavar="ID", help="as `kill list` shows it")
+    lifting.set_defaults(command=_late("kill_switches", "lift"))
+    listing = commands.add_parser("list", help="what is engaged")
+    listing.set_defaults(command=_late("kill_switches", "list_all"))
+    for item in (engaging, lifting):
+        item.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+        item.add_argument("--reason", required=True, help="why; stands in the trail")
+    for item in (engaging, lifting, listing):
+        _data(item, "folder of the gateway")
+        _database(item)
+        item.add_argument("--json", action="store_true")
+
+
+def _dev(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    token = commands.add_parser("token", help="print an access token of the local issuer")
+    token.add_argument("--customer", help="whose token it is; left out for a token of the back end's own, named by --client")
+    token.add_argument("--agent", help="the assistant that acts for the customer; left out for the customer's own token")
+    token.add_argument("--client", help="client id of the back end; left out: dev-app")
+    token.add_argument(
+        "--scope",
+        nargs="+",
+        choices=SCOPES,
+        metavar="SCOPE",
+        help=f"one or more of {', '.join(SCOPES)}; left out: function_calls",
+    )
+    token.add_argument("--level", choices=("L1", "L2"), default="L1", help="L2: as after a two-factor sign-in, just now")
+    token.set_defaults(command=_late("tokens", "dev_token"))
+    confirming = commands.add_parser("confirm", help="confirm as the customer: with a software passkey, enrolled if needed")
+    declining = commands.add_parser("decline", help="decline as the customer")
+    for item, verb in ((confirming, "confirm"), (declining, "decline")):
+        item.add_argument("id", metavar="ID", help="the confirmation_id of a held call")
+        item.add_argument("--customer", required=True)
+        item.add_argument("--url", help="where the gateway listens; left out: where the one on this folder does")
+        item.set_defaults(command=_late("confirmations", verb))
+    for item in (token, confirming, declining):
+        _data(item, "the folder of `serve --dev`")
+        _database(item)
+        item.add_argument("--json", action="store_true")
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    question = commands.add_parser("query", help="the records that match")
+    _asked_by(question)
+    _matching(question)
+    question.add_argument("--limit", type=int, default=100, help="records of a page, 1 to 500")
+    question.add_argument("--cursor", help="where the last page ended")
+    question.set_defaults(command=_late("audit", "query"))
+    opening = commands.add_parser("reveal", help="open what is sealed of one record")
+    opening.add_argument("index", type=int)
+    _asked_by(opening)
+    opening.set_defaults(command=_late("audit", "reveal_one"))
+    checking = commands.add_parser("verify", help="verify a bundle, or the live log of a folder")
+    checking.add_argument("bundle", type=Path, nargs="?", help="an evidence bundle")
+    checking.add_argument("--data", type=Path, help="the folder of a live log, instead of a bundle")
+    _database(checking)
+    checking.add_argument("--trust", type=Path, help="the trust policy, got on another way than the bundle")
+    checking.add_argument("--pinned", type=Path, help="a checkpoint of this log that you kept")
+    checking.add_argument("--json", action="store_true")
+    checking.set_defaults(command=_late("audit", "verify_trail"))
+    keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
+    _data(keeping, "folder of the gateway")
+    _database(keeping)
+    keeping.add_argument("--json", action="store_true")
+    keeping.set_defaults(command=_late("audit", "checkpoint"))
+    proving = commands.add_parser("evidence", help="verify that a passkey confirmed exactly this: what `reveal --json` printed")
+    proving.add_argument("file", type=Path, help="JSON with the intent and its evidence")
+    proving.add_argument("--rp-id", required=True, help="the bank's WebAuthn relying party id")
+    proving.add_argument("--origin", action="append", required=True, help="an origin where customers confirm; may be repeated")
+    proving.add_argument("--public-key", help="the COSE_Key that it must be, base64url")
+    proving.add_argument("--json", action="store_true")
+    proving.set_defaults(command=_late("audit", "verify_evidence"))
+    making = commands.add_parser("export", help="write an evidence bundle: matches, or the whole log")
+    _asked_by(making)
+    _matching(making)
+    making.add_argument("--out", type=Path, required=True, help="file to write")
+    making.add_argument("--reveal", action="store_true", help="with what is sealed, opened")
+    making.add_argument("--trust-out", type=Path, help="write the public keys apart, to be handed over on another way")
+    making.set_defaults(command=_late("audit", "export_bundle"))
+    holding = commands.add_parser("hold", help="place a legal hold, which forbids erasure, or release it")
+    holding.add_argument("--hold", required=True, help="its name")
+    holding.add_argument("--release", action="store_true")
+    holding.set_defaults(command=_late("audit", "hold"))
+    comparing = commands.add_parser("reconcile", help="the log's intents against what the core says that it did")
+    _asked_by(comparing)
+    comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
+    comparing.add_argument("--core-url", help="base URL of the core; left out: the embedded sandbox bank of the folder")
+    comparing.add_argument(
+        "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
+    )
+    comparing.set_defaults(command=_late("reconciliation", "reconcile"))
+    erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
+    erasing.set_defaults(command=_late("audit", "erase"))
+    for item in (holding, erasing):
+        item.add_argument("--customer", required=True)
+        _asked_by(item)
+
+
+def _workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= WORKERS_MOST:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {WORKERS_MOST}")
+    return int(text)
+
+
+def _databases(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    showing = commands.add_parser("status", help="the revision of each database, and the one that this version needs")
+    showing.set_defaults(command=_late("databases", "status"))
+    upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
+    upgrading.set_defaults(command=_late("databases", "upgrade"))
+    for item in (showing, upgrading):
+        _data(item, "folder of the gateway")
+        _database(item)
+        item.add_argument("--json", action="store_true")
+
+
+_DATABASE_HELP = "PostgreSQL address instead of files in the folder; as it holds a password, better set TELLERGATE_DATABASE"
+
+
+def _from_environment(setting: str) -> str | None:
+    return os.environ.get(f"TELLERGATE_{setting}") or None
+
+
+def _data(parser: argparse.ArgumentParser, told: str) -> None:
+    """The folder that a command works on: by the option, or by TELLERGATE_DATA."""
+    default = _from_environment("DATA")
+    parser.add_argument("--data", type=Path, default=default and Path(default), required=default is None, help=told)
+
+
+def _database(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--database", default=_from_environment("DATABASE") or "", help=_DATABASE_HELP)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError("a number from 0 to 65535")
+    return int(text)
+
+
+def _asked_by(parser: argparse.ArgumentParser) -> None:
+    _data(parser, "folder of the gateway")
+    _database(parser)
+    parser.add_argument("--auditor", required=True, help="who asks; stands in the trail")
+    parser.add_argument("--purpose", required=True, help="what for; stands in the trail")
+    parser.add_argument("--case", required=True, help="under which case; stands in the trail")
+    parser.add_argument("--json", action="store_true")
+
+
+def _matching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", help="inclusive, ISO 8601")
+    parser.add_argument("--until", help="exclusive, ISO 8601")
+    parser.add_argument("--kind", action="append", choices=KINDS)
+    for name in ("call", "conversation", "trace", "function", "policy", "bundle", "customer"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--decision", choices=("permit", "challenge", "deny"))
+    parser.add_argument("--end-state", choices=("executed", "rejected_by_core", "not_attempted", "outcome_unknown"))
+
+
+def _policy(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    checking = commands.add_parser("check", help="would an engine take this bundle? findings with file and line")
+    checking.set_defaults(command=_late("policy", "check_bundle"))
+    testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
+    testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
+    testing.set_defaults(command=_late("policy", "test_bundle"))
+    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of the present ones")
+    comparing.add_argument("--cases", type=Path, help="folder of cases to ask; left out: those of this distribution")
+    comparing.set_defaults(command=_late("policy", "compare"))
+    explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
+    explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
+    explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
+    explaining.add_argument("--data", type=Path, help="folder of the gateway")
+    _database(explaining)
+    explaining.add_argument("--auditor", help="who asks; stands in the trail")
+    explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
+    explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
+    explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
+    explaining.set_defaults(command=_late("policy", "explain_one"))
+    for item in (checking, testing, comparing, explaining):
+        item.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
+        item.add_argument("--json", action="store_true")
+
+
+def _functions(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="every function with its effect and level")
+    listing.set_defaults(command=_late("functions", "list_all"))
+    listing.add_argument("--json", action="store_true")
+    checking = commands.add_parser("check", help="would this manifest of declared functions be served? findings with their lines")
+    checking.set_defaults(command=_late("functions", "check"))
+    checking.add_argument("--json", action="store_true")
+    importing = commands.add_parser(
+        "import-openapi", help="draft a manifest from a description in OpenAPI 3; what it cannot know is open"
+    )
+    importing.set_defaults(command=_late("functions", "import_openapi"))
+    importing.add_argument("--out", type=Path, help="file to write instead of printing; never one that is there already")
+    importing.add_argument("--json", action="store_true")
+    for item in (checking, importing):
+        item.add_argument("file", type=Path)
+    defining = commands.add_parser("definitions", help="definitions for one API, as JSON")
+    defining.add_argument("shape", choices=("assistants", "responses", "chat", "agents", "mcp"))
+    defining.set_defaults(command=_late("functions", "definitions_for"))
+    page = commands.add_parser("reference", help="the reference page, in Markdown")
+    page.set_defaults(command=_late("functions", "reference"))
+    schema = commands.add_parser("schema", help="the Cedar schema of the policies")
+    schema.set_defaults(command=_late("functions", "schema"))
+    for item in (defining, page, schema):
+        item.add_argument("--json", action="store_true")
+    for item in (listing, defining, page, schema):
+        item.add_argument("--functions", type=Path, help="with those of this manifest")
+
+
+def _complete(options: argparse.Namespace) -> int:
+    """Print what completes these commands in a shell."""
+    try:
+        import shtab
+    except ImportError:
+        return failed("the extra `completion` is not installed: pip install 'tellergate[completion]'", USAGE)
+    print(shtab.complete(command_line(), shell=options.shell))
+    return GOOD
+
+
+def _late(noun: str, verb: str) -> Command:
+    def command(options: argparse.Namespace) -> int:
+        with ended_by_an_interrupt():
+            module = import_module(f"gateway.commands.{noun}")
+        status: int = getattr(module, verb)(options)
+        return status
+
+    return command

@@ -1,0 +1,96 @@
+"""Without a model: development mode has a stand-in that says what it is; elsewhere nothing is run, and no client asks again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.runs.scripted_model import HELP, MODEL, StandInModel
+from tests.support.assisted import OWN, function, served
+from tests.support.teller import teller
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+FUNCTIONS = ("list_accounts", "get_account_balance", "list_beneficiaries", "list_transactions", "initiate_transfer")
+
+
+@asynccontextmanager
+async def clients(folder: Path, **changes: Any) -> AsyncIterator[tuple[AsyncOpenAI, AsyncOpenAI, list[str]]]:
+    """The bank's back end, alice, and the requests that were sent."""
+    sent: list[str] = []
+
+    async def note(request: Any) -> None:
+        sent.append(f"{request.method} {request.url.path}")
+
+    async with teller(folder, **changes) as asked, served(asked.gateway) as url:
+        issuer = LocalIssuer(asked.gateway.settings.data, development=True)
+        keys = (issuer.token("back-end", agent=None, scope="assistants"), issuer.token("alice", agent=None, strong=True, scope=OWN))
+        http = httpx2.AsyncClient(event_hooks={"request": [note]})
+        service, own = (AsyncOpenAI(base_url=f"{url}/v1", api_key=key, http_client=http, max_retries=2) for key in keys)
+        yield service, own, sent
+        await http.aclose()
+
+
+async def talk(service: AsyncOpenAI, own: AsyncOpenAI, words: str, functions: tuple[str, ...] = FUNCTIONS) -> tuple[Any, str]:
+    tools: Any = [function(name) for name in functions]
+    assistant = await service.beta.assistants.create(model="gpt-4o", tools=tools)
+    thread = await own.beta.threads.create(messages=[{"role": "user", "content": words}])
+    run = await own.beta.threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=50)
+    messages = await own.beta.threads.messages.list(thread.id)
+    content: Any = messages.data[0].content[0]
+    return run, content.text.value
+
+
+async def test_the_stand_in_answers_and_says_that_it_is_one(tmp_path: Path) -> None:
+    async with clients(tmp_path / "data") as (service, own, _):
+        run, text = await talk(service, own, "Good day")
+        assert (run.status, run.model, text) == ("completed", MODEL, HELP)
+        assert "stand-in" in MODEL
+        assert "no model" in HELP
+        _, text = await talk(service, own, "What is the balance of my account?")
+        assert text.startswith("Your Everyday account holds ")
+        _, text = await talk(service, own, 'Move 1.00 GBP from "Everyday" to "Rainy day".')
+        assert text == "Done."
+        _, text = await talk(service, own, 'Move 1.00 GBP from "Everyday" to "Elsewhere".')
+        assert text == "There is no account of this name: Elsewhere. There are: Everyday, Rainy day, Kyoto trip."
+        _, text = await talk(service, own, "What did I spend on lately?")
+        assert text == "You spent on the usual things.", "what a memo commands was refused"
+        _, text = await talk(service, own, "What is the balance?", functions=("list_beneficiaries",))
+        assert text == "This assistant may not call list_accounts: add it to the assistant's functions."
+
+
+async def test_without_a_model_a_run_is_refused_and_asked_for_once(tmp_path: Path) -> None:
+    async with clients(tmp_path / "data", stand_in_model=False) as (service, own, sent):
+        assistant = await service.beta.assistants.create(model="gpt-4o")
+        thread = await own.beta.threads.create()
+        for number, asked in enumerate(
+            (
+                lambda: own.beta.threads.runs.create(thread.id, assistant_id=assistant.id),
+                lambda: own.beta.threads.create_and_run(assistant_id=assistant.id),
+            ),
+            1,
+        ):
+            with pytest.raises(openai.APIStatusError) as raised:
+                await asked()
+            assert (raised.value.status_code, raised.value.code) == (501, "no_model")
+            assert "model_url" in raised.value.message
+            assert len([line for line in sent if line.endswith("/runs")]) == number, "no client asks again"
+
+
+def test_there_is_no_stand_in_outside_development_mode(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="development mode only"):
+        StandInModel(development=False)
+    bank = Settings(data=tmp_path, development=False, issuer="https://issuer.bank.example", audience="tellergate")
+    bank = replace(bank, public_url="https://window.bank.example")
+    assert bank.checked().stand_in_model is False
+    with pytest.raises(UnsafeSettings, match="stand_in_model"):
+        replace(bank, stand_in_model=True).checked()
+    assert development(tmp_path).stand_in_model is True

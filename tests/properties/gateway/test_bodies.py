@@ -1,0 +1,149 @@
+"""Whatever is sent as a body: a fault names a field that is there, or is missing, in words of ours and without a value of the client's."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from gateway.domain.errors import Fault, RequestFault
+from gateway.doors import schemas, shapes
+from gateway.doors.assistants_api import schemas as assistants
+from gateway.doors.validation import validated
+
+MODELS: tuple[type[BaseModel], ...] = (
+    schemas.FunctionCallsHead,
+    schemas.NewConversation,
+    schemas.CustomerMessages,
+    schemas.ByAssertion,
+    schemas.ByDecline,
+    schemas.ByToken,
+    schemas.NewPasskey,
+    schemas.NewMandate,
+    schemas.NewKillSwitch,
+    schemas.LiftKillSwitch,
+    shapes.ToolCallItem,
+    shapes.ResponsesCallItem,
+    shapes.AgentsCallItem,
+    *assistants.BODIES,
+)
+INTERNAL = re.compile(
+    r"function-|0x|functools|<class|pydantic|constrained|Error|\(\)|union|discriminator|Input should", re.IGNORECASE
+)
+SECRET = "s3cr3t"
+
+NAMES = sorted(
+    {name for model in (*MODELS, assistants.FunctionTool, assistants.Truncation, assistants.TextContent, assistants.ImageContent)
+     for name in model.model_fields}
+)  # fmt: skip
+WORDS = [
+    "text",
+    "image_url",
+    "image_file",
+    "function",
+    "user",
+    "json_schema",
+    "last_messages",
+    "auto",
+    "code_interpreter",
+    "global",
+]
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 10**6), st.just(1.5), st.sampled_from([SECRET, "", *WORDS]))
+bodies = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from([*NAMES, "surplus", "x" * 300]), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+def valid(model: type[BaseModel]) -> dict[str, Any]:
+    """Something near a body of this model, so that what is generated reaches its inner fields."""
+    near: dict[str, Any] = {
+        "shape": "chat",
+        "conversation_id": "conv_" + "0" * 24,
+        "turn_id": "t",
+        "calls": [{"id": "c"}],
+        "messages": [{"role": "user", "text": "hello", "content": [{"type": "text", "text": "hello"}]}],
+        "content": [{"type": "image_url", "image_url": {"url": "https://x.example/"}}],
+        "role": "user",
+        "model": "m",
+        "assistant_id": "asst_1",
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "truncation_strategy": {"type": "auto"},
+        "thread": {"messages": [{"role": "user", "content": "hello"}]},
+        "scope": "global",
+        "reason": "r",
+        "tool_outputs": [{"tool_call_id": "c", "output": "x"}],
+    }
+    return {name: near[name] for name in model.model_fields if name in near}
+
+
+@st.composite
+def mutated(draw: st.DrawFn, model: type[BaseModel]) -> Any:
+    """A body of this model with one of its members, at any depth, replaced or added."""
+    return _changed(draw, valid(model))
+
+
+def _changed(draw: st.DrawFn, value: Any) -> Any:
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        name = draw(st.sampled_from(sorted(value)))
+        return {**value, name: _changed(draw, value[name])}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        return [*value[:-1], _changed(draw, value[-1])]
+    if isinstance(value, dict) and draw(st.booleans()):
+        return {**value, draw(st.sampled_from([*NAMES, "surplus", "x" * 300])): draw(bodies)}
+    return draw(bodies)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+@given(generated=st.data())
+def test_a_fault_names_the_field_in_words_of_ours(model: type[BaseModel], generated: st.DataObject) -> None:
+    body = generated.draw(st.one_of(bodies, mutated(model)))
+    try:
+        validated(model, body)
+    except RequestFault as fault:
+        assert fault.fault in (Fault.INVALID_REQUEST, Fault.UNSUPPORTED)
+        assert not INTERNAL.search(fault.message), fault.message
+        assert SECRET not in fault.message
+        assert len(fault.message) < 1_000
+        assert fault.message.startswith(f"{fault.param or 'the body'}: ")
+        assert leads_somewhere(fault, body), (fault.message, body)
+
+
+def leads_somewhere(fault: RequestFault, body: Any) -> bool:
+    """Whether the path leads to what was sent; its last part may be what is missing there."""
+    parts = re.findall(r"[^.\[\]]+", (fault.param or "").replace("...", "\N{HORIZONTAL ELLIPSIS}"))
+    value = body
+    for number, part in enumerate(parts):
+        if isinstance(value, list):
+            value = value[int(part)]
+        elif isinstance(value, dict):
+            names = [
+                name for name in value if name == part or (part[-1] == "\N{HORIZONTAL ELLIPSIS}" and name.startswith(part[:-1]))
+            ]
+            if not names:
+                return number == len(parts) - 1
+            value = value[names[0]]
+        else:
+            return False
+    return True
+
+
+def test_the_texts_of_the_validators_own() -> None:
+    content = [{"type": "text", "text": "x"}, {"type": "image_file", "image_file": {"file_id": "f"}}]
+    with pytest.raises(RequestFault) as raised:
+        validated(assistants.NewThread, {"messages": [{"role": "user", "content": content}]})
+    assert raised.value.fault is Fault.UNSUPPORTED
+    assert raised.value.param == "messages[0].content[1]"
+    assert raised.value.message == (
+        "messages[0].content[1]: image_file is not supported: send the image as image_url, with a data: URL"
+    )
+    for tag in (None, "video"):
+        with pytest.raises(RequestFault) as raised:
+            validated(assistants.NewMessage, {"role": "user", "content": [{"type": tag} if tag else {}]})
+        assert raised.value.param == ("content[0].type" if tag else "content[0]")
