@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,8 +19,10 @@ def test_every_threat_and_every_requirement_names_a_test_that_exists() -> None:
         named = re.findall(r"`([^`:]+)::([^`]+)`", links)
         assert named, threat
         for file, test in named:
-            tree = ast.parse((ROOT / file).read_text())
-            assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (
-                threat,
-                test,
-            )
+            assert test in functions_of(file), (threat, test)
+
+
+@cache
+def functions_of(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -15,6 +15,8 @@ from policies.bundle import Bundle, RuleFile
 from policies.cedar import Schema
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid
+from policies.reading import BundleFinding, Rule
+from policies.source import Passage
 from policies.specialisation import Specialisations, Subject, grind
 from tests.samples.functions import FUNCTIONS
 
@@ -64,9 +66,16 @@ def specialised_when_asked() -> Iterator[None]:
     and ask each of little.
     """
     schema = lru_cache(maxsize=64)(Schema)
+    judge = reading._passage_faults
+
+    @lru_cache(maxsize=1024)
+    def judged(passage: Passage, within: Schema | None) -> tuple[BundleFinding | Rule, ...]:
+        return tuple(judge(passage, within))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "Schema", schema)
         patch.setattr(specialisation, "Schema", schema)
+        patch.setattr(reading, "_passage_faults", judged)
         patch.setattr(engine_module, "grind", _MadeWhenAsked)
         yield
 
