@@ -21,7 +21,7 @@ from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.support.options import long_or
 from tests.support.relay import Plan, Relay, relay
-from tests.support.teller import Teller, executed_keys, over_http, payment, sandbox_bank, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, open_accounts, over_http, payment, sandbox_bank, what_does_not_hold
 from tests.support.waiting import wait_until
 
 CALLERS = 16
@@ -66,8 +66,7 @@ async def _transfers(asked: Teller, minors: range) -> list[Recorded]:
     async def caller(_number: int) -> list[Recorded]:
         conversation = await asked.gateway.book.open_conversation("alice", asked.gateway.door.clock())
         listed = await asked.ask("list_accounts", conversation=conversation)
-        assert listed.output is not None
-        open_ones = [it["account"] for it in listed.output["accounts"] if (it["currency"], it["status"]) == ("GBP", "open")]
+        open_ones = open_accounts(listed)
         told = []
         for number in numbers:
             debit, credit = open_ones[:2] if number % 2 else open_ones[1::-1]
