@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.workermanage import WorkerController
 
 from gateway.app import main
 from policies.bundle import Bundle
@@ -24,6 +24,12 @@ from tests.support.options import OPTIONS, examples
 
 EXAMPLES = 100
 """Of a property test that says no number of its own, in the long form."""
+
+
+class Worker(Protocol):
+    """What this needs of one of pytest-xdist's workers, as its controller sees it."""
+
+    workerinput: dict[str, object]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.core = config.getoption("--core")
     profile = os.environ.get("HYPOTHESIS_PROFILE", "same")
     OPTIONS.is_long = config.getoption("--long") or profile == "explore"
-    same = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-    settings.register_profile("same", max_examples=examples(EXAMPLES), **same)
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("same", max_examples=examples(EXAMPLES), derandomize=True, deadline=None, suppress_health_check=slow)
     settings.register_profile("explore", deadline=None, max_examples=1000)
     settings.load_profile(profile)
     shared = getattr(config, "workerinput", {}).get("postgres")
@@ -50,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: WorkerController) -> None:
+def pytest_configure_node(node: Worker) -> None:
     """One PostgreSQL for all workers of a run: they are told where the first of them that needs it starts it."""
     node.workerinput["postgres"] = str(postgres.shared_folder())
 

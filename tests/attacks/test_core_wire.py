@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.core import CoreBank, CoreUnavailable, Done, ExecutionPermit, Instruction, Money, Transfer, Unknown
 from adapters.cores.remote import server as serving
 from adapters.cores.remote import wire
+from adapters.cores.remote.codec import Json
 from audit.permits import LogPermitVerifier
 from gateway.app.cores import CorePermits, UnsafeNoPermits, read_permit, verified_permit
 from tests.support.banks import BankUnderTest, Clock, Permit, real_permit, remote, sandbox, sandbox_under_test, served
@@ -82,7 +83,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         watched = Watched(sandboxed)
         verified = verified_permit(CorePermits(LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
         async with (
-            served(watched, "bank-", read_permit) as bank_url,  # type: ignore[arg-type]
+            served(watched, "bank-", read_permit) as bank_url,
             remote(bank_url, "bank-", clock) as behind,
             served(behind, "proxy-", verified) as proxy_url,
         ):
@@ -237,7 +238,7 @@ async def test_an_answer_larger_than_any_is_not_read(line: Line) -> None:
 
     def padded(it: Any) -> bytes:
         """Well-formed, and believed if it were smaller."""
-        value = {"is": "Done", "output": {}} if it.key else []
+        value: Json = {"is": "Done", "output": {}} if it.key else []
         return http(wire.answered(it.number, it.key, value) + b" " * wire.MAX_ANSWER_BYTES)
 
     for answer in (endless, raw(padded)):
@@ -285,7 +286,7 @@ async def test_an_answer_that_is_not_whole_and_ours_is_not_believed(line: Line, 
 
 async def test_a_second_answer_on_a_connection_is_never_the_next_request_s(line: Line) -> None:
     """Response smuggling: behind an honest answer stands one for whatever is asked next."""
-    forged = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "forged"}}}}
+    forged: Json = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "forged"}}}}
 
     async def two(request: Any, writer: asyncio.StreamWriter) -> bool:
         writer.write(http(wire.answered(request.number, request.key, [])))
@@ -295,7 +296,7 @@ async def test_a_second_answer_on_a_connection_is_never_the_next_request_s(line:
         writer.write(http(wire.answered(NUMBER, line.told().key, forged)))
         return True
 
-    true = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "true"}}}}
+    true: Json = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "true"}}}}
     told = line.told()
     async with hostile(two, well(true), connections=1, question_s=5.0, instruction_s=5.0, silence_s=2.0) as (core, _server):
         assert await core.accounts("alice") == ()

@@ -205,7 +205,8 @@ async def test_a_count_that_nobody_can_have_used_is_none(endpoint: Endpoint) -> 
         usage = dict(zip(names, counts, strict=False))
         answer = await endpoint.answer(said(text(endpoint.api, "Hello."), end(endpoint.api, usage=usage)))
         assert answer.usage is None, counts
-    for odd in (7, [], "5"):
+    odds: tuple[object, ...] = (7, [], "5")
+    for odd in odds:
         assert (await endpoint.answer(said(text(endpoint.api, "Hello."), end(endpoint.api, usage=odd)))).usage is None
     good = dict(zip(names, (5, 0), strict=True))
     assert (await endpoint.answer(said(text(endpoint.api, "Hello."), end(endpoint.api, usage=good)))).usage == Usage(5, 0)

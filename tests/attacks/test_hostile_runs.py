@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import aimock
-from tests.support.assisted import Assisted, assisted, over
+from tests.support.assisted import Assisted, assisted, error_of, over, required, used, why_incomplete
 from tests.support.hostile_models import SECRET, broken
 from tests.support.models import Reply, ScriptedModel
 
@@ -19,10 +19,10 @@ async def test_a_run_that_gets_no_answer_fails_and_its_thread_is_usable(tmp_path
         assistant, threads = await all_of.assistant("list_accounts"), all_of.of()
         thread = await threads.create(messages=[{"role": "user", "content": "Hello?"}])
         for wrong, answer in broken(api).items():
-            all_of.model.script = lambda _body, answer=answer: answer  # type: ignore[misc]
+            all_of.model.script = lambda _body, answer=answer: answer
             begun = await threads.runs.create(thread.id, assistant_id=assistant.id)
             ended = await all_of.until(begun)
-            assert (ended.status, ended.last_error.code) == ("failed", "server_error"), wrong
+            assert (ended.status, error_of(ended)) == ("failed", "server_error"), wrong
             assert SECRET not in ended.to_json(), wrong
             assert all(step.status == "failed" for step in await all_of.steps(ended)), wrong
         all_of.model.script = lambda _body: Reply(text="Hello.")
@@ -42,11 +42,11 @@ async def _over_aimock(all_of: Assisted) -> None:
     assistant, threads = await all_of.assistant("pay", "balance"), all_of.of()
     thread, begun = await all_of.begun(assistant, "words")
     done = await all_of.until(begun)
-    assert (done.status, done.usage.prompt_tokens, done.usage.completion_tokens) == ("completed", 21, 9)
+    assert (done.status, used(done)) == ("completed", (21, 9))
     assert (await all_of.said(thread.id))[-1] == "Grüße, Zoë 😀."
     await threads.messages.create(thread.id, role="user", content="a call")
     waits = await all_of.until(await threads.runs.create(thread.id, assistant_id=assistant.id))
-    (call,) = waits.required_action.submit_tool_outputs.tool_calls
+    (call,) = required(waits)
     assert (call.function.name, call.function.arguments) == ("pay", '{"to":"Zoë","amount":"12.50"}')
     await threads.runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=[{"tool_call_id": call.id, "output": "{}"}])
     assert (await all_of.until(waits)).status == "completed"
@@ -55,10 +55,10 @@ async def _over_aimock(all_of: Assisted) -> None:
     for words, code in refusals.items():
         await threads.messages.create(thread.id, role="user", content=words)
         ended = await all_of.until(await threads.runs.create(thread.id, assistant_id=assistant.id))
-        assert (ended.status, ended.last_error.code) == ("failed", code)
+        assert (ended.status, error_of(ended)) == ("failed", code)
     await threads.messages.create(thread.id, role="user", content="too long")
     cut = await all_of.until(await threads.runs.create(thread.id, assistant_id=assistant.id))
-    assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_completion_tokens")
+    assert (cut.status, why_incomplete(cut)) == ("incomplete", "max_completion_tokens")
     await threads.messages.create(thread.id, role="user", content="words")
     async with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
         streamed = [text async for text in stream.text_deltas]

@@ -22,7 +22,7 @@ from gateway.domain.stages import Recorded
 from policies.bundle import RuleFile
 from policies.engine import Engine
 from tests.support.arguments import FITTING
-from tests.support.teller import Teller, leaves_of, teller
+from tests.support.teller import Teller, bank_of, leaves_of, output_of, teller
 
 CUSTOMERS = ("alice", "bruno", "carla", "david", "northwind")
 
@@ -84,13 +84,10 @@ def arguments(function: BankingFunction, found: dict[str, list[str]], of: str, c
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("customer", CUSTOMERS)
 async def test_no_function_tells_a_model_a_whole_identifier(asked: Teller, customer: str) -> None:
-    accounts = [account for who in CUSTOMERS for account in await asked.gateway.bank.accounts(who)]
+    accounts = [account for who in CUSTOMERS for account in await bank_of(asked.gateway).accounts(who)]
     forbidden = {spelling for account in accounts for spelling in spellings(account)}
     found = await references(asked, customer)
-    listed = (await asked.ask("list_accounts", customer=customer)).output
-    assert listed is not None
-    entries = listed["accounts"]
-    assert isinstance(entries, list)
+    entries = output_of(await asked.ask("list_accounts", customer=customer))["accounts"]
     done: set[str] = set()
     for entry in entries:
         for function in MANIFEST:
@@ -112,7 +109,7 @@ async def identifiers(asked: Teller, **more: object) -> Recorded:
 
 
 async def first_account(asked: Teller) -> Account:
-    (account, *_) = [it for it in await asked.gateway.bank.accounts("alice") if it.currency == "GBP" and it.status == "open"]
+    (account, *_) = [it for it in await bank_of(asked.gateway).accounts("alice") if it.currency == "GBP" and it.status == "open"]
     return account
 
 

@@ -20,7 +20,7 @@ from gateway.calls.references import KEY_BYTES
 from gateway.calls.references import References as Issuer
 from gateway.domain.errors import RequestFault
 from tests.support.arguments import FITTING
-from tests.support.teller import Teller, executed_keys, payment, teller
+from tests.support.teller import Teller, bank_of, executed_keys, payment, teller
 
 OWN: dict[ReferenceKind, str] = {
     ReferenceKind.ACCOUNT: "account",
@@ -61,7 +61,7 @@ def identifier(asked: Teller, customer: str, kind: ReferenceKind) -> str:
         if kind is not ReferenceKind.PAYEE_CHECK
         else f"select id from {table} where customer = ?"
     )
-    with asked.gateway.bank._engine.connect() as connection:
+    with bank_of(asked.gateway)._engine.connect() as connection:
         row = connection.exec_driver_sql(statement, (customer,)).first()
     assert row is not None, f"the sandbox has no {kind} of {customer}"
     return str(row[0])

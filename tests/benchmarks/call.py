@@ -162,6 +162,8 @@ def start(what: str, folder: Path, database: str = "") -> "subprocess.Popen[str]
 
 
 async def line(server: "subprocess.Popen[str]", *, ask: bool = False) -> str:
+    assert server.stdin is not None
+    assert server.stdout is not None
     if ask:
         server.stdin.write("steps\n")
         server.stdin.flush()
@@ -211,7 +213,7 @@ def transfers(customers: list[Customer], head: Head) -> Iterator[bytes]:
     for number in count():
         for customer in customers:
             amount = {"value": f"{1 + number // 100}.{number % 100:02d}", "currency": "GBP"}
-            arguments = {"from": customer.debit, "to": customer.credit, "amount": amount}
+            arguments: dict[str, object] = {"from": customer.debit, "to": customer.credit, "amount": amount}
             yield http("/v1/function-calls", head(customer.token), calls(customer, f"t{number}", "initiate_transfer", arguments))
 
 
@@ -236,6 +238,7 @@ class Caller(asyncio.Protocol):
         self.answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.send()
 

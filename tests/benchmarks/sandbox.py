@@ -90,7 +90,7 @@ async def measure(groups: int, customers: int) -> dict[str, object]:
         bank = open_sandbox(
             Path(folder) / "bank.sqlite",
             clock=lambda: datetime.now(UTC),
-            writer=ImmediateWriter,  # type: ignore[arg-type]
+            writer=ImmediateWriter,
             permits=Permits(),
         )
         seeded_ms = (time.perf_counter() - start) * 1e3

@@ -12,10 +12,11 @@ import socket
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -34,12 +35,13 @@ from gateway.app.serving import build_app, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE, development
 from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
+from gateway.domain.stages import Received, Recorded
 from gateway.doors.rest import in_front
 from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
 from tests.support.oidc import jwt
-from tests.support.teller import principal
+from tests.support.teller import bank_of, principal
 
 PUBLIC_URL = "http://127.0.0.1:1"
 """What proofs are made for, whatever the port."""
@@ -91,15 +93,15 @@ def watch_steps(gateway: Gateway) -> dict[str, dict[str, list[int]]]:
     """Note the steps of every hundredth call or so, whatever else telemetry does."""
     noted: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     telemetry = gateway.pipeline._parts.telemetry
-    answered = telemetry.answered
+    tell = telemetry.answered
 
-    def watched(received, outcome, function):  # type: ignore[no-untyped-def]
-        answered(received, outcome, function)
+    def watched(received: Received, answered: Recorded, function: str | None) -> None:
+        tell(received, answered, function)
         if received.call_id[-1] == "0" and received.call_id[-2] in "01":
             for step, us in received.steps.timings_us().items():
-                noted[function][step].append(us)
+                noted[function or "unknown"][step].append(us)
 
-    telemetry.answered = watched
+    telemetry.answered = watched  # type: ignore[method-assign]
     return noted
 
 
@@ -151,11 +153,16 @@ async def _answer(keys: object) -> web.Response:
     return web.json_response(keys)
 
 
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""Of ASGI."""
+
+
 async def serve(what: str, folder: Path, customers: int, database: str) -> None:
     ready: dict[str, object] = {}
     noted: dict[str, dict[str, list[int]]] = {}
     if what == "noop":
-        app, gateway = noop_app(), None
+        app: Application = noop_app()
+        gateway = None
     else:
         settings, local = development(folder, database=database), LocalIssuer(folder, development=True)
         settings = replace(settings, strong_session_s=3600)
@@ -167,7 +174,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
             ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
         gateway = await open_gateway(settings)
-        ready["customers"] = await prepare(gateway, folder, gateway.bank.seed_load(customers), tokens)
+        ready["customers"] = await prepare(gateway, folder, bank_of(gateway).seed_load(customers), tokens)
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway.door)
     settle_the_interpreter()

@@ -10,10 +10,10 @@ import pytest
 from tests.doors.conftest import Served
 from tests.support.chatting import chatting, customer_token, scripted, service_token
 from tests.support.clients import drive
-from tests.support.models import Reply, ScriptedModel, asks, last_words, outputs
+from tests.support.models import Reply, Script, ScriptedModel, asks, last_words, outputs
 
 GREETING, ACCOUNTS, SCREEN = "Good day. How can I help?", "These are your accounts.", "Your payments are on the screen."
-SCRIPT = {
+SCRIPT: Script = {
     "Hello.": Reply(GREETING),
     "What accounts do I have?": (Reply(calls=(asks("list_accounts"),)), Reply(ACCOUNTS)),
     "Show me my payments.": (Reply(calls=(asks("show_screen", screen="payments"),)), Reply(SCREEN)),

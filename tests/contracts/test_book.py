@@ -20,6 +20,7 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
 from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
+from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store.book import SqlBook
 from gateway.store.direct import DirectStore
 from gateway.store.kill_switches import SqlKillSwitches
@@ -127,9 +128,9 @@ async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> N
 async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
     changed = replace(MANDATE, version=2, limits={"GBP": Limits(5, 5, 5, 5, 5)})
-    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == MANDATE.canonical()  # type: ignore[index,union-attr]
+    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == MANDATE.canonical()  # type: ignore[union-attr]
     await first.grant(changed, changed.sign(KEY))
-    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == changed.canonical()  # type: ignore[index,union-attr]
+    assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == changed.canonical()  # type: ignore[union-attr]
     with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3))
     with pytest.raises(Refusal, match="limit_payment"):
@@ -186,22 +187,23 @@ async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Share
         return await claim(shared, wanted)
 
     _, *answered = await asyncio.gather(granting(), *(claiming(version) for version in range(1, 12)))
-    for item in (answer for group in answered for answer in group):
+    for item in (answer for group in answered if group is not None for answer in group):
         assert isinstance(item, Claimed | FactsMoved), item
 
 
 async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
-    for number, state in enumerate(("posted", "voided", "released", "unknown", "pending")):
+    states: tuple[SettledAs, ...] = (CallState.POSTED, CallState.VOIDED, RELEASED, CallState.UNKNOWN, CallState.PENDING)
+    for number, state in enumerate(states):
         await first.claim(a_claim(shared, number, 100))
-        if state != "pending":
+        if state is not CallState.PENDING:
             await last.settle(f"call_{number}", state, NOW)
     assert (await first.totals("alice", "GBP", NOW)).day_minor == 300
     assert await last.find("call_2") is None
-    await last.settle("call_0", "voided", NOW)
+    await last.settle("call_0", CallState.VOIDED, NOW)
     assert (await first.find("call_0")).state == "posted"  # type: ignore[union-attr]
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
-    await first.settle("call_3", "posted", NOW)
+    await first.settle("call_3", CallState.POSTED, NOW)
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
 
 

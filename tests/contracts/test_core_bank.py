@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ async def send(bank: BankUnderTest, order: Order, key: str = "key-1") -> object:
     return await bank.core.submit(instruction, permit(bank, instruction))
 
 
-def transfer(bank: BankUnderTest, minor: int = 1250, **changes: object) -> Transfer:
+def transfer(bank: BankUnderTest, minor: int = 1250, **changes: Any) -> Transfer:
     return replace(Transfer(bank.main, bank.spare, Money(minor, "GBP"), "TEST"), **changes)
 
 
@@ -393,7 +394,9 @@ async def test_a_payee_that_was_not_checked_as_it_is_is_not_saved(
     bank: BankUnderTest, change: dict[str, object], code: str
 ) -> None:
     before = await saved(bank)
-    named = {name: getattr(bank, value) if value in ("closed", "strangers") else value for name, value in change.items()}
+    named: dict[str, Any] = {
+        name: getattr(bank, str(value)) if value in ("closed", "strangers") else value for name, value in change.items()
+    }
     assert await send(bank, await adding(bank, **named)) == Declined(code)
     assert await saved(bank) == before
 
@@ -697,7 +700,7 @@ async def test_a_quote_is_kept_for_its_customer_until_it_expires(bank: BankUnder
         assert (quote.sell.currency, quote.buy.currency, quote.fee.currency) == ("GBP", "EUR", "GBP")
         assert quote.expires_at > bank.clock()
         exact = Fraction(quote.rate)
-        assert quote.buy.minor <= quote.sell.minor * exact < quote.buy.minor + max(1, exact)
+        assert quote.buy.minor <= quote.sell.minor * exact < quote.buy.minor + max(Fraction(1), exact)
         facts = await bank.core.describe(Identified(ReferenceKind.QUOTE, quote.id))
         assert facts is not None
         assert facts.owners == frozenset({bank.customer})
@@ -837,13 +840,14 @@ async def test_effects_are_what_was_done_and_declined_by_key_and_amount(bank: Ba
     bank.clock.turn(timedelta(seconds=1))
     began = bank.clock()
     later = transfer(bank, 700, credit=bank.payee, execute_on=date(2026, 5, 1))
-    for key, order in {
+    orders: dict[str, Order] = {
         "k-1": transfer(bank),
         "k-2": later,
         "k-3": FreezeCard(bank.card),
         "k-4": transfer(bank, credit=bank.closed),
         "k-5": ordering(bank),
-    }.items():
+    }
+    for key, order in orders.items():
         bank.clock.turn(timedelta(seconds=1))
         await send(bank, order, key)
     await send(bank, transfer(bank), "k-1")

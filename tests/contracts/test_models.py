@@ -30,13 +30,13 @@ from gateway.runs.model import (
     Usage,
 )
 from tests.support.aimock import served
-from tests.support.models import Asked, Raw, Reply, ScriptedModel, in_turn, model_server
+from tests.support.models import Asked, Raw, Reply, Script, ScriptedModel, in_turn, model_server
 from tests.support.waiting import wait_until
 
 RENT = Asked("pay", '{"to":"Zoë","amount":"12.50"}', "call_rent")
 LOOK = Asked("balance", "{}", "call_look")
 JSON = {"Content-Type": "application/json"}
-SCRIPT = {
+SCRIPT: Script = {
     "words": Reply("Grüße, Zoë 😀.", usage=(21, 9), fragments=5),
     "a call": (Reply(calls=(RENT,), usage=(21, 9)), Reply("Paid.", usage=(21, 9))),
     "two calls": Reply(calls=(RENT, LOOK), usage=(21, 9)),

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,19 @@ _T = TypeVar("_T")
 pytestmark = pytest.mark.skipif(OPTIONS.core != "embedded", reason="its own upstream; the core behind it is of no matter")
 
 
+@dataclass
+class Asking:
+    """A client of the served bank, which asks in a thread."""
+
+    served: Served
+
+    async def __call__(self, name: str, arguments: object = None, *, customer: str = "emma", **rest: Any) -> Any:
+        token = self.served.token(customer)
+        return await asyncio.to_thread(self.served.call, name, arguments or {}, token=token, **rest)
+
+
 @asynccontextmanager
-async def window(folder: Path, vocabulary: str) -> AsyncIterator[tuple[UpstreamBank, Callable[..., Any]]]:
+async def window(folder: Path, vocabulary: str) -> AsyncIterator[tuple[UpstreamBank, Asking]]:
     """The served bank, and how a client asks it, in a thread: the upstream runs on this loop. The journal is a file: always SQLite."""
     async with upstream(vocabulary) as (bank, url):
         manifest, token = folder / "functions.yaml", folder / "upstream.token"
@@ -38,12 +50,7 @@ async def window(folder: Path, vocabulary: str) -> AsyncIterator[tuple[UpstreamB
             with httpx.Client(base_url=said["url"], timeout=30) as http:
                 served = Served(said["url"], folder / "data", http)
 
-                async def ask(name: str, arguments: object = None, *, customer: str = "emma", **rest: Any) -> Any:
-                    token = served.token(customer)
-                    return await asyncio.to_thread(served.call, name, arguments or {}, token=token, **rest)
-
-                ask.served = served  # type: ignore[attr-defined]
-                yield bank, ask
+                yield bank, Asking(served)
         finally:
             await asyncio.to_thread(entered.__exit__, None, None, None)
 

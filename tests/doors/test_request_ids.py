@@ -31,7 +31,7 @@ def test_every_answer_has_an_id_and_a_line(tmp_path: Path) -> None:
     assert (called["route"], called["status"], called["method"]) == ("/v1/function-calls", 400, "POST")
     assert by_id["mine-2-GET"]["route"] == "/v1/calls/{call_id}"
     assert [by_id[f"mine-{number}-GET"]["route"] for number in (3, 4, 5)] == ["unmatched", "/openapi.json", "/"]
-    assert len(called["customer"]) >= 16
+    assert len(str(called["customer"])) >= 16
     assert called["customer"] == by_id["mine-2-GET"]["customer"]
     assert "alice" not in log.read_text()
 

@@ -21,7 +21,7 @@ ARGUMENTS = {"assistants": "{}", "chat": "{}", "responses": "{}", "agents": {}}
 
 def item(shape: str, name: str) -> dict[str, Any]:
     """One call as the types of the client write it."""
-    function = {"name": name, "arguments": ARGUMENTS[shape]}
+    function: dict[str, Any] = {"name": name, "arguments": ARGUMENTS[shape]}
     match shape:
         case "assistants":
             return RequiredActionFunctionToolCall.model_validate(
@@ -38,7 +38,7 @@ def item(shape: str, name: str) -> dict[str, Any]:
     ).model_dump()
 
 
-OUTPUTS = {
+OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "assistants": TypeAdapter(ToolOutput),
     "chat": TypeAdapter(ChatCompletionToolMessageParam),
     "responses": TypeAdapter(FunctionCallOutput),

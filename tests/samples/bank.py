@@ -1,6 +1,6 @@
 """A small bank for tests of the policies: the bundle of the default rules, a customer, her objects, and requests about them."""
 
-from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -42,22 +42,24 @@ def bundle(rules: str | None = None, functions: Sequence[BankingFunction] = FUNC
     return Bundle(**fields)  # type: ignore[arg-type]
 
 
-class _MadeWhenAsked(dict[str, Specialisations]):
+class _MadeWhenAsked(Mapping[str, Specialisations]):
     """Each function's specialisation, made when it is first asked for: as all together, and most tests ask for one."""
 
     def __init__(self, schema: Schema, subjects: Sequence[Subject], touch: str) -> None:
-        super().__init__()
         self._of = {subject.action: subject for subject in subjects}
-        self._make = lambda subject: grind(schema, [subject], touch)[subject.action]
+        self._made: dict[str, Specialisations] = {}
+        self._schema, self._touch = schema, touch
 
-    def __missing__(self, action: str) -> Specialisations:
-        self[action] = self._make(self._of[action])
-        return self[action]
+    def __getitem__(self, action: str) -> Specialisations:
+        if action not in self._made:
+            self._made |= grind(self._schema, [self._of[action]], self._touch)
+        return self._made[action]
 
-    def values(self) -> ValuesView[Specialisations]:
-        for action in self._of:
-            self[action]
-        return super().values()
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        return len(self._of)
 
 
 @contextmanager

@@ -23,7 +23,17 @@ from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from gateway.grounding.words import in_words
 from tests.support.databases import sql
-from tests.support.teller import TRACE, Teller, executed_keys, leaves_of, payment, principal, teller, what_does_not_hold
+from tests.support.teller import (
+    TRACE,
+    Teller,
+    executed_keys,
+    leaves_of,
+    output_of,
+    payment,
+    principal,
+    teller,
+    what_does_not_hold,
+)
 
 
 @dataclass
@@ -75,9 +85,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with teller(tmp_path / "data") as asked:
         account = (await asked.accounts())[0]
         listed = await asked.ask("list_beneficiaries", {"account": account})
-        assert listed.output is not None
-        payees = listed.output["beneficiaries"]
-        assert isinstance(payees, list)
+        payees = output_of(listed)["beneficiaries"]
         payee = next(str(item["beneficiary"]) for item in payees if "Harbour" in str(item["name"]))
         yield Desk(asked, account, payee)
 
@@ -361,9 +369,9 @@ async def test_a_hundred_at_once_never_pass_the_bounds_of_a_standing_mandate(des
         where = await book.open_conversation("alice", desk.now())
         value = f"{1 + number / 100:.2f}"
         await desk.teller.say(f"Please pay Harbour Lettings £{value}", conversation=where)
-        accounts = (await ask("list_accounts", conversation=where)).output["accounts"]
+        accounts = output_of(await ask("list_accounts", conversation=where))["accounts"]
         account = next(item["account"] for item in accounts if item["currency"] == "GBP" and item["status"] == "open")
-        listed = (await ask("list_beneficiaries", {"account": account}, conversation=where)).output["beneficiaries"]
+        listed = output_of(await ask("list_beneficiaries", {"account": account}, conversation=where))["beneficiaries"]
         payee = next(item["beneficiary"] for item in listed if "Harbour" in str(item["name"]))
         return await ask("initiate_transfer", payment(account, payee, value), conversation=where)
 

@@ -25,7 +25,7 @@ from tests.simulation.test_wire_faults import TurnedClock
 from tests.support.databases import url
 from tests.support.options import long_or
 from tests.support.processes import permits_of, start
-from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, open_accounts, payment, what_does_not_hold
 from tests.support.waiting import wait_until
 
 CALLERS = 6
@@ -74,8 +74,7 @@ class Told:
 async def _caller(asked: Teller, told: Told, number: int) -> None:
     conversation = await asked.gateway.book.open_conversation("alice", utc_now())
     listed = await asked.ask("list_accounts", conversation=conversation)
-    assert listed.output is not None
-    open_ones = [it["account"] for it in listed.output["accounts"] if (it["currency"], it["status"]) == ("GBP", "open")]
+    open_ones = open_accounts(listed)
     step = 0
     while not told.is_over:
         step += 1

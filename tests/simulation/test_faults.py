@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -59,6 +59,9 @@ def settling(state: str) -> Callable[..., bool]:
 
 LOG, STORE = LogUnavailable("down"), Unavailable("store_unavailable")
 
+Part = TypeVar("Part")
+"""What stands in the place of a part of the pipeline."""
+
 # what fails; method; error; which calls; what the caller hears if it was not done, and if it was
 FAULTS: dict[str, tuple[str, str, Exception, Callable[..., bool], str, str]] = {
     "the store does not claim": ("book", "claim", STORE, lambda *_: True, "unavailable", "unavailable"),
@@ -70,17 +73,16 @@ FAULTS: dict[str, tuple[str, str, Exception, Callable[..., bool], str, str]] = {
 }
 
 
-def break_one(asked: Teller, what: str, failing: Callable[[Any], Failing]) -> Failing:
+def break_one(asked: Teller, what: str, failing: Callable[[Any], Part]) -> Part:
     """Put a failing part in the place of one, everywhere on the way; recovery keeps the whole one."""
     pipeline = asked.gateway.pipeline
     parts = pipeline._parts
     broken = failing(parts.records.log if what == "log" else getattr(parts, what))
+    replaced: dict[str, Any] = {what: broken}
     if what == "log":
-        pipeline._parts = replace(
-            parts, records=Records(broken, parts.records.bundle, parts.records.declared, parts.records.wait_ms)
-        )  # type: ignore[arg-type]
-    else:
-        pipeline._parts = replace(parts, **{what: broken})
+        records = parts.records
+        replaced = {"records": Records(replaced["log"], records.bundle, records.declared, records.wait_ms)}
+    pipeline._parts = replace(parts, **replaced)
     return broken
 
 
@@ -189,7 +191,7 @@ async def test_a_core_that_cannot_be_asked_ends_nothing(tmp_path: Path) -> None:
         deaf = Failing(gateway.bank, "status", CoreUnavailable(), done=False)
         recovery = Recovery(
             book=gateway.book, core=deaf, log=gateway.log, records=gateway.recovery.records, clock=gateway.recovery.clock
-        )  # type: ignore[arg-type]
+        )
         with pytest.raises(Unavailable):
             await recovery.sweep(grace=timedelta(0))
         assert [intent.end_state for intent in (await gateway.log.open_intents())] == ["outcome_unknown"]
@@ -205,7 +207,7 @@ async def test_an_unsettled_key_is_never_asked_for(tmp_path: Path) -> None:
         asking = Failing(parts.core, "status", AssertionError("the core was asked"), done=False)
         later = CallOutcomes(
             **{name: getattr(parts.outcomes, name) for name in ("functions", "references", "book", "log", "clock")}, core=asking
-        )  # type: ignore[arg-type]
+        )
         break_one(asked, "core", lambda inner: Failing(inner, "submit", TimeoutError(), done=False))
         assert (await asked.transfer("3.21", native_id="x")).status == "in_doubt"
         (row,) = await asked.gateway.book.unsettled(asked.gateway.door.clock() + timedelta(days=1))
@@ -225,7 +227,7 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         deaf = Failing(whole.core, "status", CoreUnavailable(), done=False)
-        asked.gateway.pipeline._parts = replace(whole, outcomes=replace(whole.outcomes, core=deaf))  # type: ignore[arg-type]
+        asked.gateway.pipeline._parts = replace(whole, outcomes=replace(whole.outcomes, core=deaf))
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)
         asked.gateway.pipeline._parts = whole

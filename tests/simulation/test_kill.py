@@ -17,7 +17,7 @@ import pytest
 from gateway.domain.mandate import Limits
 from gateway.domain.steps import Steps
 from tests.support.options import long_or
-from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, open_accounts, payment, teller, what_does_not_hold
 
 STEPS = ("validate", "ground", "decide", "reserve", "intend", "execute", "settle", "redact", "record")
 ROUNDS_PER_STEP = long_or(15, 2)
@@ -38,21 +38,17 @@ async def _transfers(asked: Teller, round_number: int) -> None:
 
 
 async def _accounts_in(asked: Teller, conversation: str) -> list[str]:
-    answered = await asked.ask("list_accounts", conversation=conversation)
-    assert answered.output is not None
-    found = answered.output["accounts"]
-    assert isinstance(found, list)
-    return [match["account"] for match in found if match["currency"] == "GBP" and match["status"] == "open"]
+    return open_accounts(await asked.ask("list_accounts", conversation=conversation))
 
 
-def _until_killed(folder: Path, round_number: int, step: str | None) -> None:
-    """A child's whole life: start, recover, transfer, and die at the third time that a transfer ends `step`."""
+def _until_killed(folder: Path, round_number: int, at: str | None) -> None:
+    """A child's whole life: start, recover, transfer, and die at the third time that a transfer ends the step `at`."""
     left = [3]
     ended = Steps.end
 
-    def end(self: Steps, name: str) -> None:
-        ended(self, name)
-        if name == step and any(item == "reserve" for item, _ in self.ended) | (name in ("validate", "ground", "decide")):
+    def end(self: Steps, step: str) -> None:
+        ended(self, step)
+        if step == at and any(item == "reserve" for item, _ in self.ended) | (step in ("validate", "ground", "decide")):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -172,7 +172,7 @@ async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
     book = asked.gateway.book
     real = book.stopped
 
-    async def stopped(*whose: str) -> str | None:
+    async def stopped(*whose: str) -> Obstacle | None:
         real_read = book._database.read
 
         async def slow(question: Any) -> Any:

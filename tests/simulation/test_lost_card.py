@@ -5,14 +5,11 @@ from pathlib import Path
 
 from gateway.calls.output import output_text
 from gateway.domain.errors import Code
-from tests.support.teller import Teller, executed_keys, leaves_of, teller, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, leaves_of, output_of, teller, what_does_not_hold
 
 
 async def active_card(asked: Teller) -> str:
-    answered = await asked.ask("list_cards")
-    assert answered.output is not None
-    cards = answered.output["cards"]
-    assert isinstance(cards, list)
+    cards = output_of(await asked.ask("list_cards"))["cards"]
     return next(str(card["card"]) for card in cards if card["status"] == "active")
 
 
@@ -34,10 +31,7 @@ async def test_a_lost_card_is_closed_once_and_stays_closed(tmp_path: Path) -> No
         assert anew.output == done.output, "closed already, replaced already"
         frozen = await asked.ask("freeze_card", {"card": lost["card"]})
         assert (frozen.status, frozen.code) == ("denied", Code.BUSINESS_REJECTED)
-        listed = (await asked.ask("list_cards")).output
-        assert listed is not None
-        entries = listed["cards"]
-        assert isinstance(entries, list)
+        entries = output_of(await asked.ask("list_cards"))["cards"]
         statuses = {entry["card"]: entry["status"] for entry in entries}
         assert statuses[done.output["card"]] == "closed"
         assert statuses[done.output["replacement"]] == "ordered"

@@ -85,7 +85,12 @@ def several(tmp_path: Path) -> Iterator[Several]:
     with ExitStack() as stack:
         served = stack.enter_context(ExitStack())
         _, said = served.enter_context(started(*bank))
-        chosen = {"calls_per_minute": 1_000_000, "duplicate_window_s": 1, "audit_wait_ms": 20_000, "core_question_ms": 20_000}
+        chosen: dict[str, Any] = {
+            "calls_per_minute": 1_000_000,
+            "duplicate_window_s": 1,
+            "audit_wait_ms": 20_000,
+            "core_question_ms": 20_000,
+        }
         chosen |= {"core_instruction_ms": 20_000}
         file = tmp_path / "settings.toml"
         file.write_text("".join(f"{name} = {value}\n" for name, value in chosen.items()))
@@ -171,7 +176,7 @@ async def test_limits_duplicates_and_sequences_over_four_processes(several: Seve
                 http,
                 conversation,
                 "initiate_transfer",
-                payment(*accounts, f"{1 + number / 100:.2f}"),
+                payment(accounts[0], accounts[1], f"{1 + number / 100:.2f}"),
                 native_id=f"n{number}",
             )
             for number, (conversation, accounts) in enumerate(made * 4, 1)
@@ -184,8 +189,8 @@ async def test_limits_duplicates_and_sequences_over_four_processes(several: Seve
         assert all(spent + minor > 10_000 for minor in left), "what would have fitted was let through"
         conversation, accounts = made[0]
         async with beside(several) as gateway:
-            await Teller(gateway).granting("alice", limits={"GBP": Limits(*[10**7] * 4, 10**4)})
-        wanted = payment(*accounts, "77.01")
+            await Teller(gateway).granting("alice", limits={"GBP": Limits(10**7, 10**7, 10**7, 10**7, 10**4)})
+        wanted = payment(accounts[0], accounts[1], "77.01")
         copies = [call(several, http, conversation, "initiate_transfer", wanted, native_id="the-one") for _ in range(50)]
         same = await asyncio.gather(*copies)
         done = [item for item in same if item["status"] == "done"]
@@ -206,7 +211,7 @@ async def test_limits_duplicates_and_sequences_over_four_processes(several: Seve
 async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several) -> None:
     chance, is_over = random.Random(20261124), asyncio.Event()
     async with beside(several) as gateway:
-        await Teller(gateway).granting("alice", limits={"GBP": Limits(*[10**9] * 4, 10**6)})
+        await Teller(gateway).granting("alice", limits={"GBP": Limits(10**9, 10**9, 10**9, 10**9, 10**6)})
 
     async def caller(http: httpx.AsyncClient, number: int) -> None:
         conversation, accounts = await conversation_of(several, http)
@@ -214,7 +219,8 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
         while not is_over.is_set():
             step += 1
             minor = step * CALLERS + number
-            wanted = payment(*(accounts if step % 2 else accounts[::-1]), f"{minor // 100}.{minor % 100:02d}")
+            debit, credit = accounts if step % 2 else accounts[::-1]
+            wanted = payment(debit, credit, f"{minor // 100}.{minor % 100:02d}")
             ids = {"native_id": f"n{step}", "turn": f"t{number}"}
             for _ in range(3):  # whoever got no answer asks again with the same ids
                 if await call(several, http, conversation, "initiate_transfer", wanted, **ids) is not None:

@@ -19,7 +19,7 @@ from gateway.runs.loop import RunDriver
 from gateway.store.book import SqlBook
 from gateway.store.runs import LeaseRuns, StartRun
 from tests.support import databases
-from tests.support.assisted import Assisted, assisted, wait_until
+from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
 from tests.support.models import Reply, asks, outputs, turns
 from tests.support.teller import executed_keys, what_does_not_hold
 
@@ -44,7 +44,8 @@ def mover(body: dict[str, Any]) -> Reply:
     if turns(body) == 1:
         debit, credit = accounts_of(told)[:2]
         money = {"value": "1.00", "currency": "GBP"}
-        return Reply(calls=(asks("initiate_transfer", **{"from": debit, "to": credit, "amount": money}),))
+        wanted: dict[str, Any] = {"from": debit, "to": credit, "amount": money}
+        return Reply(calls=(asks("initiate_transfer", **wanted),))
     if turns(body) == 2:
         return Reply(calls=(asks("show_screen"),))
     return Reply(text="Moved." if told[1]["ok"] else "Not moved.")
@@ -66,7 +67,7 @@ async def to_its_end(all_of: Assisted, run: Any) -> Any:
         found = await all_of.until(run)
         if found.status != "requires_action":
             return found
-        calls = found.required_action.submit_tool_outputs.tool_calls
+        calls = required(found)
         given = [{"tool_call_id": call.id, "output": "shown"} for call in calls]
         await all_of.of().runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=given)
 
@@ -196,10 +197,11 @@ async def test_cancelling_ends_an_answer_in_the_middle_and_keeps_what_was_said(t
 async def test_token_bounds_hold_over_the_whole_run(tmp_path: Path, bound: str, usage: tuple[int, int]) -> None:
     async with assisted(tmp_path / "data", Reply(calls=(asks("list_accounts"),), usage=usage)) as all_of:
         assistant = await all_of.assistant("list_accounts")
-        _, begun = await all_of.begun(assistant, "Look", **{bound: 256})
+        most: dict[str, Any] = {bound: 256}
+        _, begun = await all_of.begun(assistant, "Look", **most)
         ended = await all_of.until(begun)
-        assert (ended.status, ended.incomplete_details.reason) == ("incomplete", bound)
-        assert (ended.usage.prompt_tokens, ended.usage.completion_tokens) == usage
+        assert (ended.status, why_incomplete(ended)) == ("incomplete", bound)
+        assert used(ended) == usage
 
 
 async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -207,7 +209,7 @@ async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path, cap
         assistant = await all_of.assistant()
         _, begun = await all_of.begun(assistant, "Go")
         ended = await all_of.until(begun)
-        assert (ended.status, ended.last_error.code) == ("failed", "server_error")
+        assert (ended.status, error_of(ended)) == ("failed", "server_error")
         assert len(all_of.model.seen) == 32
         why = "The model did not come to an end within 32 questions."
         alarms = [json.loads(record.getMessage()) for record in caplog.records if '"model_failed"' in record.getMessage()]
@@ -220,9 +222,9 @@ def _die_at(point: str) -> None:
     if kind == "step":
         ended = Steps.end
 
-        def end(self: Steps, name: str) -> None:
-            ended(self, name)
-            if name == number and any(item == "reserve" for item, _ in self.ended):
+        def end(self: Steps, step: str) -> None:
+            ended(self, step)
+            if step == number and any(item == "reserve" for item, _ in self.ended):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Steps.end = end  # type: ignore[method-assign]
@@ -310,7 +312,7 @@ async def test_a_run_that_was_lost_is_not_written_by_who_lost_it(tmp_path: Path)
         assert pool is not None
         later = utc_now() + timedelta(seconds=60)
         taken = await all_of.gateway.book.write(LeaseRuns("theirs", later, later + timedelta(seconds=60), 10))
-        assert [pair.id for pair in taken] == [begun.id]  # type: ignore[attr-defined]
+        assert [pair.id for pair in taken] == [begun.id]
         begin.set()
 
         async def is_over() -> bool | None:

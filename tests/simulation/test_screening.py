@@ -53,15 +53,15 @@ async def test_who_comes_onto_the_list_at_the_last_moment_is_not_paid_either(des
     real = type(records).intend
 
     async def intend(self: object, reserved: object) -> object:
-        made = await real(self, reserved)  # type: ignore[arg-type]
+        made = await real(self, reserved)
         path.write_text(ACCOUNT)
         return made
 
-    type(records).intend = intend  # type: ignore[assignment,method-assign]
+    type(records).intend = intend
     try:
         (answered,) = await desk.confirm(proposal)
     finally:
-        type(records).intend = real  # type: ignore[method-assign]
+        type(records).intend = real
     assert (answered.status, answered.code) == ("denied", Code.DENIED)
     assert len(executed_keys(desk.gateway)) == before
     assert (await desk.gateway.book.totals("alice", "GBP", desk.now())).day_minor == 0, "what was held is given back"

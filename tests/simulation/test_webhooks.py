@@ -232,9 +232,10 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
         assert (await told.confirm(held_call)).status == "done"
     told.ahead += timedelta(seconds=2)
     told.receiver.faults = ["slow"] * 4
-    others = []
+    others, books = [], []
     for _ in range(3):
         other = await book_in(told.gateway.settings.data, told.gateway.book._mandate_key)
+        books.append(other)
         others.append(replace(told.webhooks, book=other, outbox=SqlOutbox(other), _session=None))
     running = [asyncio.create_task(item.deliver_due()) for item in others]
     await wait_until(lambda: len(told.receiver.asked) == 4)
@@ -244,9 +245,9 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
     assert (told.receiver.most_at_once, len(told.receiver.asked)) == (1, 4)
     assert await told.later(seconds=2) == 4
     assert sorted(pair["call_id"] for pair in told.receiver.taken) == sorted(held_call.call_id for held_call in held)
-    for item in others:
+    for item, other in zip(others, books, strict=True):
         await item.close()
-        await item.book.close()
+        await other.close()
 
 
 async def test_what_a_worker_died_with_is_sent_by_another_after_its_lease(told: Told) -> None:

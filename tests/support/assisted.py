@@ -11,13 +11,13 @@ from typing import Any
 import uvicorn
 from openai import AsyncOpenAI
 from openai.types.beta import Assistant, Thread
-from openai.types.beta.threads import Run
+from openai.types.beta.threads import RequiredActionFunctionToolCall, Run
 
 from gateway.app.gateway import Gateway
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.serving import build_app
 from gateway.doors import rest
-from tests.support.models import Answers, Script, ScriptedModel, model_server
+from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server
 from tests.support.teller import Teller, teller
 
 OWN = "threads customer_words function_calls"
@@ -97,6 +97,30 @@ class Assisted:
         return list(found.data)
 
 
+def error_of(run: Run) -> str:
+    """The code of what a run failed of."""
+    assert run.last_error is not None, run
+    return run.last_error.code
+
+
+def why_incomplete(run: Run) -> str | None:
+    """Why a run came to no end."""
+    assert run.incomplete_details is not None, run
+    return run.incomplete_details.reason
+
+
+def used(run: Run) -> tuple[int, int]:
+    """Tokens of prompts and of answers."""
+    assert run.usage is not None, run
+    return run.usage.prompt_tokens, run.usage.completion_tokens
+
+
+def required(run: Run) -> list[RequiredActionFunctionToolCall]:
+    """The calls that the app is asked for."""
+    assert run.required_action is not None, run
+    return run.required_action.submit_tool_outputs.tool_calls
+
+
 async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = 30) -> Any:
     """What `found` finds, looked for again and again; an error after `ends_s`."""
     async with asyncio.timeout(ends_s):
@@ -108,7 +132,7 @@ async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = 30) ->
 @asynccontextmanager
 async def assisted(folder: Path, script: Script | Answers, **changes: Any) -> AsyncIterator[Assisted]:
     """Such a gateway in this folder. A single answer is always the same."""
-    always = script if callable(script) or isinstance(script, dict) else (lambda _body: script)
+    always: Script = script if not isinstance(script, Reply | Raw) else (lambda _body: script)
     async with model_server(always) as model, over(folder, model, **changes) as found:
         yield found
 

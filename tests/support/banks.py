@@ -168,7 +168,7 @@ def quieted(path: Path) -> Mapping[str, str]:
 def _seeded() -> bytes:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "bank.sqlite"
-        open_sandbox(file, clock=Clock(), writer=ImmediateWriter, permits=Permits()).close()  # type: ignore[arg-type]
+        open_sandbox(file, clock=Clock(), writer=ImmediateWriter, permits=Permits()).close()
         return file.read_bytes()
 
 

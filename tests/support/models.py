@@ -276,7 +276,13 @@ def _responses(reply: Reply) -> list[bytes]:
             told = [{"type": delta, "delta": entry, **at} for entry in _cut(text, reply.fragments)]
             told.append({"type": f"response.{kind}.done", name: text, **at})
             content = [{"type": kind, name: text, "annotations": []}]
-            item = {"type": "message", "id": f"msg_{kind}", "role": "assistant", "status": "completed", "content": content}
+            item: dict[str, object] = {
+                "type": "message",
+                "id": f"msg_{kind}",
+                "role": "assistant",
+                "status": "completed",
+                "content": content,
+            }
             events += _item(items, item, told)
     for number, call in enumerate(reply.calls):
         at = {"output_index": len(items), "item_id": f"fc_{number}"}
@@ -295,13 +301,13 @@ def _responses(reply: Reply) -> list[bytes]:
     return named(*events, {"type": f"response.{status}", "response": ended})
 
 
-def _item(items: list[dict[str, object]], item: dict[str, object], told: list[dict[str, object]]) -> list[dict[str, object]]:
+def _item(items: list[dict[str, object]], item: dict[str, object], told: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     """The events of one item, which joins the items."""
     index = len(items)
     items.append(item)
     begun = {**item, **({"arguments": ""} if "arguments" in item else {}), **({"content": []} if "content" in item else {})}
     return [
         {"type": "response.output_item.added", "output_index": index, "item": begun},
-        *told,
+        *(dict(event) for event in told),
         {"type": "response.output_item.done", "output_index": index, "item": item},
     ]

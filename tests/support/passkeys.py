@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from gateway.domain.ports import Passkey, ProposalNotOpen
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, canonical
 from gateway.domain.stages import Recorded
-from gateway.domain.states import ProposalState
+from gateway.domain.states import CallStatus, ProposalState
 from gateway.identity.compact import encode
 
 RP_ID, ORIGIN = "bank.example", "https://confirm.bank.example"
@@ -225,7 +225,7 @@ class MemoryConfirmations:
         self.confirmed.append(evidence)
         if found.level == 4 and after is ProposalState.CONFIRMED:
             return ()
-        return [Recorded("call_" + "0" * 28, "c1", "done", None, None, {"status": "accepted"}, None)]
+        return [Recorded("call_" + "0" * 28, "c1", CallStatus.DONE, None, None, {"status": "accepted"}, None)]
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         found = await self.find(customer, confirmation_id)

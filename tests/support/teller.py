@@ -2,11 +2,12 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -82,11 +83,7 @@ class Teller:
 
     async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:
         """References of the customer's open accounts in a currency."""
-        answered = await self.ask("list_accounts", customer=customer)
-        assert answered.output is not None
-        found = answered.output["accounts"]
-        assert isinstance(found, list)
-        return [match["account"] for match in found if match["currency"] == currency and match["status"] == "open"]
+        return open_accounts(await self.ask("list_accounts", customer=customer), currency)
 
     async def transfer(self, value: str, *, native_id: str | None = None, customer: str = "alice") -> Recorded:
         """Between the first two GBP accounts."""
@@ -104,22 +101,40 @@ class Teller:
         return changed
 
 
+def output_of(answered: Recorded) -> dict[str, Any]:
+    """What a call that was done told, as a model reads it."""
+    assert answered.output is not None, answered
+    return dict(answered.output)
+
+
+def open_accounts(listed: Recorded, currency: str = "GBP") -> list[str]:
+    """References of the open accounts in a currency, of an answer of `list_accounts`."""
+    entries = output_of(listed)["accounts"]
+    return [entry["account"] for entry in entries if (entry["currency"], entry["status"]) == (currency, "open")]
+
+
+def bank_of(gateway: Gateway) -> SandboxBank:
+    """The sandbox bank behind this gateway."""
+    assert gateway.bank is not None
+    return gateway.bank
+
+
 def payment(debit: str, credit: str, value: str, currency: str = "GBP") -> dict[str, object]:
     return {"from": debit, "to": credit, "amount": {"value": value, "currency": currency}}
 
 
 @asynccontextmanager
-async def teller(folder: Path, **changes: object) -> AsyncIterator[Teller]:
+async def teller(folder: Path, **changes: Any) -> AsyncIterator[Teller]:
     """A gateway in development mode in this folder, with these settings changed, over the core that the suite runs over."""
     if OPTIONS.core == "embedded":
         async with _opened(folder, utc_now, **changes) as asked:
             yield asked
     else:
-        async with sandbox_bank(folder, utc_now) as (bank, port), over_http(folder, port, bank, **PATIENT, **changes) as asked:
+        async with sandbox_bank(folder, utc_now) as (bank, port), over_http(folder, port, bank, **{**PATIENT, **changes}) as asked:
             yield asked
 
 
-PATIENT = {"core_question_ms": 20_000, "core_instruction_ms": 20_000}
+PATIENT: Mapping[str, Any] = {"core_question_ms": 20_000, "core_instruction_ms": 20_000}
 
 
 @asynccontextmanager
@@ -142,7 +157,7 @@ async def sandbox_bank(folder: Path, clock: Clock) -> AsyncIterator[tuple[Sandbo
 
 
 @asynccontextmanager
-async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = utc_now, **changes: object) -> AsyncIterator[Teller]:
+async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = utc_now, **changes: Any) -> AsyncIterator[Teller]:
     """A gateway whose core is behind this port. `bank` is the bank that stands there in the end: to look into it."""
     where = {"core_url": f"http://127.0.0.1:{port}", "core_credential_file": folder / "core.token"}
     async with _opened(folder, clock, **where, **changes) as asked:
@@ -151,9 +166,9 @@ async def over_http(folder: Path, port: int, bank: SandboxBank, clock: Clock = u
 
 
 @asynccontextmanager
-async def _opened(folder: Path, clock: Clock, **changes: object) -> AsyncIterator[Teller]:
+async def _opened(folder: Path, clock: Clock, **changes: Any) -> AsyncIterator[Teller]:
     changes = {"audit_wait_ms": 20_000, **changes}  # a busy disk of a test machine is no finding
-    settings: Settings = replace(development(folder, database=url(folder)), **changes)  # type: ignore[arg-type]
+    settings: Settings = replace(development(folder, database=url(folder)), **changes)
     gateway = await open_gateway(settings, clock=clock)
     try:
         yield Teller(gateway)
@@ -163,7 +178,7 @@ async def _opened(folder: Path, clock: Clock, **changes: object) -> AsyncIterato
 
 def executed_keys(gateway: Gateway) -> list[str]:
     """Keys of the effects that the bank did, by its own journal."""
-    with gateway.bank._engine.connect() as connection:
+    with bank_of(gateway)._engine.connect() as connection:
         rows = connection.exec_driver_sql("select key from instruction where outcome = 'done'")
         return [row[0] for row in rows]
 
@@ -180,7 +195,7 @@ async def what_does_not_hold(gateway: Gateway) -> list[str]:
     No effect without an intent, none twice, one end state for each intent, the book agrees, the books balance, the trail verifies.
     """
     wrong = [finding.what for finding in await verify_store(gateway.log)]
-    wrong += gateway.bank.findings()
+    wrong += bank_of(gateway).findings()
     leaves = [json.loads(leaf.leaf) for leaf in await leaves_of(gateway)]
     intents = [leaf["call"] for leaf in leaves if leaf["kind"] == "intent"]
     ends: dict[str, list[str]] = {}

@@ -60,7 +60,7 @@ class UpstreamBank:
 
 
 async def _pay(bank: UpstreamBank, request: web.Request, given: dict[str, Any]) -> tuple[int, object]:
-    amount = given.get("value", given.get("amount"))
+    amount: Any = given["value"] if "value" in given else given["amount"]
     if amount > bank.balance:
         return 402, {"error": "funds"}
     bank.balance -= amount

@@ -3,7 +3,7 @@ credits, every key acts once and the answers are the oracle's."""
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -143,7 +143,7 @@ class Books(RuleBasedStateMachine):
         self.bank, self.clock = self.stack.enter_context(sandbox(folder, GatheringWriter))
         self.loop = asyncio.new_event_loop()
         self.stack.callback(self.loop.close)
-        self.waiting: list[tuple[Callable[[], object], Callable[[], object]]] = []
+        self.waiting: list[tuple[Callable[[], Awaitable[object]], Callable[[], object]]] = []
         self.total = 0
 
     @initialize()
@@ -163,7 +163,7 @@ class Books(RuleBasedStateMachine):
     def funds(self, account: str, minor: int) -> bool | None:
         return self.loop.run_until_complete(self.bank.funds(account, Money(minor, ACCOUNTS[account])))
 
-    def wait(self, real: Callable[[], object], expected: Callable[[], object]) -> None:
+    def wait(self, real: Callable[[], Awaitable[object]], expected: Callable[[], object]) -> None:
         self.waiting.append((real, expected))
 
     @rule(id_=st.sampled_from(IDS), debit=accounts, credit=accounts, amount=amounts, minutes=st.integers(0, 90))
@@ -218,7 +218,7 @@ class Books(RuleBasedStateMachine):
         waiting, self.waiting = self.waiting, []
 
         async def together() -> list[object]:
-            return list(await asyncio.gather(*(real() for real, _ in waiting)))  # type: ignore[arg-type]
+            return list(await asyncio.gather(*(real() for real, _ in waiting)))
 
         answers = self.loop.run_until_complete(together())
         for answer, (_, expected) in zip(answers, waiting, strict=True):
@@ -287,7 +287,7 @@ class Orders(Books):
         self.paid: dict[str, Paid] = {}
 
     @initialize(minor=st.integers(1, 90_000), frequency=st.sampled_from(Frequency), last=st.none() | st.integers(0, 60))
-    def open(self, minor: int, frequency: Frequency, last: int | None) -> None:  # type: ignore[override]
+    def open(self, minor: int, frequency: Frequency, last: int | None) -> None:
         super().open()
         self.payee = quieted(self.folder)["Margaret Hale"]
         self.give_an_order(minor, frequency, 1, last)

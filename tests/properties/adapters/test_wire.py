@@ -90,7 +90,7 @@ def test_every_question_and_its_answer_come_back_as_they_went(operation: wire.Op
     assert operation.request(tuple(given_.values()), {}) == operation.request((), given_)
     answer = drawn.draw(values(hints["return"]))
     frame = wire.answered("0" * 32, None, operation.answer.encode(answer))
-    assert operation.answer.decode(wire.read_frame(frame, "0" * 32, None)) == answer  # type: ignore[arg-type]
+    assert operation.answer.decode(wire.read_frame(frame, "0" * 32, None)) == answer
 
 
 @given(st.dictionaries(texts, scalars, max_size=6))

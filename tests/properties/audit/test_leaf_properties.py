@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import rfc8785
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_a_rendered_record_is_a_valid_leaf_in_the_form_of_rfc_8785(
     made = leaf.render(fields).splice(
         None if customer is None else customer_seq, None if record.conversation is None else conversation_seq
     )
-    found = validate(made)
+    found: dict[str, Any] = validate(made)
     assert rfc8785.dumps(found) == made
     assert found.get("customer_seq") == (None if customer is None else customer_seq)
     assert found.get("conversation_seq") == (None if record.conversation is None else conversation_seq)

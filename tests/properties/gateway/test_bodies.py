@@ -34,10 +34,13 @@ INTERNAL = re.compile(
 )
 SECRET = "s3cr3t"
 
-NAMES = sorted(
-    {name for model in (*MODELS, assistants.FunctionTool, assistants.Truncation, assistants.TextContent, assistants.ImageContent)
-     for name in model.model_fields}
-)  # fmt: skip
+PARTS: tuple[type[BaseModel], ...] = (
+    assistants.FunctionTool,
+    assistants.Truncation,
+    assistants.TextContent,
+    assistants.ImageContent,
+)
+NAMES = sorted({name for model in (*MODELS, *PARTS) for name in model.model_fields})
 WORDS = [
     "text",
     "image_url",

@@ -3,7 +3,7 @@ other people outside the fence."""
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
@@ -97,10 +97,11 @@ def raw_of(draw: st.DrawFn, declared: tuple[Field, ...]) -> dict[str, object]:
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[tuple[Field, ...], dict[str, object], frozenset[str]]:
     declared = draw(declarations)
+    assert isinstance(declared, tuple)
     return declared, raw_of(draw, declared), draw(st.frozensets(st.sampled_from(CLASSES)))
 
 
-def fits(declared: tuple[Field, ...], value: dict[str, object], allowed: frozenset[str], within: Label = Label.BANK) -> None:
+def fits(declared: tuple[Field, ...], value: Mapping[str, object], allowed: frozenset[str], within: Label = Label.BANK) -> None:
     """Asserts that a redacted value is of the declared shape, and that every text of others stands in the fence."""
     by_name = {member.name: member for member in declared}
     for name, out in value.items():

@@ -16,7 +16,7 @@ from tests.support.options import examples
 _SCHEMA, _RULES = accept(bank.bundle())
 _ALL = PolicySet([rule.policy for rule in _RULES])
 
-MANDATES = st.one_of(
+MANDATES: st.SearchStrategy[dict[str, JSON] | None] = st.one_of(
     st.just({}),
     st.none(),
     st.fixed_dictionaries(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,7 +101,7 @@ JUNK = st.sampled_from(
 def spoiled(draw: st.DrawFn, whole: Mapping[str, JSON]) -> dict[str, JSON]:
     """The context with one value somewhere in it replaced, removed or added."""
     context: dict[str, JSON] = json.loads(json.dumps(whole))
-    record = context
+    record: dict[str, Any] = context
     while True:
         name = draw(st.sampled_from([*record, "surprise"]))
         inner = record.get(name)

@@ -94,8 +94,8 @@ class Days:
 def days(tmp_path: Path) -> Iterator[Days]:
     with sandbox(tmp_path) as (bank, clock):
         payees = quieted(tmp_path)
-        known = [Identified(ReferenceKind.BENEFICIARY, payees[name]) for name in ("Margaret Hale", "Jon Smithe")]
-        yield Days(bank, clock, tmp_path / "bank.sqlite", *known)
+        known, other = (Identified(ReferenceKind.BENEFICIARY, payees[name]) for name in ("Margaret Hale", "Jon Smithe"))
+        yield Days(bank, clock, tmp_path / "bank.sqlite", known, other)
 
 
 async def test_month_ends_are_kept_and_moved_to_working_days(days: Days) -> None:

@@ -137,7 +137,7 @@ async def test_after_bytes_may_have_gone_nobody_says_that_nothing_was_sent() -> 
         server.listening.close()
         return False
 
-    async with talking([dies], pause_s=0.001) as (core, server, clock):  # type: ignore[list-item]
+    async with talking([dies], pause_s=0.001) as (core, server, clock):
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown)
         assert len(server.requests) == 1
 
@@ -163,7 +163,7 @@ async def test_nothing_is_sent_under_an_expired_permit_and_nothing_repeated() ->
             clock.turn(timedelta(seconds=31))
             return False
 
-        server.answers[0] = later  # type: ignore[assignment]
+        server.answers[0] = later
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown)
         assert len(server.requests) == 1
 

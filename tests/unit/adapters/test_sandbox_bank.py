@@ -22,6 +22,7 @@ from adapters.core import (
     Instruction,
     Money,
     NotSeen,
+    Order,
     ReferenceKind,
     TransactionFilter,
     Transfer,
@@ -68,7 +69,7 @@ async def everything(bank: SandboxBank) -> list[object]:
 async def test_the_seed_is_the_same_for_the_same_day_and_adds_up(tmp_path: Path) -> None:
     seen = []
     for name in ("one", "two"):
-        bank = open_sandbox(tmp_path / name, clock=Clock(), writer=ImmediateWriter, permits=Permits())  # type: ignore[arg-type]
+        bank = open_sandbox(tmp_path / name, clock=Clock(), writer=ImmediateWriter, permits=Permits())
         assert bank.findings() == []
         seen.append(await everything(bank))
         bank.close()
@@ -79,7 +80,7 @@ async def test_the_seed_is_the_same_for_the_same_day_and_adds_up(tmp_path: Path)
 @pytest.mark.parametrize("day", [date(2024, 2, 29), date(2025, 1, 1), date(2026, 12, 31), date(2027, 3, 28)])
 async def test_the_seed_adds_up_on_any_day(tmp_path: Path, day: date) -> None:
     clock = Clock(NOON.replace(year=day.year, month=day.month, day=day.day))
-    bank = open_sandbox(tmp_path / "bank.sqlite", clock=clock, writer=ImmediateWriter, permits=Permits())  # type: ignore[arg-type]
+    bank = open_sandbox(tmp_path / "bank.sqlite", clock=clock, writer=ImmediateWriter, permits=Permits())
     assert bank.findings() == []
     for customer in CUSTOMERS:
         for account in await bank.accounts(customer):
@@ -232,7 +233,8 @@ async def test_an_expired_card_cannot_be_frozen_and_a_frozen_account_cannot_pay(
             connection.execute(text("UPDATE card SET status = 'expired' WHERE id = :id"), {"id": card.id})
             connection.execute(text("UPDATE account SET status = 'frozen' WHERE id = :id"), {"id": MAIN})
         named = Identified(ReferenceKind.CARD, card.id)
-        for number, order in enumerate((FreezeCard(named), CloseCard(named, "lost"))):
+        orders: list[Order] = [FreezeCard(named), CloseCard(named, "lost")]
+        for number, order in enumerate(orders):
             assert await send(bank, Instruction(f"key-{number}", "alice", "agent", order)) == Declined("AG01")
         assert await send(bank, transfer("key-2")) == Declined("AG01")
         assert await bank.funds(MAIN, Money(1, "GBP")) is False
@@ -243,7 +245,7 @@ async def test_a_card_is_frozen_and_closed_in_one_group_in_either_order(tmp_path
     with sandbox(tmp_path, GatheringWriter) as (bank, _):
         card = next(it for it in await bank.cards("alice") if it.status == "active")
         named = Identified(ReferenceKind.CARD, card.id)
-        orders = [FreezeCard(named), CloseCard(named, "lost"), CloseCard(named, "stolen")]
+        orders: list[Order] = [FreezeCard(named), CloseCard(named, "lost"), CloseCard(named, "stolen")]
         if first == "close":
             orders = orders[1:] + orders[:1]
         told = [Instruction(f"key-{number}", "alice", "agent", order) for number, order in enumerate(orders)]

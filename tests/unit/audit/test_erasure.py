@@ -145,5 +145,5 @@ async def test_a_hold_that_is_placed_while_an_erasure_runs_comes_before_or_after
     answers = await asyncio.gather(erase(filled, "C-1", WHY), place_hold(filled, "C-1", "late", WHY), return_exceptions=True)
     assert [type(answer) for answer in answers] in ([Certificate, NothingToErase], [LegalHold, int])
     assert (await filled.keys.subject_of("C-1") is None) == isinstance(answers[0], Certificate)
-    answers = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [int, LegalHold]
+    others = await asyncio.gather(place_hold(filled, "C-0", "early", WHY), erase(filled, "C-0", WHY), return_exceptions=True)
+    assert [type(answer) for answer in others] == [int, LegalHold]

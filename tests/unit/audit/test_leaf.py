@@ -25,6 +25,10 @@ def rendered(record: Record, frame: Frame = FRAME) -> bytes:
     return leaf.render(found).splice(5 if frame.customer is not None else None, 6 if record.conversation is not None else None)
 
 
+NUMBER: Any = 1.5
+"""Which no value of a record may be."""
+
+
 def full_record() -> Record:
     """Every field of a record is set."""
     return an_intent(
@@ -43,7 +47,7 @@ def full_record() -> Record:
 def test_a_leaf_with_every_field_is_valid_and_canonical() -> None:
     made = rendered(full_record())
     assert all(getattr(full_record(), field.name) not in (None, {}, ()) for field in fields(Record))
-    found = validate(made)
+    found: dict[str, Any] = validate(made)
     assert rfc8785.dumps(found) == made
     assert (found["customer_seq"], found["conversation_seq"]) == (5, 6)
 
@@ -119,7 +123,7 @@ def test_rfc_9901_example_of_a_disclosure_digest() -> None:
         ({"timings": {"décider": 1}}, "timings"),
         ({"facts": {"x": 1.5}}, "facts"),
         ({"facts": {"x": {"nested": 1}}}, "facts"),
-        ({"arguments": {"amount": Public(1.5)}}, "arguments"),
+        ({"arguments": {"amount": Public(NUMBER)}}, "arguments"),
         ({"arguments": {"a b": Public("x")}}, "arguments"),
         ({"grounding": {"object": ""}}, "grounding"),
         ({"customer": None}, "customer"),

@@ -214,7 +214,7 @@ async def test_a_trust_policy_that_cannot_be_trusted_is_refused(filled: Log) -> 
     members = await a_bundle(filled)
     raw, policy = verify.pack(members), json.loads(members["trust.json"])
     assert findings(raw, trust=canonical({**policy, "extra": "ignored"})) == []
-    for changes in (
+    faults: tuple[dict[str, Any], ...] = (
         {"log": []},
         {"exports": []},
         {"log": policy["log"][:1]},
@@ -222,7 +222,8 @@ async def test_a_trust_policy_that_cannot_be_trusted_is_refused(filled: Log) -> 
         {"log": [policy["log"][0].replace("+", "+0", 1), policy["log"][1]]},
         {"log": "text"},
         {"origin": 3},
-    ):
+    )
+    for changes in faults:
         assert findings(raw, trust=canonical({**policy, **changes})) != [], changes
     assert findings(raw, trust=json.dumps(policy).encode()) == ["integrity: JSON that is not in canonical form"]
 

@@ -15,11 +15,12 @@ from openai.types.responses import FunctionToolParam as ResponsesTool
 from pydantic import TypeAdapter
 
 from adapters.core import Identified, Money, ReferenceKind
-from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, ReferenceList, Text
+from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, ReferenceList, Text, Value
 from adapters.functions import MANIFEST
 from gateway.calls import catalogue
 from policies.bundle import FunctionEntry
 from policies.cedar import Schema
+from policies.model import JSON
 from tests.samples import bank, functions
 
 FUNCTIONS = functions.FUNCTIONS
@@ -174,7 +175,7 @@ def test_every_type_has_its_cedar_type() -> None:
 
 def test_arguments_have_the_types_of_the_schema() -> None:
     """As Cedar itself judges them: a wrong type would be an error, and an error denies."""
-    values = {
+    values: dict[str, Value] = {
         "account": Identified(ReferenceKind.ACCOUNT, "current"),
         "to": Identified(ReferenceKind.BENEFICIARY, "dairy"),
         "accounts": (Identified(ReferenceKind.ACCOUNT, "current"),),
@@ -192,7 +193,7 @@ def test_arguments_have_the_types_of_the_schema() -> None:
     from policies.model import Reason
 
     engine = Engine(bank.bundle(functions=[EVERY, *FUNCTIONS]))
-    facts = {"name": "every_type", "effect": "R", "level": 1, "emergency": False, "egress": False}
+    facts: JSON = {"name": "every_type", "effect": "R", "level": 1, "emergency": False, "egress": False}
     things = (bank.thing("Beneficiary", "dairy"), bank.thing("Card", "c"), bank.thing("Card", "d"))
     granted = bank.customer(mandate={"functions": ["every_type"]})
     request = replace(

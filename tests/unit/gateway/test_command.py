@@ -81,7 +81,7 @@ def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.Capt
 
 
 def test_holds_block_an_erasure_and_an_erasure_leaves_the_trail_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    who = ["--data", data, *WHY, "--customer", "alice", "--json"]
+    who: list[str | Path] = ["--data", data, *WHY, "--customer", "alice", "--json"]
     assert run(capsys, "audit", "hold", *who, "--hold", "litigation")[0] == 0
     assert run(capsys, "audit", "erase", *who)[0] == 1
     assert run(capsys, "audit", "hold", *who, "--hold", "litigation", "--release")[0] == 0

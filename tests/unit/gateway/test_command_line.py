@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -177,7 +178,7 @@ def test_no_table_cuts_or_breaks_what_it_shows(rows: list[tuple[str, str | None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", screen)
 
-        def console(width: int = width, **options: bool) -> Console:
+        def console(width: int = width, **options: Any) -> Console:
             return Console(width=width, force_terminal=is_terminal, file=screen, color_system=None, **options)
 
         patch.setattr(printing, "Console", console)

@@ -5,6 +5,7 @@ import socket
 import stat
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -125,8 +126,9 @@ def test_the_sandbox_bank_says_whom_it_trusts(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize("name", ["core_question_ms", "core_instruction_ms"])
 def test_a_deadline_is_at_least_a_millisecond(tmp_path: Path, name: str) -> None:
     settings = development(tmp_path)
+    low: dict[str, Any] = {name: 0}
     with pytest.raises(UnsafeSettings, match=name):
-        type(settings)(data=tmp_path, development=True, issuer="a", audience="b", **{name: 0}).checked()
+        type(settings)(data=tmp_path, development=True, issuer="a", audience="b", **low).checked()
 
 
 def test_a_first_start_needs_the_core(tmp_path: Path, token: Path, nobody: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,10 +40,10 @@ from tests.support.teller import Teller
 from tests.support.upstream import CREDENTIAL, manifest_text
 
 
-def settings(folder: Path, vocabulary: str = "foreign", text: str | None = None, **changes: object) -> Settings:
+def settings(folder: Path, vocabulary: str = "foreign", text: str | None = None, **changes: Any) -> Settings:
     file = folder / "functions.yaml"
     file.write_text(text or manifest_text(vocabulary))
-    return replace(development(folder / "data"), functions=file, **changes)  # type: ignore[arg-type]
+    return replace(development(folder / "data"), functions=file, **changes)
 
 
 def token(folder: Path, mode: int = 0o600, content: str = CREDENTIAL) -> Path:
@@ -68,7 +69,7 @@ def test_declared_functions_stand_beside_the_others_or_alone(tmp_path: Path) -> 
     "flaw", ["open", "no credential", "credential unneeded", "readable by others", "two lines", "alone", "database"]
 )
 def test_what_must_not_be_served_does_not_start(tmp_path: Path, flaw: str) -> None:
-    good = {"functions_credential_file": token(tmp_path)}
+    good: dict[str, Any] = {"functions_credential_file": token(tmp_path)}
     flawed = {
         "open": lambda: settings(tmp_path, text=manifest_text("foreign").replace("kind: payee", "kind: open"), **good),
         "no credential": lambda: settings(tmp_path),
@@ -77,7 +78,7 @@ def test_what_must_not_be_served_does_not_start(tmp_path: Path, flaw: str) -> No
         "two lines": lambda: settings(
             tmp_path, functions_credential_file=token(tmp_path, content=CREDENTIAL + "\nX-Customer: bruno")
         ),
-        "alone": lambda: replace(development(tmp_path), **good),  # type: ignore[arg-type]
+        "alone": lambda: replace(development(tmp_path), **good),
         "database": lambda: settings(tmp_path, database="postgresql://user:word@127.0.0.1/none", **good),
     }
     chosen = flawed[flaw]()
@@ -90,7 +91,7 @@ def test_what_must_not_be_served_does_not_start(tmp_path: Path, flaw: str) -> No
 
 @pytest.mark.parametrize("vocabulary", ["foreign", "money"])
 def test_the_shipped_rules_decide_over_declared_functions(tmp_path: Path, vocabulary: str) -> None:
-    given = {"functions_credential_file": token(tmp_path)} if vocabulary == "foreign" else {}
+    given: dict[str, Any] = {"functions_credential_file": token(tmp_path)} if vocabulary == "foreign" else {}
     functions = served(settings(tmp_path, vocabulary, **given)).functions
     bundle = read_bundle(functions)
     assert read_rules(bundle).findings == ()

@@ -123,7 +123,7 @@ async def test_a_refused_proof_leaves_no_row(client: Client) -> None:
     seen = Table()
     for wrong in ({"htm": "GET"}, {"htu": "https://x.example/"}, {"ath": "x"}, {"iat": 1}, {"header": {"typ": "JWT"}}):
         with pytest.raises(NotAuthenticated):
-            await check(proofs(seen), client, proof(client, **wrong))  # type: ignore[arg-type]
+            await check(proofs(seen), client, proof(client, **wrong))
     with pytest.raises(NotAuthenticated) as refused:
         await check(proofs(seen, nonces=Nonces(bytes(32), 300)), client, proof(client))
     assert refused.value.fault is Fault.USE_DPOP_NONCE

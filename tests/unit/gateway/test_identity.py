@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -18,6 +18,7 @@ from gateway.app.local_issuer import LocalIssuer
 from gateway.app.settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Credentials, Principal
+from gateway.domain.strict_json import Parsed
 from gateway.identity import ACR_STRONG, AccessTokens, Issuer, TokenBinding
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import PublicKey, public_key
@@ -28,7 +29,9 @@ KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 OTHER = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 RSA = RSAKey.generate_key(2048, {"kid": "r1"})
 EC = ECKey.generate_key("P-256", {"kid": "e1"})
-KEYS: Mapping[str, PublicKey] = {str(key.kid): public_key(key.as_dict(private=False)) for key in (KEY, RSA, EC)}
+KEYS: Mapping[str, PublicKey] = {
+    str(key.kid): public_key(cast(dict[str, Parsed], key.as_dict(private=False))) for key in (KEY, RSA, EC)
+}
 ISSUER = Issuer("https://bank.example", "tellergate", FixedKeys(KEYS), frozenset({"Ed25519", "PS256", "ES256"}))
 RSA_PEM = RSA.as_pem(private=False)
 HEADER = {"typ": "at+jwt", "alg": "Ed25519", "kid": "k1"}
@@ -208,7 +211,7 @@ async def test_a_strong_session_grows_weak_with_time() -> None:
 
 
 @pytest.mark.parametrize("missing", [{"issuer": ""}, {"audience": ""}])
-def test_without_an_issuer_or_an_audience_nothing_starts(missing: dict[str, str]) -> None:
+def test_without_an_issuer_or_an_audience_nothing_starts(missing: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="issuer and an audience"):
         AccessTokens(replace(ISSUER, **missing), binding=TokenBinding.OPTIONAL)
 

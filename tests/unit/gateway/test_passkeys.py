@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from gateway.commands.software_passkey import SoftwarePasskey
 from gateway.confirmations import assertion as seam
 from gateway.confirmations.assertion import AssertionRules, NotConfirmed, NotConfirmedReason, read_assertion
 from gateway.domain.proposal import canonical, challenge, matches_details
+from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import encode
 from tests.support.passkeys import NOW, ORIGIN, RP_ID, Authenticator, intent_of
 
@@ -122,10 +123,15 @@ def test_the_assertion_of_one_of_several_passkeys_is_found_and_a_stranger_s_is_n
 
 def test_details_are_those_of_this_intent_exactly_or_of_none() -> None:
     intent = intent_of()
-    entry = {"type": "tellergate_intent", "intent": intent}
+    entry: dict[str, Any] = {"type": "tellergate_intent", "intent": intent}
     assert matches_details(INTENT, [{"type": "other"}, entry])
     wrong: list[Any] = [None, {}, [], [entry | {"type": "payment"}], [{**entry, "intent": None}], [{**entry, "intent": [intent]}]]
-    changed = [{"version": True}, {"version": 1.0}, {"total": {"value": "1120.50", "currency": "GBP"}}, {"extra": None}]
+    changed: list[dict[str, Any]] = [
+        {"version": True},
+        {"version": 1.0},
+        {"total": {"value": "1120.50", "currency": "GBP"}},
+        {"extra": None},
+    ]
     for details in [*wrong, *([{**entry, "intent": intent | item}] for item in changed)]:
         assert not matches_details(INTENT, details)
 
@@ -136,7 +142,7 @@ def test_the_software_passkey_signs_as_a_device_does_and_stays_the_same(tmp_path
     shown = replace(Authenticator().passkey(), credential=device.credential, public_key=device.public_key)
     from gateway.confirmations.passkeys import WebAuthnVerifier
 
-    assert WebAuthnVerifier(RULES).verify(read_assertion(assertion), shown, challenge(INTENT), NOW).sign_count == 0
+    assert WebAuthnVerifier(RULES).verify(read_assertion(cast(Parsed, assertion)), shown, challenge(INTENT), NOW).sign_count == 0
     assert SoftwarePasskey(tmp_path, "alice", development=True).credential == device.credential
     assert SoftwarePasskey(tmp_path, "bob", development=True).credential != device.credential
     (key,) = [path for path in (tmp_path / "dev" / "passkeys").iterdir() if path.name.startswith("2bd806c97f0e00af")]

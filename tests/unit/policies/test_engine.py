@@ -149,7 +149,7 @@ OTHER_FACTS: list[dict[str, JSON]] = [
 
 
 @pytest.mark.parametrize("fact", OTHER_FACTS)
-def test_a_context_that_speaks_of_another_function_denies(fact: dict[str, object]) -> None:
+def test_a_context_that_speaks_of_another_function_denies(fact: dict[str, JSON]) -> None:
     request = bank.transfer(3)
     function = {**request.context["function"], **fact}  # type: ignore[dict-item]
     assert is_error(bank.engine().decide(replace(request, context={**request.context, "function": function})))
@@ -276,8 +276,8 @@ def test_rules_hold_for_functions_that_nobody_declared_yet() -> None:
     )
     engine = Engine(bank.bundle(functions=(*functions.FUNCTIONS, topping)))
     context = bank.context("list_cards", 2)
-    function = {"name": "top_up_card", "effect": "W", "level": 1, "emergency": False, "egress": False}
-    money = {"minor": 60_000, "currency": "GBP"}
+    function: JSON = {"name": "top_up_card", "effect": "W", "level": 1, "emergency": False, "egress": False}
+    money: JSON = {"minor": 60_000, "currency": "GBP"}
     context |= {"function": function, "money": money, "totals": bank.totals(60_000)}
     context["args"] = {"card": bank.entity("Card::debit"), "by": money}
     granted = bank.customer(mandate={"functions": ["top_up_card"]})
@@ -327,7 +327,7 @@ OWN: dict[str, JSON] = {
 def test_words_do_not_leave_a_tainted_conversation_unconfirmed() -> None:
     ask_rates = functions.read("ask_rates", egress=True)
     assert asked_of(ask_rates).effect is PolicyEffect.PERMIT
-    held = asked_of(ask_rates, **TAINTED)
+    held = asked_of(ask_rates, 1, **TAINTED)
     assert held == Decision(PolicyEffect.CHALLENGE, Reason.TAINTED, ("conversation.tainted",), Assurance.CONFIRMED)
     assert asked_of(ask_rates, 3, **TAINTED).effect is PolicyEffect.PERMIT
 

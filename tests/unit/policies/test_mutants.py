@@ -6,6 +6,7 @@ What survives is listed, and why nothing is lost by it.
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cache
+from typing import Any
 
 import pytest
 from cedarpy import pst
@@ -49,7 +50,9 @@ def changed(expr: pst.Expr) -> Iterator[pst.Expr]:
     for field in fields(expr):
         inner = getattr(expr, field.name)
         if isinstance(inner, pst.Expr):
-            yield from (replace(expr, **{field.name: other}) for other in changed(inner))
+            for other in changed(inner):
+                members: dict[str, Any] = {field.name: other}
+                yield replace(expr, **members)
 
 
 def mutants(policy: Policy) -> Iterator[Policy]:
