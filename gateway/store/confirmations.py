@@ -235,7 +235,6 @@ def _stored(row: Any) -> StoredProposal:
         created=from_us(row.created_us),
         expires=from_us(row.expires_us),
         opened=None if row.opened_us is None else from_us(row.opened_us),
-        confirmed_by=row.customer if row.evidence is not None else None,
         approver=row.approver,
     )
     return StoredProposal(proposal, row.conversation, row.turn, row.principal, row.evidence)
