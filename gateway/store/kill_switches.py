@@ -107,7 +107,8 @@ def engaged(connection: Connection) -> EngagedSwitches:
     """The epoch and the switches, of one statement: they belong together."""
     rows = _ENGAGED.rows(connection, {})
     if rows:
-        return EngagedSwitches(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
+        (epoch, _, _), *_ = rows
+        return EngagedSwitches(epoch, frozenset((scope, subject) for _, scope, subject in rows))
     ((epoch,),) = _EPOCH.rows(connection, {})
     return EngagedSwitches(epoch, frozenset())
 
