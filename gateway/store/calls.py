@@ -6,12 +6,13 @@ A claim runs inside the one writer's transaction, so what it reads cannot move b
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
@@ -232,7 +233,7 @@ _UNDER_THE_IDS = select(*_HEAD).where(
 _STORED = Prepared(_UNDER_THE_IDS)
 
 
-def _grounds() -> Prepared:
+def _grounds_statement() -> Select[Any]:
     """What a claim is decided on, in one statement: a round trip each is what a claim costs on PostgreSQL.
 
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
@@ -254,10 +255,10 @@ def _grounds() -> Prepared:
     )
     spent = _SPENT.subquery("spent")
     joined = spent.outerjoin(known, true()).outerjoin(alike, true()).outerjoin(stored, true())
-    return Prepared(select(known, spent, alike, stored).select_from(joined))
+    return select(known, spent, alike, stored).select_from(joined)
 
 
-_GROUNDS = _grounds()
+_GROUNDS = Prepared(_grounds_statement())
 _NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
 _IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == literal_column("'unknown'"))
 _BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))

@@ -188,3 +188,13 @@ def test_every_setting_and_every_code_is_documented() -> None:
     assert documented == {field.name for field in dataclasses.fields(Settings)}
     assert set(MESSAGES) == set(Code)
     assert set(STATUS) == set(Fault)
+
+
+def test_the_whole_book_is_known_to_the_composition_and_the_store_alone() -> None:
+    """All others take a port: what they cannot reach, they cannot change."""
+    wide = [named(path) for path in MODULES if "SqlBook" in path.read_text()]
+    assert {name.rsplit("/", 1)[0] for name in wide} == {"gateway/app", "gateway/store"}
+
+
+def test_no_port_names_a_database() -> None:
+    assert "sqlalchemy" not in "".join(path.read_text() for path in (ROOT / "gateway" / "domain").glob("*.py"))
