@@ -239,7 +239,7 @@ def _grounds_statement() -> Select[Any]:
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
     """
     stored = _UNDER_THE_IDS.subquery("stored")
-    known = WITH_CUSTOMER.subquery("known")
+    conversation = WITH_CUSTOMER.subquery("known")
     alike = (
         select(CALLS.c.call_id.label("like_this"))
         .where(
@@ -254,8 +254,8 @@ def _grounds_statement() -> Select[Any]:
         .subquery("alike")
     )
     spent = _SPENT.subquery("spent")
-    joined = spent.outerjoin(known, true()).outerjoin(alike, true()).outerjoin(stored, true())
-    return select(known, spent, alike, stored).select_from(joined)
+    joined = spent.outerjoin(conversation, true()).outerjoin(alike, true()).outerjoin(stored, true())
+    return select(conversation, spent, alike, stored).select_from(joined)
 
 
 _GROUNDS = Prepared(_grounds_statement())

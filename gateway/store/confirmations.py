@@ -91,9 +91,9 @@ class MoveProposal(Item[Obstacle | None]):
 
     def apply(self, connection: Connection) -> Obstacle | None:
         change = self.change
-        stands = obstacle(connection, change)
-        if stands is not None:
-            return stands
+        blocking = obstacle(connection, change)
+        if blocking is not None:
+            return blocking
         values: dict[str, object] = {"state": change.after, "ended_us": to_us(change.at)}
         if change.after is ProposalState.CONFIRMED:
             values["evidence"] = change.evidence

@@ -209,10 +209,11 @@ async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: S
 
 async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
     asked = (
-        shared.books[n % len(shared.books)].hear("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW) for n in range(20)
+        shared.books[n % len(shared.books)].store_messages("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW)
+        for n in range(20)
     )
     assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
-    assert await shared.books[-1].hear("bruno", shared.conversation, [("x", "typed")], NOW) is None
+    assert await shared.books[-1].store_messages("bruno", shared.conversation, [("x", "typed")], NOW) is None
 
 
 def switches(book: SqlBook, via: str = "book") -> KillSwitchStore:
