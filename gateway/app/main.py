@@ -109,25 +109,26 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             mandate_key=mandate_key,
         )
         gateway = _assembled(opened)
-        await log.append(Record(kind=RecordKind.LOG_START, time=clock()))
-        await log.append(
-            Record(
-                kind=RecordKind.POLICY_ACTIVATE,
-                time=clock(),
-                facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
-            )
-        )
-        await replay_destructions(log)
-        if gateway.running.api.pool is not None and not places.shared:
-            await gateway.running.api.pool.free()
-        try:
-            await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
-        except Unavailable:
-            if core.sandbox is not None:
-                raise
-            _LOG.log(*Alarm.STARTED_WITHOUT_CORE.line())  # what is open is ended by the chores, once the core answers
+        await _started(gateway, bundle, clock, shared=places.shared)
         undo.pop_all()
         return gateway
+
+
+async def _started(gateway: Gateway, bundle: Bundle, clock: Clock, *, shared: bool) -> None:
+    """Record that it starts, and by which policies; then end what was left open, before the first call is taken."""
+    await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock()))
+    facts = {"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author}
+    await gateway.log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=clock(), facts=facts))
+    await replay_destructions(gateway.log)
+    if gateway.running.api.pool is not None and not shared:
+        await gateway.running.api.pool.free()
+    try:
+        # Where several gateways share the databases, what is younger than the grace may be under way in another one.
+        await gateway.recovery.sweep(grace=GRACE if shared else timedelta(0))
+    except Unavailable:
+        if gateway.bank is not None:
+            raise
+        _LOG.log(*Alarm.STARTED_WITHOUT_CORE.line())  # what is open is ended by the chores, once the core answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

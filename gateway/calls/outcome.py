@@ -12,7 +12,7 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Un
 from adapters.function import BankingFunction
 from audit.leaf import EndState
 from audit.log import Log, LogUnavailable
-from gateway.calls.record import story_of
+from gateway.calls.record import history_of
 from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.domain.errors import MESSAGES, Code, Unavailable
@@ -49,7 +49,7 @@ class CallOutcomes:
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
         answered = partial(self._answered, claimed.call_id, native_id)
-        story = await story_of(self.log, claimed.call_id)
+        story = await history_of(self.log, claimed.call_id)
         proof = None if story is None else story.place
         if claimed.state not in (CallState.POSTED, CallState.VOIDED) or story is None or not story.is_ended:
             return answered(CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=proof)
@@ -71,15 +71,15 @@ class CallOutcomes:
 
     async def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
-        story = await story_of(self.log, call_id)
+        story = await history_of(self.log, call_id)
         if story is None or story.last.get("customer") != await self._subject_of(customer):
             return None
         if story.last["kind"] == "read":
             return self._answered(call_id, "", CallStatus.DONE, None, proof=story.place)
         facts = story.last.get("facts")
-        told, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
+        code_name, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
         unknown = Code.TEMPORARILY_UNAVAILABLE if story.end_state == EndState.NOT_ATTEMPTED.value else Code.DENIED
-        code = next((code for code in Code if code.value == told), unknown)
+        code = next((code for code in Code if code.value == code_name), unknown)
         status = CallStatus.UNAVAILABLE if code is Code.TEMPORARILY_UNAVAILABLE else CallStatus.DENIED
         return self._answered(call_id, "", status, code, cause=cause, proof=story.place)
 

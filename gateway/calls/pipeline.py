@@ -186,7 +186,7 @@ class CallPipeline:
         if isinstance(function, EffectFunction):
             reserved = await self._reserve(DecidedEffect(decided, function))
             if isinstance(reserved, Claimed):
-                return await self._repeats().told(decided.call, reserved, self._parts.decider.revealed(decided))
+                return await self._repeats().stored_answer(decided.call, reserved, self._parts.decider.revealed(decided))
             return await self._uncancelled(self._effect(reserved))
         raise TypeError("a function is a ReadFunction or an EffectFunction")
 
@@ -339,7 +339,7 @@ class CallPipeline:
             acting = call.received.principal.acting
             await parts.book.taint(call.customer, acting, call.facts.conversation.id, parts.clock())
             if (reading := reading_of(decided, shown)) is not None:
-                await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
+                await parts.book.store_document_text(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
         return Redacted(decided, CallStatus.DONE, output=shown.value, app=shown.app or None, settled=settled)
 

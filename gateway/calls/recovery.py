@@ -19,7 +19,7 @@ from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.record import Records, story_of
+from gateway.calls.record import Records, history_of
 from gateway.domain.alarms import Chore
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Book
@@ -66,8 +66,8 @@ class Recovery:
         before = self.clock() - grace
         released = settled = ended = unknown = 0
         for row in await self.book.unsettled(before):
-            story = await story_of(self.log, row.call_id)
-            await self.book.tell_the_end(row.call_id, self.clock())
+            story = await history_of(self.log, row.call_id)
+            await self.book.expect_outcome(row.call_id, self.clock())
             if story is None or story.intent is None:
                 # to ask burns the key: a process that only stood still, and goes on now, cannot act on what is given back here
                 if isinstance(await self._status(row.core_key), NotSeen):
@@ -89,7 +89,7 @@ class Recovery:
 
         Recorded first, settled second: a crash between the two is settled from the log by the next sweep.
         """
-        await self.book.tell_the_end(intent.call_id, self.clock())
+        await self.book.expect_outcome(intent.call_id, self.clock())
         match await self._status(core_key(intent.call_id)):
             case Done():
                 state = EndState.EXECUTED

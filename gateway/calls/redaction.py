@@ -87,8 +87,8 @@ def cleaned(text: str, most: int) -> str:
 def _shown(text: str, most: int) -> tuple[str, frozenset[DetectedKind]]:
     """A text with what identifies someone masked, then cut: in that order, since half a card number is not found any more."""
     text = cleaned(text, most + _LONGEST_FINDING)
-    shown, found = masked(text, most)
-    return (shown if len(text) <= most else shown.rstrip() + "…"), found
+    shown, kinds = masked(text, most)
+    return (shown if len(text) <= most else shown.rstrip() + "…"), kinds
 
 
 _RAW_FACTOR = 4
@@ -143,8 +143,8 @@ class _Pass:
             except _FieldMismatch:
                 self.dropped.add(name)
         if len(raw) > len(out):
-            known = {member.name for member in declared}
-            self.dropped.update(_shown(path + str(name), 80)[0] for name in raw if name not in known)
+            names = {member.name for member in declared}
+            self.dropped.update(_shown(path + str(name), 80)[0] for name in raw if name not in names)
         return out
 
     def _field(self, member: Field, value: object, name: str) -> Json:
@@ -189,8 +189,8 @@ class _Pass:
             self.documents.append(text)
             return {FENCE: text}
         is_banks = member.label is Label.BANK
-        text, found = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
-        self.found.update(f"{name}: {it.value}" for it in found)
+        text, kinds = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
+        self.found.update(f"{name}: {it.value}" for it in kinds)
         if is_banks:
             return text
         if text:

@@ -21,7 +21,7 @@ class IdempotentReplay:
     records: Records
     proposals: HeldCalls
 
-    async def told(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
+    async def stored_answer(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
         """The stored answer, with these data classes, on record."""
         received = call.received
         answered = await self.outcomes.answer(claimed, received.native.native_id, allowed=allowed)
@@ -41,4 +41,4 @@ class IdempotentReplay:
         call = reached.call if isinstance(reached, Decided) else reached
         ids = (received.request.conversation_id, received.request.turn_id, received.native.native_id)
         claimed = await self.book.earlier(*ids, arguments_hash(call))
-        return await self.proposals.known(call) if claimed is None else await self.told(call, claimed, UNDECIDED)
+        return await self.proposals.known(call) if claimed is None else await self.stored_answer(call, claimed, UNDECIDED)

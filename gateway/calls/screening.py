@@ -35,8 +35,8 @@ class ScreeningList:
         if key is None:
             return False
         accounts, names = self._list()
-        known = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
-        payees = [payee for payee in known if key in (payee.key, electronic(payee.identifier))]
+        known_payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
+        payees = [payee for payee in known_payees if key in (payee.key, electronic(payee.identifier))]
         given = {electronic(key), *(electronic(payee.identifier) for payee in payees)}
         return bool(given & accounts) or any(normal(payee.name) in names for payee in payees)
 

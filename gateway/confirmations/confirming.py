@@ -147,10 +147,10 @@ class CustomerConfirmations:
                 return False
             identified = restored(function, {str(function.resource): resource})[str(function.resource)]
             try:
-                found = await self.core.describe(identified) if isinstance(identified, Identified) else None
+                facts = await self.core.describe(identified) if isinstance(identified, Identified) else None
             except CoreUnavailable:
                 raise Unavailable("core_unavailable") from None
-            if found is None or customer not in found.owners:
+            if facts is None or customer not in facts.owners:
                 return False
         return True
 
@@ -189,11 +189,11 @@ class CustomerConfirmations:
         uses = tuple(Use(*use) for use in kept["uses"])
         confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
         native = NativeCall(call.native_id, call.function, call.arguments.decode())
-        asked = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
+        request = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
         return Received(
             call_id=call.call_id,
             principal=stored_principal(stored.principal),
-            request=asked,
+            request=request,
             native=native,
             received_at=now,
             span_id=secrets.token_hex(8),

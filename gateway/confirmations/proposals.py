@@ -88,7 +88,7 @@ class Proposals:
             return _status(*proposed, self.clock())
         return await self.outcomes.of_record(customer, call_id)
 
-    async def told(self, call_id: str) -> Recorded | None:
+    async def status_of(self, call_id: str) -> Recorded | None:
         """The same of whoever's call. None: it was not proposed."""
         proposed = await self.store.of_call(call_id)
         return None if proposed is None else _status(*proposed, self.clock())

@@ -51,8 +51,8 @@ def no_such_confirmation() -> RequestFault:
 
 def not_open(error: ProposalNotOpen) -> RequestFault:
     """Why something cannot be confirmed or declined (any more), as the fault of a request."""
-    known = _FAULTS.get(error.state)
-    return no_such_confirmation() if known is None else RequestFault(*known)
+    fault = _FAULTS.get(error.state)
+    return no_such_confirmation() if fault is None else RequestFault(*fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class RelyingParty:
     async def sign_in(self, assertion: Parsed, over: bytes) -> str:
         """The customer whose passkey signed a challenge that we made. NotConfirmed; the same for an unknown and a revoked passkey."""
         read = read_assertion(assertion)
-        found = await self.passkeys.find(read.credential)
-        if self.verifier is None or found is None:
+        passkey = await self.passkeys.find(read.credential)
+        if self.verifier is None or passkey is None:
             raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
-        verified = self.verifier.verify(read, found, over, self.clock())
+        verified = self.verifier.verify(read, passkey, over, self.clock())
         await self._count(verified)
-        return found.customer
+        return passkey.customer
 
     async def by_passkey(self, customer: str, confirmation_id: str, assertion: Parsed) -> Sequence[Recorded]:
         """Confirm or approve by an assertion over the intent. RequestFault: nothing was confirmed, and it says why."""

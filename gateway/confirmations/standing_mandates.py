@@ -107,22 +107,23 @@ class StandingMandates:
             raise RequestFault(Fault.INVALID_REQUEST, "per_payment and per_day are in one currency", param="per_day")
         if not 1 <= terms.days <= LONGEST.days:
             raise RequestFault(Fault.INVALID_REQUEST, f"days lies between 1 and {LONGEST.days}", param="days")
-        known = await self._known(customer)
+        payees = await self._known(customer)
         named = []
         for account in terms.payees or ():
-            found = next((payee for payee in known if electronic(payee.identifier or payee.key) == electronic(account)), None)
-            if found is None or found.known_since is None:
+            payee = next((payee for payee in payees if electronic(payee.identifier or payee.key) == electronic(account)), None)
+            if payee is None or payee.known_since is None:
                 raise RequestFault(Fault.INVALID_REQUEST, "a payee whom you have not paid yet cannot be in it", param="payees")
-            named.append(found)
+            named.append(payee)
         return named
 
     async def _known(self, customer: str) -> list[KnownPayee]:
         paying = (function for function in self.functions if any(argument.kind is Kind.PAYEE for argument in function.arguments))
         try:
-            told = [await asked(self.core, customer) for asked in dict.fromkeys(item.acquaintance for item in paying)]
+            questions = dict.fromkeys(item.acquaintance for item in paying)
+            acquaintances = [await acquaintance_of(self.core, customer) for acquaintance_of in questions]
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
-        return [payee for acquaintance in told for payee in acquaintance.payees]
+        return [payee for acquaintance in acquaintances for payee in acquaintance.payees]
 
 
 def _proposal(mandate: StandingMandate, terms: MandateTerms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:

@@ -128,19 +128,21 @@ class Book(Protocol):
     async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
-    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+    async def expect_outcome(self, call_id: str, at: datetime) -> None:
         """A call that may be in doubt is about to be ended: who asked for it is told, if anybody wants to be."""
 
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         """Third parties' text goes into this conversation, to this agent, from `at` on."""
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
+    async def store_document_text(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
         """A document that the customer named was read."""
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         """A new conversation's id."""
 
-    async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
+    async def store_messages(
+        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
+    ) -> int | None:
         """Store the customer's own words (text, origin); how many the conversation has now; None: not theirs."""
 
     async def find(self, call_id: str) -> Claimed | None:

@@ -64,7 +64,6 @@ class Proposal:
     created: datetime
     expires: datetime
     opened: datetime | None = None
-    confirmed_by: str | None = None
     approver: str | None = None
 
     @property

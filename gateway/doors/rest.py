@@ -152,7 +152,7 @@ def mount(app: FastAPI, door: Door) -> None:
         responses=answers(schemas.MessagesAnswer),
         openapi_extra=body_of(schemas.CustomerMessages),
     )
-    async def hear(request: Request, conversation_id: schemas.ConversationId) -> Response:
+    async def store_messages(request: Request, conversation_id: schemas.ConversationId) -> Response:
         """The customer's own words, under a token with the scope `customer_words` and without an agent."""
         return await door.answer(request, _hear, SCOPE_WORDS)
 
@@ -246,7 +246,7 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's words come with the customer's own token, without an agent")
     written = await body_as(schemas.CustomerMessages, request)
     messages = [(message.text, message.origin) for message in written.messages]
-    count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
+    count = await door.book.store_messages(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
     return json_answer({"count": count})

@@ -46,22 +46,22 @@ class KillSwitches:
         wanted = KillSwitch(
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
-        stands = await self.store.engage(wanted)
+        engaged = await self.store.engage(wanted)
         try:
-            await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
+            await self.trail.kill_switch(replace(engaged, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
-            _LOG.log(*Alarm.KILL_SWITCH_NOT_RECORDED.line(id=stands.id))
-            return EngageResult(stands, recorded=False)
-        return EngageResult(stands, recorded=True)
+            _LOG.log(*Alarm.KILL_SWITCH_NOT_RECORDED.line(id=engaged.id))
+            return EngageResult(engaged, recorded=False)
+        return EngageResult(engaged, recorded=True)
 
     async def lift(self, switch: str, reason: str, officer: str) -> KillSwitch:
         """One officer's part: after the first it is half lifted and stops the same, after another one's it is lifted. NotLifted."""
         at = self.clock()
-        found = await self.store.find(switch)
-        obstacle = Obstacle("unknown") if found is None else found.lift_obstacle(officer)
-        if found is None or obstacle is not None:
+        engaged = await self.store.find(switch)
+        obstacle = Obstacle("unknown") if engaged is None else engaged.lift_obstacle(officer)
+        if engaged is None or obstacle is not None:
             raise NotLifted("unknown" if obstacle is None else obstacle.code)
-        await self.trail.kill_switch(replace(found, reason=reason), "kill_lift", officer, self.via, at)
+        await self.trail.kill_switch(replace(engaged, reason=reason), "kill_lift", officer, self.via, at)
         return await self.store.lift(switch, officer, at)
 
     async def listed(self) -> list[KillSwitch]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from audit.leaf import EndState
 from audit.log import Log
 from gateway.calls.outcome import CallOutcomes
-from gateway.calls.record import story_of
+from gateway.calls.record import history_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code
@@ -130,7 +130,7 @@ class Webhooks:
         ended = await self._ended(due.call_id)
         if ended is None:
             return None
-        told = {
+        content = {
             "type": "call.settled",
             "id": due.id,
             "call_id": due.call_id,
@@ -139,20 +139,20 @@ class Webhooks:
             "confirmation_id": await self.proposals.confirmation_of(due.call_id),
             "at": self.clock().isoformat(),
         }
-        return await self.outbox.compose(due.id, orjson.dumps(told))
+        return await self.outbox.compose(due.id, orjson.dumps(content))
 
     async def _ended(self, call_id: str) -> Recorded | None:
         """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""
         claimed = await self.book.find(call_id)
         if claimed is not None:
-            told: Recorded | None = await self.outcomes.answer(claimed, "")
+            outcome: Recorded | None = await self.outcomes.answer(claimed, "")
         else:
-            told = await self.proposals.told(call_id) or await self._without_a_row(call_id)
-        return None if told is None or told.status.is_open else told
+            outcome = await self.proposals.status_of(call_id) or await self._without_a_row(call_id)
+        return None if outcome is None or outcome.status.is_open else outcome
 
     async def _without_a_row(self, call_id: str) -> Recorded | None:
         """Given back: nothing happened, once the log agrees."""
-        story = await story_of(self.log, call_id)
+        story = await history_of(self.log, call_id)
         if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
             return None
         code = Code.TEMPORARILY_UNAVAILABLE

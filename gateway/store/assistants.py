@@ -84,9 +84,9 @@ def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
     return None if row is None else _assistant(row)
 
 
-def page(connection: Connection, owner: str, asked: PageRequest) -> tuple[Sequence[Assistant], bool]:
+def page(connection: Connection, owner: str, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
     """One page of this owner's, and whether there are more. NoSuchCursor."""
-    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], asked)
+    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], page_request)
     return [_assistant(row) for row in rows], more
 
 

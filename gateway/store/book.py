@@ -78,8 +78,8 @@ class SqlBook:
 
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
         """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
-        known = self._mandates.get((customer, version))
-        return known or await self.read(lambda connection: self._read_mandate(connection, customer, version))
+        cached = self._mandates.get((customer, version))
+        return cached or await self.read(lambda connection: self._read_mandate(connection, customer, version))
 
     def _read_mandate(self, connection: Connection, customer: str, version: int) -> Mandate | None:
         cached = self._mandates.get((customer, version))
@@ -141,10 +141,10 @@ class SqlBook:
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
         ids = (conversation, turn, native_id)
-        found = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
-        if isinstance(found, Refusal):
-            raise found
-        return found
+        claimed = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
+        if isinstance(claimed, Refusal):
+            raise claimed
+        return claimed
 
     async def find(self, call_id: str) -> Claimed | None:
         return await self.read(lambda connection: calls.find(connection, call_id))
@@ -162,14 +162,14 @@ class SqlBook:
     async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
         await self.write(calls.SettleCall(call_id, state, at))
 
-    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+    async def expect_outcome(self, call_id: str, at: datetime) -> None:
         if self._tells:
             await self.write(webhooks.ExpectOutcome(call_id, at))
 
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         await self.write(conversations.TaintConversation(customer, agent, conversation, at))
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
+    async def store_document_text(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
         await self.write(conversations.StoreDocumentText(call_id, conversation, reading, at))
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
@@ -177,7 +177,9 @@ class SqlBook:
         await self.write(conversations.OpenConversation(conversation, customer, at))
         return conversation
 
-    async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
+    async def store_messages(
+        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
+    ) -> int | None:
         return await self.write(conversations.StoreMessages(customer, conversation, tuple(messages), at))
 
     async def grant(self, mandate: Mandate, signature: bytes) -> None:
@@ -204,12 +206,12 @@ class SqlBook:
         if isinstance(self._database, SqliteDatabase):
             return await self.read(question)  # a file answers at once, on the loop
         clock = asyncio.get_running_loop().time
-        asked_at, asked = clock(), asyncio.ensure_future(self.read(question))
-        asked.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
-        await asyncio.wait({asked}, timeout=FRESH_S)
-        if not asked.done() or clock() - asked_at > FRESH_S:  # the second: this process stood still meanwhile
+        began_at, reading = clock(), asyncio.ensure_future(self.read(question))
+        reading.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
+        await asyncio.wait({reading}, timeout=FRESH_S)
+        if not reading.done() or clock() - began_at > FRESH_S:  # the second: this process stood still meanwhile
             raise Unavailable("store_unavailable")
-        return asked.result()
+        return reading.result()
 
     async def write(self, item: Item[T]) -> T:
         """A change, by the one writer; durable when it returns. Unavailable when it may not be; Refusal where the rules refuse it."""

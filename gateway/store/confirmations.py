@@ -50,39 +50,9 @@ class StoreProposal(Item[None]):
         of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
         if connection.execute(select(func.count()).where(of_today)).scalar_one() >= self.new.day_most:
             return Refusal(Code.DENIED, "too_many_proposals")
-        row = {
-            "id": wanted.id,
-            "customer": wanted.customer,
-            "agent": wanted.agent,
-            "conversation": self.new.conversation,
-            "turn": self.new.turn,
-            "intent": wanted.intent,
-            "principal": self.new.principal,
-            "level": wanted.level,
-            "moves_money": wanted.moves_money,
-            "repeat_key": self.new.repeat_key,
-            "state": ProposalState.OPEN,
-            "created_us": to_us(wanted.created),
-            "expires_us": to_us(wanted.expires),
-        }
-        connection.execute(insert(CONFIRMATIONS), [row])
-        calls = [
-            {
-                "call_id": call.call_id,
-                "confirmation": wanted.id,
-                "position": position,
-                "native_id": call.native_id,
-                "turn": call.turn,
-                "function": call.function,
-                "arguments": call.arguments,
-                "arguments_hash": call.arguments_hash,
-                "sources": call.grounding,
-                "claimed": False,
-            }
-            for position, call in enumerate(self.new.calls)
-        ]
-        if calls:
-            connection.execute(insert(PROPOSED_CALLS), calls)
+        connection.execute(insert(CONFIRMATIONS), [_row(self.new)])
+        if self.new.calls:
+            connection.execute(insert(PROPOSED_CALLS), _call_rows(self.new))
         return None
 
     def consequences(self, _connection: Connection, _answer: None) -> Consequences:
@@ -121,9 +91,9 @@ class MoveProposal(Item[Obstacle | None]):
 
     def apply(self, connection: Connection) -> Obstacle | None:
         change = self.change
-        stands = obstacle(connection, change)
-        if stands is not None:
-            return stands
+        blocking = obstacle(connection, change)
+        if blocking is not None:
+            return blocking
         values: dict[str, object] = {"state": change.after, "ended_us": to_us(change.at)}
         if change.after is ProposalState.CONFIRMED:
             values["evidence"] = change.evidence
@@ -142,6 +112,43 @@ class MoveProposal(Item[Obstacle | None]):
         declined = select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == change.id)
         ended = tuple(connection.execute(declined).scalars()) if change.after is ProposalState.DECLINED else ()
         return Consequences(at=change.at, ended=ended, spoken_of=change.id)
+
+
+def _row(new: NewProposal) -> dict[str, object]:
+    proposal = new.proposal
+    return {
+        "id": proposal.id,
+        "customer": proposal.customer,
+        "agent": proposal.agent,
+        "conversation": new.conversation,
+        "turn": new.turn,
+        "intent": proposal.intent,
+        "principal": new.principal,
+        "level": proposal.level,
+        "moves_money": proposal.moves_money,
+        "repeat_key": new.repeat_key,
+        "state": ProposalState.OPEN,
+        "created_us": to_us(proposal.created),
+        "expires_us": to_us(proposal.expires),
+    }
+
+
+def _call_rows(new: NewProposal) -> list[dict[str, object]]:
+    return [
+        {
+            "call_id": call.call_id,
+            "confirmation": new.proposal.id,
+            "position": position,
+            "native_id": call.native_id,
+            "turn": call.turn,
+            "function": call.function,
+            "arguments": call.arguments,
+            "arguments_hash": call.arguments_hash,
+            "sources": call.grounding,
+            "claimed": False,
+        }
+        for position, call in enumerate(new.calls)
+    ]
 
 
 def obstacle(connection: Connection, change: ProposalChange) -> Obstacle | None:
@@ -235,7 +242,6 @@ def _stored(row: Any) -> StoredProposal:
         created=from_us(row.created_us),
         expires=from_us(row.expires_us),
         opened=None if row.opened_us is None else from_us(row.opened_us),
-        confirmed_by=row.customer if row.evidence is not None else None,
         approver=row.approver,
     )
     return StoredProposal(proposal, row.conversation, row.turn, row.principal, row.evidence)

@@ -59,9 +59,9 @@ class EngageSwitch(Item[KillSwitch]):
         lock(connection)
         wanted = self.switch
         same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
-        stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
-        if stands is not None:
-            return _switch(stands)
+        row_of_same = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
+        if row_of_same is not None:
+            return _switch(row_of_same)
         row = {
             "id": wanted.id,
             "scope": wanted.scope.value,
@@ -107,7 +107,8 @@ def engaged(connection: Connection) -> EngagedSwitches:
     """The epoch and the switches, of one statement: they belong together."""
     rows = _ENGAGED.rows(connection, {})
     if rows:
-        return EngagedSwitches(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
+        (epoch, _, _), *_ = rows
+        return EngagedSwitches(epoch, frozenset((scope, subject) for _, scope, subject in rows))
     ((epoch,),) = _EPOCH.rows(connection, {})
     return EngagedSwitches(epoch, frozenset())
 

@@ -53,8 +53,8 @@ class CountAssertion(Item[bool]):
     def apply(self, connection: Connection) -> bool:
         """Compare and swap: a counter that does not grow is a clone's, unless the authenticator keeps none (0 for ever)."""
         grows = or_(_P.sign_count < self.sign_count, and_(_P.sign_count == 0, literal(self.sign_count) == 0))
-        known = and_(_P.credential == self.credential, _P.revoked_us.is_(None), grows)
-        return connection.execute(update(PASSKEYS).where(known).values(sign_count=self.sign_count)).rowcount == 1
+        this_one = and_(_P.credential == self.credential, _P.revoked_us.is_(None), grows)
+        return connection.execute(update(PASSKEYS).where(this_one).values(sign_count=self.sign_count)).rowcount == 1
 
 
 def _of(connection: Connection, customer: str) -> Sequence[Passkey]:

@@ -104,14 +104,14 @@ class CancelRun(Item[Run | None]):
     at: datetime
 
     def apply(self, connection: Connection) -> Run | None:
-        found = _mine(connection, self.customer, self.thread, self.run)
-        if found is None or found.state not in (RunState.QUEUED, RunState.IN_PROGRESS, RunState.REQUIRES_ACTION):
-            return found
+        run = _mine(connection, self.customer, self.thread, self.run)
+        if run is None or run.state not in (RunState.QUEUED, RunState.IN_PROGRESS, RunState.REQUIRES_ACTION):
+            return run
         values: dict[str, object] = {"state": RunState.CANCELLING}
-        if found.lease is None:
+        if run.lease is None:
             values["due_us"] = to_us(self.at)
         connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return replace(found, state=RunState.CANCELLING)
+        return replace(run, state=RunState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +139,21 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
     due: datetime
 
     def apply(self, connection: Connection) -> Run | OutputsMismatch | None:
-        found = _mine(connection, self.customer, self.thread, self.run)
-        if found is None:
+        run = _mine(connection, self.customer, self.thread, self.run)
+        if run is None:
             return None
         step = steps.open_one(connection, self.run)
-        if found.state is not RunState.REQUIRES_ACTION or step is None:
-            return found if _was_submitted(connection, self) else OutputsMismatch(found.state)
+        if run.state is not RunState.REQUIRES_ACTION or step is None:
+            return run if _was_submitted(connection, self) else OutputsMismatch(run.state)
         waiting = {app_call["id"]: app_call for app_call in steps.app_calls(step)}
         if set(waiting) != set(self.outputs):
-            return OutputsMismatch(found.state)
+            return OutputsMismatch(run.state)
         answered = {id_: {**call, "function": {**call["function"], "output": self.outputs[id_]}} for id_, call in waiting.items()}
         steps.put(connection, steps.with_calls(step, answered))
         thread = threads.of_id(connection, self.thread)
         if thread is not None:
             conversations.taint_alone(connection, thread.conversation, self.at)
-        body = {**found.body, "required_action": None}
+        body = {**run.body, "required_action": None}
         values = {
             "state": RunState.QUEUED,
             "body": as_text(body),
@@ -162,7 +162,7 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
             "due_us": to_us(self.due),
         }
         connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return replace(found, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
+        return replace(run, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +308,9 @@ def _mine(connection: Connection, customer: str, thread: str, run: str, *, lock:
     return None if row is None else _run(row)
 
 
-def page(connection: Connection, thread: str, asked: PageRequest) -> tuple[Sequence[Run], bool]:
+def page(connection: Connection, thread: str, page_request: PageRequest) -> tuple[Sequence[Run], bool]:
     """One page of a thread's runs. NoSuchCursor."""
-    rows, more = rows_of(connection, RUNS, [_R.thread == thread], asked)
+    rows, more = rows_of(connection, RUNS, [_R.thread == thread], page_request)
     return [_run(row) for row in rows], more
 
 

@@ -198,11 +198,11 @@ def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], 
         return []
     if any(item.foreign for item in messages):
         conversations.taint_alone(connection, thread.conversation, at)
-    said = tuple(item.said for item in messages if item.said is not None)
+    words = tuple(item.said for item in messages if item.said is not None)
     position = 0
-    if said:
-        hearing = conversations.StoreMessages(thread.customer, thread.conversation, said, at)
-        position = (hearing.apply(connection) or 0) - len(said)
+    if words:
+        hearing = conversations.StoreMessages(thread.customer, thread.conversation, words, at)
+        position = (hearing.apply(connection) or 0) - len(words)
     first, rows = next_us(connection, thread.id, at, len(messages)), []
     for number, item in enumerate(messages):
         rows.append(
@@ -248,10 +248,10 @@ def message(connection: Connection, thread: str, id_: str) -> Message | None:
     return None if row is None else _message(row)
 
 
-def messages(connection: Connection, thread: str, run: str | None, asked: PageRequest) -> tuple[Sequence[Message], bool]:
+def messages(connection: Connection, thread: str, run: str | None, page_request: PageRequest) -> tuple[Sequence[Message], bool]:
     """One page of a thread's, or of those that a run wrote. NoSuchCursor."""
     within: list[ColumnElement[bool]] = [_M.thread == thread, *([] if run is None else [_M.run == run])]
-    rows, more = rows_of(connection, MESSAGES, within, asked)
+    rows, more = rows_of(connection, MESSAGES, within, page_request)
     return [_message(row) for row in rows], more
 
 

@@ -21,7 +21,9 @@ from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, S
 from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
 from gateway.domain.states import RELEASED, CallState, SettledAs
+from gateway.store import calls
 from gateway.store.book import SqlBook
+from gateway.store.conversations import WITH_CUSTOMER
 from gateway.store.direct import DirectStore
 from gateway.store.kill_switches import SqlKillSwitches
 from gateway.store.standing_mandates import StoreStandingMandate
@@ -209,10 +211,11 @@ async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: S
 
 async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
     asked = (
-        shared.books[n % len(shared.books)].hear("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW) for n in range(20)
+        shared.books[n % len(shared.books)].store_messages("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW)
+        for n in range(20)
     )
     assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
-    assert await shared.books[-1].hear("bruno", shared.conversation, [("x", "typed")], NOW) is None
+    assert await shared.books[-1].store_messages("bruno", shared.conversation, [("x", "typed")], NOW) is None
 
 
 def switches(book: SqlBook, via: str = "book") -> KillSwitchStore:
@@ -320,3 +323,13 @@ async def test_the_table_itself_refuses_a_lift_that_two_officers_did_not_give(sh
         lifted = change.values(first_lift_by=first, lifted_by=second, lifted_us=1)
         with pytest.raises(IntegrityError):
             await shared.books[0]._database.write(partial(Connection.execute, statement=lifted))
+
+
+def test_the_names_of_a_row_are_those_of_its_statement() -> None:
+    """The driver gives plain tuples: a column that moves must not be read under another's name."""
+    assert tuple(column.name for column in calls._HEAD) == calls._CallRow._fields
+    selected = [column.name for column in calls._grounds_statement().selected_columns]
+    of_conversation, stored = [column.name for column in WITH_CUSTOMER.selected_columns], list(calls._CallRow._fields)
+    assert selected == [*of_conversation, *(column.name for column in calls._SPENT.selected_columns), "like_this", *stored]
+    named = [*("owner" if name == "customer" else name for name in of_conversation), "day_minor", "week_minor", "month_minor"]
+    assert list(calls._Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]

@@ -282,7 +282,7 @@ async def test_a_gateway_that_is_served_tells_by_itself(told: Told) -> None:
 async def test_without_a_receiver_nothing_is_kept(tmp_path: Path) -> None:
     async with teller(tmp_path) as asked:
         assert asked.gateway.webhooks is None
-        await asked.gateway.book.tell_the_end("call_x", utc_now())
+        await asked.gateway.book.expect_outcome("call_x", utc_now())
         assert sql(tmp_path, DatabaseName.GATEWAY, "update webhooks set id = id") == 0
 
 

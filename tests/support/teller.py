@@ -78,7 +78,8 @@ class Teller:
         """The customer says this, in one turn, on their own channel."""
         where = conversation or await self.conversation(customer)
         assert (
-            await self.gateway.book.hear(customer, where, [(text, origin) for text in texts], self.gateway.door.clock()) is not None
+            await self.gateway.book.store_messages(customer, where, [(text, origin) for text in texts], self.gateway.door.clock())
+            is not None
         )
 
     async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:

@@ -117,7 +117,7 @@ class Stage:
         for number, step in enumerate(case.steps):
             if isinstance(step, Said):
                 where = before if step.earlier else here
-                assert await book.hear(name, where, [(step.text, step.origin)], utc_now()) is not None
+                assert await book.store_messages(name, where, [(step.text, step.origin)], utc_now()) is not None
             else:
                 await self._call(name, here, f"turn{number}", step, (case, customer, played))
         return played
