@@ -25,7 +25,7 @@ from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import access_log, confirmations, health, kill_switches, mandates, playground, rest, schemas
+from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, playground, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
@@ -65,13 +65,13 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     app = FastAPI(
         title="Tellergate",
         version=__version__,
-        description="A teller's window for AI assistants in banks.",
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    schemas.publish(app)
+    openapi.publish(app)
     health.mount(app, readiness_of(gateway))
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)

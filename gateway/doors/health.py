@@ -44,7 +44,10 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
 
     @app.get("/livez", responses={200: {"model": Liveness, "description": "The process is up"}}, openapi_extra={"security": []})
     async def get_liveness() -> Response:
-        """Whether the process is up. Asks no dependency."""
+        """Tell whether the process is up.
+
+        Asks no dependency.
+        """
         return json_answer({"status": "live"}, _UNKEPT)
 
     @app.get(
@@ -56,7 +59,10 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
         openapi_extra={"security": []},
     )
     async def get_readiness() -> Response:
-        """Whether calls can be taken: the state of each dependency. Answered within a second or so; an answer is kept for a second."""
+        """Tell whether calls can be taken.
+
+        The state of each dependency. Answered within about a second; an answer is kept for a second.
+        """
         report = await readiness.report()
         answer = json_answer({"status": "ready" if report.ready else "not_ready", "checks": report.states}, _UNKEPT)
         answer.status_code = 200 if report.ready else 503
@@ -64,7 +70,10 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
 
     @app.get("/version", responses={200: {"model": VersionAnswer, "description": "What runs here"}}, openapi_extra={"security": []})
     async def get_version() -> Response:
-        """The name and version of what runs here, and the revision of its API."""
+        """Tell what runs here.
+
+        Name and version of the gateway, and the revision of its API.
+        """
         return json_answer({"name": "tellergate", "version": app.version, "api": API_REVISION}, _UNKEPT)
 
 

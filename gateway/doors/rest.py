@@ -138,13 +138,19 @@ def mount(app: FastAPI, door: Door) -> None:
     """Put this door's routes into the application."""
 
     @app.post("/v1/function-calls", responses=answers(schemas.FunctionCallsAnswer), openapi_extra=body_of(schemas.FunctionCalls))
-    async def function_calls(request: Request) -> Response:
-        """Check, execute, redact and record the function calls of one turn."""
+    async def execute_function_calls(request: Request) -> Response:
+        """Execute the function calls of one turn.
+
+        Each call is checked, executed, redacted and recorded. A refused call is an output too: the answer is 200.
+        """
         return await door.answer(request, _function_calls, SCOPE_CALLS)
 
     @app.post("/v1/conversations", responses=answers(schemas.ConversationAnswer), openapi_extra=body_of(schemas.NewConversation))
-    async def open_conversation(request: Request) -> Response:
-        """A new conversation. References live inside one."""
+    async def create_conversation(request: Request) -> Response:
+        """Create a conversation.
+
+        The references that functions give out are valid within one conversation.
+        """
         return await door.answer(request, _open_conversation, SCOPE_CALLS)
 
     @app.post(
@@ -152,18 +158,27 @@ def mount(app: FastAPI, door: Door) -> None:
         responses=answers(schemas.MessagesAnswer),
         openapi_extra=body_of(schemas.CustomerMessages),
     )
-    async def store_messages(request: Request, conversation_id: schemas.ConversationId) -> Response:
-        """The customer's own words, under a token with the scope `customer_words` and without an agent."""
+    async def add_customer_messages(request: Request, conversation_id: schemas.ConversationId) -> Response:
+        """Add what the customer wrote.
+
+        Payments are checked against these words. Needs the customer's own token with the scope `customer_words`, without an agent.
+        """
         return await door.answer(request, _hear, SCOPE_WORDS)
 
     @app.get("/v1/functions", responses=answers(schemas.FunctionDefinitions))
-    async def functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
-        """What this customer's assistant may be offered, as definitions for one API."""
+    async def list_functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
+        """List the functions that the assistant may be offered.
+
+        What this customer granted, as tool definitions for one API.
+        """
         return await door.answer(request, _functions, SCOPE_CALLS)
 
     @app.get("/v1/calls/{call_id}", responses=answers(schemas.CallStatus))
-    async def call_status(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
-        """What became of a call; waits up to `wait_s` seconds (30 at most) for one that is in doubt."""
+    async def get_call(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
+        """Read what became of a call.
+
+        Waits up to `wait_s` seconds (30 at most) for a call whose outcome is not known yet.
+        """
         return await door.answer(request, _call_status, SCOPE_CALLS)
 
     if door.metadata is not None:

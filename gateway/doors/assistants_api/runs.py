@@ -57,34 +57,45 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
     @app.post("/v1/threads/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewThreadAndRun))
     async def create_thread_and_run(request: Request) -> Response:
-        """A new thread and a run of it; with `stream`, its events (SSE)."""
+        """Create a thread and run it.
+
+        With `stream`, the answer is the run's events (server-sent events).
+        """
         return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewRun))
     async def create_run(
         request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
     ) -> Response:
-        """A run of an assistant over the thread; with `stream`, its events (SSE). `include[]` is about files, and ignored."""
+        """Run an assistant over a thread.
+
+        With `stream`, the answer is the run's events (server-sent events). `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_create, api, thread_id), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(ObjectPage))
     async def list_runs(request: Request, thread_id: Id, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
+        """List the runs of a thread."""
         return await door.answer(request, partial(_list, api, thread_id, page), SCOPE_THREADS)
 
 
 def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
     @app.get("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer))
     async def get_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """Read a run."""
         return await door.answer(request, partial(_get, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
-    async def change_run(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """Its metadata."""
+    async def update_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """Change a run's metadata."""
         return await door.answer(request, partial(_label, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs/{run_id}/cancel", responses=responses_of(JsonAnswer))
     async def cancel_run(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """At any moment; a call that is under way is heard to its end first."""
+        """Cancel a run.
+
+        A call that is under way is carried to its end first.
+        """
         return await door.answer(request, partial(_cancel, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post(
@@ -93,31 +104,40 @@ def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
         openapi_extra=body_of(ToolOutputs),
     )
     async def submit_tool_outputs(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """What the app's own functions gave: all of those that wait. The same once more changes nothing."""
+        """Submit the outputs of the app's own functions.
+
+        All of those that the run waits for, in one request. The same outputs again change nothing.
+        """
         return await door.answer(request, partial(_submit, api, thread_id, run_id), SCOPE_THREADS)
 
 
 def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
     @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps", responses=responses_of(ObjectPage))
-    async def list_steps(
+    async def list_run_steps(
         request: Request,
         thread_id: Id,
         run_id: Id,
         page: Annotated[PageRequest, Depends(page_of)],
         include: Annotated[list[str] | None, Query(alias="include[]")] = None,
     ) -> Response:
-        """`include[]` is about files, and ignored."""
+        """List the steps of a run.
+
+        `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_steps, api, (thread_id, run_id), page), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(JsonAnswer))
-    async def get_step(
+    async def get_run_step(
         request: Request,
         thread_id: Id,
         run_id: Id,
         step_id: Id,
         include: Annotated[list[str] | None, Query(alias="include[]")] = None,
     ) -> Response:
-        """`include[]` is about files, and ignored."""
+        """Read a step of a run.
+
+        `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_step, api, (thread_id, run_id), step_id), SCOPE_THREADS)
 
 
