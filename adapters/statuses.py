@@ -34,10 +34,3 @@ PAYMENT_CODES: Mapping[PaymentStatus, str] = {
     PaymentStatus.REJECTED: "RJCT",
     PaymentStatus.CANCELLED: "CANC",
 }
-
-STANDING_ORDER_CODES: Mapping[StandingOrderStatus, str] = {
-    StandingOrderStatus.ACTIVE: "ACTC",  # valid and set up; INCO would say that its payments were made
-    StandingOrderStatus.SUSPENDED: "PDNG",
-    StandingOrderStatus.CANCELLED: "CANC",
-    StandingOrderStatus.ENDED: "INCO",
-}

@@ -37,12 +37,9 @@ class RecordKind(StrEnum):
     RECONCILED = "reconciled"
     CONFIRMATION = "confirmation"
     POLICY_ACTIVATE = "policy.activate"
-    FUNCTION_REGISTER = "function.register"
-    KEY_ROTATE = "key.rotate"
     KEY_DESTROY = "key.destroy"
     HOLD_PLACE = "hold.place"
     HOLD_RELEASE = "hold.release"
-    RETENTION_PRUNE = "retention.prune"
     AUDIT_QUERY = "audit.query"
     AUDIT_REVEAL = "audit.reveal"
     AUDIT_EXPORT = "audit.export"
@@ -50,7 +47,6 @@ class RecordKind(StrEnum):
     CENSUS = "census"
     LOG_START = "log.start"
     LOG_STOP = "log.stop"
-    ALARM = "alarm"
 
 
 class EndState(StrEnum):

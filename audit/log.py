@@ -22,7 +22,7 @@ from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, leaf_fields, render, rfc3339, secrets_of
-from audit.merkle import TILE_HEIGHT, TILE_WIDTH, consistency_proof, inclusion_proof, range_root
+from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
 from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class LogUnavailable(Exception):
-    """The record is not known to be durable. It may have been committed after all: `life_of` the call tells."""
+    """The record is not known to be durable. It may have been committed after all: the records of the call tell."""
 
 
 class PermitDenied(Exception):
@@ -224,16 +224,6 @@ class Log:
 
         return await self.read(ask)
 
-    async def consistency(self, old: int, new: int) -> list[bytes]:
-        """Proof that the tree of `old` leaves is a prefix of that of `new`. ValueError for sizes that are none."""
-
-        def ask(reads: Reads) -> list[bytes]:
-            if new > self.stored_head(reads).size:
-                raise ValueError("no such tree")
-            return consistency_proof(old, new, Nodes(reads, new))
-
-        return await self.read(ask)
-
     async def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile (C2SP tlog-tiles); 256 for a full one. ValueError where the log has fewer."""
         if not 0 <= level < 8 or index < 0 or not 0 < width <= TILE_WIDTH:
@@ -244,17 +234,6 @@ class Log:
             if index * TILE_WIDTH + width > size >> (TILE_HEIGHT * level):
                 raise ValueError("no such tile yet")
             return b"".join(Nodes(reads, size).tile(level, index)[:width])
-
-        return await self.read(ask)
-
-    async def entry_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes:
-        """Leaves of the level-0 tile of this index, each behind its length in 16 bits (C2SP tlog-tiles). For auditors only."""
-        start = index * TILE_WIDTH
-
-        def ask(reads: Reads) -> bytes:
-            if index < 0 or not 0 < width <= TILE_WIDTH or start + width > self.stored_head(reads).size:
-                raise ValueError("no such bundle yet")
-            return b"".join(len(leaf.leaf).to_bytes(2) + leaf.leaf for leaf in reads.leaves(start, start + width))
 
         return await self.read(ask)
 
@@ -292,7 +271,7 @@ class Log:
         return await self.read(Reads.open_intents)
 
     async def entries_of(self, call_id: str) -> list[StoredLeaf]:
-        """The records of one call, in order. For the gateway's own work; auditors ask `audit.query.life_of`, which is recorded."""
+        """The records of one call, in order. For the gateway's own work: what auditors ask is recorded."""
         return await self.read(lambda reads: find(reads.connection, Filter(call=call_id), LEAVES_MOST, -1, 1000))
 
     async def counts_since(self, time: datetime) -> dict[str, int]:

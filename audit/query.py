@@ -137,11 +137,6 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
     return QueryPage(size, found, following, None, record)
 
 
-async def life_of(log: Log, call_id: str, why: Why) -> QueryPage:
-    """Everything that was recorded of one call: asked and decided, sent, answered, reconciled."""
-    return await page(log, Query(call_id=call_id), why, limit=PAGE_MOST)
-
-
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
     """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
     record = await question(log, RecordKind.AUDIT_REVEAL, why, {"index": index})

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import cast
 from weakref import WeakValueDictionary
 
+from adapters.alarms import CoreAlarm
 from adapters.core import (
     CallUpstream,
     CoreAnswer,
@@ -226,7 +227,7 @@ def _standing(row: JournalRow, digest: bytes) -> CoreAnswer:
 
 
 def _in_doubt(why: str) -> Unknown:
-    _LOG.warning('{"alarm": "upstream_outcome_unknown", "cause": "%s"}', why)
+    _LOG.log(*CoreAlarm.UPSTREAM_OUTCOME_UNKNOWN.line(cause=why))
     return Unknown(why)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from datetime import datetime
 from functools import partial
 
+from adapters.alarms import CoreAlarm
 from adapters.core import Acquaintance, CallUpstream, CoreBank, CoreUnavailable, ExistingOrder, KnownPayee, Money, Order
 from adapters.declared.conversion import NotAnAnswer, day, moment, money, output_of
 from adapters.declared.declarations import Declared, FactQuestions, Listing, Manifest
@@ -184,5 +185,5 @@ def _distinct(payees: list[KnownPayee]) -> Iterator[KnownPayee]:
 
 
 def _unusable(name: str, why: NotAnAnswer) -> CoreUnavailable:
-    _LOG.warning('{"alarm": "upstream_answer", "function": "%s", "cause": "%s"}', name, why)
+    _LOG.log(*CoreAlarm.UPSTREAM_ANSWER.line(function=name, cause=str(why)))
     return CoreUnavailable("an answer that is not as declared")

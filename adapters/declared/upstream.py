@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import aiohttp
 from yarl import URL
 
+from adapters.alarms import CoreAlarm
 from adapters.core import CoreUnavailable
 from adapters.cores.remote.breaker import Breaker, State
 from adapters.declared.conversion import NotAnAnswer, parsed
@@ -206,4 +207,4 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 
 
 def _tell(state: State, failures: int) -> None:
-    _LOG.warning('{"alarm": "upstream_breaker", "state": "%s", "failures": %d}', state.value, failures)
+    _LOG.log(*CoreAlarm.UPSTREAM_BREAKER.line(state=state.value, failures=failures))

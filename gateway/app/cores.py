@@ -29,6 +29,7 @@ from audit.permits import LogPermitVerifier, Permit, PermitInvalid, decode
 from gateway.app.key_files import credential
 from gateway.app.settings import UnsafeSettings
 from gateway.calls.chores import alarmed
+from gateway.domain.alarms import Chore
 
 Clock = Callable[[], datetime]
 
@@ -121,7 +122,7 @@ def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSL
 async def banking_days(bank: SandboxBank) -> None:
     """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
     while True:
-        with alarmed("scheduled_payments"):
+        with alarmed(Chore.SCHEDULED_PAYMENTS):
             await bank.execute_due()
         await asyncio.sleep(60)
 

@@ -1,15 +1,13 @@
 """The only composition root: settings become a running gateway. Refuses to start on unsafe settings."""
 
-import asyncio
 import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
-from importlib.resources import files
 from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,25 +16,24 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from adapters.core import CoreBank
 from adapters.cores.remote.client import ClientBounds
-from adapters.cores.sandbox.bank import SandboxBank
 from adapters.declared.core import open_declared
 from adapters.function import BankingFunction
-from adapters.functions import MANIFEST
 from audit import leaf
 from audit.erasure import replay_destructions
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
-from gateway.app.confirm_page import verifier_of
+from gateway.app.bundle import read_bundle
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.development import activated, grant_made_up_customers
+from gateway.app.gateway import Clock, Gateway, utc_now
 from gateway.app.key_files import private_file, webhook_key
-from gateway.app.runs import RunsApi, running
+from gateway.app.runs import running
 from gateway.app.settings import Settings, UnsafeSettings
 from gateway.app.trust import Trust, establish
-from gateway.calls.catalogue import cedar_schema, manifest, schema_hash
+from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.pipeline import CallDependencies, CallPipeline
@@ -48,92 +45,23 @@ from gateway.calls.screening import NoScreening, ScreeningList
 from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
-from gateway.confirmations.relying_party import RelyingParty
 from gateway.confirmations.standing_mandates import StandingMandates
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
-from gateway.store.book import SqlBook, SqlPasskeys
-from policies.bundle import Bundle, RuleFile
+from gateway.store.book import SqlBook
+from gateway.store.confirmations import SqlProposals
+from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.webhooks import SqlOutbox
+from policies.bundle import Bundle
 from policies.engine import Engine as PolicyEngine
-
-BUNDLE_VERSION = 1
 
 __version__ = version("tellergate")
 
 _LOG = logging.getLogger("tellergate.main")
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(slots=True)
-class Gateway:
-    """A running gateway, and what the command and the tests look at. Close it with `close`."""
-
-    settings: Settings
-    pipeline: CallPipeline
-    door: rest.Door
-    recovery: Recovery
-    log: Log
-    book: SqlBook
-    core: CoreBank
-    bank: SandboxBank | None
-    """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
-    trust: Trust
-    lock: IO[str] | None
-    instruments: tuple[TracerProvider, MeterProvider]
-    confirmations: CustomerConfirmations
-    standing_mandates: StandingMandates
-    kill_switches: KillSwitches
-    webhooks: Webhooks | None
-    running: RunsApi
-    _close_core: Callable[[], Awaitable[None]]
-
-    def relying_party(self) -> RelyingParty:
-        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
-        return RelyingParty(
-            confirmations=self.confirmations,
-            passkeys=SqlPasskeys(self.book),
-            standing=self.trust.identity,
-            verifier=verifier_of(self.settings),
-            clock=self.door.clock,
-        )
-
-    async def close(self) -> None:
-        """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
-        await self.running.close()
-        await self.pipeline.drain()
-        await self.trust.close()
-        if self.webhooks is not None:
-            await self.webhooks.close()
-        await self.log.append(Record(kind=RecordKind.LOG_STOP, time=utc_now()))
-        await self.log.publish(force=True)
-        await self.book.close()
-        await self._close_core()
-        await self.log.close()
-        for instrument in self.instruments:
-            await asyncio.to_thread(instrument.shutdown)
-        if self.lock is not None:
-            self.lock.close()
-
-
-def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
-    """The bundle that this distribution ships: its rules, over the schema of these functions."""
-    folder = files("policies") / "rules"
-    rules = [RuleFile(path.name, path.read_text()) for path in folder.iterdir() if path.name.endswith(".cedar")]
-    return Bundle(
-        version=BUNDLE_VERSION,
-        author="tellergate",
-        schema=cedar_schema(functions),
-        rules=tuple(sorted(rules, key=lambda rule: rule.name)),
-        functions=tuple(manifest(functions)),
-    )
 
 
 async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway:
@@ -168,8 +96,8 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         bundle = activated(read_bundle(offered.functions))
         trust = establish(settings, book)
         await grant_made_up_customers(book, core, mandate_key, clock(), offered)
-        gateway = _assembled(
-            settings,
+        opened = _Opened(
+            settings=settings,
             offered=offered,
             trust=trust,
             bundle=bundle,
@@ -180,120 +108,135 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             lock=lock,
             mandate_key=mandate_key,
         )
-        await log.append(Record(kind=RecordKind.LOG_START, time=clock()))
-        await log.append(
-            Record(
-                kind=RecordKind.POLICY_ACTIVATE,
-                time=clock(),
-                facts={"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author},
-            )
-        )
-        await replay_destructions(log)
-        if gateway.running.api.pool is not None and not places.shared:
-            await gateway.running.api.pool.free()
-        try:
-            await gateway.recovery.sweep(grace=GRACE if places.shared else timedelta(0))
-        except Unavailable:
-            if core.sandbox is not None:
-                raise
-            _LOG.warning('{"alarm": "started_without_core"}')  # what is open is ended by the chores, once the core answers
+        gateway = _assembled(opened)
+        await _started(gateway, bundle, clock, shared=places.shared)
         undo.pop_all()
         return gateway
 
 
-def _assembled(
-    settings: Settings,
-    *,
-    offered: ServedFunctions,
-    trust: Trust,
-    bundle: Bundle,
-    log: Log,
-    book: SqlBook,
-    core: Core,
-    clock: Clock,
-    lock: IO[str] | None,
-    mandate_key: Ed25519PrivateKey,
-) -> Gateway:
-    functions = {function.name: function for function in offered.functions}
+async def _started(gateway: Gateway, bundle: Bundle, clock: Clock, *, shared: bool) -> None:
+    """Record that it starts, and by which policies; then end what was left open, before the first call is taken."""
+    await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock()))
+    facts = {"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author}
+    await gateway.log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=clock(), facts=facts))
+    await replay_destructions(gateway.log)
+    if gateway.running.api.pool is not None and not shared:
+        await gateway.running.api.pool.free()
+    try:
+        # Where several gateways share the databases, what is younger than the grace may be under way in another one.
+        await gateway.recovery.sweep(grace=GRACE if shared else timedelta(0))
+    except Unavailable:
+        if gateway.bank is not None:
+            raise
+        _LOG.log(*Alarm.STARTED_WITHOUT_CORE.line())  # what is open is ended by the chores, once the core answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What a gateway is assembled from: everything that had to be opened, or read, first."""
+
+    settings: Settings
+    offered: ServedFunctions
+    trust: Trust
+    bundle: Bundle
+    log: Log
+    book: SqlBook
+    core: Core
+    clock: Clock
+    lock: IO[str] | None
+    mandate_key: Ed25519PrivateKey
+
+    @property
+    def functions(self) -> Mapping[str, BankingFunction]:
+        return {function.name: function for function in self.offered.functions}
+
+
+def _assembled(opened: _Opened) -> Gateway:
+    settings, book, core, clock, functions = opened.settings, opened.book, opened.core, opened.clock, opened.functions
+    records, rates = _records(opened), Rates(settings.calls_per_minute)
     references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
-    records = Records(
-        log,
-        BundleName(bundle.hash, str(bundle.version)),
-        {function.name: leaf.Function(function.name, function.version, schema_hash(function)) for function in offered.functions},
-        settings.audit_wait_ms,
-    )
-    rates = Rates(settings.calls_per_minute)
-    outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=log, clock=clock)
-    ids = CallIds()
-    tracing, metering = _instruments(settings.otlp_endpoint, ids)
-    if core.breaker is not None:
-        watch_breaker(metering.get_meter("tellergate"), core.breaker)
+    outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
-    telemetry = Telemetry(tracing, ids, metering.get_meter("tellergate"), sampled_share=settings.trace_share)
-    pipeline = CallPipeline(
-        CallDependencies(
-            functions=functions,
-            standing=trust.identity,
-            references=references,
-            book=book,
-            core=core.bank,
-            decider=Decider(PolicyEngine(bundle)),
-            records=records,
-            outcomes=outcomes,
-            rates=rates,
-            telemetry=telemetry,
-            clock=clock,
-            strong_session_s=settings.strong_session_s,
-            proposals=proposals,
-            screening=NoScreening() if settings.screening_list is None else ScreeningList(settings.screening_list),
-        )
-    )
-    confirmations = CustomerConfirmations(
-        book=book, pipeline=pipeline, core=core.bank, records=records, functions=functions, clock=clock, mandate_key=mandate_key
-    )
-    door = _door(
-        settings,
-        trust,
-        pipeline=pipeline,
-        outcomes=outcomes,
-        proposals=proposals,
-        functions=offered.functions,
-        records=records,
-        rates=rates,
-    )
-    recovery = Recovery(book=book, core=core.bank, log=log, records=records, clock=clock)
-    instruments = (tracing, metering)
-    standing_mandates = _standing_mandates(settings, proposals, offered.functions)
-    kill_switches = KillSwitches(store=book, trail=records, clock=clock, via="api")
-    opened = (settings, pipeline, door, recovery, log, book, core.bank, core.sandbox, trust, lock)
-    runs = running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records)
+    ids = CallIds()
+    instruments = _instruments(settings.otlp_endpoint, ids)
+    pipeline = _pipeline(opened, proposals, rates, ids, instruments)
     return Gateway(
-        *opened, instruments, confirmations, standing_mandates, kill_switches, _webhooks(settings, proposals), runs, core.close
+        settings=settings,
+        pipeline=pipeline,
+        door=_door(opened, pipeline, proposals, rates),
+        recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
+        log=opened.log,
+        book=book,
+        core=core.bank,
+        bank=core.sandbox,
+        trust=opened.trust,
+        lock=opened.lock,
+        instruments=instruments,
+        confirmations=CustomerConfirmations(
+            store=proposals.store,
+            pipeline=pipeline,
+            core=core.bank,
+            records=records,
+            functions=functions,
+            clock=clock,
+            mandate_key=opened.mandate_key,
+        ),
+        standing_mandates=_standing_mandates(settings, proposals, opened.offered.functions),
+        kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
+        webhooks=_webhooks(settings, book, proposals),
+        running=running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records),
+        _close_core=core.close,
     )
 
 
-def _door(
-    settings: Settings,
-    trust: Trust,
-    *,
-    pipeline: CallPipeline,
-    outcomes: CallOutcomes,
-    proposals: Proposals,
-    functions: tuple[BankingFunction, ...],
-    records: Records,
-    rates: Rates,
-) -> rest.Door:
+def _records(opened: _Opened) -> Records:
+    bundle = opened.bundle
+    declared = {
+        function.name: leaf.Function(function.name, function.version, schema_hash(function))
+        for function in opened.offered.functions
+    }
+    return Records(opened.log, BundleName(bundle.hash, str(bundle.version)), declared, opened.settings.audit_wait_ms)
+
+
+def _pipeline(
+    opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds, instruments: tuple[TracerProvider, MeterProvider]
+) -> CallPipeline:
+    settings, core, outcomes = opened.settings, opened.core, proposals.outcomes
+    tracing, metering = instruments
+    meter = metering.get_meter("tellergate")
+    if core.breaker is not None:
+        watch_breaker(meter, core.breaker)
+    parts = CallDependencies(
+        functions=outcomes.functions,
+        standing=opened.trust.identity,
+        references=outcomes.references,
+        book=opened.book,
+        core=core.bank,
+        decider=Decider(PolicyEngine(opened.bundle)),
+        records=proposals.records,
+        outcomes=outcomes,
+        rates=rates,
+        telemetry=Telemetry(tracing, ids, meter, sampled_share=settings.trace_share),
+        clock=opened.clock,
+        strong_session_s=settings.strong_session_s,
+        proposals=proposals,
+        screening=NoScreening() if settings.screening_list is None else ScreeningList(settings.screening_list),
+    )
+    return CallPipeline(parts)
+
+
+def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: Rates) -> rest.Door:
     return rest.Door(
         pipeline=pipeline,
-        identity=trust.identity,
-        presenting=CredentialReader(settings.public_url, settings.trusted_proxies),
-        challenges=trust.challenges,
-        metadata=trust.metadata,
-        book=outcomes.book,
-        records=records,
-        functions=functions,
-        clock=outcomes.clock,
-        calls_per_request=settings.calls_per_request,
+        identity=opened.trust.identity,
+        presenting=CredentialReader(opened.settings.public_url, opened.settings.trusted_proxies),
+        challenges=opened.trust.challenges,
+        metadata=opened.trust.metadata,
+        book=proposals.outcomes.book,
+        records=proposals.records,
+        functions=opened.offered.functions,
+        clock=proposals.outcomes.clock,
+        calls_per_request=opened.settings.calls_per_request,
         rates=rates,
         became=proposals.became,
     )
@@ -302,6 +245,7 @@ def _door(
 def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequence[BankingFunction]) -> StandingMandates:
     return StandingMandates(
         book=proposals.book,
+        store=proposals.store,
         core=proposals.core,
         records=proposals.records,
         functions=functions,
@@ -314,6 +258,7 @@ def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequ
 def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Records, outcomes: CallOutcomes) -> Proposals:
     return Proposals(
         book=book,
+        store=SqlProposals(book),
         core=core,
         records=records,
         outcomes=outcomes,
@@ -323,14 +268,15 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
     )
 
 
-def _webhooks(settings: Settings, proposals: Proposals) -> Webhooks | None:
+def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhooks | None:
     if not settings.webhook_url:
         return None
     outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
         key=webhook_key(settings.data),
-        book=proposals.book,
+        book=book,
+        outbox=SqlOutbox(book),
         outcomes=outcomes,
         proposals=proposals,
         log=outcomes.log,

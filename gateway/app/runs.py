@@ -43,7 +43,11 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
             book=book,
             calling=RunFunctionCalls(pipeline=pipeline, proposals=proposals, records=records),
             question=QuestionBuilder(
-                book=book, functions=proposals.outcomes.functions, hosts=hosts, most_tokens=settings.model_context_tokens
+                book=book,
+                store=book,
+                functions=proposals.outcomes.functions,
+                hosts=hosts,
+                most_tokens=settings.model_context_tokens,
             ),
             model=model,
             seal=seal,

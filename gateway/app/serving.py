@@ -16,18 +16,24 @@ from fastapi import FastAPI
 
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
+from gateway.app.gateway import Gateway, utc_now
+from gateway.app.health import readiness_of
 from gateway.app.landing import landing_of
-from gateway.app.main import Gateway, __version__, open_gateway, utc_now
+from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
-from gateway.doors import confirmations, kill_switches, mandates, playground, rest, schemas
+from gateway.domain.alarms import Chore
+from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, playground, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
+
+BACKLOG = 1024
+"""Connections that wait to be taken."""
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -59,13 +65,14 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     app = FastAPI(
         title="Tellergate",
         version=__version__,
-        description="A teller's window for AI assistants in banks.",
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    schemas.publish(app)
+    openapi.publish(app)
+    health.mount(app, readiness_of(gateway))
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
@@ -85,14 +92,14 @@ async def _confirmed(confirmations: CustomerConfirmations) -> None:
     """Go on, every ten seconds, with what was confirmed before a crash."""
     while True:
         await asyncio.sleep(10)
-        with alarmed("confirmed"):
+        with alarmed(Chore.CONFIRMED):
             await confirmations.resume()
 
 
 async def _settled(webhooks: Webhooks) -> None:
     """Tell late outcomes as they come; forget, each hour, what was told long ago."""
     for second in itertools.count():
-        with alarmed("webhooks"):
+        with alarmed(Chore.WEBHOOKS):
             while await webhooks.deliver_due() == AT_ONCE:
                 pass
             if second % 3600 == 0:
@@ -103,7 +110,7 @@ async def _settled(webhooks: Webhooks) -> None:
 async def _old_proofs(book: SqlBook) -> None:
     """Forget, each minute, the proofs of possession that are too old to be taken."""
     while True:
-        with alarmed("proofs_sweep"):
+        with alarmed(Chore.PROOFS_SWEEP):
             await book.forget_proofs(utc_now())
         await asyncio.sleep(60)
 
@@ -135,6 +142,7 @@ async def serve_on(
 ) -> None:
     """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
     gateway = await open_gateway(settings)
+    listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
     try:
         app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
         page = page_of(
@@ -147,6 +155,7 @@ async def serve_on(
         )
         if page is not None:
             app = hosts.beside(app, page, settings.confirming_origin)
+        app = access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
         server = uvicorn.Server(server_config(app, settings))
 
         def stop() -> None:

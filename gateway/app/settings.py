@@ -215,6 +215,10 @@ class Settings:
     """Where late outcomes are told, of calls that were held or in doubt: a signed `call.settled` for each. https, or http on loopback.
     Empty: nowhere."""
 
+    log_level: str = "info"
+    """From which level lines are logged: `debug`, `info`, `warning` or `error`. `info` has a line for each request, `warning` those that
+    failed in the gateway and the alarms."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
@@ -224,6 +228,8 @@ class Settings:
             raise UnsafeSettings("issuer and audience must be set: without them a token that was made for anyone would do")
         if self.development and self.host not in ("127.0.0.1", "::1", "localhost"):
             raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
+        if self.log_level not in LOG_LEVELS:
+            raise UnsafeSettings(f"log_level is one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
         for name, (least, most) in _RANGES.items():
@@ -325,6 +331,8 @@ class Settings:
         if host != party and not host.endswith(f".{party}"):
             raise UnsafeSettings("relying_party is the host of confirm_origin, or a domain above it")
 
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _RANGES = {
     "port": (0, 65_535),

@@ -17,13 +17,17 @@ from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Identity as the settings have it, and what clients are told of it. `metadata` None: not published. `run` is its chore."""
+    """Identity as the settings have it, and what clients are told of it. `metadata` None: not published. `run` is its chore.
+
+    `has_keys`: whether there are keys of the issuer by which a token can be verified now.
+    """
 
     identity: AccessTokens
     challenges: Challenges
     metadata: bytes | None
     run: Callable[[], Coroutine[object, object, None]]
     close: Callable[[], Awaitable[None]]
+    has_keys: Callable[[], bool]
 
 
 def establish(settings: Settings, seen: SeenProofs) -> Trust:
@@ -31,7 +35,9 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
     if not settings.has_external_issuer:
         local = LocalIssuer(settings.data, development=settings.development).issuer
         challenges = Challenges(acr_values=tuple(sorted(local.strong)), max_age_s=settings.strong_session_s)
-        return Trust(AccessTokens(local, binding=TokenBinding(settings.binding)), challenges, None, _nothing, _nothing)
+        return Trust(
+            AccessTokens(local, binding=TokenBinding(settings.binding)), challenges, None, _nothing, _nothing, lambda: True
+        )
     trust = None if settings.issuer_ca is None else ssl.create_default_context(cafile=settings.issuer_ca)
     fetcher = Fetcher(loopback_http=settings.development, trust=trust)
     keys = RemoteKeys(
@@ -55,7 +61,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
         await fetcher.close()
 
     challenges = _challenges(settings)
-    return Trust(identity, challenges, _metadata(settings, challenges), keys.run, close)
+    return Trust(identity, challenges, _metadata(settings, challenges), keys.run, close, keys.are_held)
 
 
 async def _nothing() -> None: ...

@@ -19,9 +19,11 @@ from multiprocessing.context import SpawnProcess
 
 import uvloop
 
+from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
 from gateway.app.settings import Settings, UnsafeSettings
+from gateway.domain.alarms import Alarm
 
 QUICK_DEATH_S = 5.0
 """A worker that lived no longer failed to start; its place is filled after as long again, so that a lasting fault is no busy loop."""
@@ -90,7 +92,7 @@ class _Workers:
 
     def _replace(self, dead: SpawnProcess) -> None:
         lived_s = time.monotonic() - self.running.pop(dead)
-        _LOG.error('{"alarm": "worker_died", "status": %d}', dead.exitcode or 0)
+        _LOG.log(*Alarm.WORKER_DIED.line(status=dead.exitcode or 0))
         if lived_s < QUICK_DEATH_S and dead.exitcode != -signal.SIGKILL:
             time.sleep(QUICK_DEATH_S)
         if not self.is_over:
@@ -99,7 +101,7 @@ class _Workers:
 
 def _work(settings: Settings, listening: socket.socket) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_logging(settings)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     uvloop.run(serve_on(listening, settings))
 

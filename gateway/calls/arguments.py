@@ -33,16 +33,16 @@ from adapters.function import (
     Unfit,
     Value,
 )
+from gateway.domain.characters import INVISIBLE_CLASS
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.linear_regex import is_whole
 from gateway.domain.strict_json import MAX_ARGUMENT_BYTES, Json, JsonError, Parsed, loads
 
 Resolver = Callable[[str, Sequence[ReferenceKind]], Identified | None]
 
-# C0, C1, zero-width and bidirectional controls (UAX 9), separators, tags, noncharacters, private use
+# Beside what nobody sees: C0, C1, separators of lines, noncharacters, private use
 _FORBIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+    f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffc-\uffff\ue000-\uf8ff\U000f0000-\U0010ffff{INVISIBLE_CLASS}]"
 )
 _SORT_CODE_AND_NUMBER = re.compile(r"[0-9]{14}", re.ASCII)
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)

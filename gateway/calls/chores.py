@@ -4,13 +4,15 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
+from gateway.domain.alarms import Alarm, Chore
+
 _LOG = logging.getLogger("tellergate.recovery")
 
 
 @contextlib.contextmanager
-def alarmed(chore: str) -> Iterator[None]:
+def alarmed(chore: Chore) -> Iterator[None]:
     """A chore that fails is an alarm, and has its next turn."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  # a chore that died in silence would leave the log without checkpoints
-        _LOG.warning('{"alarm": "chore_failed", "chore": "%s", "cause": "%s"}', chore, type(error).__name__)
+        _LOG.log(*Alarm.CHORE_FAILED.line(chore=chore.value, cause=type(error).__name__))

@@ -14,17 +14,18 @@ from gateway.domain.facts import DocumentText
 from gateway.domain.ports import Claim
 from gateway.domain.request import NativeCall, core_key
 from gateway.domain.stages import BatchRemainder, Call, Decided, DecidedEffect, Held, Refused
+from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.domain.strict_json import Json
 from gateway.grounding.judging import TYPED
 
 MOST_READ_CHARS = 16_000
 """Of one document; what is beyond it evidence nothing."""
 
-STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], str] = {
-    Done: "posted",
-    Declined: "voided",
-    Unknown: "unknown",
-    NotSeen: "released",
+STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], SettledAs] = {
+    Done: CallState.POSTED,
+    Declined: CallState.VOIDED,
+    Unknown: CallState.UNKNOWN,
+    NotSeen: RELEASED,
 }
 """What becomes of a reservation after the core's answer. Released: it is as if the call had not been asked for."""
 
@@ -36,7 +37,7 @@ _WAIT_FOR = {Code.CONFIRMATION_REQUIRED: Level.L3, Code.APPROVAL_REQUIRED: Level
 
 def instruction_of(effect: DecidedEffect) -> Instruction:
     """What the core is told, under the key that the call's id leads to."""
-    call = effect.decided.call
+    call = effect.call
     return Instruction(
         key=core_key(call.received.call_id),
         customer=call.customer,

@@ -62,14 +62,14 @@ def findings(text: str) -> list[Detection]:
 
 def masked(text: str, most: int = MAX_TEXT_CHARS) -> tuple[str, frozenset[DetectedKind]]:
     """The first `most` characters of `text` with everything that begins in them replaced by what it is, and what was found."""
-    found = [it for it in findings(text) if it.start < most]
-    if not found:
+    detections = [it for it in findings(text) if it.start < most]
+    if not detections:
         return text[:most], frozenset()
     parts, at = [], 0
-    for it in found:
+    for it in detections:
         parts += [text[at : it.start], it.found.value]
         at = it.end
-    return "".join([*parts, text[at:most]]), frozenset(it.found for it in found)
+    return "".join([*parts, text[at:most]]), frozenset(it.found for it in detections)
 
 
 IBAN_LENGTHS = {
@@ -249,11 +249,11 @@ def _lengths_of(digits: str) -> tuple[int, ...]:
     return next((lengths for first, last, lengths in _ISSUERS if first <= head <= last), ())
 
 
-def _without_overlap(found: Iterator[Detection], taken: Sequence[Detection]) -> list[Detection]:
+def _without_overlap(candidates: Iterator[Detection], taken: Sequence[Detection]) -> list[Detection]:
     """The findings that touch none before them: those `taken`, and the earlier of `found`."""
     starts = sorted((it.start, it.end) for it in taken)
     kept = []
-    for it in found:
+    for it in candidates:
         at = bisect_right(starts, (it.start, MAX_TEXT_CHARS + 1))
         if (at and starts[at - 1][1] > it.start) or (at < len(starts) and starts[at][0] < it.end):
             continue

@@ -36,12 +36,12 @@ async def gather(
     objects: dict[Identified, ObjectFacts] = {}
     for name, identified in _identified(function, arguments):
         try:
-            found = await core.describe(identified)
+            facts = await core.describe(identified)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
-        if found is None or customer not in found.owners:
+        if facts is None or customer not in facts.owners:
             raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
-        objects[identified] = found
+        objects[identified] = facts
     money, now = arguments.amount(), received.received_at
     evidence = None
     if must_be_grounded(function):

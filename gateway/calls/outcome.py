@@ -12,13 +12,14 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Un
 from adapters.function import BankingFunction
 from audit.leaf import EndState
 from audit.log import Log, LogUnavailable
-from gateway.calls.record import story_of
+from gateway.calls.record import history_of
 from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.domain.errors import MESSAGES, Code, Unavailable
 from gateway.domain.ports import Book, Claimed
 from gateway.domain.reasons import reason_of
 from gateway.domain.stages import Recorded, RecordPosition
+from gateway.domain.states import CallState, CallStatus
 from gateway.domain.strict_json import Json
 
 _DECLINED: Mapping[str, Code] = {"AM04": Code.INSUFFICIENT_FUNDS}
@@ -48,39 +49,38 @@ class CallOutcomes:
         The core is asked only for keys whose fate is settled: to ask for the status of an unsettled one would burn it.
         """
         answered = partial(self._answered, claimed.call_id, native_id)
-        story = await story_of(self.log, claimed.call_id)
+        story = await history_of(self.log, claimed.call_id)
         proof = None if story is None else story.place
-        if claimed.state not in ("posted", "voided") or story is None or not story.is_ended:
-            return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
+        if claimed.state not in (CallState.POSTED, CallState.VOIDED) or story is None or not story.is_ended:
+            return answered(CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=proof)
         try:
             answer = await self.core.status(claimed.core_key)
         except CoreUnavailable:
-            return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
+            return answered(CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=proof)
         match answer:
             case Done(output):
-                function = self.functions.get(
-                    claimed.function
-                )  # None: it is not served any more, and nothing says what may be told
+                # None: it is not served any more, and nothing says what may be told
+                function = self.functions.get(claimed.function)
                 reference = partial(self.references.issue, claimed.customer, claimed.conversation, today=self.clock().date())
                 redacted = redact(() if function is None else function.output, output, reference=reference, allowed=allowed)
-                return answered("done", None, output=redacted.value, proof=proof)
+                return answered(CallStatus.DONE, None, output=redacted.value, proof=proof)
             case Declined(reason):
-                return answered("denied", code_of_decline(reason), proof=proof)
+                return answered(CallStatus.DENIED, code_of_decline(reason), proof=proof)
             case Unknown() | NotSeen():  # a core that forgot what it did is no proof that it did nothing
-                return answered("in_doubt", Code.OUTCOME_UNKNOWN, proof=proof)
+                return answered(CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=proof)
 
     async def of_record(self, customer: str, call_id: str) -> Recorded | None:
         """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
-        story = await story_of(self.log, call_id)
+        story = await history_of(self.log, call_id)
         if story is None or story.last.get("customer") != await self._subject_of(customer):
             return None
         if story.last["kind"] == "read":
-            return self._answered(call_id, "", "done", None, proof=story.place)
+            return self._answered(call_id, "", CallStatus.DONE, None, proof=story.place)
         facts = story.last.get("facts")
-        told, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
+        code_name, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
         unknown = Code.TEMPORARILY_UNAVAILABLE if story.end_state == EndState.NOT_ATTEMPTED.value else Code.DENIED
-        code = next((code for code in Code if code.value == told), unknown)
-        status = "unavailable" if code is Code.TEMPORARILY_UNAVAILABLE else "denied"
+        code = next((code for code in Code if code.value == code_name), unknown)
+        status = CallStatus.UNAVAILABLE if code is Code.TEMPORARILY_UNAVAILABLE else CallStatus.DENIED
         return self._answered(call_id, "", status, code, cause=cause, proof=story.place)
 
     async def _subject_of(self, customer: str) -> str | None:
@@ -93,7 +93,7 @@ class CallOutcomes:
         self,
         call_id: str,
         native_id: str,
-        status: str,
+        status: CallStatus,
         code: Code | None,
         *,
         cause: str | None = None,

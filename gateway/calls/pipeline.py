@@ -40,6 +40,7 @@ from gateway.calls.replay import IdempotentReplay
 from gateway.calls.telemetry import Telemetry
 from gateway.domain.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.domain.facts import Snapshot
+from gateway.domain.obstacle import Obstacle
 from gateway.domain.ports import Book, Claimed, FactsMoved, HeldCalls, Screening
 from gateway.domain.principal import Principal, TokenStatus, invalid_token
 from gateway.domain.request import CallRequest, new_call_id
@@ -60,12 +61,16 @@ from gateway.domain.stages import (
     Settled,
     answer_of,
 )
+from gateway.domain.states import RELEASED, CallStatus
 from gateway.domain.steps import Steps
 from gateway.grounding import ground
 
 _UNTRUSTED = frozenset({Label.THIRD_PARTY, Label.DOCUMENT})
 
 _TRY_AGAIN = frozenset({Code.TEMPORARILY_UNAVAILABLE, Code.RATE_LIMITED})
+
+_BLOCKED = Obstacle("blocked")
+"""By the screening: it is denied, and the model is not told why."""
 
 _DECIDE_AGAIN = 3
 """How often a call is decided anew because a fact moved between its decision and its reservation."""
@@ -172,7 +177,7 @@ class CallPipeline:
             again = Refusal(Code.TEMPORARILY_UNAVAILABLE, unavailable.reason)
             return await self.refuse(Refused(received, reached, again))
         except InDoubt:
-            return answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN)
+            return answer_of(received, CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN)
 
     async def _go_on(self, decided: Decided) -> Recorded:
         function = decided.call.function
@@ -181,7 +186,7 @@ class CallPipeline:
         if isinstance(function, EffectFunction):
             reserved = await self._reserve(DecidedEffect(decided, function))
             if isinstance(reserved, Claimed):
-                return await self._repeats().told(decided.call, reserved, self._parts.decider.revealed(decided))
+                return await self._repeats().stored_answer(decided.call, reserved, self._parts.decider.revealed(decided))
             return await self._uncancelled(self._effect(reserved))
         raise TypeError("a function is a ReadFunction or an EffectFunction")
 
@@ -192,7 +197,7 @@ class CallPipeline:
         try:
             redacted = await self._redact(settled)
         except Unavailable as unavailable:
-            raise self._in_doubt(reserved.effect.decided.call.received, unavailable) from None
+            raise self._in_doubt(reserved.call.received, unavailable) from None
         return await self._record(redacted)
 
     # 2 -- validate
@@ -237,7 +242,7 @@ class CallPipeline:
     # a read goes from 4 to 9
 
     async def _read(self, read: DecidedRead) -> Redacted:
-        call = read.decided.call
+        call = read.call
         try:
             raw = await read.function.read(self._parts.core, await asker(call, self._parts.book), call.arguments)
         except CoreUnavailable:
@@ -253,7 +258,7 @@ class CallPipeline:
 
     async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
         """Reserved; or the row of an earlier call with the same ids and arguments."""
-        call = effect.decided.call
+        call = effect.call
         if self.unrecorded and not call.function.emergency:
             raise Unavailable("audit_unavailable")
         if await self._parts.screening.blocks(call):
@@ -266,12 +271,12 @@ class CallPipeline:
     # 6 -- intend
 
     async def _intend(self, reserved: Reserved) -> Intended:
-        received = reserved.effect.decided.call.received
+        received = reserved.call.received
         try:
             intent, permit = await self._parts.records.intend(reserved)
         except Unavailable:
             # nothing was sent and nothing is held; an intent that was committed after all is ended by recovery
-            await self._parts.book.settle(received.call_id, "released", self._parts.clock())
+            await self._parts.book.settle(received.call_id, RELEASED, self._parts.clock())
             raise
         received.steps.end("intend")
         return Intended(reserved, intent, permit)
@@ -279,15 +284,16 @@ class CallPipeline:
     # 7 -- execute
 
     async def _execute(self, intended: Intended) -> Executed:
-        call, instruction = intended.reserved.effect.decided.call, intended.reserved.instruction
+        call, instruction = intended.call, intended.reserved.instruction
         if not call.function.emergency and (why := await self._parts.book.stopped(*kill_subjects(call))):
             return Executed(intended, NotSeen(), why)
         if await self._parts.screening.blocks(call):
-            return Executed(intended, NotSeen(), "blocked")
+            return Executed(intended, NotSeen(), _BLOCKED)
         try:
             answer = await self._parts.core.submit(instruction, intended.permit)
         except (PermitRefused, CoreUnavailable) as error:  # the two that say that nothing was done
-            return Executed(intended, NotSeen(), "permit_refused" if isinstance(error, PermitRefused) else "core_unavailable")
+            why = Obstacle("permit_refused" if isinstance(error, PermitRefused) else "core_unavailable")
+            return Executed(intended, NotSeen(), why)
         except Exception as error:  # noqa: BLE001  # whatever a core raises, the money may have moved
             answer = Unknown(type(error).__name__)
         call.received.steps.end("execute")
@@ -296,7 +302,7 @@ class CallPipeline:
     # 8 -- settle
 
     async def _settle(self, executed: Executed) -> Settled:
-        received = executed.intended.reserved.effect.decided.call.received
+        received = executed.call.received
         # What cannot be settled stays pending and keeps its hold on the limits; recovery settles it from the log.
         with suppress(Unavailable):
             await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
@@ -312,14 +318,13 @@ class CallPipeline:
             case Done(output):
                 return await self._allow(decided, output, settled)
             case Declined(code):
-                return Redacted(decided, "denied", code=code_of_decline(code), settled=settled)
+                return Redacted(decided, CallStatus.DENIED, code=code_of_decline(code), settled=settled)
             case Unknown():
-                return Redacted(decided, "in_doubt", code=Code.OUTCOME_UNKNOWN, settled=settled)
+                return Redacted(decided, CallStatus.IN_DOUBT, code=Code.OUTCOME_UNKNOWN, settled=settled)
             case NotSeen():
-                status, code = (
-                    ("denied", Code.DENIED) if executed.why == "blocked" else ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
-                )
-                return Redacted(decided, status, code=code, settled=settled)
+                if executed.why == _BLOCKED:
+                    return Redacted(decided, CallStatus.DENIED, code=Code.DENIED, settled=settled)
+                return Redacted(decided, CallStatus.UNAVAILABLE, code=Code.TEMPORARILY_UNAVAILABLE, settled=settled)
 
     async def _allow(self, decided: Decided, raw: Mapping[str, object], settled: Settled | None = None) -> Redacted:
         call, parts = decided.call, self._parts
@@ -334,14 +339,14 @@ class CallPipeline:
             acting = call.received.principal.acting
             await parts.book.taint(call.customer, acting, call.facts.conversation.id, parts.clock())
             if (reading := reading_of(decided, shown)) is not None:
-                await parts.book.keep_reading(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
+                await parts.book.store_document_text(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
-        return Redacted(decided, "done", output=shown.value, app=shown.app or None, settled=settled)
+        return Redacted(decided, CallStatus.DONE, output=shown.value, app=shown.app or None, settled=settled)
 
     # 10 -- record
 
     async def _record(self, redacted: Redacted) -> Recorded:
-        received = redacted.decided.call.received
+        received = redacted.call.received
         try:
             proof = await self._parts.records.outcome(redacted)
         except IntentEnded:  # recovery was quicker: what it recorded is the end, and is told by the call's status
@@ -351,8 +356,10 @@ class CallPipeline:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        cause = None if redacted.settled is None else redacted.settled.executed.why
-        answered = answer_of(received, redacted.status, redacted.code, cause=cause, output=redacted.output, proof=proof)
+        why = None if redacted.settled is None else redacted.settled.executed.why
+        answered = answer_of(
+            received, redacted.status, redacted.code, cause=None if why is None else why.code, output=redacted.output, proof=proof
+        )
         return replace(answered, app=redacted.app)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
@@ -363,14 +370,14 @@ class CallPipeline:
     async def refuse(self, refused: Refused) -> Recorded:
         """A call that ends here, on record."""
         received, refusal = refused.received, refused.refusal
-        status = "unavailable" if refusal.code in _TRY_AGAIN else "denied"
+        status = CallStatus.UNAVAILABLE if refusal.code in _TRY_AGAIN else CallStatus.DENIED
         if refusal.code is Code.RATE_LIMITED:
             self._parts.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
             return answer_of(received, status, refusal.code, cause=refusal.reason)
         try:
             proof = await self._parts.records.deny(refused)
         except Unavailable:
-            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
+            return answer_of(received, CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
         return answer_of(received, status, refusal.code, cause=refusal.reason, message=refusal.message, proof=proof)
 
     # an effect that was asked for before, with the same ids and arguments: its stored answer

@@ -28,16 +28,17 @@ from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
 from gateway.domain.stages import Call, Decided, Grounded, Held, Received, RecordPosition, Redacted, Refused, Reserved
+from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 from policies.model import Decision, Request
 
 REDACTION_PROFILE = "allow-list/1"
 
-END_STATES: Mapping[str, EndState] = {
-    "done": EndState.EXECUTED,
-    "denied": EndState.REJECTED_BY_CORE,
-    "in_doubt": EndState.OUTCOME_UNKNOWN,
-    "unavailable": EndState.NOT_ATTEMPTED,
+END_STATES: Mapping[CallStatus, EndState] = {
+    CallStatus.DONE: EndState.EXECUTED,
+    CallStatus.DENIED: EndState.REJECTED_BY_CORE,
+    CallStatus.IN_DOUBT: EndState.OUTCOME_UNKNOWN,
+    CallStatus.UNAVAILABLE: EndState.NOT_ATTEMPTED,
 }
 """How an intent ended, by the status that its caller is told."""
 
@@ -94,16 +95,18 @@ class Records:
         result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
         profile = None if redacted.output is None else REDACTION_PROFILE
         if settled is None:
-            told = _told_to_app(redacted)
+            app_facts = _told_to_app(redacted)
             sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
             return await self._append(
-                Record(kind=RecordKind.READ, result=result, redaction=profile, facts=told, sealed=sealed, **self._decided(decided))
+                Record(
+                    kind=RecordKind.READ, result=result, redaction=profile, facts=app_facts, sealed=sealed, **self._decided(decided)
+                )
             )
         executed = settled.executed
         state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
         facts = {} if redacted.code is None else {"code": redacted.code.value}
         if executed.why is not None:
-            facts["reason"] = executed.why
+            facts["reason"] = executed.why.code
         record = Record(
             kind=RecordKind.UNKNOWN if state is EndState.OUTCOME_UNKNOWN else RecordKind.OUTCOME,
             end_state=state,
@@ -133,35 +136,35 @@ class Records:
         reached, refusal = refused.reached, refused.refusal
         facts = {"code": refusal.code.value, "reason": refusal.reason}
         if isinstance(reached, Decided):
-            known, sealed = self._decided(reached), _replayable(reached.requests)
+            entries, sealed = self._decided(reached), _replayable(reached.requests)
         elif isinstance(reached, Call):
-            known, sealed = self._called(reached), {}
+            entries, sealed = self._called(reached), {}
         else:
-            known, sealed = self._received(reached), {}
+            entries, sealed = self._received(reached), {}
             function = self.declared.get(reached.native.function)
             if function is None:
                 sealed = {"asked": {"function": reached.native.function[:_CLAIMS_SHOWN]}}
             else:
-                known["function"] = function
+                entries["function"] = function
         if isinstance(refusal, PolicyRefusal):
-            known["policy"] = self._policy(refusal.decision)
-            known["grounding"] = _grounding(refusal.grounded)
+            entries["policy"] = self._policy(refusal.decision)
+            entries["grounding"] = _grounding(refusal.grounded)
             sealed = _replayable(refusal.requests)
         elif isinstance(refusal, Ungrounded):
-            known["grounding"] = refusal.sources
-        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **known))
+            entries["grounding"] = refusal.sources
+        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **entries))
 
     async def hold(self, held: Held, proposal: Proposal) -> RecordPosition:
         """A call that waits for the customer, and what they are asked: the intent is sealed whole."""
-        known = self._called(held.grounded.call)
-        known["grounding"] = _grounding(held.grounded)
+        entries = self._called(held.grounded.call)
+        entries["grounding"] = _grounding(held.grounded)
         refusal = held.refused.refusal
         requests: tuple[Request, ...] = ()
         if isinstance(refusal, PolicyRefusal):
-            known["policy"], requests = self._policy(refusal.decision), refusal.requests
+            entries["policy"], requests = self._policy(refusal.decision), refusal.requests
         facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
         sealed = {**_replayable(requests), "intent": dict(proposal.content)}
-        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **known))
+        return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **entries))
 
     async def spoken(
         self, proposal: Proposal, word: str, by: str, at: datetime, evidence: ConfirmationEvidence | None
@@ -263,33 +266,33 @@ class Records:
             raise Unavailable("audit_unavailable") from error
 
     def _received(self, received: Received) -> _FunctionEntries:
-        principal, asked = received.principal, received.request
+        principal, request = received.principal, received.request
         return {
             "time": received.received_at,
             "call_id": received.call_id,
-            "conversation": asked.conversation_id,
+            "conversation": request.conversation_id,
             "customer": principal.customer,
-            "trace_id": asked.trace.trace_id,
+            "trace_id": request.trace.trace_id,
             "span_id": received.span_id,
             "agent": principal.acting,
-            "model": asked.model,
+            "model": request.model,
             "timings": received.steps.timings_us(),
         }
 
     def _called(self, call: Call) -> _FunctionEntries:
         function = call.function
-        known = self._received(call.received)
-        known["function"] = self.declared[function.name]
-        known["retention"] = function.retention
-        known["arguments"] = _arguments(call)
-        return known
+        entries = self._received(call.received)
+        entries["function"] = self.declared[function.name]
+        entries["retention"] = function.retention
+        entries["arguments"] = _arguments(call)
+        return entries
 
     def _decided(self, decided: Decided) -> _FunctionEntries:
-        known = self._called(decided.call)
-        known["policy"] = self._policy(decided.decision)
+        entries = self._called(decided.call)
+        entries["policy"] = self._policy(decided.decision)
         confirmed = decided.call.received.confirmed
-        known["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
-        return known
+        entries["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
+        return entries
 
     def _policy(self, decision: Decision) -> Policy:
         return Policy(
@@ -316,11 +319,11 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
 
 def _told_to_app(redacted: Redacted) -> dict[str, Plain]:
     """In clear: which fields were told whole to the app, and as which data classes. The values are sealed."""
-    told = [field for field in redacted.decided.call.function.output if field.name in (redacted.app or {})]
-    if not told:
+    shown = [field for field in redacted.call.function.output if field.name in (redacted.app or {})]
+    if not shown:
         return {}
-    classes = sorted({field.app_class for field in told if field.app_class is not None})
-    return {"app_fields": tuple(sorted(field.name for field in told)), "app_classes": tuple(classes)}
+    classes = sorted({field.app_class for field in shown if field.app_class is not None})
+    return {"app_fields": tuple(sorted(field.name for field in shown)), "app_classes": tuple(classes)}
 
 
 def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
@@ -354,7 +357,7 @@ class CallHistory:
         return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
 
 
-async def story_of(log: Log, call_id: str) -> CallHistory | None:
+async def history_of(log: Log, call_id: str) -> CallHistory | None:
     """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
     try:
         entries = await log.entries_of(call_id)

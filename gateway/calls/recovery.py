@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,11 +19,13 @@ from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.record import Records, story_of
+from gateway.calls.record import Records, history_of
+from gateway.domain.alarms import Chore
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.request import core_key
 from gateway.domain.stages import RecordPosition
+from gateway.domain.states import RELEASED, CallState, SettledAs
 
 GRACE = timedelta(seconds=45)
 """Older than this, an intent is not under way any more: its permit lived for 30 s."""
@@ -34,10 +36,10 @@ CENSUS_EVERY_S = 60
 
 _LOG = logging.getLogger("tellergate.recovery")
 
-_STATE_OF_END = {
-    EndState.EXECUTED.value: "posted",
-    EndState.REJECTED_BY_CORE.value: "voided",
-    EndState.NOT_ATTEMPTED.value: "released",
+_STATE_OF_END: Mapping[str, SettledAs] = {
+    EndState.EXECUTED.value: CallState.POSTED,
+    EndState.REJECTED_BY_CORE.value: CallState.VOIDED,
+    EndState.NOT_ATTEMPTED.value: RELEASED,
 }
 
 
@@ -64,14 +66,14 @@ class Recovery:
         before = self.clock() - grace
         released = settled = ended = unknown = 0
         for row in await self.book.unsettled(before):
-            story = await story_of(self.log, row.call_id)
-            await self.book.tell_the_end(row.call_id, self.clock())
+            story = await history_of(self.log, row.call_id)
+            await self.book.expect_outcome(row.call_id, self.clock())
             if story is None or story.intent is None:
                 # to ask burns the key: a process that only stood still, and goes on now, cannot act on what is given back here
                 if isinstance(await self._status(row.core_key), NotSeen):
-                    await self.book.settle(row.call_id, "released", self.clock())
+                    await self.book.settle(row.call_id, RELEASED, self.clock())
                     released += 1
-            elif story.end_state in _STATE_OF_END:
+            elif story.end_state is not None and story.end_state in _STATE_OF_END:
                 await self.book.settle(row.call_id, _STATE_OF_END[story.end_state], self.clock())
                 settled += 1
         for intent in await self.log.open_intents():
@@ -87,7 +89,7 @@ class Recovery:
 
         Recorded first, settled second: a crash between the two is settled from the log by the next sweep.
         """
-        await self.book.tell_the_end(intent.call_id, self.clock())
+        await self.book.expect_outcome(intent.call_id, self.clock())
         match await self._status(core_key(intent.call_id)):
             case Done():
                 state = EndState.EXECUTED
@@ -98,7 +100,7 @@ class Recovery:
             case Unknown():
                 if intent.end_state is None:
                     await self._record(intent, EndState.OUTCOME_UNKNOWN)
-                    await self.book.settle(intent.call_id, "unknown", self.clock())
+                    await self.book.settle(intent.call_id, CallState.UNKNOWN, self.clock())
                 return False
         with contextlib.suppress(IntentEnded):  # somebody else was quicker; the log holds their word
             await self._record(intent, state)
@@ -144,16 +146,16 @@ class Recovery:
         last_census = self.clock()
         for second in itertools.count(1):
             await asyncio.sleep(PUBLISH_EVERY_S)
-            with alarmed("publish"):
+            with alarmed(Chore.PUBLISH):
                 await self.log.publish()
             if pipeline.unrecorded:
-                with alarmed("unrecorded"):
+                with alarmed(Chore.UNRECORDED):
                     await self._end_unrecorded(pipeline)
             if second % SWEEP_EVERY_S == 0:
-                with alarmed("sweep"):
+                with alarmed(Chore.SWEEP):
                     await self.sweep()
             if second % CENSUS_EVERY_S == 0:
-                with alarmed("census"):
+                with alarmed(Chore.CENSUS):
                     now = self.clock()
                     await self.census(last_census)
                     last_census = now

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import Field, Label, Mask
 from gateway.calls.detection import DetectedKind, masked
+from gateway.domain.characters import INVISIBLE
 from gateway.domain.strict_json import Json
 
 MAX_BANK_CHARS = 500
@@ -86,22 +87,13 @@ def cleaned(text: str, most: int) -> str:
 def _shown(text: str, most: int) -> tuple[str, frozenset[DetectedKind]]:
     """A text with what identifies someone masked, then cut: in that order, since half a card number is not found any more."""
     text = cleaned(text, most + _LONGEST_FINDING)
-    shown, found = masked(text, most)
-    return (shown if len(text) <= most else shown.rstrip() + "…"), found
+    shown, kinds = masked(text, most)
+    return (shown if len(text) <= most else shown.rstrip() + "…"), kinds
 
 
 _RAW_FACTOR = 4
 _LONGEST_FINDING = 128
 _SPACES = re.compile(" {2,}")
-INVISIBLE = frozenset(
-    [
-        *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
-        *map(chr, range(0x180B, 0x1810)),
-        *map(chr, range(0xFE00, 0xFE10)),
-        *map(chr, range(0xE0100, 0xE01F0)),
-    ]
-)
-"""Default-ignorable letters and marks, which Unicode counts as printable."""
 
 
 def _visible(letter: str) -> str:
@@ -151,8 +143,8 @@ class _Pass:
             except _FieldMismatch:
                 self.dropped.add(name)
         if len(raw) > len(out):
-            known = {member.name for member in declared}
-            self.dropped.update(_shown(path + str(name), 80)[0] for name in raw if name not in known)
+            names = {member.name for member in declared}
+            self.dropped.update(_shown(path + str(name), 80)[0] for name in raw if name not in names)
         return out
 
     def _field(self, member: Field, value: object, name: str) -> Json:
@@ -197,8 +189,8 @@ class _Pass:
             self.documents.append(text)
             return {FENCE: text}
         is_banks = member.label is Label.BANK
-        text, found = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
-        self.found.update(f"{name}: {it.value}" for it in found)
+        text, kinds = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
+        self.found.update(f"{name}: {it.value}" for it in kinds)
         if is_banks:
             return text
         if text:

@@ -10,6 +10,7 @@ from gateway.domain.errors import Code, Unavailable
 from gateway.domain.kill_switch import Killed
 from gateway.domain.ports import Book, Claimed, HeldCalls
 from gateway.domain.stages import Call, Decided, Received, Recorded, Refused, answer_of
+from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 
 
@@ -20,14 +21,14 @@ class IdempotentReplay:
     records: Records
     proposals: HeldCalls
 
-    async def told(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
+    async def stored_answer(self, call: Call, claimed: Claimed, allowed: frozenset[str]) -> Recorded:
         """The stored answer, with these data classes, on record."""
         received = call.received
         answered = await self.outcomes.answer(claimed, received.native.native_id, allowed=allowed)
         try:
             await self.records.repeat(call, claimed.call_id)
         except Unavailable:  # not recorded, not answered; and something did happen under these ids
-            return replace(answer_of(received, "in_doubt", Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
+            return replace(answer_of(received, CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN), call_id=claimed.call_id)
         received.steps.end("repeat")
         return answered
 
@@ -40,4 +41,4 @@ class IdempotentReplay:
         call = reached.call if isinstance(reached, Decided) else reached
         ids = (received.request.conversation_id, received.request.turn_id, received.native.native_id)
         claimed = await self.book.earlier(*ids, arguments_hash(call))
-        return await self.proposals.known(call) if claimed is None else await self.told(call, claimed, UNDECIDED)
+        return await self.proposals.known(call) if claimed is None else await self.stored_answer(call, claimed, UNDECIDED)

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 from adapters.answers import electronic
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
 from gateway.grounding.lexing import normal
@@ -34,8 +35,8 @@ class ScreeningList:
         if key is None:
             return False
         accounts, names = self._list()
-        known = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
-        payees = [payee for payee in known if key in (payee.key, electronic(payee.identifier))]
+        known_payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
+        payees = [payee for payee in known_payees if key in (payee.key, electronic(payee.identifier))]
         given = {electronic(key), *(electronic(payee.identifier) for payee in payees)}
         return bool(given & accounts) or any(normal(payee.name) in names for payee in payees)
 
@@ -48,6 +49,6 @@ class ScreeningList:
                 accounts = frozenset(electronic(line) for line in lines if line and not line.startswith("name:"))
                 self._read = (changed, accounts, names)
         except (OSError, UnicodeDecodeError):
-            _LOG.error('{"alarm": "screening_list_unreadable"}')
+            _LOG.log(*Alarm.SCREENING_LIST_UNREADABLE.line())
             raise Unavailable("screening_unavailable") from None
         return self._read[1:]

@@ -18,6 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status,
 
 from gateway.domain.request import Trace
 from gateway.domain.stages import Received, Recorded
+from gateway.domain.states import CallStatus
 
 ATTRIBUTES = (
     "gen_ai.operation.name",
@@ -82,14 +83,14 @@ class Telemetry:
         labels = {"function": function or "unknown", "status": answered.status, "code": code}
         self._calls.add(1, labels)
         self._seconds.record((time.perf_counter_ns() - received.steps.started_ns) / 1e9, {"function": labels["function"]})
-        if answered.status != "done" and _LOG.isEnabledFor(logging.INFO):
+        if answered.status != CallStatus.DONE and _LOG.isEnabledFor(logging.INFO):
             line = {**labels, "call_id": answered.call_id, "trace_id": received.request.trace.trace_id}
             _LOG.info(orjson.dumps(line).decode())
         if self._wanted(received.request.trace, answered):
             self._span(received, answered, labels["function"])
 
     def _wanted(self, context: Trace, answered: Recorded) -> bool:
-        return context.sampled or answered.status != "done" or random.random() < self._share  # noqa: S311  # sampling, no secret
+        return context.sampled or answered.status != CallStatus.DONE or random.random() < self._share  # noqa: S311  # sampling, no secret
 
     def _span(self, received: Received, answered: Recorded, function: str) -> None:
         context, steps = received.request.trace, received.steps
@@ -117,7 +118,7 @@ class Telemetry:
         for name, started_ns, ended_ns in steps.intervals():
             child = self._tracer.start_span(name, context=inside, start_time=started_ns + offset_ns)
             child.end(ended_ns + offset_ns)
-        if answered.status in ("in_doubt", "unavailable"):
+        if answered.status in (CallStatus.IN_DOUBT, CallStatus.UNAVAILABLE):
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 

@@ -23,8 +23,9 @@ from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
+from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.app.main import read_bundle, utc_now
+from gateway.app.gateway import utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]

@@ -24,8 +24,8 @@ from gateway.app.cores import (
     verified_permit,
 )
 from gateway.app.databases import DatabaseLocations, open_log
+from gateway.app.gateway import utc_now
 from gateway.app.key_files import credential, webhook_key
-from gateway.app.main import utc_now
 from gateway.app.settings import UnsafeSettings
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key

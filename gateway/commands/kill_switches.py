@@ -10,25 +10,25 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.functions import MANIFEST
-from audit.database import Database, DatabaseUnavailable
+from audit.database import DatabaseUnavailable
 from audit.keys import KeyRefused
 from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown, revision
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.calls.record import BundleName, Records
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.stages import RecordPosition
 from gateway.doors.kill_switches import shown
-from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches, NotLifted
-from gateway.store.kill_switches import WRITES, EngageSwitch, LiftSwitch
+from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches
+from gateway.store.direct import DirectStore
+from gateway.store.kill_switches import SqlKillSwitches
 
 WAIT_MS = 5_000
 
@@ -110,7 +110,9 @@ async def _run(places: DatabaseLocations, work: _Work) -> int:
         undo.push_async_callback(database.close)
         if (found := await database.read(revision)) != HISTORIES[DatabaseName.GATEWAY].head:
             raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
-        switches = KillSwitches(store=_Direct(database), trail=_LateTrail(places, undo), clock=utc_now, via="command")
+        switches = KillSwitches(
+            store=SqlKillSwitches(DirectStore(database)), trail=_LateTrail(places, undo), clock=utc_now, via="command"
+        )
         return await work(switches)
 
 
@@ -129,22 +131,3 @@ class _LateTrail:
             raise Unavailable("audit_unavailable") from error
         self._undo.push_async_callback(log.close)
         return await Records(log, BundleName("", ""), {}, WAIT_MS).kill_switch(switch, word, by, via, at)
-
-
-class _Direct:
-    """The switches in the database itself, beside whatever gateways use it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        try:
-            return await self._database.read(question)
-        except (DatabaseUnavailable, SQLAlchemyError) as error:
-            raise Unavailable("store_unavailable") from error
-
-    async def write(self, item: EngageSwitch | LiftSwitch) -> object:
-        try:
-            return await self._database.write(lambda connection: WRITES[type(item)](connection, item))
-        except (DatabaseUnavailable, SQLAlchemyError) as error:
-            raise Unavailable("store_unavailable") from error

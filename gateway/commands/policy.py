@@ -13,8 +13,9 @@ from typing import Any
 from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
+from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.app.main import read_bundle, utc_now
+from gateway.app.gateway import utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile

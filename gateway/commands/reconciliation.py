@@ -17,7 +17,7 @@ from audit.leaf import RecordKind, rfc3339
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, open_sealed, page, question
 from gateway.app.cores import CorePermits, behind_http, embedded
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.app.settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.commands.audit import time_of, why_of, with_log

@@ -1,7 +1,6 @@
 """`tellergate demo` and `serve`."""
 
 import argparse
-import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import uvloop
 
 from gateway.app import serving, workers
 from gateway.app.development import note_url
+from gateway.app.logs import start_logging
 from gateway.app.settings import Settings, UnsafeSettings, development
 from gateway.app.settings_sources import from_environment, from_file
 from gateway.commands import demo as story
@@ -37,7 +37,7 @@ def serve(options: argparse.Namespace) -> int:
             token = f"tellergate dev token --data {settings.data} --customer alice --agent demo --level L2"
             print(f"tokens: of {settings.issuer}" if settings.has_external_issuer else f"a token:  {token}", flush=True)
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
+    start_logging(settings)
     if options.workers == 1:
         uvloop.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
     else:

@@ -130,10 +130,10 @@ def read_assertion(value: Parsed) -> Assertion:
 
 def chosen(passkeys: Sequence[Passkey], assertion: Assertion) -> Passkey:
     """The one of a customer's passkeys by which an assertion was made."""
-    found = next((passkey for passkey in passkeys if passkey.credential == assertion.credential), None)
-    if found is None:
+    made_by = next((passkey for passkey in passkeys if passkey.credential == assertion.credential), None)
+    if made_by is None:
         raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
-    return found
+    return made_by
 
 
 def check(assertion: Assertion, passkey: Passkey, rules: AssertionRules, challenge: bytes, at: datetime) -> VerifiedAssertion:
@@ -168,17 +168,17 @@ def kept(verified: VerifiedAssertion, intent: bytes, rules: AssertionRules) -> b
 
 def _check_client_data(client_data: bytes, rules: AssertionRules, challenge: bytes) -> str:
     try:
-        said = loads(client_data, max_bytes=MAX_PART_BYTES)
+        data = loads(client_data, max_bytes=MAX_PART_BYTES)
     except JsonError:
         raise NotConfirmed(NotConfirmedReason.MALFORMED) from None
-    if not isinstance(said, dict) or said.get("type") != "webauthn.get":
+    if not isinstance(data, dict) or data.get("type") != "webauthn.get":
         raise NotConfirmed(NotConfirmedReason.MALFORMED)
-    if said.get("challenge") != encode(challenge):
+    if data.get("challenge") != encode(challenge):
         raise NotConfirmed(NotConfirmedReason.CHALLENGE)
-    origin = said.get("origin")
+    origin = data.get("origin")
     if not isinstance(origin, str) or origin not in rules.origins:
         raise NotConfirmed(NotConfirmedReason.ORIGIN)
-    if said.get("crossOrigin", False) is not False or "topOrigin" in said:
+    if data.get("crossOrigin", False) is not False or "topOrigin" in data:
         raise NotConfirmed(NotConfirmedReason.CROSS_ORIGIN)
     return origin
 

@@ -16,24 +16,22 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.core import CoreBank, CoreUnavailable, Identified
-from adapters.function import BankingFunction, Level
+from adapters.function import Arguments, BankingFunction, Level
 from gateway.calls.arguments import restored
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.intent import exactly, stored_principal
-from gateway.domain.errors import Unavailable
+from gateway.domain.alarms import Alarm
+from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
-from gateway.domain.mandate import standing_of
-from gateway.domain.ports import ProposalNotOpen
-from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal
+from gateway.domain.mandate import SignedMandate, standing_of
+from gateway.domain.ports import ProposalNotOpen, ProposalStore
+from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, ProposalChange, ProposedCall, StoredProposal
 from gateway.domain.request import CallRequest, NativeCall, Trace
-from gateway.domain.stages import Confirmed, Received, Recorded
+from gateway.domain.stages import Confirmed, Received, Recorded, Refused
+from gateway.domain.states import CallStatus, ProposalState
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
-from gateway.store import confirmations
-from gateway.store.book import SqlBook
-from gateway.store.confirmations import MoveProposal, OpenProposal, ProposedCall, SpendCall, StoredProposal
-from gateway.store.standing_mandates import StoreStandingMandate
 
 _LOG = logging.getLogger("tellergate.confirming")
 
@@ -48,7 +46,7 @@ RESUME_AFTER = timedelta(seconds=10)
 class CustomerConfirmations:
     """The `Confirmations` of `ports`, on the store and the way."""
 
-    book: SqlBook
+    store: ProposalStore
     pipeline: CallPipeline
     core: CoreBank
     records: Records
@@ -60,7 +58,7 @@ class CustomerConfirmations:
         stored = await self._for(customer, confirmation_id)
         if stored is None:
             return None
-        await self.book.write(OpenProposal(confirmation_id, at))
+        await self.store.open(confirmation_id, at)
         return stored.proposal
 
     async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
@@ -68,8 +66,8 @@ class CustomerConfirmations:
         return None if stored is None else stored.proposal
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
-        mine = await self.book.read(lambda connection: confirmations.waiting(connection, customer, at))
-        others = await self.book.read(lambda connection: confirmations.to_approve(connection, at))
+        mine = await self.store.waiting(customer, at)
+        others = await self.store.to_approve(at)
         return [item.proposal for item in mine] + [other.proposal for other in others if await self._may_approve(customer, other)]
 
     async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
@@ -79,44 +77,46 @@ class CustomerConfirmations:
         proposal = stored.proposal
         self._check(proposal, evidence)
         approves = proposal.customer != customer
-        before, after = ("confirmed", "approved") if approves else ("open", "confirmed")
+        before, after = (
+            (ProposalState.CONFIRMED, ProposalState.APPROVED) if approves else (ProposalState.OPEN, ProposalState.CONFIRMED)
+        )
         signing = self._signing(proposal)
-        moved = MoveProposal(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
-        stands = await self.book.read(lambda connection: confirmations.obstacle(connection, moved))
-        if stands is None:
-            # first the evidence: what happens has its reason on record
-            await self.records.spoken(proposal, after, customer, evidence.at, evidence)
-            told = await self.book.write(moved)
-            stands = told if isinstance(told, str) else None
-        if stands is not None:
-            raise ProposalNotOpen(stands)
+        change = ProposalChange(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
+        obstacle = await self.store.obstacle(change)
+        if obstacle is None:
+            # The evidence is recorded before the change: what then happens has its reason on record, whenever a crash comes between.
+            await self.records.spoken(proposal, after.value, customer, evidence.at, evidence)
+            obstacle = await self.store.change(change)
+        if obstacle is not None:
+            raise ProposalNotOpen(obstacle.code)
         return await self._execute(stored) if signing is None and (proposal.level == 3 or approves) else ()
 
-    def _signing(self, proposal: Proposal) -> StoreStandingMandate | None:
+    def _signing(self, proposal: Proposal) -> SignedMandate | None:
         """The standing mandate that the customer confirms with this, signed by the gateway; None: it is about calls."""
         shown = proposal.content.get("mandate")
         if not isinstance(shown, dict):
             return None
         mandate = standing_of(str(shown["exactly"]).encode())
-        return StoreStandingMandate(mandate, mandate.sign(self.mandate_key), self.clock())
+        return SignedMandate(mandate, mandate.sign(self.mandate_key))
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         stored = await self._for(customer, confirmation_id)
         if stored is None:
             raise ProposalNotOpen("unknown")
-        before = "open" if stored.proposal.customer == customer else "confirmed"
-        stands = await self.book.write(MoveProposal(confirmation_id, stored.proposal.intent, before, "declined", customer, at))
-        if isinstance(stands, str):
-            raise ProposalNotOpen(stands)
-        await self.records.spoken(stored.proposal, "declined", customer, at, None)
+        before = ProposalState.OPEN if stored.proposal.customer == customer else ProposalState.CONFIRMED
+        change = ProposalChange(confirmation_id, stored.proposal.intent, before, ProposalState.DECLINED, customer, at)
+        obstacle = await self.store.change(change)
+        if obstacle is not None:
+            raise ProposalNotOpen(obstacle.code)
+        await self.records.spoken(stored.proposal, ProposalState.DECLINED.value, customer, at, None)
 
     async def resume(self) -> int:
         """Go on with what was confirmed before a crash; how many proposals."""
         before = self.clock() - RESUME_AFTER
-        left = await self.book.read(lambda connection: confirmations.unfinished(connection, before))
+        left = await self.store.unfinished(before)
         for stored in left:
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
-                _LOG.error('{"alarm": "proposal_changed"}')
+                _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
                 continue
             with contextlib.suppress(ProposalNotOpen):  # it is an alarm already, and holds up no other
                 await self._execute(stored)
@@ -130,7 +130,7 @@ class CustomerConfirmations:
             raise ProposalNotOpen("changed")
 
     async def _for(self, customer: str, confirmation_id: str) -> StoredProposal | None:
-        stored = await self.book.read(lambda connection: confirmations.find(connection, confirmation_id))
+        stored = await self.store.find(confirmation_id)
         if stored is None or stored.proposal.customer == customer:
             return stored
         return stored if await self._may_approve(customer, stored) else None
@@ -138,37 +138,40 @@ class CustomerConfirmations:
     async def _may_approve(self, customer: str, stored: StoredProposal) -> bool:
         """Another owner of every account that the calls take from, never the one who confirmed (TC-10)."""
         proposal = stored.proposal
-        if proposal.level < 4 or proposal.customer == customer or proposal.state == "open":
+        if proposal.level < 4 or proposal.customer == customer or proposal.state is ProposalState.OPEN:
             return False
-        for call in await self.book.read(lambda connection: confirmations.calls_of(connection, proposal.id)):
+        for call in await self.store.calls_of(proposal.id):
             function = self.functions.get(call.function)
             resource = None if function is None or function.resource is None else json.loads(call.arguments).get(function.resource)
             if function is None or not isinstance(resource, dict):
                 return False
             identified = restored(function, {str(function.resource): resource})[str(function.resource)]
             try:
-                found = await self.core.describe(identified) if isinstance(identified, Identified) else None
+                facts = await self.core.describe(identified) if isinstance(identified, Identified) else None
             except CoreUnavailable:
                 raise Unavailable("core_unavailable") from None
-            if found is None or customer not in found.owners:
+            if facts is None or customer not in facts.owners:
                 return False
         return True
 
     async def _execute(self, stored: StoredProposal) -> Sequence[Recorded]:
         """The calls in their order. What is refused now (limits, freezes, policies) is refused although it was confirmed."""
-        calls = await self.book.read(lambda connection: confirmations.calls_of(connection, stored.proposal.id))
+        calls = await self.store.calls_of(stored.proposal.id)
         try:
             received = self._as_confirmed(stored, calls)
         except ValueError:
-            _LOG.error('{"alarm": "proposal_changed"}')
+            _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
             raise ProposalNotOpen("changed") from None
         return [await self._executed(item) for item in received]
 
     async def _executed(self, received: Received) -> Recorded:
         """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
-        answered = await self.pipeline.confirmed(received)
-        if answered.status in ("denied", "unavailable"):
-            await self.book.write(SpendCall(received.call_id, self.clock()))
+        if received.native.function in self.functions:
+            answered = await self.pipeline.confirmed(received)
+        else:  # it was when it was proposed; the others of the proposal, and other proposals, go on
+            answered = await self.pipeline.refuse(Refused(received, received, Refusal(Code.DENIED, "unknown_function")))
+        if answered.status in (CallStatus.DENIED, CallStatus.UNAVAILABLE):
+            await self.store.spend(received.call_id, self.clock())
         return answered
 
     def _as_confirmed(self, stored: StoredProposal, calls: Sequence[ProposedCall]) -> Sequence[Received]:
@@ -181,21 +184,16 @@ class CustomerConfirmations:
         return [self._received(stored, call, item) for call, item in zip(calls, shown, strict=True)]
 
     def _received(self, stored: StoredProposal, call: ProposedCall, shown: Json) -> Received:
-        function, now, kept = self.functions[call.function], self.clock(), json.loads(call.grounding)
-        arguments = restored(function, json.loads(call.arguments))
-        if not isinstance(shown, dict) or (shown["function"], shown["exactly"]) != (
-            function.name,
-            exactly(function, arguments, call.call_id),
-        ):
-            raise ValueError("other arguments than the intent's")
+        now, kept = self.clock(), json.loads(call.grounding)
+        arguments = self._arguments(call, shown)
         uses = tuple(Use(*use) for use in kept["uses"])
         confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
         native = NativeCall(call.native_id, call.function, call.arguments.decode())
-        asked = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
+        request = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
         return Received(
             call_id=call.call_id,
             principal=stored_principal(stored.principal),
-            request=asked,
+            request=request,
             native=native,
             received_at=now,
             span_id=secrets.token_hex(8),
@@ -203,3 +201,15 @@ class CustomerConfirmations:
             set_at=now,
             confirmed=confirmed,
         )
+
+    def _arguments(self, call: ProposedCall, shown: Json) -> Arguments:
+        """The stored arguments, if they are those that were shown; none of a function that is not served any more, as none can be made."""
+        if not isinstance(shown, dict) or shown["function"] != call.function:
+            raise ValueError("another function than the intent's")
+        function = self.functions.get(call.function)
+        if function is None:
+            return Arguments({})
+        arguments = restored(function, json.loads(call.arguments))
+        if shown["exactly"] != exactly(function, arguments, call.call_id):
+            raise ValueError("other arguments than the intent's")
+        return arguments

@@ -38,7 +38,7 @@ _WARNING_OF_SOURCE = {
 }
 
 
-async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
+async def intent_of(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
     """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer."""
     first = held[0].refused.received.principal
     try:
@@ -70,8 +70,8 @@ async def propose(held: Sequence[Held], core: CoreBank, bundle: str, now: dateti
 
 def repeat_key(held: Sequence[Held]) -> bytes:
     """The same for the same calls of the same customer, whatever their ids: what was declined is known by it."""
-    asked = sorted(canonical_bytes(held_call.grounded.call.function.name, held_call.grounded.call.arguments) for held_call in held)
-    return sha256(b"\x00".join([held[0].refused.received.principal.customer.encode(), *asked])).digest()
+    calls = sorted(canonical_bytes(held_call.grounded.call.function.name, held_call.grounded.call.arguments) for held_call in held)
+    return sha256(b"\x00".join([held[0].refused.received.principal.customer.encode(), *calls])).digest()
 
 
 def arguments_bytes(call: Call) -> bytes:
@@ -168,13 +168,13 @@ def _payee(call: Call, accounts: Mapping[str, Account]) -> Json:
     if call.payee is not None and call.payee.id in accounts:
         account = accounts[call.payee.id]
         return {"name": account.name, "identifier": _number(account), "known": True, "check": None}
-    known = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
-    found = next((payee for payee in known if key in (payee.key, electronic(payee.identifier))), None)
+    payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
+    payee = next((payee for payee in payees if key in (payee.key, electronic(payee.identifier))), None)
     named = next((value for value in _names(call) if value), "")
-    if found is None:
+    if payee is None:
         return {"name": named, "identifier": key, "known": False, "check": None}
-    settled = found.known_since is not None
-    return {"name": found.name or named, "identifier": found.identifier or key, "known": settled, "check": None}
+    settled = payee.known_since is not None
+    return {"name": payee.name or named, "identifier": payee.identifier or key, "known": settled, "check": None}
 
 
 def _names(call: Call) -> list[str]:
@@ -208,23 +208,24 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
 
 
 async def _object(value: Identified, call: Call, core: CoreBank) -> str:
-    known = call.facts.evidence.acquaintance if call.facts.evidence else None
+    acquaintance = call.facts.evidence.acquaintance if call.facts.evidence else None
     key = f"{value.kind.value}:{value.id}"
-    if known is not None and key in known.orders:
-        order = known.orders[key]
-        payee = next((item.name for item in known.payees if item.key == order.payee), "")
+    if acquaintance is not None and key in acquaintance.orders:
+        order = acquaintance.orders[key]
+        payee = next((item.name for item in acquaintance.payees if item.key == order.payee), "")
         amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
         return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
-    if known is not None and value.kind is ReferenceKind.BENEFICIARY:
-        return next((f"{item.name} ({item.identifier})" for item in known.payees if item.key == key), "a saved payee")
+    if acquaintance is not None and value.kind is ReferenceKind.BENEFICIARY:
+        return next((f"{item.name} ({item.identifier})" for item in acquaintance.payees if item.key == key), "a saved payee")
     if value.kind is ReferenceKind.CARD:
         cards = await core.cards(call.customer)
         return next((f"{card.scheme} ending in {card.last4}" for card in cards if card.id == value.id), "a card")
     if value.kind is ReferenceKind.TRANSACTION:
-        found = await core.transaction(value.id)
-        if found is not None:
+        transaction = await core.transaction(value.id)
+        if transaction is not None:
             return (
-                f"{found.amount.value} {found.amount.currency} on {found.booked_at.date().isoformat()}, {found.counterparty_name}"
+                f"{transaction.amount.value} {transaction.amount.currency} on {transaction.booked_at.date().isoformat()}, "
+                f"{transaction.counterparty_name}"
             )
     return value.kind.name.lower().replace("_", " ")
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Held calls become a proposal, and what is told of them from then on. Nothing is executed here."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,23 +9,21 @@ from hashlib import sha256
 from adapters.core import CoreBank
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
-from gateway.confirmations import intent as proposing
-from gateway.confirmations.intent import arguments_bytes, principal_bytes, repeat_key
+from gateway.confirmations.intent import arguments_bytes, intent_of, principal_bytes, repeat_key
 from gateway.domain.errors import MESSAGES, Code, Refusal, Unavailable
-from gateway.domain.ports import Refuse
-from gateway.domain.proposal import Proposal
+from gateway.domain.ports import Book, ProposalStore, Refuse
+from gateway.domain.proposal import NewProposal, Proposal, ProposedCall, StoredProposal
 from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.stages import Call, Held, Recorded, Refused, answer_of
-from gateway.store import confirmations
-from gateway.store.book import SqlBook
-from gateway.store.confirmations import ProposedCall, StoredProposal, StoreProposal
+from gateway.domain.states import CallStatus, ProposalState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposals:
     """How held calls become a proposal: the way's `propose`."""
 
-    book: SqlBook
+    book: Book
+    store: ProposalStore
     core: CoreBank
     records: Records
     outcomes: CallOutcomes
@@ -38,21 +36,18 @@ class Proposals:
         now = self.clock()
         received = held[0].refused.received
         try:
-            proposal = await proposing.propose(held, self.core, self.records.bundle.hash, now)
-            refused = await self.book.write(
-                StoreProposal(
-                    proposal=proposal,
-                    conversation=received.request.conversation_id,
-                    turn=received.request.turn_id,
-                    principal=principal_bytes(received.principal),
-                    repeat_key=repeat_key(held),
-                    calls=tuple(_proposed(held_call) for held_call in held),
-                    open_most=self.waiting_most,
-                    day_most=self.day_most,
-                )
+            proposal = await intent_of(held, self.core, self.records.bundle.hash, now)
+            new = NewProposal(
+                proposal=proposal,
+                conversation=received.request.conversation_id,
+                turn=received.request.turn_id,
+                principal=principal_bytes(received.principal),
+                repeat_key=repeat_key(held),
+                calls=tuple(_proposed(held_call) for held_call in held),
+                open_most=self.waiting_most,
+                day_most=self.day_most,
             )
-            if isinstance(refused, Refusal):
-                raise refused
+            await self.store.keep(new)
             return [await self._answer(held_call, proposal) for held_call in held]
         except Refusal as refusal:
             return [await refuse(Refused(held_call.refused.received, held_call.refused.reached, refusal)) for held_call in held]
@@ -63,23 +58,23 @@ class Proposals:
     async def _answer(self, held: Held, proposal: Proposal) -> Recorded:
         proof = await self.records.hold(held, proposal)
         refusal = held.refused.refusal
-        answered = answer_of(held.refused.received, "held", refusal.code, cause=refusal.reason, proof=proof)
+        answered = answer_of(held.refused.received, CallStatus.HELD, refusal.code, cause=refusal.reason, proof=proof)
         return replace(answered, confirmation=proposal.id)
 
     async def known(self, call: Call) -> Recorded | None:
         received = call.received
         ids = (received.request.conversation_id, received.request.turn_id, received.native.native_id)
-        found = await self.book.read(lambda connection: confirmations.proposed(connection, *ids))
-        if found is None:
+        proposed = await self.store.proposed(*ids)
+        if proposed is None:
             return None
-        before, stored = found
+        before, stored = proposed
         if before.arguments_hash != _hash(call.function.name, arguments_bytes(call)):
             message = "The id of this call was used for another call; a new call needs a new id."
-            return answer_of(received, "denied", Code.INVALID_ARGUMENT, cause="native_id_conflict", message=message)
+            return answer_of(received, CallStatus.DENIED, Code.INVALID_ARGUMENT, cause="native_id_conflict", message=message)
         try:
             await self.records.repeat(call, before.call_id)
         except Unavailable:
-            return answer_of(received, "unavailable", Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
+            return answer_of(received, CallStatus.UNAVAILABLE, Code.TEMPORARILY_UNAVAILABLE, cause="audit_unavailable")
         claimed = await self.book.find(before.call_id) if before.claimed else None
         return await self.outcomes.answer(claimed, before.native_id) if claimed else _status(before, stored, self.clock())
 
@@ -88,28 +83,25 @@ class Proposals:
         claimed = await self.book.find(call_id)
         if claimed is not None:
             return await self.outcomes.answer(claimed, "") if claimed.customer == customer else None
-        found = await self._of_call(call_id)
-        if found is not None and found[1].proposal.customer == customer:
-            return _status(*found, self.clock())
+        proposed = await self.store.of_call(call_id)
+        if proposed is not None and proposed[1].proposal.customer == customer:
+            return _status(*proposed, self.clock())
         return await self.outcomes.of_record(customer, call_id)
 
-    async def told(self, call_id: str) -> Recorded | None:
+    async def status_of(self, call_id: str) -> Recorded | None:
         """The same of whoever's call. None: it was not proposed."""
-        found = await self._of_call(call_id)
-        return None if found is None else _status(*found, self.clock())
+        proposed = await self.store.of_call(call_id)
+        return None if proposed is None else _status(*proposed, self.clock())
 
     async def confirmation_of(self, call_id: str) -> str | None:
         """What was to be confirmed for this call; None: nothing."""
-        found = await self._of_call(call_id)
-        return None if found is None else found[1].proposal.id
-
-    async def _of_call(self, call_id: str) -> tuple[ProposedCall, StoredProposal] | None:
-        return await self.book.read(lambda connection: confirmations.of_call(connection, call_id))
+        proposed = await self.store.of_call(call_id)
+        return None if proposed is None else proposed[1].proposal.id
 
 
 _ENDED = {
-    "declined": ("The customer declined this.", RefusalReason.CONFIRMATION_DECLINED),
-    "expired": ("The customer did not confirm this in time.", RefusalReason.CONFIRMATION_EXPIRED),
+    ProposalState.DECLINED: ("The customer declined this.", RefusalReason.CONFIRMATION_DECLINED),
+    ProposalState.EXPIRED: ("The customer did not confirm this in time.", RefusalReason.CONFIRMATION_EXPIRED),
 }
 _USED = (MESSAGES[Code.DENIED], RefusalReason.CONFIRMATION_USED)
 
@@ -117,11 +109,14 @@ _USED = (MESSAGES[Code.DENIED], RefusalReason.CONFIRMATION_USED)
 def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Recorded:
     """Of a proposed call without a row in the book: held while it waits; denied once it cannot happen any more."""
     proposal = stored.proposal
-    code = Code.APPROVAL_REQUIRED if proposal.state == "confirmed" and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
-    if call.claimed or proposal.state not in ("open", "confirmed", "approved") or proposal.expires <= now:
-        message, reason = _ENDED.get(proposal.state if call.claimed or proposal.state != "open" else "expired", _USED)
-        return Recorded(call.call_id, call.native_id, "denied", Code.DENIED, message, None, None, reason=reason)
-    held = Recorded(call.call_id, call.native_id, "held", code, MESSAGES[code], None, None, confirmation=proposal.id)
+    code = (
+        Code.APPROVAL_REQUIRED if proposal.state is ProposalState.CONFIRMED and proposal.level > 3 else Code.CONFIRMATION_REQUIRED
+    )
+    if call.claimed or proposal.state in (ProposalState.DECLINED, ProposalState.EXPIRED) or proposal.expires <= now:
+        is_late = proposal.state is ProposalState.OPEN and not call.claimed
+        message, reason = _ENDED.get(ProposalState.EXPIRED if is_late else proposal.state, _USED)
+        return Recorded(call.call_id, call.native_id, CallStatus.DENIED, Code.DENIED, message, None, None, reason=reason)
+    held = Recorded(call.call_id, call.native_id, CallStatus.HELD, code, MESSAGES[code], None, None, confirmation=proposal.id)
     return replace(held, reason=reason_of(code))
 
 

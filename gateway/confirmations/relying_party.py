@@ -5,7 +5,7 @@ behind the port.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -24,13 +24,20 @@ from gateway.domain.ports import Confirmations, Passkeys, ProposalNotOpen
 from gateway.domain.principal import Principal, TokenStatus
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Method, Proposal, challenge, matches_details
 from gateway.domain.stages import Recorded
+from gateway.domain.states import ProposalState
 from gateway.domain.strict_json import Json, Parsed
 
-_FAULTS = {
-    "expired": (Fault.CONFIRMATION_EXPIRED, "its time is over; nothing happened, and the assistant may be asked again"),
-    "declined": (Fault.CONFIRMATION_DECLINED, "it was declined; nothing happened"),
-    "confirmed": (Fault.CONFIRMATION_USED, "it was confirmed before; what became of it is told by the status of its calls"),
-    "approved": (Fault.CONFIRMATION_USED, "it was approved before; what became of it is told by the status of its calls"),
+_FAULTS: Mapping[str, tuple[Fault, str]] = {
+    ProposalState.EXPIRED: (Fault.CONFIRMATION_EXPIRED, "its time is over; nothing happened, and the assistant may be asked again"),
+    ProposalState.DECLINED: (Fault.CONFIRMATION_DECLINED, "it was declined; nothing happened"),
+    ProposalState.CONFIRMED: (
+        Fault.CONFIRMATION_USED,
+        "it was confirmed before; what became of it is told by the status of its calls",
+    ),
+    ProposalState.APPROVED: (
+        Fault.CONFIRMATION_USED,
+        "it was approved before; what became of it is told by the status of its calls",
+    ),
     "waits": (Fault.CONFIRMATION_WAITS, "an older one that moves money is open: confirm or decline that first"),
     "changed": (Fault.CONFIRMATION_CHANGED, "it is not what was shown any more; nothing happened"),
     "challenge_expired": (Fault.CHALLENGE_EXPIRED, "it was opened more than five minutes ago; open it again, and look at it again"),
@@ -44,8 +51,8 @@ def no_such_confirmation() -> RequestFault:
 
 def not_open(error: ProposalNotOpen) -> RequestFault:
     """Why something cannot be confirmed or declined (any more), as the fault of a request."""
-    known = _FAULTS.get(error.state)
-    return no_such_confirmation() if known is None else RequestFault(*known)
+    fault = _FAULTS.get(error.state)
+    return no_such_confirmation() if fault is None else RequestFault(*fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,9 @@ class Challenge:
     credentials: Sequence[str]
 
 
-def state_of(proposal: Proposal, at: datetime) -> str:
+def state_of(proposal: Proposal, at: datetime) -> ProposalState:
     """As the customer is told it: what was never answered is expired, even before anybody writes so."""
-    waits = proposal.state == "open" or (proposal.state == "confirmed" and proposal.level > 3)
-    return "expired" if waits and proposal.expires <= at else proposal.state
+    return ProposalState.EXPIRED if proposal.waits and proposal.expires <= at else proposal.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +93,12 @@ class RelyingParty:
     async def sign_in(self, assertion: Parsed, over: bytes) -> str:
         """The customer whose passkey signed a challenge that we made. NotConfirmed; the same for an unknown and a revoked passkey."""
         read = read_assertion(assertion)
-        found = await self.passkeys.find(read.credential)
-        if self.verifier is None or found is None:
+        passkey = await self.passkeys.find(read.credential)
+        if self.verifier is None or passkey is None:
             raise NotConfirmed(NotConfirmedReason.UNKNOWN_PASSKEY)
-        verified = self.verifier.verify(read, found, over, self.clock())
+        verified = self.verifier.verify(read, passkey, over, self.clock())
         await self._count(verified)
-        return found.customer
+        return passkey.customer
 
     async def by_passkey(self, customer: str, confirmation_id: str, assertion: Parsed) -> Sequence[Recorded]:
         """Confirm or approve by an assertion over the intent. RequestFault: nothing was confirmed, and it says why."""
@@ -124,7 +130,7 @@ class RelyingParty:
         except ProposalNotOpen as error:
             raise not_open(error) from None
 
-    async def state(self, customer: str, confirmation_id: str) -> str:
+    async def state(self, customer: str, confirmation_id: str) -> ProposalState:
         return state_of(await self._found(customer, confirmation_id), self.clock())
 
     async def _found(self, customer: str, confirmation_id: str) -> Proposal:
@@ -135,9 +141,8 @@ class RelyingParty:
 
     def _check_opened(self, proposal: Proposal, at: datetime) -> None:
         """Said before any signature is looked at; the port decides it again, with the state, in one transaction."""
-        state = state_of(proposal, at)
-        if state != "open" and not (state == "confirmed" and proposal.level > 3):
-            raise not_open(ProposalNotOpen(state))
+        if not proposal.waits or proposal.expires <= at:
+            raise not_open(ProposalNotOpen(state_of(proposal, at)))
         if proposal.opened is None or at - proposal.opened > CHALLENGE_LIFETIME:
             raise not_open(ProposalNotOpen("challenge_expired"))
 

@@ -13,11 +13,10 @@ from gateway.calls.record import Records
 from gateway.confirmations.intent import principal_bytes
 from gateway.domain.errors import Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.ports import Book, ProposalStore
 from gateway.domain.principal import Principal
-from gateway.domain.proposal import Proposal, drawn_up, new_id
+from gateway.domain.proposal import NewProposal, Proposal, drawn_up, new_id
 from gateway.domain.strict_json import Json
-from gateway.store.book import SqlBook
-from gateway.store.confirmations import StoreProposal
 
 LONGEST = timedelta(days=365)
 
@@ -36,7 +35,8 @@ class MandateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingMandates:
-    book: SqlBook
+    book: Book
+    store: ProposalStore
     core: CoreBank
     records: Records
     functions: Sequence[BankingFunction]
@@ -61,20 +61,21 @@ class StandingMandates:
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
         )
         proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
-        refused = await self.book.write(
-            StoreProposal(
-                proposal=proposal,
-                conversation=None,
-                turn=None,
-                principal=principal_bytes(principal),
-                repeat_key=sha256(mandate.canonical()).digest(),
-                calls=(),
-                open_most=self.waiting_most,
-                day_most=self.day_most,
-            )
+        new = NewProposal(
+            proposal=proposal,
+            conversation=None,
+            turn=None,
+            principal=principal_bytes(principal),
+            repeat_key=sha256(mandate.canonical()).digest(),
+            calls=(),
+            open_most=self.waiting_most,
+            day_most=self.day_most,
         )
-        if isinstance(refused, Refusal):
-            raise RequestFault(Fault.CONFIRMATION_WAITS, "too much waits for the customer already; confirm or decline that first")
+        try:
+            await self.store.keep(new)
+        except Refusal:
+            message = "too much waits for the customer already; confirm or decline that first"
+            raise RequestFault(Fault.CONFIRMATION_WAITS, message) from None
         return proposal
 
     async def names(self, customer: str) -> Mapping[str, KnownPayee]:
@@ -106,22 +107,23 @@ class StandingMandates:
             raise RequestFault(Fault.INVALID_REQUEST, "per_payment and per_day are in one currency", param="per_day")
         if not 1 <= terms.days <= LONGEST.days:
             raise RequestFault(Fault.INVALID_REQUEST, f"days lies between 1 and {LONGEST.days}", param="days")
-        known = await self._known(customer)
+        payees = await self._known(customer)
         named = []
         for account in terms.payees or ():
-            found = next((payee for payee in known if electronic(payee.identifier or payee.key) == electronic(account)), None)
-            if found is None or found.known_since is None:
+            payee = next((payee for payee in payees if electronic(payee.identifier or payee.key) == electronic(account)), None)
+            if payee is None or payee.known_since is None:
                 raise RequestFault(Fault.INVALID_REQUEST, "a payee whom you have not paid yet cannot be in it", param="payees")
-            named.append(found)
+            named.append(payee)
         return named
 
     async def _known(self, customer: str) -> list[KnownPayee]:
         paying = (function for function in self.functions if any(argument.kind is Kind.PAYEE for argument in function.arguments))
         try:
-            told = [await asked(self.core, customer) for asked in dict.fromkeys(item.acquaintance for item in paying)]
+            questions = dict.fromkeys(item.acquaintance for item in paying)
+            acquaintances = [await acquaintance_of(self.core, customer) for acquaintance_of in questions]
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
-        return [payee for acquaintance in told for payee in acquaintance.payees]
+        return [payee for acquaintance in acquaintances for payee in acquaintance.payees]
 
 
 def _proposal(mandate: StandingMandate, terms: MandateTerms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.domain.errors import Code, Refusal
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.states import SwitchState
 
 
 class Scope(StrEnum):
@@ -33,11 +35,16 @@ class KillSwitch:
     lifted_by: str | None = None
 
     @property
-    def state(self) -> str:
-        """`engaged`, `half_lifted`, which stops the same, or `lifted`."""
+    def state(self) -> SwitchState:
         if self.lifted_by is not None:
-            return "lifted"
-        return "engaged" if self.first_lift_by is None else "half_lifted"
+            return SwitchState.LIFTED
+        return SwitchState.ENGAGED if self.first_lift_by is None else SwitchState.HALF_LIFTED
+
+    def lift_obstacle(self, officer: str) -> Obstacle | None:
+        """Why this officer cannot lift it: `lifted` already, or `same_officer`: who gave the first lift gives no second."""
+        if self.state is SwitchState.LIFTED:
+            return Obstacle("lifted")
+        return Obstacle("same_officer") if self.first_lift_by == officer else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,16 @@ class EngagedSwitches:
 
     def over(self, customer: str, agent: str, function: str) -> str | None:
         """The widest scope that stops this; None: nothing does."""
-        asked = zip(Scope, ("", customer, agent, function), strict=True)
-        return next((scope.value for scope, subject in asked if (scope.value, subject) in self.engaged), None)
+        subjects = zip(Scope, ("", customer, agent, function), strict=True)
+        return next((scope.value for scope, subject in subjects if (scope.value, subject) in self.engaged), None)
+
+
+class NotLifted(Exception):
+    """`state` says why: `unknown`, `lifted` already, or `same_officer`: who gave the first lift gives no second."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
 
 
 class Killed(Refusal):

@@ -106,6 +106,14 @@ class StandingMandate:
         return self.agent in (None, agent) and self.starts <= now < self.ends and (self.payees is None or payee in self.payees)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedMandate:
+    """A standing mandate that the customer confirmed, with the gateway's signature over it."""
+
+    mandate: StandingMandate
+    signature: bytes
+
+
 def load_standing(body: bytes, signature: bytes, key: Ed25519PublicKey) -> StandingMandate:
     """The standing mandate of a stored row. ValueError when the signature is not ours."""
     try:

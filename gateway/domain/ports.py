@@ -1,4 +1,4 @@
-"""What the way of a call needs from outside, as contracts. Implementations are chosen in `main` alone."""
+"""What the gateway's core needs from outside, as contracts. Implementations are chosen in `app.main` alone."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from typing import Protocol
 
 from adapters.core import Money
 from gateway.domain.facts import DocumentText, Snapshot, Use, Utterances
+from gateway.domain.kill_switch import KillSwitch
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
-from gateway.domain.proposal import ConfirmationEvidence, Proposal
-from gateway.domain.stages import Call, Held, Recorded, Refused
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.proposal import ConfirmationEvidence, NewProposal, Proposal, ProposalChange, ProposedCall, StoredProposal
+from gateway.domain.stages import Call, Held, Recorded, RecordPosition, Refused
+from gateway.domain.states import CallState, SettledAs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A row of the book of calls. `state`: pending, unknown, posted, voided."""
+    """A row of the book of calls."""
 
     call_id: str
     customer: str
@@ -52,7 +55,7 @@ class Claimed:
     agent: str | None
     core_key: str
     trace_id: str
-    state: str
+    state: CallState
     at: datetime
     fresh: bool = False
     """Whether this very claim made the row; else it is the stored one of an earlier call with the same ids."""
@@ -76,8 +79,17 @@ class Book(Protocol):
     """The gateway's own memory: customers' grants, conversations, calls and what they hold of the limits.
 
     Durability: what a coroutine returned is durable. Concurrency: claims of one customer are serialised; totals are exact. Retry:
-    every method may be repeated. Errors: Refusal for what the rules refuse, Moved, Unavailable when the store does not answer (the
+    every method may be repeated. Errors: Refusal for what the rules refuse, FactsMoved, Unavailable when the store does not answer (the
     write may have happened: a claim is then found again by its ids).
+
+    A call with an effect goes through it like this:
+
+        snapshot = await book.facts("alice", "assistant", "conv_1", now)  # None: not her conversation
+        claimed = await book.claim(claim)        # durable, and held against her limits; Refusal: nothing was claimed
+        if not claimed.fresh:                    # the same ids before: tell the stored answer, do nothing
+            return await outcomes.answer(claimed, native_id)
+        ...                                      # the core is asked
+        await book.settle(claimed.call_id, CallState.POSTED, now)  # once more changes nothing
     """
 
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
@@ -98,7 +110,10 @@ class Book(Protocol):
     async def granted(self, customer: str) -> frozenset[str]:
         """Names of the functions in the customer's mandate; empty without one."""
 
-    async def stopped(self, customer: str, agent: str, function: str) -> str | None:
+    async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
+        """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
+
+    async def stopped(self, customer: str, agent: str, function: str) -> Obstacle | None:
         """Read just before an effect: why it may not happen, `frozen` (also a customer without a row) or `killed_` and a scope.
 
         As of less than a second ago, as `facts` are: Unavailable when the store takes longer.
@@ -110,25 +125,28 @@ class Book(Protocol):
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
         """The row under the same ids and arguments; None when there is none. Refusal when the ids were used for another call."""
 
-    async def settle(self, call_id: str, state: str, at: datetime) -> None:
+    async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
-    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+    async def expect_outcome(self, call_id: str, at: datetime) -> None:
         """A call that may be in doubt is about to be ended: who asked for it is told, if anybody wants to be."""
 
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         """Third parties' text goes into this conversation, to this agent, from `at` on."""
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
+    async def store_document_text(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
         """A document that the customer named was read."""
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
         """A new conversation's id."""
 
-    async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
+    async def store_messages(
+        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
+    ) -> int | None:
         """Store the customer's own words (text, origin); how many the conversation has now; None: not theirs."""
 
-    async def find(self, call_id: str) -> Claimed | None: ...
+    async def find(self, call_id: str) -> Claimed | None:
+        """The row of a call, whoever's it is. None: it was never claimed, or released."""
 
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         """Rows pending or unknown that were claimed before then."""
@@ -167,8 +185,115 @@ class Passkeys(Protocol):
         """Remember the authenticator's counter. False: it did not grow (and is not 0 for ever): perhaps a clone, confirm nothing."""
 
 
+class ProposalStore(Protocol):
+    """Where proposals wait for the customer, with the calls behind them.
+
+    Durability: what a coroutine returned is durable. Concurrency: each change compares the state that it starts from, so that of several
+    at once one is made and the others are told what stands in their way. Retry: reads, `open`, `spend` and `change` may be repeated; `keep`
+    has an id of its own for each proposal. Errors: Unavailable when the store does not answer (a change may have been made).
+
+        await store.keep(new)                         # Refusal: the customer is not asked
+        await store.open(new.proposal.id, now)        # it is before their eyes
+        change = ProposalChange(id, intent, ProposalState.OPEN, ProposalState.CONFIRMED, "alice", now, evidence)
+        obstacle = await store.change(change)         # None: it is confirmed, durably, by this change and no other
+    """
+
+    async def keep(self, new: NewProposal) -> None:
+        """A new proposal. Refusal: the customer declined the same within a day, or too much waits for them already."""
+
+    async def open(self, confirmation_id: str, at: datetime) -> None:
+        """It was put before the customer's eyes; its challenge begins."""
+
+    async def obstacle(self, change: ProposalChange) -> Obstacle | None:
+        """What stands in the way of a change as things are now: the state it has, `changed`, `expired`, or `waits` behind an older one."""
+
+    async def change(self, change: ProposalChange) -> Obstacle | None:
+        """Make the change, or say what stands in its way: then nothing was written."""
+
+    async def spend(self, call_id: str, at: datetime) -> None:
+        """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
+
+    async def find(self, confirmation_id: str) -> StoredProposal | None:
+        """Whoever's it is."""
+
+    async def calls_of(self, confirmation_id: str) -> Sequence[ProposedCall]:
+        """The calls of a proposal, in their order."""
+
+    async def proposed(self, conversation: str, turn: str, native_id: str) -> tuple[ProposedCall, StoredProposal] | None:
+        """The call that was proposed under these ids, with its proposal."""
+
+    async def of_call(self, call_id: str) -> tuple[ProposedCall, StoredProposal] | None:
+        """The same by the call's own id."""
+
+    async def waiting(self, customer: str, at: datetime) -> Sequence[StoredProposal]:
+        """What this customer is to confirm, the oldest first."""
+
+    async def to_approve(self, at: datetime) -> Sequence[StoredProposal]:
+        """What a second person is to approve, whoever may, the oldest first."""
+
+    async def unfinished(self, before: datetime) -> Sequence[StoredProposal]:
+        """Confirmed (or approved) before then, with a call that nobody claimed yet: what a crash left behind."""
+
+
+class KillSwitchStore(Protocol):
+    """Where kill switches stand: the book of a gateway, or the database itself for a command.
+
+    Durability: what a coroutine returned is durable, and counts within a second in every process. Concurrency: changes come one after the
+    other. Retry: engaging may be repeated, and a lift by the same officer is refused the second time. Errors: Unavailable.
+    """
+
+    async def engage(self, wanted: KillSwitch) -> KillSwitch:
+        """The switch that is engaged then: this one, or the one that stands over the same subject already."""
+
+    async def lift(self, switch: str, officer: str, at: datetime) -> KillSwitch:
+        """One officer's part; the second one's lifts it. NotLifted."""
+
+    async def find(self, switch: str) -> KillSwitch | None: ...
+
+    async def engaged(self) -> Sequence[KillSwitch]:
+        """Those that are engaged or half lifted, the oldest first."""
+
+
+class KillSwitchTrail(Protocol):
+    """Where changes of kill switches are recorded. Durable when it returns; nothing is retried; Unavailable."""
+
+    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueWebhook:
+    """A row that is ours until its lease is over. `body` is empty until the call has ended; `tries` before this one, since it ended."""
+
+    id: str
+    call_id: str
+    body: bytes
+    tries: int
+
+
+class WebhookOutbox(Protocol):
+    """Which calls somebody waits to hear of. Rows are made by the changes of the book themselves, in their own transactions.
+
+    Durability: what a coroutine returned is durable. Concurrency: who leases a row has it alone until then. Retry: every method may be
+    repeated. Errors: Unavailable.
+    """
+
+    async def lease(self, at: datetime, until: datetime, most: int) -> Sequence[DueWebhook]:
+        """Take what is due, `most` at once."""
+
+    async def compose(self, webhook: str, body: bytes) -> bytes:
+        """The call ended: this is said of it, by whoever composes first. What is said."""
+
+    async def again(self, webhook: str, at: datetime) -> None:
+        """Not ended, or not taken: next time."""
+
+    async def delivered(self, webhook: str, at: datetime) -> None: ...
+
+    async def forget(self, before: datetime) -> None:
+        """Delete what was delivered before then."""
+
+
 class ProposalNotOpen(Exception):
-    """The proposal cannot be confirmed or declined (any more). `state` says why: expired, declined, confirmed, approved, waits.
+    """The proposal cannot be confirmed or declined (any more). `state` says why: its own, or unknown, changed, challenge_expired, waits.
 
     `waits`: an older proposal that moves money is open; it comes first.
     """

@@ -12,6 +12,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TypeAlias
 
+from gateway.domain.mandate import SignedMandate
+from gateway.domain.states import ProposalState
 from gateway.domain.strict_json import Json
 
 DOMAIN = b"tellergate/confirm/v1\x00"
@@ -50,7 +52,7 @@ class ConfirmationEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An intent that waits. `state`: open, confirmed, approved, declined or expired. `level` is 3, or 4 where a second person approves."""
+    """An intent that waits. `level` is 3, or 4 where a second person approves."""
 
     id: str
     customer: str
@@ -58,18 +60,80 @@ class Proposal:
     intent: bytes
     level: int
     moves_money: bool
-    state: str
+    state: ProposalState
     created: datetime
     expires: datetime
     opened: datetime | None = None
-    confirmed_by: str | None = None
     approver: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is still to speak: the customer, or at L4 a second person after them."""
+        return self.state is ProposalState.OPEN or (self.state is ProposalState.CONFIRMED and self.level > 3)
 
     @property
     def content(self) -> Intent:
         """The intent as it is shown: what a page may render, as text and nothing else."""
         content: Intent = json.loads(self.intent)
         return content
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCall:
+    """One call of a proposal: `arguments` as `arguments.stored` keeps them, `grounding` its sources and uses, both JSON.
+
+    `claimed`: it was executed, or cannot be any more.
+    """
+
+    call_id: str
+    native_id: str
+    turn: str
+    function: str
+    arguments: bytes
+    arguments_hash: bytes
+    grounding: bytes
+    claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProposal:
+    """A proposal that is to be kept. `principal`: who asked, without any token. `repeat_key`: the same for the same calls, whatever their
+    ids. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day."""
+
+    proposal: Proposal
+    conversation: str | None
+    turn: str | None
+    principal: bytes
+    repeat_key: bytes
+    calls: tuple[ProposedCall, ...]
+    open_most: int
+    day_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProposal:
+    """A proposal as it is kept, with what only the gateway needs of it."""
+
+    proposal: Proposal
+    conversation: str | None
+    turn: str | None
+    principal: bytes
+    evidence: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalChange:
+    """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
+    is in force with it."""
+
+    id: str
+    intent: bytes
+    before: ProposalState
+    after: ProposalState
+    by: str
+    at: datetime
+    evidence: bytes | None = None
+    signing: SignedMandate | None = None
 
 
 def drawn_up(
@@ -98,7 +162,7 @@ def drawn_up(
         "expires": expires.isoformat(),
         "level": level,
     }
-    return Proposal(confirmation, customer, agent, canonical(intent), level, moves_money, "open", now, expires)
+    return Proposal(confirmation, customer, agent, canonical(intent), level, moves_money, ProposalState.OPEN, now, expires)
 
 
 def new_id(random: bytes) -> str:

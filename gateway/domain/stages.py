@@ -14,9 +14,11 @@ from adapters.function import Argument, Arguments, BankingFunction, EffectFuncti
 from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.obstacle import Obstacle
 from gateway.domain.principal import Principal
 from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.request import CallRequest, NativeCall
+from gateway.domain.states import CallStatus
 from gateway.domain.steps import Steps
 from gateway.domain.strict_json import Json
 from policies.model import Decision, Request
@@ -140,6 +142,10 @@ class DecidedRead:
     decided: Decided
     function: ReadFunction
 
+    @property
+    def call(self) -> Call:
+        return self.decided.call
+
 
 @dataclass(frozen=True, slots=True)
 class DecidedEffect:
@@ -148,6 +154,10 @@ class DecidedEffect:
     decided: Decided
     function: EffectFunction
 
+    @property
+    def call(self) -> Call:
+        return self.decided.call
+
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
@@ -155,6 +165,10 @@ class Reserved:
 
     effect: DecidedEffect
     instruction: Instruction
+
+    @property
+    def call(self) -> Call:
+        return self.effect.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,10 @@ class Intended:
     intent: RecordPosition
     permit: ExecutionPermit
 
+    @property
+    def call(self) -> Call:
+        return self.reserved.call
+
 
 @dataclass(frozen=True, slots=True)
 class Executed:
@@ -180,7 +198,11 @@ class Executed:
 
     intended: Intended
     answer: CoreAnswer | NotSeen
-    why: str | None = None
+    why: Obstacle | None = None
+
+    @property
+    def call(self) -> Call:
+        return self.intended.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +211,25 @@ class Settled:
 
     executed: Executed
 
+    @property
+    def call(self) -> Call:
+        return self.executed.call
+
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
     """Step 9's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
 
     decided: Decided
-    status: str
+    status: CallStatus
     code: Code | None = None
     output: Mapping[str, Json] | None = None
     app: Mapping[str, Json] | None = None
     settled: Settled | None = None
+
+    @property
+    def call(self) -> Call:
+        return self.decided.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +249,14 @@ class Held:
     grounded: Grounded
     level: Level
 
+    @property
+    def call(self) -> Call:
+        return self.grounded.call
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Step 10's result: what the caller gets. `status`: done, denied, held, in_doubt or unavailable.
+    """Step 10's result: what the caller gets.
 
     `proof` is None only where the log could not take a record: then there is no output either. `app` is what the output has masked,
     whole, for the back end that asked: never for the model, and not told a second time.
@@ -230,7 +264,7 @@ class Recorded:
 
     call_id: str
     native_id: str
-    status: str
+    status: CallStatus
     code: Code | None
     message: str | None
     output: Mapping[str, Json] | None
@@ -244,7 +278,7 @@ class Recorded:
 
 def answer_of(
     received: Received,
-    status: str,
+    status: CallStatus,
     code: Code | None,
     *,
     cause: str | None = None,

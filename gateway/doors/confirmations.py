@@ -51,13 +51,19 @@ def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
     }
 
     @app.get("/v1/confirmations", responses=listed)
-    async def waiting(request: Request) -> Response:
-        """What waits for this customer's word, the oldest first."""
+    async def list_confirmations(request: Request) -> Response:
+        """List what waits for the customer's confirmation.
+
+        The oldest first. Needs the customer's own token, without an agent.
+        """
         return await door.answer(request, partial(_waiting, parts), SCOPE_CONFIRM)
 
     @app.get("/v1/confirmations/{confirmation_id}", responses=opened)
-    async def open_confirmation(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
-        """What exactly is to be confirmed, and the challenge that a passkey signs for it, which begins now."""
+    async def get_confirmation(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
+        """Read one confirmation, with a new challenge.
+
+        What exactly is to be confirmed, and the challenge that the customer's passkey signs. It is valid for a short time from now on.
+        """
         return await door.answer(request, partial(_open, parts), SCOPE_CONFIRM)
 
     @app.post(
@@ -65,8 +71,11 @@ def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
         responses={**heard, **conflicts},
         openapi_extra=schemas.body_of(schemas.ConfirmationDecision),
     )
-    async def speak(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
-        """The customer's word: an assertion, a decline, or a token whose authorization details name the intent."""
+    async def answer_confirmation(request: Request, confirmation_id: schemas.ConfirmationId) -> Response:
+        """Confirm or decline.
+
+        By an assertion of the customer's passkey, by a token whose `authorization_details` name the intent, or by a decline.
+        """
         return await door.answer(request, partial(_speak, parts), SCOPE_CONFIRM)
 
     @app.post(
@@ -74,13 +83,19 @@ def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
         responses={**answers(schemas.PasskeyEnrolled), **conflicts},
         openapi_extra=schemas.body_of(schemas.NewPasskey),
     )
-    async def enrol(request: Request) -> Response:
-        """Enrol a customer's passkey; for the bank's identity system alone."""
+    async def enrol_passkey(request: Request) -> Response:
+        """Enrol a customer's passkey.
+
+        For the bank's identity system alone, with the scope `enrol_passkeys`.
+        """
         return await door.answer(request, partial(_enrol, parts), SCOPE_ENROL)
 
     @app.delete("/v1/passkeys/{credential}", responses=answers(schemas.PasskeyRevoked))
-    async def revoke(request: Request, credential: schemas.CredentialId) -> Response:
-        """Revoke a passkey, at once; for the bank's identity system alone."""
+    async def revoke_passkey(request: Request, credential: schemas.CredentialId) -> Response:
+        """Revoke a passkey, at once.
+
+        For the bank's identity system alone, with the scope `enrol_passkeys`.
+        """
         return await door.answer(request, partial(_revoke, parts), SCOPE_ENROL)
 
 

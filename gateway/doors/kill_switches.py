@@ -5,12 +5,12 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
-from gateway.oversight.kill_switches import KillSwitches, NotLifted
+from gateway.oversight.kill_switches import KillSwitches
 
 _OTHERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL})
 
@@ -20,15 +20,21 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
     conflict: dict[int | str, dict[str, object]] = {409: {"model": schemas.ErrorBody, "description": "Nothing was lifted"}}
 
     @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitchList))
-    async def list_switches(request: Request) -> Response:
-        """Those that are engaged, the oldest first."""
+    async def list_kill_switches(request: Request) -> Response:
+        """List the kill switches that are engaged.
+
+        The oldest first.
+        """
         return await door.answer(request, partial(_list, switches), SCOPE_KILL)
 
     @app.post(
         "/v1/kill-switches", responses=answers(schemas.KillSwitchEngaged), openapi_extra=schemas.body_of(schemas.NewKillSwitch)
     )
-    async def engage(request: Request) -> Response:
-        """Stop everything, one customer, one agent or one function, within a second, in every worker."""
+    async def engage_kill_switch(request: Request) -> Response:
+        """Engage a kill switch.
+
+        Stops everything, one customer, one agent or one function: within a second, in every worker.
+        """
         return await door.answer(request, partial(_engage, switches), SCOPE_KILL)
 
     @app.post(
@@ -36,8 +42,11 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
         responses={**answers(schemas.KillSwitchAnswer), **conflict},
         openapi_extra=schemas.body_of(schemas.LiftKillSwitch),
     )
-    async def lift(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
-        """One officer's lift. It takes those of two different officers."""
+    async def lift_kill_switch(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
+        """Lift a kill switch.
+
+        One officer's lift. It takes those of two different officers.
+        """
         return await door.answer(request, partial(_lift, switches), SCOPE_KILL)
 
 

@@ -30,28 +30,40 @@ def mount(app: FastAPI, door: Door, parts: MandateDependencies) -> None:
     """Put these routes into the application."""
 
     @app.get("/v1/mandates", responses=answers(schemas.MandateList))
-    async def mandates(request: Request) -> Response:
-        """The customer's standing mandates that were not revoked."""
+    async def list_mandates(request: Request) -> Response:
+        """List the customer's standing mandates.
+
+        Those that were not revoked.
+        """
         return await door.answer(request, partial(_list, parts), SCOPE_CONFIRM)
 
     @app.post("/v1/mandates", responses=answers(schemas.MandateProposed), openapi_extra=schemas.body_of(schemas.NewMandate))
-    async def propose(request: Request) -> Response:
-        """Ask for a standing mandate. It is in force once the customer has confirmed it."""
+    async def propose_mandate(request: Request) -> Response:
+        """Propose a standing mandate.
+
+        It is in force once the customer has confirmed it.
+        """
         return await door.answer(request, partial(_propose, parts), SCOPE_CONFIRM)
 
     @app.delete("/v1/mandates/{mandate_id}", responses=answers(schemas.MandateRevoked))
-    async def revoke(request: Request, mandate_id: schemas.MandateId) -> Response:
+    async def revoke_mandate(request: Request, mandate_id: schemas.MandateId) -> Response:
         """Revoke a standing mandate, at once."""
         return await door.answer(request, partial(_revoke, parts), SCOPE_CONFIRM)
 
     @app.get("/v1/activity", responses=answers(schemas.ActivityPage))
-    async def done(request: Request, cursor: str | None = None) -> Response:
-        """What the customer's assistants asked for, what was refused, what was done. The oldest first."""
+    async def list_activity(request: Request, cursor: str | None = None) -> Response:
+        """List what the customer's assistants did.
+
+        What they asked for, what was refused and what was done, the oldest first.
+        """
         return await door.answer(request, partial(_activity, parts), SCOPE_CONFIRM)
 
     @app.get("/v1/activity/looks", responses=answers(schemas.ActivityPage))
-    async def looks(request: Request, cursor: str | None = None) -> Response:
-        """Who looked into the trail of this customer, and what for."""
+    async def list_trail_accesses(request: Request, cursor: str | None = None) -> Response:
+        """List who looked into the customer's records.
+
+        Each access to the audit trail of this customer, and what it was for.
+        """
         return await door.answer(request, partial(_looks, parts), SCOPE_CONFIRM)
 
 

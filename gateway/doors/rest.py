@@ -28,12 +28,15 @@ from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from gateway.doors import schemas
+from gateway.doors.access_log import entry_of
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
@@ -83,6 +86,7 @@ class Door:
         principal = None
         try:
             principal = await authenticated
+            entry_of(request.scope).customer = principal.customer
             require_scope(principal, *scopes)
             return await handler(self, request, principal)
         except RequestFault as fault:
@@ -94,7 +98,12 @@ class Door:
             return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
         except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            line = {
+                "error": type(error).__name__,
+                "at": f"{where.name}:{where.lineno or 0}",
+                "request_id": entry_of(request.scope).id,
+            }
+            _LOG.log(*Alarm.DEFECT.line(**line))
             return fault_response(
                 RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
             )
@@ -129,13 +138,19 @@ def mount(app: FastAPI, door: Door) -> None:
     """Put this door's routes into the application."""
 
     @app.post("/v1/function-calls", responses=answers(schemas.FunctionCallsAnswer), openapi_extra=body_of(schemas.FunctionCalls))
-    async def function_calls(request: Request) -> Response:
-        """Check, execute, redact and record the function calls of one turn."""
+    async def execute_function_calls(request: Request) -> Response:
+        """Execute the function calls of one turn.
+
+        Each call is checked, executed, redacted and recorded. A refused call is an output too: the answer is 200.
+        """
         return await door.answer(request, _function_calls, SCOPE_CALLS)
 
     @app.post("/v1/conversations", responses=answers(schemas.ConversationAnswer), openapi_extra=body_of(schemas.NewConversation))
-    async def open_conversation(request: Request) -> Response:
-        """A new conversation. References live inside one."""
+    async def create_conversation(request: Request) -> Response:
+        """Create a conversation.
+
+        The references that functions give out are valid within one conversation.
+        """
         return await door.answer(request, _open_conversation, SCOPE_CALLS)
 
     @app.post(
@@ -143,18 +158,27 @@ def mount(app: FastAPI, door: Door) -> None:
         responses=answers(schemas.MessagesAnswer),
         openapi_extra=body_of(schemas.CustomerMessages),
     )
-    async def hear(request: Request, conversation_id: schemas.ConversationId) -> Response:
-        """The customer's own words, under a token with the scope `customer_words` and without an agent."""
+    async def add_customer_messages(request: Request, conversation_id: schemas.ConversationId) -> Response:
+        """Add what the customer wrote.
+
+        Payments are checked against these words. Needs the customer's own token with the scope `customer_words`, without an agent.
+        """
         return await door.answer(request, _hear, SCOPE_WORDS)
 
     @app.get("/v1/functions", responses=answers(schemas.FunctionDefinitions))
-    async def functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
-        """What this customer's assistant may be offered, as definitions for one API."""
+    async def list_functions(request: Request, shape: Literal["assistants", "responses", "chat", "agents", "mcp"]) -> Response:
+        """List the functions that the assistant may be offered.
+
+        What this customer granted, as tool definitions for one API.
+        """
         return await door.answer(request, _functions, SCOPE_CALLS)
 
     @app.get("/v1/calls/{call_id}", responses=answers(schemas.CallStatus))
-    async def call_status(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
-        """What became of a call; waits up to `wait_s` seconds (30 at most) for one that is in doubt."""
+    async def get_call(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
+        """Read what became of a call.
+
+        Waits up to `wait_s` seconds (30 at most) for a call whose outcome is not known yet.
+        """
         return await door.answer(request, _call_status, SCOPE_CALLS)
 
     if door.metadata is not None:
@@ -177,12 +201,23 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/v1/function-calls" and scope["method"] == "POST":
+            scope["route"] = _HOT_ROUTE
             response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS)
             await response(scope, receive, send)
         else:
             await app(scope, receive, send)
 
     return front
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What the access log reads of a route."""
+
+    path: str
+
+
+_HOT_ROUTE = _Route("/v1/function-calls")
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
@@ -226,7 +261,7 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's words come with the customer's own token, without an agent")
     written = await body_as(schemas.CustomerMessages, request)
     messages = [(message.text, message.origin) for message in written.messages]
-    count = await door.book.hear(principal.customer, request.path_params["conversation_id"], messages, door.clock())
+    count = await door.book.store_messages(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
     return json_answer({"count": count})
@@ -250,7 +285,7 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
         found = await door.became(principal.customer, call_id)
         if found is None:
             raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
-        if found.status != "in_doubt" or door.clock() >= until:
+        if found.status != CallStatus.IN_DOUBT or door.clock() >= until:
             break
         await asyncio.sleep(_POLL_S)
     item = result_item(found)

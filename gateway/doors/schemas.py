@@ -2,14 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
 from gateway.domain.reasons import RefusalReason
-from gateway.doors.assistants_api import schemas as assistant_schemas
 from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
 
@@ -57,7 +54,8 @@ class StepUp(_Strict):
 
 
 class CallResult(_Strict):
-    """For the back end, never for the model. `confirmation_id`: what the customer is to confirm, of a held call.
+    """For the back end, never for the model. `reason`: why the call was not done, finer than `code`. `confirmation_id`: what the customer
+    is to confirm, of a held call.
 
     `app`: whole values of fields that the output shows masked, for the customer's eyes.
     `challenge` with `step_up_required` only.
@@ -82,7 +80,7 @@ class FunctionCallsAnswer(_Strict):
 
 
 class NewConversation(_Strict):
-    """Nothing is asked of a new conversation."""
+    """A new conversation needs no field."""
 
 
 class ConversationAnswer(_Strict):
@@ -90,7 +88,7 @@ class ConversationAnswer(_Strict):
 
 
 class CustomerMessage(_Strict):
-    """What the customer themselves said. `origin`: typed by them, pasted, or out of a document."""
+    """A message that the customer wrote. `origin`: typed by them, pasted, or out of a document."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_CHARS)]
     origin: Literal["typed", "pasted", "document"] = "typed"
@@ -197,6 +195,8 @@ class PasskeyRevoked(_Strict):
 
 
 class ErrorDetail(_Strict):
+    """`code` is stable; `message` says what was wrong, for people; `param` is the path of the field or parameter, where there is one."""
+
     message: str
     type: str
     param: str | None
@@ -302,45 +302,11 @@ class ActivityPage(_Strict):
     next_cursor: str | None
 
 
-_BODIES: tuple[type[BaseModel], ...] = (
-    FunctionCalls,
-    NewConversation,
-    CustomerMessages,
-    ConfirmationDecision,
-    NewPasskey,
-    NewMandate,
-    NewKillSwitch,
-    LiftKillSwitch,
-    *assistant_schemas.BODIES,
-)
-_REF = "#/components/schemas/{model}"
+REF = "#/components/schemas/{model}"
 
 
 def body_of(model: type[BaseModel]) -> dict[str, object]:
     """The `openapi_extra` of a route that reads its body raw. It may be left out where the model needs no field."""
-    schema = {"$ref": _REF.format(model=model.__name__)}
+    schema = {"$ref": REF.format(model=model.__name__)}
     required = any(field.is_required() for field in model.model_fields.values())
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
-
-
-def publish(app: FastAPI) -> None:
-    """Make the app's OpenAPI hold the models of bodies that are read raw, and say which token each operation takes."""
-
-    def openapi() -> dict[str, object]:
-        if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            components = made.setdefault("components", {})
-            schemas = components.setdefault("schemas", {})
-            for model in _BODIES:
-                schema = model.model_json_schema(ref_template=_REF)
-                schemas.update(schema.pop("$defs", {}))
-                schemas[model.__name__] = schema
-            components["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"},
-                "dpop": {"type": "http", "scheme": "dpop", "description": "An access token with a proof of possession (RFC 9449)"},
-            }
-            made["security"] = [{"bearer": []}, {"dpop": []}]
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -21,7 +21,7 @@ from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
 from gateway.grounding.following import follows
 from gateway.grounding.intents import in_scope, is_correction
-from gateway.grounding.lexing import ENGLISH, Figure, Lexed, Locale, holds_phrase, is_code, lex, normal
+from gateway.grounding.lexing import Figure, Lexed, holds_phrase, is_code, lex, normal
 from gateway.grounding.names import alike, named_in
 
 COOLING_OFF = timedelta(hours=24)
@@ -58,7 +58,7 @@ def must_be_grounded(function: BankingFunction) -> bool:
     return not function.emergency and (sensitive or any(argument.kind is Kind.DOCUMENT for argument in function.arguments))
 
 
-def ground(call: Call, locale: Locale = ENGLISH) -> Grounded:
+def ground(call: Call) -> Grounded:
     """The sources of a call's sensitive arguments. Ungrounded for a value that may not even be asked about."""
     confirmed = call.received.confirmed
     if confirmed is not None:
@@ -66,7 +66,7 @@ def ground(call: Call, locale: Locale = ENGLISH) -> Grounded:
     evidence = call.facts.evidence
     if evidence is None:
         return Grounded(call, {})
-    judge = _Judge(call, evidence, locale)
+    judge = _Judge(call, evidence)
     sources = judge.sources()
     denied = [kind for kind, source in sources.items() if source in _DENIED]
     if denied:
@@ -109,11 +109,10 @@ class _TypedTurn:
 class _Judge:
     """One call and what it is held against; `uses` fills while it judges. What is only looked at in doubt is read only then."""
 
-    def __init__(self, call: Call, evidence: Evidence, locale: Locale) -> None:
+    def __init__(self, call: Call, evidence: Evidence) -> None:
         self._call = call
         self._known = evidence.acquaintance
         self._heard = heard = evidence.heard
-        self._locale = locale
         typed: dict[int, list[str]] = {}
         for word in heard.words:
             if word.origin == "typed":
@@ -124,7 +123,7 @@ class _Judge:
         self.uses: list[Use] = []
 
     def _turn(self, number: int, text: str) -> _TypedTurn:
-        lexed = lex(text, self._locale)
+        lexed = lex(text)
         return _TypedTurn(number, text, lexed, self._named_in(lexed))
 
     def _named_in(self, lexed: Lexed) -> frozenset[str]:
@@ -132,11 +131,11 @@ class _Judge:
 
     @cached_property
     def _pasted(self) -> list[Lexed]:
-        return [lex(word.text, self._locale) for word in self._heard.words if word.origin != "typed"]
+        return [lex(word.text) for word in self._heard.words if word.origin != "typed"]
 
     @cached_property
     def _documents(self) -> list[Lexed]:
-        return [lex(reading.text, self._locale) for reading in self._heard.readings if reading.document is not None]
+        return [lex(reading.text) for reading in self._heard.readings if reading.document is not None]
 
     @cached_property
     def _corrected(self) -> int:
@@ -226,7 +225,7 @@ class _Judge:
     def _pairs(self) -> list[tuple[frozenset[str], Figure]]:
         """Several payments in one turn, told apart: each clause that names a payee or an amount names one of each. Else none."""
         texts = _CLAUSES.split(self._typed[0].text) if self._typed else []
-        clauses = [(self._named_in(lexed), lexed.figures) for lexed in (lex(text, self._locale) for text in texts)]
+        clauses = [(self._named_in(lexed), lexed.figures) for lexed in (lex(text) for text in texts)]
         telling = [(payees, figures) for payees, figures in clauses if payees or figures]
         apart = len(telling) > 1 and all(len(payees) == 1 and len(figures) == 1 for payees, figures in telling)
         return [(payees, figures[0]) for payees, figures in telling] if apart else []

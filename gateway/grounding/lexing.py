@@ -16,10 +16,10 @@ from stdnum.exceptions import ValidationError
 
 from adapters.answers import electronic
 from adapters.core import Money, exponent
+from gateway.domain.characters import without_invisible
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CODE = re.compile(r"[\w./@:+-]+")
@@ -83,24 +83,14 @@ class Lexed:
     codes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Locale:
-    """How numbers are written: `decimal` is a point or a comma, the other groups by three."""
-
-    decimal: str = "."
-
-    @property
-    def group(self) -> str:
-        return "," if self.decimal == "." else "."
-
-
-ENGLISH = Locale()
-
-
 def normal(text: str) -> str:
-    """NFKC, without what cannot be seen, one kind of hyphen and apostrophe, case folded."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return unicodedata.normalize("NFKC", _DASHES.sub("-", text).translate(_QUOTES).casefold())
+    """As `as_written`, and case folded."""
+    return unicodedata.normalize("NFKC", as_written(text).casefold())
+
+
+def as_written(text: str) -> str:
+    """NFKC, without what cannot be seen, one kind of hyphen and apostrophe; capitals stay."""
+    return _DASHES.sub("-", without_invisible(text)).translate(_QUOTES)
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -108,22 +98,22 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(word.removesuffix("'s").replace("'", "") for word in _WORD.findall(normal(text)))
 
 
-def lex(text: str, locale: Locale = ENGLISH) -> Lexed:
+def lex(text: str) -> Lexed:
     """Read a text. The longest reading of a piece wins: an account is no amount, and neither is a date."""
-    return _lexed_before(text, locale) if len(text) <= _SHORT else _lexed(text, locale)
+    return _lexed_before(text) if len(text) <= _SHORT else _lexed(text)
 
 
 @lru_cache(maxsize=2048)
-def _lexed_before(text: str, locale: Locale) -> Lexed:
+def _lexed_before(text: str) -> Lexed:
     """A turn is looked at again by each call that it evidence."""
-    return _lexed(text, locale)
+    return _lexed(text)
 
 
-def _lexed(text: str, locale: Locale) -> Lexed:
+def _lexed(text: str) -> Lexed:
     plain = normal(text)
     accounts, rest = _accounts(plain)
     codes = frozenset(code for item in _CODE.findall(plain) if (code := item.strip(".:/@+-")))
-    figures = (*_figures(_DATE.sub(" ; ", rest), locale), *_in_words(rest))
+    figures = (*_figures(_DATE.sub(" ; ", rest)), *_in_words(rest))
     return Lexed(words_of(text), accounts, figures, codes)
 
 
@@ -176,9 +166,9 @@ def _is_iban(text: str) -> bool:
     return True
 
 
-def _figures(text: str, locale: Locale) -> Iterator[Figure]:
+def _figures(text: str) -> Iterator[Figure]:
     for match in _NUMBER.finditer(text):
-        value = _decimal(match["number"], locale)
+        value = _decimal(match["number"])
         if value is None:
             continue
         named = _currency(match["before"]) or _currency(match["after"])
@@ -217,13 +207,13 @@ def _is_known(code: str) -> bool:
     return True
 
 
-def _decimal(written: str, locale: Locale) -> Decimal | None:
-    """A number as the locale writes it; None where it could be another one. Groups are of three digits, all or none."""
+def _decimal(written: str) -> Decimal | None:
+    """A number as English writes it; None where it could be another one. Groups are of three digits, all or none."""
     written = written.strip()
-    whole, point, fraction = written.partition(locale.decimal)
+    whole, point, fraction = written.partition(".")
     if point and (not fraction.isdigit() or (len(fraction) == 3 and len(whole) <= 3 and whole != "0")):
         return None  # 1.234 is a thousand elsewhere
-    for group in (locale.group, " ", "'"):
+    for group in (",", " ", "'"):
         if group in whole:
             first, *others = whole.split(group)
             if not (1 <= len(first) <= 3 and first.isdigit() and all(len(other) == 3 and other.isdigit() for other in others)):

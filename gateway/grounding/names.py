@@ -4,27 +4,14 @@ from collections.abc import Collection, Sequence
 
 from adapters.answers import electronic
 from adapters.core import KnownPayee
-from gateway.grounding.lexing import Lexed, holds_phrase, normal, words_of
+from gateway.grounding.confusables import skeletons
+from gateway.grounding.lexing import Lexed, holds_phrase, words_of
 
 _TOO_COMMON = frozenset(
     """the and for ltd limited plc inc llc gmbh co company bank account payment card current savings services group uk mr mrs ms miss dr
     sir my our your new old to of from at in on a an may will""".split()  # noqa: SIM905  # read as the text that it is
 )
 """Words of names that stand in sentences without naming anybody."""
-
-_LOOK = str.maketrans(
-    {
-        **dict(zip("аеорсухіјѕһԁԛԝ", "aeopcyxijshdqw", strict=True)),  # Cyrillic
-        **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορνικ", "abezhikmnoptyxaopvik", strict=True)),  # Greek
-        "0": "o", "1": "l", "i": "l", "ı": "l", "|": "l", "5": "s",
-    }
-)  # fmt: skip
-"""The look-alikes of UTS 39 that matter between the scripts of Europe. Not the whole table."""
-
-
-def look(name: str) -> str:
-    """What a name looks like: two names that look alike have the same."""
-    return "".join(normal(name).translate(_LOOK).replace("rn", "m").replace("vv", "w").split())
 
 
 def named_in(lexed: Lexed, payees: Sequence[KnownPayee]) -> frozenset[str]:
@@ -55,8 +42,8 @@ def distinctive(name: str) -> frozenset[str]:
 
 def alike(payee: str, payees: Sequence[KnownPayee]) -> bool:
     """Whether another saved name looks like this payee's: then nobody can say who was meant."""
-    looks = [look(item.name) for item in payees if item.key == payee and item.name]
-    return any(look(item.name) in looks for item in payees if item.key != payee and item.name)
+    mine = frozenset(look for item in payees if item.key == payee and item.name for look in skeletons(item.name))
+    return any(mine & skeletons(item.name) for item in payees if item.key != payee and item.name)
 
 
 def _within_another(payee: KnownPayee, payees: Sequence[KnownPayee], whole: Collection[str]) -> bool:

@@ -5,6 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.principal import Principal
 from gateway.identity.fetching import Fetcher, NoAnswer
@@ -29,6 +30,6 @@ class Introspection:
         try:
             told = await self.fetcher.post(self.endpoint, form, "Basic " + b64encode(pair.encode()).decode())
         except NoAnswer as error:
-            _LOG.error('{"alarm": "introspection_not_answered", "why": "%s"}', error)
+            _LOG.log(*Alarm.INTROSPECTION_NOT_ANSWERED.line(why=str(error)))
             raise Unavailable("introspection_unavailable") from None
         return told.get("active") is True and told.get("sub", principal.customer) == principal.customer

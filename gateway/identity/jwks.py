@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.strict_json import Parsed
 from gateway.identity.compact import Malformed
@@ -92,6 +93,10 @@ class RemoteKeys:
             raise Unavailable("issuer_unavailable")
         return self._keys.get(kid)
 
+    def are_held(self) -> bool:
+        """Whether there are keys that may still be used."""
+        return bool(self._keys) and self._monotonic() - self._fetched_at <= self._ages.most_s
+
     async def run(self) -> None:
         """Keep the keys fresh although nobody asks for one: else a key that was rotated away would serve whoever comes first."""
         while True:
@@ -115,8 +120,8 @@ class RemoteKeys:
         try:
             fetched = await self._fetch()
         except NoAnswer as error:
-            age = "null" if math.isinf(self._fetched_at) else str(int(begun - self._fetched_at))
-            _LOG.error('{"alarm": "issuer_keys_not_fetched", "why": "%s", "held_s": %s}', error, age)
+            age_s = None if math.isinf(self._fetched_at) else int(begun - self._fetched_at)
+            _LOG.log(*Alarm.ISSUER_KEYS_NOT_FETCHED.line(why=str(error), held_s=age_s))
         else:
             # a key that is still the same stays the same object, so that the tokens it verified stay verified
             kept = {kid: self._keys[kid] for kid in fetched if _is_same(self._keys.get(kid), fetched[kid])}
@@ -169,12 +174,12 @@ def usable_keys(document: Mapping[str, Parsed]) -> Mapping[str, PublicKey]:
     for member in listed:
         kid = member.get("kid")
         if not isinstance(kid, str) or ids[kid] > 1:
-            _LOG.error('{"alarm": "issuer_key_refused", "why": "no id of its own"}')
+            _LOG.log(*Alarm.ISSUER_KEY_REFUSED.line(why="no id of its own"))
             continue
         try:
             keys[kid] = public_key(member)
         except Malformed as error:
-            _LOG.error('{"alarm": "issuer_key_refused", "why": "%s"}', error)
+            _LOG.log(*Alarm.ISSUER_KEY_REFUSED.line(why=str(error)))
     return keys
 
 

@@ -40,16 +40,16 @@ class Activity:
 
 async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
-    found = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
-    return Activity([_item(match.index, dict(match.fields)) for match in found.found], found.next_cursor)
+    records = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
+    return Activity([_item(match.index, dict(match.fields)) for match in records.found], records.next_cursor)
 
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """Who asked the trail about this customer or opened a record of theirs, when, and what for."""
     subject = await log.subject_of(customer)
-    found = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
+    questions = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
     try:
-        mine = [match for match in found.found if subject is not None and await _about(log, match.fields) == subject]
+        mine = [match for match in questions.found if subject is not None and await _about(log, match.fields) == subject]
     except LogUnavailable as error:
         raise Unavailable("audit_unavailable") from error
     items: list[Mapping[str, Json]] = [
@@ -63,7 +63,7 @@ async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bo
         }
         for item in mine
     ]
-    return Activity(items, found.next_cursor)
+    return Activity(items, questions.next_cursor)
 
 
 async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
@@ -78,13 +78,13 @@ async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
     index, call, conversation = facts.get("index"), facts.get("by_call"), facts.get("by_conversation")
     if fields["kind"] == RecordKind.AUDIT_REVEAL and isinstance(index, int):
         opened = await log.read(lambda reads: reads.leaf(index))
-        found = [] if opened is None else [opened]
+        leaves = [] if opened is None else [opened]
     elif isinstance(call, str) or isinstance(conversation, str):
         wanted = Filter(call=call, conversation=conversation)
-        found = await log.read(lambda reads: find(reads.connection, wanted, int(facts["size"]), -1, 1))
+        leaves = await log.read(lambda reads: find(reads.connection, wanted, int(facts["size"]), -1, 1))
     else:
         return None
-    customer = json.loads(found[0].leaf).get("customer") if found else None
+    customer = json.loads(leaves[0].leaf).get("customer") if leaves else None
     return customer if isinstance(customer, str) else None
 
 

@@ -9,15 +9,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
-
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
-from gateway.domain.kill_switch import KillSwitch, Scope
-from gateway.domain.stages import RecordPosition
-from gateway.store import kill_switches
-from gateway.store.kill_switches import EngageSwitch, LiftSwitch
+from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.ports import KillSwitchStore, KillSwitchTrail
 
 REASON_MOST = 500
 SUBJECT_MOST = 256
@@ -25,29 +22,6 @@ OFFICER_MOST = 256
 """Characters."""
 
 _LOG = logging.getLogger("tellergate.kill_switches")
-
-T = TypeVar("T")
-
-
-class NotLifted(Exception):
-    """`state` says why: `unknown`, `lifted` already, or `same_officer`: who gave the first lift gives no second."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-class SwitchStore(Protocol):
-    """The switches' place: the book of a gateway, or the database itself for a command. Durable when it returns; Unavailable."""
-
-    async def read(self, question: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, item: EngageSwitch | LiftSwitch) -> object: ...
-
-
-class SwitchTrail(Protocol):
-    async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
-        """A durable record; Unavailable otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +34,8 @@ class EngageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitches:
-    store: SwitchStore
-    trail: SwitchTrail
+    store: KillSwitchStore
+    trail: KillSwitchTrail
     clock: Callable[[], datetime]
     via: str
     """How the officers speak: `api` or `command`. On record, since the command believes the name that it is given."""
@@ -72,29 +46,24 @@ class KillSwitches:
         wanted = KillSwitch(
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
-        stands = await self.store.write(EngageSwitch(wanted))
-        if not isinstance(stands, KillSwitch):
-            raise TypeError("engaging is answered with the switch")
+        engaged = await self.store.engage(wanted)
         try:
-            await self.trail.kill_switch(replace(stands, reason=reason), "kill_engaged", officer, self.via, at)
+            await self.trail.kill_switch(replace(engaged, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
-            _LOG.error('{"alarm": "kill_switch_not_recorded", "id": "%s"}', stands.id)
-            return EngageResult(stands, recorded=False)
-        return EngageResult(stands, recorded=True)
+            _LOG.log(*Alarm.KILL_SWITCH_NOT_RECORDED.line(id=engaged.id))
+            return EngageResult(engaged, recorded=False)
+        return EngageResult(engaged, recorded=True)
 
     async def lift(self, switch: str, reason: str, officer: str) -> KillSwitch:
         """One officer's part: after the first it is half lifted and stops the same, after another one's it is lifted. NotLifted."""
         at = self.clock()
-        found = await self.store.read(lambda connection: kill_switches.find(connection, switch))
-        stands = kill_switches.obstacle(found, officer)
-        if found is None or stands is not None:
-            raise NotLifted(stands or "unknown")
-        await self.trail.kill_switch(replace(found, reason=reason), "kill_lift", officer, self.via, at)
-        told = await self.store.write(LiftSwitch(switch, officer, at))
-        if not isinstance(told, KillSwitch):
-            raise NotLifted(str(told))
-        return told
+        engaged = await self.store.find(switch)
+        obstacle = Obstacle("unknown") if engaged is None else engaged.lift_obstacle(officer)
+        if engaged is None or obstacle is not None:
+            raise NotLifted("unknown" if obstacle is None else obstacle.code)
+        await self.trail.kill_switch(replace(engaged, reason=reason), "kill_lift", officer, self.via, at)
+        return await self.store.lift(switch, officer, at)
 
     async def listed(self) -> list[KillSwitch]:
         """Those that are engaged or half lifted, the oldest first."""
-        return await self.store.read(kill_switches.listed)
+        return list(await self.store.engaged())

@@ -71,21 +71,21 @@ def compare(
     by_key: dict[str | None, list[CoreEffect]] = defaultdict(list)
     for effect in effects:
         by_key[effect.key].append(effect)
-    told: dict[str, list[IntentOnRecord]] = defaultdict(list)
+    intents_by_key: dict[str, list[IntentOnRecord]] = defaultdict(list)
     for intent in intents:
-        told[intent.key].append(intent)
-    found: list[tuple[datetime, Difference]] = []
-    for key, same in told.items():
+        intents_by_key[intent.key].append(intent)
+    differences: list[tuple[datetime, Difference]] = []
+    for key, same in intents_by_key.items():
         what = _compared(same, by_key.get(key, []), since=since, before=now - grace)
-        found += [(same[0].at, Difference(item, same[0], tuple(by_key.get(key, ())))) for item in what]
+        differences += [(same[0].at, Difference(item, same[0], tuple(by_key.get(key, ())))) for item in what]
     for of, done in by_key.items():
-        if of is None or of not in told:
-            found += [
+        if of is None or of not in intents_by_key:
+            differences += [
                 (item.at, Difference(DifferenceKind.UNINTENDED, None, (item,)))
                 for item in done
                 if item.at >= since and _is_done(item)
             ]
-    return [finding for _, finding in sorted(found, key=lambda it: it[0])]
+    return [finding for _, finding in sorted(differences, key=lambda it: it[0])]
 
 
 def _compared(

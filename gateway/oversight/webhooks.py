@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from audit.leaf import EndState
 from audit.log import Log
 from gateway.calls.outcome import CallOutcomes
-from gateway.calls.record import story_of
+from gateway.calls.record import history_of
 from gateway.confirmations.proposals import Proposals
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code
+from gateway.domain.ports import Book, DueWebhook, WebhookOutbox
 from gateway.domain.reasons import reason_of
 from gateway.domain.stages import Recorded
-from gateway.store.book import SqlBook
-from gateway.store.webhooks import DueWebhook, ForgetDelivered, LeaseWebhooks, MarkDelivered, RetryLater, StoreBody
+from gateway.domain.states import CallStatus
 
 TIMEOUT_S = 5.0
 LEASE = timedelta(seconds=60)
@@ -76,7 +77,8 @@ class Webhooks:
 
     url: str
     key: Ed25519PrivateKey
-    book: SqlBook
+    book: Book
+    outbox: WebhookOutbox
     outcomes: CallOutcomes
     proposals: Proposals
     log: Log
@@ -88,8 +90,7 @@ class Webhooks:
     async def deliver_due(self) -> int:
         """Try everything that is due once, at most `AT_ONCE`; how many. Unavailable when the store does not answer."""
         now = self.clock()
-        leased = await self.book.write(LeaseWebhooks(now, now + LEASE, AT_ONCE))
-        due = [item for item in leased if isinstance(item, DueWebhook)] if isinstance(leased, Sequence) else []
+        due = await self.outbox.lease(now, now + LEASE, AT_ONCE)
         done = await asyncio.gather(*(self._one(item) for item in due), return_exceptions=True)
         for effect in done:
             if isinstance(effect, BaseException):
@@ -98,7 +99,7 @@ class Webhooks:
 
     async def forget(self) -> None:
         """Delete what was delivered long ago."""
-        await self.book.write(ForgetDelivered(self.clock() - KEPT))
+        await self.outbox.forget(self.clock() - KEPT)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -116,22 +117,20 @@ class Webhooks:
             await self._post(due.id, body)
         except WebhookRefused as refused:
             if tries + 1 >= _ALARM_AFTER:
-                _LOG.warning(
-                    '{"alarm": "webhook_not_delivered", "id": "%s", "tries": %d, "cause": "%s"}', due.id, tries + 1, refused
-                )
+                _LOG.log(*Alarm.WEBHOOK_NOT_DELIVERED.line(id=due.id, tries=tries + 1, cause=str(refused)))
             await self._again(due, AGAIN_MOST_S, tries)
         else:
-            await self.book.write(MarkDelivered(due.id, self.clock()))
+            await self.outbox.delivered(due.id, self.clock())
 
     async def _again(self, due: DueWebhook, most_s: float, tries: int) -> None:
-        await self.book.write(RetryLater(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter()))))
+        await self.outbox.again(due.id, self.clock() + timedelta(seconds=backoff_s(tries, most_s, self.jitter())))
 
     async def _composed(self, due: DueWebhook) -> bytes | None:
         """What is said of the call, the same however often it is sent. None: it has not ended."""
         ended = await self._ended(due.call_id)
         if ended is None:
             return None
-        told = {
+        content = {
             "type": "call.settled",
             "id": due.id,
             "call_id": due.call_id,
@@ -140,25 +139,24 @@ class Webhooks:
             "confirmation_id": await self.proposals.confirmation_of(due.call_id),
             "at": self.clock().isoformat(),
         }
-        said = await self.book.write(StoreBody(due.id, orjson.dumps(told)))
-        return said if isinstance(said, bytes) else None
+        return await self.outbox.compose(due.id, orjson.dumps(content))
 
     async def _ended(self, call_id: str) -> Recorded | None:
         """As `GET /v1/calls/{id}` tells it; None while it is held or in doubt."""
         claimed = await self.book.find(call_id)
         if claimed is not None:
-            told: Recorded | None = await self.outcomes.answer(claimed, "")
+            outcome: Recorded | None = await self.outcomes.answer(claimed, "")
         else:
-            told = await self.proposals.told(call_id) or await self._without_a_row(call_id)
-        return None if told is None or told.status in ("held", "in_doubt") else told
+            outcome = await self.proposals.status_of(call_id) or await self._without_a_row(call_id)
+        return None if outcome is None or outcome.status.is_open else outcome
 
     async def _without_a_row(self, call_id: str) -> Recorded | None:
         """Given back: nothing happened, once the log agrees."""
-        story = await story_of(self.log, call_id)
+        story = await history_of(self.log, call_id)
         if story is not None and story.intent is not None and story.end_state != EndState.NOT_ATTEMPTED.value:
             return None
         code = Code.TEMPORARILY_UNAVAILABLE
-        return Recorded(call_id, "", "unavailable", code, None, None, None, reason=reason_of(code))
+        return Recorded(call_id, "", CallStatus.UNAVAILABLE, code, None, None, None, reason=reason_of(code))
 
     async def _post(self, message_id: str, body: bytes) -> None:
         headers = signed(self.key, message_id, self.clock(), body)

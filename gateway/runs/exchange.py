@@ -19,6 +19,7 @@ import httpx2
 import openai
 import orjson
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.strict_json import Json
 from gateway.runs.events import Event, Events, EventTooLong
 from gateway.runs.model import ModelFailed
@@ -123,7 +124,7 @@ class Exchange:
         except TimeoutError:
             raise ModelFailed("server_error", _TOO_LATE) from None
         except openai.APIStatusError as error:
-            _LOG.warning('{"alarm": "model_refused", "status": %d}', error.status_code)
+            _LOG.log(*Alarm.MODEL_REFUSED.line(status=error.status_code))
             raise by_status(error.status_code) from None
         except (openai.OpenAIError, httpx2.HTTPError):
             raise ModelFailed("server_error", _FAILED) from None

@@ -14,22 +14,21 @@ from gateway.calls.output import output_text, result_item
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import MESSAGES, Code, RequestFault
 from gateway.domain.principal import Principal
 from gateway.domain.reasons import reason_of
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from gateway.domain.strict_json import Json
 from gateway.runs.objects import Object
-from gateway.store import confirmations
 from gateway.store.steps import Step, app_calls, calls_of, with_calls
 
 IN_DOUBT_MOST = timedelta(seconds=20)
 """So long a run waits to hear what became of a call whose outcome is not known; then the model is told that nobody knows."""
 
 _LOG = logging.getLogger("tellergate.runs")
-
-_OPEN = ("held", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ class RunFunctionCalls:
         found = {}
         for call in open_calls(step):
             became = await self.proposals.became(customer, call["tellergate"]["call_id"])
-            if became is not None and became.status not in _OPEN:
+            if became is not None and not became.status.is_open:
                 found[call["id"]] = replace(became, native_id=call["id"])
-            elif became is None or (became.status == "in_doubt" and self._is_late(step)):
+            elif became is None or (became.status == CallStatus.IN_DOUBT and self._is_late(step)):
                 found[call["id"]] = replace(_unknown(call), native_id=call["id"])
         return _told(step, found) if found else step
 
@@ -77,7 +76,7 @@ class RunFunctionCalls:
         named = {id_ for call in open_calls(step) if (id_ := call["tellergate"]["confirmation_id"]) is not None}
         found = []
         for id_ in sorted(named):
-            stored = await self.proposals.book.read(lambda connection, id_=id_: confirmations.find(connection, id_))  # type: ignore[misc]
+            stored = await self.proposals.store.find(id_)
             if stored is not None:
                 found.append(WaitingCall(id_, stored.proposal.expires))
         return found
@@ -93,7 +92,7 @@ class RunFunctionCalls:
         code = Code.STEP_UP_REQUIRED
         reason = reason_of(code, why)
         return [
-            Recorded(ids["call_id"], call.native_id, "denied", code, MESSAGES[code], None, proof, reason=reason)
+            Recorded(ids["call_id"], call.native_id, CallStatus.DENIED, code, MESSAGES[code], None, proof, reason=reason)
             for call in asked.calls
         ]
 
@@ -138,13 +137,13 @@ def _told(step: Step, answered: Mapping[str, Recorded]) -> Step:
 
 
 def _with_answer(call: Mapping[str, Any], answered: Recorded) -> dict[str, Json]:
-    output = None if answered.status in _OPEN else output_text(answered)
+    output = None if answered.status.is_open else output_text(answered)
     result = {name: value for name, value in result_item(answered).items() if name != "native_id"}
     return {**call, "function": {**call["function"], "output": output}, "tellergate": result}
 
 
 def _unknown(call: Mapping[str, Any]) -> Recorded:
-    _LOG.warning('{"alarm": "run_outcome_unknown", "call_id": "%s"}', call["tellergate"]["call_id"])
+    _LOG.log(*Alarm.RUN_OUTCOME_UNKNOWN.line(call_id=call["tellergate"]["call_id"]))
     code = Code.OUTCOME_UNKNOWN
     # not `in_doubt`: that would have no output, and the model is to be told now
-    return Recorded(call["tellergate"]["call_id"], "", "unknown", code, MESSAGES[code], None, None, reason=reason_of(code))
+    return Recorded(call["tellergate"]["call_id"], "", CallStatus.UNKNOWN, code, MESSAGES[code], None, None, reason=reason_of(code))

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from gateway.calls.detection import IBAN_LENGTHS, DetectedKind, Detection, findings
-from gateway.calls.redaction import INVISIBLE
+from gateway.domain.characters import INVISIBLE
 
 WINDOW_CHARS = 768
 AHEAD_CHARS = 384

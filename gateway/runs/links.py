@@ -13,7 +13,7 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
-from gateway.calls.redaction import INVISIBLE
+from gateway.domain.characters import INVISIBLE
 
 REMOVED = "[link removed]"
 """Stands for a link. Harmless inside a JSON string, and never followed by what would make it a link itself."""

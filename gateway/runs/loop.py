@@ -11,6 +11,7 @@ model may then be asked once more, which does nothing; calls have their ids befo
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -19,7 +20,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.principal import Principal
+from gateway.domain.states import RunState, StepStatus
 from gateway.domain.strict_json import Json
 from gateway.runs import objects
 from gateway.runs.answer import ModelAnswer
@@ -32,7 +35,7 @@ from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.runs.streaming import MessageStream, call_delta, counted
 from gateway.store import runs, steps, threads
-from gateway.store.book import SqlBook
+from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
 from gateway.store.steps import Step
 from gateway.store.threads import Thread
@@ -48,6 +51,8 @@ LOOK_S = 0.25
 GRACE = timedelta(minutes=1)
 """How much longer than the last confirmation a run lives that waits for it."""
 
+_LOG = logging.getLogger("tellergate.runs")
+
 _INCOMPLETE = {Finish.LENGTH: ("max_tokens", "max_completion_tokens"), Finish.FILTERED: ("content_filter", None)}
 """Of answers that were cut off: the reason of the message, and of the run."""
 
@@ -59,7 +64,7 @@ class LeaseLost(Exception):
 class RunEnded(Exception):
     """The run is to end now, in this state: cancelled, expired or failed."""
 
-    def __init__(self, state: str, error: ModelFailed | None = None) -> None:
+    def __init__(self, state: RunState, error: ModelFailed | None = None) -> None:
         super().__init__(state)
         self.state = state
         self.error = error
@@ -69,7 +74,7 @@ class RunEnded(Exception):
 class RunDependencies:
     """What the loop is made of. Built by `main`, and by tests with other parts."""
 
-    book: SqlBook
+    book: ItemStore
     calling: RunFunctionCalls
     question: QuestionBuilder
     model: Model
@@ -113,19 +118,20 @@ class RunDriver:
         except RunEnded as ended:
             await self._end(ended, growing)
         except ModelFailed as failed:
-            await self._end(RunEnded("failed", failed), growing)
+            _LOG.log(*Alarm.MODEL_FAILED.line(code=failed.code, why=failed.message, run=self.run.id))
+            await self._end(RunEnded(RunState.FAILED, failed), growing)
 
     async def break_down(self) -> None:
         """After a defect: the run has failed, and its thread is free."""
-        await self._end(RunEnded("failed", ModelFailed("server_error", "A defect of the gateway stopped the run.")), None)
+        await self._end(RunEnded(RunState.FAILED, ModelFailed("server_error", "A defect of the gateway stopped the run.")), None)
 
     # ended
 
     def _still_goes_on(self) -> None:
-        if self.run.state == "cancelling" or self.cancelled.is_set():
-            raise RunEnded("cancelled")
+        if self.run.state is RunState.CANCELLING or self.cancelled.is_set():
+            raise RunEnded(RunState.CANCELLED)
         if self.parts.clock() >= self.run.expires:
-            raise RunEnded("expired")
+            raise RunEnded(RunState.EXPIRED)
 
     async def _end(self, ended: RunEnded, growing: MessageStream | None) -> None:
         """End the run, with what it has said so far; its open step ends with it."""
@@ -137,7 +143,7 @@ class RunDriver:
             opened = replace(opened, body={**opened.body, "status": ended.state, **at})
             kept = (*kept, opened)
         body = {**self.run.body, "required_action": None, "usage": self._usage(), "own": self._own(confirmations=[])}
-        if ended.state != "expired":
+        if ended.state is not RunState.EXPIRED:
             body[f"{ended.state}_at"] = seconds(now)
         if ended.error is not None:
             body["last_error"] = {"code": ended.error.code, "message": ended.error.message}
@@ -146,7 +152,7 @@ class RunDriver:
         except LeaseLost:
             return
         except RunEnded:  # cancelled meanwhile: that comes first
-            await self._end(RunEnded("cancelled"), growing=None)
+            await self._end(RunEnded(RunState.CANCELLED), growing=None)
             return
         if opened is not None:
             self._tell(f"thread.run.step.{ended.state}", objects.step(opened))
@@ -155,9 +161,9 @@ class RunDriver:
     # begin
 
     async def _begin(self) -> None:
-        if self.run.state == "queued":
+        if self.run.state is RunState.QUEUED:
             started = self.run.body["started_at"] or seconds(self.parts.clock())
-            await self._advance("in_progress", {**self.run.body, "started_at": started})
+            await self._advance(RunState.IN_PROGRESS, {**self.run.body, "started_at": started})
             self._tell("thread.run.in_progress", objects.run(self.run))
 
     async def _whose(self) -> tuple[Thread, Principal]:
@@ -190,23 +196,23 @@ class RunDriver:
                 break
             if not await self._wait(step):
                 return False
-        done = replace(step, body={**step.body, "status": "completed", "completed_at": seconds(self.parts.clock())})
+        done = replace(step, body={**step.body, "status": StepStatus.COMPLETED, "completed_at": seconds(self.parts.clock())})
         body = {**self.run.body, "own": self._own(confirmations=[])}
-        await self._advance("in_progress", body, steps=(done,))
+        await self._advance(RunState.IN_PROGRESS, body, steps=(done,))
         self._tell("thread.run.step.completed", objects.step(done))
         return True
 
     async def _changed(self, before: Step, after: Step) -> Step:
         if after is not before:
-            await self._advance("in_progress", self.run.body, steps=(after,))
+            await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(after,))
             for delta in changed_calls(before, after):
                 self._tell("thread.run.step.delta", call_delta(after.id, delta))
         return after
 
     async def _require_action(self, app: Sequence[Json]) -> None:
         action: Json = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": list(app)}}
-        await self._advance("requires_action", {**self.run.body, "required_action": action}, due=self.run.expires)
-        self._left("requires_action")
+        await self._advance(RunState.REQUIRES_ACTION, {**self.run.body, "required_action": action}, due=self.run.expires)
+        self._left(RunState.REQUIRES_ACTION)
 
     async def _wait(self, step: Step) -> bool:
         """For the customer, or for an outcome. True: look again. False: let go of it; it is due when the customer has spoken."""
@@ -216,7 +222,7 @@ class RunDriver:
         is_news = shown != objects.own_of(self.run).get("confirmations", [])
         if is_news or not heard:
             await self._advance(
-                "in_progress",
+                RunState.IN_PROGRESS,
                 {**self.run.body, "own": self._own(confirmations=shown)},
                 due=None if heard else min((wait.expires for wait in waits), default=now + runs.LOOK_AGAIN),
                 expires=max([self.run.expires, *(wait.expires + GRACE for wait in waits)]),
@@ -243,8 +249,8 @@ class RunDriver:
         if isinstance(asked, ModelQuestion):
             return asked
         body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
-        await self._advance("incomplete", body)
-        self._left("incomplete")
+        await self._advance(RunState.INCOMPLETE, body)
+        self._left(RunState.INCOMPLETE)
         return None
 
     def _growing(self, asked: ModelQuestion) -> MessageStream:
@@ -263,7 +269,7 @@ class RunDriver:
                 async for piece in pieces:
                     growing.feed(piece)
         except TimeoutError:
-            raise RunEnded("expired") from None
+            raise RunEnded(RunState.EXPIRED) from None
         return growing.ended()
 
     # keep
@@ -274,10 +280,10 @@ class RunDriver:
         body = {**self.run.body, "own": own}
         if answer.calls:
             kept, messages = growing.kept(answer, "completed")
-            await self._advance("in_progress", body, steps=kept, messages=messages)
+            await self._advance(RunState.IN_PROGRESS, body, steps=kept, messages=messages)
             return True
         reason, of_run = _INCOMPLETE.get(answer.finish, (None, None))
-        state = "completed" if reason is None else "incomplete"
+        state = RunState.COMPLETED if reason is None else RunState.INCOMPLETE
         kept, messages = growing.kept(answer, state, reason)
         body |= {"usage": self._usage(own)}
         if reason is None:
@@ -304,22 +310,22 @@ class RunDriver:
     def _tell(self, name: str, told: objects.Object) -> None:
         self.parts.broadcast.tell(self.run.id, name, told)
 
-    def _left(self, state: str) -> None:
+    def _left(self, state: RunState) -> None:
         """The run is nobody's now: its listeners hear in which state, and that this is all."""
         self._tell(f"thread.run.{state}", objects.run(self.run))
         self.parts.broadcast.end(self.run.id)
 
-    async def _advance(self, state: str, body: Mapping[str, Json], **rest: Any) -> None:
+    async def _advance(self, state: RunState, body: Mapping[str, Json], **rest: Any) -> None:
         """One write. Lost; Ended when the run was cancelled meanwhile: nothing was written then."""
         item = AdvanceRun(
             run=self.run.id, lease=self.lease, before=self.run.state, state=state, at=self.parts.clock(), body=body, **rest
         )
-        found = await self.parts.book.write(item)
-        if isinstance(found, Run):
-            self.run = found
-        elif found == "cancelling":
-            self.run = replace(self.run, state="cancelling")
-            raise RunEnded("cancelled")
+        run = await self.parts.book.write(item)
+        if isinstance(run, Run):
+            self.run = run
+        elif run is RunState.CANCELLING:
+            self.run = replace(self.run, state=RunState.CANCELLING)
+            raise RunEnded(RunState.CANCELLED)
         else:
             raise LeaseLost
 
@@ -332,7 +338,7 @@ class RunDriver:
         try:
             await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
-                raise RunEnded("cancelled")
+                raise RunEnded(RunState.CANCELLED)
             return doing.result()
         finally:
             for item in (doing, asked):

@@ -10,7 +10,7 @@ decodes twice (entities of entities) renders what nobody can see here.
 
 from collections.abc import Callable
 
-from gateway.calls.redaction import INVISIBLE
+from gateway.domain.characters import INVISIBLE
 from gateway.runs.identifiers import Masking, collected
 from gateway.runs.links import REMOVED, Links
 

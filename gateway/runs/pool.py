@@ -9,12 +9,13 @@ import contextlib
 import logging
 import secrets
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
+from gateway.domain.states import RunState
 from gateway.runs.loop import LEASE, RunDependencies, RunDriver
 from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run
 from gateway.store.tables import RUNS
@@ -72,7 +73,7 @@ class RunPool:
                     renewed = now()
                     await self.renew()
             except Unavailable as unavailable:
-                _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
+                _LOG.log(*Alarm.RUN_WAITS.line(cause=unavailable.reason))
             await asyncio.sleep(LOOK_S)
 
     async def take_due(self) -> int:
@@ -80,8 +81,7 @@ class RunPool:
         at, room = self.parts.clock(), self.most - len(self._having)
         if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
             return 0
-        found = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
-        due = [match for match in found if isinstance(match, Run)] if isinstance(found, list) else []
+        due = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
         for item in due:
             self.take_up(item)
         return len(due)
@@ -93,13 +93,13 @@ class RunPool:
             return
         states = await self.parts.book.write(RenewLeases(self.lease, ours, self.parts.clock() + LEASE))
         for run in ours:
-            state = states.get(run) if isinstance(states, Mapping) else None
+            state = states.get(run)
             having = self._having.get(run)
             if having is None:
                 continue
             if state is None:
                 having.task.cancel()
-            elif state == "cancelling":
+            elif state is RunState.CANCELLING:
                 having.cancelled.set()
 
     async def free(self) -> None:
@@ -121,10 +121,10 @@ class RunPool:
         try:
             await loop.drive()
         except Unavailable as unavailable:
-            _LOG.warning('{"alarm": "run_waits", "cause": "%s"}', unavailable.reason)
+            _LOG.log(*Alarm.RUN_WAITS.line(cause=unavailable.reason))
         except Exception as error:  # noqa: BLE001  # whatever it was, the thread must not stay locked by it
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error('{"alarm": "defect", "error": "%s", "at": "%s:%d"}', type(error).__name__, where.name, where.lineno or 0)
+            _LOG.log(*Alarm.DEFECT.line(error=type(error).__name__, at=f"{where.name}:{where.lineno or 0}", request_id=None))
             with contextlib.suppress(Unavailable):
                 await loop.break_down()
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import json_schema
+from gateway.domain.ports import Book
 from gateway.domain.strict_json import Json
 from gateway.runs.budget import TokensLeft, TokensUsed, left
 from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
@@ -16,7 +17,7 @@ from gateway.runs.transcript import items_of
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
 from gateway.store import threads
-from gateway.store.book import SqlBook
+from gateway.store.items import ItemStore
 from gateway.store.runs import Run
 from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message, Thread
@@ -49,7 +50,8 @@ class ModelQuestion:
 class QuestionBuilder:
     """`hosts`: where links and images of answers may lead. `most_tokens`: of one question, as the model can read them."""
 
-    book: SqlBook
+    book: Book
+    store: ItemStore
     functions: Mapping[str, BankingFunction]
     hosts: frozenset[str]
     most_tokens: int
@@ -59,7 +61,7 @@ class QuestionBuilder:
         bounds = left(run.body, spent)
         if bounds.exceeded is not None:
             return bounds.exceeded
-        said, steps = await self.book.read(lambda connection: _read(connection, thread.id))
+        said, steps = await self.store.read(lambda connection: _read(connection, thread.id))
         counter = TokenEstimate(own_of(run).get("tokens") or 1.0)
         functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
         frame = counter.of_text(_frame(run, functions))

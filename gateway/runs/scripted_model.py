@@ -101,10 +101,15 @@ def _paying(turn: LastTurn, account: str, pay: re.Match[str]) -> StandInCall | s
         return _paid(turn)
     if "list_beneficiaries" not in turn.outputs:
         return StandInCall("list_beneficiaries", {"account": account})
-    payees = {payee["name"]: payee["beneficiary"] for payee in turn.result("list_beneficiaries").get("beneficiaries", [])}
+    payees = {_text(payee["name"]): payee["beneficiary"] for payee in turn.result("list_beneficiaries").get("beneficiaries", [])}
     if pay["payee"] not in payees:
         return f"There is no payee of this name. There are: {', '.join(payees) or 'none'}."
     return _transfer(account, payees[pay["payee"]], pay)
+
+
+def _text(value: object) -> str:
+    """A text, which is in an object that says so where third parties wrote it."""
+    return str(next(iter(value.values()), "")) if isinstance(value, Mapping) else str(value)
 
 
 def _spending(turn: LastTurn, account: str) -> StandInCall | str:

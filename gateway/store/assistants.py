@@ -1,6 +1,6 @@
 """Assistants: what the bank's back ends made, each its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.domain.strict_json import Json
+from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import ASSISTANTS
 from gateway.store.times import from_us, to_us
@@ -30,12 +31,24 @@ class Assistant:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateAssistant:
+class CreateAssistant(Item[Assistant]):
     assistant: Assistant
+
+    def apply(self, connection: Connection) -> Assistant:
+        made = self.assistant
+        row = {
+            "id": made.id,
+            "owner": made.owner,
+            "created_us": to_us(made.created),
+            "body": as_text(made.body),
+            "metadata": as_text(made.metadata),
+        }
+        connection.execute(insert(ASSISTANTS), [row])
+        return made
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeAssistant:
+class ChangeAssistant(Item[Assistant | None]):
     """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this owner's."""
 
     owner: str
@@ -43,42 +56,27 @@ class ChangeAssistant:
     changes: Mapping[str, Json]
     metadata: Metadata | None
 
+    def apply(self, connection: Connection) -> Assistant | None:
+        mine = (_A.id == self.id, _A.owner == self.owner)
+        row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
+        if row is None:
+            return None
+        body = as_text({**orjson.loads(row.body), **self.changes})
+        metadata = row.metadata if self.metadata is None else as_text(self.metadata)
+        connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))
+        return find(connection, self.owner, self.id)
+
 
 @dataclass(frozen=True, slots=True)
-class DeleteAssistant:
+class DeleteAssistant(Item[bool | None]):
     """Answered True; None: not this owner's. Runs that were begun with it go on: they hold what they need."""
 
     owner: str
     id: str
 
-
-def make(connection: Connection, item: CreateAssistant) -> Assistant:
-    made = item.assistant
-    row = {
-        "id": made.id,
-        "owner": made.owner,
-        "created_us": to_us(made.created),
-        "body": as_text(made.body),
-        "metadata": as_text(made.metadata),
-    }
-    connection.execute(insert(ASSISTANTS), [row])
-    return made
-
-
-def change(connection: Connection, item: ChangeAssistant) -> Assistant | None:
-    mine = (_A.id == item.id, _A.owner == item.owner)
-    row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
-    if row is None:
-        return None
-    body = as_text({**orjson.loads(row.body), **item.changes})
-    metadata = row.metadata if item.metadata is None else as_text(item.metadata)
-    connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))
-    return find(connection, item.owner, item.id)
-
-
-def drop(connection: Connection, item: DeleteAssistant) -> bool | None:
-    gone = connection.execute(delete(ASSISTANTS).where(_A.id == item.id, _A.owner == item.owner))
-    return True if gone.rowcount else None
+    def apply(self, connection: Connection) -> bool | None:
+        gone = connection.execute(delete(ASSISTANTS).where(_A.id == self.id, _A.owner == self.owner))
+        return True if gone.rowcount else None
 
 
 def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
@@ -86,9 +84,9 @@ def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
     return None if row is None else _assistant(row)
 
 
-def page(connection: Connection, owner: str, asked: PageRequest) -> tuple[Sequence[Assistant], bool]:
+def page(connection: Connection, owner: str, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
     """One page of this owner's, and whether there are more. NoSuchCursor."""
-    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], asked)
+    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], page_request)
     return [_assistant(row) for row in rows], more
 
 
@@ -99,7 +97,3 @@ def _assistant(row: Row[Any]) -> Assistant:
 def as_text(value: Mapping[str, Json] | Metadata) -> str:
     """JSON as a column holds it."""
     return orjson.dumps(value).decode()
-
-
-WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {CreateAssistant: make, ChangeAssistant: change, DeleteAssistant: drop}
-"""What is done with each, inside a transaction."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,26 +19,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway.domain import mandate as mandates
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
 from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, Snapshot, Utterances
 from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
-from gateway.domain.ports import Claim, Claimed, Passkey
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.ports import Claim, Claimed
+from gateway.domain.states import SettledAs
 from gateway.store import (
-    assistants,
     calls,
-    confirmations,
     conversations,
     customers,
     kill_switches,
-    passkeys,
     proofs,
     runs,
     standing_mandates,
-    threads,
     webhooks,
 )
+from gateway.store.items import Item, Locks
 
 _CACHED_MANDATES = 50_000
 
@@ -46,52 +46,6 @@ FRESH_S = 1.0
 """How old the answer may be on which a call goes on, or an effect happens: a kill switch counts within it, everywhere (G-11)."""
 
 _LOG = logging.getLogger("tellergate.store")
-
-Write = (
-    calls.ClaimCall
-    | calls.SettleCall
-    | conversations.OpenConversation
-    | conversations.TaintConversation
-    | conversations.StoreMessages
-    | conversations.StoreDocumentText
-    | standing_mandates.StoreStandingMandate
-    | standing_mandates.RevokeStandingMandate
-    | customers.GrantMandate
-    | proofs.StoreProof
-    | proofs.ForgetProofs
-    | confirmations.StoreProposal
-    | confirmations.OpenProposal
-    | confirmations.MoveProposal
-    | confirmations.SpendCall
-    | passkeys.EnrolPasskey
-    | passkeys.RevokePasskey
-    | passkeys.CountAssertion
-    | kill_switches.EngageSwitch
-    | kill_switches.LiftSwitch
-    | webhooks.ExpectOutcome
-    | webhooks.LeaseWebhooks
-    | webhooks.StoreBody
-    | webhooks.RetryLater
-    | webhooks.MarkDelivered
-    | webhooks.ForgetDelivered
-    | assistants.CreateAssistant
-    | assistants.ChangeAssistant
-    | assistants.DeleteAssistant
-    | threads.CreateThread
-    | threads.WriteAnswer
-    | threads.SetMetadata
-    | threads.DeleteThread
-    | threads.DeleteMessage
-    | runs.StartRun
-    | runs.CancelRun
-    | runs.SubmitOutputs
-    | runs.LeaseRuns
-    | runs.RenewLeases
-    | runs.FreeLeases
-    | runs.AdvanceRun
-)
-Answer = object
-"""Of what type: as the item says. Its reader looks."""
 
 T = TypeVar("T")
 
@@ -107,7 +61,7 @@ class SqlBook:
         self._tells = tells
         self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
-        self._writer: GroupWriter[Write, Answer] = GroupWriter(database.lane(), self._apply)
+        self._writer: GroupWriter[Item[Any], Any] = GroupWriter(database.lane(), self._apply)
 
     async def close(self) -> None:
         await self._writer.close()
@@ -124,8 +78,8 @@ class SqlBook:
 
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
         """By version, which every call reads afresh: a changed mandate counts at once, in every process."""
-        known = self._mandates.get((customer, version))
-        return known or await self.read(lambda connection: self._read_mandate(connection, customer, version))
+        cached = self._mandates.get((customer, version))
+        return cached or await self.read(lambda connection: self._read_mandate(connection, customer, version))
 
     def _read_mandate(self, connection: Connection, customer: str, version: int) -> Mandate | None:
         cached = self._mandates.get((customer, version))
@@ -136,7 +90,7 @@ class SqlBook:
             try:
                 cached = mandates.load(stored.mandate, stored.mandate_signature, self._mandate_key)
             except ValueError:
-                _LOG.error('{"alarm": "mandate_not_as_signed"}')
+                _LOG.log(*Alarm.MANDATE_NOT_AS_SIGNED.line())
                 return None
             if cached.customer != customer or cached.version != version:
                 return None  # moved since the first read, or not this customer's: no rights from it
@@ -158,7 +112,7 @@ class SqlBook:
         """True also for a customer without a row."""
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
-    async def stopped(self, customer: str, agent: str, function: str) -> str | None:
+    async def stopped(self, customer: str, agent: str, function: str) -> Obstacle | None:
         return await self._fresh(lambda connection: kill_switches.stopped(connection, customer, agent, function))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
@@ -179,23 +133,18 @@ class SqlBook:
         try:
             return mandates.load_standing(terms, signature, self._mandate_key)
         except ValueError:
-            _LOG.error('{"alarm": "mandate_not_as_signed"}')
+            _LOG.log(*Alarm.MANDATE_NOT_AS_SIGNED.line())
             return None
 
-    async def sign_standing(self, mandate: StandingMandate, signature: bytes, at: datetime) -> None:
-        """Keep a standing mandate that the customer confirmed."""
-        await self.write(standing_mandates.StoreStandingMandate(mandate, signature, at))
-
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
-        """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
-        return await self.write(standing_mandates.RevokeStandingMandate(customer, mandate, at)) is True
+        return await self.write(standing_mandates.RevokeStandingMandate(customer, mandate, at))
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
         ids = (conversation, turn, native_id)
-        found = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
-        if isinstance(found, Refusal):
-            raise found
-        return found
+        claimed = await self.read(lambda connection: calls.earlier(connection, *ids, arguments_hash))
+        if isinstance(claimed, Refusal):
+            raise claimed
+        return claimed
 
     async def find(self, call_id: str) -> Claimed | None:
         return await self.read(lambda connection: calls.find(connection, call_id))
@@ -204,26 +153,23 @@ class SqlBook:
         return await self.read(lambda connection: calls.unsettled(connection, before))
 
     async def claim(self, claim: Claim) -> Claimed:
-        claimed = await self.write(calls.ClaimCall(claim, self._limits))
-        if not isinstance(claimed, Claimed):
-            raise TypeError("a claim is answered with its row")
-        return claimed
+        return await self.write(calls.ClaimCall(claim, self._limits, self._duplicate_window_s))
 
     def _limits(self, connection: Connection, customer: str, version: int, currency: str) -> mandates.Limits:
         mandate = self._read_mandate(connection, customer, version)
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
-    async def settle(self, call_id: str, state: str, at: datetime) -> None:
+    async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
         await self.write(calls.SettleCall(call_id, state, at))
 
-    async def tell_the_end(self, call_id: str, at: datetime) -> None:
+    async def expect_outcome(self, call_id: str, at: datetime) -> None:
         if self._tells:
             await self.write(webhooks.ExpectOutcome(call_id, at))
 
     async def taint(self, customer: str, agent: str, conversation: str, at: datetime) -> None:
         await self.write(conversations.TaintConversation(customer, agent, conversation, at))
 
-    async def keep_reading(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
+    async def store_document_text(self, call_id: str, conversation: str, reading: DocumentText, at: datetime) -> None:
         await self.write(conversations.StoreDocumentText(call_id, conversation, reading, at))
 
     async def open_conversation(self, customer: str, at: datetime) -> str:
@@ -231,9 +177,10 @@ class SqlBook:
         await self.write(conversations.OpenConversation(conversation, customer, at))
         return conversation
 
-    async def hear(self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime) -> int | None:
-        count = await self.write(conversations.StoreMessages(customer, conversation, tuple(messages), at))
-        return count if isinstance(count, int) else None
+    async def store_messages(
+        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
+    ) -> int | None:
+        return await self.write(conversations.StoreMessages(customer, conversation, tuple(messages), at))
 
     async def grant(self, mandate: Mandate, signature: bytes) -> None:
         """Put a signed mandate in the place of the customer's earlier one."""
@@ -241,7 +188,7 @@ class SqlBook:
 
     async def first_use(self, jti_hash: bytes, key: str, expires_s: int) -> bool:
         """SeenProofs: whether this proof was not taken before, by any worker on this database."""
-        return await self.write(proofs.StoreProof(jti_hash, key, expires_s)) is True
+        return await self.write(proofs.StoreProof(jti_hash, key, expires_s))
 
     async def forget_proofs(self, now: datetime) -> None:
         """Delete the proofs that are too old to be taken anyway."""
@@ -259,92 +206,42 @@ class SqlBook:
         if isinstance(self._database, SqliteDatabase):
             return await self.read(question)  # a file answers at once, on the loop
         clock = asyncio.get_running_loop().time
-        asked_at, asked = clock(), asyncio.ensure_future(self.read(question))
-        asked.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
-        await asyncio.wait({asked}, timeout=FRESH_S)
-        if not asked.done() or clock() - asked_at > FRESH_S:  # the second: this process stood still meanwhile
+        began_at, reading = clock(), asyncio.ensure_future(self.read(question))
+        reading.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
+        await asyncio.wait({reading}, timeout=FRESH_S)
+        if not reading.done() or clock() - began_at > FRESH_S:  # the second: this process stood still meanwhile
             raise Unavailable("store_unavailable")
-        return asked.result()
+        return reading.result()
 
-    async def write(self, item: Write) -> Answer:
+    async def write(self, item: Item[T]) -> T:
         """A change, by the one writer; durable when it returns. Unavailable when it may not be; Refusal where the rules refuse it."""
         try:
-            return await self._writer.submit(item)
+            answer: T = await self._writer.submit(item)
         except (WriterFull, WriterClosed, DatabaseUnavailable, CommitUnknown, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
+        return answer
 
-    def _apply(self, connection: Connection, items: Sequence[Write]) -> Sequence[Answer | Exception]:
-        self._lock(connection, items)
-        calls.settle(connection, [item for item in items if isinstance(item, calls.SettleCall)])
+    def _apply(self, connection: Connection, items: Sequence[Item[Any]]) -> Sequence[Any]:
+        if connection.dialect.name != "sqlite":
+            _lock(connection, [item.locks for item in items])
+        calls.settle(connection, [item.settlement for item in items if item.settlement is not None])
         return [self._one(connection, item) for item in items]
 
-    def _lock(self, connection: Connection, items: Sequence[Write]) -> None:
-        """What these items decide on does not move until they are committed. SQLite's one writer holds everything anyway."""
-        if connection.dialect.name == "sqlite":
-            return
-        if any(isinstance(item, kill_switches.EngageSwitch | kill_switches.LiftSwitch) for item in items):
-            kill_switches.lock(connection)
-        claims = [item.claim for item in items if isinstance(item, calls.ClaimCall)]
-        spoken_in = {item.id for item in items if isinstance(item, conversations.StoreMessages | conversations.TaintConversation)}
-        others = {item.customer for item in items if isinstance(item, conversations.TaintConversation)}
-        others |= {item.proposal.customer for item in items if isinstance(item, confirmations.StoreProposal)}
-        customers.lock(connection, {claim.customer for claim in claims} | others)
-        conversations.lock(connection, {claim.conversation for claim in claims} | spoken_in)
-
-    def _one(self, connection: Connection, item: Write) -> Answer | Exception:
-        if isinstance(item, calls.ClaimCall):
-            return calls.claim(connection, item, self._duplicate_window_s)
-        answer = _DONE_BY[type(item)](connection, item)
-        runs.follow(connection, item, answer)
-        if self._tells:
-            webhooks.follow(connection, item, answer)
+    def _one(self, connection: Connection, item: Item[T]) -> T | Exception:
+        answer = item.apply(connection)
+        if isinstance(answer, Exception):
+            return answer
+        what = item.consequences(connection, answer)
+        if what is not None:
+            runs.follow(connection, what)
+            if self._tells:
+                webhooks.follow(connection, what)
         return answer
 
 
-_DONE_BY: Mapping[type[Any], Callable[[Connection, Any], Answer | Exception]] = {
-    calls.SettleCall: lambda _connection, _item: None,  # with all others of its group
-    conversations.TaintConversation: conversations.taint,
-    conversations.OpenConversation: conversations.open_one,
-    conversations.StoreMessages: conversations.hear,
-    conversations.StoreDocumentText: conversations.keep,
-    customers.GrantMandate: customers.grant,
-    proofs.StoreProof: proofs.first_use,
-    proofs.ForgetProofs: proofs.sweep,
-    standing_mandates.StoreStandingMandate: standing_mandates.sign,
-    standing_mandates.RevokeStandingMandate: standing_mandates.revoke,
-    confirmations.StoreProposal: confirmations.propose,
-    confirmations.OpenProposal: confirmations.open_one,
-    confirmations.MoveProposal: confirmations.move,
-    confirmations.SpendCall: confirmations.spend,
-    passkeys.EnrolPasskey: passkeys.enrol,
-    passkeys.RevokePasskey: passkeys.revoke,
-    passkeys.CountAssertion: passkeys.count,
-    **kill_switches.WRITES,
-    **webhooks.WRITES,
-    **assistants.WRITES,
-    **threads.WRITES,
-    **runs.WRITES,
-}
-"""What is done with each kind of item, inside the writer's transaction."""
-
-
-class SqlPasskeys:
-    """Passkeys beside the book."""
-
-    def __init__(self, book: SqlBook) -> None:
-        self._book = book
-
-    async def of(self, customer: str) -> Sequence[Passkey]:
-        return await self._book.read(lambda connection: passkeys.of(connection, customer))
-
-    async def find(self, credential: str) -> Passkey | None:
-        return await self._book.read(lambda connection: passkeys.find(connection, credential))
-
-    async def enrol(self, passkey: Passkey) -> bool:
-        return await self._book.write(passkeys.EnrolPasskey(passkey)) is True
-
-    async def revoke(self, customer: str, credential: str, at: datetime) -> bool:
-        return await self._book.write(passkeys.RevokePasskey(customer, credential, at)) is True
-
-    async def count(self, credential: str, sign_count: int) -> bool:
-        return await self._book.write(passkeys.CountAssertion(credential, sign_count)) is True
+def _lock(connection: Connection, wanted: Sequence[Locks]) -> None:
+    """What a group decides on does not move until it is committed. Always in this order: two processes cannot wait for each other."""
+    if any(locks.kill_switches for locks in wanted):
+        kill_switches.lock(connection)
+    customers.lock(connection, frozenset[str]().union(*(locks.customers for locks in wanted)))
+    conversations.lock(connection, frozenset[str]().union(*(locks.conversations for locks in wanted)))

@@ -6,12 +6,13 @@ A claim runs inside the one writer's transaction, so what it reads cannot move b
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
@@ -32,8 +33,10 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store import standing_mandates
-from gateway.store.conversations import WITH_CUSTOMER, about, conversation_of
+from gateway.store.conversations import WITH_CUSTOMER, about
+from gateway.store.items import Consequences, Item, Locks, Settlement
 from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
@@ -41,17 +44,71 @@ LimitsOf = Callable[[Connection, str, int, str], Limits]
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimCall:
+class ClaimCall(Item[Claimed]):
     claim: Claim
     limits_of: LimitsOf
     """Limits of (customer, mandate version, currency), from the signed mandate."""
+    duplicate_window_s: int
+    """How long the same payment again is suspected to be the same one."""
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.claim.customer}), conversations=frozenset({self.claim.conversation}))
+
+    def apply(self, connection: Connection) -> Claimed | Exception:
+        """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
+        wanted = self.claim
+        (row,) = _GROUNDS.rows(connection, _asked(wanted, self.duplicate_window_s))
+        grounds = _Grounds._make(row)
+        stored = grounds.stored
+        if stored is not None:
+            return stored.claimed() if stored.arguments_hash == wanted.arguments_hash else _conflict()
+        if grounds.owner is None or grounds.versions != wanted.decided_on:
+            return FactsMoved()
+        if wanted.amount is not None:
+            limits = self.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
+            limit = exceeded(limits, grounds.totals, wanted.amount.minor)
+            if limit is not None:
+                return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
+            if grounds.alike is not None and wanted.confirmation is None:
+                return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
+            if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
+                return FactsMoved()
+        if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
+            return Refusal(Code.DENIED, "confirmation_used")
+        _NEW.one(connection, _row(wanted))
+        for use in wanted.uses:
+            of_call = {"call_id": wanted.call_id, "conversation": wanted.conversation}
+            _USE.one(connection, {**of_call, "kind": use.kind, "value": use.value, "turn": use.turn})
+        return Claimed(
+            call_id=wanted.call_id,
+            customer=wanted.customer,
+            conversation=wanted.conversation,
+            function=wanted.function,
+            agent=wanted.agent,
+            core_key=wanted.core_key,
+            trace_id=wanted.trace_id,
+            state=CallState.PENDING,
+            at=wanted.at,
+            fresh=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class SettleCall:
+class SettleCall(Item[None]):
     call_id: str
-    state: str
+    state: SettledAs
     at: datetime
+
+    @property
+    def settlement(self) -> Settlement:
+        return Settlement(call_id=self.call_id, state=self.state, at=self.at)
+
+    def apply(self, _connection: Connection) -> None:
+        """Written already, with all others of its group."""
+
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences | None:
+        return None if self.state is CallState.UNKNOWN else Consequences(at=self.at, ended=(self.call_id,))
 
 
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -84,6 +141,76 @@ _CONFIRMED = Prepared(
     .values(claimed=literal_column("true"))
 )
 _USE = Prepared(insert(USES).values({column.name: bindparam(column.name) for column in USES.c}))
+
+
+class _CallRow(NamedTuple):
+    """A row of `_HEAD`: the driver gives plain tuples, and these are their names."""
+
+    call_id: str
+    customer: str
+    conversation: str
+    function: str
+    agent: str | None
+    core_key: str
+    trace_id: str
+    state: str
+    created_us: int
+    arguments_hash: bytes
+
+    def claimed(self) -> Claimed:
+        return Claimed(
+            call_id=self.call_id,
+            customer=self.customer,
+            conversation=self.conversation,
+            function=self.function,
+            agent=self.agent,
+            core_key=self.core_key,
+            trace_id=self.trace_id,
+            state=CallState(self.state),
+            at=from_us(self.created_us),
+        )
+
+
+class _Grounds(NamedTuple):
+    """The row of `_GROUNDS`. `owner` None: no such conversation; `stored_call_id` None: nothing stands under these ids."""
+
+    owner: str | None
+    tainted: bool
+    mandate_version: int | None
+    frozen: bool
+    kill_epoch: int
+    day_minor: int
+    week_minor: int
+    month_minor: int
+    day_count: int
+    alike: str | None
+    stored_call_id: str | None
+    stored_customer: str
+    stored_conversation: str
+    stored_function: str
+    stored_agent: str | None
+    stored_core_key: str
+    stored_trace_id: str
+    stored_state: str
+    stored_created_us: int
+    stored_arguments_hash: bytes
+
+    @property
+    def versions(self) -> tuple[int, bool, bool, int]:
+        """As `Facts.versions`, of now."""
+        return (self.mandate_version or 0, bool(self.frozen), bool(self.tainted), self.kill_epoch)
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(self.day_minor, self.week_minor, self.month_minor, self.day_count)
+
+    @property
+    def stored(self) -> _CallRow | None:
+        if self.stored_call_id is None:
+            return None
+        return _CallRow(*(getattr(self, f"stored_{name}") for name in _CallRow._fields))
+
+
 _HEAD = (
     CALLS.c.call_id,
     CALLS.c.customer,
@@ -94,10 +221,11 @@ _HEAD = (
     CALLS.c.trace_id,
     CALLS.c.state,
     CALLS.c.created_us,
+    CALLS.c.arguments_hash,
 )
 
 
-_UNDER_THE_IDS = select(*_HEAD, CALLS.c.arguments_hash).where(
+_UNDER_THE_IDS = select(*_HEAD).where(
     CALLS.c.conversation == bindparam("conversation"),
     CALLS.c.turn == bindparam("turn"),
     CALLS.c.native_id == bindparam("native_id"),
@@ -105,13 +233,13 @@ _UNDER_THE_IDS = select(*_HEAD, CALLS.c.arguments_hash).where(
 _STORED = Prepared(_UNDER_THE_IDS)
 
 
-def _grounds() -> Prepared:
+def _grounds_statement() -> Select[Any]:
     """What a claim is decided on, in one statement: a round trip each is what a claim costs on PostgreSQL.
 
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
     """
     stored = _UNDER_THE_IDS.subquery("stored")
-    known = WITH_CUSTOMER.subquery("known")
+    conversation = WITH_CUSTOMER.subquery("known")
     alike = (
         select(CALLS.c.call_id.label("like_this"))
         .where(
@@ -126,14 +254,11 @@ def _grounds() -> Prepared:
         .subquery("alike")
     )
     spent = _SPENT.subquery("spent")
-    joined = spent.outerjoin(known, true()).outerjoin(alike, true()).outerjoin(stored, true())
-    return Prepared(select(known, spent, alike, stored).select_from(joined))
+    joined = spent.outerjoin(conversation, true()).outerjoin(alike, true()).outerjoin(stored, true())
+    return select(conversation, spent, alike, stored).select_from(joined)
 
 
-_GROUNDS = _grounds()
-_KNOWN, _TOTALLED = 5, 9
-"""Where the columns of `_GROUNDS` part: five of the conversation, four totals, the call alike, the stored call."""
-
+_GROUNDS = Prepared(_grounds_statement())
 _NEW = Prepared(insert(CALLS).values({column.name: bindparam(column.name) for column in CALLS.c if column.name != "settled_us"}))
 _IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == literal_column("'unknown'"))
 _BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))
@@ -146,47 +271,6 @@ _SETTLE = Prepared(update(CALLS).where(_IS_THIS).values(state=bindparam("new_sta
 def totals(connection: Connection, customer: str, currency: str, now: datetime) -> Totals:
     (row,) = _TOTALS.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
     return Totals(*row)
-
-
-def claim(connection: Connection, item: ClaimCall, duplicate_window_s: int) -> Claimed | Exception:
-    """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
-    wanted = item.claim
-    (found,) = _GROUNDS.rows(connection, _asked(wanted, duplicate_window_s))
-    known, spent, alike, stored = found[:_KNOWN], found[_KNOWN:_TOTALLED], found[_TOTALLED], found[_TOTALLED + 1 :]
-    if stored[0] is not None:
-        return _claimed(stored[:-1]) if stored[-1] == wanted.arguments_hash else _conflict()
-    facts = None if known[0] is None else conversation_of(known)
-    if facts is None:
-        return FactsMoved()
-    if (facts.mandate_version or 0, facts.is_frozen, facts.is_tainted, facts.kill_epoch) != wanted.decided_on:
-        return FactsMoved()
-    if wanted.amount is not None:
-        limits = item.limits_of(connection, wanted.customer, wanted.decided_on[0], wanted.amount.currency)
-        limit = exceeded(limits, Totals(*spent), wanted.amount.minor)
-        if limit is not None:
-            return Refusal(Code.LIMIT_EXCEEDED, f"limit_{limit}")
-        if alike is not None and wanted.confirmation is None:
-            return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
-        if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
-            return FactsMoved()
-    if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
-        return Refusal(Code.DENIED, "confirmation_used")
-    _NEW.one(connection, _row(wanted))
-    for use in wanted.uses:
-        row = {"call_id": wanted.call_id, "conversation": wanted.conversation}
-        _USE.one(connection, {**row, "kind": use.kind, "value": use.value, "turn": use.turn})
-    return Claimed(
-        call_id=wanted.call_id,
-        customer=wanted.customer,
-        conversation=wanted.conversation,
-        function=wanted.function,
-        agent=wanted.agent,
-        core_key=wanted.core_key,
-        trace_id=wanted.trace_id,
-        state="pending",
-        at=wanted.at,
-        fresh=True,
-    )
 
 
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
@@ -234,7 +318,7 @@ def _row(wanted: Claim) -> dict[str, object]:
         "channel": wanted.channel,
         "core_key": wanted.core_key,
         "trace_id": wanted.trace_id,
-        "state": "pending",
+        "state": CallState.PENDING,
         "created_us": to_us(wanted.at),
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
@@ -244,15 +328,13 @@ def _row(wanted: Claim) -> dict[str, object]:
     }
 
 
-def settle(connection: Connection, items: Sequence[SettleCall]) -> None:
+def settle(connection: Connection, items: Sequence[Settlement]) -> None:
     """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [
-        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)}
-        for item in ordered
-        if item.state != "released"
+        {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)} for item in ordered if item.state != RELEASED
     ]
-    released = [{"settled_id": item.call_id} for item in ordered if item.state == "released"]
+    released = [{"settled_id": item.call_id} for item in ordered if item.state == RELEASED]
     if kept:
         _SETTLE.many(connection, kept)
     if released:
@@ -261,7 +343,7 @@ def settle(connection: Connection, items: Sequence[SettleCall]) -> None:
 
 def find(connection: Connection, call_id: str) -> Claimed | None:
     rows = _BY_CALL.rows(connection, {"call_id": call_id})
-    return _claimed(rows[0]) if rows else None
+    return _CallRow._make(rows[0]).claimed() if rows else None
 
 
 def earlier(
@@ -270,7 +352,8 @@ def earlier(
     rows = _STORED.rows(connection, {"conversation": conversation, "turn": turn, "native_id": native_id})
     if not rows:
         return None
-    return _claimed(rows[0][:-1]) if rows[0][-1] == arguments_hash else _conflict()
+    stored = _CallRow._make(rows[0])
+    return stored.claimed() if stored.arguments_hash == arguments_hash else _conflict()
 
 
 def _conflict() -> Refusal:
@@ -279,20 +362,4 @@ def _conflict() -> Refusal:
 
 
 def unsettled(connection: Connection, before: datetime) -> Sequence[Claimed]:
-    return [_claimed(row) for row in _UNSETTLED.rows(connection, {"before": to_us(before)})]
-
-
-def _claimed(row: Sequence[Any]) -> Claimed:
-    """From the columns of `_HEAD`."""
-    call_id, customer, conversation, function, agent, core_key, trace_id, state, created_us = row
-    return Claimed(
-        call_id=call_id,
-        customer=customer,
-        conversation=conversation,
-        function=function,
-        agent=agent,
-        core_key=core_key,
-        trace_id=trace_id,
-        state=state,
-        at=from_us(created_us),
-    )
+    return [_CallRow._make(row).claimed() for row in _UNSETTLED.rows(connection, {"before": to_us(before)})]

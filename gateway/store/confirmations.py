@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.proposal import Proposal
+from gateway.domain.obstacle import Obstacle
+from gateway.domain.proposal import NewProposal, Proposal, ProposalChange, ProposedCall, StoredProposal
+from gateway.domain.states import ProposalState
 from gateway.store import standing_mandates
+from gateway.store.items import Consequences, Item, ItemStore, Locks
 from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 
@@ -20,108 +23,121 @@ _C = CONFIRMATIONS.c
 
 
 @dataclass(frozen=True, slots=True)
-class ProposedCall:
-    """One call of a proposal: `arguments` as `arguments.stored` keeps them, `grounding` its sources and uses, both JSON."""
+class StoreProposal(Item[None]):
+    """Keep a new proposal. Refusal where the customer is not asked: they declined the same, or too much waits already."""
 
-    call_id: str
-    native_id: str
-    turn: str
-    function: str
-    arguments: bytes
-    arguments_hash: bytes
-    grounding: bytes
-    claimed: bool = False
+    new: NewProposal
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.new.proposal.customer}))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreProposal:
-    """A new proposal. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day."""
+    def apply(self, connection: Connection) -> Refusal | None:
+        """Keep it; or why the customer is not asked: they declined the same, or too much waits already."""
+        wanted = self.new.proposal
+        mine = _C.customer == wanted.customer
+        declined = and_(
+            mine,
+            _C.repeat_key == self.new.repeat_key,
+            _C.state == ProposalState.DECLINED,
+            _C.ended_us > to_us(wanted.created - DECLINED_LASTS),
+        )
+        if connection.execute(select(_C.id).where(declined).limit(1)).first() is not None:
+            return Refusal(Code.DENIED, "declined_before")
+        is_open = and_(mine, _C.state == ProposalState.OPEN, _C.expires_us > to_us(wanted.created))
+        if connection.execute(select(func.count()).where(is_open)).scalar_one() >= self.new.open_most:
+            return Refusal(Code.DENIED, "too_many_proposals")
+        of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
+        if connection.execute(select(func.count()).where(of_today)).scalar_one() >= self.new.day_most:
+            return Refusal(Code.DENIED, "too_many_proposals")
+        connection.execute(insert(CONFIRMATIONS), [_row(self.new)])
+        if self.new.calls:
+            connection.execute(insert(PROPOSED_CALLS), _call_rows(self.new))
+        return None
 
-    proposal: Proposal
-    conversation: str | None
-    turn: str | None
-    principal: bytes
-    repeat_key: bytes
-    calls: tuple[ProposedCall, ...]
-    open_most: int
-    day_most: int
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences:
+        calls = tuple(call.call_id for call in self.new.calls)
+        return Consequences(at=self.new.proposal.created, held=calls, until=self.new.proposal.expires)
 
 
 @dataclass(frozen=True, slots=True)
-class OpenProposal:
+class OpenProposal(Item[None]):
     id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(CONFIRMATIONS).where(_C.id == self.id).values(opened_us=to_us(self.at)))
+
 
 @dataclass(frozen=True, slots=True)
-class SpendCall:
+class SpendCall(Item[None]):
     """A confirmed call was refused after all: it does not happen any more, whatever stood in its way."""
 
     call_id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == self.call_id).values(claimed=True))
 
-@dataclass(frozen=True, slots=True)
-class MoveProposal:
-    """From one state to another, over exactly this intent. `evidence`: of who confirmed or approved. `signing`: a standing mandate that
-    is in force with it."""
-
-    id: str
-    intent: bytes
-    before: str
-    after: str
-    by: str
-    at: datetime
-    evidence: bytes | None = None
-    signing: standing_mandates.StoreStandingMandate | None = None
+    def consequences(self, _connection: Connection, _answer: None) -> Consequences:
+        return Consequences(at=self.at, ended=(self.call_id,))
 
 
 @dataclass(frozen=True, slots=True)
-class StoredProposal:
-    """A proposal as it is kept, with what only the gateway needs of it."""
+class MoveProposal(Item[Obstacle | None]):
+    """Answered with what stands in the way: then nothing was written."""
 
-    proposal: Proposal
-    conversation: str | None
-    turn: str | None
-    principal: bytes
-    evidence: bytes | None
+    change: ProposalChange
+
+    def apply(self, connection: Connection) -> Obstacle | None:
+        change = self.change
+        blocking = obstacle(connection, change)
+        if blocking is not None:
+            return blocking
+        values: dict[str, object] = {"state": change.after, "ended_us": to_us(change.at)}
+        if change.after is ProposalState.CONFIRMED:
+            values["evidence"] = change.evidence
+        elif change.after is ProposalState.APPROVED:
+            values |= {"approver": change.by, "approval": change.evidence}
+        connection.execute(update(CONFIRMATIONS).where(_C.id == change.id).values(values))
+        if change.signing is not None:
+            signed = change.signing
+            standing_mandates.StoreStandingMandate(signed.mandate, signed.signature, change.at).apply(connection)
+        return None
+
+    def consequences(self, connection: Connection, answer: Obstacle | None) -> Consequences | None:
+        if answer is not None:
+            return None
+        change = self.change
+        declined = select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == change.id)
+        ended = tuple(connection.execute(declined).scalars()) if change.after is ProposalState.DECLINED else ()
+        return Consequences(at=change.at, ended=ended, spoken_of=change.id)
 
 
-def propose(connection: Connection, item: StoreProposal) -> Refusal | None:
-    """Keep it; or why the customer is not asked: they declined the same, or too much waits already."""
-    wanted = item.proposal
-    mine = _C.customer == wanted.customer
-    declined = and_(
-        mine, _C.repeat_key == item.repeat_key, _C.state == "declined", _C.ended_us > to_us(wanted.created - DECLINED_LASTS)
-    )
-    if connection.execute(select(_C.id).where(declined).limit(1)).first() is not None:
-        return Refusal(Code.DENIED, "declined_before")
-    is_open = and_(mine, _C.state == "open", _C.expires_us > to_us(wanted.created))
-    if connection.execute(select(func.count()).where(is_open)).scalar_one() >= item.open_most:
-        return Refusal(Code.DENIED, "too_many_proposals")
-    of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
-    if connection.execute(select(func.count()).where(of_today)).scalar_one() >= item.day_most:
-        return Refusal(Code.DENIED, "too_many_proposals")
-    row = {
-        "id": wanted.id,
-        "customer": wanted.customer,
-        "agent": wanted.agent,
-        "conversation": item.conversation,
-        "turn": item.turn,
-        "intent": wanted.intent,
-        "principal": item.principal,
-        "level": wanted.level,
-        "moves_money": wanted.moves_money,
-        "repeat_key": item.repeat_key,
-        "state": "open",
-        "created_us": to_us(wanted.created),
-        "expires_us": to_us(wanted.expires),
+def _row(new: NewProposal) -> dict[str, object]:
+    proposal = new.proposal
+    return {
+        "id": proposal.id,
+        "customer": proposal.customer,
+        "agent": proposal.agent,
+        "conversation": new.conversation,
+        "turn": new.turn,
+        "intent": proposal.intent,
+        "principal": new.principal,
+        "level": proposal.level,
+        "moves_money": proposal.moves_money,
+        "repeat_key": new.repeat_key,
+        "state": ProposalState.OPEN,
+        "created_us": to_us(proposal.created),
+        "expires_us": to_us(proposal.expires),
     }
-    connection.execute(insert(CONFIRMATIONS), [row])
-    calls = [
+
+
+def _call_rows(new: NewProposal) -> list[dict[str, object]]:
+    return [
         {
             "call_id": call.call_id,
-            "confirmation": wanted.id,
+            "confirmation": new.proposal.id,
             "position": position,
             "native_id": call.native_id,
             "turn": call.turn,
@@ -131,49 +147,22 @@ def propose(connection: Connection, item: StoreProposal) -> Refusal | None:
             "sources": call.grounding,
             "claimed": False,
         }
-        for position, call in enumerate(item.calls)
+        for position, call in enumerate(new.calls)
     ]
-    if calls:
-        connection.execute(insert(PROPOSED_CALLS), calls)
-    return None
 
 
-def open_one(connection: Connection, item: OpenProposal) -> None:
-    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(opened_us=to_us(item.at)))
-
-
-def spend(connection: Connection, item: SpendCall) -> None:
-    connection.execute(update(PROPOSED_CALLS).where(PROPOSED_CALLS.c.call_id == item.call_id).values(claimed=True))
-
-
-def move(connection: Connection, item: MoveProposal) -> str | None:
-    """None when it was moved; else what stands in the way."""
-    stands = obstacle(connection, item)
-    if stands is not None:
-        return stands
-    values: dict[str, object] = {"state": item.after, "ended_us": to_us(item.at)}
-    if item.after == "confirmed":
-        values["evidence"] = item.evidence
-    elif item.after == "approved":
-        values |= {"approver": item.by, "approval": item.evidence}
-    connection.execute(update(CONFIRMATIONS).where(_C.id == item.id).values(values))
-    if item.signing is not None:
-        standing_mandates.sign(connection, item.signing)
-    return None
-
-
-def obstacle(connection: Connection, item: MoveProposal) -> str | None:
-    """The state that stands in the way of a move: `waits` behind an older one that moves money, or its own; None: nothing does."""
-    row = connection.execute(select(CONFIRMATIONS).where(_C.id == item.id).with_for_update()).one_or_none()
-    if row is None or row.intent != item.intent:
-        return "changed"
-    if row.state != item.before:
-        return str(row.state)
-    at = to_us(item.at)
-    if row.expires_us <= at and item.after != "expired":
-        return "expired"
-    if item.after == "confirmed" and row.moves_money and _waits(connection, row, at):
-        return "waits"
+def obstacle(connection: Connection, change: ProposalChange) -> Obstacle | None:
+    """The state that stands in the way of a change: `waits` behind an older one that moves money, or its own; None: nothing does."""
+    row = connection.execute(select(CONFIRMATIONS).where(_C.id == change.id).with_for_update()).one_or_none()
+    if row is None or row.intent != change.intent:
+        return Obstacle("changed")
+    if row.state != change.before:
+        return Obstacle(row.state)
+    at = to_us(change.at)
+    if row.expires_us <= at and change.after is not ProposalState.EXPIRED:
+        return Obstacle(ProposalState.EXPIRED)
+    if change.after is ProposalState.CONFIRMED and row.moves_money and _waits(connection, row, at):
+        return Obstacle("waits")
     return None
 
 
@@ -181,7 +170,7 @@ def _waits(connection: Connection, row: Any, at_us: int) -> bool:
     """Whether an older proposal of this customer that moves money is open. What the customer began themselves waits for nobody."""
     older = and_(
         _C.customer == row.customer,
-        _C.state == "open",
+        _C.state == ProposalState.OPEN,
         _C.moves_money.is_(True),
         _C.expires_us > at_us,
         or_(_C.created_us < row.created_us, and_(_C.created_us == row.created_us, _C.id < row.id)),
@@ -218,20 +207,20 @@ def of_call(connection: Connection, call_id: str) -> tuple[ProposedCall, StoredP
 
 def waiting(connection: Connection, customer: str, at: datetime) -> Sequence[StoredProposal]:
     """What this customer is to confirm, the oldest first."""
-    mine = (_C.customer == customer, _C.state == "open", _C.expires_us > to_us(at))
+    mine = (_C.customer == customer, _C.state == ProposalState.OPEN, _C.expires_us > to_us(at))
     return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*mine).order_by(_C.created_us, _C.id))]
 
 
 def to_approve(connection: Connection, at: datetime) -> Sequence[StoredProposal]:
     """What a second person is to approve, whoever may."""
-    waits = (_C.state == "confirmed", _C.level == 4, _C.expires_us > to_us(at))
+    waits = (_C.state == ProposalState.CONFIRMED, _C.level == 4, _C.expires_us > to_us(at))
     return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*waits).order_by(_C.created_us, _C.id))]
 
 
 def unfinished(connection: Connection, before: datetime) -> Sequence[StoredProposal]:
     """Confirmed (or approved) with a call that nobody claimed yet: what a crash left behind."""
     joined = CONFIRMATIONS.join(PROPOSED_CALLS, PROPOSED_CALLS.c.confirmation == _C.id)
-    ready = or_(and_(_C.state == "confirmed", _C.level == 3), _C.state == "approved")
+    ready = or_(and_(_C.state == ProposalState.CONFIRMED, _C.level == 3), _C.state == ProposalState.APPROVED)
     rows = connection.execute(
         select(CONFIRMATIONS)
         .distinct()
@@ -249,11 +238,10 @@ def _stored(row: Any) -> StoredProposal:
         intent=row.intent,
         level=row.level,
         moves_money=row.moves_money,
-        state=row.state,
+        state=ProposalState(row.state),
         created=from_us(row.created_us),
         expires=from_us(row.expires_us),
         opened=None if row.opened_us is None else from_us(row.opened_us),
-        confirmed_by=row.customer if row.evidence is not None else None,
         approver=row.approver,
     )
     return StoredProposal(proposal, row.conversation, row.turn, row.principal, row.evidence)
@@ -270,3 +258,46 @@ def _call(row: Any) -> ProposedCall:
         grounding=row.sources,
         claimed=row.claimed,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlProposals:
+    """The `ProposalStore` on the gateway's database."""
+
+    store: ItemStore
+
+    async def keep(self, new: NewProposal) -> None:
+        await self.store.write(StoreProposal(new))
+
+    async def open(self, confirmation_id: str, at: datetime) -> None:
+        await self.store.write(OpenProposal(confirmation_id, at))
+
+    async def obstacle(self, change: ProposalChange) -> Obstacle | None:
+        return await self.store.read(lambda connection: obstacle(connection, change))
+
+    async def change(self, change: ProposalChange) -> Obstacle | None:
+        return await self.store.write(MoveProposal(change))
+
+    async def spend(self, call_id: str, at: datetime) -> None:
+        await self.store.write(SpendCall(call_id, at))
+
+    async def find(self, confirmation_id: str) -> StoredProposal | None:
+        return await self.store.read(lambda connection: find(connection, confirmation_id))
+
+    async def calls_of(self, confirmation_id: str) -> Sequence[ProposedCall]:
+        return await self.store.read(lambda connection: calls_of(connection, confirmation_id))
+
+    async def proposed(self, conversation: str, turn: str, native_id: str) -> tuple[ProposedCall, StoredProposal] | None:
+        return await self.store.read(lambda connection: proposed(connection, conversation, turn, native_id))
+
+    async def of_call(self, call_id: str) -> tuple[ProposedCall, StoredProposal] | None:
+        return await self.store.read(lambda connection: of_call(connection, call_id))
+
+    async def waiting(self, customer: str, at: datetime) -> Sequence[StoredProposal]:
+        return await self.store.read(lambda connection: waiting(connection, customer, at))
+
+    async def to_approve(self, at: datetime) -> Sequence[StoredProposal]:
+        return await self.store.read(lambda connection: to_approve(connection, at))
+
+    async def unfinished(self, before: datetime) -> Sequence[StoredProposal]:
+        return await self.store.read(lambda connection: unfinished(connection, before))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column
 
 from audit.store.prepared import Prepared
 from gateway.domain.facts import DocumentText, Use, Utterance, Utterances
+from gateway.store.items import Item, Locks
 from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import to_us
@@ -93,22 +94,43 @@ _WAITING = Prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class OpenConversation:
+class OpenConversation(Item[None]):
     id: str
     customer: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        row = {"id": self.id, "customer": self.customer, "created_us": to_us(self.at), "turns": 0}
+        connection.execute(insert(CONVERSATIONS), [row])
+
 
 @dataclass(frozen=True, slots=True)
-class TaintConversation:
+class TaintConversation(Item[None]):
     customer: str
     agent: str
     id: str
     at: datetime
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.customer}), conversations=frozenset({self.id}))
+
+    def apply(self, connection: Connection) -> None:
+        """The conversation for good, the agent for a day. An agent that reads on stays tainted since it began."""
+        at = to_us(self.at)
+        taint_alone(connection, self.id, self.at)
+        whose = and_(TAINTS.c.customer == self.customer, TAINTS.c.agent == self.agent)
+        last = connection.execute(select(TAINTS.c.last_us).where(whose).with_for_update()).scalar_one_or_none()
+        if last is None:
+            row = {"customer": self.customer, "agent": self.agent, "since_us": at, "last_us": at}
+            connection.execute(insert(TAINTS), [row])
+        elif at > last:
+            lapsed = at - last > TAINT_LASTS / timedelta(microseconds=1)
+            connection.execute(update(TAINTS).where(whose).values({"last_us": at, **({"since_us": at} if lapsed else {})}))
+
 
 @dataclass(frozen=True, slots=True)
-class StoreMessages:
+class StoreMessages(Item[int | None]):
     """Messages are (text, origin)."""
 
     customer: str
@@ -116,15 +138,50 @@ class StoreMessages:
     messages: tuple[tuple[str, str], ...]
     at: datetime
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(conversations=frozenset({self.id}))
+
+    def apply(self, connection: Connection) -> int | None:
+        head = connection.execute(_HEAD, {"conversation": self.id}).one_or_none()
+        if head is None or head.customer != self.customer:
+            return None
+        count: int = connection.execute(_COUNT, {"conversation": self.id}).scalar_one()
+        turn = head.turns + 1
+        rows = [
+            {
+                "conversation": self.id,
+                "position": count + offset,
+                "origin": origin,
+                "text": text,
+                "at_us": to_us(self.at),
+                "turn": turn,
+            }
+            for offset, (text, origin) in enumerate(self.messages)
+        ]
+        connection.execute(insert(WORDS), rows)
+        connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == self.id).values(turns=turn))
+        return count + len(rows)
+
 
 @dataclass(frozen=True, slots=True)
-class StoreDocumentText:
+class StoreDocumentText(Item[None]):
     """A document that was read."""
 
     call_id: str
     id: str
     reading: DocumentText
     at: datetime
+
+    def apply(self, connection: Connection) -> None:
+        row = {
+            "call_id": self.call_id,
+            "conversation": self.id,
+            "document": self.reading.document,
+            "text": self.reading.text,
+            "at_us": to_us(self.at),
+        }
+        connection.execute(insert(READINGS), [row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,59 +241,7 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(_LOCK, {"ids": wanted})
 
 
-def open_one(connection: Connection, item: OpenConversation) -> None:
-    row = {"id": item.id, "customer": item.customer, "created_us": to_us(item.at), "turns": 0}
-    connection.execute(insert(CONVERSATIONS), [row])
-
-
-def taint(connection: Connection, item: TaintConversation) -> None:
-    """The conversation for good, the agent for a day. An agent that reads on stays tainted since it began."""
-    at = to_us(item.at)
-    taint_alone(connection, item.id, item.at)
-    whose = and_(TAINTS.c.customer == item.customer, TAINTS.c.agent == item.agent)
-    last = connection.execute(select(TAINTS.c.last_us).where(whose).with_for_update()).scalar_one_or_none()
-    if last is None:
-        row = {"customer": item.customer, "agent": item.agent, "since_us": at, "last_us": at}
-        connection.execute(insert(TAINTS), [row])
-    elif at > last:
-        lapsed = at - last > TAINT_LASTS / timedelta(microseconds=1)
-        connection.execute(update(TAINTS).where(whose).values({"last_us": at, **({"since_us": at} if lapsed else {})}))
-
-
 def taint_alone(connection: Connection, id_: str, at: datetime) -> None:
     """The conversation, and no agent: for text that stays in it. It stays tainted since it first was."""
     first = and_(CONVERSATIONS.c.id == id_, CONVERSATIONS.c.tainted_us.is_(None))
     connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=to_us(at)))
-
-
-def hear(connection: Connection, item: StoreMessages) -> int | None:
-    head = connection.execute(_HEAD, {"conversation": item.id}).one_or_none()
-    if head is None or head.customer != item.customer:
-        return None
-    count: int = connection.execute(_COUNT, {"conversation": item.id}).scalar_one()
-    turn = head.turns + 1
-    rows = [
-        {
-            "conversation": item.id,
-            "position": count + offset,
-            "origin": origin,
-            "text": text,
-            "at_us": to_us(item.at),
-            "turn": turn,
-        }
-        for offset, (text, origin) in enumerate(item.messages)
-    ]
-    connection.execute(insert(WORDS), rows)
-    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == item.id).values(turns=turn))
-    return count + len(rows)
-
-
-def keep(connection: Connection, item: StoreDocumentText) -> None:
-    row = {
-        "call_id": item.call_id,
-        "conversation": item.id,
-        "document": item.reading.document,
-        "text": item.reading.text,
-        "at_us": to_us(item.at),
-    }
-    connection.execute(insert(READINGS), [row])

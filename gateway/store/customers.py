@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from audit.store.prepared import Prepared
 from gateway.domain.mandate import Mandate
+from gateway.store.items import Item
 from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
@@ -23,9 +24,22 @@ _LOCK = (
 
 
 @dataclass(frozen=True, slots=True)
-class GrantMandate:
+class GrantMandate(Item[None]):
     mandate: Mandate
     signature: bytes
+
+    def apply(self, connection: Connection) -> None:
+        """Over the row that is there, if any: a claim that waits for it must find it again."""
+        granted = self.mandate
+        terms = {
+            "mandate_version": granted.version,
+            "mandate": granted.canonical(),
+            "mandate_signature": self.signature,
+            "frozen": False,
+        }
+        change = update(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer).values(terms)
+        if connection.execute(change).rowcount == 0:
+            connection.execute(insert(CUSTOMERS).values(customer=granted.customer, **terms))
 
 
 def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
@@ -41,20 +55,6 @@ def lock(connection: Connection, customers: Iterable[str]) -> None:
     """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
     if wanted := sorted(customers):
         connection.execute(_LOCK, {"customers": wanted})
-
-
-def grant(connection: Connection, item: GrantMandate) -> None:
-    """Over the row that is there, if any: a claim that waits for it must find it again."""
-    granted = item.mandate
-    terms = {
-        "mandate_version": granted.version,
-        "mandate": granted.canonical(),
-        "mandate_signature": item.signature,
-        "frozen": False,
-    }
-    change = update(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer).values(terms)
-    if connection.execute(change).rowcount == 0:
-        connection.execute(insert(CUSTOMERS).values(customer=granted.customer, **terms))
 
 
 def is_frozen(connection: Connection, customer: str) -> bool:

@@ -1,6 +1,6 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.obstacle import Obstacle
+from gateway.store.items import Item, ItemStore, Locks
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
 from gateway.store.times import from_us, to_us
 
@@ -44,87 +46,85 @@ _GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + l
 
 
 @dataclass(frozen=True, slots=True)
-class EngageSwitch:
+class EngageSwitch(Item[KillSwitch]):
     """Engage, unless the same is engaged already. Answered with the switch that is engaged then."""
 
     switch: KillSwitch
 
+    @property
+    def locks(self) -> Locks:
+        return Locks(kill_switches=True)
+
+    def apply(self, connection: Connection) -> KillSwitch:
+        lock(connection)
+        wanted = self.switch
+        same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
+        row_of_same = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
+        if row_of_same is not None:
+            return _switch(row_of_same)
+        row = {
+            "id": wanted.id,
+            "scope": wanted.scope.value,
+            "subject": wanted.subject,
+            "reason": wanted.reason,
+            "engaged_by": wanted.engaged_by,
+            "engaged_us": to_us(wanted.engaged),
+        }
+        connection.execute(insert(KILL_SWITCHES), [row])
+        _GROW.one(connection, {})
+        return wanted
+
 
 @dataclass(frozen=True, slots=True)
-class LiftSwitch:
-    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch, or what stands in the way."""
+class LiftSwitch(Item[KillSwitch]):
+    """One officer's word that a switch may go. The second one's lifts it. Answered with the switch; NotLifted."""
 
     id: str
     by: str
     at: datetime
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(kill_switches=True)
+
+    def apply(self, connection: Connection) -> KillSwitch | NotLifted:
+        lock(connection)
+        switch = find(connection, self.id)
+        obstacle = Obstacle("unknown") if switch is None else switch.lift_obstacle(self.by)
+        if switch is None or obstacle is not None:
+            return NotLifted("unknown" if obstacle is None else obstacle.code)
+        first = {"first_lift_by": self.by, "first_lift_us": to_us(self.at)}
+        second = {"lifted_by": self.by, "lifted_us": to_us(self.at)}
+        change = update(KILL_SWITCHES).where(_K.id == self.id).values(first if switch.first_lift_by is None else second)
+        connection.execute(change)
+        if switch.first_lift_by is None:
+            return replace(switch, first_lift_by=self.by)
+        _GROW.one(connection, {})
+        return replace(switch, lifted_by=self.by)
 
 
 def engaged(connection: Connection) -> EngagedSwitches:
     """The epoch and the switches, of one statement: they belong together."""
     rows = _ENGAGED.rows(connection, {})
     if rows:
-        return EngagedSwitches(rows[0][0], frozenset((scope, subject) for _, scope, subject in rows))
+        (epoch, _, _), *_ = rows
+        return EngagedSwitches(epoch, frozenset((scope, subject) for _, scope, subject in rows))
     ((epoch,),) = _EPOCH.rows(connection, {})
     return EngagedSwitches(epoch, frozenset())
 
 
-def stopped(connection: Connection, customer: str, agent: str, function: str) -> str | None:
+def stopped(connection: Connection, customer: str, agent: str, function: str) -> Obstacle | None:
     """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
     ((frozen, scope),) = _STOPPED.rows(connection, {"customer": customer, "acting": agent, "function": function})
     if scope is not None:
-        return f"killed_{scope}"
-    return None if frozen is not None and not frozen else "frozen"
+        return Obstacle(f"killed_{scope}")
+    return None if frozen is not None and not frozen else Obstacle("frozen")
 
 
 def lock(connection: Connection) -> None:
     """Until the transaction ends. Before any other lock of it, so that two processes cannot wait for each other."""
     _BEGIN.one(connection, {})
     connection.execute(_LOCK)
-
-
-def engage(connection: Connection, item: EngageSwitch) -> KillSwitch:
-    lock(connection)
-    wanted = item.switch
-    same = (_K.scope == wanted.scope.value, _K.subject == wanted.subject, _K.lifted_us.is_(None))
-    stands = connection.execute(select(KILL_SWITCHES).where(*same)).one_or_none()
-    if stands is not None:
-        return _switch(stands)
-    row = {
-        "id": wanted.id,
-        "scope": wanted.scope.value,
-        "subject": wanted.subject,
-        "reason": wanted.reason,
-        "engaged_by": wanted.engaged_by,
-        "engaged_us": to_us(wanted.engaged),
-    }
-    connection.execute(insert(KILL_SWITCHES), [row])
-    _GROW.one(connection, {})
-    return wanted
-
-
-def lift(connection: Connection, item: LiftSwitch) -> KillSwitch | str:
-    lock(connection)
-    found = find(connection, item.id)
-    stands = obstacle(found, item.by)
-    if found is None or stands is not None:
-        return stands or "unknown"
-    first = {"first_lift_by": item.by, "first_lift_us": to_us(item.at)}
-    second = {"lifted_by": item.by, "lifted_us": to_us(item.at)}
-    change = update(KILL_SWITCHES).where(_K.id == item.id).values(first if found.first_lift_by is None else second)
-    connection.execute(change)
-    if found.first_lift_by is None:
-        return replace(found, first_lift_by=item.by)
-    _GROW.one(connection, {})
-    return replace(found, lifted_by=item.by)
-
-
-def obstacle(switch: KillSwitch | None, by: str) -> str | None:
-    """Why this officer cannot lift it: `unknown`, `lifted`, `same_officer`; None: nothing stands in the way."""
-    if switch is None:
-        return "unknown"
-    if switch.lifted_by is not None:
-        return "lifted"
-    return "same_officer" if switch.first_lift_by == by else None
 
 
 def find(connection: Connection, switch: str) -> KillSwitch | None:
@@ -151,5 +151,20 @@ def _switch(row: Any) -> KillSwitch:
     )
 
 
-WRITES: dict[type[Any], Callable[[Connection, Any], KillSwitch | str]] = {EngageSwitch: engage, LiftSwitch: lift}
-"""What is done with each, inside a transaction."""
+@dataclass(frozen=True, slots=True)
+class SqlKillSwitches:
+    """The `KillSwitchStore` on the gateway's database."""
+
+    store: ItemStore
+
+    async def engage(self, wanted: KillSwitch) -> KillSwitch:
+        return await self.store.write(EngageSwitch(wanted))
+
+    async def lift(self, switch: str, officer: str, at: datetime) -> KillSwitch:
+        return await self.store.write(LiftSwitch(switch, officer, at))
+
+    async def find(self, switch: str) -> KillSwitch | None:
+        return await self.store.read(lambda connection: find(connection, switch))
+
+    async def engaged(self) -> Sequence[KillSwitch]:
+        return await self.store.read(listed)

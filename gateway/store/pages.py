@@ -6,8 +6,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
-LIMIT_MOST = 100
-
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, text
 
 from audit.store.prepared import Prepared
+from gateway.store.items import Item
 from gateway.store.tables import PROOFS
 
 SLACK_S = 120
@@ -21,27 +22,25 @@ _EXPIRED = delete(PROOFS).where(PROOFS.c.expires_s < bindparam("before_s"))
 
 
 @dataclass(frozen=True, slots=True)
-class StoreProof:
+class StoreProof(Item[bool]):
     """A proof that is about to be taken. `jti_hash`: SHA-256 of its id; `thumbprint`: of the key that made it."""
 
     jti_hash: bytes
     thumbprint: str
     expires_s: int
 
+    def apply(self, connection: Connection) -> bool:
+        """Whether the row was not there before; it is now."""
+        row = {"jti_hash": self.jti_hash, "thumbprint": self.thumbprint, "expires_s": self.expires_s}
+        return _INSERT.one(connection, row) == 1
+
 
 @dataclass(frozen=True, slots=True)
-class ForgetProofs:
+class ForgetProofs(Item[int]):
     """Forget what expired before `now_s`."""
 
     now_s: int
 
-
-def first_use(connection: Connection, seen: StoreProof) -> bool:
-    """Whether the row was not there before; it is now."""
-    row = {"jti_hash": seen.jti_hash, "thumbprint": seen.thumbprint, "expires_s": seen.expires_s}
-    return _INSERT.one(connection, row) == 1
-
-
-def sweep(connection: Connection, item: ForgetProofs) -> int:
-    """Delete what is expired; how many rows that were."""
-    return connection.execute(_EXPIRED, {"before_s": item.now_s - SLACK_S}).rowcount
+    def apply(self, connection: Connection) -> int:
+        """Delete what is expired; how many rows that were."""
+        return connection.execute(_EXPIRED, {"before_s": self.now_s - SLACK_S}).rowcount

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, up
 
 from audit.store.prepared import Prepared
 from gateway.domain.mandate import StandingMandate
+from gateway.store.items import Item
 from gateway.store.tables import STANDING_MANDATES
 from gateway.store.times import to_us
 
@@ -25,17 +26,32 @@ _STANDS = Prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class StoreStandingMandate:
+class StoreStandingMandate(Item[None]):
     mandate: StandingMandate
     signature: bytes
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        row = {
+            "id": self.mandate.id,
+            "customer": self.mandate.customer,
+            "terms": self.mandate.canonical(),
+            "signature": self.signature,
+            "created_us": to_us(self.at),
+        }
+        connection.execute(insert(STANDING_MANDATES), [row])
+
 
 @dataclass(frozen=True, slots=True)
-class RevokeStandingMandate:
+class RevokeStandingMandate(Item[bool]):
     customer: str
     id: str
     at: datetime
+
+    def apply(self, connection: Connection) -> bool:
+        mine = (STANDING_MANDATES.c.id == self.id, STANDING_MANDATES.c.customer == self.customer)
+        change = update(STANDING_MANDATES).where(*mine, STANDING_MANDATES.c.revoked_us.is_(None)).values(revoked_us=to_us(self.at))
+        return connection.execute(change).rowcount == 1
 
 
 def of(connection: Connection, customer: str) -> Sequence[Any]:
@@ -46,20 +62,3 @@ def of(connection: Connection, customer: str) -> Sequence[Any]:
 def stands(connection: Connection, mandate: str) -> bool:
     """Whether it was not revoked: asked inside the transaction that pays under it."""
     return bool(_STANDS.rows(connection, {"standing": mandate}))
-
-
-def sign(connection: Connection, item: StoreStandingMandate) -> None:
-    row = {
-        "id": item.mandate.id,
-        "customer": item.mandate.customer,
-        "terms": item.mandate.canonical(),
-        "signature": item.signature,
-        "created_us": to_us(item.at),
-    }
-    connection.execute(insert(STANDING_MANDATES), [row])
-
-
-def revoke(connection: Connection, item: RevokeStandingMandate) -> bool:
-    mine = (STANDING_MANDATES.c.id == item.id, STANDING_MANDATES.c.customer == item.customer)
-    change = update(STANDING_MANDATES).where(*mine, STANDING_MANDATES.c.revoked_us.is_(None)).values(revoked_us=to_us(item.at))
-    return connection.execute(change).rowcount == 1

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, insert, select, update
 
+from gateway.domain.states import StepStatus
 from gateway.domain.strict_json import Json
 from gateway.store import threads
 from gateway.store.assistants import Metadata, as_text
@@ -70,13 +71,13 @@ def find(connection: Connection, run: str, id_: str) -> Step | None:
 def open_one(connection: Connection, run: str) -> Step | None:
     """The step whose calls are not all answered; a run has one at most."""
     last = connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us.desc()).limit(1)).one_or_none()
-    found = None if last is None else _step(last)
-    return found if found is not None and found.body["status"] == "in_progress" else None
+    step = None if last is None else _step(last)
+    return step if step is not None and step.body["status"] == StepStatus.IN_PROGRESS else None
 
 
-def page(connection: Connection, run: str, asked: PageRequest) -> tuple[Sequence[Step], bool]:
+def page(connection: Connection, run: str, page_request: PageRequest) -> tuple[Sequence[Step], bool]:
     """One page of a run's steps. NoSuchCursor."""
-    rows, more = rows_of(connection, RUN_STEPS, [_S.run == run], asked)
+    rows, more = rows_of(connection, RUN_STEPS, [_S.run == run], page_request)
     return [_step(row) for row in rows], more
 
 

@@ -52,9 +52,6 @@ WORDS = Table(
     Column("turn", Integer, nullable=False, server_default="0"),
 )
 
-STATES = ("pending", "unknown", "posted", "voided")
-OPEN_STATES = ("pending", "unknown")
-
 CALLS = Table(
     "calls",
     METADATA,
@@ -127,8 +124,6 @@ USES = Table(
 )
 
 # What waits for the customer, and with what they confirm.
-
-CONFIRMATION_STATES = ("open", "confirmed", "approved", "declined", "expired")
 
 CONFIRMATIONS = Table(
     "confirmations",
@@ -274,7 +269,6 @@ MESSAGES = Table(
     Index("messages_by_thread", "thread", "created_us", unique=True),
 )
 
-ACTIVE_RUNS = ("queued", "in_progress", "requires_action", "cancelling")
 _IS_ACTIVE = text("state in ('queued', 'in_progress', 'requires_action', 'cancelling')")
 
 RUNS = Table(

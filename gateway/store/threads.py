@@ -1,7 +1,7 @@
 """Threads and their messages. A thread has a conversation of its own; what the customer themselves wrote in it is said there."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from gateway.domain.states import ACTIVE_RUNS
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
+from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import (
-    ACTIVE_RUNS,
     MESSAGES,
     READINGS,
     RUN_STEPS,
@@ -72,7 +73,7 @@ class AddMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateThread:
+class CreateThread(Item[Thread]):
     """A new thread, with its conversation and its first messages. Answered with it."""
 
     id: str
@@ -81,9 +82,25 @@ class CreateThread:
     metadata: Metadata
     messages: tuple[AddMessage, ...] = ()
 
+    def apply(self, connection: Connection) -> Thread:
+        conversation = f"conv_{secrets.token_hex(12)}"
+        conversations.OpenConversation(conversation, self.customer, self.at).apply(connection)
+        row = {
+            "id": self.id,
+            "customer": self.customer,
+            "conversation": conversation,
+            "created_us": to_us(self.at),
+            "last_us": to_us(self.at),
+            "metadata": as_text(self.metadata),
+        }
+        connection.execute(insert(THREADS), [row])
+        thread = Thread(self.id, self.customer, conversation, self.at, self.metadata)
+        add(connection, thread, self.messages, self.at)
+        return thread
+
 
 @dataclass(frozen=True, slots=True)
-class WriteAnswer:
+class WriteAnswer(Item[Sequence[Message] | str | None]):
     """Messages into a thread. Answered with them; None: not this customer's; the id of an active run, which nothing may come before."""
 
     thread: str
@@ -91,9 +108,15 @@ class WriteAnswer:
     at: datetime
     messages: tuple[AddMessage, ...] = field(default=())
 
+    def apply(self, connection: Connection) -> Sequence[Message] | str | None:
+        thread = locked(connection, self.customer, self.thread)
+        if thread is None:
+            return None
+        return active_run(connection, self.thread) or add(connection, thread, self.messages, self.at)
+
 
 @dataclass(frozen=True, slots=True)
-class SetMetadata:
+class SetMetadata(Item[bool | None]):
     """New metadata of a thread (`of` None), or of a message, run or step in it. Answered True; None: not this customer's."""
 
     customer: str
@@ -102,46 +125,54 @@ class SetMetadata:
     id: str
     metadata: Metadata
 
+    def apply(self, connection: Connection) -> bool | None:
+        table = _LABELLED[self.table]
+        owned = select(_T.id).where(_T.id == self.thread, _T.customer == self.customer)
+        within = () if table is THREADS else (table.c.thread == self.thread,)
+        changed = update(table).where(table.c.id == self.id, owned.exists(), *within).values(metadata=as_text(self.metadata))
+        return True if connection.execute(changed).rowcount else None
+
 
 @dataclass(frozen=True, slots=True)
-class DeleteThread:
+class DeleteThread(Item[bool | None]):
     """A thread with all that is in it, the words included; a run that is under way is let go. None: not this customer's."""
 
     customer: str
     thread: str
 
+    def apply(self, connection: Connection) -> bool | None:
+        thread = locked(connection, self.customer, self.thread)
+        if thread is None:
+            return None
+        runs = select(_R.id).where(_R.thread == thread.id)
+        connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
+        for table in (RUN_STEPS, RUNS, MESSAGES):
+            connection.execute(delete(table).where(table.c.thread == thread.id))
+        for table in (WORDS, READINGS):
+            connection.execute(delete(table).where(table.c.conversation == thread.conversation))
+        connection.execute(delete(THREADS).where(_T.id == thread.id))
+        return True
+
 
 @dataclass(frozen=True, slots=True)
-class DeleteMessage:
+class DeleteMessage(Item[bool | None]):
     """A message, and the customer's word in it: what is not in the thread is not said. None: not this customer's."""
 
     customer: str
     thread: str
     id: str
 
-
-def open_one(connection: Connection, item: CreateThread) -> Thread:
-    conversation = f"conv_{secrets.token_hex(12)}"
-    conversations.open_one(connection, conversations.OpenConversation(conversation, item.customer, item.at))
-    row = {
-        "id": item.id,
-        "customer": item.customer,
-        "conversation": conversation,
-        "created_us": to_us(item.at),
-        "last_us": to_us(item.at),
-        "metadata": as_text(item.metadata),
-    }
-    connection.execute(insert(THREADS), [row])
-    thread = Thread(item.id, item.customer, conversation, item.at, item.metadata)
-    add(connection, thread, item.messages, item.at)
-    return thread
-
-
-def write(connection: Connection, item: WriteAnswer) -> Sequence[Message] | str | None:
-    thread = locked(connection, item.customer, item.thread)
-    if thread is None:
-        return None
-    return active_run(connection, item.thread) or add(connection, thread, item.messages, item.at)
+    def apply(self, connection: Connection) -> bool | None:
+        thread = locked(connection, self.customer, self.thread)
+        mine = (_M.id == self.id, _M.thread == self.thread)
+        row = None if thread is None else connection.execute(select(_M.word).where(*mine)).one_or_none()
+        if thread is None or row is None:
+            return None
+        if row.word is not None:  # its place stays: positions are counted
+            word = (WORDS.c.conversation == thread.conversation, WORDS.c.position == row.word)
+            connection.execute(update(WORDS).where(*word).values(text=""))
+        connection.execute(delete(MESSAGES).where(*mine))
+        return True
 
 
 def locked(connection: Connection, customer: str, thread: str) -> Thread | None:
@@ -167,11 +198,11 @@ def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], 
         return []
     if any(item.foreign for item in messages):
         conversations.taint_alone(connection, thread.conversation, at)
-    said = tuple(item.said for item in messages if item.said is not None)
+    words = tuple(item.said for item in messages if item.said is not None)
     position = 0
-    if said:
-        hearing = conversations.StoreMessages(thread.customer, thread.conversation, said, at)
-        position = (conversations.hear(connection, hearing) or 0) - len(said)
+    if words:
+        hearing = conversations.StoreMessages(thread.customer, thread.conversation, words, at)
+        position = (hearing.apply(connection) or 0) - len(words)
     first, rows = next_us(connection, thread.id, at, len(messages)), []
     for number, item in enumerate(messages):
         rows.append(
@@ -196,41 +227,6 @@ def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], 
 _LABELLED = {"threads": THREADS, "messages": MESSAGES, "runs": RUNS, "run_steps": RUN_STEPS}
 
 
-def label(connection: Connection, item: SetMetadata) -> bool | None:
-    table = _LABELLED[item.table]
-    owned = select(_T.id).where(_T.id == item.thread, _T.customer == item.customer)
-    within = () if table is THREADS else (table.c.thread == item.thread,)
-    changed = update(table).where(table.c.id == item.id, owned.exists(), *within).values(metadata=as_text(item.metadata))
-    return True if connection.execute(changed).rowcount else None
-
-
-def drop(connection: Connection, item: DeleteThread) -> bool | None:
-    thread = locked(connection, item.customer, item.thread)
-    if thread is None:
-        return None
-    runs = select(_R.id).where(_R.thread == thread.id)
-    connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
-    for table in (RUN_STEPS, RUNS, MESSAGES):
-        connection.execute(delete(table).where(table.c.thread == thread.id))
-    for table in (WORDS, READINGS):
-        connection.execute(delete(table).where(table.c.conversation == thread.conversation))
-    connection.execute(delete(THREADS).where(_T.id == thread.id))
-    return True
-
-
-def remove(connection: Connection, item: DeleteMessage) -> bool | None:
-    thread = locked(connection, item.customer, item.thread)
-    mine = (_M.id == item.id, _M.thread == item.thread)
-    row = None if thread is None else connection.execute(select(_M.word).where(*mine)).one_or_none()
-    if thread is None or row is None:
-        return None
-    if row.word is not None:  # its place stays: positions are counted
-        word = (WORDS.c.conversation == thread.conversation, WORDS.c.position == row.word)
-        connection.execute(update(WORDS).where(*word).values(text=""))
-    connection.execute(delete(MESSAGES).where(*mine))
-    return True
-
-
 def find(connection: Connection, customer: str, id_: str) -> Thread | None:
     return _found(connection, select(THREADS).where(_T.id == id_, _T.customer == customer))
 
@@ -252,10 +248,10 @@ def message(connection: Connection, thread: str, id_: str) -> Message | None:
     return None if row is None else _message(row)
 
 
-def messages(connection: Connection, thread: str, run: str | None, asked: PageRequest) -> tuple[Sequence[Message], bool]:
+def messages(connection: Connection, thread: str, run: str | None, page_request: PageRequest) -> tuple[Sequence[Message], bool]:
     """One page of a thread's, or of those that a run wrote. NoSuchCursor."""
     within: list[ColumnElement[bool]] = [_M.thread == thread, *([] if run is None else [_M.run == run])]
-    rows, more = rows_of(connection, MESSAGES, within, asked)
+    rows, more = rows_of(connection, MESSAGES, within, page_request)
     return [_message(row) for row in rows], more
 
 
@@ -270,13 +266,3 @@ def newest(connection: Connection, thread: str, most: int) -> Sequence[Message]:
 def _message(row: Row[Any]) -> Message:
     body, metadata = orjson.loads(row.body), orjson.loads(row.metadata)
     return Message(row.id, row.thread, row.run, from_us(row.created_us), body, metadata, row.word is not None)
-
-
-WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
-    CreateThread: open_one,
-    WriteAnswer: write,
-    SetMetadata: label,
-    DeleteThread: drop,
-    DeleteMessage: remove,
-}
-"""What is done with each, inside a transaction."""

@@ -7,23 +7,35 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import DDL, Table, event
 
+from gateway.domain.states import CallState, ProposalState, RunState
+
 Transitions = Mapping[str, Sequence[str]]
 
-CALL_TRANSITIONS: Transitions = {"pending": ("posted", "voided", "unknown"), "unknown": ("posted", "voided")}
+CALL_TRANSITIONS: Transitions = {
+    CallState.PENDING: (CallState.POSTED, CallState.VOIDED, CallState.UNKNOWN),
+    CallState.UNKNOWN: (CallState.POSTED, CallState.VOIDED),
+}
 """A row is deleted only while its effect is open: released, as if it had not been asked for."""
 
 CONFIRMATION_TRANSITIONS: Transitions = {
-    "open": ("confirmed", "declined", "expired"),
-    "confirmed": ("approved", "declined", "expired"),
+    ProposalState.OPEN: (ProposalState.CONFIRMED, ProposalState.DECLINED, ProposalState.EXPIRED),
+    ProposalState.CONFIRMED: (ProposalState.APPROVED, ProposalState.DECLINED, ProposalState.EXPIRED),
 }
 """`confirmed` is the end at L3; at L4 a second person approves or declines it."""
 
 
 RUN_TRANSITIONS: Transitions = {
-    "queued": ("in_progress", "cancelling", "cancelled", "failed", "expired"),
-    "in_progress": ("requires_action", "cancelling", "completed", "incomplete", "failed", "expired"),
-    "requires_action": ("queued", "cancelling", "cancelled", "failed", "expired"),
-    "cancelling": ("cancelled", "failed"),
+    RunState.QUEUED: (RunState.IN_PROGRESS, RunState.CANCELLING, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED),
+    RunState.IN_PROGRESS: (
+        RunState.REQUIRES_ACTION,
+        RunState.CANCELLING,
+        RunState.COMPLETED,
+        RunState.INCOMPLETE,
+        RunState.FAILED,
+        RunState.EXPIRED,
+    ),
+    RunState.REQUIRES_ACTION: (RunState.QUEUED, RunState.CANCELLING, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED),
+    RunState.CANCELLING: (RunState.CANCELLED, RunState.FAILED),
 }
 """A run's `status`. What is cancelled while a call is under way is `cancelling` until that call has ended."""
 
@@ -31,7 +43,8 @@ RUN_TRANSITIONS: Transitions = {
 def enforcing(table: str, transitions: Transitions, dialect: str) -> tuple[str, ...]:
     """The statements that make the database hold to `transitions` of the column `state`, and to its first state on insertion."""
     arrows = " or ".join(
-        f"(OLD.state = '{old}' and NEW.state in ({', '.join(repr(new) for new in after)}))" for old, after in transitions.items()
+        f"(OLD.state = '{old}' and NEW.state in ({', '.join(repr(str(new)) for new in after)}))"
+        for old, after in transitions.items()
     )
     refused, first = f"OLD.state <> NEW.state and not ({arrows})", next(iter(transitions))
     if dialect == "sqlite":

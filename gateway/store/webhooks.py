@@ -5,16 +5,15 @@ it was taken.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from gateway.domain.errors import Refusal
-from gateway.store import calls, confirmations
-from gateway.store.tables import PROPOSED_CALLS, WEBHOOKS
+from gateway.domain.ports import DueWebhook
+from gateway.store.items import Consequences, Item, ItemStore
+from gateway.store.tables import WEBHOOKS
 from gateway.store.times import to_us
 
 SOON = timedelta(seconds=1)
@@ -31,77 +30,81 @@ _EXPECT = text(
 
 
 @dataclass(frozen=True, slots=True)
-class DueWebhook:
-    """A row that is ours until its lease is over. `body` is empty until the call has ended; `tries` before this one, since it ended."""
-
-    id: str
-    call_id: str
-    body: bytes
-    tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectOutcome:
+class ExpectOutcome(Item[None]):
     """Recovery takes up a call: somebody may wait to hear of it."""
 
     call_id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        _expect(connection, [self.call_id], self.at, self.at + SOON)
+
 
 @dataclass(frozen=True, slots=True)
-class LeaseWebhooks:
+class LeaseWebhooks(Item[Sequence[DueWebhook]]):
     """Take what is due, `most` at once; whoever asks before `until` does not get it too."""
 
     at: datetime
     until: datetime
     most: int
 
+    def apply(self, connection: Connection) -> Sequence[DueWebhook]:
+        due = (_W.delivered_us.is_(None), _W.next_us <= to_us(self.at))
+        wanted = select(_W.id, _W.call_id, _W.body, _W.tries).where(*due).order_by(_W.next_us).limit(self.most)
+        rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
+        if rows:
+            mine = _W.id.in_([row.id for row in rows])
+            connection.execute(update(WEBHOOKS).where(mine).values(next_us=to_us(self.until), tries=_W.tries + 1))
+        return [DueWebhook(row.id, row.call_id, bytes(row.body), row.tries) for row in rows]
+
 
 @dataclass(frozen=True, slots=True)
-class StoreBody:
+class StoreBody(Item[bytes]):
     """The call ended: this is said of it, by whoever composes first; the try that follows is its first. Answered with what is said."""
 
     id: str
     body: bytes
 
+    def apply(self, connection: Connection) -> bytes:
+        connection.execute(update(WEBHOOKS).where(_W.id == self.id, _W.body == _NOT_YET).values(body=self.body, tries=1))
+        return bytes(connection.execute(select(_W.body).where(_W.id == self.id)).scalar_one())
+
 
 @dataclass(frozen=True, slots=True)
-class RetryLater:
+class RetryLater(Item[None]):
     """Not ended, or not taken: next time."""
 
     id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(WEBHOOKS).where(_W.id == self.id, _W.delivered_us.is_(None)).values(next_us=to_us(self.at)))
+
 
 @dataclass(frozen=True, slots=True)
-class MarkDelivered:
+class MarkDelivered(Item[None]):
     id: str
     at: datetime
 
+    def apply(self, connection: Connection) -> None:
+        connection.execute(update(WEBHOOKS).where(_W.id == self.id).values(delivered_us=to_us(self.at)))
+
 
 @dataclass(frozen=True, slots=True)
-class ForgetDelivered:
+class ForgetDelivered(Item[int]):
     """Delete what was delivered before then."""
 
     before: datetime
 
+    def apply(self, connection: Connection) -> int:
+        return connection.execute(delete(WEBHOOKS).where(_W.delivered_us < to_us(self.before))).rowcount
 
-def follow(connection: Connection, item: object, answer: object) -> None:
+
+def follow(connection: Connection, what: Consequences) -> None:
     """What a change of the book means for who waits to hear of a call; inside that change's transaction."""
-    match item:
-        case confirmations.StoreProposal() if not isinstance(answer, Refusal):
-            _expect(connection, [call.call_id for call in item.calls], item.proposal.created, item.proposal.expires)
-        case confirmations.MoveProposal(after="declined") if answer is None:
-            of_it = select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == item.id)
-            _hasten(connection, connection.execute(of_it).scalars(), item.at)
-        case confirmations.SpendCall():
-            _hasten(connection, [item.call_id], item.at)
-        case calls.SettleCall() if item.state != "unknown":
-            _hasten(connection, [item.call_id], item.at)
-
-
-def expect(connection: Connection, item: ExpectOutcome) -> None:
-    _expect(connection, [item.call_id], item.at, item.at + SOON)
+    _expect(connection, what.held, what.at, what.until or what.at)
+    if what.ended:
+        _hasten(connection, what.ended, what.at)
 
 
 def _expect(connection: Connection, call_ids: Iterable[str], at: datetime, due: datetime) -> None:
@@ -116,39 +119,23 @@ def _hasten(connection: Connection, call_ids: Iterable[str], at: datetime) -> No
     connection.execute(update(WEBHOOKS).where(*waits).values(next_us=due, tries=0))
 
 
-def lease(connection: Connection, item: LeaseWebhooks) -> Sequence[DueWebhook]:
-    due = (_W.delivered_us.is_(None), _W.next_us <= to_us(item.at))
-    wanted = select(_W.id, _W.call_id, _W.body, _W.tries).where(*due).order_by(_W.next_us).limit(item.most)
-    rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
-    if rows:
-        mine = _W.id.in_([row.id for row in rows])
-        connection.execute(update(WEBHOOKS).where(mine).values(next_us=to_us(item.until), tries=_W.tries + 1))
-    return [DueWebhook(row.id, row.call_id, bytes(row.body), row.tries) for row in rows]
+@dataclass(frozen=True, slots=True)
+class SqlOutbox:
+    """The `WebhookOutbox` on the gateway's database."""
 
+    store: ItemStore
 
-def compose(connection: Connection, item: StoreBody) -> bytes:
-    connection.execute(update(WEBHOOKS).where(_W.id == item.id, _W.body == _NOT_YET).values(body=item.body, tries=1))
-    return bytes(connection.execute(select(_W.body).where(_W.id == item.id)).scalar_one())
+    async def lease(self, at: datetime, until: datetime, most: int) -> Sequence[DueWebhook]:
+        return await self.store.write(LeaseWebhooks(at, until, most))
 
+    async def compose(self, webhook: str, body: bytes) -> bytes:
+        return await self.store.write(StoreBody(webhook, body))
 
-def again(connection: Connection, item: RetryLater) -> None:
-    connection.execute(update(WEBHOOKS).where(_W.id == item.id, _W.delivered_us.is_(None)).values(next_us=to_us(item.at)))
+    async def again(self, webhook: str, at: datetime) -> None:
+        await self.store.write(RetryLater(webhook, at))
 
+    async def delivered(self, webhook: str, at: datetime) -> None:
+        await self.store.write(MarkDelivered(webhook, at))
 
-def delivered(connection: Connection, item: MarkDelivered) -> None:
-    connection.execute(update(WEBHOOKS).where(_W.id == item.id).values(delivered_us=to_us(item.at)))
-
-
-def forget(connection: Connection, item: ForgetDelivered) -> int:
-    return connection.execute(delete(WEBHOOKS).where(_W.delivered_us < to_us(item.before))).rowcount
-
-
-WRITES: dict[type[Any], Callable[[Connection, Any], Any]] = {
-    ExpectOutcome: expect,
-    LeaseWebhooks: lease,
-    StoreBody: compose,
-    RetryLater: again,
-    MarkDelivered: delivered,
-    ForgetDelivered: forget,
-}
-"""What is done with each, inside a transaction."""
+    async def forget(self, before: datetime) -> None:
+        await self.store.write(ForgetDelivered(before))

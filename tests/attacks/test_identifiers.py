@@ -13,7 +13,8 @@ from adapters.core import Account
 from adapters.function import Argument, BankingFunction, Choice, Day, Kind, Reference, ReferenceList
 from adapters.functions import MANIFEST
 from audit.query import Why, reveal
-from gateway.app.main import read_bundle, utc_now
+from gateway.app.bundle import read_bundle
+from gateway.app.gateway import utc_now
 from gateway.calls.decide import Decider
 from gateway.calls.output import output_text, result_item
 from gateway.domain.errors import Code

@@ -13,8 +13,8 @@ import pytest_asyncio
 from adapters.core import Identified, ReferenceKind
 from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, ReferenceList, Text
 from adapters.functions import MANIFEST
+from gateway.app.gateway import utc_now
 from gateway.app.key_files import private_file
-from gateway.app.main import utc_now
 from gateway.calls.output import output_text
 from gateway.calls.references import KEY_BYTES
 from gateway.calls.references import References as Issuer

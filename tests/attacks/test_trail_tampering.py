@@ -281,7 +281,7 @@ async def test_an_honest_writer_does_not_go_on_after_the_tail_was_cut(trail: Tra
     cut = await open_trail(trail.folder, trail.clock, Random(b"later"))
     assert cut.size() == old["size"]
     assert {item.what for item in (await verify_store(cut))} == {"there is evidence of records beyond the head: was the tail cut?"}
-    alarm = a_record(kind=RecordKind.ALARM, customer=None, conversation=None)
+    alarm = a_record(kind=RecordKind.ADMIN, customer=None, conversation=None)
     with pytest.raises(LogCorrupt):
         await cut.append(a_record(customer="C-0"))
     with pytest.raises(LogCorrupt, match="tail"):

@@ -26,8 +26,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.gateway import utc_now
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from tests.benchmarks.call import CALLERS, Customer, a_database, balances, bearer, line, load, noop_requests, start, transfers
 from tests.benchmarks.servers import prepare

@@ -1,6 +1,7 @@
 """What `deploy/` says is so: hardening, pinned images, every alarm in the runbook, every command of it, and its processes run for real."""
 
 import json
+import logging
 import os
 import pwd
 import re
@@ -18,8 +19,10 @@ import httpx
 import pytest
 import yaml
 
+from adapters.alarms import CoreAlarm, DeclaredAlarm
 from gateway.app.settings_sources import from_file
 from gateway.cli import main
+from gateway.domain.alarms import Alarm, Chore
 from tests.support.databases import postgresql
 from tests.support.postgres import absent
 
@@ -31,16 +34,41 @@ OURS = [name for name, service in COMPOSE["services"].items() if service["image"
 SOURCES = "\n".join(path.read_text() for folder in ("gateway", "audit", "adapters") for path in (ROOT / folder).rglob("*.py"))
 
 
-def alarms_of_the_code() -> set[str]:
-    named = set(re.findall(r'"alarm": ?"([a-z_]+)"', SOURCES)) - {"chore_failed"}
-    return named | {f"chore_failed, chore {chore}" for chore in re.findall(r'alarmed\("([a-z_]+)"\)', SOURCES)}
+def sections(level: str, text: str) -> list[tuple[str, str]]:
+    """The headings of this level, and what stands under each."""
+    parts = re.split(rf"^{level} (.+)$", text, flags=re.MULTILINE)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_every_alarm_is_in_the_runbook_and_every_alarm_of_the_runbook_in_the_code() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)`(?:, chore `([a-z_]+)`)? \|", RUNBOOK, re.MULTILINE)
-    told = {f"{alarm}, chore {chore}" if chore else alarm for alarm, chore in rows}
-    assert len(told) == len(rows)
-    assert told == alarms_of_the_code()
+def test_every_alarm_has_its_section_in_the_runbook_and_every_section_its_alarm() -> None:
+    told = sections("###", dict(sections("##", RUNBOOK))["Alarms"])
+    alarms = [*Alarm, *CoreAlarm]
+    assert sorted(name for name, _ in told) == sorted(alarm.form.code for alarm in alarms)
+    for name, text in told:
+        assert all(f"**{word}" in text for word in ("Means", "Do")), name
+    (failed,) = [text for name, text in told if name == Alarm.CHORE_FAILED.form.code]
+    assert re.findall(r"^\| `([a-z_]+)` \|", failed, re.MULTILINE) == [chore.value for chore in Chore]
+
+
+def test_every_alarm_is_raised_and_none_is_written_by_hand() -> None:
+    assert '"alarm"' not in SOURCES.replace('json.dumps({"alarm": form.code', "").replace('ALARM = "alarm"', "").replace(
+        '`{"alarm": ', ""
+    )
+    raised = set(re.findall(r"Alarm\.([A-Z_]+)\.line\(", SOURCES))
+    assert raised == {alarm.name for alarm in (*Alarm, *CoreAlarm)}
+    assert {f"Chore.{chore.name}" for chore in Chore} == set(re.findall(r"alarmed\((Chore\.[A-Z_]+)\)", SOURCES))
+
+
+@pytest.mark.parametrize("alarm", [*Alarm, *CoreAlarm], ids=lambda alarm: str(alarm.form.code))
+def test_an_alarm_is_one_line_of_json_whatever_it_holds(alarm: DeclaredAlarm) -> None:
+    level, line = alarm.line(**dict.fromkeys(alarm.form.fields, 'a "quote", %s and a\nline'))
+    assert "\n" not in line
+    told = json.loads(line)
+    assert list(told) == ["alarm", *alarm.form.fields, "runbook"]
+    assert (told["alarm"], told["runbook"]) == (alarm.form.code, f"RUNBOOK.md#{alarm.form.code}")
+    assert level in (logging.WARNING, logging.ERROR)
+    with pytest.raises(TypeError):
+        alarm.line(**dict.fromkeys(alarm.form.fields, "x"), another="x")
 
 
 def test_every_command_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,11 +17,16 @@ from adapters.core import Money
 from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, Scope
-from gateway.domain.mandate import Limits, Mandate
-from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.mandate import Limits, Mandate, StandingMandate
+from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
+from gateway.domain.states import RELEASED, CallState, SettledAs
+from gateway.store import calls
 from gateway.store.book import SqlBook
-from gateway.store.kill_switches import EngageSwitch, LiftSwitch
+from gateway.store.conversations import WITH_CUSTOMER
+from gateway.store.direct import DirectStore
+from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.standing_mandates import StoreStandingMandate
 from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
 
@@ -138,6 +143,39 @@ async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shar
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
 
 
+STANDING = StandingMandate(
+    id="std_1",
+    customer="alice",
+    agent=None,
+    currency="GBP",
+    payees=None,
+    payment_minor=100,
+    day_minor=250,
+    day_count=2,
+    starts=NOW - timedelta(days=1),
+    ends=NOW + timedelta(days=1),
+)
+
+
+async def test_a_claim_under_a_standing_mandate_that_was_revoked_meanwhile_is_decided_again(shared: Shared) -> None:
+    first, last = shared.books[0], shared.books[-1]
+    await first.write(StoreStandingMandate(STANDING, b"", NOW))
+    assert (await last.claim(a_claim(shared, 1, 5, covered=STANDING))).fresh
+    assert await first.revoke_standing("alice", STANDING.id, NOW)
+    with pytest.raises(FactsMoved):
+        await last.claim(a_claim(shared, 2, 6, covered=STANDING))
+    assert (await last.claim(a_claim(shared, 2, 6))).fresh, "what the customer confirmed needs none"
+
+
+@pytest.mark.parametrize("minor", [3, 100], ids=["number", "sum"])
+async def test_claims_at_once_never_pass_the_number_or_the_sum_of_a_standing_mandate(shared: Shared, minor: int) -> None:
+    standing = replace(STANDING, day_count=2 if minor == 3 else 100)
+    await shared.books[0].write(StoreStandingMandate(standing, b"", NOW))
+    answers = await claim(shared, [a_claim(shared, number, minor, covered=standing) for number in range(9)])
+    assert sum(isinstance(answer, Claimed) for answer in answers) == 2
+    assert sum(isinstance(answer, FactsMoved) for answer in answers) == 7
+
+
 async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Shared) -> None:
     """Each mandate allows one more payment of its own size; whatever the order, no claim is taken on a mandate that is gone."""
 
@@ -157,35 +195,53 @@ async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Share
 
 async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
-    for number, state in enumerate(("posted", "voided", "released", "unknown", "pending")):
+    states: tuple[SettledAs, ...] = (CallState.POSTED, CallState.VOIDED, RELEASED, CallState.UNKNOWN, CallState.PENDING)
+    for number, state in enumerate(states):
         await first.claim(a_claim(shared, number, 100))
-        if state != "pending":
+        if state is not CallState.PENDING:
             await last.settle(f"call_{number}", state, NOW)
     assert (await first.totals("alice", "GBP", NOW)).day_minor == 300
     assert await last.find("call_2") is None
-    await last.settle("call_0", "voided", NOW)
+    await last.settle("call_0", CallState.VOIDED, NOW)
     assert (await first.find("call_0")).state == "posted"  # type: ignore[union-attr]
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
-    await first.settle("call_3", "posted", NOW)
+    await first.settle("call_3", CallState.POSTED, NOW)
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
 
 
 async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
     asked = (
-        shared.books[n % len(shared.books)].hear("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW) for n in range(20)
+        shared.books[n % len(shared.books)].store_messages("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW)
+        for n in range(20)
     )
     assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
-    assert await shared.books[-1].hear("bruno", shared.conversation, [("x", "typed")], NOW) is None
+    assert await shared.books[-1].store_messages("bruno", shared.conversation, [("x", "typed")], NOW) is None
 
 
-async def engage(book: SqlBook, scope: Scope, subject: str = "") -> str:
+def switches(book: SqlBook, via: str = "book") -> KillSwitchStore:
+    """Where kill switches stand, as a gateway sees it, or as the command does."""
+    return SqlKillSwitches(book if via == "book" else DirectStore(book._database))
+
+
+async def engage(book: SqlBook, scope: Scope, subject: str = "", *, via: str = "book") -> str:
     """By the first officer; the id of the switch that is engaged then."""
     wanted = KillSwitch(
         id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason="a test", engaged_by="officer-1", engaged=NOW
     )
-    engaged = await book.write(EngageSwitch(wanted))
-    assert isinstance(engaged, KillSwitch)
-    return engaged.id
+    return (await switches(book, via).engage(wanted)).id
+
+
+async def lifted(store: KillSwitchStore, switch: str, officer: str) -> str:
+    """The state of a switch after this officer's part, or what stands in the way of it."""
+    try:
+        return (await store.lift(switch, officer, NOW)).state
+    except NotLifted as refused:
+        return refused.state
+
+
+async def stopped(book: SqlBook, *subjects: str) -> str | None:
+    obstacle = await book.stopped(*subjects)
+    return None if obstacle is None else obstacle.code
 
 
 async def kills(book: SqlBook, shared: Shared) -> EngagedSwitches:
@@ -201,23 +257,24 @@ _LIFTS = (("officer-1", "half_lifted"), ("officer-1", "same_officer"), ("officer
     ("scope", "subject"),
     [(Scope.GLOBAL, ""), (Scope.CUSTOMER, "alice"), (Scope.AGENT, "agent"), (Scope.FUNCTION, "initiate_transfer")],
 )
+@pytest.mark.parametrize("via", ["book", "command"])
 async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_it(
-    shared: Shared, scope: Scope, subject: str
+    shared: Shared, scope: Scope, subject: str, via: str
 ) -> None:
     first, last, asked = shared.books[0], shared.books[-1], ("alice", "agent", "initiate_transfer")
     before = await kills(last, shared)
-    assert (before.over(*asked), await last.stopped(*asked)) == (None, None)
-    switch = await engage(first, scope, subject)
+    assert (before.over(*asked), await stopped(last, *asked)) == (None, None)
+    switch = await engage(first, scope, subject, via=via)
     engaged = await kills(last, shared)
-    assert (engaged.over(*asked), await last.stopped(*asked)) == (scope.value, f"killed_{scope}")
+    assert (engaged.over(*asked), await stopped(last, *asked)) == (scope.value, f"killed_{scope}")
     with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
     for lifted_by, told in _LIFTS:
         assert (await kills(last, shared)).over(*asked) == (None if lifted_by == "officer-3" else scope.value)
-        answered = await first.write(LiftSwitch(switch, lifted_by, NOW))
-        assert (answered.state if isinstance(answered, KillSwitch) else answered) == told
+        assert await lifted(switches(first, via), switch, lifted_by) == told
+    assert await lifted(switches(first, via), "kill_unknown", "officer-1") == "unknown"
     after = await kills(last, shared)
-    assert (after.over(*asked), await last.stopped(*asked), after.epoch) == (None, None, before.epoch + 2)
+    assert (after.over(*asked), await stopped(last, *asked), after.epoch) == (None, None, before.epoch + 2)
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
 
 
@@ -234,11 +291,12 @@ async def test_a_kill_switch_stops_its_own_subject_alone(shared: Shared) -> None
         ("agent", "initiate_transfer", "alice"): "frozen",  # another's name in another place stops nothing; but nobody granted this
     }
     for asked, told in others.items():
-        assert await book.stopped(*asked) == told, asked
+        assert await stopped(book, *asked) == told, asked
 
 
 async def test_the_same_switch_is_engaged_once_whoever_engages_it_at_once(shared: Shared) -> None:
-    engaged = await asyncio.gather(*(engage(book, Scope.AGENT, "agent") for book in shared.books for _ in range(5)))
+    ways = [(book, via) for book in shared.books for via in ("book", "book", "book", "command", "command")]
+    engaged = await asyncio.gather(*(engage(book, Scope.AGENT, "agent", via=via) for book, via in ways))
     assert len(set(engaged)) == 1
     assert (await kills(shared.books[-1], shared)).epoch == 1
 
@@ -265,3 +323,13 @@ async def test_the_table_itself_refuses_a_lift_that_two_officers_did_not_give(sh
         lifted = change.values(first_lift_by=first, lifted_by=second, lifted_us=1)
         with pytest.raises(IntegrityError):
             await shared.books[0]._database.write(partial(Connection.execute, statement=lifted))
+
+
+def test_the_names_of_a_row_are_those_of_its_statement() -> None:
+    """The driver gives plain tuples: a column that moves must not be read under another's name."""
+    assert tuple(column.name for column in calls._HEAD) == calls._CallRow._fields
+    selected = [column.name for column in calls._grounds_statement().selected_columns]
+    of_conversation, stored = [column.name for column in WITH_CUSTOMER.selected_columns], list(calls._CallRow._fields)
+    assert selected == [*of_conversation, *(column.name for column in calls._SPENT.selected_columns), "like_this", *stored]
+    named = [*("owner" if name == "customer" else name for name in of_conversation), "day_minor", "week_minor", "month_minor"]
+    assert list(calls._Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
-from gateway.store.tables import CALLS, CONFIRMATION_STATES, CONFIRMATIONS, STATES
+from gateway.domain.states import CallState, ProposalState
+from gateway.store.tables import CALLS, CONFIRMATIONS
 from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, Transitions
 from tests.support.databases import postgresql
 
@@ -57,7 +58,7 @@ def path_to(state: str, transitions: Transitions) -> list[str]:
 
 @pytest.mark.parametrize(
     ("table", "states", "transitions"),
-    [(CALLS, STATES, CALL_TRANSITIONS), (CONFIRMATIONS, CONFIRMATION_STATES, CONFIRMATION_TRANSITIONS)],
+    [(CALLS, tuple(CallState), CALL_TRANSITIONS), (CONFIRMATIONS, tuple(ProposalState), CONFIRMATION_TRANSITIONS)],
     ids=["calls", "confirmations"],
 )
 async def test_only_the_arrows_can_be_written(

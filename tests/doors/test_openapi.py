@@ -21,6 +21,10 @@ from tests.support.options import long_or
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
+BARE = ("/livez", "/readyz", "/version")
+"""Neither parameters, nor a body, nor a token: nothing of them can be wrong."""
+
+
 @pytest.mark.long
 def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
@@ -33,9 +37,10 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
     of_path |= {"/v1/assistants": making, "/v1/threads": chatting}
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    assert len(operations) == 41
+    assert len(operations) == 44
     for operation in operations:
-        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+        modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+        for mode in modes[:1] if operation.path in BARE else modes:
 
             @settings(
                 max_examples=long_or(10, 2) if operation.path.startswith(("/v1/assistants", "/v1/threads")) else long_or(40, 5),

@@ -61,6 +61,8 @@ async def test_the_stand_in_answers_and_says_that_it_is_one(tmp_path: Path) -> N
         assert text == "Done."
         _, text = await talk(service, own, 'Move 1.00 GBP from "Everyday" to "Elsewhere".')
         assert text == "There is no account of this name: Elsewhere. There are: Everyday, Rainy day, Kyoto trip."
+        _, text = await talk(service, own, 'Pay 2.00 GBP to "Nobody".')
+        assert text.startswith("There is no payee of this name. There are: ")
         _, text = await talk(service, own, "What did I spend on lately?")
         assert text == "You spent on the usual things.", "what a memo commands was refused"
         _, text = await talk(service, own, "What is the balance?", functions=("list_beneficiaries",))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,15 +14,26 @@ import pytest
 from adapters.core import Money
 from gateway.app.databases import DatabaseName
 from gateway.confirmations.standing_mandates import MandateTerms
-from gateway.domain.errors import Code, RequestFault
+from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method, Proposal
+from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from gateway.grounding.words import in_words
 from tests.support.databases import sql
-from tests.support.teller import Teller, executed_keys, leaves_of, output_of, payment, principal, teller, what_does_not_hold
+from tests.support.teller import (
+    TRACE,
+    Teller,
+    executed_keys,
+    leaves_of,
+    output_of,
+    payment,
+    principal,
+    teller,
+    what_does_not_hold,
+)
 
 
 @dataclass
@@ -211,6 +222,42 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
         yield path
 
 
+class NoWord:
+    """Records, but for what the customer says: the trail takes none of that."""
+
+    def __init__(self, records: object) -> None:
+        self._records = records
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._records, name)
+
+    async def spoken(self, *_told: object) -> None:
+        raise Unavailable("audit_unavailable")
+
+
+async def test_what_is_not_on_record_as_confirmed_is_not_confirmed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = await desk.held("20.00")
+    confirmations, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+    with monkeypatch.context() as silent:
+        silent.setattr(desk.gateway, "confirmations", replace(confirmations, records=NoWord(confirmations.records)))
+        with pytest.raises(Unavailable):
+            await desk.confirm(proposal)
+    assert [item.state for item in await confirmations.waiting("alice", desk.now())] == ["open"]
+    assert len(executed_keys(desk.gateway)) == before
+    assert [item.status for item in await desk.confirm(proposal)] == ["done"]
+
+
+async def test_the_calls_of_one_request_are_judged_on_their_sum(desk: Desk) -> None:
+    """Each alone is within the limits; the first is refused for what is still to come, and the second then has room."""
+    account, savings = (await desk.teller.accounts())[:2]
+    await desk.teller.granting("alice", limits={"GBP": Limits(5_000, 5_000, 5_000, 5_000, 9)})
+    asked = [NativeCall(f"s{number}", "initiate_transfer", json.dumps(payment(account, savings, "30.00"))) for number in range(2)]
+    request = CallRequest("responses", await desk.teller.conversation("alice"), "turn-sum", None, tuple(asked), TRACE)
+    first, second = await desk.gateway.pipeline.take(principal("alice", now=desk.now()), request)
+    assert (first.status, first.code) == ("denied", Code.LIMIT_EXCEEDED)
+    assert (second.status, second.code) == ("done", None)
+
+
 async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
     """Each field in turn: an assertion over what differs anywhere confirms nothing."""
     proposal = await desk.held("20.00")
@@ -230,22 +277,45 @@ async def test_evidence_over_any_other_intent_is_refused(desk: Desk) -> None:
     assert [item.status for item in await desk.confirm(proposal)] == ["done"]
 
 
-async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    proposal = await desk.held("20.00")
-    confirming, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+async def crashed(desk: Desk, monkeypatch: pytest.MonkeyPatch, *proposals: Proposal) -> None:
+    """These are confirmed, each before a crash, longer ago than who confirmed may execute alone."""
 
     async def crash(_self: object, _stored: object) -> None:
         raise OSError("the power went")
 
-    with monkeypatch.context() as dark:
-        dark.setattr(type(confirming), "_execute", crash)
-        with pytest.raises(OSError, match="power"):
-            await desk.confirm(proposal)
-    assert len(executed_keys(desk.gateway)) == before
-    assert await confirming.resume() == 0, "who confirmed may still be at it"
+    for proposal in proposals:
+        with monkeypatch.context() as dark:
+            dark.setattr(type(desk.gateway.confirmations), "_execute", crash)
+            with pytest.raises(OSError, match="power"):
+                await desk.confirm(proposal)
+    assert await desk.gateway.confirmations.resume() == 0, "who confirmed may still be at it"
     sql(desk.gateway.settings.data, DatabaseName.GATEWAY, "update confirmations set ended_us = ended_us - 11000000")
+
+
+async def test_what_a_crash_left_confirmed_is_gone_on_with_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = await desk.held("20.00")
+    confirming, before = desk.gateway.confirmations, len(executed_keys(desk.gateway))
+    await crashed(desk, monkeypatch, proposal)
+    assert len(executed_keys(desk.gateway)) == before
     assert await confirming.resume() == 1
     assert await confirming.resume() == 0
+    assert len(executed_keys(desk.gateway)) == before + 1
+    assert await what_does_not_hold(desk.gateway) == []
+
+
+async def test_a_confirmed_call_whose_function_is_not_served_any_more_is_denied_and_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(executed_keys(desk.gateway))
+    await desk.teller.say("Please remove the payee Harbour Lettings")
+    asked = await desk.teller.ask("remove_beneficiary", {"beneficiary": desk.payee})
+    gone, other = await desk.opened(str(asked.confirmation)), await desk.held("21.00")
+    await crashed(desk, monkeypatch, gone, other)
+    monkeypatch.delitem(desk.gateway.confirmations.functions, "remove_beneficiary")
+    assert await desk.gateway.confirmations.resume() == 2
+    became = [await desk.gateway.door.became("alice", json.loads(item.intent)["call_ids"][0]) for item in (gone, other)]
+    assert [(call.status, call.code) for call in became] == [("denied", Code.DENIED), ("done", None)]
+    assert await desk.gateway.confirmations.resume() == 0, "it is spent"
     assert len(executed_keys(desk.gateway)) == before + 1
     assert await what_does_not_hold(desk.gateway) == []
 
@@ -272,6 +342,15 @@ async def test_under_a_standing_mandate_nobody_is_asked_within_its_bounds(desk: 
     assert await desk.gateway.standing_mandates.revoke("alice", mandate)
     assert not await desk.gateway.standing_mandates.revoke("alice", mandate)
     assert (await desk.pay("1.00")).status == "held"
+
+
+async def test_a_standing_mandate_is_not_asked_for_while_too_much_waits(desk: Desk) -> None:
+    own, propose = principal("alice", agent=None), desk.gateway.standing_mandates.propose
+    for _ in range(desk.gateway.settings.proposals_waiting):
+        await propose(own, terms())
+    with pytest.raises(RequestFault) as refused:
+        await propose(own, terms())
+    assert refused.value.fault is Fault.CONFIRMATION_WAITS
 
 
 async def test_a_mandate_covers_one_agent_s_payments_to_its_payees_alone(desk: Desk) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from gateway.app.cores import UnsafeNoPermits, embedded
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.gateway import utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key

@@ -14,11 +14,12 @@ import pytest
 from adapters.core import CoreUnavailable, PermitRefused
 from audit.leaf import Record, RecordKind
 from audit.log import LogUnavailable
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.calls.chores import alarmed
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.calls.recovery import Recovery
+from gateway.domain.alarms import Chore
 from gateway.domain.errors import Code, Unavailable
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
 
@@ -235,7 +236,7 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
 
 async def test_a_chore_that_breaks_is_an_alarm_and_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with teller(tmp_path / "data"):
-        with alarmed("publish"):
+        with alarmed(Chore.PUBLISH):
             raise KeyError("a defect that holds input")
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line == '{"alarm": "chore_failed", "chore": "publish", "cause": "KeyError"}'
+        assert line == '{"alarm": "chore_failed", "chore": "publish", "cause": "KeyError", "runbook": "RUNBOOK.md#chore_failed"}'

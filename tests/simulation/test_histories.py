@@ -23,7 +23,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from adapters.core import Money
 from audit.leaf import RecordKind
 from gateway.app.databases import DatabaseName
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.gateway import utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.calls.record import Records
 from gateway.confirmations.standing_mandates import MandateTerms

@@ -12,11 +12,12 @@ import pytest
 
 from adapters.functions import MANIFEST
 from audit.log import LogUnavailable
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.domain.errors import Code, Unavailable
-from gateway.domain.kill_switch import Scope
-from gateway.oversight.kill_switches import NotLifted
+from gateway.domain.kill_switch import NotLifted, Scope
+from gateway.domain.obstacle import Obstacle
 from gateway.store.book import FRESH_S
+from gateway.store.kill_switches import SqlKillSwitches
 from tests.support.databases import book_in
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, teller, what_does_not_hold
 
@@ -95,7 +96,7 @@ def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, name: str, s
             once.clear()
             other = await book_in(asked.gateway.settings.data, asked.gateway.book._mandate_key)
             from_elsewhere = type(asked.gateway.kill_switches)(
-                store=other, trail=asked.gateway.kill_switches.trail, clock=utc_now, via="command"
+                store=SqlKillSwitches(other), trail=asked.gateway.kill_switches.trail, clock=utc_now, via="command"
             )
             await from_elsewhere.engage(scope, SUBJECTS[scope], "a test", "officer-1")
             await other.close()
@@ -171,7 +172,7 @@ async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
     book = asked.gateway.book
     real = book.stopped
 
-    async def stopped(*whose: str) -> str | None:
+    async def stopped(*whose: str) -> Obstacle | None:
         real_read = book._database.read
 
         async def slow(question: Any) -> Any:
@@ -204,7 +205,7 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
         dark.setattr(asked.gateway.log, "append", dead)
         engaged = await killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")
         assert not engaged.recorded
-        assert await asked.gateway.book.stopped("alice", "assistant", "any") == "killed_agent"
+        assert await asked.gateway.book.stopped("alice", "assistant", "any") == Obstacle("killed_agent")
         with pytest.raises(Unavailable, match="audit_unavailable"):
             await killing.lift(engaged.switch.id, "over", "officer-1")
     assert [item.state for item in await killing.listed()] == ["engaged"]

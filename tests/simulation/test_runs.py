@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
@@ -204,13 +204,16 @@ async def test_token_bounds_hold_over_the_whole_run(tmp_path: Path, bound: str, 
         assert used(ended) == usage
 
 
-async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path) -> None:
+async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with assisted(tmp_path / "data", Reply(calls=(asks("nothing_like_it"),))) as all_of:
         assistant = await all_of.assistant()
         _, begun = await all_of.begun(assistant, "Go")
         ended = await all_of.until(begun)
         assert (ended.status, error_of(ended)) == ("failed", "server_error")
         assert len(all_of.model.seen) == 32
+        why = "The model did not come to an end within 32 questions."
+        alarms = [json.loads(record.getMessage()) for record in caplog.records if '"model_failed"' in record.getMessage()]
+        assert alarms == [{"alarm": "model_failed", "code": "server_error", "why": why, "run": begun.id}]
 
 
 def _die_at(point: str) -> None:
@@ -309,7 +312,7 @@ async def test_a_run_that_was_lost_is_not_written_by_who_lost_it(tmp_path: Path)
         assert pool is not None
         later = utc_now() + timedelta(seconds=60)
         taken = await all_of.gateway.book.write(LeaseRuns("theirs", later, later + timedelta(seconds=60), 10))
-        assert [pair.id for pair in taken] == [begun.id]  # type: ignore[attr-defined]
+        assert [pair.id for pair in taken] == [begun.id]
         begin.set()
 
         async def is_over() -> bool | None:

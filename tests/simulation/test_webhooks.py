@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
 from gateway.app.databases import DatabaseName
-from gateway.app.main import Gateway, utc_now
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
 from gateway.domain.errors import Unavailable
@@ -22,7 +22,7 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.stages import Recorded
 from gateway.oversight.webhooks import LEASE, Webhooks, backoff_s, public_key
-from gateway.store.webhooks import DueWebhook, LeaseWebhooks
+from gateway.store.webhooks import SqlOutbox
 from tests.support.databases import book_in, sql
 from tests.support.receiver import Receiver, receiving, verified
 from tests.support.teller import Teller, payment, teller, what_does_not_hold
@@ -232,10 +232,11 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
         assert (await told.confirm(held_call)).status == "done"
     told.ahead += timedelta(seconds=2)
     told.receiver.faults = ["slow"] * 4
-    others = []
+    others, books = [], []
     for _ in range(3):
         other = await book_in(told.gateway.settings.data, told.gateway.book._mandate_key)
-        others.append(replace(told.webhooks, book=other, _session=None))
+        books.append(other)
+        others.append(replace(told.webhooks, book=other, outbox=SqlOutbox(other), _session=None))
     running = [asyncio.create_task(item.deliver_due()) for item in others]
     await wait_until(lambda: len(told.receiver.asked) == 4)
     assert await told.webhooks.deliver_due() == 0, "all of it is taken"
@@ -244,16 +245,15 @@ async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(
     assert (told.receiver.most_at_once, len(told.receiver.asked)) == (1, 4)
     assert await told.later(seconds=2) == 4
     assert sorted(pair["call_id"] for pair in told.receiver.taken) == sorted(held_call.call_id for held_call in held)
-    for item in others:
+    for item, other in zip(others, books, strict=True):
         await item.close()
-        await item.book.close()
+        await other.close()
 
 
 async def test_what_a_worker_died_with_is_sent_by_another_after_its_lease(told: Told) -> None:
     await told.confirm(await told.held())
     told.ahead += timedelta(seconds=2)
-    leased: Any = await told.gateway.book.write(LeaseWebhooks(told.now(), told.now() + LEASE, 16))
-    assert [type(item) for item in leased] == [DueWebhook]
+    assert len(await told.webhooks.outbox.lease(told.now(), told.now() + LEASE, 16)) == 1
     assert await told.later(seconds=LEASE.total_seconds() - 1) == 0
     assert await told.later(seconds=2) == 1
     assert len(told.receiver.taken) == 1
@@ -282,7 +282,7 @@ async def test_a_gateway_that_is_served_tells_by_itself(told: Told) -> None:
 async def test_without_a_receiver_nothing_is_kept(tmp_path: Path) -> None:
     async with teller(tmp_path) as asked:
         assert asked.gateway.webhooks is None
-        await asked.gateway.book.tell_the_end("call_x", utc_now())
+        await asked.gateway.book.expect_outcome("call_x", utc_now())
         assert sql(tmp_path, DatabaseName.GATEWAY, "update webhooks set id = id") == 0
 
 

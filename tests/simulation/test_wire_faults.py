@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from adapters.cores.remote.breaker import Breaker, BreakerLimits
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from tests.support.options import long_or
 from tests.support.relay import Plan, Relay, relay
 from tests.support.teller import Teller, executed_keys, open_accounts, over_http, payment, sandbox_bank, what_does_not_hold
@@ -117,8 +118,8 @@ async def test_a_fault_at_every_byte_of_the_exchange(tmp_path: Path) -> None:
         assert sent <= set(relayed.seen) <= {core_key(answer.call_id) for answer in told}, "one key for each call, and no other"
         assert len(sent) > 0.95 * len(told)
         assert [answer for answer in told if not _is_told_truly(answer, done)] == []
-        assert Counter(answer.status for answer in told)["in_doubt"] > len(wanted) / 4
-        assert Counter(answer.status for answer in told)["done"] > len(wanted) / 4
+        assert Counter(answer.status for answer in told)[CallStatus.IN_DOUBT] > len(wanted) / 4
+        assert Counter(answer.status for answer in told)[CallStatus.DONE] > len(wanted) / 4
         held = {key for key, item in relayed.seen.items() if item.plan.what == "hold_request"}
         early = {key for key in held if relayed.seen[key].plan.comes == "early"}
         assert not done & held, "what is held is not done"

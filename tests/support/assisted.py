@@ -13,8 +13,8 @@ from openai import AsyncOpenAI
 from openai.types.beta import Assistant, Thread
 from openai.types.beta.threads import RequiredActionFunctionToolCall, Run
 
+from gateway.app.gateway import Gateway
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import Gateway
 from gateway.app.serving import build_app
 from gateway.doors import rest
 from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server

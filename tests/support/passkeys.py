@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from gateway.domain.ports import Passkey, ProposalNotOpen
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, canonical
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus, ProposalState
 from gateway.identity.compact import encode
 
 RP_ID, ORIGIN = "bank.example", "https://confirm.bank.example"
@@ -124,7 +125,9 @@ def intent_of(confirmation: str = "cnf_1", customer: str = "alice", **changed: A
     } | changed
 
 
-def proposal_of(intent: dict[str, Any], *, state: str = "open", created: datetime = NOW, **changed: Any) -> Proposal:
+def proposal_of(
+    intent: dict[str, Any], *, state: ProposalState = ProposalState.OPEN, created: datetime = NOW, **changed: Any
+) -> Proposal:
     return Proposal(
         **{
             "id": intent["id"],
@@ -186,7 +189,7 @@ class MemoryConfirmations:
 
     async def find(self, customer: str, confirmation_id: str) -> Proposal | None:
         found = self.kept.get(confirmation_id)
-        approves = found is not None and found.level == 4 and found.state != "open" and customer in self.approvers
+        approves = found is not None and found.level == 4 and found.state is not ProposalState.OPEN and customer in self.approvers
         return found if found is not None and (found.customer == customer or approves) else None
 
     async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
@@ -197,7 +200,8 @@ class MemoryConfirmations:
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         found = [await self.find(customer, item) for item in self.kept]
-        return [match for match in found if match is not None and match.state in ("open", "confirmed") and match.expires > at]
+        open_ones = (ProposalState.OPEN, ProposalState.CONFIRMED)
+        return [match for match in found if match is not None and match.state in open_ones and match.expires > at]
 
     async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:
         found = await self.find(customer, confirmation_id)
@@ -205,24 +209,28 @@ class MemoryConfirmations:
             raise ProposalNotOpen("unknown")
         if found.opened is None or evidence.at - found.opened > CHALLENGE_LIFETIME:
             raise ProposalNotOpen("challenge_expired")
-        before, after = ("open", "confirmed") if found.customer == customer else ("confirmed", "approved")
+        before, after = (
+            (ProposalState.OPEN, ProposalState.CONFIRMED)
+            if found.customer == customer
+            else (ProposalState.CONFIRMED, ProposalState.APPROVED)
+        )
         if found.state != before:
             raise ProposalNotOpen(found.state)
         if found.expires <= evidence.at:
             raise ProposalNotOpen("expired")
         older = (item for item in self.kept.values() if item.customer == customer and item.created < found.created)
-        if any(item.state == "open" for item in older):
+        if any(item.state is ProposalState.OPEN for item in older):
             raise ProposalNotOpen("waits")
         self.kept[found.id] = replace(found, state=after)
         self.confirmed.append(evidence)
-        if found.level == 4 and after == "confirmed":
+        if found.level == 4 and after is ProposalState.CONFIRMED:
             return ()
-        return [Recorded("call_" + "0" * 28, "c1", "done", None, None, {"status": "accepted"}, None)]
+        return [Recorded("call_" + "0" * 28, "c1", CallStatus.DONE, None, None, {"status": "accepted"}, None)]
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         found = await self.find(customer, confirmation_id)
         if found is None:
             raise ProposalNotOpen("unknown")
-        if found.state != ("open" if found.customer == customer else "confirmed"):
+        if found.state != (ProposalState.OPEN if found.customer == customer else ProposalState.CONFIRMED):
             raise ProposalNotOpen(found.state)
-        self.kept[found.id] = replace(found, state="declined")
+        self.kept[found.id] = replace(found, state=ProposalState.DECLINED)

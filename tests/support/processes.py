@@ -14,17 +14,19 @@ from gateway.cli import main
 from tests.support.databases import url
 
 
-def start(*command: str) -> "tuple[subprocess.Popen[str], dict[str, Any]]":
-    """A command that says in one line of JSON where it listens."""
-    process = subprocess.Popen([sys.executable, "-m", "gateway.cli", *command], stdout=subprocess.PIPE, text=True)
+def start(*command: str, log: Path | None = None) -> "tuple[subprocess.Popen[str], dict[str, Any]]":
+    """A command that says in one line of JSON where it listens. `log`: where its standard error goes."""
+    with contextlib.ExitStack() as stack:
+        told = None if log is None else stack.enter_context(log.open("w"))
+        process = subprocess.Popen([sys.executable, "-m", "gateway.cli", *command], stdout=subprocess.PIPE, stderr=told, text=True)
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
 
 
 @contextmanager
-def started(*command: str) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
+def started(*command: str, log: Path | None = None) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
     """The same, until the end of the test, when it must stop by itself; one that was killed already is left alone."""
-    process, said = start(*command)
+    process, said = start(*command, log=log)
     try:
         yield process, said
     finally:

@@ -17,8 +17,9 @@ from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
 from gateway.app.cores import Clock, embedded, permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
+from gateway.app.gateway import Gateway, utc_now
 from gateway.app.key_files import credential, private_file
-from gateway.app.main import Gateway, open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
@@ -77,7 +78,8 @@ class Teller:
         """The customer says this, in one turn, on their own channel."""
         where = conversation or await self.conversation(customer)
         assert (
-            await self.gateway.book.hear(customer, where, [(text, origin) for text in texts], self.gateway.door.clock()) is not None
+            await self.gateway.book.store_messages(customer, where, [(text, origin) for text in texts], self.gateway.door.clock())
+            is not None
         )
 
     async def accounts(self, currency: str = "GBP", *, customer: str = "alice") -> Sequence[str]:

@@ -24,6 +24,7 @@ from typing import Any, cast
 import aiohttp
 from yarl import URL
 
+from adapters.alarms import CoreAlarm
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, ExecutionPermit, Instruction, NotSeen, PermitRefused, Unknown
 from adapters.cores.remote import wire
 from adapters.cores.remote.breaker import Breaker, BreakerLimits, State, Ticket
@@ -145,7 +146,7 @@ class RemoteCore:
             answer = await self._submit(sending)
         except _Failed as failed:
             if sending.sent:
-                _LOG.warning('{"alarm": "core_outcome_unknown", "cause": "%s"}', failed.why)
+                _LOG.log(*CoreAlarm.CORE_OUTCOME_UNKNOWN.line(cause=failed.why))
                 return Unknown(failed.why)
             raise CoreUnavailable(failed.why) from None
         if not isinstance(answer, Unknown):
@@ -354,8 +355,8 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 def _refused(answer: object) -> None:
     """A core that does not take what we send is set up in another way than we are: somebody must look."""
     if isinstance(answer, CoreFault) and answer is not CoreFault.UNAVAILABLE:
-        _LOG.error('{"alarm": "core_refuses", "code": "%s"}', answer.value)
+        _LOG.log(*CoreAlarm.CORE_REFUSES.line(code=answer.value))
 
 
 def _tell(state: State, failures: int) -> None:
-    _LOG.warning('{"alarm": "core_breaker", "state": "%s", "failures": %d}', state.value, failures)
+    _LOG.log(*CoreAlarm.CORE_BREAKER.line(state=state.value, failures=failures))

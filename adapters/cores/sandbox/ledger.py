@@ -19,9 +19,6 @@ from adapters.core import MAX_MINOR, Money
 from adapters.cores.sandbox.bulk import Bulk
 from adapters.cores.sandbox.tables import account, account_owner, balance, entry, micros, movement
 
-HOLD_MS = 7 * 24 * 3600 * 1000
-"""How long an amount is held when nobody says otherwise, in milliseconds: a card authorisation's week."""
-
 
 class LedgerAnswer(StrEnum):
     """What the ledger says to one pend, post or void."""
@@ -235,11 +232,6 @@ _SORTED = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~",
 )
-
-
-def expire_overdue(connection: Connection, now: datetime) -> int:
-    """Mark every hold whose time is over; returns how many. Holds stop counting at their time, marked or not."""
-    return connection.execute(_EXPIRE, {"now": micros(now)}).rowcount
 
 
 _FINAL = {

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from gateway.app.development import note_url
-from gateway.app.main import Gateway
+from gateway.app.gateway import Gateway
 from gateway.app.serving import serve
 from gateway.app.settings import development
 from gateway.commands.scripted_model import standin

@@ -20,7 +20,7 @@ from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object
 from gateway.runs.pool import RunPool
 from gateway.runs.sealed_principal import PrincipalSeal
-from gateway.store.book import SqlBook
+from gateway.store.items import ItemStore
 from gateway.store.pages import NoSuchCursor, PageRequest
 
 BODY_MOST = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ class Api:
     `stand_in`: the name of what answers in place of any model that an assistant names; empty: the named model answers.
     """
 
-    book: SqlBook
+    book: ItemStore
     pool: RunPool | None
     broadcast: Broadcast
     seal: PrincipalSeal

@@ -44,25 +44,33 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
     @app.post("/v1/assistants", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewAssistant))
     async def create_assistant(request: Request) -> Response:
-        """A new assistant: a model, its instructions, and the functions that it may call."""
+        """Create an assistant.
+
+        A model, its instructions, and the functions that it may call.
+        """
         return await door.answer(request, partial(_create, api), SCOPE_ASSISTANTS)
 
     @app.get("/v1/assistants", responses=responses_of(ObjectPage))
     async def list_assistants(request: Request, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
-        """This client's assistants."""
+        """List the client's assistants."""
         return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.get("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer))
     async def get_assistant(request: Request, assistant_id: Id) -> Response:
+        """Read an assistant."""
         return await door.answer(request, partial(_get, api, assistant_id), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.post("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedAssistant))
-    async def change_assistant(request: Request, assistant_id: Id) -> Response:
-        """Runs that were begun before go on as they were."""
+    async def update_assistant(request: Request, assistant_id: Id) -> Response:
+        """Change an assistant.
+
+        Runs that began before go on as they were.
+        """
         return await door.answer(request, partial(_change, api, assistant_id), SCOPE_ASSISTANTS)
 
     @app.delete("/v1/assistants/{assistant_id}", responses=responses_of(Deleted))
     async def delete_assistant(request: Request, assistant_id: Id) -> Response:
+        """Delete an assistant."""
         return await door.answer(request, partial(_delete, api, assistant_id), SCOPE_ASSISTANTS)
 
 
@@ -100,7 +108,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
     await _recorded(door, principal, id_, "changed", changes)
     metadata = metadata_of(asked.metadata) if "metadata" in said else None
     changed = await api.book.write(ChangeAssistant(principal.client, id_, changes, metadata))
-    if not isinstance(changed, Assistant):
+    if changed is None:
         raise missing("assistant")
     return json_answer(objects.assistant(changed))
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
+from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import (
     Api,
     JsonAnswer,
@@ -38,7 +39,6 @@ from gateway.runs.sealed_principal import acting
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
 from gateway.store.runs import CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
-from gateway.store.steps import Step
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -57,34 +57,45 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
     @app.post("/v1/threads/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewThreadAndRun))
     async def create_thread_and_run(request: Request) -> Response:
-        """A new thread and a run of it; with `stream`, its events (SSE)."""
+        """Create a thread and run it.
+
+        With `stream`, the answer is the run's events (server-sent events).
+        """
         return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewRun))
     async def create_run(
         request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
     ) -> Response:
-        """A run of an assistant over the thread; with `stream`, its events (SSE). `include[]` is about files, and ignored."""
+        """Run an assistant over a thread.
+
+        With `stream`, the answer is the run's events (server-sent events). `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_create, api, thread_id), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(ObjectPage))
     async def list_runs(request: Request, thread_id: Id, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
+        """List the runs of a thread."""
         return await door.answer(request, partial(_list, api, thread_id, page), SCOPE_THREADS)
 
 
 def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
     @app.get("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer))
     async def get_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """Read a run."""
         return await door.answer(request, partial(_get, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs/{run_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
-    async def change_run(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """Its metadata."""
+    async def update_run(request: Request, thread_id: Id, run_id: Id) -> Response:
+        """Change a run's metadata."""
         return await door.answer(request, partial(_label, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs/{run_id}/cancel", responses=responses_of(JsonAnswer))
     async def cancel_run(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """At any moment; a call that is under way is heard to its end first."""
+        """Cancel a run.
+
+        A call that is under way is carried to its end first.
+        """
         return await door.answer(request, partial(_cancel, api, thread_id, run_id), SCOPE_THREADS)
 
     @app.post(
@@ -93,31 +104,40 @@ def _mount_going_on(app: FastAPI, door: Door, api: Api) -> None:
         openapi_extra=body_of(ToolOutputs),
     )
     async def submit_tool_outputs(request: Request, thread_id: Id, run_id: Id) -> Response:
-        """What the app's own functions gave: all of those that wait. The same once more changes nothing."""
+        """Submit the outputs of the app's own functions.
+
+        All of those that the run waits for, in one request. The same outputs again change nothing.
+        """
         return await door.answer(request, partial(_submit, api, thread_id, run_id), SCOPE_THREADS)
 
 
 def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
     @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps", responses=responses_of(ObjectPage))
-    async def list_steps(
+    async def list_run_steps(
         request: Request,
         thread_id: Id,
         run_id: Id,
         page: Annotated[PageRequest, Depends(page_of)],
         include: Annotated[list[str] | None, Query(alias="include[]")] = None,
     ) -> Response:
-        """`include[]` is about files, and ignored."""
+        """List the steps of a run.
+
+        `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_steps, api, (thread_id, run_id), page), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(JsonAnswer))
-    async def get_step(
+    async def get_run_step(
         request: Request,
         thread_id: Id,
         run_id: Id,
         step_id: Id,
         include: Annotated[list[str] | None, Query(alias="include[]")] = None,
     ) -> Response:
-        """`include[]` is about files, and ignored."""
+        """Read a step of a run.
+
+        `include[]` is about files, and ignored.
+        """
         return await door.answer(request, partial(_step, api, (thread_id, run_id), step_id), SCOPE_THREADS)
 
 
@@ -161,7 +181,7 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
         thread=thread,
         customer=principal.customer,
         assistant=assistant.id,
-        state="queued",
+        state=RunState.QUEUED,
         created=now,
         expires=now + api.lifetime,
         lease=pool.lease if asked.stream or pool.has_room else None,
@@ -189,7 +209,7 @@ async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
         if isinstance(begun, str):
             message = f"Thread {starting.run.thread} already has an active run {begun}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if not isinstance(begun, tuple):
+        if begun is None:
             raise missing("thread")
         thread, run = begun
         told = _beginning(starting.opening, thread, run)
@@ -207,7 +227,7 @@ def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[b
 
 def _taken_up(api: Api, run: Run) -> None:
     pool = api.with_model()
-    if run.state == "queued" and run.lease == pool.lease:
+    if run.state is RunState.QUEUED and run.lease == pool.lease:
         pool.take_up(run)
 
 
@@ -237,7 +257,7 @@ async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Respons
 
 async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     run = await _found(api, rest[-1], thread, id_)
-    waits = run.state == "requires_action" or bool(objects.own_of(run).get("confirmations"))
+    waits = run.state is RunState.REQUIRES_ACTION or bool(objects.own_of(run).get("confirmations"))
     return json_answer(objects.run(run), {POLL_AFTER: str(_LATER_MS if waits else _SOON_MS)})
 
 
@@ -254,9 +274,9 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, _, principal = rest
     run = await api.book.write(CancelRun(principal.customer, thread, id_, door.clock()))
-    if not isinstance(run, Run):
+    if run is None:
         raise missing("run")
-    if run.state != "cancelling":
+    if run.state is not RunState.CANCELLING:
         raise RequestFault(Fault.RUN_NOT_CANCELLABLE, f"Cannot cancel run with status '{run.state}'.")
     if api.pool is not None:
         api.pool.cancelled(id_)
@@ -287,7 +307,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         run = await api.book.write(item)
         if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
-        if not isinstance(run, Run):
+        if run is None:
             raise missing("run")
         _taken_up(api, run)
         if listener is not None:
@@ -299,7 +319,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:
-    if mismatch.state != "requires_action":
+    if mismatch.state is not RunState.REQUIRES_ACTION:
         return f"Runs in status '{mismatch.state}' do not accept tool outputs."
     return "tool_outputs: exactly the calls of required_action, each once, in one request"
 
@@ -311,10 +331,10 @@ async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any
 
 async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    found = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
-    if not isinstance(found, Step):
+    step = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
+    if step is None:
         raise missing("step")
-    return json_answer(objects.step(found))
+    return json_answer(objects.step(step))
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:

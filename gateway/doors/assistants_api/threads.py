@@ -50,27 +50,38 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
     @app.post("/v1/threads", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewThread))
     async def create_thread(request: Request) -> Response:
-        """A new thread, with a conversation of its own."""
+        """Create a thread.
+
+        Each thread has a conversation of its own.
+        """
         return await door.answer(request, partial(_create, api), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}", responses=responses_of(JsonAnswer))
     async def get_thread(request: Request, thread_id: Id) -> Response:
+        """Read a thread."""
         return await door.answer(request, partial(_get, api, thread_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedThread))
-    async def change_thread(request: Request, thread_id: Id) -> Response:
+    async def update_thread(request: Request, thread_id: Id) -> Response:
+        """Change a thread's metadata."""
         return await door.answer(request, partial(_change, api, thread_id), SCOPE_THREADS)
 
     @app.delete("/v1/threads/{thread_id}", responses=responses_of(Deleted))
     async def delete_thread(request: Request, thread_id: Id) -> Response:
-        """With all that is in it. A run that is under way is let go; what it has done at the bank stays done, and on record."""
+        """Delete a thread with all that is in it.
+
+        A run that is under way is given up; what it has done at the bank stays done, and on record.
+        """
         return await door.answer(request, partial(_delete, api, thread_id), SCOPE_THREADS)
 
 
 def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
     @app.post("/v1/threads/{thread_id}/messages", responses=responses_of(JsonAnswer), openapi_extra=body_of(NewMessage))
     async def create_message(request: Request, thread_id: Id) -> Response:
-        """A message; the customer's word under their own token. Refused while a run of the thread is active."""
+        """Add a message to a thread.
+
+        Under the customer's own token it counts as the customer's words. Refused while a run of the thread is active.
+        """
         return await door.answer(request, partial(_write, api, thread_id), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/messages", responses=responses_of(ObjectPage))
@@ -80,30 +91,32 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
         page: Annotated[PageRequest, Depends(page_of)],
         run_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Response:
+        """List the messages of a thread."""
         return await door.answer(request, partial(_list, api, thread_id, page, run_id or None), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer))
     async def get_message(request: Request, thread_id: Id, message_id: Id) -> Response:
+        """Read a message."""
         return await door.answer(request, partial(_message, api, thread_id, message_id), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
-    async def change_message(request: Request, thread_id: Id, message_id: Id) -> Response:
-        """Its metadata."""
+    async def update_message(request: Request, thread_id: Id, message_id: Id) -> Response:
+        """Change a message's metadata."""
         return await door.answer(request, partial(_label, api, thread_id, message_id), SCOPE_THREADS)
 
     @app.delete("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Deleted))
     async def delete_message(request: Request, thread_id: Id, message_id: Id) -> Response:
-        """What is not in the thread is not said."""
+        """Delete a message.
+
+        Its words no longer count as the customer's.
+        """
         return await door.answer(request, partial(_remove, api, thread_id, message_id), SCOPE_THREADS)
 
 
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     opening = opening_of(api, door, principal, await body_as(NewThread, request))
-    opened = await api.book.write(opening)
-    if not isinstance(opened, Thread):
-        raise TypeError("an opening is answered with its thread")
-    return json_answer(objects.thread(opened))
+    return json_answer(objects.thread(await api.book.write(opening)))
 
 
 def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> CreateThread:
@@ -136,7 +149,7 @@ async def _write(api: Api, id_: str, door: Door, request: Request, principal: Pr
     if isinstance(written, str):
         message = f"Can't add messages to {id_} while a run {written} is active."
         raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-    if not isinstance(written, list):
+    if written is None:
         raise missing("thread")
     return json_answer(objects.message(written[0]))
 

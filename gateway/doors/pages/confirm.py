@@ -16,6 +16,7 @@ from gateway.confirmations.relying_party import state_of
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.principal import SCOPE_CONFIRM, Principal
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus, ProposalState
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.pages.confirm_view import view
@@ -74,14 +75,14 @@ async def _show(page: PageShell, request: Request) -> Response:
             return html("nothing.html", known, status=404)
         except Unavailable:
             return html("later.html", known, status=503)
-        can = state == "open" or (state == "confirmed" and who.customer != found.proposal.customer)
+        can = state is ProposalState.OPEN or (state is ProposalState.CONFIRMED and who.customer != found.proposal.customer)
         return html(
             "intent.html",
             {
                 **known,
                 "credentials": " ".join(found.credentials),
                 "challenge": encode(found.challenge) if can else "",
-                "state": "open" if can else state,
+                "state": ProposalState.OPEN if can else state,
                 "intent": view(found.proposal.content),
                 "approves": who.customer != found.proposal.customer,
                 "needs_second": found.proposal.level > 3,
@@ -139,9 +140,9 @@ def outcome(results: Sequence[Recorded]) -> str:
     states = {result.status for result in results}
     if not states:
         return "approval"
-    if "in_doubt" in states:
+    if CallStatus.IN_DOUBT in states:
         return "in_doubt"
-    return {frozenset({"done"}): "done"}.get(frozenset(states), "partly" if "done" in states else "refused")
+    return {frozenset({CallStatus.DONE}): "done"}.get(frozenset(states), "partly" if CallStatus.DONE in states else "refused")
 
 
 async def _nothing_here(request: Request, _error: Exception) -> Response:

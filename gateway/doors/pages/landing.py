@@ -93,8 +93,8 @@ def _pages(landing: Landing) -> str:
     command = escape(f"tellergate dev confirm ID --customer alice --data {quote(landing.data)}")
     return (
         f'<li><a href="{origin}/activity"><strong>The customer\'s pages</strong></a><p>What was done for the customer, '
-        f'and <a href="{origin}/mandates">what the assistant may pay without asking</a>. The sign-in needs an enrolled passkey; '
-        f"without one, confirm by <code>{command}</code>.</p></li>"
+        f'and <a href="{origin}/mandates">what the assistant may pay without asking</a>. The sign-in needs a passkey: '
+        f'<a href="{origin}/enrol">enrol one</a>, or confirm by <code>{command}</code>.</p></li>'
     )
 
 

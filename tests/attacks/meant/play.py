@@ -14,14 +14,16 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.app.gateway import utc_now
 from gateway.app.key_files import private_file
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
+from gateway.store.standing_mandates import StoreStandingMandate
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.teller import TRACE, Teller, principal
 
@@ -115,7 +117,7 @@ class Stage:
         for number, step in enumerate(case.steps):
             if isinstance(step, Said):
                 where = before if step.earlier else here
-                assert await book.hear(name, where, [(step.text, step.origin)], utc_now()) is not None
+                assert await book.store_messages(name, where, [(step.text, step.origin)], utc_now()) is not None
             else:
                 await self._call(name, here, f"turn{number}", step, (case, customer, played))
         return played
@@ -168,7 +170,7 @@ class Stage:
             starts=now - timedelta(seconds=1),
             ends=now + timedelta(days=30),
         )
-        await self.teller.gateway.book.sign_standing(terms, terms.sign(key), now)
+        await self.teller.gateway.book.write(StoreStandingMandate(terms, terms.sign(key), now))
 
 
 _WHAT = {"pay": "pay", "repeat_pay": "order", "change_order": "change", "set_passcode": "passcode", "set_address": "address"}

@@ -1,7 +1,6 @@
 """What a person wrote is read as whole tokens: nothing inside a date, an account or a code, nothing that could be something else."""
 
 from datetime import date
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from stdnum import iban
 from adapters.core import KnownPayee, Money
 from adapters.functions import MANIFEST
 from gateway.grounding.intents import in_scope, is_correction
-from gateway.grounding.lexing import Locale, lex
+from gateway.grounding.lexing import lex
 from gateway.grounding.names import alike, named_in
 from tests.attacks.meant.world import ANNA, BEN, MALLORY
 
@@ -81,12 +80,6 @@ def test_an_amount_in_words_is_one_where_a_currency_follows(written: str, value:
     (figure,) = lex(f"please pay Anna {written} today").figures
     assert figure.value == value
     assert lex("pay the one that I named, two of them").figures == ()
-
-
-def test_a_locale_says_which_sign_divides() -> None:
-    (figure,) = lex("bitte 1.234,50 EUR an Anna", Locale(",")).figures
-    assert (figure.value, figure.currency) == (Decimal("1234.50"), "EUR")
-    assert lex("bitte 1,234 an Anna", Locale(",")).figures == ()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from adapters.alarms import CoreAlarm
 from adapters.core import (
     CoreBank,
     CoreUnavailable,
@@ -104,7 +105,7 @@ async def test_a_refused_permit_is_believed_of_the_first_request_alone(caplog: p
         with pytest.raises(PermitRefused):
             await core.submit(TOLD, permit(clock))
         assert len(server.requests) == 1
-    assert '{"alarm": "core_refuses", "code": "permit_refused"}' in [record.getMessage() for record in caplog.records]
+    assert CoreAlarm.CORE_REFUSES.line(code="permit_refused")[1] in [record.getMessage() for record in caplog.records]
     async with talking([CUT, fault(CoreFault.PERMIT_REFUSED)], pause_s=0.001) as (core, server, clock):
         assert isinstance(await core.submit(TOLD, permit(clock)), Unknown), "the first one may have acted"
         assert len(server.requests) == 2
@@ -247,7 +248,7 @@ async def test_a_core_that_takes_nothing_from_us_is_an_alarm_and_not_asked_again
         with pytest.raises(CoreUnavailable):
             await core.accounts("alice")
         assert len(server.requests) == 1
-    assert f'{{"alarm": "core_refuses", "code": "{code.value}"}}' in [record.getMessage() for record in caplog.records]
+    assert CoreAlarm.CORE_REFUSES.line(code=code.value)[1] in [record.getMessage() for record in caplog.records]
 
 
 async def test_a_cancelled_question_leaves_no_connection_and_no_ticket() -> None:

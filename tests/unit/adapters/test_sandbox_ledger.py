@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.core import MAX_MINOR, Money
 from adapters.cores.sandbox import SandboxBank, books
-from adapters.cores.sandbox.ledger import LedgerAnswer, Pend, expire_overdue
+from adapters.cores.sandbox.ledger import LedgerAnswer, Pend
 from adapters.cores.sandbox.seed import account_id
 from tests.support.banks import NOON, Clock, sandbox
 
@@ -145,14 +145,6 @@ async def test_the_last_moment_before_the_timeout_still_posts(bank: SandboxBank,
     await bank.pend(BODY)
     clock.turn(timedelta(hours=1) - timedelta(microseconds=1))
     assert await bank.post("m-test") is LedgerAnswer.CREATED
-
-
-async def test_no_hold_is_left_after_the_sweep(bank: SandboxBank, clock: Clock) -> None:
-    await bank.pend(BODY)
-    clock.turn(timedelta(days=30))
-    with bank._engine.begin() as connection:
-        assert expire_overdue(connection, clock()) == 3  # ours, and the seed's two card authorisations
-        assert expire_overdue(connection, clock()) == 0
 
 
 async def test_unknown_ids_accounts_and_currencies(bank: SandboxBank) -> None:

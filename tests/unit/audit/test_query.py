@@ -10,7 +10,7 @@ import pytest
 from audit.keys import KeyDestroyed, KeyRefused
 from audit.leaf import EndState, Policy, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, life_of, page, reveal
+from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import DatabaseName
@@ -88,7 +88,7 @@ async def test_a_question_is_a_record_with_purpose_and_case_before_its_answer(bu
         raise LogUnavailable
 
     monkeypatch.setattr(Log, "append", dead)
-    for asked in (page(busy, Query(), WHY), reveal(busy, 0, WHY), life_of(busy, "call_1", WHY)):
+    for asked in (page(busy, Query(), WHY), reveal(busy, 0, WHY)):
         with pytest.raises(LogUnavailable):
             await asked
 
@@ -172,7 +172,7 @@ async def test_a_changed_row_is_not_answered(busy: Log, tmp_path: Path, damage: 
 
 
 async def test_the_life_of_a_call_is_all_of_it(busy: Log) -> None:
-    life = await life_of(busy, "call_1", WHY)
+    life = await page(busy, Query(call_id="call_1"), WHY)
     assert [match.fields["kind"] for match in life.found] == ["read", "outcome"]
 
 

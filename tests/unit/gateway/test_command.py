@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseName
-from gateway.app.main import read_bundle
 from gateway.cli import main
 from tests.support.databases import sql, sqlite_only, url
 from tests.support.teller import teller

@@ -21,11 +21,13 @@ from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
+from gateway.app.gateway import utc_now
 from gateway.app.key_files import credential
-from gateway.app.main import open_gateway, utc_now
+from gateway.app.main import open_gateway
 from gateway.app.settings import UnsafeSettings, development
 from gateway.calls.recovery import GRACE
 from gateway.cli import main
+from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code
 from tests.support.databases import places, sqlite_only
 from tests.support.teller import Teller, over_http, sandbox_bank
@@ -159,7 +161,7 @@ async def test_later_it_starts_without_the_core_and_refuses_what_needs_it(
     )
     gateway = await open_gateway(settings)
     try:
-        assert '{"alarm": "started_without_core"}' in [record.getMessage() for record in caplog.records]
+        assert Alarm.STARTED_WITHOUT_CORE.line()[1] in [record.getMessage() for record in caplog.records]
         answered = await Teller(gateway).ask("list_accounts")
         assert (answered.status, answered.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
         assert len(await gateway.log.open_intents()) == 1, "its end is found once the core answers"

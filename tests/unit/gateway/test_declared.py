@@ -24,9 +24,10 @@ from adapters.function import (
     Level,
 )
 from adapters.functions import MANIFEST
+from gateway.app.bundle import read_bundle
 from gateway.app.declared import served
 from gateway.app.development import limits_of
-from gateway.app.main import open_gateway, read_bundle
+from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, UnsafeSettings, development
 from gateway.calls import catalogue
 from gateway.calls.arguments import canonical, parse

@@ -224,14 +224,14 @@ async def test_of_two_connections_one_is_first(tmp_path: Path) -> None:
     seen = table.StoreProof(b"j" * 32, "k", 1000)
 
     def later(connection: Connection) -> None:
-        assert not table.first_use(connection, seen)
-        assert table.first_use(connection, table.StoreProof(b"j" * 32, "another key", 1000))
-        assert table.sweep(connection, table.ForgetProofs(1000 + table.SLACK_S)) == 0
-        assert not table.first_use(connection, seen)
-        assert table.sweep(connection, table.ForgetProofs(1001 + table.SLACK_S)) == 2
-        assert table.first_use(connection, seen)
+        assert not seen.apply(connection)
+        assert table.StoreProof(b"j" * 32, "another key", 1000).apply(connection)
+        assert table.ForgetProofs(1000 + table.SLACK_S).apply(connection) == 0
+        assert not seen.apply(connection)
+        assert table.ForgetProofs(1001 + table.SLACK_S).apply(connection) == 2
+        assert seen.apply(connection)
 
-    assert on_database(tmp_path, DatabaseName.GATEWAY, lambda connection: table.first_use(connection, seen))
+    assert on_database(tmp_path, DatabaseName.GATEWAY, seen.apply)
     on_database(tmp_path, DatabaseName.GATEWAY, later)
 
 

@@ -130,8 +130,10 @@ async def test_while_the_issuer_is_down_known_keys_serve_until_they_are_too_old(
     assert source.current("a")
     await settled()
     assert issuer.asked == 2
+    assert source.are_held()
     issuer.now = 1001
     assert source.current("a") is None
+    assert not source.are_held()
     with pytest.raises(Unavailable):
         await source.find("a")
     with pytest.raises(Unavailable):
@@ -147,8 +149,10 @@ async def test_while_the_issuer_is_down_known_keys_serve_until_they_are_too_old(
 async def test_before_the_first_answer_nothing_is_taken() -> None:
     issuer = Issuer(A)
     issuer.is_down = True
+    source = issuer.source()
     with pytest.raises(Unavailable):
-        await issuer.source().find("a")
+        await source.find("a")
+    assert not source.are_held()
 
 
 async def test_a_caller_that_goes_away_does_not_stop_the_refresh() -> None:

@@ -9,6 +9,7 @@ from adapters.answers import KnownPayee
 from adapters.functions import MANIFEST
 from gateway.domain.errors import Code
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.states import ProposalState
 from gateway.doors.pages.own_view import REFUSED, WORDS, bounds, entries, looks, waits
 from tests.support.passkeys import intent_of, proposal_of
 
@@ -102,7 +103,7 @@ def test_the_same_look_again_is_counted_and_another_is_never_hidden_in_it() -> N
 
 
 def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> None:
-    mine, confirmed = proposal_of(intent_of()), proposal_of(intent_of(level=4), state="confirmed")
+    mine, confirmed = proposal_of(intent_of()), proposal_of(intent_of(level=4), state=ProposalState.CONFIRMED)
     (told,) = waits([mine], "alice")
     assert (told.id, told.words) == ("cnf_1", "Asked to pay: 120.50 GBP to Bob Builder")
     assert waits([confirmed], "bruno")[0].words.startswith("To approve: ")

@@ -9,6 +9,7 @@ from gateway.calls.output import output_text, result_item
 from gateway.domain.errors import MESSAGES, Code
 from gateway.domain.reasons import _BY_CAUSE, _BY_CODE, _FAMILIES, RefusalReason, reason_of
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from policies.model import Reason
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
@@ -61,7 +62,7 @@ def test_what_a_policy_permits_and_the_customer_is_asked_about_all_the_same() ->
 
 def test_no_output_for_a_model_holds_a_reason() -> None:
     for code, reason in itertools.product(Code, RefusalReason):
-        recorded = Recorded("call_1", "n1", "denied", code, MESSAGES[code], None, None, reason=reason)
+        recorded = Recorded("call_1", "n1", CallStatus.DENIED, code, MESSAGES[code], None, None, reason=reason)
         assert result_item(recorded)["reason"] == reason.value
         output = json.loads(output_text(recorded))
         assert output == {"ok": False, "error": {"code": code.value, "message": MESSAGES[code]}}

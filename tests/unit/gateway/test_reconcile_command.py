@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.main import utc_now
+from gateway.app.gateway import utc_now
 from gateway.cli import main
 from gateway.commands import reconciliation
 from tests.support.databases import url

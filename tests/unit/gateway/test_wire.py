@@ -5,6 +5,7 @@ import pytest
 from gateway.domain.errors import MESSAGES, Code, Fault, RequestFault
 from gateway.domain.principal import NotAuthenticated
 from gateway.domain.stages import Recorded
+from gateway.domain.states import CallStatus
 from gateway.doors.wire import Challenges, call_result, fault_headers, step_up_headers
 
 LOCAL = Challenges(acr_values=("two",), max_age_s=300)
@@ -52,7 +53,7 @@ def test_other_faults_have_no_challenge() -> None:
 
 
 def recorded(code: Code | None) -> Recorded:
-    return Recorded("call_1", "n1", "denied", code, MESSAGES.get(code) if code else None, None, None)
+    return Recorded("call_1", "n1", CallStatus.DENIED, code, MESSAGES.get(code) if code else None, None, None)
 
 
 def test_a_stronger_session_is_asked_for_where_it_helps_and_nowhere_else() -> None:

@@ -1,0 +1,86 @@
+"""A running gateway: its parts, as `main` put them together, and how it is stopped in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from adapters.core import CoreBank
+from adapters.cores.sandbox.bank import SandboxBank
+from audit.leaf import Record, RecordKind
+from audit.log import Log
+from gateway.app.confirm_page import verifier_of
+from gateway.app.runs import RunsApi
+from gateway.app.settings import Settings
+from gateway.app.trust import Trust
+from gateway.calls.pipeline import CallPipeline
+from gateway.calls.recovery import Recovery
+from gateway.confirmations.confirming import CustomerConfirmations
+from gateway.confirmations.relying_party import RelyingParty
+from gateway.confirmations.standing_mandates import StandingMandates
+from gateway.doors import rest
+from gateway.oversight.kill_switches import KillSwitches
+from gateway.oversight.webhooks import Webhooks
+from gateway.store.book import SqlBook
+from gateway.store.passkeys import SqlPasskeys
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway, and what the command and the tests look at. Close it with `close`."""
+
+    settings: Settings
+    pipeline: CallPipeline
+    door: rest.Door
+    recovery: Recovery
+    log: Log
+    book: SqlBook
+    core: CoreBank
+    bank: SandboxBank | None
+    """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
+    trust: Trust
+    lock: IO[str] | None
+    instruments: tuple[TracerProvider, MeterProvider]
+    confirmations: CustomerConfirmations
+    standing_mandates: StandingMandates
+    kill_switches: KillSwitches
+    webhooks: Webhooks | None
+    running: RunsApi
+    _close_core: Callable[[], Awaitable[None]]
+
+    def relying_party(self) -> RelyingParty:
+        """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
+        return RelyingParty(
+            confirmations=self.confirmations,
+            passkeys=SqlPasskeys(self.book),
+            standing=self.trust.identity,
+            verifier=verifier_of(self.settings),
+            clock=self.door.clock,
+        )
+
+    async def close(self) -> None:
+        """Let the effects that are under way end, publish a last checkpoint, let go of everything."""
+        await self.running.close()
+        await self.pipeline.drain()
+        await self.trust.close()
+        if self.webhooks is not None:
+            await self.webhooks.close()
+        await self.log.append(Record(kind=RecordKind.LOG_STOP, time=utc_now()))
+        await self.log.publish(force=True)
+        await self.book.close()
+        await self._close_core()
+        await self.log.close()
+        for instrument in self.instruments:
+            await asyncio.to_thread(instrument.shutdown)
+        if self.lock is not None:
+            self.lock.close()

@@ -1,0 +1,40 @@
+"""What is asked to know whether this gateway can serve: each dependency by its cheapest question, none about a customer."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from gateway.app.gateway import Gateway
+from gateway.oversight.health import Readiness
+
+_NOBODY = "tellergate.readiness"
+"""A customer and a product that nobody has."""
+
+
+def readiness_of(gateway: Gateway) -> Readiness:
+    """The checks of a running gateway. The model's is whether its address takes connections: a question would cost tokens."""
+
+    async def store() -> None:
+        await gateway.book.read(lambda connection: connection.execute(select(1)).scalar_one())
+
+    async def issuer_keys() -> None:
+        if not gateway.trust.has_keys():
+            raise ConnectionError("no keys of the issuer are held, or they are too old")
+
+    async def core() -> None:
+        await gateway.core.product(_NOBODY)
+
+    async def keys() -> None:
+        await gateway.log.subject_of(_NOBODY)
+
+    needed = {"store": store, "log": gateway.log.head, "keys": keys, "core": core, "issuer_keys": issuer_keys}
+    url = gateway.settings.model_url
+    return Readiness(needed, {"model": lambda: _connected(url)} if url else {})
+
+
+async def _connected(url: str) -> None:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    _, writer = await asyncio.open_connection(parts.hostname, port)
+    writer.close()

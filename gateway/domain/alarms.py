@@ -1,0 +1,40 @@
+"""The alarms of the gateway, and the chores that may fail. Their form is that of `adapters.alarms`. Pure."""
+
+import logging
+from enum import StrEnum
+
+from adapters.alarms import AlarmForm, DeclaredAlarm
+
+
+class Alarm(DeclaredAlarm):
+    """What whoever is on call must know. Closed: an alarm without a section in the runbook does not pass the tests."""
+
+    CHORE_FAILED = AlarmForm("chore_failed", logging.WARNING, ("chore", "cause"))
+    DEFECT = AlarmForm("defect", logging.ERROR, ("error", "at", "request_id"))
+    INTROSPECTION_NOT_ANSWERED = AlarmForm("introspection_not_answered", logging.ERROR, ("why",))
+    ISSUER_KEY_REFUSED = AlarmForm("issuer_key_refused", logging.ERROR, ("why",))
+    ISSUER_KEYS_NOT_FETCHED = AlarmForm("issuer_keys_not_fetched", logging.ERROR, ("why", "held_s"))
+    KILL_SWITCH_NOT_RECORDED = AlarmForm("kill_switch_not_recorded", logging.ERROR, ("id",))
+    MANDATE_NOT_AS_SIGNED = AlarmForm("mandate_not_as_signed", logging.ERROR)
+    MODEL_FAILED = AlarmForm("model_failed", logging.WARNING, ("code", "why", "run"))
+    MODEL_REFUSED = AlarmForm("model_refused", logging.WARNING, ("status",))
+    PROPOSAL_CHANGED = AlarmForm("proposal_changed", logging.ERROR)
+    RUN_OUTCOME_UNKNOWN = AlarmForm("run_outcome_unknown", logging.WARNING, ("call_id",))
+    RUN_WAITS = AlarmForm("run_waits", logging.WARNING, ("cause",))
+    SCREENING_LIST_UNREADABLE = AlarmForm("screening_list_unreadable", logging.ERROR)
+    STARTED_WITHOUT_CORE = AlarmForm("started_without_core", logging.WARNING)
+    WEBHOOK_NOT_DELIVERED = AlarmForm("webhook_not_delivered", logging.WARNING, ("id", "tries", "cause"))
+    WORKER_DIED = AlarmForm("worker_died", logging.ERROR, ("status",))
+
+
+class Chore(StrEnum):
+    """What is done in the background, again and again. One that fails is the alarm `chore_failed`, and has its next turn."""
+
+    PUBLISH = "publish"
+    SWEEP = "sweep"
+    UNRECORDED = "unrecorded"
+    CENSUS = "census"
+    CONFIRMED = "confirmed"
+    WEBHOOKS = "webhooks"
+    PROOFS_SWEEP = "proofs_sweep"
+    SCHEDULED_PAYMENTS = "scheduled_payments"

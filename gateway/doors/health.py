@@ -1,0 +1,80 @@
+"""Health and version, `/livez`, `/readyz` and `/version`: for load balancers and operators. Without a token, and nothing secret."""
+
+from typing import Literal
+
+from fastapi import FastAPI, Response
+from pydantic import BaseModel, ConfigDict
+
+from gateway.doors.bodies import json_answer
+from gateway.oversight.health import DependencyState, Readiness
+
+API_REVISION = "v1"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Liveness(_Strict):
+    """The process runs and answers."""
+
+    status: Literal["live"]
+
+
+class ReadinessAnswer(_Strict):
+    """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, and `model` where one is configured.
+
+    `not_ready` when one of them does not answer, but for the model: calls are taken without it.
+    """
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, DependencyState]
+
+
+class VersionAnswer(_Strict):
+    """What runs here. `api`: the revision of the API, as in its paths."""
+
+    name: Literal["tellergate"]
+    version: str
+    api: Literal["v1"]
+
+
+def mount(app: FastAPI, readiness: Readiness) -> None:
+    """Put these routes into the application."""
+
+    @app.get("/livez", responses={200: {"model": Liveness, "description": "The process is up"}}, openapi_extra={"security": []})
+    async def get_liveness() -> Response:
+        """Tell whether the process is up.
+
+        Asks no dependency.
+        """
+        return json_answer({"status": "live"}, _UNKEPT)
+
+    @app.get(
+        "/readyz",
+        responses={
+            200: {"model": ReadinessAnswer, "description": "Every dependency that calls need answers"},
+            503: {"model": ReadinessAnswer, "description": "A dependency does not answer"},
+        },
+        openapi_extra={"security": []},
+    )
+    async def get_readiness() -> Response:
+        """Tell whether calls can be taken.
+
+        The state of each dependency. Answered within about a second; an answer is kept for a second.
+        """
+        report = await readiness.report()
+        answer = json_answer({"status": "ready" if report.ready else "not_ready", "checks": report.states}, _UNKEPT)
+        answer.status_code = 200 if report.ready else 503
+        return answer
+
+    @app.get("/version", responses={200: {"model": VersionAnswer, "description": "What runs here"}}, openapi_extra={"security": []})
+    async def get_version() -> Response:
+        """Tell what runs here.
+
+        Name and version of the gateway, and the revision of its API.
+        """
+        return json_answer({"name": "tellergate", "version": app.version, "api": API_REVISION}, _UNKEPT)
+
+
+_UNKEPT = {"cache-control": "no-store"}

@@ -1,0 +1,170 @@
+"""The examples: one for each operation, right by the published schemas, and true: a real server takes them and answers in their shape."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from openai.types.beta import Assistant, Thread
+from openai.types.beta.threads import Message, Run
+from openai.types.beta.threads.runs import RunStep
+from pydantic import BaseModel
+
+from gateway.domain.errors import Code, Fault
+from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
+from gateway.domain.reasons import RefusalReason
+from gateway.doors import examples
+from gateway.doors.examples import EXAMPLES, error_example
+from gateway.doors.wire import STATUS
+from tests.doors.conftest import Served
+
+
+@pytest.fixture(scope="module")
+def document(served: Served) -> Any:
+    return served.http.get("/openapi.json").json()
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_every_operation_is_described(document: Any) -> None:
+    seen = []
+    for path, method, operation in operations(document):
+        seen.append(operation["operationId"])
+        assert operation["operationId"].replace("_", "").isalpha(), path
+        assert 8 <= len(operation["summary"]) < 70, (path, operation["summary"])
+        assert operation["tags"] == [tag["name"] for tag in document["tags"] if tag["name"] == operation["tags"][0]], path
+        if method == "post" and not path.endswith("/cancel"):
+            assert "example" in operation["requestBody"]["content"]["application/json"], path
+        for status, response in operation["responses"].items():
+            assert "x-request-id" in response["headers"], (path, status)
+            assert response["content"]["application/json"]["example"] is not None, (path, status)
+            if status in ("401", "403"):
+                assert "WWW-Authenticate" in response["headers"]
+    assert sorted(seen) == sorted(EXAMPLES), "each operation has an example, and each example its operation"
+    assert len(set(seen)) == len(seen)
+    known = document["components"]["schemas"]
+    for enum in (RefusalReason, Code, Fault):
+        for member in enum:
+            assert f"`{member.value}`" in known[enum.__name__]["description"]
+    assert all(reason.meaning in known["RefusalReason"]["description"] for reason in RefusalReason)
+
+
+def test_every_example_is_right_by_its_schema(document: Any) -> None:
+    count = 0
+    for path, _, operation in operations(document):
+        bodies = [operation.get("requestBody"), *operation["responses"].values()]
+        for body in (item["content"]["application/json"] for item in bodies if item is not None):
+            schema = {**body["schema"], "components": document["components"]}
+            errors = list(jsonschema_rs.Draft202012Validator(schema).iter_errors(body["example"]))
+            assert errors == [], (path, [error.message for error in errors])
+            count += 1
+    assert count > 250
+
+
+def test_the_objects_are_those_of_the_openai_package() -> None:
+    models: dict[str, type[BaseModel]] = {
+        "get_assistant": Assistant,
+        "get_thread": Thread,
+        "get_message": Message,
+        "get_run": Run,
+        "get_run_step": RunStep,
+    }
+    for name, model in models.items():
+        model.model_validate(EXAMPLES[name].answer, strict=False)
+
+
+def test_the_errors_have_the_status_of_their_code() -> None:
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 501, 503):
+        error: Any = error_example(status)["error"]
+        assert STATUS[Fault(error["code"])] == status
+
+
+def like(answer: Any, example: Any) -> bool:
+    """Whether an answer has the example's keys, at every depth. What is null or empty in the example may hold anything."""
+    if isinstance(answer, dict) and isinstance(example, dict):
+        return not example or (answer.keys() == example.keys() and all(like(answer[name], example[name]) for name in answer))
+    if isinstance(answer, list) and isinstance(example, list):
+        return not answer or not example or like(answer[0], example[0])
+    return not isinstance(answer, dict | list) or example is None or isinstance(example, type(answer))
+
+
+def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
+    ids: dict[str, str] = {}
+    sent: set[str] = set()
+
+    def send(name: str, method: str, path: str, token: str, *, keep: str = "", key: str = "id") -> Any:
+        body = json.dumps(EXAMPLES[name].request)
+        for ours, theirs in ids.items():
+            body, path = body.replace(ours, theirs), path.replace(ours, theirs)
+        headers = {"authorization": f"Bearer {token}"}
+        answered = served.http.request(method, path, content=None if body == "null" else body, headers=headers)
+        assert answered.status_code == 200, (name, answered.text)
+        assert like(answered.json(), EXAMPLES[name].answer), (name, answered.json(), EXAMPLES[name].answer)
+        if keep:
+            ids[keep] = str(answered.json()[key])
+        sent.add(name)
+        return answered.json()
+
+    customer = "david"  # nobody else's tests are his
+    agent = served.token(customer)
+    own = served.token(customer, agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
+    confirming = served.token(customer, agent=None, scope=SCOPE_CONFIRM)
+    service = served.token("back-end", agent=None, scope=SCOPE_ASSISTANTS)
+    identity = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
+    officers = [
+        served.token(name, agent=None, client="office", scope=SCOPE_KILL) for name in ("officer-a", "officer-b", "officer-c")
+    ]
+
+    for name, path in (("get_liveness", "/livez"), ("get_version", "/version")):
+        send(name, "GET", path, agent)
+    send("create_conversation", "POST", "/v1/conversations", agent, keep=examples.CONVERSATION)
+    send("add_customer_messages", "POST", f"/v1/conversations/{examples.CONVERSATION}/messages", own)
+    send("execute_function_calls", "POST", "/v1/function-calls", agent)
+    send("list_functions", "GET", "/v1/functions?shape=responses", agent)
+    called = served.call("drop_tables", {}, conversation=ids[examples.CONVERSATION], token=agent)
+    ids[examples.CALL] = called["call_id"]
+    send("get_call", "GET", f"/v1/calls/{examples.CALL}", agent)
+
+    send("create_assistant", "POST", "/v1/assistants", service, keep=examples.ASSISTANT)
+    for name, method in (("get_assistant", "GET"), ("update_assistant", "POST")):
+        send(name, method, f"/v1/assistants/{examples.ASSISTANT}", service)
+    send("list_assistants", "GET", "/v1/assistants", service)
+    send("create_thread", "POST", "/v1/threads", own, keep=examples.THREAD)
+    threads = f"/v1/threads/{examples.THREAD}"
+    for name, method in (("get_thread", "GET"), ("update_thread", "POST")):
+        send(name, method, threads, own)
+    send("create_message", "POST", f"{threads}/messages", own, keep=examples.MESSAGE)
+    send("list_messages", "GET", f"{threads}/messages", own)
+    for name, method in (("get_message", "GET"), ("update_message", "POST"), ("delete_message", "DELETE")):
+        send(name, method, f"{threads}/messages/{examples.MESSAGE}", own)
+    send("create_run", "POST", f"{threads}/runs", own, keep=examples.RUN)
+    send("list_runs", "GET", f"{threads}/runs", own)
+    for name, method in (("get_run", "GET"), ("update_run", "POST")):
+        send(name, method, f"{threads}/runs/{examples.RUN}", own)
+    send("list_run_steps", "GET", f"{threads}/runs/{examples.RUN}/steps", own)
+    send("create_thread_and_run", "POST", "/v1/threads/runs", own)
+    send("delete_thread", "DELETE", threads, own)
+    send("delete_assistant", "DELETE", f"/v1/assistants/{examples.ASSISTANT}", service)
+
+    send("enrol_passkey", "POST", "/v1/passkeys", identity)
+    send("revoke_passkey", "DELETE", f"/v1/passkeys/{examples.CREDENTIAL}", identity)
+    send("propose_mandate", "POST", "/v1/mandates", confirming, keep=examples.CONFIRMATION, key="confirmation_id")
+    send("list_mandates", "GET", "/v1/mandates", confirming)
+    send("list_confirmations", "GET", "/v1/confirmations", confirming)
+    send("answer_confirmation", "POST", f"/v1/confirmations/{examples.CONFIRMATION}", confirming)
+    for name, path in (("list_activity", "/v1/activity"), ("list_trail_accesses", "/v1/activity/looks")):
+        answered = served.get(path, token=confirming).json()
+        assert answered.keys() == EXAMPLES[name].answer.keys()
+        sent.add(name)
+
+    send("engage_kill_switch", "POST", "/v1/kill-switches", officers[0], keep=examples.KILL_SWITCH)
+    send("list_kill_switches", "GET", "/v1/kill-switches", officers[0])
+    for officer in officers[1:]:
+        send("lift_kill_switch", "POST", f"/v1/kill-switches/{examples.KILL_SWITCH}/lift", officer)
+    elsewhere = {"get_confirmation", "revoke_mandate", "cancel_run", "submit_tool_outputs", "get_run_step", "get_readiness"}
+    assert sent | elsewhere == set(EXAMPLES), "these need what no example makes: a held call, a mandate in force, a run that waits"

@@ -1,0 +1,224 @@
+"""The reference of all commands in `gateway/commands/README.md`: usage, and `--json` from real runs; `--write` renews it."""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.commands.command_line import command_line
+from tests.support.guides import ROOT
+
+GUIDE = ROOT / "gateway" / "commands" / "README.md"
+_BEGIN, _END = "<!-- commands -->\n", "<!-- end of commands -->"
+_ASKED = "--auditor you --purpose complaint --case C-1"
+
+RUNS = (
+    ("demo", "demo --once --data demo"),
+    ("dev token", "dev token --data data --customer alice --agent my-assistant"),
+    ("dev confirm", "dev confirm HELD-1 --data data --customer alice"),
+    ("dev decline", "dev decline HELD-2 --data data --customer alice"),
+    ("audit query", f"audit query --data demo --customer alice --limit 1 {_ASKED}"),
+    ("audit reveal", f"audit reveal 4 --data demo {_ASKED}"),
+    ("audit verify", "audit verify --data demo"),
+    ("audit evidence", "audit evidence confirmation.json --rp-id localhost --origin ORIGIN"),
+    ("audit checkpoint", "audit checkpoint --data demo"),
+    ("audit export", f"audit export --data demo --out evidence.zip {_ASKED}"),
+    ("audit verify BUNDLE", "audit verify evidence.zip"),
+    ("audit reconcile", f"audit reconcile --data demo {_ASKED}"),
+    ("audit hold", f"audit hold --hold litigation-7 --customer alice --data demo {_ASKED}"),
+    ("audit hold --release", f"audit hold --hold litigation-7 --release --customer alice --data demo {_ASKED}"),
+    ("audit erase", f"audit erase --customer alice --data demo {_ASKED}"),
+    ("policy check", "policy check"),
+    ("policy test", "policy test"),
+    ("policy diff", "policy diff --rules RULES"),
+    ("policy explain", "policy explain CASE"),
+    ("database status", "database status --data demo"),
+    ("database upgrade", "database upgrade --data demo"),
+    ("functions list", "functions list"),
+    ("functions check", "functions check wrong.yaml"),
+    ("functions import-openapi", "functions import-openapi api.json"),
+    ("functions definitions", "functions definitions responses"),
+    ("functions reference", "functions reference"),
+    ("functions schema", "functions schema"),
+    ("kill engage", "kill engage --agent a-rogue --officer you --reason test --data demo"),
+    ("kill list", "kill list --data demo"),
+    ("kill lift", "kill lift KILL --officer ann --reason over --data demo"),
+    ("keys permits", "keys permits --data demo"),
+    ("keys webhook", "keys webhook --data demo"),
+)
+SERVING = {
+    "serve": "serve --dev --data data --port 0",
+    "sandbox-bank": "sandbox-bank --data bank --port 0 --credential-file bank.token --trust-credential",
+    "core-proxy": "core-proxy --port 0 --credential-file proxy.token --permit-key permits.json"
+    " --bank-url BANK --bank-credential-file bank.token",
+}
+"""Those that go on until interrupted: the line that they begin with."""
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    """Each verb by its name, without the program's."""
+    found: dict[str, argparse.ArgumentParser] = {}
+
+    def walk(parser: argparse.ArgumentParser) -> None:
+        nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        for action in nested:
+            for child in action.choices.values():
+                walk(child)
+        if not nested:
+            found[parser.prog.removeprefix("tellergate ")] = parser
+
+    walk(command_line())
+    return found
+
+
+def answers() -> dict[str, Any]:
+    """What each command prints with `--json`, by its name, from runs in a new folder."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        home = Path(folder)
+        (home / "wrong.yaml").write_text("version: 1\n")
+        (home / "api.json").write_text('{"openapi": "3.0.0", "info": {"title": "x", "version": "1"}, "paths": {}}')
+        found: dict[str, Any] = {}
+        values = {"RULES": str(ROOT / "policies" / "rules"), "CASE": "'a payment in a strong session'"}
+        (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
+        for name, command in SERVING.items():
+            found[name] = stack.enter_context(_serving(home, _filled(command, values)))
+            values["BANK" if name == "sandbox-bank" else name] = found[name]["url"]
+        values |= {f"HELD-{number}": _held(home, found["serve"]["url"], number) for number in (1, 2)}
+        for name, command in RUNS:
+            found[name] = json.loads(_typed(home, f"{_filled(command, values)} --json"))
+            if name == "dev confirm":
+                found[name]["results"] = found[name]["results"][:1]
+            if name == "demo":
+                values["ORIGIN"] = (home / "demo" / "dev" / "url").read_text().strip().replace("127.0.0.1", "localhost")
+                confirmed = json.loads(_typed(home, f"audit query --kind confirmation --data demo {_ASKED} --json"))["records"][-1][
+                    "index"
+                ]
+                (home / "confirmation.json").write_text(_typed(home, f"audit reveal {confirmed} --data demo {_ASKED} --json"))
+            if name == "kill engage":
+                values["KILL"] = found[name]["id"]
+        return found
+
+
+def _filled(command: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"\b(RULES|CASE|BANK|KILL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+
+
+def _environment() -> dict[str, str]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("TELLERGATE_", "OPENAI_"))}
+    return {**known, "PYTHONPATH": str(ROOT), "COLUMNS": "132"}
+
+
+def _typed(home: Path, command: str) -> str:
+    line = f"{sys.executable} -m gateway.cli {command}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=home, env=_environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode in (0, 1), f"{command}: {done.stderr}"
+    assert done.stdout, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@contextlib.contextmanager
+def _serving(home: Path, command: str) -> Iterator[Any]:
+    line = [sys.executable, "-m", "gateway.cli", *command.split(), "--json"]
+    process = subprocess.Popen(line, cwd=home, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def _held(home: Path, url: str, number: int) -> str:
+    """The confirmation of a payment that waits."""
+
+    def token(options: str) -> str:
+        return _typed(home, f"dev token --data data --customer alice {options}").strip()
+
+    def api(bearer: str, path: str, body: object) -> Any:
+        headers = {"authorization": f"Bearer {bearer}", "content-type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/v1/{path}", json.dumps(body).encode(), headers)) as answer:
+            return json.load(answer)
+
+    assistant, own = token("--agent my-assistant --level L2"), token("--scope customer_words")
+    conversation = api(assistant, "conversations", {})["id"]
+    words = {"text": f"Please pay Margaret Hale {number}2.50 GBP.", "origin": "typed"}
+    api(own, f"conversations/{conversation}/messages", {"messages": [words]})
+
+    def call(name: str, **arguments: object) -> tuple[Any, Any]:
+        item = {"type": "function_call", "call_id": name, "name": name, "arguments": json.dumps(arguments)}
+        asked = {"shape": "responses", "conversation_id": conversation, "turn_id": "1", "calls": [item]}
+        answer = api(assistant, "function-calls", asked)
+        return json.loads(answer["outputs"][0]["output"]).get("result"), answer["results"][0]
+
+    account = next(item["account"] for item in call("list_accounts")[0]["accounts"] if item["name"] == "Everyday")
+    payees = call("list_beneficiaries", account=account)[0]["beneficiaries"]
+    payee = next(item["beneficiary"] for item in payees if item["name"] == "Margaret Hale")
+    amount = {"value": f"{number}2.50", "currency": "GBP"}
+    confirmation: str = call("initiate_transfer", **{"from": account, "to": payee, "amount": amount})[1]["confirmation_id"]
+    return confirmation
+
+
+def shape(value: Any) -> Any:
+    """The keys and types of a JSON value; of a list, those of its first member."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in sorted(value.items())}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def short(value: Any) -> Any:
+    """An example that can be read: lists of one, long texts cut."""
+    if isinstance(value, dict):
+        return {key: short(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [short(value[0])] if value else []
+    return value if not isinstance(value, str) or len(value) <= 70 else f"{value[:69]}…"
+
+
+def reference(found: Mapping[str, Any]) -> str:
+    """All commands in Markdown."""
+    commands = dict(RUNS) | SERVING
+    parts = []
+    for name, parser in verbs().items():
+        parts.append(f"### `tellergate {name}`\n\n```text\n{_help(parser)}```\n")
+        for other in found:
+            if other == name or other.startswith(f"{name} "):
+                example = json.dumps(short(found[other]), indent=2, ensure_ascii=False)
+                parts.append(f"`tellergate {commands[other]} --json` prints, for example:\n\n```json\n{example}\n```\n")
+    return "\n".join(parts)
+
+
+def _help(parser: argparse.ArgumentParser) -> str:
+    os.environ["COLUMNS"] = "120"
+    return parser.format_help()
+
+
+def examples(text: str) -> dict[str, Any]:
+    """The examples that the guide gives, by command line."""
+    pattern = re.compile(
+        r"^`tellergate (?P<command>[^`]+) --json` prints, for example:\n\n```json\n(?P<json>.*?)^```$", re.M | re.S
+    )
+    return {match["command"]: json.loads(match["json"]) for match in pattern.finditer(text)}
+
+
+def renewed(text: str) -> str:
+    before, rest = text.split(_BEGIN, 1)
+    return before + _BEGIN + reference(answers()) + _END + rest.split(_END, 1)[1]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        GUIDE.write_text(renewed(GUIDE.read_text()))
+    else:
+        print(reference(answers()))
