@@ -173,7 +173,7 @@ def mount(app: FastAPI, door: Door) -> None:
         """
         return await door.answer(request, _functions, SCOPE_CALLS)
 
-    @app.get("/v1/calls/{call_id}", responses=answers(schemas.CallStatus))
+    @app.get("/v1/calls/{call_id}", responses=answers(schemas.CallDetails))
     async def get_call(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
         """Read what became of a call.
 

@@ -110,7 +110,7 @@ class FunctionDefinitions(_Strict):
     data: list[dict[str, object]]
 
 
-class CallStatus(_Strict):
+class CallDetails(_Strict):
     """`output` as the model would read it; null for a call without effect, whose output is not kept."""
 
     call_id: str

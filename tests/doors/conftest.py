@@ -56,6 +56,13 @@ class Served:
         told = answered.json()
         return {**told["results"][0], "model": json.loads(told["outputs"][0]["output"])}
 
+    def decline(self, *confirmations: str, customer: str = "alice") -> None:
+        """The customer declines: an open one that moves money would stand before the next of the same customer."""
+        for confirmation in confirmations:
+            where = ["--customer", customer, "--data", str(self.data), "--url", self.url]
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                assert main(["dev", "decline", confirmation, *where]) == 0, printed.getvalue()
+
     def audit(self, *arguments: str) -> Any:
         """What `tellergate audit query` finds."""
         why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]

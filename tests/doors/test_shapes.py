@@ -100,14 +100,17 @@ def test_levels_are_asked_for_and_never_given_by_a_token(served: Served) -> None
     assert (told["status"], told["code"]) == ("denied", "denied"), "nobody said so"
     name = next(iter(payees[0]["name"].values())) if isinstance(payees[0]["name"], dict) else payees[0]["name"]
     served.say(f"pay {name} 1.00", conversation=conversation)
+    waiting = set()
     for token in (weak, None):
         told = served.call("initiate_transfer", out, conversation=conversation, token=token)
         assert (told["status"], told["code"]) == ("held", "confirmation_required")
+        waiting.add(told["confirmation_id"])
     payments = served.call("list_scheduled_payments", {"account": debit}, conversation=conversation)["model"]["result"]
     scheduled = payments["scheduled_payments"][0]["payment"]
     served.say("and cancel the payment that is scheduled next", conversation=conversation)
     told = served.call("cancel_scheduled_payment", {"payment": scheduled}, conversation=conversation, native_id="c2")
     assert (told["status"], told["code"]) == ("held", "confirmation_required")
+    served.decline(*waiting, told["confirmation_id"])
 
 
 def test_what_is_masked_for_the_model_is_whole_for_the_app_in_the_direct_answer_alone(served: Served) -> None:

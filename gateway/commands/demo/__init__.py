@@ -1,6 +1,9 @@
 """`tellergate demo`: the embedded default and a scripted model, over the real HTTP API with the `openai` package, offline.
 
 The demo plays the bank's back end. With OPENAI_API_KEY and OPENAI_BASE_URL set, a real model takes the scripted one's place.
+
+Owns the story and how it is told. Must never do what an app could not do over HTTP, save to look into the log and to confirm by the
+software passkey of development mode.
 """
 
 import json
