@@ -80,8 +80,8 @@ class RunPool:
         at, room = self.parts.clock(), self.most - len(self._having)
         if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
             return 0
-        found = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
-        due = [match for match in found if isinstance(match, Run)] if isinstance(found, list) else []
+        leased = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
+        due = [run for run in leased if isinstance(run, Run)] if isinstance(leased, list) else []
         for item in due:
             self.take_up(item)
         return len(due)
