@@ -19,7 +19,7 @@ from gateway.confirmations.passkeys import WebAuthnVerifier
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.domain.ports import Passkey
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
-from gateway.doors import confirmations, rest, schemas
+from gateway.doors import confirmations, openapi, rest
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.pages import hosts
 from gateway.doors.pages.confirm import application
@@ -95,7 +95,7 @@ class Front:
             became=unused,
         )
         app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
-        schemas.publish(app)
+        openapi.publish(app)
         rest.mount(app, self.door)
         confirmations.mount(app, self.door, confirmations.ConfirmationDependencies(self.party, timedelta(seconds=cooling_off_s)))
         self.api = app
