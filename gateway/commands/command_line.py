@@ -75,7 +75,10 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
     parser.add_argument("--functions", type=Path, help="YAML manifest of functions behind an HTTP upstream; see `functions check`")
     parser.add_argument("--functions-credential-file", type=Path, help="file with the bearer token for that upstream")
-    parser.add_argument("--model-url", help="base URL of the model behind the assistants; left out: nothing can be run")
+    parser.add_argument(
+        "--model-url",
+        help="base URL of the model behind the assistants; left out: a scripted stand-in in development mode, else nothing can be run",
+    )
     parser.add_argument("--model-api", choices=("chat", "responses"), help="which API it speaks; left out: chat")
     parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
     parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
