@@ -51,6 +51,7 @@ class Decider:
         """Permitted, or PolicyRefusal."""
         requests = tuple(_requests(grounded))
         decisions = [self.engine.decide(request) for request in requests]
+        # One denial among several objects denies all: a call is done whole or not at all.
         decision = max(decisions, key=lambda one: (_HARDNESS[one.effect], one.rung or 0))
         if decision.effect is not PolicyEffect.PERMIT:
             raise PolicyRefusal(_code(decision), grounded, requests, decision)

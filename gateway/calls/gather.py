@@ -47,6 +47,7 @@ async def gather(
     if must_be_grounded(function):
         heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
         evidence = Evidence(heard, await _acquaintance(function, core, customer))
+    # A confirmed call needs no standing mandate, and must not use up the bounds of one.
     may_be_automatic = evidence is not None and money is not None and received.confirmed is None
     standing = await book.standing(customer) if may_be_automatic else ()
     return Facts(

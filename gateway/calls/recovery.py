@@ -65,6 +65,7 @@ class Recovery:
         """Once over everything that has been open for longer than `grace`. Unavailable when a dependency does not answer."""
         before = self.clock() - grace
         released = settled = ended = unknown = 0
+        # First the book's open rows, then the log's open intents: an intent without a row was taken late, and is found by the second.
         for row in await self.book.unsettled(before):
             story = await history_of(self.log, row.call_id)
             await self.book.expect_outcome(row.call_id, self.clock())

@@ -28,6 +28,7 @@ class References:
 
     def issue(self, customer: str, conversation: str, identified: Identified, today: date) -> str:
         """The reference for this identifier, the same for a whole day, good until the end of `today` + LIFETIME_DAYS."""
+        # SIV is deterministic: the same object has the same reference for a whole day, so that a model can recognise it.
         expires = (today - _EPOCH).days + LIFETIME_DAYS
         plain = expires.to_bytes(2, "big") + identified.id.encode()
         sealed = self._cipher.encrypt(plain, _bound_to(customer, conversation, identified.kind))

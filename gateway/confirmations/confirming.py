@@ -115,6 +115,7 @@ class CustomerConfirmations:
         before = self.clock() - RESUME_AFTER
         left = await self.store.unfinished(before)
         for stored in left:
+            # Who writes to the database can make a row look confirmed, but not make evidence over another intent.
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
                 _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
                 continue

@@ -109,6 +109,7 @@ class RelyingParty:
         read = read_assertion(assertion)
         passkey = chosen(await self.passkeys.of(customer), read)
         verified = self.verifier.verify(read, passkey, challenge(proposal.intent), at)
+        # The counter is remembered before anything is confirmed by it: a clone that comes second finds it used.
         await self._count(verified)
         evidence = ConfirmationEvidence(customer, Method.PASSKEY, at, kept(verified, proposal.intent, self.verifier.rules))
         return await self._confirm(customer, confirmation_id, evidence)

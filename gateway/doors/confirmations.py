@@ -112,8 +112,8 @@ def summary(proposal: Proposal, at: datetime) -> dict[str, object]:
 async def _waiting(parts: ConfirmationDependencies, door: Door, _request: Request, principal: Principal) -> Response:
     _own(principal)
     at = door.clock()
-    found = await parts.relying_party.confirmations.waiting(principal.customer, at)
-    return json_answer({"data": [summary(match, at) for match in found]})
+    proposals = await parts.relying_party.confirmations.waiting(principal.customer, at)
+    return json_answer({"data": [summary(proposal, at) for proposal in proposals]})
 
 
 async def _open(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
@@ -164,34 +164,37 @@ async def _enrol(parts: ConfirmationDependencies, door: Door, request: Request, 
         public_key, credential = decode(wanted.public_key), encode(decode(wanted.credential))
         read_public_key(public_key)
     except (EvidenceFinding, Malformed):
-        message = "public_key: a COSE_Key of ES256 on P-256, EdDSA with Ed25519 or RS256, base64url"
+        message = "public_key: must be a COSE_Key of ES256 on P-256, EdDSA with Ed25519 or RS256, base64url"
         raise RequestFault(Fault.INVALID_REQUEST, message, param="public_key") from None
     at = door.clock()
     passkey = Passkey(credential, wanted.customer, public_key, wanted.sign_count, at + parts.cooling_off)
     await door.records.enrolment(passkey, "enrolled", principal.client, at)  # before it counts: no passkey without its record
     if not await parts.relying_party.passkeys.enrol(passkey):
-        raise RequestFault(Fault.PASSKEY_KNOWN, "this credential is enrolled, or was; nothing changed", param="credential")
+        raise RequestFault(
+            Fault.PASSKEY_KNOWN, "this credential is enrolled already, or was revoked; nothing changed", param="credential"
+        )
     return json_answer({"credential": credential, "active_from": passkey.active_from.isoformat()})
 
 
 async def _revoke(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:
     _identity_system(principal)
     passkeys, at = parts.relying_party.passkeys, door.clock()
-    found = await passkeys.find(request.path_params["credential"])
-    if found is None or not await passkeys.revoke(found.customer, found.credential, at):
+    passkey = await passkeys.find(request.path_params["credential"])
+    if passkey is None or not await passkeys.revoke(passkey.customer, passkey.credential, at):
         raise RequestFault(Fault.NOT_FOUND, "no such passkey", param="credential")
-    await door.records.enrolment(found, "revoked", principal.client, at)  # after it: what protects never waits for the trail
-    return json_answer({"credential": found.credential, "revoked": True})
+    await door.records.enrolment(passkey, "revoked", principal.client, at)  # after it: what protects never waits for the trail
+    return json_answer({"credential": passkey.credential, "revoked": True})
 
 
 def _own(principal: Principal) -> None:
     """The customer's own token. An agent that held the scope would confirm what it asked for itself."""
-    require_own(principal, "what waits for the customer is seen and answered with their own token")
+    require_own(principal, "confirmations need the customer's own token, without an agent")
 
 
 def _identity_system(principal: Principal) -> None:
     """A client that speaks for itself (`sub` is its `client_id`) and can do nothing else: whoever enrols decides who confirms."""
     if principal.agent is not None or principal.customer != principal.client or principal.scopes & _CUSTOMERS_SCOPES:
         raise RequestFault(
-            Fault.INSUFFICIENT_SCOPE, "passkeys are enrolled by the bank's identity system, with a token for that alone"
+            Fault.INSUFFICIENT_SCOPE,
+            "passkeys need a token of the bank's identity system, with the scope enrol_passkeys and no customer's scope",
         )

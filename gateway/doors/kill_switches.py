@@ -60,7 +60,9 @@ async def _engage(switches: KillSwitches, door: Door, request: Request, principa
     wanted = await body_as(schemas.NewKillSwitch, request)
     scope = Scope(wanted.scope)
     if (wanted.subject is None) != (scope is Scope.GLOBAL):
-        raise RequestFault(Fault.INVALID_REQUEST, "subject: needed, but not with the scope global", param="subject")
+        raise RequestFault(
+            Fault.INVALID_REQUEST, "subject: is required, except with the scope global, which takes none", param="subject"
+        )
     if scope is Scope.FUNCTION and wanted.subject not in {function.name for function in door.functions}:
         raise RequestFault(Fault.INVALID_REQUEST, "subject: no function of this name is served", param="subject")
     engaged = await switches.engage(scope, wanted.subject or "", wanted.reason, officer)
@@ -70,7 +72,7 @@ async def _engage(switches: KillSwitches, door: Door, request: Request, principa
 async def _lift(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
     if principal.customer == principal.client:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "a program may engage a kill switch; only people lift one")
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "only a person may lift a kill switch; a program may engage one")
     if not await door.identity.still_stands(principal):
         raise invalid_token(principal.scheme)
     wanted = await body_as(schemas.LiftKillSwitch, request)
@@ -96,14 +98,17 @@ def shown(switch: KillSwitch) -> dict[str, object]:
 
 def _fault(refused: NotLifted) -> RequestFault:
     if refused.state == "same_officer":
-        return RequestFault(Fault.SAME_OFFICER, "you gave the first lift; the second is another officer's")
+        return RequestFault(Fault.SAME_OFFICER, "you gave the first lift; another officer must give the second")
     if refused.state == "lifted":
-        return RequestFault(Fault.KILL_SWITCH_LIFTED, "it is lifted already")
+        return RequestFault(Fault.KILL_SWITCH_LIFTED, "this kill switch is lifted already")
     return RequestFault(Fault.NOT_FOUND, "no such kill switch", param="kill_switch_id")
 
 
 def _officer(principal: Principal) -> str:
     """Who it is: `sub`. Whoever stops the bank's assistants, or lets them go on, has a token for that alone, and no agent."""
     if principal.agent is not None or principal.scopes & _OTHERS_SCOPES:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "kill switches are the bank's officers', with a token for that alone")
+        raise RequestFault(
+            Fault.INSUFFICIENT_SCOPE,
+            "kill switches need an officer's own token, with the scope kill_switch and no customer's scope",
+        )
     return principal.customer

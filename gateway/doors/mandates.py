@@ -105,20 +105,20 @@ async def _looks(parts: MandateDependencies, _door: Door, request: Request, prin
     return _page(await activity.looks(parts.log, principal.customer, request.query_params.get("cursor")))
 
 
-def _page(found: Activity) -> Response:
-    return json_answer({"data": found.items, "next_cursor": found.next_cursor})
+def _page(page: Activity) -> Response:
+    return json_answer({"data": page.items, "next_cursor": page.next_cursor})
 
 
 def _own(principal: Principal) -> None:
     """An agent that held the scope would grant itself what it may do unwanted."""
-    require_own(principal, "mandates and activity are the customer's own: no agent sees or changes them")
+    require_own(principal, "mandates and activity need the customer's own token, without an agent")
 
 
 def _money(amount: schemas.MoneyAmount, name: str) -> Money:
     try:
         return Money.parse(amount.value, amount.currency)
     except ValueError:
-        message = f"{name}: a positive decimal string, in an ISO 4217 currency and with no more digits than it has"
+        message = f"{name}: value must be a positive decimal string with no more digits than its ISO 4217 currency has"
         raise RequestFault(Fault.INVALID_REQUEST, message, param=name) from None
 
 

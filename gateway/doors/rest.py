@@ -105,7 +105,7 @@ class Door:
             }
             _LOG.log(*Alarm.DEFECT.line(**line))
             return fault_response(
-                RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status")
+                RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
             )
 
     async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
@@ -223,9 +223,9 @@ _HOT_ROUTE = _Route("/v1/function-calls")
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:
     head = await _function_calls_head(request)
     if len(head.calls) > door.calls_per_request:
-        raise RequestFault(Fault.TOO_MANY_CALLS, f"at most {door.calls_per_request} calls in one request", param="calls")
+        raise RequestFault(Fault.TOO_MANY_CALLS, f"calls: must have at most {door.calls_per_request} items", param="calls")
     shape = SHAPES[head.shape]
-    asked = CallRequest(
+    call_request = CallRequest(
         shape=head.shape,
         conversation_id=head.conversation_id,
         turn_id=head.turn_id,
@@ -233,7 +233,7 @@ async def _function_calls(door: Door, request: Request, principal: Principal) ->
         calls=tuple(_native(shape.item, item, number) for number, item in enumerate(head.calls)),
         trace=_trace(request),
     )
-    answered = await door.pipeline.take(principal, asked)
+    answered = await door.pipeline.take(principal, call_request)
     return json_answer(
         {
             "outputs": [shape.output(call, head.turn_id) for call in answered],
@@ -258,7 +258,7 @@ async def _open_conversation(door: Door, request: Request, principal: Principal)
 
 
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
-    require_own(principal, "the customer's words come with the customer's own token, without an agent")
+    require_own(principal, "the customer's messages need the customer's own token, without an agent")
     written = await body_as(schemas.CustomerMessages, request)
     messages = [(message.text, message.origin) for message in written.messages]
     count = await door.book.store_messages(principal.customer, request.path_params["conversation_id"], messages, door.clock())
@@ -279,18 +279,18 @@ async def _call_status(door: Door, request: Request, principal: Principal) -> Re
     call_id = request.path_params["call_id"]
     wait_s = int(request.query_params.get("wait_s", "0"))
     if not 0 <= wait_s <= MAX_WAIT_S:
-        raise RequestFault(Fault.INVALID_REQUEST, f"wait_s lies between 0 and {MAX_WAIT_S}", param="wait_s")
+        raise RequestFault(Fault.INVALID_REQUEST, f"wait_s: must be between 0 and {MAX_WAIT_S}", param="wait_s")
     until = door.clock() + timedelta(seconds=wait_s)
     while True:
-        found = await door.became(principal.customer, call_id)
-        if found is None:
+        recorded = await door.became(principal.customer, call_id)
+        if recorded is None:
             raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
-        if found.status != CallStatus.IN_DOUBT or door.clock() >= until:
+        if recorded.status != CallStatus.IN_DOUBT or door.clock() >= until:
             break
         await asyncio.sleep(_POLL_S)
-    item = result_item(found)
+    item = result_item(recorded)
     del item["native_id"]
-    output = output_text(found) if found.output is not None or found.code is not None else None
+    output = output_text(recorded) if recorded.output is not None or recorded.code is not None else None
     return json_answer({**item, "output": output})
 
 
@@ -309,7 +309,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     fault, message = {
         404: (Fault.NOT_FOUND, "no such path"),
         405: (Fault.METHOD_NOT_ALLOWED, "this path takes another method"),
-    }.get(status, (Fault.INVALID_REQUEST, "the request is not taken"))
+    }.get(status, (Fault.INVALID_REQUEST, "the request is not valid"))
     return fault_response(RequestFault(fault, message), headers)
 
 
@@ -322,7 +322,9 @@ async def _not_valid(_request: Request, error: Exception) -> Response:
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:
-    return fault_response(RequestFault(Fault.BROKEN, "a defect of the gateway; what became of a call is told by its status"))
+    return fault_response(
+        RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
+    )
 
 
 def fault_response(

@@ -80,9 +80,9 @@ def text_of(kind: str, context: Mapping[str, object]) -> str:
     """What an error of this type says of its field."""
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "must not be empty"
-    told = {name: str(value).strip("'") if name == "discriminator" else value for name, value in context.items()}
+    values = {name: str(value).strip("'") if name == "discriminator" else value for name, value in context.items()}
     try:
-        return _TEXTS.get(kind, "is not valid").format_map(told)
+        return _TEXTS.get(kind, "is not valid").format_map(values)
     except KeyError:
         return "is not valid"
 

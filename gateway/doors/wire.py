@@ -90,13 +90,13 @@ class Challenges:
         """`WWW-Authenticate` with each scheme that is taken; the one that was used carries the parameters (RFC 9449 section 7.1)."""
         offered = [DPOP] * bool(self.dpop_algorithms) + [BEARER] * self.bearer
         carrier = used if used in offered else offered[0]
-        said = []
+        parts = []
         for scheme in sorted(offered, key=lambda scheme: scheme != carrier):
             algorithms = {"algs": " ".join(self.dpop_algorithms)} if scheme == DPOP else {}
             where = {"resource_metadata": self.metadata} if self.metadata else {}
             own = {"realm": "tellergate", **(parameters if scheme == carrier else {}), **algorithms, **where}
-            said.append(f"{scheme} " + ", ".join(_parameter(name, value) for name, value in own.items()))
-        return ", ".join(said)
+            parts.append(f"{scheme} " + ", ".join(_parameter(name, value) for name, value in own.items()))
+        return ", ".join(parts)
 
 
 def _parameter(name: str, value: str | int) -> str:
@@ -128,11 +128,11 @@ def step_up(answered: Recorded, challenges: Challenges) -> dict[str, Json] | Non
 
 def step_up_headers(answered: Sequence[Recorded], scheme: str, challenges: Challenges) -> dict[str, str]:
     """The challenge of RFC 9470 section 3 on a 200 (RFC 9110 section 11.6.1 allows it there) when a call of the request needs it."""
-    asked = next((found for call in answered if (found := step_up(call, challenges)) is not None), None)
-    if asked is None:
+    wanted = next((needed for call in answered if (needed := step_up(call, challenges)) is not None), None)
+    if wanted is None:
         return {}
     error: dict[str, str | int] = {"error": "insufficient_user_authentication"}
-    parameters = error | {name: value for name, value in asked.items() if isinstance(value, str | int)}
+    parameters = error | {name: value for name, value in wanted.items() if isinstance(value, str | int)}
     return {"www-authenticate": challenges.header(scheme, parameters)}
 
 

@@ -47,6 +47,7 @@ class KillSwitches:
             id=f"kill_{secrets.token_hex(16)}", scope=scope, subject=subject, reason=reason, engaged_by=officer, engaged=at
         )
         engaged = await self.store.engage(wanted)
+        # It counts already. A trail that does not answer must not make it undone: that is told, and engaging again records it.
         try:
             await self.trail.kill_switch(replace(engaged, reason=reason), "kill_engaged", officer, self.via, at)
         except Unavailable:
@@ -61,6 +62,7 @@ class KillSwitches:
         obstacle = Obstacle("unknown") if engaged is None else engaged.lift_obstacle(officer)
         if engaged is None or obstacle is not None:
             raise NotLifted("unknown" if obstacle is None else obstacle.code)
+        # What opens again is recorded first: without a record nothing is lifted, and the store compares the state once more.
         await self.trail.kill_switch(replace(engaged, reason=reason), "kill_lift", officer, self.via, at)
         return await self.store.lift(switch, officer, at)
 

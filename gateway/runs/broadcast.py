@@ -22,9 +22,9 @@ _BROKEN = (
 """Only wrapped like this the client of the `openai` package raises it; a stream without an end would look like success."""
 
 
-def event(name: str, told: Object) -> bytes:
+def event(name: str, shown: Object) -> bytes:
     """A server-sent event, as the clients of the Assistants API read it."""
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(told) + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(shown) + b"\n\n"
 
 
 class Listener:
@@ -34,9 +34,9 @@ class Listener:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._is_lost = False
 
-    def tell(self, told: bytes) -> None:
+    def tell(self, shown: bytes) -> None:
         if self._queue.qsize() < WAITING_MOST:
-            self._queue.put_nowait(told)
+            self._queue.put_nowait(shown)
         else:
             self._is_lost = True
             self.end()
@@ -54,15 +54,15 @@ class Listener:
         """What goes over the wire, `done` at its end; a comment now and then while nothing happens."""
         while True:
             try:
-                told = await asyncio.wait_for(self._queue.get(), KEEP_ALIVE_S)
+                chunk = await asyncio.wait_for(self._queue.get(), KEEP_ALIVE_S)
             except TimeoutError:
                 yield _KEEP_ALIVE
                 continue
-            if told is None:
+            if chunk is None:
                 yield _BROKEN if self._is_lost else DONE
                 return
-            yield told
-            if told is _BROKEN:
+            yield chunk
+            if chunk is _BROKEN:
                 return
 
 
@@ -75,9 +75,9 @@ class Broadcast:
     def is_heard(self, run: str) -> bool:
         return run in self._listeners
 
-    def tell(self, run: str, name: str, told: Object) -> None:
+    def tell(self, run: str, name: str, shown: Object) -> None:
         if listeners := self._listeners.get(run):
-            wire = event(name, told)
+            wire = event(name, shown)
             for listener in listeners:
                 listener.tell(wire)
 

@@ -97,11 +97,11 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
     for item in prompt.items:
         match item:
             case CallTurn(calls):
-                asked: list[ChatCompletionMessageToolCallUnionParam] = [
+                tool_calls: list[ChatCompletionMessageToolCallUnionParam] = [
                     {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": replayable(call.arguments)}}
                     for call, _ in calls
                 ]
-                messages.append({"role": "assistant", "content": None, "tool_calls": asked})
+                messages.append({"role": "assistant", "content": None, "tool_calls": tool_calls})
                 messages.extend({"role": "tool", "tool_call_id": call.id, "content": output} for call, output in calls)
             case MessageTurn("assistant", parts):
                 messages.append({"role": "assistant", "content": assistant_text(parts)})

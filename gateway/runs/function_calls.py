@@ -47,53 +47,53 @@ class RunFunctionCalls:
     proposals: Proposals
     records: Records
 
-    async def take(self, step: Step, asked: CallRequest, principal: Principal) -> Step:
+    async def take(self, step: Step, request: CallRequest, principal: Principal) -> Step:
         """All banking calls of the step, in their order, as one set; the same again after a crash: the ids say so."""
-        if not asked.calls:
+        if not request.calls:
             return step
         if principal.expires_at_s <= self.proposals.clock().timestamp():
-            answered = await self._refused(asked, principal, "session_over")
+            answered = await self._refused(request, principal, "session_over")
         else:
             try:
-                answered = await self.pipeline.take(principal, asked)
+                answered = await self.pipeline.take(principal, request)
             except RequestFault as fault:  # the token was revoked, or the conversation is gone
-                answered = await self._refused(asked, principal, fault.recorded)
+                answered = await self._refused(request, principal, fault.recorded)
         return _told(step, {call.native_id: call for call in answered})
 
     async def look(self, step: Step, customer: str) -> Step:
         """What became of the calls that were open."""
-        found = {}
+        ended = {}
         for call in open_calls(step):
             became = await self.proposals.became(customer, call["tellergate"]["call_id"])
             if became is not None and not became.status.is_open:
-                found[call["id"]] = replace(became, native_id=call["id"])
+                ended[call["id"]] = replace(became, native_id=call["id"])
             elif became is None or (became.status == CallStatus.IN_DOUBT and self._is_late(step)):
-                found[call["id"]] = replace(_unknown(call), native_id=call["id"])
-        return _told(step, found) if found else step
+                ended[call["id"]] = replace(_unknown(call), native_id=call["id"])
+        return _told(step, ended) if ended else step
 
     async def waits(self, step: Step) -> Sequence[WaitingCall]:
         """The confirmations that calls of the step wait for."""
         named = {id_ for call in open_calls(step) if (id_ := call["tellergate"]["confirmation_id"]) is not None}
-        found = []
+        waiting = []
         for id_ in sorted(named):
             stored = await self.proposals.store.find(id_)
             if stored is not None:
-                found.append(WaitingCall(id_, stored.proposal.expires))
-        return found
+                waiting.append(WaitingCall(id_, stored.proposal.expires))
+        return waiting
 
     def _is_late(self, step: Step) -> bool:
         return self.proposals.clock() - step.created > IN_DOUBT_MOST
 
-    async def _refused(self, asked: CallRequest, principal: Principal, why: str) -> Sequence[Recorded]:
+    async def _refused(self, request: CallRequest, principal: Principal, why: str) -> Sequence[Recorded]:
         """None is taken; that they were asked is on record, once for all of them."""
         at = self.proposals.clock()
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
-        proof = await self.records.fault(principal, asked.trace, why, at=at, **ids)
+        proof = await self.records.fault(principal, request.trace, why, at=at, **ids)
         code = Code.STEP_UP_REQUIRED
         reason = reason_of(code, why)
         return [
             Recorded(ids["call_id"], call.native_id, CallStatus.DENIED, code, MESSAGES[code], None, proof, reason=reason)
-            for call in asked.calls
+            for call in request.calls
         ]
 
 

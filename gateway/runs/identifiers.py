@@ -136,11 +136,11 @@ def collected(text: str) -> frozenset[str]:
     """Every identifier in a text that is visible already, in electronic form, and the parts by which it is also known."""
     shown: set[str] = set()
 
-    def note(found: DetectedKind, electronic: str) -> bool:
+    def note(kind: DetectedKind, electronic: str) -> bool:
         shown.add(electronic)
-        if found is DetectedKind.IBAN and electronic.startswith("gb"):
+        if kind is DetectedKind.IBAN and electronic.startswith("gb"):
             shown.update((electronic[8:], electronic[14:]))  # sort code and account, and the account alone
-        elif found is DetectedKind.ACCOUNT and len(electronic) == 14:
+        elif kind is DetectedKind.ACCOUNT and len(electronic) == 14:
             shown.add(electronic[6:])
         return True
 
@@ -152,12 +152,12 @@ def collected(text: str) -> frozenset[str]:
 
 def _found(plain: str) -> list[Detection]:
     """What is in it, also what is seen only once its neighbours are taken away: `12345678GB29NWBK...` has no end of a number before."""
-    found: list[Detection] = []
+    detections: list[Detection] = []
     while _INTERESTING.search(plain) is not None and (more := findings(plain)):
-        found += more
+        detections += more
         for it in more:
             plain = plain[: it.start] + "[" * (it.end - it.start) + plain[it.end :]
-    return sorted(found, key=lambda it: it.start)
+    return sorted(detections, key=lambda it: it.start)
 
 
 def _is_complete(words: str) -> bool:

@@ -119,13 +119,13 @@ class Links:
             step = self._step(at, is_end)
             if step is None:
                 break
-            at, said = step
+            at, text = step
             self._searched = at
-            if said:
-                if self._is_after_marker and said[0] in "(:[":
+            if text:
+                if self._is_after_marker and text[0] in "(:[":
                     out.append(" ")
-                out.append(said)
-                self._is_after_marker = said.endswith(REMOVED)
+                out.append(text)
+                self._is_after_marker = text.endswith(REMOVED)
         self._before = self._held[at - 1] if at else self._before
         self._held = self._held[at:]
         self._searched -= at
@@ -224,8 +224,8 @@ class Links:
             return None
         behind = held[end : end + _MAX_CLOSING]
         before = held[at - 1] if at else self._before
-        said = self._judged(before, held[at:end], behind, is_end or len(behind) == _MAX_CLOSING)
-        return None if said is None else (end, said)
+        text = self._judged(before, held[at:end], behind, is_end or len(behind) == _MAX_CLOSING)
+        return None if text is None else (end, text)
 
     def _judged(self, before: str, piece: str, behind: str, is_all_seen: bool) -> str | None:
         """The piece as it may go out, with what it may not replaced. `before` and `behind` stand around it; None: more must be seen."""
@@ -259,8 +259,8 @@ class Links:
             parts += [kept, allowed.group()]
             piece, glue = rest, "\0"
         is_link = _is_link(glue + piece + (behind[:1] if behind[:1] in ("(", "[", "{", "`") else ""))
-        said = None if is_link else _harmless(piece, self._hosts)
-        return "".join(parts) + (_removed(piece) if said is None else said)
+        text = None if is_link else _harmless(piece, self._hosts)
+        return "".join(parts) + (_removed(piece) if text is None else text)
 
 
 def _first_of(text: str, letters: str, start: int, end: int) -> int:
@@ -277,8 +277,8 @@ def _is_closed(rest: str, is_all_seen: bool) -> bool | None:
 
 
 def _removed(piece: str) -> str:
-    found = _TRAILING.search(piece)
-    trailing = "" if found is None else found.group()
+    match = _TRAILING.search(piece)
+    trailing = "" if match is None else match.group()
     return f"{REMOVED} {trailing}" if trailing.startswith(":") else f"{REMOVED}{trailing}"
 
 
@@ -286,21 +286,21 @@ def _harmless(piece: str, hosts: frozenset[str]) -> str | None:
     """The piece without references to characters that could hide something, and with the names of hosts that link themselves taken
     apart (`evil[.]example`); None if a name is hidden.
     """
-    said = _ENTITY.sub(_kept_entity, _ESCAPED_ASCII.sub(" ", piece)) if "&" in piece or "\\" in piece else piece
-    if "." not in said and said.isascii() and "&" not in said and "%" not in said:
-        return said
+    text = _ENTITY.sub(_kept_entity, _ESCAPED_ASCII.sub(" ", piece)) if "&" in piece or "\\" in piece else piece
+    if "." not in text and text.isascii() and "&" not in text and "%" not in text:
+        return text
     kept: list[str] = []
     judged: list[str] = []
     at = 0
-    for name in _DOTTED.finditer(said):
-        before, whole = said[at : name.start()], name.group()
+    for name in _DOTTED.finditer(text):
+        before, whole = text[at : name.start()], name.group()
         plain = whole.strip(_QUOTES)
         is_kept = plain.lower() in hosts or _FILE.fullmatch(plain) is not None
         apart = whole if is_kept else _DOT.sub("[.]", whole)
         kept += [before, apart]
-        judged += [before, "\0" if is_kept and not said[name.end() :].startswith((":", "/", "?", "#", ".")) else apart]
+        judged += [before, "\0" if is_kept and not text[name.end() :].startswith((":", "/", "?", "#", ".")) else apart]
         at = name.end()
-    rest = said[at:]
+    rest = text[at:]
     if any(_BARE_HOST.search(reading) for reading in _readings("".join([*judged, rest]))):
         return None
     return "".join([*kept, rest])

@@ -105,12 +105,12 @@ class RunDriver:
                 step = await self._read(lambda connection: steps.open_one(connection, self.run.id))
                 if step is not None and not await self._calls(step, thread, principal):
                     return
-                asked = await self._asked(thread, principal)
-                if asked is None:
+                question = await self._asked(thread, principal)
+                if question is None:
                     return
-                growing = self._growing(asked)
-                answer = await self._until_cancelled(self._ask(growing, asked))
-                if not await self._keep(growing, answer, asked):
+                growing = self._growing(question)
+                answer = await self._until_cancelled(self._ask(growing, question))
+                if not await self._keep(growing, answer, question):
                     return
                 growing = None
         except LeaseLost:
@@ -176,14 +176,14 @@ class RunDriver:
 
     async def _calls(self, step: Step, thread: Thread, principal: Principal) -> bool:
         """Until every call of the step has its output: True. False: the run waits, and this worker has let go of it."""
-        asked = asked_of(
+        request = asked_of(
             step,
             conversation=thread.conversation,
             model=str(self.run.body["model"]),
             offered=self.parts.question.banking_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
         )
-        taken = await self.parts.calling.take(step, asked, principal)  # never cut short: what was begun is heard to its end
+        taken = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end
         step = await self._changed(step, taken)
         while True:
             self._still_goes_on()
@@ -245,27 +245,27 @@ class RunDriver:
         spent = self._spent
         if spent.rounds >= ROUNDS_MOST:
             raise ModelFailed("server_error", f"The model did not come to an end within {ROUNDS_MOST} questions.")
-        asked = await self.parts.question.of(self.run, thread, principal.customer, spent)
-        if isinstance(asked, ModelQuestion):
-            return asked
-        body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": asked}, "usage": self._usage()}
+        question = await self.parts.question.of(self.run, thread, principal.customer, spent)
+        if isinstance(question, ModelQuestion):
+            return question
+        body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": question}, "usage": self._usage()}
         await self._advance(RunState.INCOMPLETE, body)
         self._left(RunState.INCOMPLETE)
         return None
 
-    def _growing(self, asked: ModelQuestion) -> MessageStream:
+    def _growing(self, question: ModelQuestion) -> MessageStream:
         return MessageStream(
             run=self.run,
-            outgoing=asked.outgoing,
+            outgoing=question.outgoing,
             tell=self._tell,
-            is_banking=lambda name: name not in asked.app,
+            is_banking=lambda name: name not in question.app,
             clock=self.parts.clock,
         )
 
-    async def _ask(self, growing: MessageStream, asked: ModelQuestion) -> ModelAnswer:
+    async def _ask(self, growing: MessageStream, question: ModelQuestion) -> ModelAnswer:
         left_s = (self.run.expires - self.parts.clock()).total_seconds()
         try:
-            async with asyncio.timeout(left_s), aclosing(self.parts.model.answer(asked.prompt)) as pieces:
+            async with asyncio.timeout(left_s), aclosing(self.parts.model.answer(question.prompt)) as pieces:
                 async for piece in pieces:
                     growing.feed(piece)
         except TimeoutError:
@@ -274,9 +274,11 @@ class RunDriver:
 
     # keep
 
-    async def _keep(self, growing: MessageStream, answer: ModelAnswer, asked: ModelQuestion) -> bool:
+    async def _keep(self, growing: MessageStream, answer: ModelAnswer, question: ModelQuestion) -> bool:
         """True: it asks for calls, and the circle begins again."""
-        own = self._own(spent=self._spent.and_of(answer.usage).as_json(), dropped=asked.dropped, tokens=asked.learned(answer.usage))
+        own = self._own(
+            spent=self._spent.and_of(answer.usage).as_json(), dropped=question.dropped, tokens=question.learned(answer.usage)
+        )
         body = {**self.run.body, "own": own}
         if answer.calls:
             kept, messages = growing.kept(answer, "completed")
@@ -307,8 +309,8 @@ class RunDriver:
         spent = TokensUsed(**(objects.own_of(self.run) if own is None else own).get("spent", {}))
         return counted(Usage(spent.prompt, spent.completion))
 
-    def _tell(self, name: str, told: objects.Object) -> None:
-        self.parts.broadcast.tell(self.run.id, name, told)
+    def _tell(self, name: str, shown: objects.Object) -> None:
+        self.parts.broadcast.tell(self.run.id, name, shown)
 
     def _left(self, state: RunState) -> None:
         """The run is nobody's now: its listeners hear in which state, and that this is all."""
@@ -320,10 +322,10 @@ class RunDriver:
         item = AdvanceRun(
             run=self.run.id, lease=self.lease, before=self.run.state, state=state, at=self.parts.clock(), body=body, **rest
         )
-        run = await self.parts.book.write(item)
-        if isinstance(run, Run):
-            self.run = run
-        elif run is RunState.CANCELLING:
+        written = await self.parts.book.write(item)
+        if isinstance(written, Run):
+            self.run = written
+        elif written is RunState.CANCELLING:
             self.run = replace(self.run, state=RunState.CANCELLING)
             raise RunEnded(RunState.CANCELLED)
         else:
@@ -334,13 +336,13 @@ class RunDriver:
 
     async def _until_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` gives, unless the run is cancelled first: then it is stopped."""
-        doing, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.cancelled.wait())
+        doing, cancelling = asyncio.ensure_future(work), asyncio.ensure_future(self.cancelled.wait())
         try:
-            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({doing, cancelling}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
                 raise RunEnded(RunState.CANCELLED)
             return doing.result()
         finally:
-            for item in (doing, asked):
+            for item in (doing, cancelling):
                 item.cancel()
-            await asyncio.gather(doing, asked, return_exceptions=True)
+            await asyncio.gather(doing, cancelling, return_exceptions=True)

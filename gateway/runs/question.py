@@ -61,12 +61,12 @@ class QuestionBuilder:
         bounds = left(run.body, spent)
         if bounds.exceeded is not None:
             return bounds.exceeded
-        said, steps = await self.store.read(lambda connection: _read(connection, thread.id))
+        messages, steps = await self.store.read(lambda connection: _read(connection, thread.id))
         counter = TokenEstimate(own_of(run).get("tokens") or 1.0)
         functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
         frame = counter.of_text(_frame(run, functions))
         fitting = truncated(
-            [item for _, item in items_of(said, steps)],
+            [item for _, item in items_of(messages, steps)],
             last_messages=_last_messages(run),
             budget=min(self.most_tokens, bounds.prompt or self.most_tokens) - frame,
             counter=counter,
@@ -76,7 +76,7 @@ class QuestionBuilder:
         return ModelQuestion(
             prompt=_prompt(run, functions, fitting.items, bounds, spent),
             app=self._app_of(run),
-            outgoing=OutgoingFilter(self.hosts, _shown(said, steps)),
+            outgoing=OutgoingFilter(self.hosts, _shown(messages, steps)),
             dropped=_dropped(fitting.dropped),
             counter=counter,
             estimate=frame + fitting.tokens,
@@ -106,9 +106,9 @@ class QuestionBuilder:
 
 
 def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
-    said = list(threads.newest(connection, thread, MESSAGES_MOST))
-    since = said[1].created if len(said) > MESSAGES_MOST else _BEGINNING
-    return said, list(run_steps.since(connection, thread, since, _STEPS_MOST))
+    messages = list(threads.newest(connection, thread, MESSAGES_MOST))
+    since = messages[1].created if len(messages) > MESSAGES_MOST else _BEGINNING
+    return messages, list(run_steps.since(connection, thread, since, _STEPS_MOST))
 
 
 def _named(run: Run) -> dict[str, dict[str, Any]]:
@@ -159,9 +159,9 @@ def _choice(chosen: Any, functions: tuple[OfferedFunction, ...], spent: TokensUs
     return str(chosen)
 
 
-def _shown(said: list[Message], steps: list[Step]) -> frozenset[str]:
+def _shown(messages: list[Message], steps: list[Step]) -> frozenset[str]:
     """Identifiers that the customer saw: in what they wrote themselves, and in what the bank answered."""
-    texts = [part["text"]["value"] for message in said if message.is_word for part in message.texts]
+    texts = [part["text"]["value"] for message in messages if message.is_word for part in message.texts]
     texts += [item["function"]["output"] for step in steps for item in calls_of(step) if item.get("tellergate") is not None]
     return frozenset().union(*(identifiers(text) for text in texts if text))
 

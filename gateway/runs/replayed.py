@@ -37,10 +37,10 @@ def joined(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def usage(told: Json, prompt: str, completion: str) -> Usage | None:
+def usage(reported: Json, prompt: str, completion: str) -> Usage | None:
     """Of a usage object, by the names of its members. None where it is absent, or counts what nobody can have used."""
-    if not isinstance(told, dict):
+    if not isinstance(reported, dict):
         return None
-    counts = [told.get(prompt), told.get(completion)]
+    counts = [reported.get(prompt), reported.get(completion)]
     read = [count for count in counts if type(count) is int and 0 <= count <= MAX_TOKENS]
     return Usage(read[0], read[1]) if len(read) == 2 else None

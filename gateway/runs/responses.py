@@ -123,10 +123,10 @@ def _tool(offered: OfferedFunction) -> FunctionToolParam:
     return tool
 
 
-def _format(asked: Mapping[str, Json]) -> dict[str, Json]:
+def _format(wanted: Mapping[str, Json]) -> dict[str, Json]:
     """The same format as Assistants spell it, with the schema's members one level up."""
-    schema = asked.get("json_schema")
-    return {"type": "json_schema", **schema} if isinstance(schema, dict) else dict(asked)
+    schema = wanted.get("json_schema")
+    return {"type": "json_schema", **schema} if isinstance(schema, dict) else dict(wanted)
 
 
 _Place = tuple[int, int]
@@ -201,10 +201,10 @@ class _Reading:
         return pieces
 
     def _untold(self, place: _Place, whole: str) -> str:
-        told = "".join(self._told.get(place, ()))
-        if told and joined(told) != joined(whole):
+        earlier = "".join(self._told.get(place, ()))
+        if earlier and joined(earlier) != joined(whole):
             raise malformed()
-        return "" if told else whole
+        return "" if earlier else whole
 
     def _ended(self, response: Mapping[str, Json]) -> Finished:
         status = response.get("status")

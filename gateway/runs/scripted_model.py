@@ -38,7 +38,7 @@ _PAST_DAYS = 60
 class LastTurn:
     """What the customer said last, and what the functions that were called since then gave, by name. `offered` None: every function."""
 
-    said: str
+    words: str
     outputs: Mapping[str, Any]
     today: date
     offered: frozenset[str] | None = None
@@ -64,8 +64,8 @@ def next_step(turn: LastTurn) -> StandInCall | str:
 
 
 def _next(turn: LastTurn) -> StandInCall | str:
-    move, pay = _MOVE.search(turn.said), _PAY.search(turn.said)
-    if not (move or pay or _LATELY.search(turn.said) or _BALANCE.search(turn.said)):
+    move, pay = _MOVE.search(turn.words), _PAY.search(turn.words)
+    if not (move or pay or _LATELY.search(turn.words) or _BALANCE.search(turn.words)):
         return HELP
     if "list_accounts" not in turn.outputs:
         return StandInCall("list_accounts", {})
@@ -78,7 +78,7 @@ def _next(turn: LastTurn) -> StandInCall | str:
         return _moving(turn, accounts, move)
     if pay is not None:
         return _paying(turn, first, pay)
-    if _LATELY.search(turn.said):
+    if _LATELY.search(turn.words):
         return _spending(turn, first)
     if "get_account_balance" not in turn.outputs:
         return StandInCall("get_account_balance", {"account": first})
@@ -170,17 +170,17 @@ class StandInModel:
 
 def turn_of(prompt: Prompt, today: date) -> LastTurn:
     """The customer's last message of a prompt, and the outputs after it."""
-    said, outputs = "", dict[str, Any]()
+    words, outputs = "", dict[str, Any]()
     for item in prompt.items:
         match item:
             case MessageTurn("user", parts):
-                said, outputs = "\n".join(part.text for part in parts if isinstance(part, TextPart)), {}
+                words, outputs = "\n".join(part.text for part in parts if isinstance(part, TextPart)), {}
             case CallTurn(calls):
                 outputs |= {call.name: _object(output) for call, output in calls}
             case MessageTurn():
                 pass
     offered = frozenset[str]() if prompt.tool_choice == "none" else frozenset(function.name for function in prompt.functions)
-    return LastTurn(said, outputs, today, offered)
+    return LastTurn(words, outputs, today, offered)
 
 
 def _object(output: str) -> dict[str, Any]:

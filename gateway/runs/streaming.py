@@ -61,11 +61,11 @@ class MessageStream:
         at: dict[str, Json] = {f"{state}_at": seconds(self.clock())}
         if self._calls is not None:  # nothing of it was done: it was told, and is not kept
             self.tell(f"thread.run.step.{state}", objects.step(_with(self._calls, status=state, **at)))
-        found = self._ended_message("incomplete", reason, None)
-        steps = tuple(_with(step, status=state, completed_at=None, **at) for step, _ in found)
+        ended = self._ended_message("incomplete", reason, None)
+        steps = tuple(_with(step, status=state, completed_at=None, **at) for step, _ in ended)
         for step in steps:
             self.tell(f"thread.run.step.{state}", objects.step(step))
-        return steps, tuple(message for _, message in found)
+        return steps, tuple(message for _, message in ended)
 
     def _tell(self, news: News) -> None:
         match news:
@@ -95,9 +95,9 @@ class MessageStream:
             message = Message(new_id("msg"), self.run.thread, self.run.id, self.clock(), self._body("in_progress"), {})
             details: Json = {"type": "message_creation", "message_creation": {"message_id": message.id}}
             self._message = self._begin("message_creation", details), message
-            told = {**objects.message(message), "content": []}
-            self.tell("thread.message.created", told)
-            self.tell("thread.message.in_progress", told)
+            shown = {**objects.message(message), "content": []}
+            self.tell("thread.message.created", shown)
+            self.tell("thread.message.in_progress", shown)
         self._said.append(text)
         part: Json = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
         delta = {"id": self._message[1].id, "object": "thread.message.delta", "delta": {"content": [part]}}

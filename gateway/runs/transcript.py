@@ -14,8 +14,8 @@ UNANSWERED = '{"ok":false,"error":{"code":"temporarily_unavailable","message":"T
 
 def items_of(messages: Sequence[Message], steps: Sequence[Step]) -> list[tuple[datetime, Item]]:
     """In the order in which they were. A call without an output is told as unanswered, so that none stands alone."""
-    told = [*((message.created, _said(message)) for message in messages), *_turns(steps)]
-    return sorted(((at, item) for at, item in told if item is not None), key=lambda entry: entry[0])
+    items = [*((message.created, _said(message)) for message in messages), *_turns(steps)]
+    return sorted(((at, item) for at, item in items if item is not None), key=lambda entry: entry[0])
 
 
 def _said(message: Message) -> MessageTurn | None:

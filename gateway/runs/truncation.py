@@ -72,8 +72,8 @@ def truncated(
     """The items that fit into `budget` tokens (None: no bound), in their order. None: not even those that must stay do."""
     first = _first_of_last(items, last_messages)
     sizes = {number: counter.of(items[number]) for number in range(first, len(items))}
-    asked = [number for number in sizes if isinstance(item := items[number], MessageTurn) and item.role == "user"]
-    kept = set(sizes) if budget is None else _fitting(sizes, budget, asked[-1:])
+    questions = [number for number in sizes if isinstance(item := items[number], MessageTurn) and item.role == "user"]
+    kept = set(sizes) if budget is None else _fitting(sizes, budget, questions[-1:])
     if kept is None:
         return None
     gone = [item for number, item in enumerate(items) if number not in kept]
@@ -89,11 +89,11 @@ def _first_of_last(items: Sequence[Item], last_messages: int | None) -> int:
     """Where the last so many messages begin."""
     if last_messages is None:
         return 0
-    said = [number for number, item in enumerate(items) if isinstance(item, MessageTurn)]
-    return said[-last_messages] if len(said) > last_messages else 0
+    messages = [number for number, item in enumerate(items) if isinstance(item, MessageTurn)]
+    return messages[-last_messages] if len(messages) > last_messages else 0
 
 
-def _fitting(sizes: Mapping[int, int], budget: int, asked: Sequence[int]) -> set[int] | None:
+def _fitting(sizes: Mapping[int, int], budget: int, questions: Sequence[int]) -> set[int] | None:
     """The first, the newest, what was `asked` last, and from the newest backwards whatever follows without a gap.
 
     Without what was asked, a run of many calls would forget its question.
@@ -101,7 +101,7 @@ def _fitting(sizes: Mapping[int, int], budget: int, asked: Sequence[int]) -> set
     if not sizes:
         return set()
     first, newest = min(sizes), max(sizes)
-    kept = {first, newest, *asked}
+    kept = {first, newest, *questions}
     left = budget - sum(sizes[number] for number in kept)
     if left < 0:
         return None

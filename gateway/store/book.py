@@ -205,6 +205,7 @@ class SqlBook:
         """Within `FRESH_S`, or Unavailable: what comes later may be older than a switch that was engaged meanwhile."""
         if isinstance(self._database, SqliteDatabase):
             return await self.read(question)  # a file answers at once, on the loop
+        # A slow answer is as old as its question: between the two a switch may have been engaged that this call must not pass.
         clock = asyncio.get_running_loop().time
         began_at, reading = clock(), asyncio.ensure_future(self.read(question))
         reading.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
@@ -224,6 +225,7 @@ class SqlBook:
     def _apply(self, connection: Connection, items: Sequence[Item[Any]]) -> Sequence[Any]:
         if connection.dialect.name != "sqlite":
             _lock(connection, [item.locks for item in items])
+        # Settled before the others are applied: what is given back here, a claim of the same group may take.
         calls.settle(connection, [item.settlement for item in items if item.settlement is not None])
         return [self._one(connection, item) for item in items]
 

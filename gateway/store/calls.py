@@ -63,6 +63,7 @@ class ClaimCall(Item[Claimed]):
         stored = grounds.stored
         if stored is not None:
             return stored.claimed() if stored.arguments_hash == wanted.arguments_hash else _conflict()
+        # The decision was made outside this transaction; what it rested on is compared here, where nothing can move any more.
         if grounds.owner is None or grounds.versions != wanted.decided_on:
             return FactsMoved()
         if wanted.amount is not None:
@@ -74,6 +75,7 @@ class ClaimCall(Item[Claimed]):
                 return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
             if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
                 return FactsMoved()
+        # A confirmation is used up by the very transaction that claims its effect, so that of two at once one finds it used.
         if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
             return Refusal(Code.DENIED, "confirmation_used")
         _NEW.one(connection, _row(wanted))
@@ -330,6 +332,7 @@ def _row(wanted: Claim) -> dict[str, object]:
 
 def settle(connection: Connection, items: Sequence[Settlement]) -> None:
     """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
+    # Rows are locked in the order in which they are changed: two processes with another order each would wait for each other.
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [
         {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)} for item in ordered if item.state != RELEASED

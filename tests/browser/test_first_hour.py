@@ -76,7 +76,7 @@ def test_the_documentation_is_served_from_here_alone_and_calls_the_api(browser: 
         page.locator(".opblock").first.wait_for()
         assert page.url == f"{url}/docs"
         page.locator(".opblock", has_text="/v1/conversations").first.locator(".opblock-summary-control").click()
-        page.get_by_role("button", name="Execute").first.click()
+        page.get_by_role("button", name="Execute", exact=True).click()
         page.locator(".live-responses-table", has_text="conv_").wait_for()
         assert [where for where in asked if not where.startswith((url, "data:"))] == []
         assert complaints == []

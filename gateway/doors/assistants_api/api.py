@@ -68,8 +68,8 @@ def plain(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(exclude_unset=True)
 
 
-def metadata_of(said: Mapping[str, str] | None) -> Mapping[str, str]:
-    return said or {}
+def metadata_of(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    return given or {}
 
 
 def missing(what: str) -> RequestFault:
@@ -82,10 +82,12 @@ async def listed(
 ) -> Response:
     """The page that `question` finds, each of its rows as `shown`. RequestFault for a cursor that is no object of the list."""
     try:
-        found, more = await api.book.read(question)
+        rows, more = await api.book.read(question)
     except NoSuchCursor as error:
-        raise RequestFault(Fault.INVALID_REQUEST, f"{error.name} is no object of this list", param=error.name) from None
-    return json_answer(objects.listed([shown(match) for match in found], more=more))
+        raise RequestFault(
+            Fault.INVALID_REQUEST, f"{error.name}: must be the id of an object in this list", param=error.name
+        ) from None
+    return json_answer(objects.listed([shown(row) for row in rows], more=more))
 
 
 def page_of(

@@ -36,7 +36,7 @@ from gateway.store import assistants
 from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant
 from gateway.store.pages import PageRequest
 
-_FALSY_MODEL = "model: an assistant has one"
+_FALSY_MODEL = "model: must not be null"
 
 
 def mount(app: FastAPI, door: Door, api: Api) -> None:
@@ -76,11 +76,11 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    asked = await body_as(NewAssistant, request)
-    distinct(asked.tools)
-    said = plain(asked)
-    body = {**ASSISTANT_FIELDS, **{name: said[name] for name in ASSISTANT_FIELDS if name in said}, "tool_resources": None}
-    made = Assistant(new_id("asst"), principal.client, door.clock(), body, metadata_of(asked.metadata))
+    new_assistant = await body_as(NewAssistant, request)
+    distinct(new_assistant.tools)
+    given = plain(new_assistant)
+    body = {**ASSISTANT_FIELDS, **{name: given[name] for name in ASSISTANT_FIELDS if name in given}, "tool_resources": None}
+    made = Assistant(new_id("asst"), principal.client, door.clock(), body, metadata_of(new_assistant.metadata))
     await _recorded(door, principal, made.id, "made", body)
     await api.book.write(CreateAssistant(made))
     return json_answer(objects.assistant(made))
@@ -96,17 +96,17 @@ async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Pr
 
 async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    asked = await body_as(ChangedAssistant, request)
-    distinct(asked.tools or [])
-    said = plain(asked)
-    if "model" in said and said["model"] is None:
+    wanted = await body_as(ChangedAssistant, request)
+    distinct(wanted.tools or [])
+    given = plain(wanted)
+    if "model" in given and given["model"] is None:
         raise RequestFault(Fault.INVALID_REQUEST, _FALSY_MODEL, param="model")
     await assistant_of(api, principal, id_)
-    changes = {name: said[name] for name in ASSISTANT_FIELDS if name in said and name != "tool_resources"}
+    changes = {name: given[name] for name in ASSISTANT_FIELDS if name in given and name != "tool_resources"}
     if changes.get("tools", ()) is None:
         changes["tools"] = []
     await _recorded(door, principal, id_, "changed", changes)
-    metadata = metadata_of(asked.metadata) if "metadata" in said else None
+    metadata = metadata_of(wanted.metadata) if "metadata" in given else None
     changed = await api.book.write(ChangeAssistant(principal.client, id_, changes, metadata))
     if changed is None:
         raise missing("assistant")
@@ -123,17 +123,17 @@ async def _delete(api: Api, id_: str, door: Door, _request: Request, principal: 
 
 async def assistant_of(api: Api, principal: Principal, id_: str) -> Assistant:
     """An assistant of the client that the token was given to. RequestFault NOT_FOUND."""
-    found = await api.book.read(lambda connection: assistants.find(connection, principal.client, id_))
-    if found is None:
+    assistant = await api.book.read(lambda connection: assistants.find(connection, principal.client, id_))
+    if assistant is None:
         raise missing("assistant")
-    return found
+    return assistant
 
 
 def distinct(tools: list[FunctionTool]) -> None:
     """RequestFault when two functions have one name."""
     names = [tool.function.name for tool in tools]
     if len(set(names)) < len(names):
-        raise RequestFault(Fault.INVALID_REQUEST, "tools: two functions have one name", param="tools")
+        raise RequestFault(Fault.INVALID_REQUEST, "tools: must have different names", param="tools")
 
 
 async def _recorded(door: Door, principal: Principal, id_: str, word: str, body: dict[str, Any]) -> None:

@@ -143,33 +143,33 @@ def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
 
 async def _create(api: Api, thread: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    asked = await body_as(NewRun, request)
-    run = await _new(api, door, principal, asked, thread)
-    messages = adding_of(api, door, principal, asked.additional_messages or [])
+    new_run = await body_as(NewRun, request)
+    run = await _new(api, door, principal, new_run, thread)
+    messages = adding_of(api, door, principal, new_run.additional_messages or [])
     starting = StartRun(run, _due(run.created, run.lease), messages)
-    return await _started(api, starting, stream=bool(asked.stream))
+    return await _started(api, starting, stream=bool(new_run.stream))
 
 
 async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    asked = await body_as(NewThreadAndRun, request)
-    opening = opening_of(api, door, principal, asked.thread or NewThread())
-    run = await _new(api, door, principal, asked, opening.id)
+    new_run = await body_as(NewThreadAndRun, request)
+    opening = opening_of(api, door, principal, new_run.thread or NewThread())
+    run = await _new(api, door, principal, new_run, opening.id)
     starting = StartRun(run, _due(run.created, run.lease), opening=opening)
-    return await _started(api, starting, stream=bool(asked.stream))
+    return await _started(api, starting, stream=bool(new_run.stream))
 
 
-async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewThreadAndRun, thread: str) -> Run:
+async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | NewThreadAndRun, thread: str) -> Run:
     """A run that is not written yet; ours already if there is room, or somebody will listen."""
     pool = api.with_model()
-    assistant = await assistant_of(api, principal, asked.assistant_id)
-    distinct(asked.tools or [])
-    said = {name: value for name, value in plain(asked).items() if value is not None}
+    assistant = await assistant_of(api, principal, new_run.assistant_id)
+    distinct(new_run.tools or [])
+    given = {name: value for name, value in plain(new_run).items() if value is not None}
     body: dict[str, Any] = {**RUN_FIELDS}
     body |= {name: value for name, value in assistant.body.items() if name in RUN_FIELDS and value is not None}
-    body |= {name: value for name, value in said.items() if name in RUN_FIELDS}
+    body |= {name: value for name, value in given.items() if name in RUN_FIELDS}
     body["truncation_strategy"] = {"last_messages": None, **body["truncation_strategy"]}
-    if (more := getattr(asked, "additional_instructions", None)) is not None:
+    if (more := getattr(new_run, "additional_instructions", None)) is not None:
         body["instructions"] = f"{body['instructions']}\n\n{more}" if body["instructions"] else more
     _check_choice(body)
     if api.stand_in:  # a run never says that another model answered
@@ -184,10 +184,10 @@ async def _new(api: Api, door: Door, principal: Principal, asked: NewRun | NewTh
         state=RunState.QUEUED,
         created=now,
         expires=now + api.lifetime,
-        lease=pool.lease if asked.stream or pool.has_room else None,
+        lease=pool.lease if new_run.stream or pool.has_room else None,
         principal=api.seal.seal(acting(principal, assistant.id), id_),
         body=body,
-        metadata=metadata_of(asked.metadata),
+        metadata=metadata_of(new_run.metadata),
     )
 
 
@@ -212,17 +212,17 @@ async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
         if begun is None:
             raise missing("thread")
         thread, run = begun
-        told = _beginning(starting.opening, thread, run)
+        events = _beginning(starting.opening, thread, run)
         _taken_up(api, run)
         if listener is not None:
-            return Streamed(told, listener, stack.pop_all())
+            return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
 
 
 def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[bytes]:
-    told = objects.run(run)
+    shown = objects.run(run)
     opened = [] if opening is None else [event("thread.created", objects.thread(thread))]
-    return [*opened, event("thread.run.created", told), event("thread.run.queued", told)]
+    return [*opened, event("thread.run.created", shown), event("thread.run.queued", shown)]
 
 
 def _taken_up(api: Api, run: Run) -> None:
@@ -264,10 +264,10 @@ async def _get(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
-    asked = await body_as(Labels, request)
+    labels = await body_as(Labels, request)
     await _found(api, principal, thread, id_)
-    if "metadata" in plain(asked):
-        await labelled(api, SetMetadata(principal.customer, thread, "runs", id_, metadata_of(asked.metadata)))
+    if "metadata" in plain(labels):
+        await labelled(api, SetMetadata(principal.customer, thread, "runs", id_, metadata_of(labels.metadata)))
     return json_answer(objects.run(await _found(api, principal, thread, id_)))
 
 
@@ -286,12 +286,12 @@ async def _cancel(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
-    asked = await body_as(ToolOutputs, request)
-    outputs = {tool_output.tool_call_id: tool_output.output for tool_output in asked.tool_outputs}
-    if len(outputs) < len(asked.tool_outputs):
-        raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: two outputs are of one call", param="tool_outputs")
+    submitted = await body_as(ToolOutputs, request)
+    outputs = {tool_output.tool_call_id: tool_output.output for tool_output in submitted.tool_outputs}
+    if len(outputs) < len(submitted.tool_outputs):
+        raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, "tool_outputs: must have one output for each call", param="tool_outputs")
     pool, before = api.with_model(), await _found(api, principal, thread, id_)
-    now, lease = door.clock(), pool.lease if asked.stream or pool.has_room else None
+    now, lease = door.clock(), pool.lease if submitted.stream or pool.has_room else None
     item = SubmitOutputs(
         customer=principal.customer,
         thread=thread,
@@ -303,7 +303,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         due=_due(now, lease),
     )
     with ExitStack() as stack:
-        listener = stack.enter_context(api.broadcast.listening(id_)) if asked.stream else None
+        listener = stack.enter_context(api.broadcast.listening(id_)) if submitted.stream else None
         run = await api.book.write(item)
         if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
@@ -311,17 +311,17 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
             raise missing("run")
         _taken_up(api, run)
         if listener is not None:
-            told = [event(f"thread.run.{run.state}", objects.run(run))]
+            events = [event(f"thread.run.{run.state}", objects.run(run))]
             if not run.is_active:
                 listener.end()
-            return Streamed(told, listener, stack.pop_all())
+            return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:
     if mismatch.state is not RunState.REQUIRES_ACTION:
         return f"Runs in status '{mismatch.state}' do not accept tool outputs."
-    return "tool_outputs: exactly the calls of required_action, each once, in one request"
+    return "tool_outputs: must be exactly the calls of required_action, each once, in one request"
 
 
 async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any) -> Response:
@@ -338,7 +338,7 @@ async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Respo
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:
-    found = await api.book.read(lambda connection: runs.find(connection, principal.customer, thread, id_))
-    if found is None:
+    run = await api.book.read(lambda connection: runs.find(connection, principal.customer, thread, id_))
+    if run is None:
         raise missing("run")
-    return found
+    return run

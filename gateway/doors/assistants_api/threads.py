@@ -119,9 +119,9 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
     return json_answer(objects.thread(await api.book.write(opening)))
 
 
-def opening_of(api: Api, door: Door, principal: Principal, asked: NewThread) -> CreateThread:
-    messages = adding_of(api, door, principal, asked.messages)
-    return CreateThread(new_id("thread"), principal.customer, door.clock(), metadata_of(asked.metadata), messages)
+def opening_of(api: Api, door: Door, principal: Principal, new_thread: NewThread) -> CreateThread:
+    messages = adding_of(api, door, principal, new_thread.messages)
+    return CreateThread(new_id("thread"), principal.customer, door.clock(), metadata_of(new_thread.metadata), messages)
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -130,9 +130,9 @@ async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Pr
 
 async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    asked = await body_as(ChangedThread, request)
-    if "metadata" in plain(asked):
-        await labelled(api, SetMetadata(principal.customer, id_, "threads", id_, metadata_of(asked.metadata)))
+    changes = await body_as(ChangedThread, request)
+    if "metadata" in plain(changes):
+        await labelled(api, SetMetadata(principal.customer, id_, "threads", id_, metadata_of(changes.metadata)))
     return json_answer(objects.thread(await thread_of(api, principal, id_)))
 
 
@@ -166,10 +166,10 @@ async def _message(api: Api, thread: str, id_: str, *rest: Any) -> Response:
 async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
-    asked = await body_as(Labels, request)
+    labels = await body_as(Labels, request)
     await _found(api, principal, thread, id_)
-    if "metadata" in plain(asked):
-        await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata_of(asked.metadata)))
+    if "metadata" in plain(labels):
+        await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata_of(labels.metadata)))
     return json_answer(objects.message(await _found(api, principal, thread, id_)))
 
 
@@ -188,31 +188,31 @@ async def labelled(api: Api, item: SetMetadata) -> None:
 
 async def thread_of(api: Api, principal: Principal, id_: str) -> Thread:
     """A thread of this customer. RequestFault NOT_FOUND."""
-    found = await api.book.read(lambda connection: threads.find(connection, principal.customer, id_))
-    if found is None:
+    thread = await api.book.read(lambda connection: threads.find(connection, principal.customer, id_))
+    if thread is None:
         raise missing("thread")
-    return found
+    return thread
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Message:
     await thread_of(api, principal, thread)
-    found = await api.book.read(lambda connection: threads.message(connection, thread, id_))
-    if found is None:
+    message = await api.book.read(lambda connection: threads.message(connection, thread, id_))
+    if message is None:
         raise missing("message")
-    return found
+    return message
 
 
-def adding_of(api: Api, door: Door, principal: Principal, asked: list[NewMessage]) -> tuple[AddMessage, ...]:
+def adding_of(api: Api, door: Door, principal: Principal, new_messages: list[NewMessage]) -> tuple[AddMessage, ...]:
     """Messages as they are kept, and what of them the customer said. RequestFault."""
-    return tuple(_adding(api, door, principal, question) for question in asked)
+    return tuple(_adding(api, door, principal, new_message) for new_message in new_messages)
 
 
-def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> AddMessage:
-    metadata = metadata_of(asked.metadata)
+def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage) -> AddMessage:
+    metadata = metadata_of(new_message.metadata)
     origin = metadata.get(ORIGIN, "typed")
     if origin not in _ORIGINS:
-        raise RequestFault(Fault.INVALID_REQUEST, f"{ORIGIN} is one of {', '.join(_ORIGINS)}", param="metadata")
-    parts = [asked.content] if isinstance(asked.content, str) else list(asked.content)
+        raise RequestFault(Fault.INVALID_REQUEST, f"metadata: {ORIGIN} must be one of {', '.join(_ORIGINS)}", param="metadata")
+    parts = [new_message.content] if isinstance(new_message.content, str) else list(new_message.content)
     content: list[Json] = []
     texts: list[str] = []
     for part in parts:
@@ -222,8 +222,8 @@ def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Ad
         else:
             texts.append(part if isinstance(part, str) else part.text)
             content += objects.text_content(texts[-1])
-    is_own = principal.agent is None and SCOPE_WORDS in principal.scopes and asked.role == "user"
-    body = {**MESSAGE_FIELDS, "role": asked.role, "content": content, "completed_at": seconds(door.clock())}
+    is_own = principal.agent is None and SCOPE_WORDS in principal.scopes and new_message.role == "user"
+    body = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
     return AddMessage(
         id=new_id("msg"),
         body=body,
@@ -236,4 +236,6 @@ def _adding(api: Api, door: Door, principal: Principal, asked: NewMessage) -> Ad
 def _allowed(api: Api, part: ImageContent) -> None:
     url = urlsplit(part.image_url.url)
     if url.scheme != "data" and not (url.hostname in api.hosts and url.port is None and url.username is None):
-        raise RequestFault(Fault.UNSUPPORTED, "image_url: send a data: URL; no other host is fetched from", param="content")
+        raise RequestFault(
+            Fault.UNSUPPORTED, "image_url: must be a data: URL, or lie on a host that the bank allows", param="content"
+        )

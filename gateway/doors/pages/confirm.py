@@ -69,23 +69,23 @@ async def _show(page: PageShell, request: Request) -> Response:
 
     async def shown(_door: Door, _request: Request, who: Principal) -> Response:
         try:
-            found = await page.relying_party.show(who.customer, confirmation)
-            state, older = state_of(found.proposal, page.clock()), await _older(page, who.customer, confirmation)
+            challenge = await page.relying_party.show(who.customer, confirmation)
+            state, older = state_of(challenge.proposal, page.clock()), await _older(page, who.customer, confirmation)
         except RequestFault:
             return html("nothing.html", known, status=404)
         except Unavailable:
             return html("later.html", known, status=503)
-        can = state is ProposalState.OPEN or (state is ProposalState.CONFIRMED and who.customer != found.proposal.customer)
+        can = state is ProposalState.OPEN or (state is ProposalState.CONFIRMED and who.customer != challenge.proposal.customer)
         return html(
             "intent.html",
             {
                 **known,
-                "credentials": " ".join(found.credentials),
-                "challenge": encode(found.challenge) if can else "",
+                "credentials": " ".join(challenge.credentials),
+                "challenge": encode(challenge.challenge) if can else "",
                 "state": ProposalState.OPEN if can else state,
-                "intent": view(found.proposal.content),
-                "approves": who.customer != found.proposal.customer,
-                "needs_second": found.proposal.level > 3,
+                "intent": view(challenge.proposal.content),
+                "approves": who.customer != challenge.proposal.customer,
+                "needs_second": challenge.proposal.level > 3,
                 "older": older,
             },
         )
@@ -119,8 +119,8 @@ def _spoken(word: _Word) -> Handler:
     return handler
 
 
-async def _confirm(page: PageShell, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
-    results = await page.relying_party.by_passkey(who.customer, confirmation, assertion_of(said))
+async def _confirm(page: PageShell, who: Principal, confirmation: str, sent: Parsed) -> dict[str, object]:
+    results = await page.relying_party.by_passkey(who.customer, confirmation, assertion_of(sent))
     if not results:
         proposal = await page.relying_party.confirmations.find(who.customer, confirmation)
         if proposal is not None and "mandate" in proposal.content:
@@ -128,9 +128,9 @@ async def _confirm(page: PageShell, who: Principal, confirmation: str, said: Par
     return {"outcome": outcome(results)}
 
 
-async def _decline(page: PageShell, who: Principal, confirmation: str, said: Parsed) -> dict[str, object]:
-    if said != {"decline": True}:
-        raise RequestFault(Fault.INVALID_REQUEST, "the body is a decline")
+async def _decline(page: PageShell, who: Principal, confirmation: str, sent: Parsed) -> dict[str, object]:
+    if sent != {"decline": True}:
+        raise RequestFault(Fault.INVALID_REQUEST, 'the body: must be {"decline": true}')
     await page.relying_party.decline(who.customer, confirmation)
     return {"outcome": "declined"}
 
@@ -146,7 +146,7 @@ def outcome(results: Sequence[Recorded]) -> str:
 
 
 async def _nothing_here(request: Request, _error: Exception) -> Response:
-    message = "only the confirm page is served on this host; the API has another address"
+    message = "only the confirmation pages are served on this host; the API has another address"
     if "text/html" in request.headers.get("accept", ""):
         return html("nothing.html", {"rp_id": "", "path": "", "credentials": "", "challenge": ""}, status=404)
     return fault_response(RequestFault(Fault.NOT_FOUND, message))

@@ -160,10 +160,10 @@ def _call(call: Mapping[str, Json]) -> CallView:
         row = ValueRow(
             _label(_text(argument.get("label") or argument.get("name"))), _text(argument.get("value")), _source(argument)
         )
-        told = argument.get("kind") == _PAYEE and payee is not None
+        is_shown = argument.get("kind") == _PAYEE and payee is not None
         if argument.get("kind") == _FREE_TEXT:
             texts.append(row)
-        elif not told and not (argument.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
+        elif not is_shown and not (argument.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
             rows.append(row)
     if amount is not None:
         day = call.get("execute_on")
@@ -188,8 +188,8 @@ def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:
     if not isinstance(payee, dict):
         return ValueRow("To", _any(payee))
     known = "you have paid them before" if payee.get("known") is True else "you have not paid them before, or only recently"
-    said = _source_of(arguments, _PAYEE)
-    return ValueRow("To", _text(payee.get("name")) or "(no name)", said if said == SOURCES["own"] else known)
+    source = _source_of(arguments, _PAYEE)
+    return ValueRow("To", _text(payee.get("name")) or "(no name)", source if source == SOURCES["own"] else known)
 
 
 def _check(payee: Json) -> str:

@@ -100,23 +100,28 @@ def _speaking(page: PageShell, own: OwnPages, word: _Word) -> Callable[[Request]
 
 async def _activity(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
     cursor = request.query_params.get("cursor")
-    found = await activity.of_customer(own.log, who.customer, cursor, newest_first=True)
+    listed = await activity.of_customer(own.log, who.customer, cursor, newest_first=True)
     waiting = await page.relying_party.confirmations.waiting(who.customer, page.clock())
     effects = frozenset(function.name for function in page.door.functions if function.effect is not Effect.READ)
     known = page.known(_SIGN_IN) | {
         "here": "/activity",
         "cursor": cursor,
-        "next_cursor": found.next_cursor,
+        "next_cursor": listed.next_cursor,
         "waiting": own_view.waits(waiting, who.customer),
-        "entries": own_view.entries(found.items, {proposal.id for proposal in waiting}, effects),
+        "entries": own_view.entries(listed.items, {proposal.id for proposal in waiting}, effects),
     }
     return html("activity.html", known)
 
 
 async def _looks(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
     cursor = request.query_params.get("cursor")
-    found = await activity.looks(own.log, who.customer, cursor, newest_first=True)
-    known = {"here": "/activity/looks", "cursor": cursor, "next_cursor": found.next_cursor, "entries": own_view.looks(found.items)}
+    listed = await activity.looks(own.log, who.customer, cursor, newest_first=True)
+    known = {
+        "here": "/activity/looks",
+        "cursor": cursor,
+        "next_cursor": listed.next_cursor,
+        "entries": own_view.looks(listed.items),
+    }
     return html("looks.html", page.known(_SIGN_IN) | known)
 
 
@@ -136,19 +141,19 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
     return html("mandates.html", page.known(_SIGN_IN) | known)
 
 
-async def _revoke(own: OwnPages, request: Request, who: Principal, said: Parsed) -> Response:
+async def _revoke(own: OwnPages, request: Request, who: Principal, sent: Parsed) -> Response:
     """At once. What was revoked before is revoked: the customer is told so again."""
     mandate = request.path_params["mandate_id"]
-    if said != {"revoke": True}:
-        raise RequestFault(Fault.INVALID_REQUEST, "the body is a revocation")
+    if sent != {"revoke": True}:
+        raise RequestFault(Fault.INVALID_REQUEST, 'the body: must be {"revoke": true}')
     if not await own.standing_mandates.revoke(who.customer, mandate):
         raise RequestFault(Fault.NOT_FOUND, "no such mandate", param="mandate_id")
     return json_answer({"revoked": True})
 
 
-async def _propose(own: OwnPages, _request: Request, who: Principal, said: Parsed) -> Response:
+async def _propose(own: OwnPages, _request: Request, who: Principal, sent: Parsed) -> Response:
     try:
-        proposal = await own.standing_mandates.propose(who, terms_of(said))
+        proposal = await own.standing_mandates.propose(who, terms_of(sent))
     except _FormErrors as wrong:
         return _at_the_fields(wrong.fields)
     except RequestFault as fault:
@@ -164,13 +169,13 @@ def _at_the_fields(fields: dict[str, str]) -> Response:
     return response
 
 
-def terms_of(said: Parsed) -> MandateTerms:
+def terms_of(form: Parsed) -> MandateTerms:
     """The form as it was filled in. RequestFault for another form; `_FormErrors` for what makes no mandate."""
-    if not isinstance(said, dict) or set(said) != _FORM:
-        raise RequestFault(Fault.INVALID_REQUEST, "the body is the form of a new mandate")
-    filled = {name: value.strip() for name, value in said.items() if isinstance(value, str) and len(value) <= _MOST_CHARS}
+    if not isinstance(form, dict) or set(form) != _FORM:
+        raise RequestFault(Fault.INVALID_REQUEST, "the body: must be the form of a new mandate")
+    filled = {name: value.strip() for name, value in form.items() if isinstance(value, str) and len(value) <= _MOST_CHARS}
     if len(filled) != len(_FORM) or filled["who"] not in ("everyone", "these"):
-        raise RequestFault(Fault.INVALID_REQUEST, "every field of the form is text")
+        raise RequestFault(Fault.INVALID_REQUEST, "every field of the form must be a text")
     wrong: dict[str, str] = {}
     payees = _payees(filled, wrong)
     payment, day = (_money(filled, name, wrong) for name in ("per_payment", "per_day"))

@@ -128,9 +128,11 @@ def entries(items: Iterable[Mapping[str, Json]], waiting: Set[str], effects: Set
 
     `waiting`: ids of what still waits. `effects`: functions that change something.
     """
-    told = list(items)
-    ended = {answer["call_id"] for answer in told if answer["what"] in _ENDS}
-    return [_entry(answer, waiting, effects) for answer in told if not (answer["what"] == "intent" and answer["call_id"] in ended)]
+    listed = list(items)
+    ended = {answer["call_id"] for answer in listed if answer["what"] in _ENDS}
+    return [
+        _entry(answer, waiting, effects) for answer in listed if not (answer["what"] == "intent" and answer["call_id"] in ended)
+    ]
 
 
 def _entry(item: Mapping[str, Json], waiting: Set[str], effects: Set[str]) -> ActivityLine:
@@ -152,32 +154,32 @@ def _entry(item: Mapping[str, Json], waiting: Set[str], effects: Set[str]) -> Ac
 def _said(item: Mapping[str, Json], effects: Set[str]) -> tuple[str, str, str]:
     """Words, mark and tone of a record."""
     what, end, code = item["what"], item["end"], str(item["code"] or "")
-    asked, done = _words(item["function"])
+    requested, done = _words(item["function"])
     if what in ("confirmation", "admin"):
         return _spoken(item), "", ""
     if what == "deny":
         if item["confirmation_id"]:
-            return asked, "you were asked to confirm it", ""
+            return requested, "you were asked to confirm it", ""
         if code == "temporarily_unavailable":
-            return asked, "not possible at that moment, nothing happened", ""
+            return requested, "not possible at that moment, nothing happened", ""
         return (
-            asked,
+            requested,
             "refused, " + ("you had not said so" if item["not_said"] is True else REFUSED.get(code, visible(code))),
             "refused",
         )
     if what == "read":
         again = item["function"] in effects
-        return (asked, "asked again and told what came of it before", "") if again else (done, "", "")
+        return (requested, "asked again and told what came of it before", "") if again else (done, "", "")
     if what == "intent":
-        return asked, "sent to the bank's core system", ""
+        return requested, "sent to the bank's core system", ""
     match end:
         case "executed":
             return done + _ground(item), "done", "done"
         case "rejected_by_core":
-            return asked, "refused, " + REFUSED.get(code, "the bank's core system rejected it"), "refused"
+            return requested, "refused, " + REFUSED.get(code, "the bank's core system rejected it"), "refused"
         case "not_attempted":
-            return asked, "not possible at that moment, nothing happened", ""
-    return asked, "it is not known yet whether this happened", "refused"
+            return requested, "not possible at that moment, nothing happened", ""
+    return requested, "it is not known yet whether this happened", "refused"
 
 
 def _spoken(item: Mapping[str, Json]) -> str:
@@ -221,14 +223,14 @@ def _of_proposal(proposal: Proposal, customer: str) -> str:
 
 def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[AccessLine]:
     """Who looked, in their own words. The same look again and again is one line, with how often, and the time of the first in the list."""
-    told: list[AccessLine] = []
+    lines: list[AccessLine] = []
     for item in items:
         look = _look(item)
-        if told and replace(told[-1], at=look.at, when=look.when, times=1) == look:
-            told[-1] = replace(told[-1], times=told[-1].times + 1)
+        if lines and replace(lines[-1], at=look.at, when=look.when, times=1) == look:
+            lines[-1] = replace(lines[-1], times=lines[-1].times + 1)
         else:
-            told.append(look)
-    return told
+            lines.append(look)
+    return lines
 
 
 def _look(item: Mapping[str, Json]) -> AccessLine:

@@ -89,8 +89,8 @@ class SessionSeal:
 def signed_challenge(client_data: bytes) -> bytes:
     """The challenge that a sign-in's client data names; empty for none. Nothing of it is verified."""
     try:
-        said = loads(client_data, max_bytes=4096)
-        named = said.get("challenge") if isinstance(said, dict) else None
+        parsed = loads(client_data, max_bytes=4096)
+        named = parsed.get("challenge") if isinstance(parsed, dict) else None
         return decode(named) if isinstance(named, str) else b""
     except (JsonError, Malformed):
         return b""

@@ -126,13 +126,13 @@ def same_origin(page: PageShell, request: Request) -> None:
     """Only our own page's script speaks here (besides SameSite). A browser always says the origin of a POST by `fetch`."""
     is_ours = request.headers.get("origin") == page.origin and request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not is_ours or request.headers.get("content-type") != "application/json":
-        raise RequestFault(Fault.INVALID_REQUEST, "this comes from another page")
+        raise RequestFault(Fault.INVALID_REQUEST, "the request must come from this page's own script, as application/json")
 
 
-def assertion_of(said: Parsed) -> Parsed:
-    if not isinstance(said, dict) or set(said) != {"assertion"}:
+def assertion_of(sent: Parsed) -> Parsed:
+    if not isinstance(sent, dict) or set(sent) != {"assertion"}:
         raise NotConfirmed(NotConfirmedReason.MALFORMED)
-    return said["assertion"]
+    return sent["assertion"]
 
 
 async def asset(_page: PageShell, request: Request) -> Response:
