@@ -68,8 +68,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with a test that has a long form come first: they take longest, so that the workers end together."""
-    longest = {item.path for item in items if item.get_closest_marker("long") is not None}
+    """Files that take longest come first, so that the workers end together: those with a long form, and the guides."""
+    longest = {item.path for item in items if item.get_closest_marker("long") is not None or "guides" in item.path.parts}
     items.sort(key=lambda item: item.path not in longest)
 
 

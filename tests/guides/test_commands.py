@@ -22,6 +22,7 @@ def test_every_verb_and_every_option_is_in_the_reference() -> None:
             )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the `openai` package, for the API that the demo speaks
 def test_every_command_s_json_has_the_form_of_its_example() -> None:
     told, real = examples(GUIDE.read_text()), command_reference.answers()
     commands = dict(command_reference.RUNS) | SERVING

@@ -2,9 +2,11 @@
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.cli import main
 from gateway.commands.command_line import command_line
 from tests.support.guides import ROOT
 
@@ -117,13 +120,25 @@ def _environment() -> dict[str, str]:
 
 
 def _typed(home: Path, command: str) -> str:
-    line = f"{sys.executable} -m gateway.cli {command}"
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=home, env=_environment(), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode in (0, 1), f"{command}: {done.stderr}"
-    assert done.stdout, f"{command}: {done.stderr}"
-    return done.stdout
+    """What a command prints, run in this process: a new one for each would take a second to import the same code."""
+    printed, told = io.StringIO(), io.StringIO()
+    with contextlib.chdir(home), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told), _nothing_set():
+        status = main(shlex.split(command))
+    assert status in (0, 1), f"{command}: {told.getvalue()}"
+    assert printed.getvalue(), f"{command}: {told.getvalue()}"
+    return printed.getvalue()
+
+
+@contextlib.contextmanager
+def _nothing_set() -> Iterator[None]:
+    """No setting of whoever runs this counts."""
+    before = dict(os.environ)
+    for name in set(before) - set(_environment()):
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -1,25 +1,18 @@
 """The default rules keep their cases, and the cases know every rule."""
 
 from dataclasses import replace
-from functools import cache
 
 import pytest
 
 from policies.bundle import RuleFile
 from policies.engine import Engine
 from policies.reading import without
-from policies.review.cases import Case, CasesRefused, parse
+from policies.review.cases import CasesRefused, parse
 from policies.review.plain import plain
-from policies.review.trial import case_result, trial
+from policies.review.trial import trial
 from policies.source import SourceLine
 from tests.samples import bank
-
-FILES = {path.name: path.read_text() for path in (bank.POLICIES / "cases").glob("*.yaml")}
-
-
-@cache
-def cases() -> tuple[Case, ...]:
-    return parse(FILES, bank.bundle())
+from tests.samples.cases import FILES, all_hold, cases
 
 
 def test_the_default_rules_keep_every_case() -> None:
@@ -35,7 +28,7 @@ def test_the_default_rules_keep_every_case() -> None:
 def test_no_policy_can_be_taken_out_unnoticed(policy: str) -> None:
     with bank.specialised_when_asked():
         engine = Engine(without(bank.bundle(), policy))
-        assert not all(case_result(engine, case).good for case in cases())
+        assert not all_hold(engine, policy)
 
 
 def test_a_policy_that_decides_no_case_is_a_finding() -> None:

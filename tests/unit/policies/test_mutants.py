@@ -5,7 +5,6 @@ What survives is listed, and why nothing is lost by it.
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from policies.bundle import RuleFile
 from policies.cedar import Policy
 from policies.engine import Engine
 from policies.reading import BundleRefused, accept, without
-from policies.review.cases import parse
-from policies.review.trial import case_result, trial
 from tests.samples import bank
+from tests.samples.cases import all_hold
 
 SURVIVORS = {
     "conversation.tainted": 1,  # of `egress` beside a move between own accounts, which no function of the catalogue has: test_engine
@@ -31,7 +29,6 @@ SURVIVORS = {
 
 _BUNDLE = bank.bundle()
 _RULES = {rule.id: rule for rule in accept(_BUNDLE)[1]}
-_CASES = parse({path.name: path.read_text() for path in (bank.POLICIES / "cases").glob("*.yaml")}, _BUNDLE)
 _OTHER = {"less": "less_eq", "less_eq": "less", "greater": "greater_eq", "greater_eq": "greater"}
 _OTHER |= {"and": "or", "or": "and", "eq": "not_eq", "not_eq": "eq"}
 
@@ -66,26 +63,15 @@ def mutants(policy: Policy) -> Iterator[Policy]:
             yield replace(policy, action=pst.ActionIn(kept))
 
 
-@cache
-def decided_by() -> dict[str, set[str]]:
-    """Names of the cases that each policy decides as it stands."""
-    decided: dict[str, set[str]] = {}
-    for result in trial(_BUNDLE, _CASES).results:
-        for policy in result.decision.policies:
-            decided.setdefault(policy, set()).add(result.name)
-    return decided
-
-
 def survives(policy: Policy) -> bool:
-    """Whether every case holds with this policy in the place of its original; those that it decides are asked first."""
+    """Whether every case holds with this policy in the place of its original."""
     rest = without(_BUNDLE, policy.id)
     text = str(cedar.PolicySet([policy]).handle)
     try:
         engine = Engine(replace(rest, rules=(*rest.rules, RuleFile("mutant.cedar", text))))
     except BundleRefused:
         return False
-    own = decided_by().get(policy.id, set())
-    return all(case_result(engine, case).good for case in sorted(_CASES, key=lambda case: case.name not in own))
+    return all_hold(engine, policy.id)
 
 
 @pytest.mark.parametrize("policy", sorted(_RULES))

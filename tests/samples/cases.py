@@ -1,0 +1,31 @@
+"""The cases of the default rules, read once, and the order in which a changed rule is soonest found out."""
+
+from functools import cache
+
+from policies.engine import Engine
+from policies.review.cases import Case, parse
+from policies.review.trial import case_result, trial
+from tests.samples import bank
+
+FILES = {path.name: path.read_text() for path in sorted((bank.POLICIES / "cases").glob("*.yaml"))}
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    return parse(FILES, bank.bundle())
+
+
+@cache
+def _decided_by() -> dict[str, set[str]]:
+    """Names of the cases that each policy decides as it stands."""
+    decided: dict[str, set[str]] = {}
+    for result in trial(bank.bundle(), cases()).results:
+        for policy in result.decision.policies:
+            decided.setdefault(policy, set()).add(result.name)
+    return decided
+
+
+def all_hold(engine: Engine, changed: str) -> bool:
+    """Whether every case holds by this engine, in which a policy is changed or left out; those that it decides are asked first."""
+    own = _decided_by().get(changed, set())
+    return all(case_result(engine, case).good for case in sorted(cases(), key=lambda case: case.name not in own))
