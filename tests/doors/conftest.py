@@ -74,7 +74,13 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    data = tmp_path_factory.mktemp("served") / "data"
+    with serving(tmp_path_factory.mktemp("served") / "data") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(data: Path) -> Iterator[Served]:
+    """Such a server with its data in this folder."""
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
     command += ["--database", databases.url(data)]
     settings = data.parent / "settings.toml"

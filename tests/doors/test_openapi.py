@@ -1,5 +1,6 @@
 """The published OpenAPI is right, and nothing that it allows, or does not allow, makes the server fail."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
-from tests.doors.conftest import Served
+from tests.doors.conftest import Served, serving
 from tests.support.options import long_or
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -23,6 +24,13 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 BARE = ("/livez", "/readyz", "/version")
 """Neither parameters, nor a body, nor a token: nothing of them can be wrong."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of its own: fuzzing leaves there whatever it managed to make, the document's examples among it."""
+    with serving(tmp_path_factory.mktemp("fuzzed") / "data") as found:
+        yield found
 
 
 @pytest.mark.long

@@ -212,8 +212,9 @@ async def test_a_model_that_never_comes_to_an_end_is_stopped(tmp_path: Path, cap
         assert (ended.status, error_of(ended)) == ("failed", "server_error")
         assert len(all_of.model.seen) == 32
         why = "The model did not come to an end within 32 questions."
+        alarm = {"alarm": "model_failed", "code": "server_error", "why": why}
         alarms = [json.loads(record.getMessage()) for record in caplog.records if '"model_failed"' in record.getMessage()]
-        assert alarms == [{"alarm": "model_failed", "code": "server_error", "why": why, "run": begun.id}]
+        assert alarms == [{**alarm, "run": begun.id, "runbook": "RUNBOOK.md#model_failed"}]
 
 
 def _die_at(point: str) -> None:
