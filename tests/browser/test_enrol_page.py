@@ -17,6 +17,7 @@ pytest.importorskip("webauthn", reason="webauthn is absent")
 
 served = conftest.served
 CUSTOMER = "david"
+NOT_OURS = "the request must come from this page's own script, as application/json"
 
 
 @pytest.fixture(scope="module")
@@ -65,4 +66,4 @@ def test_another_page_enrols_nothing(served: Served) -> None:
     content = {"customer": CUSTOMER, "registration": {}}
     for headers in ({}, {"origin": "http://evil.example"}, {"origin": origin(served), "sec-fetch-site": "cross-site"}):
         answer = httpx.post(f"{origin(served)}/enrol", json=content, headers=headers)
-        assert (answer.status_code, answer.json()["error"]["message"]) == (400, "this comes from another page")
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, NOT_OURS)
