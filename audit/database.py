@@ -66,10 +66,10 @@ class Database(Protocol):
     """
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        """Ask on the way of a call: quick statements, each of which sees what is committed."""
+        """Ask as part of a call: quick statements, each of which sees what is committed."""
 
     async def read_long(self, question: Callable[[Connection], T]) -> T:
-        """Ask beside the way of a call, without holding it up, over one snapshot: of a whole log, say."""
+        """Ask beside the calls, without holding them up, over one snapshot: of a whole log, say."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """One small transaction beside the lane, for what is seldom written."""

@@ -134,12 +134,12 @@ class Log:
         return log
 
     async def read(self, question: Callable[[Reads], T]) -> T:
-        """Ask the stored log, on the way of a call. LogUnavailable when it does not answer."""
+        """Ask the stored log, as part of a call. LogUnavailable when it does not answer."""
         with _answering():
             return await self._database.read(lambda connection: question(Reads(connection)))
 
     async def read_long(self, question: Callable[[Reads], T]) -> T:
-        """Ask the stored log, one snapshot of it, beside the way of a call. LogUnavailable when it does not answer."""
+        """Ask the stored log, one snapshot of it, beside the calls. LogUnavailable when it does not answer."""
         with _answering():
             return await self._database.read_long(lambda connection: question(Reads(connection)))
 

@@ -1,4 +1,4 @@
-"""The way to a human, which is always open."""
+"""Asks for a human, which is always possible."""
 
 from adapters.core import RequestHuman
 from adapters.function import Argument, Arguments, Effect, EffectFunction, Field, Kind, Level, Text

@@ -1,4 +1,4 @@
-"""What a decided call becomes at the edges of the way: a claim, an instruction, something held, something read. Pure."""
+"""What a decided call becomes at the edges of the pipeline: a claim, an instruction, something held, something read. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

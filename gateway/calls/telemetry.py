@@ -1,6 +1,6 @@
 """Spans, metrics and log lines of calls. Attributes are an allow-list without personal data; the trail, not telemetry, is evidence.
 
-The way notes when each step ended, which costs a clock reading; spans are made afterwards, and only for calls that are sampled: those
+The pipeline notes when each step ended, which costs a clock reading; spans are made afterwards, and only for calls that are sampled: those
 whose caller sampled them, those that were not done, and a share of the rest.
 """
 
@@ -68,7 +68,7 @@ class CallIds(RandomIdGenerator):
 
 
 class Telemetry:
-    """Where the way reports an answered call. Never raises into the way; never awaits."""
+    """Where the pipeline reports an answered call. Never raises into it; never awaits."""
 
     def __init__(self, provider: TracerProvider, ids: CallIds, meter: Meter, *, sampled_share: float) -> None:
         self._tracer = provider.get_tracer("tellergate")

@@ -1,4 +1,4 @@
-"""Calls that wait for the customer: proposed, confirmed, approved, declined, and then executed on the way of a call.
+"""Calls that wait for the customer: proposed, confirmed, approved, declined, and then executed by the call pipeline.
 
 What is executed is what was proposed: the stored arguments, for the stored principal, over exactly the intent that was confirmed. Policies,
 limits, freezes and kill switches are asked again, on the facts of then.
@@ -44,7 +44,7 @@ RESUME_AFTER = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerConfirmations:
-    """The `Confirmations` of `ports`, on the store and the way."""
+    """The `Confirmations` of `ports`, on the store and the pipeline."""
 
     store: ProposalStore
     pipeline: CallPipeline

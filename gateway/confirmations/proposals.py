@@ -20,7 +20,7 @@ from gateway.domain.states import CallStatus, ProposalState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposals:
-    """How held calls become a proposal: the way's `propose`."""
+    """How held calls become a proposal: the pipeline's `propose`."""
 
     book: Book
     store: ProposalStore

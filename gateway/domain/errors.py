@@ -80,7 +80,7 @@ class Fault(StrEnum):
 
 
 class TellergateError(Exception):
-    """Base of everything that the way of a call raises."""
+    """Base of everything that the pipeline raises."""
 
 
 class Refusal(TellergateError):

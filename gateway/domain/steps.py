@@ -1,4 +1,4 @@
-"""How long the steps of a call took. Noted on the way, read by telemetry and the record; nothing is decided from it."""
+"""How long the steps of a call took. Noted by the pipeline, read by telemetry and the record; nothing is decided from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 @dataclass(slots=True)
 class Steps:
-    """How long each step took. The one mutable thing on the way; nothing is decided from it."""
+    """How long each step took. The one mutable thing in the pipeline; nothing is decided from it."""
 
     started_ns: int = field(default_factory=perf_counter_ns)
     ended: list[tuple[str, int]] = field(default_factory=list)

@@ -185,7 +185,7 @@ def mount(app: FastAPI, door: Door) -> None:
 
         @app.get("/.well-known/oauth-protected-resource", include_in_schema=False)
         async def metadata() -> Response:
-            """Where tokens for this window come from (RFC 9728)."""
+            """Where tokens for this gateway come from (RFC 9728)."""
             return Response(door.metadata, media_type="application/json")
 
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,7 +1,7 @@
 """One answer of the model, put together from its pieces and bounded, with call ids of ours. Pure: ids are injected.
 
 What a listener is told as it grows is what it comes to: a call that only repeats another is told to nobody. Whether a function was
-offered, and whether arguments are JSON, is the way's business.
+offered, and whether arguments are JSON, is the pipeline's business.
 """
 
 import re
@@ -15,7 +15,7 @@ MAX_TEXT_CHARS = 256_000
 
 MAX_CALLS = 32
 MAX_ARGUMENTS_CHARS = 64 * 1024
-"""Of one call. The way itself takes less; an app's own functions may take more."""
+"""Of one call. The pipeline itself takes less; an app's own functions may take more."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NATIVE_ID = re.compile(r"[!-~]{1,256}", re.ASCII)

@@ -1,4 +1,4 @@
-"""The calls of one answer of the model: banking functions take the way of a call, all others wait for the app.
+"""The calls of one answer of the model: banking functions go through the call pipeline, all others wait for the app.
 
 What waits for the customer, or is in doubt, has no output until that is over; it is looked at again by its call id, and never asked again.
 """

@@ -1,8 +1,8 @@
-"""THE WAY OF A RUN: from where it stands to where it leaves this worker. Read `drive` from top to bottom.
+"""THE STATES OF A RUN: from where it stands to where it leaves this worker. Read `drive` from top to bottom.
 
     ended        a cancelled or expired run ends
     begin        queued -> in_progress
-    calls        an open step first: its banking calls take the way of a call, or wait for the customer; then those of the app
+    calls        an open step first: its banking calls go through the call pipeline, or wait for the customer; then those of the app
     ask          the model, with the whole thread
     keep         its answer, in one write: a message, or a step with calls, which begins the circle again
 

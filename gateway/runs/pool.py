@@ -107,7 +107,7 @@ class RunPool:
         await self.parts.book.write(FreeLeases(self.parts.clock()))
 
     async def close(self) -> None:
-        """Stop, and let go of everything: others may go on with it at once. The way's own effects go on to their end."""
+        """Stop, and let go of everything: others may go on with it at once. The pipeline's own effects go on to their end."""
         having = dict(self._having)
         for item in having.values():
             item.task.cancel()

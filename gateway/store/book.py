@@ -1,4 +1,4 @@
-"""The Book that the way sees, on SQL: questions to the gateway's database, and one grouped writer.
+"""The `Book` port on SQL: questions to the gateway's database, and one grouped writer.
 
 Several processes may keep the same book on PostgreSQL: a group first locks the customers and conversations that it is about, in one
 order, and reads what it decides on after that.

@@ -1,6 +1,6 @@
 """Proves the books: double entry holds, and what is kept beside the entries equals what follows from them.
 
-Costs a pass over the whole ledger. For tests, for an auditor and for a start after a crash; not for the way of a call.
+Costs a pass over the whole ledger. For tests, for an auditor and for a start after a crash; not for the path of a call.
 """
 
 from datetime import datetime
