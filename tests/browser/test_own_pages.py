@@ -121,7 +121,7 @@ def test_what_was_done_is_told_in_plain_words_and_what_waits_is_one_link_away(br
         waits = page.get_by_role("region", name="Waits for you").get_by_role("link").first
         assert "30.00 GBP to Camden Rooms" in waits.inner_text()
         waits.click()
-        page.get_by_role("heading", name="Something waits for your word").wait_for()
+        page.get_by_role("heading", name="Something waits for your confirmation").wait_for()
         page.goto(f"{origin(bank)}/activity/looks")
         assert entries.filter(has_text="Auditor Lee looked, for: your complaint").count() == 1
 
