@@ -1,5 +1,6 @@
 """The real gateway process with an external issuer: `tellergate serve --dev --settings FILE`, and how a client of it asks."""
 
+import itertools
 import json
 import ssl
 import subprocess
@@ -24,6 +25,10 @@ def wait_until(what: Callable[[], bool], seconds: float = 20) -> None:
     while not what():
         assert time.monotonic() < end, "it never came to hold"
         time.sleep(0.05)
+
+
+_PENCE = itertools.count()
+"""A new amount for each payment."""
 
 
 @dataclass
@@ -88,7 +93,7 @@ class Window:
             return listed
         accounts = json.loads(listed.json()["outputs"][0]["output"])["result"]["accounts"]
         mine = [account["account"] for account in accounts if account["currency"] == "GBP" and account["status"] == "open"]
-        value = f"1.{time.monotonic_ns() % 100:02d}"  # the same amount again would be a suspected duplicate
+        value = f"1.{next(_PENCE) % 100:02d}"  # the same amount again would be a suspected duplicate
         wanted = {"from": mine[0], "to": mine[1], "amount": {"value": value, "currency": "GBP"}}
         return self.call(client, "initiate_transfer", wanted, **rest)
 
