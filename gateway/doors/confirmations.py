@@ -168,12 +168,17 @@ async def _enrol(parts: ConfirmationDependencies, door: Door, request: Request, 
         raise RequestFault(Fault.INVALID_REQUEST, message, param="public_key") from None
     at = door.clock()
     passkey = Passkey(credential, wanted.customer, public_key, wanted.sign_count, at + parts.cooling_off)
-    await door.records.enrolment(passkey, "enrolled", principal.client, at)  # before it counts: no passkey without its record
-    if not await parts.relying_party.passkeys.enrol(passkey):
+    await enrol_on_record(door, parts.relying_party, passkey, principal.client)
+    return json_answer({"credential": credential, "active_from": passkey.active_from.isoformat()})
+
+
+async def enrol_on_record(door: Door, relying_party: RelyingParty, passkey: Passkey, client: str) -> None:
+    """Record it, then let it count: no passkey without its record. RequestFault PASSKEY_KNOWN: enrolled before; Unavailable."""
+    await door.records.enrolment(passkey, "enrolled", client, door.clock())
+    if not await relying_party.passkeys.enrol(passkey):
         raise RequestFault(
             Fault.PASSKEY_KNOWN, "this credential is enrolled already, or was revoked; nothing changed", param="credential"
         )
-    return json_answer({"credential": credential, "active_from": passkey.active_from.isoformat()})
 
 
 async def _revoke(parts: ConfirmationDependencies, door: Door, request: Request, principal: Principal) -> Response:

@@ -20,6 +20,7 @@ from gateway.domain.ports import Passkey
 from gateway.domain.principal import SCOPE_ENROL, Principal
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
+from gateway.doors.confirmations import enrol_on_record
 from gateway.doors.pages.session import signed_challenge
 from gateway.doors.pages.shell import PageShell, html, same_origin
 from gateway.doors.rest import Door
@@ -50,11 +51,7 @@ def enrol_routes(page: PageShell, enrolment: Enrolment) -> list[Route]:
         async def work(door: Door, _request: Request, who: Principal) -> Response:
             same_origin(page, request)
             passkey = await _checked(page, enrolment, await body(request))
-            await door.records.enrolment(
-                passkey, "enrolled", who.client, page.clock()
-            )  # before it counts: no passkey without its record
-            if not await page.relying_party.passkeys.enrol(passkey):
-                raise RequestFault(Fault.PASSKEY_KNOWN, "this credential is enrolled, or was; nothing changed", param="credential")
+            await enrol_on_record(door, page.relying_party, passkey, who.client)
             return json_answer({"outcome": "enrolled"})
 
         return await page.door.answer_as(request, _development(), work, SCOPE_ENROL)
