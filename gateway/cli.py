@@ -36,7 +36,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         from sqlalchemy.exc import DatabaseError
 
         from audit.migration import HistoryUnknown
-        from gateway.app.settings import UnsafeSettings
+        from gateway.app.unsafe_settings import UnsafeSettings
         from gateway.commands.printing import UNAVAILABLE, USAGE, failed
     if command is None:
         parser.print_help(sys.stderr)

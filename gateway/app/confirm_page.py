@@ -8,7 +8,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.app.key_files import private_file
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.confirmations.assertion import AssertionRules, AssertionVerifier
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.doors.mandates import MandateDependencies

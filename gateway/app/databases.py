@@ -18,7 +18,7 @@ from audit.database import Database, SqliteDatabase
 from audit.keys import KeyStore, make_files, read_files
 from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare, revision
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
 LOG_ORIGIN = "tellergate.invalid/development"

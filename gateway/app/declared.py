@@ -13,7 +13,8 @@ from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction, Effect
 from adapters.functions import MANIFEST
 from gateway.app.key_files import secret_of
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.linear_regex import is_whole
 
 

@@ -14,7 +14,7 @@ from adapters.function import BankingFunction, BareAmount, Choice
 from adapters.functions import MANIFEST
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store.book import SqlBook
 from policies.bundle import Bundle, Role, SignedBundle, activate, sign

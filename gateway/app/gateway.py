@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import IO
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -22,17 +21,12 @@ from gateway.calls.recovery import Recovery
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.confirmations.standing_mandates import StandingMandates
+from gateway.domain.clock import utc_now
 from gateway.doors import rest
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
 from gateway.store.passkeys import SqlPasskeys
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)

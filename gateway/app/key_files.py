@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 
 CREDENTIAL_FORM = re.compile(r"[A-Za-z0-9._~+/-]{32,256}", re.ASCII)
 """A bearer token (RFC 6750) that nobody guesses."""

@@ -11,7 +11,8 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from gateway.app.key_files import private_file
-from gateway.app.settings import DEV_AUDIENCE, DEV_ISSUER, UnsafeSettings
+from gateway.app.settings import DEV_AUDIENCE, DEV_ISSUER
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS
 from gateway.domain.strict_json import Json
 from gateway.identity import ACR_STRONG, Issuer

@@ -28,11 +28,12 @@ from gateway.app.cores import Core, CorePermits, behind_http, embedded
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.development import activated, grant_made_up_customers
-from gateway.app.gateway import Clock, Gateway, utc_now
+from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file, webhook_key
 from gateway.app.runs import running
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
 from gateway.app.trust import Trust, establish
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
@@ -47,6 +48,7 @@ from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.domain.alarms import Alarm
+from gateway.domain.clock import Clock, utc_now
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader

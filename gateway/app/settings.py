@@ -5,14 +5,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
 from gateway.identity.jwks import OAUTH, OPENID
 from gateway.identity.keys import ALGORITHMS
-
-
-class UnsafeSettings(Exception):
-    """The gateway refuses to start. The message says which setting, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

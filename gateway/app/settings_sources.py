@@ -11,7 +11,8 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import UnsafeSettings
 
 PREFIX = "TELLERGATE_"
 SETTINGS_FILE = f"{PREFIX}SETTINGS"

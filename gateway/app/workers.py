@@ -22,7 +22,8 @@ import uvloop
 from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.alarms import Alarm
 
 QUICK_DEATH_S = 5.0

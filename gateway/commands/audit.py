@@ -25,8 +25,8 @@ from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page
 from audit.store.reads import LogCorrupt
 from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.app.gateway import utc_now
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.clock import utc_now
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 

@@ -24,10 +24,10 @@ from gateway.app.cores import (
     verified_permit,
 )
 from gateway.app.databases import DatabaseLocations, open_log
-from gateway.app.gateway import utc_now
 from gateway.app.key_files import credential, webhook_key
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
+from gateway.domain.clock import utc_now
 from gateway.oversight.webhooks import public_key
 
 PROXY_BOUNDS = ClientBounds(question_s=1.5, instruction_s=8.0)

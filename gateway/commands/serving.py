@@ -11,8 +11,9 @@ import uvloop
 from gateway.app import serving, workers
 from gateway.app.development import note_url
 from gateway.app.logs import start_logging
-from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.app.settings import Settings, development
 from gateway.app.settings_sources import from_environment, from_file
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands import demo as story
 from gateway.commands.printing import GOOD, print_json
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.app.key_files import private_file
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.confirmations.assertion import USER_PRESENT, USER_VERIFIED
 from gateway.domain.strict_json import Json
 from gateway.identity.compact import encode

@@ -12,7 +12,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.app.settings import Settings, development
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.runs.scripted_model import HELP, MODEL, StandInModel
 from tests.support.assisted import OWN, function, served
 from tests.support.teller import teller

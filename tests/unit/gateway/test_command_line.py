@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.settings import Settings, UnsafeSettings
+from gateway.app.settings import Settings
 from gateway.app.settings_sources import PREFIX, from_environment
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 from gateway.commands import printing
 from gateway.commands.command_line import command_line

@@ -21,13 +21,14 @@ from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
-from gateway.app.gateway import utc_now
 from gateway.app.key_files import credential
 from gateway.app.main import open_gateway
-from gateway.app.settings import UnsafeSettings, development
+from gateway.app.settings import development
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.cli import main
 from gateway.domain.alarms import Alarm
+from gateway.domain.clock import utc_now
 from gateway.domain.errors import Code
 from tests.support.databases import places, sqlite_only
 from tests.support.teller import Teller, over_http, sandbox_bank

@@ -28,7 +28,8 @@ from gateway.app.bundle import read_bundle
 from gateway.app.declared import served
 from gateway.app.development import limits_of
 from gateway.app.main import open_gateway
-from gateway.app.settings import Settings, UnsafeSettings, development
+from gateway.app.settings import Settings, development
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls import catalogue
 from gateway.calls.arguments import canonical, parse
 from gateway.calls.cedar_schema import cedar_arguments, cedar_schema

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.telemetry import ATTRIBUTES
 from tests.support.teller import teller
 

@@ -15,7 +15,7 @@ from joserfc.jws import JWSRegistry
 
 from adapters.function import Level
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Credentials, Principal
 from gateway.domain.strict_json import Parsed

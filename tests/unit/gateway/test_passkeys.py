@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app.settings import UnsafeSettings
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.software_passkey import SoftwarePasskey
 from gateway.confirmations import assertion as seam
 from gateway.confirmations.assertion import AssertionRules, NotConfirmed, NotConfirmedReason, read_assertion

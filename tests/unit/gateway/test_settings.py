@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.app.key_files import private_file, secret_of
-from gateway.app.settings import DEV_ISSUER, Settings, UnsafeSettings, development
+from gateway.app.settings import DEV_ISSUER, Settings, development
 from gateway.app.settings_sources import from_file
+from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 
 PRODUCTION = Settings(
