@@ -248,14 +248,10 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
     assert await the_end(several) == []
 
 
-async def test_workers_end_with_the_process_that_started_them(several: Several) -> None:
+async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_started_them(several: Several) -> None:
+    """Two promises, one start of everything."""
     await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
     workers = several.workers()
-    os.kill(several.parent, signal.SIGKILL)
-    await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)
-
-
-async def test_a_kill_switch_engaged_in_one_process_counts_in_all_of_them(several: Several) -> None:
     async with beside(several) as gateway, client(several) as http:
         conversation, accounts = await conversation_of(several, http)
 
@@ -276,3 +272,5 @@ async def test_a_kill_switch_engaged_in_one_process_counts_in_all_of_them(severa
             await gateway.kill_switches.lift(switch.id, "over", officer)
         assert await answers("after") == {"done"}
     assert await the_end(several) == []
+    os.kill(several.parent, signal.SIGKILL)
+    await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)
