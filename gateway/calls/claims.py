@@ -16,7 +16,7 @@ from gateway.domain.request import NativeCall, core_key
 from gateway.domain.stages import BatchRemainder, Call, Decided, DecidedEffect, Held, Refused
 from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.domain.strict_json import Json
-from gateway.grounding.judging import TYPED
+from gateway.grounding.sources import TYPED
 
 MOST_READ_CHARS = 16_000
 """Of one document; what is beyond it evidence nothing."""

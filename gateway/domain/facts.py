@@ -9,6 +9,7 @@ from adapters.function import Level
 from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
+from gateway.domain.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What the customer said in one message; `origin` is typed, pasted or document."""
+    """What the customer said in one message; `origin` is typed, pasted or document, or deleted where they removed it since.
+
+    `reading`: of what was typed, as it was made when it was heard; None where it must be made yet.
+    """
 
     turn: int
     origin: str
     text: str
+    at: datetime
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,10 @@ class DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class Utterances:
-    """What the customer said in the last turns, the documents that they named, and what was used of it. `turn`: of their last word."""
+    """What the customer said in the last turns, the documents that they named, and what was used of it. `turn`: of their last word.
+
+    `words` are in the order in which they were said.
+    """
 
     turn: int = 0
     words: tuple[Utterance, ...] = ()

@@ -20,6 +20,7 @@ class RefusalReason(StrEnum):
     NOT_FOUND_NOW = "not_found_now", "What the call asks about is not there any more."
     NO_WORDS = "no_words", "The customer wrote nothing in this conversation that the gateway heard; send their messages first."
     NOT_GROUNDED = "not_grounded", "A value of the call does not come from the customer's own words or from the bank."
+    WITHDRAWN = "withdrawn", "The customer's own words speak against this, or took it back."
     NO_MANDATE = "no_mandate", "The customer granted the assistant nothing."
     MANDATE_EXPIRED = "mandate_expired", "What the customer granted is not valid now."
     NOT_IN_MANDATE = "not_in_mandate", "The customer did not grant this function or this account."
@@ -93,6 +94,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     "wrong_type": RefusalReason.ARGUMENT,
     # of grounding
     "ungrounded_no_words": RefusalReason.NO_WORDS,
+    "ungrounded_withdrawn": RefusalReason.WITHDRAWN,
     # of policies (`policies.model.Reason`)
     "error": RefusalReason.NOT_PERMITTED,
     "frozen": RefusalReason.FROZEN,

@@ -5,7 +5,7 @@ confirm, and is shown the source. Ungrounded: denied without asking, since askin
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,27 +21,37 @@ from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
 from gateway.grounding.following import follows
 from gateway.grounding.intents import in_scope, is_correction
-from gateway.grounding.lexing import Figure, Lexed, holds_phrase, is_code, lex, normal
+from gateway.grounding.lexing import Figure, Lexed, is_code, lex
 from gateway.grounding.names import alike, named_in
+from gateway.grounding.orders import Spoken
+from gateway.grounding.sources import (
+    AMBIGUOUS,
+    ASKED,
+    CALCULATED,
+    DENIED,
+    DOCUMENT,
+    INDIRECT,
+    KNOWN,
+    NEW,
+    OUT_OF_SCOPE,
+    OWN,
+    PASTED,
+    TYPED,
+    UNCHANGED,
+    UNGROUNDED,
+    UNNAMED,
+    USED,
+    WITHDRAWN,
+    doubts_of,
+    worse,
+)
+from gateway.grounding.spoken import is_spoken_of, spoken_of
+from gateway.grounding.texts import long_digits, reveals, says
 
 COOLING_OFF = timedelta(hours=24)
 """How long after it was saved, or first paid, a payee is still new."""
 
-OWN, KNOWN, TYPED, UNCHANGED, CONFIRMED = "own", "known", "typed", "unchanged", "confirmed"
-NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE = "new", "pasted", "document", "ambiguous", "calculated", "out_of_scope"
-UNNAMED = "unnamed"
-"""A document that is read although nobody named it: what stands in it counts for nothing."""
-
-UNGROUNDED, USED = "ungrounded", "used"
-_ASKED = frozenset({NEW, PASTED, DOCUMENT, AMBIGUOUS, CALCULATED, OUT_OF_SCOPE})
-_DENIED = frozenset({UNGROUNDED, USED})
-_INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
-
 _CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
-_PLACE = re.compile(
-    r"//|^www\.|[a-z0-9]/|\.(?:com|net|org|info|biz|io|co|app|dev|xyz|me|ly|link|site|online|top|shop|example|eu|uk|de|fr|ru|cn|in)\b"
-)
-_RUN = re.compile(r"\d(?:[ .,/-]{0,2}\d){5,}")
 
 
 class Ungrounded(Refusal):
@@ -66,21 +76,26 @@ def ground(call: Call) -> Grounded:
     evidence = call.facts.evidence
     if evidence is None:
         return Grounded(call, {})
-    judge = _Judge(call, evidence)
+    spoken = spoken_of(call, evidence) if is_spoken_of(call) else Spoken()
+    judge = _Judge(call, evidence, spoken)
     sources = judge.sources()
-    denied = [kind for kind, source in sources.items() if source in _DENIED]
+    if spoken.is_against:
+        raise Ungrounded("ungrounded_withdrawn", {**sources, "scope": WITHDRAWN})
+    denied = [kind for kind, source in sources.items() if source in DENIED]
     if denied:
         raise Ungrounded(f"ungrounded_{denied[0] if evidence.heard.words else 'no_words'}", sources)
-    asked = call.function.effect is not Effect.READ and any(source in _ASKED for source in sources.values())
-    outcome = Outcome.ASK if asked else Outcome.GROUNDED
-    covered = None if asked else _covered(call, evidence, sources)
-    return Grounded(call, sources, outcome, tuple(judge.uses), covered)
+    moves_own = sources.get(Kind.PAYEE) == OWN
+    asked = call.function.effect is not Effect.READ and any(source in ASKED for source in sources.values())
+    doubts = doubts_of(sources, () if moves_own else spoken.doubts)
+    covered = _covered(call, sources) if spoken.is_whole and not asked else None
+    outcome = Outcome.ASK if asked or (doubts and call.facts.standing) else Outcome.GROUNDED
+    return Grounded(call, sources, outcome, tuple(judge.uses), covered, doubts, spoken.quoted)
 
 
-def _covered(call: Call, evidence: Evidence, sources: Mapping[str, str]) -> StandingMandate | None:
-    """The standing mandate that spares the customer the question: to a known payee, within its bounds, no untrusted text read."""
+def _covered(call: Call, sources: Mapping[str, str]) -> StandingMandate | None:
+    """The standing mandate that spares the customer the question: a whole order to a known payee, within its bounds."""
     amount, payee = call.arguments.amount(), call.payee_key
-    if call.facts.conversation.tainted or amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
+    if amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
         return None
     agent, rest = call.received.principal.acting, call.received.rest
     for mandate in call.facts.standing:
@@ -90,6 +105,10 @@ def _covered(call: Call, evidence: Evidence, sources: Mapping[str, str]) -> Stan
         ):
             return mandate
     return None
+
+
+def _holds(lexed: Lexed, money: Money) -> bool:
+    return any(figure.may_be(money) for figure in lexed.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +128,9 @@ class _TypedTurn:
 class _Judge:
     """One call and what it is held against; `uses` fills while it judges. What is only looked at in doubt is read only then."""
 
-    def __init__(self, call: Call, evidence: Evidence) -> None:
+    def __init__(self, call: Call, evidence: Evidence, spoken: Spoken) -> None:
         self._call = call
+        self._spoken = spoken
         self._known = evidence.acquaintance
         self._heard = heard = evidence.heard
         typed: dict[int, list[str]] = {}
@@ -150,11 +170,12 @@ class _Judge:
                 continue
             source = self._source(argument)
             if source is not None:
-                found[argument.kind.value] = _worse(found.get(argument.kind.value), source)
+                found[argument.kind.value] = worse(found.get(argument.kind.value), source)
         moves_own = found.get(Kind.PAYEE) == OWN
-        if function.effect is not Effect.READ and not moves_own and not in_scope(function, self._raw):
+        is_asked_for = moves_own or self._spoken.is_whole
+        if function.effect is not Effect.READ and not is_asked_for and not in_scope(function, self._raw):
             # Not plainly asked for: the customer may be asked, once, about what they typed themselves. Two doubts are one too many
-            doubted = self._call.facts.conversation.tainted or _INDIRECT.intersection(found.values())
+            doubted = self._call.facts.conversation.tainted or INDIRECT.intersection(found.values())
             found["scope"] = UNGROUNDED if doubted else OUT_OF_SCOPE
         return found
 
@@ -197,6 +218,10 @@ class _Judge:
         if order is not None and electronic(order.payee) == electronic(key):
             return UNCHANGED
         keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
+        before = call.facts.as_of - COOLING_OFF
+        is_known = any(self._is_known(item, before) for item in keys)
+        if self._spoken.is_whole:
+            return AMBIGUOUS if any(alike(item, self._known.payees) for item in keys) else KNOWN if is_known else NEW
         source = self._said(
             lambda turn: turn.named, lambda turn: bool(keys & turn.named), lambda lexed: bool(keys & self._named_in(lexed))
         )
@@ -205,8 +230,6 @@ class _Judge:
         named_otherwise = bool(self._typed and self._typed[0].named)
         if source is None and not named_otherwise and any(self._stands_in(key, lexed) for lexed in self._documents):
             return DOCUMENT  # where they last named nobody: their own word is above a document's
-        before = call.facts.as_of - COOLING_OFF
-        is_known = any(self._is_known(item, before) for item in keys)
         if (
             source == AMBIGUOUS
             and not is_known
@@ -277,6 +300,8 @@ class _Judge:
             return OWN
         if order is not None and order.amount == money:
             return UNCHANGED
+        if self._spoken.is_whole:
+            return self._ordered(money)
         unused = [turn for turn in self._typed if self._left(turn, money) > 0]
         source = self._said(lambda turn: turn.amounts, lambda turn: _holds(turn.lexed, money), lambda lexed: _holds(lexed, money))
         if source in (TYPED, AMBIGUOUS):
@@ -291,6 +316,14 @@ class _Judge:
         if any(_holds(lexed, money) for lexed in self._documents):
             return DOCUMENT
         return CALCULATED if self._follows(money) else UNGROUNDED
+
+    def _ordered(self, money: Money) -> str:
+        """Of a whole order: it is used once for each time that it was said."""
+        use = Use(Kind.AMOUNT.value, money.value, self._spoken.turn)
+        if self._used.count(use) >= self._spoken.times:
+            return USED
+        self.uses.append(use)
+        return TYPED
 
     def _left(self, turn: _TypedTurn, money: Money) -> int:
         said = sum(figure.may_be(money) for figure in turn.lexed.figures)
@@ -337,16 +370,16 @@ class _Judge:
     def _phrase(self, value: str) -> str | None:
         if self._is_named(value):
             return TYPED
-        if _says(value, (word.text for word in self._heard.words if word.origin != "typed")):
+        if says(value, (word.text for word in self._heard.words if word.origin != "typed")):
             return PASTED
-        return DOCUMENT if _says(value, (reading.text for reading in self._heard.readings if reading.document)) else None
+        return DOCUMENT if says(value, (reading.text for reading in self._heard.readings if reading.document)) else None
 
     def _free_text(self, value: str) -> str:
         """Text may be a model's own wording, but no account, address or long number goes along that the customer did not type."""
         lexed = lex(value)
-        if not _digits(value) <= {run for text in self._raw for run in _digits(text)}:
+        if not long_digits(value) <= {run for text in self._raw for run in long_digits(text)}:
             return UNGROUNDED
-        revealing = {code for code in lexed.codes if _reveals(code)}
+        revealing = {code for code in lexed.codes if reveals(code)}
         typed = [turn.lexed for turn in self._typed]
         if all(any(is_code(code, item) for item in typed) for code in revealing) and set(lexed.accounts) <= {
             account for item in typed for account in item.accounts
@@ -356,41 +389,11 @@ class _Judge:
 
     def _is_named(self, value: str) -> bool:
         """Whether the customer typed it, whole."""
-        return _says(value, self._raw)
-
-
-def _says(value: str, texts: Iterable[str]) -> bool:
-    wanted = _tokens(value)
-    return any(holds_phrase(_tokens(text), wanted) for text in texts)
-
-
-def _holds(lexed: Lexed, money: Money) -> bool:
-    return any(figure.may_be(money) for figure in lexed.figures)
-
-
-def _reveals(code: str) -> bool:
-    """Whether a token could carry data out: five digits, or an address of mail or web."""
-    return sum(character.isdigit() for character in code) >= 5 or "@" in code or _PLACE.search(code) is not None
-
-
-def _digits(text: str) -> set[str]:
-    """Runs of six digits or more, however they are grouped."""
-    return {"".join(filter(str.isdigit, run)) for run in _RUN.findall(normal(text))}
-
-
-def _tokens(text: str) -> tuple[str, ...]:
-    return tuple(token for piece in normal(text).split() if (token := piece.strip(".,;:!?\"'()[]")))
+        return says(value, self._raw)
 
 
 def _object_key(value: object) -> str:
     return f"{value.kind.value}:{value.id}" if isinstance(value, Identified) else str(value)
-
-
-_RANK: Mapping[str, int] = {**dict.fromkeys(_DENIED, 2), **dict.fromkeys(_ASKED, 1)}
-
-
-def _worse(one: str | None, other: str) -> str:
-    return other if one is None or _RANK.get(other, 0) > _RANK.get(one, 0) else one
 
 
 __all__ = ["COOLING_OFF", "Ungrounded", "ground", "must_be_grounded"]

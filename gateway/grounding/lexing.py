@@ -6,17 +6,18 @@ where it can be nothing else: digits inside dates, times, accounts and codes are
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from stdnum import iban
-from stdnum.exceptions import ValidationError
-
 from adapters.answers import electronic
-from adapters.core import Money, exponent
+from adapters.core import Money
 from gateway.domain.characters import without_invisible
+from gateway.grounding.days import days
+from gateway.grounding.grammar import ENGLISH
+from gateway.grounding.money import amounts, decimal_of
+from gateway.grounding.tokens import Piece, Token, folded, tokens
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
@@ -24,53 +25,23 @@ _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CODE = re.compile(r"[\w./@:+-]+")
 
-_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
-_DATE = re.compile(
-    rf"""\b\d{{4}}-\d{{1,2}}-\d{{1,2}}\b | \b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}\b | \b\d{{1,2}}:\d{{2}}(?::\d{{2}})?\b
-    | \b\d{{1,2}}(?:st|nd|rd|th)\b | \b\d{{1,2}}\ (?:{_MONTHS})[a-z]*\b | \b(?:{_MONTHS})[a-z]*\.?\ \d{{1,4}}\b(?![.,]\d)
-    | \b(?:19|20)\d{{2}}\b(?=\s*(?:$|[?!;)]|[.,](?:\s|$))) | \b(?:in|since|until|of)\ (?:19|20)\d{{2}}\b""",
-    re.VERBOSE,
-)
-_UK_ACCOUNT = re.compile(r"(?<![\w-])(\d{2})([ -]?)(\d{2})\2(\d{2})[ ,/]+(\d{8})(?![\w-])|(?<![\w-])(\d{14})(?![\w-])")
-_IBAN_START = re.compile(r"(?<![\w-])[a-z]{2}\d{2}(?=[a-z0-9 -])")
-_IBAN_LONGEST = 34
 _SHORT = 2_000
-
-_SIGNS: Mapping[str, str] = {"£": "GBP", "€": "EUR", "$": "USD", "¥": "JPY"}
-_NAMES: Mapping[str, str] = {
-    "pound": "GBP", "pounds": "GBP", "quid": "GBP", "sterling": "GBP", "euro": "EUR", "euros": "EUR", "dollar": "USD",
-    "dollars": "USD", "bucks": "USD", "yen": "JPY", "dinar": "BHD", "dinars": "BHD",
-}  # fmt: skip
-_NUMBER = re.compile(
-    r"""(?<![\w.,:/\#+-])(?P<before>[£€$¥]|[a-z]{3}(?=[ \d]))?\s?
-    (?P<number>\d{1,3}(?:[ ]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,']\d+)*)(?P<thousands>k\b)?
-    (?:\s?(?P<after>[£€$¥]|[a-z]+))?(?P<percent>\s?%)?(?![\w/\#])(?!-\d)""",
-    re.VERBOSE,
-)
-_UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-nineteen"""
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_SCALES: Mapping[str, int] = {
-    **{word: number for number, word in enumerate(_UNITS.split())},
-    **{word: number * 10 for number, word in enumerate(_TENS.split(), 2)},
-    "a": 1,
-}
-_NUMERAL = f"(?:{'|'.join([*_SCALES, 'hundred', 'thousand', 'and'])})"
-_WORDED = re.compile(rf"\b(?P<words>{_NUMERAL}(?:[ -]+{_NUMERAL}){{0,9}})[ ]+(?P<named>{'|'.join(_NAMES)})\b")
-_CODE_OF_ISO = re.compile(r"[a-z]{3}")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_BEFORE_YEARS = frozenset({"in", "since", "until", "of"})
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number that a person wrote as an amount; `currency` None where they named none. `is_percent`: of something."""
+    """A number that a person wrote as an amount; `currencies` that its unit may mean, none without a unit. `is_percent`: of something."""
 
     value: Decimal
-    currency: str | None
+    currencies: tuple[str, ...] = ()
     is_percent: bool = False
 
     def may_be(self, money: Money) -> bool:
         """Whether this is that amount: to the unit, and in its currency unless none was named."""
-        return not self.is_percent and self.currency in (None, money.currency) and self.value == Decimal(money.value)
+        is_in = not self.currencies or money.currency in self.currencies
+        return not self.is_percent and is_in and self.value == Decimal(money.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +65,8 @@ def as_written(text: str) -> str:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, without a genitive's end."""
-    return tuple(word.removesuffix("'s").replace("'", "") for word in _WORD.findall(normal(text)))
+    """The words of a text, without accents and a genitive's end."""
+    return tuple(word.removesuffix("'s").replace("'", "") for word in _WORD.findall(folded(text)))
 
 
 def lex(text: str) -> Lexed:
@@ -110,11 +81,10 @@ def _lexed_before(text: str) -> Lexed:
 
 
 def _lexed(text: str) -> Lexed:
-    plain = normal(text)
-    accounts, rest = _accounts(plain)
-    codes = frozenset(code for item in _CODE.findall(plain) if (code := item.strip(".:/@+-")))
-    figures = (*_figures(_DATE.sub(" ; ", rest)), *_in_words(rest))
-    return Lexed(words_of(text), accounts, figures, codes)
+    pieces = tokens(text)
+    accounts = tuple(piece.text for piece in pieces if piece.kind is Token.ACCOUNT)
+    codes = frozenset(code for item in _CODE.findall(normal(text)) if (code := item.strip(".:/@+-")))
+    return Lexed(words_of(text), accounts, tuple(_figures(pieces)), codes)
 
 
 def is_code(value: str, lexed: Lexed) -> bool:
@@ -128,95 +98,37 @@ def holds_phrase(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     return length > 0 and any(words[at : at + length] == phrase for at in range(len(words) - length + 1))
 
 
-def _accounts(plain: str) -> tuple[tuple[str, ...], str]:
-    """Account numbers, and the text with blanks in their place."""
-    found, rest = [], plain
-    for start in _IBAN_START.finditer(plain):
-        end = _iban_end(plain, start.start())
-        if end is not None:
-            found.append(electronic(plain[start.start() : end]))
-            rest = rest[: start.start()] + ";" * (end - start.start()) + rest[end:]
-    found.extend("".join(filter(str.isdigit, number.group())) for number in _UK_ACCOUNT.finditer(rest))
-    return tuple(found), _UK_ACCOUNT.sub(" ; ", rest)
-
-
-def _iban_end(plain: str, start: int) -> int | None:
-    """Where an IBAN that starts here ends: the only end at which its length and check digits are right."""
-    taken, at = "", start
-    while at < len(plain) and len(taken) <= _IBAN_LONGEST:
-        character = plain[at]
-        if character in " -" and at + 1 < len(plain) and plain[at + 1].isalnum():
+def _figures(pieces: Sequence[Piece]) -> Iterator[Figure]:
+    """Numbers that can be nothing but amounts: no part of a day, no year, and nothing that is not a unit follows."""
+    at = 0
+    while at < len(pieces):
+        said = next(amounts(pieces, at), None)
+        day = next(days(pieces, at), None)
+        if day is not None and (said is None or not said[0].currencies):
+            at = day[1]
+        elif said is None:
+            value = decimal_of(pieces[at].text) if pieces[at].kind is Token.NUMBER else None
+            if value is not None and at + 1 < len(pieces) and pieces[at + 1].text in ("%", "percent"):
+                yield Figure(value, is_percent=True)
             at += 1
-            continue
-        if not (character.isascii() and character.isalnum()):
-            break
-        taken += character
-        at += 1
-        ends_here = at == len(plain) or not plain[at].isalnum()
-        if ends_here and len(taken) >= 15 and _is_iban(taken.upper()):
-            return at
-    return None
+        else:
+            amount, end = said
+            if amount.currencies or _stands_alone(pieces, at, end):
+                yield Figure(amount.value, amount.currencies)
+            at = end
 
 
-def _is_iban(text: str) -> bool:
-    try:
-        iban.validate(text)
-    except ValidationError:
+def _stands_alone(pieces: Sequence[Piece], at: int, end: int) -> bool:
+    """Whether a number without a unit counts nothing else: "20 lessons" is no amount, and neither is a year."""
+    if pieces[at].kind is not Token.NUMBER:
         return False
-    return True
-
-
-def _figures(text: str) -> Iterator[Figure]:
-    for match in _NUMBER.finditer(text):
-        value = _decimal(match["number"])
-        if value is None:
-            continue
-        named = _currency(match["before"]) or _currency(match["after"])
-        if match["before"] and named is None and _CODE_OF_ISO.fullmatch(match["before"]) and _is_known(match["before"]):
-            continue
-        yield Figure(value * 1000 if match["thousands"] else value, named, match["percent"] is not None)
-
-
-def _in_words(text: str) -> Iterator[Figure]:
-    """Whole amounts in English words, where the name of a currency follows: a bare "one" is no amount."""
-    for match in _WORDED.finditer(text):
-        total = part = 0
-        for word in re.split(r"[ -]+", match["words"]):
-            number = _SCALES.get(word)
-            if word == "hundred":
-                part = max(part, 1) * 100
-            elif word == "thousand":
-                total, part = total + max(part, 1) * 1000, 0
-            elif number is not None:
-                part += number
-        yield Figure(Decimal(total + part), _NAMES[match["named"]])
-
-
-def _currency(name: str | None) -> str | None:
-    if name is None:
-        return None
-    known = _SIGNS.get(name) or _NAMES.get(name)
-    return known or (name.upper() if _CODE_OF_ISO.fullmatch(name) and _is_known(name) else None)
-
-
-def _is_known(code: str) -> bool:
-    try:
-        exponent(code.upper())
-    except ValueError:
-        return False
-    return True
-
-
-def _decimal(written: str) -> Decimal | None:
-    """A number as English writes it; None where it could be another one. Groups are of three digits, all or none."""
-    written = written.strip()
-    whole, point, fraction = written.partition(".")
-    if point and (not fraction.isdigit() or (len(fraction) == 3 and len(whole) <= 3 and whole != "0")):
-        return None  # 1.234 is a thousand elsewhere
-    for group in (",", " ", "'"):
-        if group in whole:
-            first, *others = whole.split(group)
-            if not (1 <= len(first) <= 3 and first.isdigit() and all(len(other) == 3 and other.isdigit() for other in others)):
-                return None
-            whole = whole.replace(group, "")
-    return Decimal(f"{whole}.{fraction}" if point else whole) if whole.isdigit() else None
+    following = pieces[end] if end < len(pieces) else None
+    if _YEAR.fullmatch(pieces[at].text):
+        is_last = following is None or following.kind is Token.PUNCTUATION
+        return not is_last and not (at and pieces[at - 1].text in _BEFORE_YEARS)
+    return (
+        following is None
+        or following.kind is not Token.WORD
+        or following.text in ENGLISH.closed
+        or following.text in ENGLISH.in_text
+    )

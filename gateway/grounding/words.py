@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.grounding import judging
+from gateway.grounding import sources
 
 _KINDS: Mapping[str, str] = {
     "payee": "Whom it pays",
@@ -16,19 +16,20 @@ _KINDS: Mapping[str, str] = {
 }
 
 _SOURCES: Mapping[str, str] = {
-    judging.OWN: "is the customer's own, as the bank knows",
-    judging.KNOWN: "was typed by the customer, who has paid them before",
-    judging.TYPED: "was typed by the customer",
-    judging.UNCHANGED: "stays as the bank has it",
-    judging.NEW: "was typed by the customer, and is new: they are asked",
-    judging.PASTED: "stood in text that the customer pasted: they are asked",
-    judging.DOCUMENT: "stood in a document that the customer named: they are asked",
-    judging.AMBIGUOUS: "is one of several that the customer named: they are asked",
-    judging.CALCULATED: "follows from what the customer named: they are asked",
-    judging.OUT_OF_SCOPE: "was not plainly asked for: they are asked",
-    judging.UNNAMED: "was named by nobody: what stands in it counts for nothing",
-    judging.UNGROUNDED: "was said by nobody who counts: denied without asking",
-    judging.USED: "was meant once, and done or asked once already: denied without asking",
+    sources.OWN: "is the customer's own, as the bank knows",
+    sources.KNOWN: "was typed by the customer, who has paid them before",
+    sources.TYPED: "was typed by the customer",
+    sources.UNCHANGED: "stays as the bank has it",
+    sources.NEW: "was typed by the customer, and is new: they are asked",
+    sources.PASTED: "stood in text that the customer pasted: they are asked",
+    sources.DOCUMENT: "stood in a document that the customer named: they are asked",
+    sources.AMBIGUOUS: "is one of several that the customer named: they are asked",
+    sources.CALCULATED: "follows from what the customer named: they are asked",
+    sources.OUT_OF_SCOPE: "was not plainly asked for: they are asked",
+    sources.UNNAMED: "was named by nobody: what stands in it counts for nothing",
+    sources.UNGROUNDED: "was said by nobody who counts: denied without asking",
+    sources.WITHDRAWN: "was spoken against, or taken back: denied without asking",
+    sources.USED: "was meant once, and done or asked once already: denied without asking",
 }
 
 

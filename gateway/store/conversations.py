@@ -13,13 +13,16 @@ from gateway.domain.facts import DocumentText, Use, Utterance, Utterances
 from gateway.store.items import Item, Locks
 from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
-from gateway.store.times import to_us
+from gateway.store.times import from_us, to_us
 
 TAINT_LASTS = timedelta(days=1)
 """How long an agent that has read untrusted text counts as having read it, in every conversation of that customer."""
 
 TURNS_HEARD = 3
 """How many turns what the customer said counts, the one in which they said it included."""
+
+WORDS_LAST = timedelta(minutes=30)
+"""How long words count. What the customer wants done after that, they say again."""
 
 _READINGS_MOST = 8
 _MESSAGES_MOST = 32
@@ -60,8 +63,17 @@ _COUNT = select(func.count()).select_from(WORDS).where(WORDS.c.conversation == b
 _IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
 _TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
 _SAID = Prepared(
-    select(WORDS.c.turn, WORDS.c.origin, func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))))
-    .where(WORDS.c.conversation == bindparam("conversation"), WORDS.c.turn > bindparam("after"))
+    select(
+        WORDS.c.turn,
+        WORDS.c.origin,
+        func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))),
+        WORDS.c.at_us,
+    )
+    .where(
+        WORDS.c.conversation == bindparam("conversation"),
+        WORDS.c.turn > bindparam("after"),
+        WORDS.c.at_us > bindparam("after_us"),
+    )
     .order_by(WORDS.c.position.desc())
     .limit(literal_column(str(_MESSAGES_MOST)))
 )
@@ -87,8 +99,10 @@ _WAITING = Prepared(
     .select_from(PROPOSED_CALLS.join(CONFIRMATIONS, CONFIRMATIONS.c.id == PROPOSED_CALLS.c.confirmation))
     .where(
         CONFIRMATIONS.c.conversation == bindparam("conversation"),
-        CONFIRMATIONS.c.state == literal_column("'open'"),
-        CONFIRMATIONS.c.expires_us > bindparam("now_us"),
+        or_(
+            and_(CONFIRMATIONS.c.state == literal_column("'open'"), CONFIRMATIONS.c.expires_us > bindparam("now_us")),
+            and_(CONFIRMATIONS.c.state == literal_column("'declined'"), CONFIRMATIONS.c.created_us > bindparam("after_us")),
+        ),
     )
 )
 
@@ -218,20 +232,25 @@ def conversation_of(row: Sequence[Any]) -> ConversationHead:
 
 
 def heard(connection: Connection, conversation: str, at: datetime) -> Utterances:
-    """What counts of what the customer said: the last turns of it. What waits for their confirmation is used by that."""
+    """What counts of what the customer said: the last turns of it. What waits for their confirmation, or was declined, is used by that."""
     rows = _TURNS.rows(connection, {"conversation": conversation})
     turn = rows[0][0] if rows else 0
     since = {"conversation": conversation, "after": turn - TURNS_HEARD}
     return Utterances(
         turn,
-        tuple(Utterance(*row) for row in _SAID.rows(connection, since)),
+        tuple(_utterance(*row) for row in reversed(_SAID.rows(connection, since | {"after_us": to_us(at - WORDS_LAST)}))),
         tuple(DocumentText(*row) for row in _READ.rows(connection, {"conversation": conversation})),
         (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at)),
     )
 
 
+def _utterance(turn: int, origin: str, text: str, at_us: int) -> Utterance:
+    return Utterance(turn, origin, text, from_us(at_us))
+
+
 def _waiting(connection: Connection, conversation: str, at: datetime) -> Iterator[Use]:
-    for (kept,) in _WAITING.rows(connection, {"conversation": conversation, "now_us": to_us(at)}):
+    since = {"conversation": conversation, "now_us": to_us(at), "after_us": to_us(at - WORDS_LAST)}
+    for (kept,) in _WAITING.rows(connection, since):
         yield from (Use(*use) for use in json.loads(kept)["uses"])
 
 

@@ -23,7 +23,7 @@ async def test_the_marks_hold(tmp_path: Path, mandate: Mandate) -> None:
     found = await measure(tmp_path, mandate, every=long_or(1, 7))
     assert found.fallen[Customer.REFUSING] == ()
     assert found.fallen[Customer.ATTENTIVE] == ()
-    assert len(found.fallen[Customer.RUBBER_STAMP]) <= 0.05 * found.attacks, found.fallen[Customer.RUBBER_STAMP]
+    assert len(found.fallen[Customer.RUBBER_STAMP]) <= 0.03 * found.attacks, found.fallen[Customer.RUBBER_STAMP]
     assert found.missed == ()
     if mandate is Mandate.STANDING:
-        assert found.done_confirmed <= found.tasks / 3
+        assert found.done_unasked >= 0.6 * found.tasks

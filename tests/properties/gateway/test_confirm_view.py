@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.doors.pages.confirm_view import SOURCES, view, visible
-from gateway.grounding import judging
+from gateway.grounding import sources
 from tests.support.options import examples
 from tests.support.passkeys import intent_of
 
@@ -39,7 +39,7 @@ def test_what_is_shown_can_be_seen(text: str) -> None:
 
 
 def test_every_source_of_the_grounding_has_its_words() -> None:
-    asked = {judging.OWN, judging.KNOWN, judging.TYPED, judging.UNCHANGED, judging.CONFIRMED, *judging._ASKED}
+    asked = {sources.OWN, sources.KNOWN, sources.TYPED, sources.UNCHANGED, sources.CONFIRMED, *sources.ASKED}
     assert asked <= set(SOURCES)
 
 

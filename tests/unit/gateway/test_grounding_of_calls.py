@@ -71,7 +71,7 @@ def a_call(payee: KnownPayee = HARBOUR, *, rest: BatchRemainder | None = None, *
         ACCOUNT: ObjectFacts(ACCOUNT, owners, "open", currency="GBP"),
         PAYEE: ObjectFacts(PAYEE, owners, "saved", account="a1", first_settled_at=payee.known_since),
     }
-    told = Utterances(1, (Utterance(1, "typed", "Please pay Harbour Lettings £20.00"),))
+    told = Utterances(1, (Utterance(1, "typed", "Please pay Harbour Lettings £20.00", NOW),))
     known = Facts(
         as_of=NOW,
         level=Level.L2,

@@ -1,0 +1,268 @@
+"""What the customer ordered, taken back, corrected and spoke against, over the turns that count; held against one call. Pure.
+
+Only this module follows clauses over turns. It knows no text but the clauses' own, and decides nothing: `judging` does.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+
+from adapters.core import KnownPayee, Money
+from gateway.domain.doubts import Doubt, QuotedPart
+from gateway.domain.facts import Utterance
+from gateway.domain.reading import Act, Clause, ClauseKind, SaidAmount, SaidDay, SaidOrder, Spoilt
+from gateway.grounding.days import resolved
+from gateway.grounding.grammar import ENGLISH
+from gateway.grounding.lexing import lex
+from gateway.grounding.names import named_in
+from gateway.grounding.payees import meant_by
+from gateway.grounding.reader import read_once
+from gateway.grounding.tokens import Token, tokens
+
+DELETED = "deleted"
+"""The origin of words that the customer removed: they count as taken back."""
+
+_SPOILT: dict[Spoilt, Doubt] = {item: Doubt(item.value) for item in Spoilt}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a call would do, as far as an order says it. `payees`: the keys by which its payee may be known; `on`, `first`, `last`: days
+    of the call, None where it has none. `account_currency`: of the account that it debits, if that is known.
+    """
+
+    act: Act
+    payees: frozenset[str]
+    amount: Money | None
+    on: date | None = None
+    first: date | None = None
+    last: date | None = None
+    frequency: str | None = None
+    account_currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the words say of a call. `is_whole`: one whole order of the last turn that ordered anything says all of it, and nothing else.
+
+    `turn` is that order's, and `times` how many orders of it say the same. `is_against`: they speak against it: negated, taken back.
+    Neither: it may be asked, with these doubts and this sentence.
+    """
+
+    is_whole: bool = False
+    is_against: bool = False
+    turn: int = 0
+    times: int = 0
+    doubts: tuple[Doubt, ...] = ()
+    quoted: tuple[QuotedPart, ...] = ()
+
+
+@dataclass(slots=True)
+class _Told:
+    """One order, as it stands after what was said since."""
+
+    ways: tuple[tuple[SaidOrder, frozenset[str]], ...]
+    said_on: date
+    turn: int
+    message: Utterance
+    clause: Clause
+    is_taken_back: bool = False
+    doubts: set[Doubt] = field(default_factory=set)
+
+    def keys(self) -> frozenset[str]:
+        return frozenset(key for _, keys in self.ways for key in keys)
+
+
+class Conversation:
+    """The orders of the turns that count, in their order, as one customer wrote them."""
+
+    def __init__(self, words: Sequence[Utterance], payees: Sequence[KnownPayee]) -> None:
+        self._payees = payees
+        self._orders: list[_Told] = []
+        self._against: dict[str, int] = {}
+        """Payees whom the customer spoke against, with how many orders came before."""
+        self._is_off = False
+        """Whether the last thing said was a taking back of what was last."""
+        for message in words:
+            if message.origin == DELETED:
+                self._take_back(Clause(ClauseKind.TAKING_BACK, 0, 0, is_all=True))
+            elif message.origin == "typed":
+                self._hear(message)
+
+    def said_of(self, wanted: Wanted) -> Spoken:
+        """Held against one call that pays, or orders payments."""
+        mine = [told for told in self._orders if told.keys() & wanted.payees]
+        spoken_against = max((self._against.get(key, -1) for key in wanted.payees), default=-1)
+        live = [told for told in mine if not told.is_taken_back]
+        if self._is_against(mine, live, spoken_against):
+            return Spoken(is_against=True)
+        last_turn = max((told.turn for told in self._orders), default=0)
+        tried = [(told, self._doubts(told, wanted, last_turn)) for told in live]
+        if whole := [told for told, doubts in tried if not doubts]:
+            return Spoken(is_whole=True, turn=whole[-1].turn, times=len(whole))
+        if tried:
+            told, doubts = min(tried, key=lambda item: len(item[1]))
+            return Spoken(doubts=tuple(sorted(doubts)), quoted=_quoted(told.message, told.clause))
+        return Spoken(doubts=(Doubt.NO_ORDER,), quoted=())
+
+    def is_off(self) -> bool:
+        """Whether the customer took back what was last, and said nothing since."""
+        return self._is_off
+
+    def _is_against(self, mine: Sequence[_Told], live: Sequence[_Told], spoken_against: int) -> bool:
+        newest = max((self._orders.index(told) for told in live), default=-1)
+        if spoken_against > newest:
+            return True
+        return (bool(mine) and not live) or (self._is_off and not live)
+
+    # hearing
+
+    def _hear(self, message: Utterance) -> None:
+        before = len(self._orders)
+        is_disturbed: set[Doubt] = set()
+        mentioned: Clause | None = None
+        for clause in (message.reading or read_once(message.text)).clauses:
+            kind = clause.kind
+            mention, mentioned = mentioned, None
+            if kind is ClauseKind.ORDER and (ways := self._fitting(_taken_up(clause, mention))):
+                self._is_off = False
+                self._orders.append(_Told(ways, message.at.date(), message.turn, message, clause))
+            elif kind is ClauseKind.MENTION and not self._changed(message, clause):
+                mentioned = clause
+            elif kind is ClauseKind.TAKING_BACK:
+                self._take_back(clause)
+            elif kind in _CHANGING and (kind is ClauseKind.MENTION or self._changed(message, clause)):
+                self._is_off = False
+            elif kind not in (ClauseKind.QUESTION, ClauseKind.COURTESY):
+                is_disturbed |= self._not_understood(message, clause)
+            if mention is not None and mentioned is None and kind is not ClauseKind.ORDER:
+                is_disturbed |= self._not_understood(message, mention)
+        if mentioned is not None:
+            is_disturbed |= self._not_understood(message, mentioned)
+        for told in self._orders[before:]:
+            told.doubts |= is_disturbed
+
+    def _fitting(self, clause: Clause) -> tuple[tuple[SaidOrder, frozenset[str]], ...]:
+        """The ways to read an order whose payee is somebody, or who is left open."""
+        ways = [(way, meant_by(way.payee, self._payees) if way.payee else frozenset()) for way in clause.ways]
+        named = [(way, keys) for way, keys in ways if keys]
+        return tuple(named or [(way, keys) for way, keys in ways if way.payee is None])
+
+    def _take_back(self, clause: Clause) -> None:
+        if clause.names is not None and (keys := meant_by(clause.names, self._payees)):
+            for told in self._orders:
+                told.is_taken_back |= bool(told.keys() & keys)
+            self._against.update(dict.fromkeys(keys, len(self._orders)))
+            return
+        taken = self._orders if clause.is_all or clause.names is not None else self._orders[-1:]
+        for told in taken:
+            told.is_taken_back = True
+        for told in self._orders:
+            told.doubts.add(Doubt.NEGATED)
+        self._is_off = True
+
+    def _changed(self, message: Utterance, clause: Clause) -> bool:
+        """The last order with what completes or corrects it, as of this turn; False if it does neither."""
+        last = next(reversed(self._orders), None)
+        if last is None or message.turn - last.turn > 1 or (last.is_taken_back and clause.kind is not ClauseKind.CORRECTION):
+            return False
+        parts = [(part, meant_by(part.payee, self._payees) if part.payee else frozenset()) for part in clause.ways]
+        changed: list[tuple[SaidOrder, frozenset[str]]] = []
+        for order, keys in last.ways:
+            for part, meant in parts:
+                if part.payee is not None and not meant:
+                    continue
+                new = order.corrected(part) if clause.kind is ClauseKind.CORRECTION else order.completed(part)
+                if new is not None:
+                    changed.append((new, meant or keys))
+        if not changed:
+            return False
+        self._orders.append(replace(last, ways=tuple(changed), turn=message.turn, is_taken_back=False, doubts=set(last.doubts)))
+        last.is_taken_back = True
+        return True
+
+    def _not_understood(self, message: Utterance, clause: Clause) -> set[Doubt]:
+        """Other words: whatever was ordered before is not whole any more; what they deny is spoken against."""
+        text = message.text[clause.start : clause.end]
+        named = named_in(lex(text), self._payees)
+        if Spoilt.NEGATED in clause.spoilt:
+            self._against.update(dict.fromkeys(named, len(self._orders)))
+            if not named and self._orders:
+                self._orders[-1].is_taken_back = True
+        doubts = {_SPOILT[item] for item in clause.spoilt} | {Doubt.NOT_WHOLE}
+        for told in self._orders:
+            told.doubts |= doubts
+        return doubts
+
+    # holding against a call
+
+    def _doubts(self, told: _Told, wanted: Wanted, last_turn: int) -> set[Doubt]:
+        doubts = min((set(_differences(way, keys, wanted, told.said_on)) for way, keys in told.ways), key=len)
+        return doubts | told.doubts | ({Doubt.EARLIER_TURN} if told.turn != last_turn else set())
+
+
+_CHANGING = (ClauseKind.COMPLETION, ClauseKind.CORRECTION, ClauseKind.MENTION)
+
+
+def _taken_up(order: Clause, mention: Clause | None) -> Clause:
+    """An order that leaves open whom and how much, with what was mentioned just before."""
+    if mention is None or not any(way.payee is None or way.amount is None for way in order.ways):
+        return order
+    both = [way.completed(part) for way in order.ways for part in mention.ways]
+    return replace(order, ways=tuple(way for way in both if way is not None))
+
+
+def _differences(way: SaidOrder, keys: frozenset[str], wanted: Wanted, said_on: date) -> Iterator[Doubt]:
+    """Where an order, read in one way, does not say exactly this call."""
+    if not keys & wanted.payees or not keys <= wanted.payees:
+        yield Doubt.AMBIGUOUS
+    if (Act.SET_UP if way.frequency else way.act) is not wanted.act:
+        yield Doubt.NOT_WHOLE
+    if wanted.amount is not None:
+        yield from _amount_differs(way.amount, wanted.amount, wanted.account_currency)
+    if _days_differ(way, wanted, said_on):
+        yield Doubt.DAY
+    if way.frequency != wanted.frequency:
+        yield Doubt.FREQUENCY
+    if way.account is not None:
+        yield Doubt.ACCOUNT
+
+
+def _days_differ(way: SaidOrder, wanted: Wanted, said_on: date) -> bool:
+    """Whether a day was said that the call does not have, or the other way round. Today is as good as none."""
+
+    def day(said: SaidDay | None) -> date | None:
+        return None if said is None else resolved(said, said_on)
+
+    if wanted.act is Act.SET_UP:
+        return (day(way.first or way.day), day(way.last)) != (wanted.first, wanted.last)
+    today = {None, said_on}
+    on = day(way.day)
+    return bool(way.first or way.last) or (on != wanted.on if on not in today else wanted.on not in today)
+
+
+def _amount_differs(said: SaidAmount | None, money: Money, account_currency: str | None) -> Iterator[Doubt]:
+    if said is None or said.value != Decimal(money.value):
+        yield Doubt.AMOUNT
+    elif not said.currencies:
+        if account_currency not in (None, money.currency):
+            yield Doubt.UNIT
+    elif money.currency not in said.currencies or (said.currencies[0] != money.currency and account_currency != money.currency):
+        yield Doubt.UNIT
+
+
+def _quoted(message: Utterance, clause: Clause) -> tuple[QuotedPart, ...]:
+    """The clause in parts: what no list of the grammar holds, and what turns it, is marked as not understood."""
+    parts: list[QuotedPart] = []
+    end = clause.start
+    for piece in tokens(message.text[clause.start : clause.end]):
+        start = clause.start + piece.start
+        understood = piece.kind is not Token.WORD or piece.text in ENGLISH.known or piece.text not in ENGLISH.closed
+        text = message.text[end : clause.start + piece.end]
+        if parts and parts[-1].understood == understood:
+            parts[-1] = QuotedPart(parts[-1].text + text, understood)
+        else:
+            parts.append(QuotedPart(message.text[end:start] + message.text[start : clause.start + piece.end], understood))
+        end = clause.start + piece.end
+    return tuple(parts)

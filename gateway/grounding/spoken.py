@@ -1,0 +1,60 @@
+"""What the customer's words say of one call, as a call is: from its arguments to what an order would have to say. Pure."""
+
+from datetime import date
+
+from adapters.answers import electronic
+from adapters.core import Identified
+from adapters.function import Choice, Day, Effect, Kind
+from gateway.domain.facts import Evidence
+from gateway.domain.reading import Act
+from gateway.domain.stages import Call
+from gateway.grounding.orders import Conversation, Spoken, Wanted
+
+_LAST, _FIRST = "last", "first"
+
+
+def spoken_of(call: Call, evidence: Evidence) -> Spoken:
+    """Of a call that pays or orders payments."""
+    conversation = Conversation(evidence.heard.words, evidence.acquaintance.payees)
+    return conversation.said_of(_wanted(call, evidence))
+
+
+def is_spoken_of(call: Call) -> bool:
+    """Whether an order of the customer could say all of it: it moves money, now or later."""
+    kinds = {argument.kind for argument in call.function.arguments}
+    return call.function.effect in (Effect.WRITE, Effect.IRREVERSIBLE) and Kind.AMOUNT in kinds
+
+
+def _wanted(call: Call, evidence: Evidence) -> Wanted:
+    function, arguments = call.function, call.arguments
+    act = Act.PAY if function.effect is Effect.IRREVERSIBLE else Act.SET_UP
+    days: dict[str, date | None] = {"on": None, _FIRST: None, _LAST: None}
+    frequency = None
+    for argument in function.arguments:
+        value = arguments.get(argument.name)
+        if isinstance(argument.type, Day) and isinstance(value, date):
+            which = next((name for name in (_FIRST, _LAST) if name in argument.name), "on" if act is Act.PAY else _FIRST)
+            days[which] = value
+        elif isinstance(argument.type, Choice) and "frequency" in argument.name and value is not None:
+            frequency = str(value)
+    account = arguments.get(function.resource) if function.resource else None
+    return Wanted(
+        act=act,
+        payees=_keys(call, evidence),
+        amount=arguments.amount(),
+        on=days["on"],
+        first=days[_FIRST],
+        last=days[_LAST],
+        frequency=frequency,
+        account_currency=call.facts.objects[account].currency if isinstance(account, Identified) else None,
+    )
+
+
+def _keys(call: Call, evidence: Evidence) -> frozenset[str]:
+    """Every key by which the payee of this call may be known: a beneficiary's, and the account's."""
+    key = call.payee_key
+    if key is None:
+        return frozenset()
+    known = evidence.acquaintance.payees
+    accounts = {electronic(payee.identifier or payee.key) for payee in known if payee.key == key} | {electronic(key)}
+    return frozenset({key, *accounts, *(payee.key for payee in known if electronic(payee.identifier or payee.key) in accounts)})
