@@ -5,6 +5,8 @@ case, but look-alikes are a matter of case: the Greek capital N looks like a Lat
 before case folding.
 """
 
+from functools import lru_cache
+
 from gateway.grounding.lexing import as_written, normal
 
 _LOOKS_LIKE = {
@@ -29,6 +31,7 @@ _OF_ASCII = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s"})
 """After case folding: an I looks like an l, so an i must count as one too."""
 
 
+@lru_cache(maxsize=4096)
 def skeletons(name: str) -> frozenset[str]:
     """What a name looks like, as it is written and in small letters: two names that share one look alike. Linear in its length."""
     # The first before NFKC as well, which makes an s of the long s that looks like an f.

@@ -133,14 +133,18 @@ class _Judge:
         self._spoken = spoken
         self._known = evidence.acquaintance
         self._heard = heard = evidence.heard
-        typed: dict[int, list[str]] = {}
-        for word in heard.words:
-            if word.origin == "typed":
-                typed.setdefault(word.turn, []).append(word.text)
-        self._typed = [self._turn(turn, "\n".join(texts)) for turn, texts in sorted(typed.items(), reverse=True)]
-        self._raw = [text for texts in typed.values() for text in texts]
+        self._raw = [word.text for word in heard.words if word.origin == "typed"]
         self._used = (*heard.uses, *call.received.rest.uses)
         self.uses: list[Use] = []
+
+    @cached_property
+    def _typed(self) -> list[_TypedTurn]:
+        """The turns, the last one first."""
+        typed: dict[int, list[str]] = {}
+        for word in self._heard.words:
+            if word.origin == "typed":
+                typed.setdefault(word.turn, []).append(word.text)
+        return [self._turn(turn, "\n".join(texts)) for turn, texts in sorted(typed.items(), reverse=True)]
 
     def _turn(self, number: int, text: str) -> _TypedTurn:
         lexed = lex(text)

@@ -1,6 +1,7 @@
 """Whom a text means: payees by the names that the customer saved, and by their account numbers. Pure."""
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from adapters.answers import electronic
 from adapters.core import KnownPayee
@@ -28,16 +29,22 @@ def named_in(lexed: Lexed, payees: Sequence[KnownPayee]) -> frozenset[str]:
         plain = electronic(code)
         if plain in by_account:
             found.add(by_account[plain])
-    whole = {payee.key for payee in payees if holds_phrase(lexed.words, words_of(payee.name))}
+    whole = {payee.key for payee in payees if holds_phrase(lexed.words, words_of_name(payee.name))}
     longest = {payee.key for payee in payees if payee.key in whole and not _within_another(payee, payees, whole)}
     said = set(lexed.words) - _words_of_all(payees, whole)
     partly = {payee.key for payee in payees if said.intersection(distinctive(payee.name))}
     return frozenset(found | longest | (partly - whole))
 
 
+@lru_cache(maxsize=4096)
+def words_of_name(name: str) -> tuple[str, ...]:
+    """The words of a saved name; the same names are looked at with each call."""
+    return words_of(name)
+
+
 def distinctive(name: str) -> frozenset[str]:
     """The words of a name by which it may be called."""
-    return frozenset(word for word in words_of(name) if len(word) >= 3 and word not in _TOO_COMMON)
+    return frozenset(word for word in words_of_name(name) if len(word) >= 3 and word not in _TOO_COMMON)
 
 
 def alike(payee: str, payees: Sequence[KnownPayee]) -> bool:
@@ -48,10 +55,10 @@ def alike(payee: str, payees: Sequence[KnownPayee]) -> bool:
 
 def _within_another(payee: KnownPayee, payees: Sequence[KnownPayee], whole: Collection[str]) -> bool:
     """Anna is not meant where Anna Schmidt was written and both are saved."""
-    mine = words_of(payee.name)
-    longer = (words_of(item.name) for item in payees if item.key in whole and item.key != payee.key)
+    mine = words_of_name(payee.name)
+    longer = (words_of_name(item.name) for item in payees if item.key in whole and item.key != payee.key)
     return any(len(words) > len(mine) and holds_phrase(words, mine) for words in longer)
 
 
 def _words_of_all(payees: Sequence[KnownPayee], keys: Collection[str]) -> set[str]:
-    return {word for payee in payees if payee.key in keys for word in words_of(payee.name)}
+    return {word for payee in payees if payee.key in keys for word in words_of_name(payee.name)}

@@ -16,7 +16,7 @@ from gateway.grounding.days import resolved
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.lexing import lex
 from gateway.grounding.names import named_in
-from gateway.grounding.payees import meant_by
+from gateway.grounding.payees import SavedNames
 from gateway.grounding.reader import read_once
 from gateway.grounding.tokens import Token, tokens
 
@@ -79,9 +79,11 @@ class Conversation:
 
     def __init__(self, words: Sequence[Utterance], payees: Sequence[KnownPayee]) -> None:
         self._payees = payees
+        self._names = SavedNames(payees)
         self._orders: list[_Told] = []
         self._against: dict[str, int] = {}
         """Payees whom the customer spoke against, with how many orders came before."""
+        self._mention: Clause | None = None
         self._is_off = False
         """Whether the last thing said was a taking back of what was last."""
         for message in words:
@@ -120,54 +122,68 @@ class Conversation:
 
     def _hear(self, message: Utterance) -> None:
         before = len(self._orders)
-        is_disturbed: set[Doubt] = set()
-        mentioned: Clause | None = None
+        doubts: set[Doubt] = set()
         for clause in (message.reading or read_once(message.text)).clauses:
-            kind = clause.kind
-            mention, mentioned = mentioned, None
-            if kind is ClauseKind.ORDER and (ways := self._fitting(_taken_up(clause, mention))):
-                self._is_off = False
-                self._orders.append(_Told(ways, message.at.date(), message.turn, message, clause))
-            elif kind is ClauseKind.MENTION and not self._changed(message, clause):
-                mentioned = clause
-            elif kind is ClauseKind.TAKING_BACK:
-                self._take_back(clause)
-            elif kind in _CHANGING and (kind is ClauseKind.MENTION or self._changed(message, clause)):
-                self._is_off = False
-            elif kind not in (ClauseKind.QUESTION, ClauseKind.COURTESY):
-                is_disturbed |= self._not_understood(message, clause)
-            if mention is not None and mentioned is None and kind is not ClauseKind.ORDER:
-                is_disturbed |= self._not_understood(message, mention)
-        if mentioned is not None:
-            is_disturbed |= self._not_understood(message, mentioned)
+            doubts |= self._take(message, clause)
+        if self._mention is not None:
+            doubts |= self._not_understood(message, self._mention)
+            self._mention = None
         for told in self._orders[before:]:
-            told.doubts |= is_disturbed
+            told.doubts |= doubts
+
+    def _take(self, message: Utterance, clause: Clause) -> set[Doubt]:
+        """What one clause does to the orders; and what the orders of its own message doubt because of it."""
+        mention, self._mention = self._mention, None
+        order = _taken_up(clause, mention)
+        left = self._not_understood(message, mention) if mention is not None and order is clause else set()
+        match clause.kind:
+            case ClauseKind.ORDER if ways := self._fitting(order):
+                self._orders.append(_Told(ways, message.at.date(), message.turn, message, clause))
+                self._is_off = False
+                return left | self._instead_of_nothing(message, clause)
+            case ClauseKind.TAKING_BACK:
+                return left | self._take_back(clause)
+            case ClauseKind.COMPLETION | ClauseKind.CORRECTION | ClauseKind.MENTION if self._changed(message, clause):
+                self._is_off = False
+                return left
+            case ClauseKind.MENTION:
+                self._mention = clause
+                return left
+            case ClauseKind.QUESTION | ClauseKind.COURTESY:
+                return left
+        return left | self._not_understood(message, clause)
 
     def _fitting(self, clause: Clause) -> tuple[tuple[SaidOrder, frozenset[str]], ...]:
         """The ways to read an order whose payee is somebody, or who is left open."""
-        ways = [(way, meant_by(way.payee, self._payees) if way.payee else frozenset()) for way in clause.ways]
+        ways = [(way, self._names.meant_by(way.payee)) for way in clause.ways]
         named = [(way, keys) for way, keys in ways if keys]
         return tuple(named or [(way, keys) for way, keys in ways if way.payee is None])
 
-    def _take_back(self, clause: Clause) -> None:
-        if clause.names is not None and (keys := meant_by(clause.names, self._payees)):
+    def _instead_of_nothing(self, message: Utterance, clause: Clause) -> set[Doubt]:
+        is_instead = message.text[clause.start : clause.end].casefold().endswith("instead")
+        return {Doubt.NEGATED} if is_instead and not any(told.is_taken_back for told in self._orders) else set()
+
+    def _take_back(self, clause: Clause) -> set[Doubt]:
+        """What is taken back; and what an order doubts that comes after it in the same message, where there was nothing to take back."""
+        if clause.names is not None and (keys := self._names.meant_by(clause.names)):
             for told in self._orders:
                 told.is_taken_back |= bool(told.keys() & keys)
             self._against.update(dict.fromkeys(keys, len(self._orders)))
-            return
+            return set()
         taken = self._orders if clause.is_all or clause.names is not None else self._orders[-1:]
         for told in taken:
             told.is_taken_back = True
         for told in self._orders:
             told.doubts.add(Doubt.NEGATED)
         self._is_off = True
+        return set() if self._orders and clause.names is None else {Doubt.NEGATED}
 
     def _changed(self, message: Utterance, clause: Clause) -> bool:
         """The last order with what completes or corrects it, as of this turn; False if it does neither."""
         last = next(reversed(self._orders), None)
         if last is None or message.turn - last.turn > 1 or (last.is_taken_back and clause.kind is not ClauseKind.CORRECTION):
             return False
-        parts = [(part, meant_by(part.payee, self._payees) if part.payee else frozenset()) for part in clause.ways]
+        parts = [(part, self._names.meant_by(part.payee)) for part in clause.ways]
         changed: list[tuple[SaidOrder, frozenset[str]]] = []
         for order, keys in last.ways:
             for part, meant in parts:
@@ -202,15 +218,13 @@ class Conversation:
         return doubts | told.doubts | ({Doubt.EARLIER_TURN} if told.turn != last_turn else set())
 
 
-_CHANGING = (ClauseKind.COMPLETION, ClauseKind.CORRECTION, ClauseKind.MENTION)
-
-
-def _taken_up(order: Clause, mention: Clause | None) -> Clause:
-    """An order that leaves open whom and how much, with what was mentioned just before."""
-    if mention is None or not any(way.payee is None or way.amount is None for way in order.ways):
-        return order
-    both = [way.completed(part) for way in order.ways for part in mention.ways]
-    return replace(order, ways=tuple(way for way in both if way is not None))
+def _taken_up(clause: Clause, mention: Clause | None) -> Clause:
+    """An order that leaves open whom and how much, with what was mentioned just before; the clause itself where it takes up nothing."""
+    if mention is None or clause.kind is not ClauseKind.ORDER:
+        return clause
+    both = (way.completed(part) for way in clause.ways for part in mention.ways)
+    ways = tuple(way for way in both if way is not None)
+    return replace(clause, ways=ways) if ways else clause
 
 
 def _differences(way: SaidOrder, keys: frozenset[str], wanted: Wanted, said_on: date) -> Iterator[Doubt]:

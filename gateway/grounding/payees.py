@@ -10,34 +10,54 @@ from gateway.grounding.tokens import Token, tokens
 
 _COMPANY_ENDINGS = frozenset({"ltd", "limited", "plc", "inc", "llc", "llp", "gmbh", "ag", "co", "corp", "sa", "bv", "nv", "srl"})
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "sir", "prof"})
+_NOBODY: frozenset[str] = frozenset()
+
+Words = tuple[str, ...]
 
 
-def meant_by(phrase: str, payees: Sequence[KnownPayee]) -> frozenset[str]:
-    """Keys of the payees that this name or account may mean: none, one, or several where nobody can say which."""
-    words = _words(phrase)
-    if _is_account(phrase):
-        return frozenset(payee.key for payee in payees if payee.identifier and electronic(payee.identifier) == phrase) or frozenset(
-            {phrase}
-        )
-    name = _without_endings(words)
-    whole = frozenset(payee.key for payee in payees if name and (_name(payee.name) == name or payee.key == phrase))
-    if whole or not _is_distinctive(words):
-        return whole
-    return frozenset(payee.key for payee in payees if _stands_in(words, _name(payee.name)))
+class SavedNames:
+    """The payees of one customer, found by what they are called. Built once for a call, in the time of one look at each payee."""
+
+    def __init__(self, payees: Sequence[KnownPayee]) -> None:
+        self._whole: dict[Words, set[str]] = {}
+        self._by_word: dict[str, list[tuple[Words, str]]] = {}
+        self._by_account: dict[str, set[str]] = {}
+        for payee in payees:
+            words = _name(payee.name)
+            self._whole.setdefault(words, set()).add(payee.key)
+            self._whole.setdefault((payee.key,), set()).add(payee.key)
+            for word in dict.fromkeys(words):
+                self._by_word.setdefault(word, []).append((words, payee.key))
+            if payee.identifier:
+                self._by_account.setdefault(electronic(payee.identifier), set()).add(payee.key)
+
+    def meant_by(self, phrase: str | None) -> frozenset[str]:
+        """Keys of the payees that this name or account may mean: none, one, or several where nobody can say which."""
+        if not phrase:
+            return _NOBODY
+        words, is_account = _words(phrase)
+        if is_account:
+            return frozenset(self._by_account.get(phrase, {phrase}))
+        whole = self._whole.get(_without_endings(words)) or self._whole.get((phrase,))
+        if whole or not _is_distinctive(words):
+            return frozenset(whole or ())
+        return frozenset(key for name, key in self._by_word.get(words[0], ()) if _stands_in(words, name))
 
 
 @lru_cache(maxsize=4096)
-def _name(saved: str) -> tuple[str, ...]:
-    return _without_endings(_words(saved))
+def _name(saved: str) -> Words:
+    return _without_endings(_words(saved)[0])
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """For comparison: folded, "&" as "and", whatever stands between them."""
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[Words, bool]:
+    """For comparison: folded, "&" as "and", whatever stands between them; and whether it is an account and nothing else."""
     pieces = [piece for piece in tokens(text) if piece.kind is not Token.PUNCTUATION or piece.text == "&"]
-    return tuple("and" if piece.text == "&" else piece.text.replace("'", "") for piece in pieces)
+    words = tuple("and" if piece.text == "&" else piece.text.replace("'", "") for piece in pieces)
+    return words, len(pieces) == 1 and pieces[0].kind is Token.ACCOUNT
 
 
-def _without_endings(words: tuple[str, ...]) -> tuple[str, ...]:
+def _without_endings(words: Words) -> Words:
     """Without a company's ending and a person's title."""
     while len(words) > 1 and words[-1] in _COMPANY_ENDINGS:
         words = words[:-1]
@@ -46,15 +66,11 @@ def _without_endings(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _is_account(phrase: str) -> bool:
-    pieces = tokens(phrase)
-    return len(pieces) == 1 and pieces[0].kind is Token.ACCOUNT
-
-
-def _is_distinctive(words: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def _is_distinctive(words: Words) -> bool:
     """Whether these words may call somebody whose name is longer: common words, months and units mean a payee as a whole name alone."""
     return any(len(word) >= 3 and word not in ENGLISH.closed and word not in ENGLISH.known for word in words)
 
 
-def _stands_in(words: Sequence[str], name: Sequence[str]) -> bool:
-    return any(tuple(name[at : at + len(words)]) == tuple(words) for at in range(len(name) - len(words) + 1))
+def _stands_in(words: Words, name: Words) -> bool:
+    return any(name[at : at + len(words)] == words for at in range(len(name) - len(words) + 1))

@@ -125,22 +125,25 @@ class _Sentence:
         begin = _skipped(body, ENGLISH.joining.end(body, begin) or begin)
         if begin == len(body):
             return self._clause(ClauseKind.COURTESY, body) if body else None
-        ways = self._orders(body, begin)
-        if not ways and act in PAYING:
+        is_asked = self._is_question and is_last
+        ways = self._orders(body, begin, must_ask=is_asked)
+        if not ways and act in PAYING and not is_asked:
             parts = self._parts(body)
             ways = [way for way in parts.all_ways(begin, SaidOrder(act=act)) if way.payee is not None and way.amount is not None]
         if ways:
             return self._clause(ClauseKind.ORDER, body, ways)
-        if self._is_question and is_last and ENGLISH.questions.end(body, begin) is not None:
-            return self._clause(ClauseKind.QUESTION, body)
+        if is_asked:  # "Pay Anna 20?" is no order, and neither completes nor corrects one
+            return self._clause(ClauseKind.QUESTION, body) if ENGLISH.questions.end(body, begin) is not None else None
         return self._taking_back(body) or self._mention(body[begin:]) or self._correction(body) or self._completion(body)
 
-    def _orders(self, body: tuple[Piece, ...], begin: int) -> list[SaidOrder]:
+    def _orders(self, body: tuple[Piece, ...], begin: int, *, must_ask: bool) -> list[SaidOrder]:
+        """`must_ask`: a question mark follows, so that only a request such as "can you" makes it an order."""
         if body[-1].text == "instead":  # of what was taken back before
             body = body[:-1]
         asked = ENGLISH.asking.end(body, begin)
         parts, found = self._parts(body), []
-        for start in [begin] if asked is None else [_skipped(body, asked), begin]:
+        starts = [begin] if not must_ask else []
+        for start in starts if asked is None else [_skipped(body, asked), *starts]:
             for act in map(Act, ENGLISH.verbs):
                 for end in ENGLISH.verbs[act].ends(body, start):
                     found += parts.all_ways(end, SaidOrder(act=act))

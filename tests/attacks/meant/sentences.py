@@ -93,7 +93,7 @@ class Sentence:
         """Payments that the sentence does not order."""
         yield replace(self.payment, amount=self.payment.amount + 1)
         yield replace(self.payment, amount=self.payment.amount * 7)
-        yield replace(self.payment, to="Harbour Lettings")
+        yield replace(self.payment, to="May Chen" if self.payment.to == "Harbour Lettings" else "Harbour Lettings")
         yield replace(self.payment, on=NOW.date() + timedelta(days=17))
         yield replace(self.payment, currency="NOK")
 
