@@ -26,11 +26,11 @@ from audit.database import SqliteLane
 from audit.group import GroupWriter
 from audit.log import Log
 from audit.permits import LogPermitVerifier, Permit, PermitInvalid, decode
+from gateway.app.clock import Clock
 from gateway.app.key_files import credential
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.chores import alarmed
 from gateway.domain.alarms import Chore
-from gateway.domain.clock import Clock
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -12,6 +12,7 @@ from adapters.core import CoreBank
 from adapters.cores.sandbox.bank import SandboxBank
 from audit.leaf import Record, RecordKind
 from audit.log import Log
+from gateway.app.clock import utc_now
 from gateway.app.confirm_page import verifier_of
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
@@ -21,7 +22,6 @@ from gateway.calls.recovery import Recovery
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.confirmations.standing_mandates import StandingMandates
-from gateway.domain.clock import utc_now
 from gateway.doors import rest
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks

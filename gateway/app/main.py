@@ -24,6 +24,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from gateway.app.bundle import read_bundle
+from gateway.app.clock import Clock, utc_now
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
 from gateway.app.declared import ServedFunctions, served
@@ -48,7 +49,6 @@ from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.domain.alarms import Alarm
-from gateway.domain.clock import Clock, utc_now
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader

@@ -14,6 +14,7 @@ from functools import partial
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.app.clock import utc_now
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway
@@ -25,7 +26,6 @@ from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.domain.clock import utc_now
 from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, playground, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing

@@ -24,9 +24,9 @@ from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from gateway.app.bundle import read_bundle
+from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.domain.clock import utc_now
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 

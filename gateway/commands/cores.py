@@ -11,6 +11,7 @@ import uvloop
 
 from adapters.cores.remote.client import ClientBounds
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
+from gateway.app.clock import utc_now
 from gateway.app.cores import (
     Core,
     UnsafeNoPermits,
@@ -27,7 +28,6 @@ from gateway.app.databases import DatabaseLocations, open_log
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
-from gateway.domain.clock import utc_now
 from gateway.oversight.webhooks import public_key
 
 PROXY_BOUNDS = ClientBounds(question_s=1.5, instruction_s=8.0)

@@ -18,10 +18,10 @@ from audit.keys import KeyRefused
 from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown, revision
 from audit.store.reads import LogCorrupt
+from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
 from gateway.calls.record import BundleName, Records
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.stages import RecordPosition

@@ -14,9 +14,9 @@ from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
 from audit.query import NotSealed, Why, reveal
 from gateway.app.bundle import read_bundle
+from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
-from gateway.domain.clock import utc_now
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid

@@ -16,12 +16,12 @@ from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind, rfc3339
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, open_sealed, page, question
+from gateway.app.clock import utc_now
 from gateway.app.cores import CorePermits, behind_http, embedded
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.commands.audit import time_of, why_of, with_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
-from gateway.domain.clock import utc_now
 from gateway.domain.request import core_key
 from gateway.oversight.reconciliation import APART, Difference, IntentOnRecord, compare
 

@@ -78,9 +78,11 @@ class Language:
         self.in_text = frozenset(closed["in_text"])
         self.closed = frozenset().union(*self.classes.values()) - self.in_text
         self.known = self._vocabulary(grammar)
+        self.taken = self.known | self._other_words()
+        """Every word that the grammar takes anywhere but in names and free text."""
 
     def _vocabulary(self, grammar: Mapping[str, Any]) -> frozenset[str]:
-        """Every word that the grammar takes somewhere, but in names and in free text: for showing what was not understood."""
+        """Every word that the grammar takes somewhere, but in names and in free text: of orders."""
         lists = (
             self.courtesy,
             self.joining,
@@ -94,6 +96,13 @@ class Language:
         phrases = (*lists, *self.slots.values(), *self.frequencies.values(), self.today, self.tomorrow, self.after_tomorrow)
         words = frozenset().union(*(item.words() for item in phrases))
         return words | set(self.weekdays) | set(self.months) | self.units.words() | self.determiners | self.relations | self.in_text
+
+    def _other_words(self) -> frozenset[str]:
+        """Of clauses that are no orders."""
+        lists = (self.answering, self.questions, self.taking_back, self.taken_objects, self.taken_names, self.everything)
+        more = (*lists, self.back_fillers, self.correcting, self.instead, self.answers)
+        mentions = {word for form in self.mentions for word in form} - {"PAYEE", "AMOUNT"}
+        return frozenset().union(mentions, {"instead", "not", "this"}, *(phrases.words() for phrases in more))
 
 
 class _Units:

@@ -86,14 +86,23 @@ class _Sentence:
     def clauses(self) -> list[Clause]:
         if not self._body:
             return []
+        found = None
         if len(self._body) <= _CLAUSE_MOST:
-            for plain in (True, False):  # a name that holds numbers or words like "may" is looked for where nothing plainer is read
-                self._has_plain_names = plain
-                self._failed.clear()
+            if all(piece.text in ENGLISH.taken or piece.text not in ENGLISH.closed for piece in self._body):
                 found = self._whole(0, None)
-                if found is not None:
-                    return found
-        return [self._clause(ClauseKind.OTHER, self._body)]
+            if found is None:  # a name that holds numbers, or words like "may"
+                self._has_plain_names = False
+                begin = self._begin(self._body)
+                ways = self._orders(self._body, begin, must_ask=self._is_question)
+                found = [self._clause(ClauseKind.ORDER, self._body, ways)] if ways else None
+                if not ways and self._is_question and ENGLISH.questions.end(self._body, begin) is not None:
+                    found = [self._clause(ClauseKind.QUESTION, self._body)]
+        return found or [self._clause(ClauseKind.OTHER, self._body)]
+
+    def _begin(self, body: Sequence[Piece]) -> int:
+        """After the courtesies, and a word that joins it to what was said before."""
+        begin = _skipped(body, 0)
+        return _skipped(body, ENGLISH.joining.end(body, begin) or begin)
 
     def _parts(self, body: Sequence[Piece]) -> Parts:
         return Parts(body, self._budget, has_plain_names=self._has_plain_names)
@@ -121,8 +130,7 @@ class _Sentence:
 
     def _understood(self, body: tuple[Piece, ...], act: Act | None, *, is_last: bool) -> Clause | None:
         """This as one clause of a known kind. `act`: of the order before it in the same sentence ("pay Anna 10 pounds and Ben 15")."""
-        begin = _skipped(body, 0)
-        begin = _skipped(body, ENGLISH.joining.end(body, begin) or begin)
+        begin = self._begin(body)
         if begin == len(body):
             return self._clause(ClauseKind.COURTESY, body) if body else None
         is_asked = self._is_question and is_last

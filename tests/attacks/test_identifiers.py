@@ -14,9 +14,9 @@ from adapters.function import Argument, BankingFunction, Choice, Day, Kind, Refe
 from adapters.functions import MANIFEST
 from audit.query import Why, reveal
 from gateway.app.bundle import read_bundle
+from gateway.app.clock import utc_now
 from gateway.calls.decide import Decider
 from gateway.calls.output import output_text, result_item
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Code
 from gateway.domain.stages import Recorded
 from policies.bundle import RuleFile

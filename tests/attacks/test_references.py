@@ -13,11 +13,11 @@ import pytest_asyncio
 from adapters.core import Identified, ReferenceKind
 from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, ReferenceList, Text
 from adapters.functions import MANIFEST
+from gateway.app.clock import utc_now
 from gateway.app.key_files import private_file
 from gateway.calls.output import output_text
 from gateway.calls.references import KEY_BYTES
 from gateway.calls.references import References as Issuer
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import RequestFault
 from tests.support.arguments import FITTING
 from tests.support.teller import Teller, bank_of, executed_keys, payment, teller

@@ -16,8 +16,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from gateway.app.clock import utc_now
 from gateway.app.local_issuer import LocalIssuer
-from gateway.domain.clock import utc_now
 from gateway.domain.principal import Credentials
 from gateway.doors.credentials import CredentialReader
 from gateway.identity import AccessTokens, Issuer, TokenBinding

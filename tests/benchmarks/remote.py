@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.core import Identified, ReferenceKind
+from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
 from gateway.app.development import grant
 from gateway.app.gateway import Gateway
@@ -32,7 +33,6 @@ from gateway.app.key_files import private_file
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.calls.references import KEY_BYTES, References
-from gateway.domain.clock import utc_now
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal

@@ -26,6 +26,7 @@ from fastapi import FastAPI, Request, Response
 from joserfc.jwk import ECKey
 
 from adapters.core import Identified, ReferenceKind
+from gateway.app.clock import utc_now
 from gateway.app.development import grant
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
@@ -34,7 +35,6 @@ from gateway.app.main import open_gateway
 from gateway.app.serving import build_app, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE, development
 from gateway.calls.references import KEY_BYTES, References
-from gateway.domain.clock import utc_now
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Received, Recorded
 from gateway.doors.rest import in_front

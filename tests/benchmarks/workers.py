@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
-from gateway.domain.clock import utc_now
 from tests.benchmarks.call import CALLERS, Customer, a_database, balances, bearer, line, load, noop_requests, start, transfers
 from tests.benchmarks.servers import prepare
 from tests.support.processes import started

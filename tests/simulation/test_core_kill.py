@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
-from gateway.domain.clock import utc_now
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded

@@ -14,12 +14,12 @@ import pytest
 from adapters.core import CoreUnavailable, PermitRefused
 from audit.leaf import Record, RecordKind
 from audit.log import LogUnavailable
+from gateway.app.clock import utc_now
 from gateway.calls.chores import alarmed
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.calls.recovery import Recovery
 from gateway.domain.alarms import Chore
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Code, Unavailable
 from tests.support.teller import Teller, executed_keys, teller, what_does_not_hold
 

@@ -22,12 +22,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.core import Money
 from audit.leaf import RecordKind
+from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.calls.record import Records
 from gateway.confirmations.standing_mandates import MandateTerms
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Unavailable
 from gateway.domain.mandate import Limits
 from gateway.domain.ports import ProposalNotOpen

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.functions import MANIFEST
 from audit.log import LogUnavailable
-from gateway.domain.clock import utc_now
+from gateway.app.clock import utc_now
 from gateway.domain.errors import Code, Unavailable
 from gateway.domain.kill_switch import NotLifted, Scope
 from gateway.domain.obstacle import Obstacle

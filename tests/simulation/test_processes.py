@@ -19,12 +19,12 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
 from gateway.app.gateway import Gateway
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
-from gateway.domain.clock import utc_now
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.clock import utc_now
+from gateway.app.clock import utc_now
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver

@@ -13,11 +13,11 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
+from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.app.gateway import Gateway
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import Scope
 from gateway.domain.proposal import ConfirmationEvidence, Method

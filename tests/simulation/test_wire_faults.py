@@ -16,7 +16,7 @@ import pytest
 
 from adapters.cores.remote import server as serving
 from adapters.cores.remote.breaker import Breaker, BreakerLimits
-from gateway.domain.clock import utc_now
+from gateway.app.clock import utc_now
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded

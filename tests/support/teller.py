@@ -15,13 +15,13 @@ from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
+from gateway.app.clock import Clock, utc_now
 from gateway.app.cores import embedded, permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import credential, private_file
 from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
-from gateway.domain.clock import Clock, utc_now
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key

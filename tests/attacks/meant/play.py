@@ -14,10 +14,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.app.clock import utc_now
 from gateway.app.key_files import private_file
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
-from gateway.domain.clock import utc_now
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method

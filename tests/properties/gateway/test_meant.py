@@ -110,10 +110,11 @@ def test_a_closed_class_word_is_never_swallowed_by_free_text(order: tuple[str, P
 
 
 SPOILING = (
-    "if she asks, {}", "{} if it rains", "my wife will {}", "Anna said: {}", '"{}"', "I never {}", "I did not {}", "yesterday I told you to {}",
-    "when I say so, {}", "what if I {}?", "tell Ben to {}", "perhaps {}", "{} or not", "{}, but not yet", "{} tomorrow", "{} every month",
-    "{} on 24 December", "{} twice", "she said {}", "do not {}", "don't {}", "never {}", "I was going to {}", "{} unless Ben does",
-    "remind me to {}", "he wants me to {}", "should I {}?", "did you {}?", "imagine you {}", "{} as soon as I am back", "why {}?",
+    "if she asks, {}", "{} if it rains", "my wife will {}", "Anna said: {}", '"{}"', "I never {}", "I did not {}",
+    "yesterday I told you to {}", "when I say so, {}", "what if I {}?", "tell Ben to {}", "perhaps {}", "{} or not",
+    "{}, but not yet", "{} tomorrow", "{} every month", "{} on 24 December", "{} twice", "she said {}", "do not {}", "don't {}",
+    "never {}", "I was going to {}", "{} unless Ben does", "remind me to {}", "he wants me to {}", "should I {}?", "did you {}?",
+    "imagine you {}", "{} as soon as I am back", "why {}?",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from adapters.cores.remote.client import SKEW, ClientBounds
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
+from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
 from gateway.app.key_files import credential
@@ -28,7 +29,6 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.cli import main
 from gateway.domain.alarms import Alarm
-from gateway.domain.clock import utc_now
 from gateway.domain.errors import Code
 from tests.support.databases import places, sqlite_only
 from tests.support.teller import Teller, over_http, sandbox_bank

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from gateway.app.clock import utc_now
 from gateway.cli import main
 from gateway.commands import reconciliation
-from gateway.domain.clock import utc_now
 from tests.support.databases import url
 from tests.support.teller import sandbox_bank, teller
 
