@@ -17,6 +17,7 @@ from adapters.function import (
     Day,
     Effect,
     Flag,
+    Number,
     Reference,
     ReferenceList,
     Text,
@@ -155,7 +156,7 @@ def _cedar_type(argument: Argument) -> str:
             return "Bool"
         case Day():
             return "datetime"
-        case Text() | AccountIdentifier() | Choice():
+        case Text() | AccountIdentifier() | Choice() | Number():
             return "String"
         case Count():
             return "Long"

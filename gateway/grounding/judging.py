@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from adapters.answers import electronic
+from adapters.answers import ORDERS
 from adapters.core import ExistingOrder, Identified, Money
-from adapters.function import Argument, BankingFunction, Effect, Kind
+from adapters.function import Argument, BankingFunction, Effect, Kind, lists_of, scheme_of
+from adapters.identity import canonical
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import Evidence, Use
 from gateway.domain.limits import Totals, standing_holds
@@ -174,7 +175,7 @@ class _Judge:
             case Kind.DOCUMENT:
                 return TYPED if self._is_named(str(value)) else NEW if self._has_effect else UNNAMED
             case Kind.OBJECT:
-                return self._object(value) if self._has_effect else None
+                return self._object(argument, value) if self._has_effect else None
         return None
 
     @property
@@ -194,9 +195,10 @@ class _Judge:
         if self._is_own(key):
             return OWN
         order = self._order()
-        if order is not None and electronic(order.payee) == electronic(key):
+        if order is not None and order.payee == key:
             return UNCHANGED
-        keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
+        by_key = any(payee.key == key for payee in self._known.payees)  # else it is the account of one who is saved
+        keys = {key} if by_key else {key, *(payee.key for payee in self._known.payees if payee.identifier == key)}
         source = self._said(
             lambda turn: turn.named, lambda turn: bool(keys & turn.named), lambda lexed: bool(keys & self._named_in(lexed))
         )
@@ -237,7 +239,7 @@ class _Judge:
     def _is_own(self, key: str) -> bool:
         call, payee = self._call, self._call.payee
         if payee is None:
-            return electronic(key) in self._known.own_accounts or key in self._known.own_accounts
+            return key in self._known.own_accounts
         resource = call.arguments.get(call.function.resource) if call.function.resource else None
         owners = call.facts.objects[resource].owners if isinstance(resource, Identified) else frozenset({call.customer})
         return key.startswith("acc:") and call.facts.objects[payee].owners == owners
@@ -250,7 +252,7 @@ class _Judge:
         )
 
     def _stands_in(self, key: str, lexed: Lexed) -> bool:
-        return key in self._named_in(lexed) or is_code(key, lexed)
+        return key in self._named_in(lexed) or key in lexed.tokens or key in lexed.accounts
 
     def _said(
         self,
@@ -294,7 +296,8 @@ class _Judge:
 
     def _left(self, turn: _TypedTurn, money: Money) -> int:
         said = sum(figure.may_be(money) for figure in turn.lexed.figures)
-        used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in self._used)
+        before = (*self._used, *self.uses)  # of this call too: two amounts of a call are not said by one figure
+        used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in before)
         return said - used
 
     def _follows(self, money: Money) -> bool:
@@ -310,18 +313,19 @@ class _Judge:
     def _order(self) -> ExistingOrder | None:
         """The existing order that the call names, if it names one."""
         for argument in self._call.function.arguments:
-            if argument.kind is Kind.OBJECT and argument.name in self._call.arguments:
+            of_orders = not argument.lists or ORDERS in argument.lists  # another list's identifiers are no orders'
+            if argument.kind is Kind.OBJECT and of_orders and argument.name in self._call.arguments:
                 found = self._known.orders.get(_object_key(self._call.arguments[argument.name]))
                 if found is not None:
                     return found
         return None
 
-    def _object(self, value: object) -> str:
+    def _object(self, argument: Argument, value: object) -> str:
         """An object of ours was checked for its owner with the facts; one of an upstream must be among what the upstream told."""
         if isinstance(value, Identified | tuple):
             return OWN
-        key = str(value)
-        return OWN if key in self._known.orders or electronic(key) in self._known.own_accounts else UNGROUNDED
+        key = canonical(scheme_of(argument.type), str(value))
+        return OWN if self._known.lists(key, lists_of(self._call.function.effect, argument)) else UNGROUNDED
 
     def _credential(self, value: str) -> str:
         pieces = {piece.strip(".,;:!?\"'()") for text in self._raw for piece in text.split()}

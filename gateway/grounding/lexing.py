@@ -14,8 +14,8 @@ from functools import lru_cache
 from stdnum import iban
 from stdnum.exceptions import ValidationError
 
-from adapters.answers import electronic
 from adapters.core import Money, exponent
+from adapters.identity import Scheme, canonical
 from gateway.domain.characters import without_invisible
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
@@ -23,6 +23,7 @@ _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CODE = re.compile(r"[\w./@:+-]+")
+_AROUND = ".:/@+-"
 
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
 _DATE = re.compile(
@@ -75,12 +76,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Lexed:
-    """One text. `words` in their order, case folded; `accounts` in electronic form; `codes`: what holds a digit or a sign, as it stands."""
+    """One text. `words` in their order, case folded; `accounts` in canonical form; `codes`: what holds a digit or a sign, case folded;
+    `tokens`: the same as it was written, since an identifier is another one where a letter's case differs."""
 
     words: tuple[str, ...]
     accounts: tuple[str, ...]
     figures: tuple[Figure, ...]
     codes: frozenset[str]
+    tokens: frozenset[str]
 
 
 def normal(text: str) -> str:
@@ -112,14 +115,15 @@ def _lexed_before(text: str) -> Lexed:
 def _lexed(text: str) -> Lexed:
     plain = normal(text)
     accounts, rest = _accounts(plain)
-    codes = frozenset(code for item in _CODE.findall(plain) if (code := item.strip(".:/@+-")))
+    codes = frozenset(code for item in _CODE.findall(plain) if (code := item.strip(_AROUND)))
+    tokens = frozenset(it for item in _CODE.findall(as_written(text)) for it in (item.rstrip(_AROUND), item.strip(_AROUND)) if it)
     figures = (*_figures(_DATE.sub(" ; ", rest)), *_in_words(rest))
-    return Lexed(words_of(text), accounts, figures, codes)
+    return Lexed(words_of(text), accounts, figures, codes, tokens)
 
 
 def is_code(value: str, lexed: Lexed) -> bool:
     """Whether a value without spaces stands in the text as a whole token, whatever its case."""
-    return normal(value).strip(".:/@+-") in lexed.codes or electronic(value) in lexed.accounts
+    return normal(value).strip(_AROUND) in lexed.codes or canonical(Scheme.ACCOUNT, value) in lexed.accounts
 
 
 def holds_phrase(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
@@ -134,7 +138,7 @@ def _accounts(plain: str) -> tuple[tuple[str, ...], str]:
     for start in _IBAN_START.finditer(plain):
         end = _iban_end(plain, start.start())
         if end is not None:
-            found.append(electronic(plain[start.start() : end]))
+            found.append(canonical(Scheme.ACCOUNT, plain[start.start() : end]))
             rest = rest[: start.start()] + ";" * (end - start.start()) + rest[end:]
     found.extend("".join(filter(str.isdigit, number.group())) for number in _UK_ACCOUNT.finditer(rest))
     return tuple(found), _UK_ACCOUNT.sub(" ; ", rest)

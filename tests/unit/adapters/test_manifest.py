@@ -19,6 +19,8 @@ VALUE = "value: {kind: amount, currency: EUR, description: How much., schema: {t
 ID = "id: {kind: object, description: The order., schema: {type: integer, minimum: 1, maximum: 1000000}}"
 CODE = 'code: {kind: credential, description: The new passcode., schema: {type: string, minLength: 4, maxLength: 12, pattern: "[0-9]+"}}'
 NAME = "name: {kind: document, description: The file., schema: {type: string, minLength: 1, maxLength: 200}}"
+CARD = "card: {kind: object, description: Its last four digits., schema: {type: string, minLength: 4, maxLength: 4}}"
+RATE = "number, minimum: 0, maximum: 9, decimals: 2"
 
 MISTAKES = [
     ("version: 1", "version: 2", "wrong"),
@@ -84,8 +86,25 @@ MISTAKES = [
     (VALUE, VALUE.replace("currency: EUR", "currency_from: note"), "wrong"),
     (VALUE, VALUE.replace("type: number", "type: integer"), "wrong"),
     (VALUE, VALUE.replace("type: number", "type: number, minimum: 1"), "unknown_field"),
-    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none"), "wrong"),
-    (VALUE, VALUE + "\n      tip: {kind: amount, currency: EUR, description: More., schema: {type: number}}", "wrong"),
+    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none").replace("number", RATE.replace("2", "9")), "wrong"),
+    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none").replace("number", RATE.replace(", decimals: 2", "")), "missing"),
+    (VALUE, VALUE + "\n      tip: {kind: amount, currency: USD, description: More., schema: {type: number}}", "wrong"),
+    (VALUE, VALUE + "\n      on: {kind: day, description: When., schema: {type: string, maxLength: 10}}", "wrong"),
+    (VALUE, VALUE + "\n      every: {kind: frequency, description: How often., schema: {type: integer, minimum: 1, maximum: 9}}", "wrong"),
+    (VALUE, VALUE + "\n      more: {description: More., schema: {type: boolean}}", "missing"),
+    (PAY, PAY.replace("type: string, minLength: 1, maxLength: 34", "type: string, format: iban"), "scheme"),
+    (PAY, PAY.replace("maxLength: 34", "maxLength: 34, format: phone"), "scheme"),
+    (PAY, PAY.replace("maxLength: 34", "maxLength: 34, format: uuid"), "wrong"),
+    ("    scheme: account", "    scheme: uuid", "wrong"),
+    ("    currency: EUR\n  own", "    currency: EUR\n    scheme: account\n  own", "unknown_field"),
+    ("functions:\n", "  owned: {orders: {path: /orders, fields: {id: id}}}\nfunctions:\n", "clash"),
+    ("functions:\n", "  owned: {cards: {path: /cards, fields: {}}}\nfunctions:\n", "missing"),
+    ("functions:\n", "  owned: {cards: {path: cards, fields: {id: id}}}\nfunctions:\n", "wrong"),
+    ("functions:\n", "  incoming: {path: /in, fields: {id: id, payer: from, amount: value}}\nfunctions:\n", "missing"),
+    (ID, ID.replace("kind: object", "kind: object, among: [cards]"), "wrong"),
+    (ID, ID.replace("kind: object", "kind: object, among: []"), "wrong"),
+    (CARD, CARD.replace("kind: object", "kind: object, among: [own_accounts]"), "scheme"),
+    (CARD, CARD.replace("kind: object", "kind: none, among: [orders]"), "unknown_field"),
     ("schema: {type: string, maxLength: 140, default: \"\"}", "schema: {type: string, maxLength: 140, default: 5}", "wrong"),
     ("required: false, description: What for.", "description: What for.", "wrong"),
     ("declined: {402: AM04, 404: AC03}", "declined: {402: AM04, 500: AC03}", "unknown_field"),
@@ -94,6 +113,10 @@ MISTAKES = [
     ('status: {path: "/payments/{key}"', 'status: {path: "/payments"', "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: text}", "missing"),
     ("payment: {type: text, label: bank}", "payment: {type: text, label: open}", "open"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind}}", "missing"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind, own: []}}", "wrong"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind, own: [out], else: bank}}", "unknown_field"),
+    ("payment: {type: text, label: bank}", "payment: {type: count, label: {by: kind, own: [out]}}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: float, label: bank}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: text, label: bank, app_class: whole, mask: last4}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: count, label: bank, mask: last4}", "wrong"),
