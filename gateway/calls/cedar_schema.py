@@ -66,7 +66,7 @@ type Totals = {
 };
 type Grounding = {
   outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
-  object?: String, document?: String
+  object?: String, document?: String, day?: String, frequency?: String
 };
 type Standing = { covers: Bool };
 

@@ -283,7 +283,7 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
 def test_the_example_of_the_readme_is_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [function.name for function in manifest_of(example).functions] == ["send_money", "list_orders"]
+    assert [function.name for function in manifest_of(example).functions] == ["send_money", "get_card", "list_orders"]
 
 
 @pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
