@@ -118,9 +118,9 @@ async def test_a_payee_whose_key_is_a_name_is_that_name_and_no_other(tmp_path: P
             (OWN_ACCOUNT, "JANE ROE"),
             (OWN_ACCOUNT, "JaneRoe"),
         ):
-            refused = await emma.ask("pay", account=account, to=to, value=12.3)
+            refused = await emma.ask("pay_person", account=account, to=to, value=12.3)
             assert (refused.status, refused.confirmation) == ("denied", None), to
-        held = await emma.ask("pay", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, on="2027-01-05", every="month")
+        held = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, on="2027-01-05", every="month")
         assert (held.status, held.code) == ("held", "confirmation_required"), held
         assert held.confirmation is not None
         proposal = await emma.teller.gateway.confirmations.open("emma", held.confirmation, utc_now())
@@ -132,17 +132,27 @@ async def test_a_payee_whose_key_is_a_name_is_that_name_and_no_other(tmp_path: P
 async def test_each_of_several_amounts_is_said_by_a_figure_of_its_own_and_limits_hold_their_sum(tmp_path: Path) -> None:
     async with window(tmp_path) as emma:
         await emma.say("please pay Jane Roe 12.30")
-        twice = await emma.ask("pay", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=12.3)
-        unsaid = await emma.ask("pay", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=900)
+        twice = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=12.3)
+        unsaid = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=900)
         assert [item.status for item in (twice, unsaid)] == ["denied", "denied"]
         await emma.say("and a tip of 2.00")
-        both = await emma.ask("pay", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=2)
+        both = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=12.3, tip=2)
         assert both.confirmation is not None, both
         proposal = await emma.teller.gateway.confirmations.open("emma", both.confirmation, utc_now())
         assert proposal is not None
         assert json.loads(proposal.intent)["calls"][0]["amount"] == {"currency": "EUR", "value": "14.30"}
-        beyond = await emma.ask("pay", account=OWN_ACCOUNT, to="Jane Roe", value=9e12, tip=9e12)
+        beyond = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=9e12, tip=9e12)
         assert (beyond.status, beyond.code) == ("denied", "invalid_argument")
+
+
+async def test_an_object_of_one_list_is_none_of_another_that_has_the_same_identifier(tmp_path: Path) -> None:
+    """A card is called what an order is called: what the order pays says nothing about the card."""
+    async with window(tmp_path) as emma:
+        await emma.say("please change the limit of my card")
+        unsaid = await emma.ask("limit_card", card="o-1", value=5)
+        assert (unsaid.status, unsaid.confirmation) == ("denied", None)
+        await emma.say("change the limit of my card to 5.00")
+        assert (await emma.ask("limit_card", card="o-1", value=5)).status == "held"
 
 
 async def test_the_customer_s_own_memos_are_theirs_and_others_are_fenced(tmp_path: Path) -> None:
@@ -168,10 +178,10 @@ async def test_incoming_entries_are_known_to_the_gateway(tmp_path: Path) -> None
     async with upstream("opaque") as (_, url):
         manifest = manifest_of(manifest_text("opaque", url))
         server = Upstream(manifest.upstream)
-        pay = next(function for function in functions_of(manifest, server) if function.name == "pay")
+        pay = next(function for function in functions_of(manifest, server) if function.name == "pay_person")
         known = await pay.acquaintance(None, "emma")  # type: ignore[arg-type]
         await server.close()
         (entry,) = known.incoming
         assert (entry.id, entry.payer, entry.amount.value) == ("i-1", "Jane Roe", "7.10")
-        assert set(known.owned) == set()  # no function that pays names a card
+        assert known.owned == {"cards": {OWN_CARD, "o-1"}}  # no effect names the others: they are not asked for
         assert known.own_accounts == {OWN_ACCOUNT}

@@ -144,7 +144,7 @@ _OPAQUE: list[tuple[str, str, Handler]] = [
         "/customers/emma/incoming",
         _told(lambda _bank, _request: [{"id": "i-1", "from": "Jane Roe", "value": Decimal("7.10")}]),
     ),
-    ("GET", "/customers/emma/cards", _told(lambda _bank, _request: {"cards": [{"cardId": OWN_CARD}]})),
+    ("GET", "/customers/emma/cards", _told(lambda _bank, _request: {"cards": [{"cardId": OWN_CARD}, {"cardId": "o-1"}]})),
     ("GET", "/customers/emma/entries", _told(lambda _bank, _request: _ENTRIES)),
     ("GET", "/customers/emma/credit", _told(lambda _bank, _request: [OWN_CREDIT])),
     ("GET", "/customers/emma/accounts/{id}", _told(lambda _bank, request: {"id": request.match_info["id"]})),
@@ -152,6 +152,7 @@ _OPAQUE: list[tuple[str, str, Handler]] = [
     ("GET", "/entry", _told(lambda _bank, request: {"id": request.query["id"]})),
     ("POST", "/payments", _pay),
     ("POST", "/cards/{id}/block", _effect("block")),
+    ("PUT", "/cards/{id}/limit", _effect("limit")),
 ]
 VOCABULARIES = {"foreign": _FOREIGN, "money": _MONEY, "opaque": _OPAQUE}
 

@@ -9,7 +9,8 @@ import pytest
 from adapters.core import ReferenceKind
 from adapters.declared.manifest import read
 from adapters.declared.source import MAX_BYTES, MAX_DEPTH, ManifestFinding
-from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text
+from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text, scheme_of
+from adapters.identity import Scheme
 from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
 
@@ -177,7 +178,7 @@ def test_there_are_mistakes_enough_and_all_at_once_are_all_found() -> None:
     assert [match.line for match in found(text)] == sorted(match.line for match in found(text))
 
 
-@pytest.mark.parametrize("vocabulary", ["foreign", "money"])
+@pytest.mark.parametrize("vocabulary", ["foreign", "money", "opaque"])
 def test_a_good_one_has_notes_at_most(vocabulary: str) -> None:
     assert found(manifest_text(vocabulary)) == []
 
@@ -214,6 +215,49 @@ def test_what_is_not_known_to_grounding_is_noted() -> None:
     text = GOOD[: GOOD.index("facts:")] + GOOD[GOOD.index("functions:") :]
     _, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
     assert {finding.code for finding in findings if finding.note} >= {"no_payees", "no_orders"}
+
+
+def test_an_object_that_no_list_could_hold_is_found_of_reads_as_of_effects() -> None:
+    text = manifest_text("opaque")
+    without = text[: text.index("facts:")] + text[text.index("functions:") :]
+    wrong = {finding.where for finding in found(without)}
+    assert wrong == {
+        f"functions.{name}.among"
+        for name in (
+            "account.arguments.account",
+            "card.arguments.card",
+            "entry.arguments.id",
+            "pay_person.arguments.account",
+            "block_card.arguments.card",
+            "limit_card.arguments.card",
+        )
+    }
+    undecided = re.sub(r"among: \[\w+(?:, \w+)?\], ", "", without)
+    manifest, findings = read(undecided.encode(), taken=(), takes_pattern=takes_pattern)
+    assert manifest is not None
+    noted = {finding.where for finding in findings if finding.code == "no_orders"}
+    assert noted == {f"functions.{name}" for name in ("account", "card", "entry", "pay_person", "block_card", "limit_card")}
+
+
+def test_identifiers_have_a_scheme_only_where_it_is_said() -> None:
+    functions = {item.name: item for item in manifest_of(manifest_text("opaque")).functions}
+    assert {scheme_of(sent.argument.type) for item in functions.values() for sent in item.sent} == {Scheme.OPAQUE}
+    facts = manifest_of(GOOD).facts
+    assert facts.own_accounts is not None
+    assert (facts.own_accounts.scheme, facts.payee_scheme) == (Scheme.ACCOUNT, Scheme.OPAQUE)
+    for form in (Scheme.CARD, Scheme.PHONE, Scheme.EMAIL):
+        text = GOOD.replace(CARD, CARD.replace("maxLength: 4}", f"maxLength: 4, format: {form}}}"))
+        (card,) = next(item for item in manifest_of(text).functions if item.name == "pause_card").sent
+        assert card.argument.type == Text(4, 4, scheme=form)
+    (kinds,) = [{it.argument.name: it.argument.kind for it in functions["pay_person"].sent}]
+    assert (kinds["on"], kinds["every"], kinds["tip"]) == (Kind.DAY, Kind.FREQUENCY, Kind.AMOUNT)
+
+
+def test_a_payee_with_a_key_of_its_own_is_compared_by_it() -> None:
+    text = GOOD.replace(
+        "fields: {identifier: iban, name: called", "scheme: account\n    fields: {identifier: iban, key: id, name: called"
+    )
+    assert manifest_of(text).facts.payee_scheme is Scheme.OPAQUE
 
 
 def test_the_types_are_what_was_said() -> None:
