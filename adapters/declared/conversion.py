@@ -82,7 +82,8 @@ def _one(shown: DeclaredField, value: object, beside: Mapping[str, object], is_l
         case "text", str() if len(value) <= MAX_TEXT:
             by = shown.written_by
             writer = None if by is None else beside.get(by.field)
-            return OwnText(value) if by is not None and isinstance(writer, str) and writer in by.own else value
+            said = str(writer).lower() if isinstance(writer, bool) else writer
+            return OwnText(value) if by is not None and isinstance(said, str) and said in by.own else value
         case "reference", str() | int() if not isinstance(value, bool) and not isinstance(shown.field.type, str | tuple):
             return Identified(shown.field.type, str(value))
         case "count", int() if not isinstance(value, bool) and abs(value) <= MAX_INTEGER:

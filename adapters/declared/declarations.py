@@ -43,7 +43,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenBy:
-    """Which records hold the customer's own text: those in which the field `field` has one of the values `own`."""
+    """Which records hold the customer's own text: those in which the field `field` has one of the values `own`: a text, or a
+    flag as `true` and `false`."""
 
     field: str
     own: frozenset[str]

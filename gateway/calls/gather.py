@@ -48,7 +48,7 @@ async def gather(
     if must_be_grounded(function) or unowned:
         acquaintance = await _acquaintance(function, core, customer)
         if not all(acquaintance.lists(identifier, names) for identifier, names in unowned):
-            raise Refusal(Code.DENIED, "object_gone")  # as for one that never was, and before anything is asked about it
+            raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
         if must_be_grounded(function):
             heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
             evidence = Evidence(heard, acquaintance)

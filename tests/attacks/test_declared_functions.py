@@ -222,7 +222,7 @@ async def test_the_customer_in_a_path_is_the_token_s_and_is_encoded(tmp_path: Pa
 
 def test_a_memo_without_a_known_direction_is_another_s() -> None:
     """Whatever stands where the direction should: only a listed value makes a text the customer's own."""
-    manifest = manifest_of(manifest_text("opaque"))
+    manifest = manifest_of(manifest_text("opaque").replace("own: [out]", 'own: [out, "true"]'))
     (field,) = next(item for item in functions_of(manifest, Upstream(manifest.upstream)) if item.name == "entries").output
     (declared,) = (item.answer for item in manifest.functions if item.name == "entries")
 
@@ -230,6 +230,6 @@ def test_a_memo_without_a_known_direction_is_another_s() -> None:
         raw = output_of(declared, [{"id": "e", "memo": "m", "direction": direction}], is_lenient=False)
         return redact((field,), raw, reference=str, allowed=frozenset({"basic"})).labels
 
-    assert labels("out") == frozenset()
-    for direction in ("in", "OUT", "out ", "", None, 1, True, ["out"], {"out": 1}):
+    assert labels("out") == labels(True) == frozenset()
+    for direction in ("in", "OUT", "out ", "", "True", None, 1, False, ["out"], {"out": 1}):
         assert labels(direction) == {Label.THIRD_PARTY}
