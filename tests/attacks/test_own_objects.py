@@ -4,6 +4,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from adapters.declared.upstream import Upstream
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.domain.clock import utc_now
+from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from tests.support.declared import manifest_of
@@ -128,6 +131,22 @@ async def test_a_payee_whose_key_is_a_name_is_that_name_and_no_other(tmp_path: P
         assert proposal is not None
         assert json.loads(proposal.intent)["calls"][0]["payee"]["known"] is True
         assert emma.bank.effects == []
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_a_confirmed_payment_is_done_only_if_its_account_is_still_the_customer_s(tmp_path: Path, is_listed: bool) -> None:
+    async with window(tmp_path) as emma:
+        await emma.say("please pay Jane Roe 12.30")
+        held = await emma.ask("pay_person", account=OWN_ACCOUNT, to="Jane Roe", value=12.3)
+        assert held.confirmation is not None
+        proposal = await emma.teller.gateway.confirmations.open("emma", held.confirmation, utc_now())
+        assert proposal is not None
+        emma.bank.accounts = [OWN_ACCOUNT if is_listed else OWN_ACCOUNT.upper()]
+        kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
+        evidence = ConfirmationEvidence("emma", Method.PASSKEY, utc_now(), kept)
+        await emma.teller.gateway.confirmations.confirm("emma", held.confirmation, evidence)
+        done = [("pay", {"account": OWN_ACCOUNT, "to": "Jane Roe", "value": Decimal("12.30")})]
+        assert emma.bank.effects == (done if is_listed else [])
 
 
 async def test_each_of_several_amounts_is_said_by_a_figure_of_its_own_and_limits_hold_their_sum(tmp_path: Path) -> None:
