@@ -106,6 +106,25 @@ async def test_own_objects_are_read_and_used_and_what_is_only_alike_never_reache
         assert len(emma.asked_of_functions()) == before + 1
 
 
+AS_IBAN = {
+    "    fields: {account: id}": "    fields: {account: id}\n    scheme: account",
+    "description: Which., schema: {type: string, minLength: 1, maxLength: 64}": "description: Which., schema: {type: string, format: iban}",
+    "description: From which account., schema: {type: string, minLength: 1, maxLength: 64}":
+        "description: From which account., schema: {type: string, format: iban}",
+    "among: [cards]": "among: [own_accounts]",
+    "among: [entries]": "among: [own_accounts]",
+}  # fmt: skip
+
+
+async def test_where_the_scheme_says_so_spaces_and_case_of_the_facts_do_not_count(tmp_path: Path) -> None:
+    async with window(tmp_path, **AS_IBAN) as emma:
+        emma.bank.accounts = ["de89 3704 0044 0532 0130 00"]
+        assert (await emma.ask("account", account="DE89370400440532013000")).status == "done"
+        before = len(emma.asked_of_functions())
+        assert (await emma.ask("account", account="GB29NWBK60161331926819")).status == "denied"
+        assert len(emma.asked_of_functions()) == before
+
+
 async def test_an_object_is_not_asked_for_while_nobody_can_say_whose_it_is(tmp_path: Path) -> None:
     async with window(tmp_path) as emma:
         emma.bank.faults_of_questions = ["500", "500"]
