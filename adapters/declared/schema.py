@@ -70,11 +70,7 @@ def read_argument(name: str, given: Section, *, place: ArgumentPlace, takes_patt
         _fits(given, kind, declared)
     else:
         schema = given.section("schema", required=is_decided)
-        if schema is None:
-            return Sent(
-                argument=_harmless(name), place=place, name=wire_name, line=given.line
-            )  # what else is wrong shows once it has a type
-        if not is_decided:
+        if schema is None or not is_decided:  # what else is wrong shows once it has a type
             return Sent(argument=_harmless(name), place=place, name=wire_name, line=given.line)
         declared, written, default = _schema(given, schema, kind, takes_pattern)
     if default is not None and required:
