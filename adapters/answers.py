@@ -3,10 +3,11 @@
 `adapters.core` hands all of them on: whoever speaks the port imports them from there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from adapters.identity import Scheme, canonical
 from adapters.money import Money
 
 
@@ -223,8 +224,9 @@ class ProductTerms:
 class KnownPayee:
     """A payee that the customer saved or paid. `name` is the label that the customer saved, empty if there is none.
 
-    `key` is what an argument of the kind payee comes to: `ben:` and the identifier of a beneficiary, or the payee's account in
-    electronic form. `identifier` is that account too, empty where it is not told. `known_since`: when a payment of this customer to
+    `key` is what an argument of the kind payee comes to: `ben:` and the identifier of a beneficiary, the payee's account, or whatever
+    else an upstream knows the payee by, such as a name. `identifier` is the account, empty where it is not told. Both are in the
+    canonical form of their scheme (`adapters.identity`) and compared byte for byte. `known_since`: when a payment of this customer to
     this payee first settled that was not returned and that the customer confirmed, or made outside an assistant; None if none did.
     Never from what a payee sent, a direct debit or a card payment. `saved_at`: since when the payee is saved, None if it is not.
     """
@@ -247,16 +249,38 @@ class ExistingOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class IncomingEntry:
+    """Money that was booked on an account of the customer. `payer` is a key as of KnownPayee, `booked_at` when, None if it is not told."""
+
+    id: str
+    payer: str
+    amount: Money
+    booked_at: datetime | None = None
+
+
+ORDERS, OWN_ACCOUNTS = "orders", "own_accounts"
+"""The lists of owned objects that every acquaintance has; an upstream's others have names of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Acquaintance:
     """What the gateway itself asks about a customer, so that grounding never depends on what a model happened to read.
 
     `orders` by what an argument that names one comes to; `own_accounts` are keys as of KnownPayee (`acc:` and an account's id) and
-    account numbers in electronic form.
+    account numbers; `owned`: what else an upstream lists as the customer's, by the name of its list. All in the canonical form of
+    their scheme (`adapters.identity`). `incoming`: what was booked on the customer's accounts lately, the order is the bank's.
     """
 
     payees: Sequence[KnownPayee] = ()
     orders: Mapping[str, ExistingOrder] = field(default_factory=dict)
     own_accounts: frozenset[str] = frozenset()
+    owned: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    incoming: Sequence[IncomingEntry] = ()
+
+    def lists(self, identifier: str, names: Sequence[str]) -> bool:
+        """Whether one of these lists holds this identifier, which is in its canonical form. A list that nobody declared holds nothing."""
+        lists: Mapping[str, Collection[str]] = {**self.owned, ORDERS: self.orders, OWN_ACCOUNTS: self.own_accounts}
+        return any(identifier in lists.get(name, ()) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +309,5 @@ class EffectPage:
 
 
 def electronic(identifier: str) -> str:
-    """An account as it is compared: without spaces and hyphens, in capitals."""
-    return "".join(identifier.split()).replace("-", "").upper()
+    """An account in its canonical form. `adapters.identity` says when two identifiers are the same; this name of it goes."""
+    return canonical(Scheme.ACCOUNT, identifier)

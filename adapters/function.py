@@ -8,7 +8,9 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from typing import TypeVar
 
+from adapters.answers import ORDERS, OWN_ACCOUNTS
 from adapters.core import Acquaintance, CoreBank, Identified, Money, Order, ReferenceKind
+from adapters.identity import Scheme
 
 
 class Effect(StrEnum):
@@ -60,6 +62,10 @@ class Kind(StrEnum):
     OBJECT = "object"
     DOCUMENT = "document"
     """Names a document that the function reads: what is in it counts only if the customer named it."""
+    DAY = "day"
+    """When something is done, first or last."""
+    FREQUENCY = "frequency"
+    """How often something is done."""
 
 
 # Types of arguments. Each is closed and strict; what a type does not allow is refused, never repaired.
@@ -100,6 +106,8 @@ class Text:
     """An RE2 character class body, for example `A-Za-z0-9 /?:().,+-` (the rail's character set)."""
     pattern: str | None = None
     """An RE2 expression that the whole text must match, instead of an alphabet."""
+    scheme: Scheme = Scheme.OPAQUE
+    """By which standard it is compared, where it is an identifier. It parses to what was written, whatever the scheme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +159,38 @@ class Flag:
     """true or false. Parses to bool."""
 
 
-ArgumentType = Reference | ReferenceList | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Flag
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that is no amount, such as a rate: from `least` to `most`, with at most `decimals` digits after the point.
+
+    Read digit by digit from a JSON number, never through binary fractions. Parses to str: the shortest decimal, such as 2.5.
+    """
+
+    least: int
+    most: int
+    decimals: int
+
+
+ArgumentType = Reference | ReferenceList | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Number | Flag
+
+
+def scheme_of(declared: ArgumentType) -> Scheme:
+    """By which standard identifiers of this type are compared: as opaque ones, unless the type says otherwise."""
+    match declared:
+        case AccountIdentifier():
+            return Scheme.ACCOUNT
+        case Text(scheme=scheme):
+            return scheme
+    return Scheme.OPAQUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
-    """One argument: its strict type, what it means to rules and grounding (`kind`), and what a model is told of it."""
+    """One argument: its strict type, what it means to rules and grounding (`kind`), and what a model is told of it.
+
+    An argument of an effect has a kind, or somebody said that it is `harmless`. `lists`: of an upstream's object, which lists of
+    `Acquaintance` may hold it; empty: see `lists_of`.
+    """
 
     name: str
     type: ArgumentType
@@ -165,6 +199,8 @@ class Argument:
     required: bool = True
     default: str | int | None = None
     """Of an optional Choice, Count, Flag or Text only: the value that stands in the canonical arguments when it is left out."""
+    harmless: bool = False
+    lists: tuple[str, ...] = ()
 
 
 # Types of output fields. Only declared fields leave the gateway.
@@ -178,6 +214,13 @@ class Label(StrEnum):
     """The customer's own: what they saved or wrote themselves, as the bank keeps it."""
     DOCUMENT = "document"
     THIRD_PARTY = "third_party"
+
+
+class OwnText(str):
+    """Text of a field that is labelled as third parties', where its record says that the customer wrote it: the memo of a payment that
+    they made. Where the mark gets lost, the text is third parties' again."""
+
+    __slots__ = ()
 
 
 class Mask(StrEnum):
@@ -260,8 +303,11 @@ class Arguments(Mapping[str, Value]):
         return self.must(name, kind) if name in self._values else None
 
     def amount(self) -> Money | None:
-        """The amount that the call moves; a function declares one at most."""
-        return next((value for value in self._values.values() if isinstance(value, Money)), None)
+        """The amount that the call moves: the sum of its amounts, which are in one currency. ValueError beyond what any amount may be."""
+        amounts = [value for value in self._values.values() if isinstance(value, Money)]
+        if len({amount.currency for amount in amounts}) > 1:
+            raise ValueError("amounts of several currencies have no sum")
+        return Money(sum(amount.minor for amount in amounts), amounts[0].currency) if amounts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +360,14 @@ class BankingFunction:
     """Where the facts come from on which its arguments are grounded; asked by the gateway itself, before each call that needs them."""
     origin: str = ""
     """Of a declared function: SHA-256, in hexadecimal, of the manifest that declares it. Empty: it is part of this distribution."""
+
+
+def lists_of(effect: Effect, argument: Argument) -> tuple[str, ...]:
+    """The lists of `Acquaintance`, one of which must hold the object that this argument names; none where nothing is compared: no object,
+    a reference that the gateway issued, or a protection that does not say which lists, since protection never waits for a list."""
+    if argument.kind is not Kind.OBJECT or isinstance(argument.type, Reference | ReferenceList):
+        return ()
+    return argument.lists or (() if effect is Effect.PROTECT else (ORDERS, OWN_ACCOUNTS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

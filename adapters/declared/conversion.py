@@ -12,6 +12,7 @@ import jiter
 
 from adapters.core import MAX_MINOR, Identified, Money
 from adapters.declared.declarations import DeclaredAnswer, DeclaredField, Written
+from adapters.function import OwnText
 
 MAX_INTEGER = 2**53 - 1
 MAX_ITEMS = 2_000
@@ -79,7 +80,10 @@ def _one(shown: DeclaredField, value: object, beside: Mapping[str, object], is_l
         case "fields", dict():
             return _fields(shown.members, value, is_lenient)
         case "text", str() if len(value) <= MAX_TEXT:
-            return value
+            by = shown.written_by
+            writer = None if by is None else beside.get(by.field)
+            said = str(writer).lower() if isinstance(writer, bool) else writer
+            return OwnText(value) if by is not None and isinstance(said, str) and said in by.own else value
         case "reference", str() | int() if not isinstance(value, bool) and not isinstance(shown.field.type, str | tuple):
             return Identified(shown.field.type, str(value))
         case "count", int() if not isinstance(value, bool) and abs(value) <= MAX_INTEGER:

@@ -1,10 +1,12 @@
 """What a manifest comes to: frozen declarations of an upstream, its facts and its functions. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from adapters.answers import ORDERS, OWN_ACCOUNTS
 from adapters.function import Argument, Effect, Field, Level
+from adapters.identity import Scheme
 
 
 class ArgumentPlace(StrEnum):
@@ -35,11 +37,22 @@ class Sent:
     """Under which name the upstream takes it."""
     written: Written = Written.NUMBER
     """Of an amount."""
+    line: int = field(default=0, compare=False)
+    """Where it stands in the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBy:
+    """Which records hold the customer's own text: those in which the field `field` has one of the values `own`: a text, or a
+    flag as `true` and `false`."""
+
+    field: str
+    own: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredField:
-    """A field of the output and where in the upstream's answer it comes from."""
+    """A field of the output and where in the upstream's answer it comes from. `written_by`: of a text whose label each record says."""
 
     field: Field
     source: str
@@ -48,6 +61,7 @@ class DeclaredField:
     written: Written = Written.NUMBER
     currency: str | None = None
     currency_field: str | None = None
+    written_by: WrittenBy | None = None
     members: "tuple[DeclaredField, ...]" = ()
 
 
@@ -98,22 +112,48 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A question whose answer is a list of records, and in which of their fields what stands. Empty: they have no such field."""
+    """A question whose answer is a list of records, and in which of their fields what stands. Empty: they have no such field.
+
+    `scheme`: by which standard the records' accounts or identifiers are compared.
+    """
 
     path: str
     at: str | None
     names: Mapping[str, str]
+    scheme: Scheme = Scheme.OPAQUE
     currency: str | None = None
     written: Written = Written.NUMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactQuestions:
-    """What the gateway itself asks. A question that is not declared has an empty answer: nothing is known."""
+    """What the gateway itself asks. A question that is not declared has an empty answer: nothing is known. `owned`: by name."""
 
     payees: Listing | None = None
     orders: Listing | None = None
     own_accounts: Listing | None = None
+    incoming: Listing | None = None
+    owned: Mapping[str, Listing] = field(default_factory=dict)
+
+    @property
+    def payee_scheme(self) -> Scheme:
+        """By which standard payees are compared: a key of their own is opaque."""
+        return Scheme.OPAQUE if self.payees is None or "key" in self.payees.names else self.payees.scheme
+
+    @property
+    def lists(self) -> Mapping[str, Listing]:
+        """Each list of owned objects that is declared, by the name by which an argument refers to it."""
+        orders = {} if self.orders is None else {ORDERS: self.orders}
+        accounts = {} if self.own_accounts is None else {OWN_ACCOUNTS: self.own_accounts}
+        return {**orders, **accounts, **self.owned}
+
+    def asked_for(self, lists: Collection[str], *, alone: bool) -> "FactQuestions":
+        """Without the lists that no argument refers to. `alone`: these lists and nothing else, for what only compares an object."""
+        owned = {name: listing for name, listing in self.owned.items() if name in lists}
+        if not alone:
+            return replace(self, owned=owned)
+        orders, own = self.orders if ORDERS in lists else None, self.own_accounts if OWN_ACCOUNTS in lists else None
+        return FactQuestions(orders=orders, own_accounts=own, owned=owned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.core import ReferenceKind
-from adapters.declared.declarations import DeclaredAnswer, DeclaredField, Written
+from adapters.declared.declarations import DeclaredAnswer, DeclaredField, Written, WrittenBy
 from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, check_currency
 from adapters.declared.section import Section
 from adapters.function import Field, Label, Mask
@@ -13,6 +13,7 @@ FIELDS_MOST = 64
 DEPTH_MOST = 3
 _SCALARS = ("fields", "reference", "decimal", "money", "time", "day", "flag", "count", "text")
 _CLASS = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_VALUE = re.compile(r"[^\n]{1,64}")
 _KINDS = {kind.name.lower(): kind for kind in ReferenceKind}
 
 
@@ -40,7 +41,7 @@ def _fields(given: Section, name: str, *, is_effect: bool, depth: int) -> tuple[
 
 def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> DeclaredField:
     scalar = given.one_of("type", _SCALARS)
-    label = Label(given.one_of("label", [str(item) for item in Label]))
+    label, written_by = _label(given, scalar)
     source = given.text("from", WIRE_NAME, WIRE_NAME_MUST, default=name)
     mask = Mask(given.one_of("mask", [str(item) for item in Mask])) if given.has("mask") else None
     app_class = given.maybe("app_class", _CLASS, "must be a data class: small letters, digits and underscores")
@@ -77,8 +78,24 @@ def _field(name: str, given: Section, *, is_effect: bool, depth: int) -> Declare
         written=written,
         currency=currency,
         currency_field=currency_field,
+        written_by=written_by,
         members=tuple(members),
     )
+
+
+def _label(given: Section, scalar: str) -> tuple[Label, WrittenBy | None]:
+    """A label; or, of a text, `by`: the field of its record that says who wrote it, and `own`: its values where the customer did."""
+    if not given.is_mapping("label"):
+        return Label(given.one_of("label", [str(item) for item in Label])), None
+    asked = given.section("label")
+    if asked is None:
+        return Label.THIRD_PARTY, None
+    if scalar != "text":
+        asked.wrong("", "only a text has a label by its record")
+    by = asked.text("by", WIRE_NAME, WIRE_NAME_MUST)
+    own = asked.texts("own", _VALUE, "a text of 1 to 64 characters")
+    asked.end()
+    return Label.THIRD_PARTY, WrittenBy(field=by, own=frozenset(own))
 
 
 def _money(given: Section) -> tuple[Written, str | None, str | None]:

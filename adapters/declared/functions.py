@@ -21,6 +21,7 @@ from adapters.function import (
     EFFECT_MEANING,
     LEVEL_MEANING,
     AccountIdentifier,
+    Argument,
     BareAmount,
     Choice,
     Count,
@@ -29,8 +30,11 @@ from adapters.function import (
     Flag,
     Kind,
     Level,
+    Number,
     Reference,
     Text,
+    lists_of,
+    scheme_of,
 )
 
 NAMES_OF_THE_POLICIES = frozenset({"call", "read", "write", "protect", "irreversible", "touch", "reveal"})
@@ -119,7 +123,6 @@ def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> 
     names = names_in(path)
     otherwise = ArgumentPlace.BODY if method in _WITH_BODY else ArgumentPlace.QUERY
     sent: list[Sent] = []
-    lines: dict[str, int] = {}
     for name, member in given.members("arguments", NAME, NAME_MUST, required=False):
         if name == "customer":
             member.wrong("", "the name `customer` stands for who asks")
@@ -127,13 +130,12 @@ def _arguments(given: Section, method: str, path: str, takes_pattern: Check) -> 
         _check_place(member, read, method, names)
         if (read.place, read.name) in {(other.place, other.name) for other in sent if other.place is not ArgumentPlace.PATH}:
             member.wrong("as", "another argument is sent under this name", code="clash")
-        lines[name] = member.line
         sent.append(read)
     for name in set(names) - {item.argument.name for item in sent} - {"customer"}:
         given.wrong("request.path", f"names {{{name}}}, which is no argument")
     if len(sent) > ARGUMENTS_MOST:
         given.wrong("arguments", f"has more than {ARGUMENTS_MOST}")
-    _check_amounts(given, sent, lines)
+    _check_amounts(given, sent)
     return tuple(sent)
 
 
@@ -154,29 +156,35 @@ def _check_place(given: Section, sent: Sent, method: str, names: Sequence[str]) 
             given.wrong("schema.minLength", "an argument in the path has at least one character", code="unsafe")
         case BareAmount() | Flag():
             given.wrong("in", "an amount or a flag does not stand in a path")
-        case Text() | Choice() | Count() | Day() | Reference() | AccountIdentifier():
+        case Text() | Choice() | Count() | Number() | Day() | Reference() | AccountIdentifier():
             pass
 
 
-def _check_amounts(given: Section, sent: Sequence[Sent], lines: Mapping[str, int]) -> None:
-    amounts = [item.argument for item in sent if item.argument.kind is Kind.AMOUNT]
-    if len(amounts) > 1:
-        last = amounts[-1].name
-        given.wrong(f"arguments.{last}", "is one more amount: a call moves one", line=lines[last])
-    by_name = {item.argument.name: item.argument for item in sent}
-    for amount in amounts:
-        source = amount.type.currency_argument if isinstance(amount.type, BareAmount) else None
+def _check_amounts(given: Section, sent: Sequence[Sent]) -> None:
+    amounts = [item for item in sent if item.argument.kind is Kind.AMOUNT]
+    by_name = {item.argument.name: item for item in sent}
+    for item in amounts:
+        amount = item.argument
+        if _currency_of(amount) != _currency_of(amounts[0].argument):
+            told = "is in another currency: the amounts of a call are in one, since limits hold their sum"
+            given.wrong(f"arguments.{amount.name}", told, line=item.line)
+        source = _currency_of(amount)[1]
         if source is None:
             continue
-        named = by_name.get(source)
+        named = by_name[source].argument if source in by_name else None
         if named is None or not isinstance(named.type, Choice) or not all(_is_currency(value) for value in named.type.values):
             given.wrong(
                 f"arguments.{amount.name}.currency_from",
                 "must name an argument that is an enum of currencies (ISO 4217)",
-                line=lines[amount.name],
+                line=item.line,
             )
         elif not named.required and named.default is None and amount.required:
-            given.wrong(f"arguments.{source}", "holds a currency, so it is required or has a default", line=lines[source])
+            given.wrong(f"arguments.{source}", "holds a currency, so it is required or has a default", line=by_name[source].line)
+
+
+def _currency_of(amount: Argument) -> tuple[str | None, str | None]:
+    declared = amount.type
+    return (declared.currency, declared.currency_argument) if isinstance(declared, BareAmount) else (None, None)
 
 
 def _is_currency(text: str) -> bool:
@@ -289,6 +297,8 @@ def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> No
             given.wrong("effect", "what changes a credential or the profile is W or I")
     if kinds & {Kind.PAYEE, Kind.AMOUNT} and effect is Effect.PROTECT:
         given.wrong("effect", "what pays, or names an amount, is no protection: W or I")
+    _check_objects(given, function, facts)
+    _check_payee(given, function, facts)
     if effect is Effect.READ:
         return
     by_card = any(
@@ -303,6 +313,30 @@ def _check_kinds(given: Section, function: Declared, facts: FactQuestions) -> No
     if kinds & {Kind.PAYEE, Kind.AMOUNT} and facts.payees is None:
         told = "no payee is known: `facts.payees` is not declared"
         given.findings.add(given.line, given.where, "no_payees", told, note=True)
-    if Kind.OBJECT in kinds and facts.orders is None and facts.own_accounts is None:
-        told = "no object is known: neither `facts.orders` nor `facts.own_accounts` is declared"
-        given.findings.add(given.line, given.where, "no_orders", told, note=True)
+
+
+def _check_objects(given: Section, function: Declared, facts: FactQuestions) -> None:
+    """Find objects that no list could say the owner of, and identifiers that could never be equal to those in the facts."""
+    for item in function.sent:
+        argument, where = item.argument, f"arguments.{item.argument.name}"
+        for name in set(argument.lists) - facts.lists.keys():
+            given.wrong(f"{where}.among", f"names {name}, which is no list in `facts`", line=item.line)
+        known = [facts.lists[name] for name in lists_of(function.effect, argument) if name in facts.lists]
+        if known and all(listing.scheme is not scheme_of(argument.type) for listing in known):
+            told = f"is never equal to what the facts list: their scheme is {known[0].scheme}"
+            given.wrong(f"{where}.schema", told, code="scheme", line=item.line)
+        if argument.kind is Kind.OBJECT and not (known or argument.lists or isinstance(argument.type, Reference)):
+            is_protection = function.effect is Effect.PROTECT
+            told = "the upstream alone checks it, unless `among` says a list" if is_protection else "declare its list in `facts`"
+            given.findings.add(item.line, given.where, "no_orders", f"nobody says whose `{argument.name}` is: {told}", note=True)
+
+
+def _check_payee(given: Section, function: Declared, facts: FactQuestions) -> None:
+    """Find a payee that could never be equal to one in the facts."""
+    paid = [item for item in function.sent if item.argument.kind is Kind.PAYEE]
+    named = min(paid, key=lambda item: isinstance(item.argument.type, Text), default=None)  # an account before a text
+    if facts.payees is None or named is None or isinstance(named.argument.type, Reference):
+        return
+    if scheme_of(named.argument.type) is not facts.payee_scheme:
+        told = f"is never equal to a payee of the facts: their scheme is {facts.payee_scheme}"
+        given.wrong(f"arguments.{named.argument.name}.schema", told, code="scheme", line=named.line)

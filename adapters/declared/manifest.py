@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from adapters.declared.declarations import FactQuestions, Listing, Manifest, UpstreamAddress, Written
+from adapters.declared.declarations import Manifest, UpstreamAddress
+from adapters.declared.facts import read_facts
 from adapters.declared.functions import NAMES_OF_THE_POLICIES, read_function
-from adapters.declared.paths import PATH_MUST, is_path
-from adapters.declared.schema import CURRENCY, NAME, NAME_MUST, WIRE_NAME, WIRE_NAME_MUST, Check, check_currency
+from adapters.declared.paths import is_path
+from adapters.declared.schema import NAME, NAME_MUST, Check
 from adapters.declared.section import Section
 from adapters.declared.source import Findings, ManifestFinding, parse
 
@@ -45,10 +46,6 @@ _OURS = frozenset(
 )
 """Headers that mean something else: none of them carries a customer or a key."""
 
-_PAYEES = ("identifier", "key", "name", "known_since", "saved_at")
-_ORDERS = ("id", "payee", "amount", "currency", "name")
-_ACCOUNTS = ("account",)
-
 
 def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tuple[Manifest | None, list[ManifestFinding]]:
     """The manifest, and what was found, by line; None as soon as one finding is more than a note.
@@ -64,7 +61,7 @@ def read(content: bytes, *, taken: Collection[str], takes_pattern: Check) -> tup
     builtin = top.flag("builtin")
     customers = _development(top)
     upstream = _upstream(top)
-    facts = _facts(top)
+    facts = read_facts(top)
     functions = []
     for name, given in top.members("functions", NAME, NAME_MUST):
         if name in taken or name in NAMES_OF_THE_POLICIES:
@@ -160,40 +157,3 @@ def _header(given: Section, name: str) -> str | None:
     if header.lower() in _OURS or header.lower().startswith(("sec-", "x-forwarded")):
         given.wrong(name, "this header has another meaning", code="unsafe", line=line)
     return header or None
-
-
-def _facts(top: Section) -> FactQuestions:
-    given = top.section("facts", required=False)
-    if given is None:
-        return FactQuestions()
-    facts = FactQuestions(
-        payees=_listing(given, "payees", _PAYEES, ("identifier",)),
-        orders=_listing(given, "orders", _ORDERS, ("id", "payee")),
-        own_accounts=_listing(given, "own_accounts", _ACCOUNTS, ("account",)),
-    )
-    given.end()
-    return facts
-
-
-def _listing(given: Section, name: str, known: Collection[str], required: Collection[str]) -> Listing | None:
-    asked = given.section(name, required=False)
-    if asked is None:
-        return None
-    line = asked.line_of("path")
-    path = asked.text("path", _ANYTHING, PATH_MUST)
-    if path and not is_path(path, placeholders=("customer",)):
-        asked.wrong("path", PATH_MUST, line=line)
-    at = asked.maybe("at", WIRE_NAME, WIRE_NAME_MUST)
-    fields = asked.section("fields") or Section(None, f"{asked.where}.fields", asked.findings)
-    names = {payee: fields.text(payee, WIRE_NAME, WIRE_NAME_MUST) for payee in known if fields.has(payee) or payee in required}
-    fields.end()
-    currency, written = None, Written.NUMBER
-    if "amount" in names:
-        written = asked.one_of("amounts", tuple(Written), default=Written.NUMBER)
-        currency = asked.maybe("currency", CURRENCY, "must be a currency of ISO 4217")
-        if currency is not None:
-            check_currency(asked, "currency", currency)
-        if sum((currency is not None, "currency" in names, written is Written.OBJECT)) != 1:
-            asked.wrong("currency", "an amount has one currency: fixed, or in a field", code="missing")
-    asked.end()
-    return Listing(path=path, at=at, names=names, currency=currency, written=written)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from adapters.core import Identified, Money
 from adapters.declared.declarations import ArgumentPlace, Declared, Sent, Written
 from adapters.declared.paths import filled
+from adapters.function import Number
 
 Canonical: TypeAlias = "bool | int | str | Mapping[str, str] | list[str] | None"
 
@@ -80,6 +81,8 @@ def _text(sent: Sent, given: Mapping[str, Canonical]) -> str:
 
 def _json(sent: Sent, given: Mapping[str, Canonical]) -> str:
     value = given[sent.argument.name]
+    if isinstance(sent.argument.type, Number):
+        return str(value)  # written digit by digit
     if not isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False)
     amount = _amount(sent, value)

@@ -1,8 +1,9 @@
 """Arguments of a manifest: a closed subset of JSON Schema (2020-12) becomes the strict types of `adapters.function`. Pure.
 
-string   with `enum`; with `format: date` or `format: iban`; or with `maxLength`, and `minLength` and `pattern` (RE2, of the whole text)
+string   with `enum`; with `format: date` or `format: iban`; or with `maxLength`, and `minLength` and `pattern` (RE2, of the whole text),
+         and `format: card`, `phone` or `email` for identifiers that are compared by their standard and not byte for byte
 integer  with `minimum` and `maximum`
-number   of the kind amount alone, with `exclusiveMinimum: 0` or nothing
+number   of the kind amount with `exclusiveMinimum: 0` or nothing; any other with `minimum`, `maximum` (integers) and `decimals`
 boolean
 `default` where the argument is not required
 """
@@ -24,9 +25,11 @@ from adapters.function import (
     Flag,
     Form,
     Kind,
+    Number,
     Reference,
     Text,
 )
+from adapters.identity import Scheme
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 NAME_MUST = "a name has letters, digits and underscores, begins with a letter, and has 64 characters at most"
@@ -35,11 +38,14 @@ WIRE_NAME_MUST = "must be a name of letters, digits, `_`, `.` and `-`"
 CURRENCY = re.compile(r"[A-Z]{3}")
 MAX_INTEGER = 2**53 - 1
 MAX_TEXT = 4000
+DECIMALS_MOST = 6
+_SCHEMES = (str(Scheme.CARD), str(Scheme.PHONE), str(Scheme.EMAIL))
 
 NO_KIND = "none"
 """Says that a value is harmless, which must be said: nobody guesses it."""
 
 _KINDS = (*(str(kind) for kind in Kind), NO_KIND)
+LISTS_MUST = "one of the lists in `facts`: orders, own_accounts, or a name in `owned`"
 _OF_STRINGS = (Kind.CREDENTIAL, Kind.PROFILE, Kind.FREE_TEXT, Kind.DOCUMENT)
 
 Check = Callable[[str], bool]
@@ -57,22 +63,32 @@ def read_argument(name: str, given: Section, *, place: ArgumentPlace, takes_patt
     wire_name = given.text("as", WIRE_NAME, WIRE_NAME_MUST, default=name)
     place = ArgumentPlace(given.one_of("in", [str(item) for item in ArgumentPlace], default=str(place)))
     written, default = Written.NUMBER, None
+    lists = given.texts("among", NAME, LISTS_MUST) if kind is Kind.OBJECT and given.has("among") else ()
     declared: ArgumentType
     if given.has("reference"):
         declared = _reference(given)
         _fits(given, kind, declared)
     else:
         schema = given.section("schema", required=is_decided)
-        if schema is None:
-            return Sent(argument=_harmless(name), place=place, name=wire_name)  # what else is wrong shows once it has a type
-        if not is_decided:
-            return Sent(argument=_harmless(name), place=place, name=wire_name)
+        if schema is None or not is_decided:  # what else is wrong shows once it has a type
+            return Sent(argument=_harmless(name), place=place, name=wire_name, line=given.line)
         declared, written, default = _schema(given, schema, kind, takes_pattern)
     if default is not None and required:
         given.wrong("schema.default", "a default is of an argument that is not required")
     given.end()
-    argument = Argument(name=name, type=declared, kind=kind, description=description, required=required, default=default)
-    return Sent(argument=argument, place=place, name=wire_name, written=written)
+    if lists and isinstance(declared, Reference):
+        given.wrong("among", "a reference that the gateway issued is in no list of an upstream")
+    argument = Argument(
+        name=name,
+        type=declared,
+        kind=kind,
+        description=description,
+        required=required,
+        default=default,
+        harmless=kind is None,
+        lists=lists,
+    )
+    return Sent(argument=argument, place=place, name=wire_name, written=written, line=given.line)
 
 
 def _harmless(name: str) -> Argument:
@@ -141,17 +157,21 @@ def check_currency(given: Section, name: str, currency: str) -> None:
 
 
 def _string(schema: Section, takes_pattern: Check) -> ArgumentType:
+    scheme = Scheme.OPAQUE
     if schema.has("enum"):
         return Choice(schema.texts("enum", re.compile(r"[ -~]{1,128}"), "a text of 1 to 128 characters of ASCII") or ("none",))
     if schema.has("format"):
-        return Day() if schema.one_of("format", ("date", "iban")) == "date" else AccountIdentifier()
+        form = schema.one_of("format", ("date", "iban", *_SCHEMES))
+        if form not in _SCHEMES:
+            return Day() if form == "date" else AccountIdentifier()
+        scheme = Scheme(form)
     most = schema.integer("maxLength", 1, MAX_TEXT)
     least = schema.integer("minLength", 0, most, default=0)
     pattern = schema.maybe("pattern", re.compile(r"[^\n]{1,500}"), "must be a regular expression of 1 to 500 characters")
     if pattern is not None and not takes_pattern(pattern):
         schema.wrong("pattern", "must be a regular expression of RE2 (no look-around, no back reference)")
         pattern = None
-    return Text(most=most, least=least, pattern=pattern)
+    return Text(most=most, least=least, pattern=pattern, scheme=scheme)
 
 
 def _integer(schema: Section, _takes_pattern: Check) -> ArgumentType:
@@ -160,8 +180,8 @@ def _integer(schema: Section, _takes_pattern: Check) -> ArgumentType:
 
 
 def _number(schema: Section, _takes_pattern: Check) -> ArgumentType:
-    schema.wrong("type", "a number that is no amount is an integer or a string with a pattern: fractions are for money alone")
-    return Flag()
+    least = schema.integer("minimum", -MAX_INTEGER, MAX_INTEGER)
+    return Number(least, schema.integer("maximum", least, MAX_INTEGER), schema.integer("decimals", 1, DECIMALS_MOST))
 
 
 def _boolean(_schema: Section, _takes_pattern: Check) -> ArgumentType:
@@ -184,6 +204,10 @@ def _fits(given: Section, kind: Kind | None, declared: ArgumentType) -> None:
         given.wrong("kind", "a payee is a string or a reference")
     if kind is Kind.OBJECT and not isinstance(declared, Text | Choice | Count | Reference | AccountIdentifier):
         given.wrong("kind", "an object is named by a string, an integer or a reference")
+    if kind is Kind.DAY and not isinstance(declared, Day):
+        given.wrong("kind", "a day is a string with `format: date`")
+    if kind is Kind.FREQUENCY and not isinstance(declared, Text | Choice):
+        given.wrong("kind", "a frequency is a string, best an enum")
     if kind is None and isinstance(declared, AccountIdentifier):
         given.wrong("kind", "an account number is a payee or an object")
     if kind is Kind.AMOUNT and isinstance(declared, Reference):

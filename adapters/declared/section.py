@@ -58,6 +58,9 @@ class Section:
     def has(self, name: str) -> bool:
         return name in self._left
 
+    def is_mapping(self, name: str) -> bool:
+        return name in self._left and isinstance(self._left[name].value, dict)
+
     def line_of(self, name: str) -> int:
         return self._lines.get(name, self.line)
 

@@ -1,31 +1,41 @@
 """Declarations become functions like any other: closures over one upstream. Nothing but this module makes them."""
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from adapters.alarms import CoreAlarm
-from adapters.core import Acquaintance, CallUpstream, CoreBank, CoreUnavailable, ExistingOrder, KnownPayee, Money, Order
-from adapters.declared.conversion import NotAnAnswer, day, moment, money, output_of
-from adapters.declared.declarations import Declared, FactQuestions, Listing, Manifest
+from adapters.core import Acquaintance, CallUpstream, CoreBank, CoreUnavailable, Order
+from adapters.declared.acquaintance import acquaintance_of
+from adapters.declared.conversion import NotAnAnswer, output_of
+from adapters.declared.declarations import ArgumentPlace, Declared, Manifest
 from adapters.declared.paths import NotASegment
-from adapters.declared.requests import canonical_text, question, request_of
-from adapters.declared.upstream import Upstream
-from adapters.function import Arguments, Asker, BankingFunction, Effect, EffectFunction, ReadFunction, Unfit
-
-FACTS_MOST = 5_000
+from adapters.declared.requests import canonical_text, request_of
+from adapters.declared.upstream import Upstream, unusable
+from adapters.function import Arguments, Asker, BankingFunction, Effect, EffectFunction, Kind, ReadFunction, Unfit, lists_of
 
 Acquainted = Callable[[CoreBank, str], Awaitable[Acquaintance]]
-
-_LOG = logging.getLogger("tellergate.upstream")
 
 
 def functions_of(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:
     """The declared functions, sorted by name."""
-    acquaintance = partial(_acquaintance, manifest.facts, upstream)
-    ordered = sorted(manifest.functions, key=lambda item: item.name)
-    return tuple(_function(item, manifest.digest, upstream, acquaintance) for item in ordered)
+    facts = manifest.facts
+    grounded = [item for item in manifest.functions if _is_grounded(item)]
+    lists = frozenset(name for item in grounded for name in _lists(item))
+    ask = partial(partial, acquaintance_of, payee_scheme=facts.payee_scheme, upstream=upstream)
+    whole = ask(facts.asked_for(lists, alone=False))  # one question, which all of them share
+    return tuple(
+        _function(item, manifest.digest, upstream, whole if item in grounded else ask(facts.asked_for(_lists(item), alone=True)))
+        for item in sorted(manifest.functions, key=lambda item: item.name)
+    )
+
+
+def _is_grounded(declared: Declared) -> bool:
+    """Whether its arguments are weighed against all that is known of the customer. Of others, only whose their objects are is asked."""
+    kinds = {item.argument.kind for item in declared.sent}
+    return declared.effect in (Effect.WRITE, Effect.IRREVERSIBLE) or declared.egress or bool(kinds & {Kind.PAYEE, Kind.DOCUMENT})
+
+
+def _lists(declared: Declared) -> frozenset[str]:
+    return frozenset(name for item in declared.sent for name in lists_of(declared.effect, item.argument))
 
 
 def _function(declared: Declared, digest: str, upstream: Upstream, acquaintance: Acquainted) -> BankingFunction:
@@ -59,7 +69,9 @@ async def _read(
     try:
         request = request_of(declared, canonical_text(arguments), asker.customer)
     except NotASegment:
-        in_path = next(item.argument.name for item in declared.sent if item.place.value == "path")
+        in_path = next((item.argument.name for item in declared.sent if item.place is ArgumentPlace.PATH), None)
+        if in_path is None:
+            raise CoreUnavailable("a customer that no path may hold") from None
         raise Unfit(in_path, "must be a plain name, without slashes") from None
     response = await upstream.ask(request, asker.customer, timeout_ms=declared.timeout_ms)
     if response.status in declared.gone:
@@ -69,121 +81,4 @@ async def _read(
             raise NotAnAnswer(f"status_{response.status}")
         return output_of(declared.answer, response.json(), is_lenient=False)
     except NotAnAnswer as why:
-        raise _unusable(declared.name, why) from None
-
-
-# What the gateway itself asks
-
-
-async def _acquaintance(facts: FactQuestions, upstream: Upstream, _core: CoreBank, customer: str) -> Acquaintance:
-    """What the upstream knows of the customer. CoreUnavailable, also for an answer that is not as declared: half an answer would be taken
-    for a whole one."""
-    try:
-        payees = (
-            [_payee(record, facts.payees) async for record in _records(facts.payees, upstream, customer)] if facts.payees else []
-        )
-        orders = (
-            [_existing(record, facts.orders) async for record in _records(facts.orders, upstream, customer)] if facts.orders else []
-        )
-        own = [
-            electronic(_text(record, facts.own_accounts.names["account"]))
-            async for record in _records(facts.own_accounts, upstream, customer)
-        ] if facts.own_accounts else []  # fmt: skip
-    except NotAnAnswer as why:
-        raise _unusable("facts", why) from None
-    return Acquaintance(tuple(_distinct(payees)), {order.id: order for order in orders}, frozenset(own))
-
-
-async def _records(asked: Listing, upstream: Upstream, customer: str) -> AsyncIterator[Mapping[str, object]]:
-    try:
-        response = await upstream.ask(question(asked.path, {"customer": customer}), customer)
-    except NotASegment:
-        raise NotAnAnswer("a customer that no path may hold") from None
-    if response.status != 200:
-        raise NotAnAnswer(f"status_{response.status}")
-    value = response.json()
-    if asked.at is not None:
-        value = value.get(asked.at) if isinstance(value, Mapping) else None
-    records = value if isinstance(value, list) else [value]
-    if len(records) > FACTS_MOST:
-        raise NotAnAnswer("more records than any")
-    for item in records:
-        # a bare value is the first field: the key of a payee, an account's number
-        record = item if isinstance(item, Mapping) else {next(iter(asked.names.values())): item}
-        yield record
-
-
-def _payee(record: Mapping[str, object], asked: Listing) -> KnownPayee:
-    names = asked.names
-    identifier = electronic(_text(record, names["identifier"]))
-    return KnownPayee(
-        key=electronic(_text(record, names["key"])) if "key" in names else identifier,
-        name=_maybe(record, names.get("name")) or "",
-        identifier=identifier,
-        known_since=_time(record, names.get("known_since")),
-        saved_at=_time(record, names.get("saved_at")),
-    )
-
-
-def _existing(record: Mapping[str, object], asked: Listing) -> ExistingOrder:
-    names = asked.names
-    return ExistingOrder(
-        id=_text(record, names["id"]),
-        payee=electronic(_text(record, names["payee"])),
-        amount=_amount(record, asked),
-        name=_maybe(record, names.get("name")) or "",
-    )
-
-
-def _amount(record: Mapping[str, object], asked: Listing) -> Money | None:
-    name = asked.names.get("amount")
-    value = None if name is None else record.get(name)
-    if name is None or value is None:
-        return None
-    currency = asked.currency if "currency" not in asked.names else record.get(asked.names["currency"])
-    return money(value, asked.written, currency, name)
-
-
-def _text(record: Mapping[str, object], name: str) -> str:
-    value = record.get(name)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "" or len(str(value)) > 256:
-        raise NotAnAnswer(name)
-    return str(value)
-
-
-def _maybe(record: Mapping[str, object], name: str | None) -> str | None:
-    return None if name is None or record.get(name) in (None, "") else _text(record, name)
-
-
-def _time(record: Mapping[str, object], name: str | None) -> datetime | None:
-    text = _maybe(record, name)
-    if text is None or name is None:
-        return None
-    return moment(f"{day(text, name).isoformat()}T00:00:00Z" if len(text) == 10 else text, name)
-
-
-def electronic(text: str) -> str:
-    """An IBAN in its electronic form (ISO 13616): without spaces, in capitals. Anything else as it is."""
-    plain = text.replace(" ", "").upper()
-    is_iban = plain.isascii() and plain.isalnum() and 15 <= len(plain) <= 34 and plain[:2].isalpha() and plain[2:4].isdigit()
-    return plain if is_iban else text
-
-
-def _distinct(payees: list[KnownPayee]) -> Iterator[KnownPayee]:
-    """Each key once: known since the first time, under the name of the last record that has one."""
-    merged: dict[str, KnownPayee] = {}
-    for payee in payees:
-        other = merged.get(payee.key)
-        if other is not None:
-            times = [item for item in (payee.known_since, other.known_since) if item is not None]
-            saved = [item for item in (payee.saved_at, other.saved_at) if item is not None]
-            payee = KnownPayee(  # noqa: PLW2901
-                payee.key, payee.name or other.name, payee.identifier, min(times, default=None), min(saved, default=None)
-            )
-        merged[payee.key] = payee
-    yield from merged.values()
-
-
-def _unusable(name: str, why: NotAnAnswer) -> CoreUnavailable:
-    _LOG.log(*CoreAlarm.UPSTREAM_ANSWER.line(function=name, cause=str(why)))
-    return CoreUnavailable("an answer that is not as declared")
+        raise unusable(declared.name, why) from None

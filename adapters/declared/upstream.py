@@ -208,3 +208,9 @@ def _noting_what_was_sent() -> aiohttp.TraceConfig:
 
 def _tell(state: State, failures: int) -> None:
     _LOG.log(*CoreAlarm.UPSTREAM_BREAKER.line(state=state.value, failures=failures))
+
+
+def unusable(name: str, why: NotAnAnswer) -> CoreUnavailable:
+    """An answer that is not as declared, of a function or of the facts, with an alarm for the operator."""
+    _LOG.log(*CoreAlarm.UPSTREAM_ANSWER.line(function=name, cause=str(why)))
+    return CoreUnavailable("an answer that is not as declared")

@@ -49,6 +49,7 @@ FUNCTION = EffectFunction(
         Argument(
             name="frequency",
             type=Choice(tuple(item.value for item in Frequency)),
+            kind=Kind.FREQUENCY,
             required=False,
             description="How often, counted from the next payment.",
         ),
@@ -59,7 +60,7 @@ FUNCTION = EffectFunction(
             required=False,
             description="Another payee, as a reference from list_beneficiaries.",
         ),
-        Argument(name="last_on", type=Day(), required=False, description="No payment after this day."),
+        Argument(name="last_on", type=Day(), kind=Kind.DAY, required=False, description="No payment after this day."),
     ),
     output=(
         *STANDING_ORDER,

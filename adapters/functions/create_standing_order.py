@@ -51,14 +51,21 @@ FUNCTION = EffectFunction(
             kind=Kind.AMOUNT,
             description="How much each time, in the currency of the account to pay from.",
         ),
-        Argument(name="frequency", type=Choice(tuple(item.value for item in Frequency)), description="How often."),
+        Argument(
+            name="frequency", type=Choice(tuple(item.value for item in Frequency)), kind=Kind.FREQUENCY, description="How often."
+        ),
         Argument(
             name="first_on",
             type=Day(),
+            kind=Kind.DAY,
             description="Day of the first payment; one that is no working day moves to the next that is.",
         ),
         Argument(
-            name="last_on", type=Day(), required=False, description="No payment after this day; left out: until it is cancelled."
+            name="last_on",
+            type=Day(),
+            kind=Kind.DAY,
+            required=False,
+            description="No payment after this day; left out: until it is cancelled.",
         ),
         Argument(
             name="reference",

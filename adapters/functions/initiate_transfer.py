@@ -47,6 +47,7 @@ FUNCTION = EffectFunction(
         Argument(
             name="execute_on",
             type=Day(),
+            kind=Kind.DAY,
             required=False,
             description="A later day; no working day moves to the next that is. Left out: at once.",
         ),

@@ -36,6 +36,7 @@ FUNCTION = EffectFunction(
         Argument(
             name="reason_code",
             type=Choice(REASONS),
+            harmless=True,
             description="What is wrong. deceived: the customer was tricked into paying. cancelled_before: it should have stopped.",
         ),
         Argument(

@@ -17,7 +17,7 @@ FUNCTION = EffectFunction(
     resource="card",
     arguments=(
         naming("card", ReferenceKind.CARD, description="The card, as a reference from list_cards."),
-        Argument(name="reason", type=Choice(("lost", "stolen")), description="What happened to it."),
+        Argument(name="reason", type=Choice(("lost", "stolen")), harmless=True, description="What happened to it."),
     ),
     output=(
         Field(name="card", type=ReferenceKind.CARD, description="The card."),

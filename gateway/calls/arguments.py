@@ -27,6 +27,7 @@ from adapters.function import (
     Day,
     Flag,
     Form,
+    Number,
     Reference,
     ReferenceList,
     Text,
@@ -46,6 +47,7 @@ _FORBIDDEN = re.compile(
 )
 _SORT_CODE_AND_NUMBER = re.compile(r"[0-9]{14}", re.ASCII)
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
+_DIGITS_MOST = 24
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -65,7 +67,12 @@ def parse(function: BankingFunction, raw: str | Mapping[str, Parsed], resolve: R
             raise _refused("missing_argument", argument.name, "is missing")
         elif argument.default is not None:
             values[argument.name] = argument.default
-    return Arguments(values)
+    arguments = Arguments(values)
+    try:
+        arguments.amount()
+    except ValueError:
+        raise _refused("invalid_amount", None, "amounts that are more together than any amount may be") from None
+    return arguments
 
 
 def canonical(arguments: Mapping[str, Value]) -> dict[str, Json]:
@@ -138,6 +145,8 @@ def _value(argument: Argument, value: Parsed, resolve: Resolver) -> Value:
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise _refused("wrong_type", name, f"must be an integer from {least} to {most}")
             return value
+        case Number() as number:
+            return _number(name, value, number)
         case BareAmount():
             raise TypeError("an amount needs its currency")
 
@@ -200,6 +209,19 @@ def _bare_amount(argument: Argument, value: Parsed, values: Mapping[str, Value])
     except ValueError:
         raise _refused("invalid_amount", name, f"must be positive, and with no more digits than {currency} has") from None
     raise _refused("wrong_type", name, "must be a positive JSON number")
+
+
+def _number(name: str, value: Parsed, declared: Number) -> str:
+    must = f"must be a number from {declared.least} to {declared.most} with at most {declared.decimals} decimals"
+    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+        raise _refused("wrong_type", name, must)
+    number = Decimal(value)
+    if not number.is_finite() or number.adjusted() > _DIGITS_MOST or len(number.as_tuple().digits) > _DIGITS_MOST:
+        raise _refused("wrong_type", name, must)
+    text = format(number.normalize() + 0, "f")  # no trailing zeros, no negative zero: one form for one number
+    if not declared.least <= number <= declared.most or len(text.partition(".")[2]) > declared.decimals:
+        raise _refused("wrong_type", name, must)
+    return text
 
 
 def _day(name: str, value: Parsed) -> date:

@@ -26,6 +26,7 @@ from adapters.function import (
     Field,
     Flag,
     Form,
+    Number,
     Reference,
     ReferenceList,
     Text,
@@ -146,6 +147,8 @@ def _json_type(declared: ArgumentType) -> Definition:
             return {"type": "string", "enum": list(values)}
         case Count(least, most):
             return {"type": "integer", "minimum": least, "maximum": most}
+        case Number(least, most):
+            return {"type": "number", "minimum": least, "maximum": most}
     raise TypeError(f"no JSON type for {type(declared).__name__}")
 
 
@@ -291,6 +294,8 @@ def _type_words(declared: ArgumentType) -> str:
             return "one of " + ", ".join(f"`{value}`" for value in values)
         case Count(least, most):
             return f"integer from {least} to {most}"
+        case Number(least, most, decimals):
+            return f"number from {least} to {most} with at most {decimals} decimals"
     raise TypeError(f"no words for {type(declared).__name__}")
 
 

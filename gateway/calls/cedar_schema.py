@@ -17,6 +17,7 @@ from adapters.function import (
     Day,
     Effect,
     Flag,
+    Number,
     Reference,
     ReferenceList,
     Text,
@@ -65,7 +66,7 @@ type Totals = {
 };
 type Grounding = {
   outcome?: String, scope?: String, payee?: String, amount?: String, credential?: String, profile?: String, free_text?: String,
-  object?: String, document?: String
+  object?: String, document?: String, day?: String, frequency?: String
 };
 type Standing = { covers: Bool };
 
@@ -155,7 +156,7 @@ def _cedar_type(argument: Argument) -> str:
             return "Bool"
         case Day():
             return "datetime"
-        case Text() | AccountIdentifier() | Choice():
+        case Text() | AccountIdentifier() | Choice() | Number():
             return "String"
         case Count():
             return "Long"

@@ -1,11 +1,12 @@
 """Gathers the one immutable Facts of a call, through the ports. Nothing is decided here."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
-from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value
+from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value, lists_of, scheme_of
+from adapters.identity import canonical
 from gateway.calls.arguments import unresolved
-from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.errors import Code, Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.facts import Evidence, Facts, Snapshot, Utterances
 from gateway.domain.kill_switch import Killed
 from gateway.domain.ports import Book
@@ -43,10 +44,14 @@ async def gather(
             raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
         objects[identified] = facts
     money, now = arguments.amount(), received.received_at
-    evidence = None
-    if must_be_grounded(function):
-        heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
-        evidence = Evidence(heard, await _acquaintance(function, core, customer))
+    evidence, unowned = None, tuple(_objects_elsewhere(function, arguments))
+    if must_be_grounded(function) or unowned:
+        acquaintance = await _acquaintance(function, core, customer)
+        if not all(acquaintance.lists(identifier, names) for identifier, names in unowned):
+            raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
+        if must_be_grounded(function):
+            heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
+            evidence = Evidence(heard, acquaintance)
     # A confirmed call needs no standing mandate, and must not use up the bounds of one.
     may_be_automatic = evidence is not None and money is not None and received.confirmed is None
     standing = await book.standing(customer) if may_be_automatic else ()
@@ -105,6 +110,15 @@ async def _allowances(call: Call, book: Book) -> AsyncIterator[Allowance]:
             ("month", limits.month_minor, totals.month_minor),
         ):
             yield Allowance(window, Money(most, currency), Money(max(0, most - spent), currency))
+
+
+def _objects_elsewhere(function: BankingFunction, arguments: Arguments) -> Iterator[tuple[str, Sequence[str]]]:
+    """The objects that are an upstream's, in the canonical form of their identifiers, and the lists that say whose they are."""
+    for argument in function.arguments:
+        value = arguments.get(argument.name)
+        lists = lists_of(function.effect, argument)
+        if lists and isinstance(value, str | int):
+            yield canonical(scheme_of(argument.type), str(value)), lists
 
 
 def _identified(function: BankingFunction, arguments: Arguments) -> Iterator[tuple[str, Identified]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from adapters.core import Identified, Money, ReferenceKind
-from adapters.function import Field, Label, Mask
+from adapters.function import Field, Label, Mask, OwnText
 from gateway.calls.detection import DetectedKind, masked
 from gateway.domain.characters import INVISIBLE
 from gateway.domain.strict_json import Json
@@ -181,7 +181,8 @@ class _Pass:
             if member.app_class is not None and member.app_class in self.allowed:
                 self.app[name] = cleaned(value, MAX_BANK_CHARS)
             return last4(value)
-        if member.label is Label.OWN:  # the customer's own words about themselves: told as the declaration says, whole
+        is_own = member.label is Label.THIRD_PARTY and isinstance(value, OwnText)  # by its record, within a field of others' text
+        if member.label is Label.OWN or is_own:  # the customer's own words about themselves: told as the declaration says, whole
             return cleaned(value, MAX_BANK_CHARS)
         if member.label is Label.DOCUMENT:
             text = cleaned(value, MAX_DOCUMENT_CHARS)

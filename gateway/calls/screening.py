@@ -7,7 +7,7 @@ what is added counts for the next payment. A file that cannot be read blocks eve
 import logging
 from pathlib import Path
 
-from adapters.answers import electronic
+from adapters.identity import Scheme, canonical
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
@@ -36,8 +36,8 @@ class ScreeningList:
             return False
         accounts, names = self._list()
         known_payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
-        payees = [payee for payee in known_payees if key in (payee.key, electronic(payee.identifier))]
-        given = {electronic(key), *(electronic(payee.identifier) for payee in payees)}
+        payees = [payee for payee in known_payees if key in (payee.key, payee.identifier)]
+        given = {_listed(key), *(_listed(payee.identifier) for payee in payees)}
         return bool(given & accounts) or any(normal(payee.name) in names for payee in payees)
 
     def _list(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -46,9 +46,14 @@ class ScreeningList:
             if changed != self._read[0]:
                 lines = [line.split("#", 1)[0].strip() for line in self._path.read_text().splitlines()]
                 names = frozenset(normal(line[5:].strip()) for line in lines if line.startswith("name:"))
-                accounts = frozenset(electronic(line) for line in lines if line and not line.startswith("name:"))
+                accounts = frozenset(_listed(line) for line in lines if line and not line.startswith("name:"))
                 self._read = (changed, accounts, names)
         except (OSError, UnicodeDecodeError):
             _LOG.log(*Alarm.SCREENING_LIST_UNREADABLE.line())
             raise Unavailable("screening_unavailable") from None
         return self._read[1:]
+
+
+def _listed(identifier: str) -> str:
+    """As the list is compared: it names accounts, so what looks like one is one, whatever a function's argument calls it."""
+    return canonical(Scheme.ACCOUNT, identifier)

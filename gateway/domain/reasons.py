@@ -69,6 +69,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     # of the pipeline
     "unknown_function": RefusalReason.UNKNOWN_FUNCTION,
     "object_gone": RefusalReason.NOT_FOUND_NOW,
+    "object_unlisted": RefusalReason.NOT_FOUND_NOW,  # as for one that is gone: whose it is, is told to nobody
     "native_id_conflict": RefusalReason.ID_REUSED,
     "rate_limited": RefusalReason.TOO_OFTEN,
     "blocked": RefusalReason.NOT_PERMITTED,  # neutral: who is on a list is told to nobody who could pass it on

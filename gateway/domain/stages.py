@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from adapters.answers import electronic
 from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen
-from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
+from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text, scheme_of
+from adapters.identity import canonical
 from gateway.domain.doubts import Doubt, QuotedPart
 from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
@@ -100,7 +100,7 @@ class Call:
             return f"{self.payee.kind.value}:{self.payee.id}"
         argument = payee_argument(self.function, self.arguments)
         value = None if argument is None else self.arguments[argument.name]
-        return electronic(value) if isinstance(value, str) else None
+        return canonical(scheme_of(argument.type), value) if argument is not None and isinstance(value, str) else None
 
 
 def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument | None:

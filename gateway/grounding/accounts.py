@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from stdnum import iban
 from stdnum.exceptions import ValidationError
 
-from adapters.answers import electronic
+from adapters.identity import Scheme, canonical
 
 _UK_ACCOUNT = re.compile(r"(?<![\w-])(\d{2})([ -]?)(\d{2})\2(\d{2})[ ,/]+(\d{8})(?![\w-])|(?<![\w-])(\d{14})(?![\w-])")
 _IBAN_START = re.compile(r"(?<![\w-])[a-z]{2}\d{2}(?=[a-z0-9 -])")
@@ -26,7 +26,7 @@ def _ibans(plain: str) -> Iterator[tuple[int, int, str]]:
     for start in _IBAN_START.finditer(plain):
         end = _iban_end(plain, start.start())
         if end is not None:
-            yield start.start(), end, electronic(plain[start.start() : end])
+            yield start.start(), end, canonical(Scheme.ACCOUNT, plain[start.start() : end])
 
 
 def _uk_accounts(plain: str) -> Iterator[tuple[int, int, str]]:

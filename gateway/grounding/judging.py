@@ -4,16 +4,15 @@ Three outcomes (design section 5). Grounded: the customer's own recent words say
 confirm, and is shown the source. Ungrounded: denied without asking, since asking for everything trains people to say yes.
 """
 
-import re
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from adapters.answers import electronic
+from adapters.answers import ORDERS
 from adapters.core import ExistingOrder, Identified, Money
-from adapters.function import Argument, BankingFunction, Effect, Kind
+from adapters.function import Argument, BankingFunction, Effect, Kind, lists_of, scheme_of
+from adapters.identity import canonical
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import Evidence, Use
 from gateway.domain.limits import Totals, standing_holds
@@ -47,11 +46,10 @@ from gateway.grounding.sources import (
 )
 from gateway.grounding.spoken import is_spoken_of, spoken_of
 from gateway.grounding.texts import long_digits, reveals, says
+from gateway.grounding.turns import TypedTurn, holds, pairs, typed_turns
 
 COOLING_OFF = timedelta(hours=24)
 """How long after it was saved, or first paid, a payee is still new."""
-
-_CLAUSES = re.compile(r",\s|[;\n:&]|\b(?:and|then|plus)\b")
 
 
 class Ungrounded(Refusal):
@@ -107,24 +105,6 @@ def _covered(call: Call, sources: Mapping[str, str]) -> StandingMandate | None:
     return None
 
 
-def _holds(lexed: Lexed, money: Money) -> bool:
-    return any(figure.may_be(money) for figure in lexed.figures)
-
-
-@dataclass(frozen=True, slots=True)
-class _TypedTurn:
-    """What was typed in one turn; `named`: keys of the payees whom it names."""
-
-    number: int
-    text: str
-    lexed: Lexed
-    named: frozenset[str]
-
-    @property
-    def amounts(self) -> frozenset[Decimal]:
-        return frozenset(figure.value for figure in self.lexed.figures if not figure.is_percent)
-
-
 class _Judge:
     """One call and what it is held against; `uses` fills while it judges. What is only looked at in doubt is read only then."""
 
@@ -138,17 +118,8 @@ class _Judge:
         self.uses: list[Use] = []
 
     @cached_property
-    def _typed(self) -> list[_TypedTurn]:
-        """The turns, the last one first."""
-        typed: dict[int, list[str]] = {}
-        for word in self._heard.words:
-            if word.origin == "typed":
-                typed.setdefault(word.turn, []).append(word.text)
-        return [self._turn(turn, "\n".join(texts)) for turn, texts in sorted(typed.items(), reverse=True)]
-
-    def _turn(self, number: int, text: str) -> _TypedTurn:
-        lexed = lex(text)
-        return _TypedTurn(number, text, lexed, self._named_in(lexed))
+    def _typed(self) -> list[TypedTurn]:
+        return typed_turns(self._heard.words, self._known.payees)
 
     def _named_in(self, lexed: Lexed) -> frozenset[str]:
         return named_in(lexed, self._known.payees)
@@ -199,7 +170,7 @@ class _Judge:
             case Kind.DOCUMENT:
                 return TYPED if self._is_named(str(value)) else NEW if self._has_effect else UNNAMED
             case Kind.OBJECT:
-                return self._object(value) if self._has_effect else None
+                return self._object(argument, value) if self._has_effect else None
         return None
 
     @property
@@ -219,9 +190,10 @@ class _Judge:
         if self._is_own(key):
             return OWN
         order = self._order()
-        if order is not None and electronic(order.payee) == electronic(key):
+        if order is not None and order.payee == key:
             return UNCHANGED
-        keys = {key, *(payee.key for payee in self._known.payees if electronic(payee.identifier or payee.key) == electronic(key))}
+        by_key = any(payee.key == key for payee in self._known.payees)  # else it is the account of one who is saved
+        keys = {key} if by_key else {key, *(payee.key for payee in self._known.payees if payee.identifier == key)}
         before = call.facts.as_of - COOLING_OFF
         is_known = any(self._is_known(item, before) for item in keys)
         if self._spoken.is_whole:
@@ -250,12 +222,7 @@ class _Judge:
 
     @cached_property
     def _pairs(self) -> list[tuple[frozenset[str], Figure]]:
-        """Several payments in one turn, told apart: each clause that names a payee or an amount names one of each. Else none."""
-        texts = _CLAUSES.split(self._typed[0].text) if self._typed else []
-        clauses = [(self._named_in(lexed), lexed.figures) for lexed in (lex(text) for text in texts)]
-        telling = [(payees, figures) for payees, figures in clauses if payees or figures]
-        apart = len(telling) > 1 and all(len(payees) == 1 and len(figures) == 1 for payees, figures in telling)
-        return [(payees, figures[0]) for payees, figures in telling] if apart else []
+        return pairs(self._typed[0].text, self._known.payees) if self._typed else []
 
     def _is_paired(self, keys: Set[str]) -> bool:
         amount = self._call.arguments.amount()
@@ -264,7 +231,7 @@ class _Judge:
     def _is_own(self, key: str) -> bool:
         call, payee = self._call, self._call.payee
         if payee is None:
-            return electronic(key) in self._known.own_accounts or key in self._known.own_accounts
+            return key in self._known.own_accounts
         resource = call.arguments.get(call.function.resource) if call.function.resource else None
         owners = call.facts.objects[resource].owners if isinstance(resource, Identified) else frozenset({call.customer})
         return key.startswith("acc:") and call.facts.objects[payee].owners == owners
@@ -277,12 +244,12 @@ class _Judge:
         )
 
     def _stands_in(self, key: str, lexed: Lexed) -> bool:
-        return key in self._named_in(lexed) or is_code(key, lexed)
+        return key in self._named_in(lexed) or key in lexed.tokens or key in lexed.accounts
 
     def _said(
         self,
-        candidates: Callable[[_TypedTurn], Set[object]],
-        says: Callable[[_TypedTurn], bool],
+        candidates: Callable[[TypedTurn], Set[object]],
+        says: Callable[[TypedTurn], bool],
         stands_in: Callable[[Lexed], bool],
     ) -> str | None:
         """Typed, if the last turn that says any says this one alone; ambiguous, if it says several or an earlier turn says it, which no
@@ -307,7 +274,7 @@ class _Judge:
         if self._spoken.is_whole:
             return self._ordered(money)
         unused = [turn for turn in self._typed if self._left(turn, money) > 0]
-        source = self._said(lambda turn: turn.amounts, lambda turn: _holds(turn.lexed, money), lambda lexed: _holds(lexed, money))
+        source = self._said(lambda turn: turn.amounts, lambda turn: holds(turn.lexed, money), lambda lexed: holds(lexed, money))
         if source in (TYPED, AMBIGUOUS):
             if not unused:
                 return USED
@@ -317,7 +284,7 @@ class _Judge:
             return source
         if source is not None:
             return source
-        if any(_holds(lexed, money) for lexed in self._documents):
+        if any(holds(lexed, money) for lexed in self._documents):
             return DOCUMENT
         return CALCULATED if self._follows(money) else UNGROUNDED
 
@@ -329,9 +296,10 @@ class _Judge:
         self.uses.append(use)
         return TYPED
 
-    def _left(self, turn: _TypedTurn, money: Money) -> int:
+    def _left(self, turn: TypedTurn, money: Money) -> int:
         said = sum(figure.may_be(money) for figure in turn.lexed.figures)
-        used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in self._used)
+        before = (*self._used, *self.uses)  # of this call too: two amounts of a call are not said by one figure
+        used = sum(use.turn == turn.number and use.kind == Kind.AMOUNT and use.value == money.value for use in before)
         return said - used
 
     def _follows(self, money: Money) -> bool:
@@ -347,18 +315,19 @@ class _Judge:
     def _order(self) -> ExistingOrder | None:
         """The existing order that the call names, if it names one."""
         for argument in self._call.function.arguments:
-            if argument.kind is Kind.OBJECT and argument.name in self._call.arguments:
+            of_orders = not argument.lists or ORDERS in argument.lists  # another list's identifiers are no orders'
+            if argument.kind is Kind.OBJECT and of_orders and argument.name in self._call.arguments:
                 found = self._known.orders.get(_object_key(self._call.arguments[argument.name]))
                 if found is not None:
                     return found
         return None
 
-    def _object(self, value: object) -> str:
+    def _object(self, argument: Argument, value: object) -> str:
         """An object of ours was checked for its owner with the facts; one of an upstream must be among what the upstream told."""
         if isinstance(value, Identified | tuple):
             return OWN
-        key = str(value)
-        return OWN if key in self._known.orders or electronic(key) in self._known.own_accounts else UNGROUNDED
+        key = canonical(scheme_of(argument.type), str(value))
+        return OWN if self._known.lists(key, lists_of(self._call.function.effect, argument)) else UNGROUNDED
 
     def _credential(self, value: str) -> str:
         pieces = {piece.strip(".,;:!?\"'()") for text in self._raw for piece in text.split()}

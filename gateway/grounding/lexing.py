@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from adapters.answers import electronic
 from adapters.core import Money
+from adapters.identity import Scheme, canonical
 from gateway.domain.characters import without_invisible
 from gateway.grounding.days import days
 from gateway.grounding.grammar import ENGLISH
@@ -24,6 +24,7 @@ _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CODE = re.compile(r"[\w./@:+-]+")
+_AROUND = ".:/@+-"
 
 _SHORT = 2_000
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -46,12 +47,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Lexed:
-    """One text. `words` in their order, case folded; `accounts` in electronic form; `codes`: what holds a digit or a sign, as it stands."""
+    """One text. `words` in their order, case folded; `accounts` in canonical form; `codes`: what holds a digit or a sign, case folded;
+    `tokens`: the same as it was written, since an identifier is another one where a letter's case differs."""
 
     words: tuple[str, ...]
     accounts: tuple[str, ...]
     figures: tuple[Figure, ...]
     codes: frozenset[str]
+    tokens: frozenset[str]
 
 
 def normal(text: str) -> str:
@@ -81,15 +84,16 @@ def _lexed_before(text: str) -> Lexed:
 
 
 def _lexed(text: str) -> Lexed:
-    pieces = tokens(text)
+    pieces, written = tokens(text), _CODE.findall(as_written(text))
     accounts = tuple(piece.text for piece in pieces if piece.kind is Token.ACCOUNT)
-    codes = frozenset(code for item in _CODE.findall(normal(text)) if (code := item.strip(".:/@+-")))
-    return Lexed(words_of(text), accounts, tuple(_figures(pieces)), codes)
+    codes = frozenset(code for item in _CODE.findall(normal(text)) if (code := item.strip(_AROUND)))
+    whole = frozenset(code for item in written for code in (item.rstrip(_AROUND), item.strip(_AROUND)) if code)
+    return Lexed(words_of(text), accounts, tuple(_figures(pieces)), codes, whole)
 
 
 def is_code(value: str, lexed: Lexed) -> bool:
     """Whether a value without spaces stands in the text as a whole token, whatever its case."""
-    return normal(value).strip(".:/@+-") in lexed.codes or electronic(value) in lexed.accounts
+    return normal(value).strip(_AROUND) in lexed.codes or canonical(Scheme.ACCOUNT, value) in lexed.accounts
 
 
 def holds_phrase(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

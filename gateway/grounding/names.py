@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from adapters.answers import electronic
 from adapters.core import KnownPayee
 from gateway.grounding.confusables import skeletons
 from gateway.grounding.lexing import Lexed, holds_phrase, words_of
@@ -22,13 +21,14 @@ def named_in(lexed: Lexed, payees: Sequence[KnownPayee]) -> frozenset[str]:
     several hold names them all.
     """
     found: set[str] = set()
-    by_account = {electronic(payee.identifier): payee.key for payee in payees if payee.identifier}
+    by_account: dict[str, set[str]] = {}
+    for payee in payees:
+        if payee.identifier:
+            by_account.setdefault(payee.identifier, set()).add(payee.key)
     for account in lexed.accounts:
-        found.add(by_account.get(account, account))
-    for code in lexed.codes:
-        plain = electronic(code)
-        if plain in by_account:
-            found.add(by_account[plain])
+        found |= by_account.get(account, {account})
+    for token in lexed.tokens:
+        found |= by_account.get(token, set())
     whole = {payee.key for payee in payees if holds_phrase(lexed.words, words_of_name(payee.name))}
     longest = {payee.key for payee in payees if payee.key in whole and not _within_another(payee, payees, whole)}
     said = set(lexed.words) - _words_of_all(payees, whole)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from adapters.answers import electronic
 from adapters.core import KnownPayee
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.tokens import Token, tokens
@@ -29,7 +28,7 @@ class SavedNames:
             for word in dict.fromkeys(words):
                 self._by_word.setdefault(word, []).append((words, payee.key))
             if payee.identifier:
-                self._by_account.setdefault(electronic(payee.identifier), set()).add(payee.key)
+                self._by_account.setdefault(payee.identifier, set()).add(payee.key)
 
     def meant_by(self, phrase: str | None) -> frozenset[str]:
         """Keys of the payees that this name or account may mean: none, one, or several where nobody can say which."""

@@ -2,9 +2,8 @@
 
 from datetime import date
 
-from adapters.answers import electronic
 from adapters.core import Identified
-from adapters.function import Choice, Day, Effect, Kind
+from adapters.function import Effect, Kind
 from gateway.domain.facts import Evidence
 from gateway.domain.reading import Act
 from gateway.domain.stages import Call
@@ -20,9 +19,9 @@ def spoken_of(call: Call, evidence: Evidence) -> Spoken:
 
 
 def is_spoken_of(call: Call) -> bool:
-    """Whether an order of the customer could say all of it: it moves money, now or later."""
-    kinds = {argument.kind for argument in call.function.arguments}
-    return call.function.effect in (Effect.WRITE, Effect.IRREVERSIBLE) and Kind.AMOUNT in kinds
+    """Whether an order of the customer could say all of it: it moves one amount, now or later."""
+    amounts = [argument for argument in call.function.arguments if argument.kind is Kind.AMOUNT]
+    return call.function.effect in (Effect.WRITE, Effect.IRREVERSIBLE) and len(amounts) == 1
 
 
 def _wanted(call: Call, evidence: Evidence) -> Wanted:
@@ -32,10 +31,10 @@ def _wanted(call: Call, evidence: Evidence) -> Wanted:
     frequency = None
     for argument in function.arguments:
         value = arguments.get(argument.name)
-        if isinstance(argument.type, Day) and isinstance(value, date):
+        if argument.kind is Kind.DAY and isinstance(value, date):
             which = next((name for name in (_FIRST, _LAST) if name in argument.name), "on" if act is Act.PAY else _FIRST)
             days[which] = value
-        elif isinstance(argument.type, Choice) and "frequency" in argument.name and value is not None:
+        elif argument.kind is Kind.FREQUENCY and value is not None:
             frequency = str(value)
     account = arguments.get(function.resource) if function.resource else None
     return Wanted(
@@ -56,5 +55,5 @@ def _keys(call: Call, evidence: Evidence) -> frozenset[str]:
     if key is None:
         return frozenset()
     known = evidence.acquaintance.payees
-    accounts = {electronic(payee.identifier or payee.key) for payee in known if payee.key == key} | {electronic(key)}
-    return frozenset({key, *accounts, *(payee.key for payee in known if electronic(payee.identifier or payee.key) in accounts)})
+    accounts = {key, *(payee.identifier for payee in known if payee.key == key and payee.identifier)}
+    return frozenset({*accounts, *(payee.key for payee in known if payee.identifier in accounts)})

@@ -10,6 +10,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from adapters.function import Effect
+from adapters.functions import MANIFEST
 from gateway.app.settings import Settings
 from gateway.domain.errors import MESSAGES, Code, Fault
 from gateway.doors.wire import STATUS
@@ -193,6 +195,20 @@ def test_the_longest_chain_of_rooms_is_short_and_none_is_a_cycle() -> None:
 
     longest = max((chain(room) for room in sorted(children)), key=len)
     assert 2 < len(longest) <= 10, " > ".join(longest)
+
+
+def test_an_argument_of_an_effect_says_what_it_means_or_that_it_is_harmless() -> None:
+    for function in MANIFEST:
+        for argument in function.arguments if function.effect is not Effect.READ else ():
+            assert (argument.kind is None) == argument.harmless, (function.name, argument.name)
+
+
+def test_identifiers_are_compared_in_one_place() -> None:
+    """Nobody else takes separators or capitals out of an identifier. The confirmations still call it by an older name."""
+    users = {path.relative_to(ROOT).as_posix() for path in MODULES if re.search(r"\belectronic\(", path.read_text())}
+    assert users <= {"adapters/answers.py", "gateway/confirmations/intent.py", "gateway/confirmations/standing_mandates.py"}
+    folding = re.compile(r"""\.replace\(["'][ -]["'], ""\)|"".join\(\w+\.split\(\)\)""")
+    assert [path.relative_to(ROOT).as_posix() for path in MODULES if folding.search(path.read_text())] == []
 
 
 def test_functions_are_short() -> None:

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl
 import pytest
 
 from adapters.core import CoreUnavailable, Declined, Done, Unknown
+from adapters.declared.conversion import output_of
 from adapters.declared.served import functions_of
 from adapters.declared.upstream import Upstream
-from adapters.function import Arguments, Asker, ReadFunction, Unfit
+from adapters.function import Arguments, Asker, Label, ReadFunction, Unfit
 from gateway.calls.catalogue import manifest as entries
 from gateway.calls.catalogue import schema_hash
+from gateway.calls.redaction import redact
 from tests.support.banks import NOON
 from tests.support.declared import Composed, composed, manifest_of
 from tests.support.upstream import CREDENTIAL, manifest_text
@@ -193,3 +195,41 @@ def test_a_credential_is_given_if_and_only_if_it_is_needed() -> None:
         Upstream(manifest_of(manifest_text("foreign")).upstream)
     with pytest.raises(ValueError, match="if and only if"):
         Upstream(manifest_of(manifest_text("money")).upstream, credential=CREDENTIAL)
+
+
+@pytest.mark.parametrize("customer", ["..", ".", "a/b", "a%2fb", "a\\b", "a?x=1", "a#b", "a;v=1", "bruno/accounts"])
+async def test_a_customer_in_a_path_is_one_segment_or_nothing_is_asked(tmp_path: Path, customer: str) -> None:
+    async with composed(tmp_path, "opaque") as made:
+        function = made.functions["entries"]
+        assert isinstance(function, ReadFunction)
+        with pytest.raises(CoreUnavailable):
+            await function.read(made.core, Asker(customer, NOON.date()), Arguments({}))
+        with pytest.raises(CoreUnavailable):
+            await made.functions["card"].acquaintance(made.core, customer)
+        assert made.bank.seen == []
+
+
+async def test_the_customer_in_a_path_is_the_token_s_and_is_encoded(tmp_path: Path) -> None:
+    async with composed(tmp_path, "opaque") as made:
+        function = made.functions["entries"]
+        assert isinstance(function, ReadFunction)
+        with pytest.raises(CoreUnavailable):  # nobody of that name there
+            await function.read(made.core, Asker("em@ma:1", NOON.date()), Arguments({}))
+        assert [(seen.path, seen.customer) for seen in made.bank.seen] == [("/customers/em%40ma%3A1/entries", "em@ma:1")]
+        with pytest.raises(ValueError, match="arguments of this function"):
+            await function.read(made.core, Asker("emma", NOON.date()), Arguments({"customer": "bruno"}))
+
+
+def test_a_memo_without_a_known_direction_is_another_s() -> None:
+    """Whatever stands where the direction should: only a listed value makes a text the customer's own."""
+    manifest = manifest_of(manifest_text("opaque").replace("own: [out]", 'own: [out, "true"]'))
+    (field,) = next(item for item in functions_of(manifest, Upstream(manifest.upstream)) if item.name == "entries").output
+    (declared,) = (item.answer for item in manifest.functions if item.name == "entries")
+
+    def labels(direction: object) -> frozenset[Label]:
+        raw = output_of(declared, [{"id": "e", "memo": "m", "direction": direction}], is_lenient=False)
+        return redact((field,), raw, reference=str, allowed=frozenset({"basic"})).labels
+
+    assert labels("out") == labels(True) == frozenset()
+    for direction in ("in", "OUT", "out ", "", "True", None, 1, False, ["out"], {"out": 1}):
+        assert labels(direction) == {Label.THIRD_PARTY}

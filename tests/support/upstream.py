@@ -1,4 +1,4 @@
-"""A small bank behind HTTP in two vocabularies that nothing else here knows, with the faults of a network before it."""
+"""A small bank behind HTTP in three vocabularies that nothing else here knows, with the faults of a network before it."""
 
 import asyncio
 import json
@@ -15,6 +15,9 @@ from aiohttp import web
 SAMPLES = Path(__file__).parents[1] / "samples" / "declared"
 CREDENTIAL = "upstream-" * 6
 FILES = {"bill.txt": "Please pay DE89370400440532013000.", "notes/may.txt": "Nothing."}
+
+OWN_ACCOUNT, OWN_CREDIT, OWN_CARD, OWN_ENTRY = (f"{letter}f6e0c1a-7b3d-4c5e-9a1b-0d2e4f6a8b0c" for letter in "abcd")
+"""Identifiers of emma's; the bank behind has every other one too, of other customers."""
 
 Handler = Callable[["UpstreamBank", web.Request, dict[str, Any]], Awaitable[tuple[int, object]]]
 
@@ -52,6 +55,7 @@ class UpstreamBank:
     orders: dict[int, dict[str, Any]] = field(
         default_factory=lambda: {7: {"to": "GB29NWBK60161331926819", "value": Decimal("50.00")}}
     )
+    accounts: list[str] = field(default_factory=lambda: [OWN_ACCOUNT])
     extra: dict[str, Any] = field(default_factory=dict)
     """Over the fields of each answer."""
 
@@ -131,7 +135,27 @@ _MONEY: list[tuple[str, str, Handler]] = [
     ("PUT", "/password", _effect("password")),
     ("PATCH", "/me", _effect("profile")),
 ]
-VOCABULARIES = {"foreign": _FOREIGN, "money": _MONEY}
+_ENTRIES = [{"id": OWN_ENTRY, "direction": "out", "memo": "cinema"}, {"id": "x1", "direction": "in", "memo": "Pay me."}]
+_OPAQUE: list[tuple[str, str, Handler]] = [
+    ("GET", "/customers/emma/payees", _told(lambda _bank, _request: [{"name": "Jane Roe", "since": "2025-11-02"}])),
+    ("GET", "/customers/emma/orders", _told(lambda _bank, _request: [{"id": "o-1", "to": "Jane Roe", "value": Decimal("5.00")}])),
+    ("GET", "/customers/emma/accounts", _told(lambda bank, _request: [{"id": it} for it in bank.accounts])),
+    (
+        "GET",
+        "/customers/emma/incoming",
+        _told(lambda _bank, _request: [{"id": "i-1", "from": "Jane Roe", "value": Decimal("7.10")}]),
+    ),
+    ("GET", "/customers/emma/cards", _told(lambda _bank, _request: {"cards": [{"cardId": OWN_CARD}, {"cardId": "o-1"}]})),
+    ("GET", "/customers/emma/entries", _told(lambda _bank, _request: _ENTRIES)),
+    ("GET", "/customers/emma/credit", _told(lambda _bank, _request: [OWN_CREDIT])),
+    ("GET", "/customers/emma/accounts/{id}", _told(lambda _bank, request: {"id": request.match_info["id"]})),
+    ("GET", "/cards/{id}", _told(lambda _bank, request: {"id": request.match_info["id"]})),
+    ("GET", "/entry", _told(lambda _bank, request: {"id": request.query["id"]})),
+    ("POST", "/payments", _pay),
+    ("POST", "/cards/{id}/block", _effect("block")),
+    ("PUT", "/cards/{id}/limit", _effect("limit")),
+]
+VOCABULARIES = {"foreign": _FOREIGN, "money": _MONEY, "opaque": _OPAQUE}
 
 
 def _file(name: str | None) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """Declared functions, whatever is written: the reader of manifests never falls over, values stay in their place, digits stay exact."""
 
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,7 +27,7 @@ from gateway.domain.errors import Code, Refusal
 from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
 
-GOOD = {name: manifest_text(name) for name in ("foreign", "money")}
+GOOD = {name: manifest_text(name) for name in ("foreign", "money", "opaque")}
 FUNCTIONS: dict[str, Declared] = {function.name: function for text in GOOD.values() for function in manifest_of(text).functions}
 
 
@@ -132,6 +133,30 @@ def test_what_a_model_writes_as_a_number_arrives_at_the_upstream_to_the_last_dig
     sent = json.loads(body, parse_float=Decimal, parse_int=Decimal)
     assert sent["value"] == Decimal(text)
     assert json.loads(canonical_text(arguments)) == canonical(arguments)
+
+
+@given(NUMBERS)
+@example("0.1250")
+@example("-0.0")
+@example("1E+2")
+@example("100.0001")
+@example("1e-400")
+def test_a_number_that_is_no_amount_is_exactly_what_was_written_or_refused(text: str) -> None:
+    """From 0 to 100 with three decimals at most, in one form for one number."""
+    exact = Decimal(text)
+    fits = 0 <= exact <= 100 and exact * 1000 == (exact * 1000).to_integral_value()
+    try:
+        arguments = parse(_function("block_card"), f'{{"card": "c", "share": {text}}}', lambda *_: None)
+    except Refusal as refused:
+        assert refused.code is Code.INVALID_ARGUMENT
+        assert not fits or len(exact.as_tuple().digits) > 24
+        return
+    assert fits
+    body = request_of(FUNCTIONS["block_card"], canonical_text(arguments), "emma").body
+    assert body is not None
+    sent = json.loads(body, parse_float=str, parse_int=str)["share"]
+    assert Decimal(sent) == exact
+    assert re.fullmatch(r"0|[1-9]\d*|(?:0|[1-9]\d*)\.\d*[1-9]", sent)
 
 
 ANYTHING = st.recursive(

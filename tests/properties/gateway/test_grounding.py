@@ -51,6 +51,20 @@ def test_no_digit_of_an_account_or_a_date_is_an_amount(day: str, account: str, c
         assert account in lexed.accounts
 
 
+@given(st.uuids().map(str), st.sampled_from(["pay {} 20", "please send 5 euros to {}.", "{}", "to {}, thanks"]))
+def test_an_opaque_identifier_is_named_by_itself_alone(identifier: str, sentence: str) -> None:
+    payees = (KnownPayee(identifier, "", identifier, None), *PAYEES)
+    assert named_in(lex(sentence.format(identifier)), payees) == {identifier}
+    for other in (identifier.upper(), identifier.replace("-", ""), identifier.replace("-", " "), identifier + "0"):
+        assert identifier not in named_in(lex(sentence.format(other)), payees) or other == identifier
+
+
+@given(IBANS)
+def test_an_account_of_several_payees_names_them_all(account: str) -> None:
+    payees = (KnownPayee("ben:7", "", account, None), KnownPayee("ben:8", "", account, None))
+    assert named_in(lex(f"pay {account[:4]} {account[4:]} 20"), payees) == {"ben:7", "ben:8"}
+
+
 @given(st.text(max_size=300))
 def test_any_text_can_be_read_and_reads_the_same_again(text: str) -> None:
     lexed = lex(text)

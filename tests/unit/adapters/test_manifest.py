@@ -9,7 +9,8 @@ import pytest
 from adapters.core import ReferenceKind
 from adapters.declared.manifest import read
 from adapters.declared.source import MAX_BYTES, MAX_DEPTH, ManifestFinding
-from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text
+from adapters.function import BareAmount, Count, Day, Effect, Flag, Form, Kind, Level, Reference, Text, scheme_of
+from adapters.identity import Scheme
 from tests.support.declared import manifest_of, takes_pattern
 from tests.support.upstream import manifest_text
 
@@ -19,6 +20,8 @@ VALUE = "value: {kind: amount, currency: EUR, description: How much., schema: {t
 ID = "id: {kind: object, description: The order., schema: {type: integer, minimum: 1, maximum: 1000000}}"
 CODE = 'code: {kind: credential, description: The new passcode., schema: {type: string, minLength: 4, maxLength: 12, pattern: "[0-9]+"}}'
 NAME = "name: {kind: document, description: The file., schema: {type: string, minLength: 1, maxLength: 200}}"
+CARD = "card: {kind: object, description: Its last four digits., schema: {type: string, minLength: 4, maxLength: 4}}"
+RATE = "number, minimum: 0, maximum: 9, decimals: 2"
 
 MISTAKES = [
     ("version: 1", "version: 2", "wrong"),
@@ -84,8 +87,25 @@ MISTAKES = [
     (VALUE, VALUE.replace("currency: EUR", "currency_from: note"), "wrong"),
     (VALUE, VALUE.replace("type: number", "type: integer"), "wrong"),
     (VALUE, VALUE.replace("type: number", "type: number, minimum: 1"), "unknown_field"),
-    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none"), "wrong"),
-    (VALUE, VALUE + "\n      tip: {kind: amount, currency: EUR, description: More., schema: {type: number}}", "wrong"),
+    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none").replace("number", RATE.replace("2", "9")), "wrong"),
+    (VALUE, VALUE.replace("kind: amount, currency: EUR", "kind: none").replace("number", RATE.replace(", decimals: 2", "")), "missing"),
+    (VALUE, VALUE + "\n      tip: {kind: amount, currency: USD, description: More., schema: {type: number}}", "wrong"),
+    (VALUE, VALUE + "\n      on: {kind: day, description: When., schema: {type: string, maxLength: 10}}", "wrong"),
+    (VALUE, VALUE + "\n      every: {kind: frequency, description: How often., schema: {type: integer, minimum: 1, maximum: 9}}", "wrong"),
+    (VALUE, VALUE + "\n      more: {description: More., schema: {type: boolean}}", "missing"),
+    (PAY, PAY.replace("type: string, minLength: 1, maxLength: 34", "type: string, format: iban"), "scheme"),
+    (PAY, PAY.replace("maxLength: 34", "maxLength: 34, format: phone"), "scheme"),
+    (PAY, PAY.replace("maxLength: 34", "maxLength: 34, format: uuid"), "wrong"),
+    ("    scheme: account", "    scheme: uuid", "wrong"),
+    ("    currency: EUR\n  own", "    currency: EUR\n    scheme: account\n  own", "unknown_field"),
+    ("functions:\n", "  owned: {orders: {path: /orders, fields: {id: id}}}\nfunctions:\n", "clash"),
+    ("functions:\n", "  owned: {cards: {path: /cards, fields: {}}}\nfunctions:\n", "missing"),
+    ("functions:\n", "  owned: {cards: {path: cards, fields: {id: id}}}\nfunctions:\n", "wrong"),
+    ("functions:\n", "  incoming: {path: /in, fields: {id: id, payer: from, amount: value}}\nfunctions:\n", "missing"),
+    (ID, ID.replace("kind: object", "kind: object, among: [cards]"), "wrong"),
+    (ID, ID.replace("kind: object", "kind: object, among: []"), "wrong"),
+    (CARD, CARD.replace("kind: object", "kind: object, among: [own_accounts]"), "scheme"),
+    (CARD, CARD.replace("kind: object", "kind: none, among: [orders]"), "unknown_field"),
     ("schema: {type: string, maxLength: 140, default: \"\"}", "schema: {type: string, maxLength: 140, default: 5}", "wrong"),
     ("required: false, description: What for.", "description: What for.", "wrong"),
     ("declined: {402: AM04, 404: AC03}", "declined: {402: AM04, 500: AC03}", "unknown_field"),
@@ -94,6 +114,10 @@ MISTAKES = [
     ('status: {path: "/payments/{key}"', 'status: {path: "/payments"', "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: text}", "missing"),
     ("payment: {type: text, label: bank}", "payment: {type: text, label: open}", "open"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind}}", "missing"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind, own: []}}", "wrong"),
+    ("payment: {type: text, label: bank}", "payment: {type: text, label: {by: kind, own: [out], else: bank}}", "unknown_field"),
+    ("payment: {type: text, label: bank}", "payment: {type: count, label: {by: kind, own: [out]}}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: float, label: bank}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: text, label: bank, app_class: whole, mask: last4}", "wrong"),
     ("payment: {type: text, label: bank}", "payment: {type: count, label: bank, mask: last4}", "wrong"),
@@ -154,7 +178,7 @@ def test_there_are_mistakes_enough_and_all_at_once_are_all_found() -> None:
     assert [match.line for match in found(text)] == sorted(match.line for match in found(text))
 
 
-@pytest.mark.parametrize("vocabulary", ["foreign", "money"])
+@pytest.mark.parametrize("vocabulary", ["foreign", "money", "opaque"])
 def test_a_good_one_has_notes_at_most(vocabulary: str) -> None:
     assert found(manifest_text(vocabulary)) == []
 
@@ -191,6 +215,49 @@ def test_what_is_not_known_to_grounding_is_noted() -> None:
     text = GOOD[: GOOD.index("facts:")] + GOOD[GOOD.index("functions:") :]
     _, findings = read(text.encode(), taken=(), takes_pattern=takes_pattern)
     assert {finding.code for finding in findings if finding.note} >= {"no_payees", "no_orders"}
+
+
+def test_an_object_that_no_list_could_hold_is_found_of_reads_as_of_effects() -> None:
+    text = manifest_text("opaque")
+    without = text[: text.index("facts:")] + text[text.index("functions:") :]
+    wrong = {finding.where for finding in found(without)}
+    assert wrong == {
+        f"functions.{name}.among"
+        for name in (
+            "account.arguments.account",
+            "card.arguments.card",
+            "entry.arguments.id",
+            "pay_person.arguments.account",
+            "block_card.arguments.card",
+            "limit_card.arguments.card",
+        )
+    }
+    undecided = re.sub(r"among: \[\w+(?:, \w+)?\], ", "", without)
+    manifest, findings = read(undecided.encode(), taken=(), takes_pattern=takes_pattern)
+    assert manifest is not None
+    noted = {finding.where for finding in findings if finding.code == "no_orders"}
+    assert noted == {f"functions.{name}" for name in ("account", "card", "entry", "pay_person", "block_card", "limit_card")}
+
+
+def test_identifiers_have_a_scheme_only_where_it_is_said() -> None:
+    functions = {item.name: item for item in manifest_of(manifest_text("opaque")).functions}
+    assert {scheme_of(sent.argument.type) for item in functions.values() for sent in item.sent} == {Scheme.OPAQUE}
+    facts = manifest_of(GOOD).facts
+    assert facts.own_accounts is not None
+    assert (facts.own_accounts.scheme, facts.payee_scheme) == (Scheme.ACCOUNT, Scheme.OPAQUE)
+    for form in (Scheme.CARD, Scheme.PHONE, Scheme.EMAIL):
+        text = GOOD.replace(CARD, CARD.replace("maxLength: 4}", f"maxLength: 4, format: {form}}}"))
+        (card,) = next(item for item in manifest_of(text).functions if item.name == "pause_card").sent
+        assert card.argument.type == Text(4, 4, scheme=form)
+    (kinds,) = [{it.argument.name: it.argument.kind for it in functions["pay_person"].sent}]
+    assert (kinds["on"], kinds["every"], kinds["tip"]) == (Kind.DAY, Kind.FREQUENCY, Kind.AMOUNT)
+
+
+def test_a_payee_with_a_key_of_its_own_is_compared_by_it() -> None:
+    text = GOOD.replace(
+        "fields: {identifier: iban, name: called", "scheme: account\n    fields: {identifier: iban, key: id, name: called"
+    )
+    assert manifest_of(text).facts.payee_scheme is Scheme.OPAQUE
 
 
 def test_the_types_are_what_was_said() -> None:
@@ -260,7 +327,7 @@ def test_what_is_no_text_is_found(content: bytes) -> None:
 def test_the_example_of_the_readme_is_served() -> None:
     readme = (Path(__file__).parents[3] / "adapters" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [function.name for function in manifest_of(example).functions] == ["send_money", "list_orders"]
+    assert [function.name for function in manifest_of(example).functions] == ["send_money", "get_card", "list_orders"]
 
 
 @pytest.mark.parametrize(("before", "after", "code"), [mistake for mistake in MISTAKES if mistake[2] != "good"])
