@@ -1,6 +1,6 @@
 """What the gateway's core needs from outside, as contracts. Implementations are chosen in `app.main` alone."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -101,8 +101,9 @@ class Book(Protocol):
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
         """The customer's standing mandates that were not revoked."""
 
-    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-        """What this agent paid without a confirmation, over the rolling windows that end at `now`."""
+    async def automatic(self, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+        """What was paid without a confirmation, by whichever agent, over the rolling windows that end at `now`: by the id of the
+        standing mandate under which it went. A mandate under which nothing was paid is left out."""
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -118,8 +118,8 @@ class SqlBook:
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
 
-    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-        return await self.read(lambda connection: calls.automatic(connection, customer, agent, currency, now))
+    async def automatic(self, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+        return await self.read(lambda connection: calls.automatic(connection, customer, currency, now))
 
     async def heard(self, conversation: str, at: datetime) -> Utterances:
         return await self.read(lambda connection: conversations.heard(connection, conversation, at))

@@ -3,7 +3,7 @@
 A claim runs inside the one writer's transaction, so what it reads cannot move before it has written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -133,10 +133,11 @@ _SPENT = select(
     CALLS.c.state != literal_column("'voided'"),
 )
 _TOTALS = Prepared(_SPENT)
-_AUTOMATIC = _SPENT.with_only_columns(
-    *(column.label(f"automatic_{column.name}") for column in _SPENT.selected_columns), maintain_column_froms=True
-).where(CALLS.c.automatic == literal_column("true"), CALLS.c.agent == bindparam("acting"))
-_AUTOMATICALLY = Prepared(_AUTOMATIC)
+_AUTOMATIC = Prepared(
+    _SPENT.add_columns(CALLS.c.standing_mandate)
+    .where(CALLS.c.standing_mandate.is_not(literal_column("null")))
+    .group_by(CALLS.c.standing_mandate)
+)
 _CONFIRMED = Prepared(
     update(PROPOSED_CALLS)
     .where(PROPOSED_CALLS.c.call_id == bindparam("proposed"), PROPOSED_CALLS.c.claimed == literal_column("false"))
@@ -276,15 +277,15 @@ def totals(connection: Connection, customer: str, currency: str, now: datetime) 
 
 
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
-    """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
-    spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
+    """Under the lock: the standing mandate was not revoked, and all that was paid under it, by whichever agent, stays within it."""
+    spent = automatic(connection, wanted.customer, amount.currency, wanted.at).get(covered.id, Totals())
     return standing_mandates.stands(connection, covered.id) and standing_holds(covered, spent, amount)
 
 
-def automatic(connection: Connection, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-    """What this agent paid without a confirmation."""
-    (row,) = _AUTOMATICALLY.rows(connection, {"customer": customer, "acting": agent, "currency": currency, **_windows(now)})
-    return Totals(*row)
+def automatic(connection: Connection, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+    """What was paid without a confirmation, by the id of the standing mandate under which it went."""
+    rows = _AUTOMATIC.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
+    return {mandate: Totals(*sums) for *sums, mandate in rows}
 
 
 def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
@@ -325,7 +326,7 @@ def _row(wanted: Claim) -> dict[str, object]:
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
-        "automatic": wanted.covered is not None,
+        "standing_mandate": None if wanted.covered is None else wanted.covered.id,
         "confirmation": wanted.confirmation,
     }
 
