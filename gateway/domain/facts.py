@@ -47,7 +47,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What the customer said in one message; `origin` is typed, pasted or document."""
+    """What the customer said in one message; `origin`: typed, pasted or document; deleted, without text, where they took it back."""
 
     turn: int
     origin: str
