@@ -1,6 +1,7 @@
 """What the customer is asked to confirm: held calls of one request become one intent. Built here, from facts, never by the model."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -27,6 +28,8 @@ WARNINGS: Mapping[str, str] = {
     "irreversible": "Once done it cannot be undone.",
 }
 """What a page shows beside an intent, by code; the text is part of what is confirmed."""
+
+_SORT_CODE_AND_NUMBER = re.compile(r"([0-9]{2})-?([0-9]{2})-?([0-9]{2})[ -]?([0-9]{8})")
 
 _WARNING_OF_SOURCE = {
     "new": "new_payee",
@@ -167,14 +170,14 @@ def _payee(call: Call, accounts: Mapping[str, Account]) -> Json:
         return None
     if call.payee is not None and call.payee.id in accounts:
         account = accounts[call.payee.id]
-        return {"name": account.name, "identifier": _number(account), "known": True, "check": None}
+        return {"name": account.name, "identifier": number_of(account), "known": True, "check": None}
     payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
     payee = next((payee for payee in payees if key in (payee.key, electronic(payee.identifier))), None)
     named = next((value for value in _names(call) if value), "")
     if payee is None:
-        return {"name": named, "identifier": key, "known": False, "check": None}
+        return {"name": named, "identifier": readable(key), "known": False, "check": None}
     settled = payee.known_since is not None
-    return {"name": payee.name or named, "identifier": payee.identifier or key, "known": settled, "check": None}
+    return {"name": payee.name or named, "identifier": readable(payee.identifier or key), "known": settled, "check": None}
 
 
 def _names(call: Call) -> list[str]:
@@ -195,7 +198,7 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
         return "(kept hidden)"
     match value:
         case Identified(ReferenceKind.ACCOUNT, name) if name in accounts:
-            return f"{accounts[name].name} ({_number(accounts[name])})"
+            return f"{accounts[name].name} ({number_of(accounts[name])})"
         case Identified():
             return await _object(value, call, core)
         case tuple():
@@ -216,7 +219,9 @@ async def _object(value: Identified, call: Call, core: CoreBank) -> str:
         amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
         return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
     if acquaintance is not None and value.kind is ReferenceKind.BENEFICIARY:
-        return next((f"{item.name} ({item.identifier})" for item in acquaintance.payees if item.key == key), "a saved payee")
+        return next(
+            (f"{item.name} ({readable(item.identifier)})" for item in acquaintance.payees if item.key == key), "a saved payee"
+        )
     if value.kind is ReferenceKind.CARD:
         cards = await core.cards(call.customer)
         return next((f"{card.scheme} ending in {card.last4}" for card in cards if card.id == value.id), "a card")
@@ -230,5 +235,12 @@ async def _object(value: Identified, call: Call, core: CoreBank) -> str:
     return value.kind.name.lower().replace("_", " ")
 
 
-def _number(account: Account) -> str:
-    return account.iban or f"{account.sort_code or ''} {account.number}".strip()
+def number_of(account: Account) -> str:
+    """An account's number as its owner reads it: sort code and number where it has them, else its IBAN."""
+    return readable(f"{account.sort_code}{account.number}") if account.sort_code else account.iban or account.number
+
+
+def readable(identifier: str) -> str:
+    """An account number as people read it: sort code and account number apart ("11-22-33 12345678"); anything else as it is."""
+    found = _SORT_CODE_AND_NUMBER.fullmatch(identifier)
+    return identifier if found is None else "{}-{}-{} {}".format(*found.groups())

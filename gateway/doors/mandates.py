@@ -82,6 +82,7 @@ async def _propose(parts: MandateDependencies, _door: Door, request: Request, pr
         day_count=wanted.payments_per_day,
         days=wanted.days,
         agent=wanted.agent,
+        account=wanted.account,
     )
     proposal = await parts.standing_mandates.propose(principal, terms)
     return json_answer({"confirmation_id": proposal.id, "expires": proposal.expires.isoformat()})
@@ -126,6 +127,7 @@ def _shown(mandate: StandingMandate) -> dict[str, object]:
     return {
         "id": mandate.id,
         "agent": mandate.agent,
+        "account": mandate.account,
         "payees": None if mandate.payees is None else sorted(mandate.payees),
         "per_payment": _amount(mandate.payment_minor, mandate.currency),
         "per_day": _amount(mandate.day_minor, mandate.currency),

@@ -28,6 +28,7 @@ FORM = {
     "per_payment": "25",
     "per_day": "40.5",
     "payments_per_day": "5",
+    "account": "",
     "days": "30",
 }
 PLACES = ("/activity", "/activity/looks", "/mandates")
@@ -117,11 +118,11 @@ def test_a_mandate_is_asked_for_confirmed_shown_in_words_and_revoked(served: Ser
     assert "Nothing: every payment to somebody else is asked" in browser.http.get("/mandates").text
     status, said = dev(served, "confirm", confirmation)
     assert status == 0, said
-    for words in ("Asked for by the customer", "Pays: Camden Rooms 20000055779911", "Each payment: at most 25.00 GBP"):
+    for words in ("Asked for by the customer", "Pays: Camden Rooms 20-00-00 55779911", "Each payment: at most 25.00 GBP"):
         assert words in said
     shown = browser.http.get("/mandates").text
     for words in (
-        "Camden Rooms 20000055779911",
+        "Camden Rooms 20-00-00 55779911",
         "at most 25.00 GBP",
         "at most 40.50 GBP, in at most 5 payments",
         "whichever you use",
@@ -158,6 +159,7 @@ WRONG: list[tuple[dict[str, str], set[str]]] = [
     ({"who": "these", "payees": " \n "}, {"payees"}),
     ({"who": "these", "payees": "GB33BUKB20201555555555"}, {"payees"}),
     ({"who": "these", "payees": "x" * 65}, {"payees"}),
+    ({"account": "GB33BUKB20201555555555"}, {"account"}),
 ]
 
 

@@ -38,6 +38,9 @@ CHECKS: Mapping[str, str] = {
 }
 """What came of the payee check, in plain words."""
 
+NO_ACCOUNT = "none named: the one that you say"
+"""Of a standing mandate without a default account."""
+
 _FREE_TEXT, _PAYEE, _AMOUNT = "free_text", "payee", "amount"
 _OF_CALL = frozenset(
     "function title arguments exactly payee amount account execute_on rail fees consequence initiated_through_assistant".split()  # noqa: SIM905
@@ -45,7 +48,7 @@ _OF_CALL = frozenset(
 _OF_INTENT = frozenset(
     "version id call_ids customer agent bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
 )
-_OF_MANDATE = frozenset("id title payees per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
+_OF_MANDATE = frozenset("id title payees account per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallView:
     """A standing mandate: its bounds in words."""
     rows = (
         ValueRow("Pays", "; ".join(_whom(item) for item in _list(mandate.get("payees")))),
+        ValueRow("From account", NO_ACCOUNT if mandate.get("account") is None else _whom(mandate["account"])),
         ValueRow("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
         ValueRow("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
         ValueRow("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
@@ -136,7 +140,7 @@ def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallView:
 
 
 def _whom(payee: Json) -> str:
-    """A payee of a mandate; anything else whole."""
+    """A payee or account of a mandate; anything else whole."""
     if isinstance(payee, dict) and set(payee) == {"name", "identifier"}:
         return f"{_text(payee['name']) or '(no name)'} {_text(payee['identifier'])}"
     return _any(payee)

@@ -26,7 +26,7 @@ from gateway.oversight import activity
 
 MOST_PAYMENTS, MOST_PAYEES = 1000, 100
 _SIGN_IN = "/own"
-_FORM = frozenset({"who", "payees", "currency", "per_payment", "per_day", "payments_per_day", "days"})
+_FORM = frozenset({"who", "payees", "account", "currency", "per_payment", "per_day", "payments_per_day", "days"})
 _MOST_CHARS = 10_000
 
 
@@ -129,13 +129,16 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
     """What is in force is shown, and can be revoked, even while the core does not answer."""
     standing = await own.standing_mandates.standing(who.customer)
     try:
-        names, currencies = await own.standing_mandates.names(who.customer), await own.standing_mandates.currencies(who.customer)
+        names, held = await own.standing_mandates.names(who.customer), await own.standing_mandates.accounts(who.customer)
     except Unavailable:
-        names, currencies = {}, []
+        names, held = {}, []
+    accounts = own_view.account_options(held)
+    of_key = {account.key: account.words for account in accounts}
     known = {
         "here": "/mandates",
-        "mandates": [own_view.bounds(item, names) for item in standing],
-        "currencies": currencies,
+        "mandates": [own_view.bounds(item, names, of_key) for item in standing],
+        "currencies": list(dict.fromkeys(account.currency for account in accounts)),
+        "accounts": accounts,
         "longest": LONGEST.days,
     }
     return html("mandates.html", page.known(_SIGN_IN) | known)
@@ -185,7 +188,8 @@ def terms_of(form: Parsed) -> MandateTerms:
     days = _number(filled, "days", LONGEST.days, wrong)
     if wrong or payment is None or day is None:
         raise _FormErrors(wrong)
-    return MandateTerms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None)
+    account = filled["account"] or None
+    return MandateTerms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None, account=account)
 
 
 def _payees(filled: dict[str, str], wrong: dict[str, str]) -> tuple[str, ...] | None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from adapters.answers import KnownPayee
-from adapters.core import Money
+from adapters.core import Account, Money
+from gateway.confirmations.intent import number_of, readable
+from gateway.confirmations.standing_mandates import key_of
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.proposal import Proposal
 from gateway.domain.strict_json import Json
-from gateway.doors.pages.confirm_view import ValueRow, view, visible
+from gateway.doors.pages.confirm_view import NO_ACCOUNT, ValueRow, view, visible
 
 WORDS: Mapping[str, tuple[str, str]] = {
     "add_beneficiary": ("Asked to save a payee", "A payee was saved"),
@@ -112,6 +114,16 @@ class AccessLine:
     purpose: str
     case: str
     times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOption:
+    """An own account that a mandate may name: by its key, by its number in the form, and in words."""
+
+    key: str
+    number: str
+    words: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +256,14 @@ def _look(item: Mapping[str, Json]) -> AccessLine:
     )
 
 
-def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> MandateView:
-    """A standing mandate in words; `names`: payees by their keys, as far as they are known at the moment."""
+def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee], accounts: Mapping[str, str]) -> MandateView:
+    """A standing mandate in words; `names` and `accounts`: payees and own accounts by their keys, as far as they are known now."""
     payees = (
         ["everyone whom you have paid before"] if mandate.payees is None else [_payee(key, names) for key in sorted(mandate.payees)]
     )
     rows = (
         ValueRow("To", "\n".join(payees)),
+        ValueRow("From account", _account(mandate.account, accounts)),
         ValueRow("Each payment", f"at most {_amount(mandate.payment_minor, mandate.currency)}"),
         ValueRow(
             "In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"
@@ -262,9 +275,24 @@ def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> Mandate
     return MandateView(mandate.id, f"Up to {_amount(mandate.payment_minor, mandate.currency)} a payment", rows)
 
 
+def account_options(accounts: Iterable[Account]) -> Sequence[AccountOption]:
+    """Own accounts from which a mandate may pay: those that are open."""
+    return [
+        AccountOption(key_of(account), number_of(account), f"{visible(account.name)}, {number_of(account)}", account.currency)
+        for account in accounts
+        if account.status == "open"
+    ]
+
+
+def _account(key: str | None, accounts: Mapping[str, str]) -> str:
+    if key is None:
+        return NO_ACCOUNT
+    return accounts.get(key, "an account of yours that is not open, or not known at the moment")
+
+
 def _payee(key: str, names: Mapping[str, KnownPayee]) -> str:
     known = names.get(key)
-    return visible(key) if known is None else visible(f"{known.name} {known.identifier}".strip() or key)
+    return visible(key) if known is None else visible(f"{known.name} {readable(known.identifier)}".strip() or key)
 
 
 def _payments(count: int) -> str:

@@ -1,5 +1,6 @@
 """Records of the trail in a customer's words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from adapters.functions import MANIFEST
 from gateway.domain.errors import Code
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.states import ProposalState
+from gateway.doors.pages.confirm_view import NO_ACCOUNT, ValueRow
 from gateway.doors.pages.own_view import REFUSED, WORDS, bounds, entries, looks, waits
 from tests.support.passkeys import intent_of, proposal_of
 
@@ -112,12 +114,17 @@ def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> 
 def test_a_mandate_is_told_with_all_its_bounds() -> None:
     starts = datetime(2026, 6, 1, 12, tzinfo=UTC)
     mandate = StandingMandate("std_1", "alice", None, "GBP", frozenset({"b", "a"}), 2_500, 4_000, 1, starts, starts + timedelta(30))
-    told = bounds(mandate, {"a": KnownPayee("a", "Ann", "GB1", starts)})
+    told = bounds(mandate, {"a": KnownPayee("a", "Ann", "11223312345678", starts)}, {})
     assert {row.label: row.value for row in told.rows} == {
-        "To": "Ann GB1\nb",
+        "To": "Ann 11-22-33 12345678\nb",
+        "From account": "none named: the one that you say",
         "Each payment": "at most 25.00 GBP",
         "In 24 hours": "at most 40.00 GBP, in at most one payment",
         "From": "1 June 2026, 12:00",
         "Until": "1 July 2026, 12:00",
         "Assistant": "whichever you use",
     }
+    named, of_key = replace(mandate, account="acc:a1"), {"acc:a1": "Everyday, 11-22-33 87654321"}
+    assert ValueRow("From account", of_key["acc:a1"]) in bounds(named, {}, of_key).rows
+    (row,) = (row for row in bounds(named, {}, {}).rows if row.label == "From account")
+    assert row.value not in ("", NO_ACCOUNT), "an account that is not known now is not told as none"
