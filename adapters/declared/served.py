@@ -31,6 +31,7 @@ def functions_of(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunctio
 def _function(declared: Declared, digest: str, upstream: Upstream, acquaintance: Acquainted) -> BankingFunction:
     common: dict[str, object] = {
         "name": declared.name,
+        "title": declared.title,
         "summary": declared.summary,
         "arguments": tuple(item.argument for item in declared.sent),
         "output": tuple(field.field for field in declared.answer.fields),

@@ -139,7 +139,7 @@ async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, account
     day = next((call.arguments[name] for name in ("execute_on", "date") if isinstance(call.arguments.get(name), date)), None)
     return {
         "function": function.name,
-        "title": function.summary,
+        "title": function.title,
         "arguments": rows,
         "exactly": exactly(function, call.arguments, call.received.call_id),
         "payee": _payee(call, accounts),

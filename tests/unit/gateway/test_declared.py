@@ -87,7 +87,7 @@ def test_what_must_not_be_served_does_not_start(tmp_path: Path, flaw: str) -> No
         served(chosen)
     assert CREDENTIAL not in str(refused.value)
     if flaw == "open":
-        assert "functions.yaml:32: functions.pay.arguments.to.kind is open" in str(refused.value)
+        assert "functions.yaml:33: functions.pay.arguments.to.kind is open" in str(refused.value)
 
 
 @pytest.mark.parametrize("vocabulary", ["foreign", "money"])
@@ -113,7 +113,7 @@ def test_limits_are_granted_for_every_currency_of_an_amount() -> None:
 
 def _function(*arguments: Argument) -> EffectFunction:
     return EffectFunction(
-        name="f", summary="f", arguments=arguments, output=(Field(name="x", type="flag", description="."),),
+        name="f", title="F", summary="f", arguments=arguments, output=(Field(name="x", type="flag", description="."),),
         effect=Effect.WRITE, level=Level.L3, order=lambda _: None,  # type: ignore[arg-type,return-value]
     )  # fmt: skip
 
@@ -197,10 +197,10 @@ def test_check_tells_each_finding_with_its_line(tmp_path: Path) -> None:
     assert status == 1
     assert {(load["line"], load["code"]) for load in json.loads(told)["findings"] if not load["note"]} == {
         (25, "clash"),
-        (32, "open"),
+        (33, "open"),
     }
     status, told = run("check", str(file))
-    assert f"{file}:32: functions.initiate_transfer.arguments.to.kind is open: decide it [open]" in told
+    assert f"{file}:33: functions.initiate_transfer.arguments.to.kind is open: decide it [open]" in told
     assert run("check", str(tmp_path / "none.yaml"))[0] == 2
 
 
