@@ -11,6 +11,7 @@ from enum import StrEnum
 from adapters.answers import electronic
 from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen
 from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text
+from gateway.domain.doubts import Doubt, QuotedPart
 from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
@@ -112,7 +113,8 @@ def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument 
 class Grounded:
     """Step 3's result: where the value of each sensitive argument comes from, by its kind, and what that comes to.
 
-    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation.
+    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation. `doubts` and `quoted`: for the
+    customer who is asked, why, and their own sentence in its parts, in order.
     """
 
     call: Call
@@ -120,6 +122,8 @@ class Grounded:
     outcome: Outcome = Outcome.GROUNDED
     uses: tuple[Use, ...] = ()
     covered: StandingMandate | None = None
+    doubts: tuple[Doubt, ...] = ()
+    quoted: tuple[QuotedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A claim runs inside the one writer's transaction, so what it reads cannot move before it has written.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from audit.store.prepared import Prepared
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
-from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.ports import Claim, Claimed, FactsMoved, Movement
 from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store import standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about
@@ -343,6 +343,13 @@ def settle(connection: Connection, items: Sequence[Settlement]) -> None:
         _SETTLE.many(connection, kept)
     if released:
         _RELEASE.many(connection, released)
+
+
+def movements(connection: Connection, customer: str, calls: Collection[str]) -> Mapping[str, Movement]:
+    """Those of these calls that are this customer's and move money."""
+    wanted = (CALLS.c.customer == customer, CALLS.c.call_id.in_(calls), CALLS.c.minor.is_not(None))
+    rows = connection.execute(select(CALLS.c.call_id, CALLS.c.minor, CALLS.c.currency, CALLS.c.payee).where(*wanted))
+    return {row.call_id: Movement(Money(row.minor, row.currency), row.payee) for row in rows}
 
 
 def find(connection: Connection, call_id: str) -> Claimed | None:

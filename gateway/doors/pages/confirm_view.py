@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.domain.doubts import QuotedPart
 from gateway.domain.strict_json import Json
 
 SOURCES: Mapping[str, str] = {
@@ -44,9 +45,9 @@ NO_ACCOUNT = "none named: the one that you say"
 _FREE_TEXT, _PAYEE, _AMOUNT = "free_text", "payee", "amount"
 _OF_CALL = frozenset(
     "function title arguments exactly payee amount account execute_on rail fees consequence initiated_through_assistant".split()  # noqa: SIM905
-)
+) | {"quoted", "doubts"}
 _OF_INTENT = frozenset(
-    "version id call_ids customer agent bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
+    "version id call_ids customer agent agent_name bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
 )
 _OF_MANDATE = frozenset("id title payees account per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
 
@@ -62,7 +63,10 @@ class ValueRow:
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons."""
+    """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons.
+
+    `quoted`: what the customer wrote, in its parts; `doubts`: why they are asked, a sentence each.
+    """
 
     title: str
     amount: ValueRow | None
@@ -72,6 +76,8 @@ class CallView:
     rows: tuple[ValueRow, ...]
     texts: tuple[ValueRow, ...]
     consequence: str
+    quoted: tuple[QuotedPart, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def view(intent: Mapping[str, Json]) -> IntentView:
         calls=calls,
         total=_money(intent.get("total")) if len(calls) > 1 else "",
         warnings=tuple(_warning(item) for item in _list(intent.get("warnings"))),
-        agent=_text(intent.get("agent")),
+        agent=_text(intent.get("agent_name") or intent.get("agent")),
         expires=_moment(intent.get("expires")),
         more=more if isinstance(mandate, dict | None) else (*more, ValueRow("Mandate", _any(mandate))),
         everything=tuple(ValueRow(path, value) for path, value in _flat("", dict(intent))),
@@ -166,7 +172,7 @@ def _call(call: Mapping[str, Json]) -> CallView:
         )
         is_shown = argument.get("kind") == _PAYEE and payee is not None
         if argument.get("kind") == _FREE_TEXT:
-            texts.append(row)
+            texts += [row] if row.value else []  # an empty reference is none
         elif not is_shown and not (argument.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
             rows.append(row)
     if amount is not None:
@@ -183,7 +189,16 @@ def _call(call: Mapping[str, Json]) -> CallView:
         rows=(*rows, *_unknown(call, _OF_CALL)),
         texts=tuple(texts),
         consequence=_text(call.get("consequence")),
+        quoted=tuple(_quoted(part) for part in _list(call.get("quoted"))),
+        doubts=tuple(_warning(item) for item in _list(call.get("doubts"))),
     )
+
+
+def _quoted(part: Json) -> QuotedPart:
+    """Whatever form it has, it is shown; what does not say that it was understood was not."""
+    if isinstance(part, dict) and set(part) == {"text", "understood"}:
+        return QuotedPart(_text(part["text"]), part["understood"] is True)
+    return QuotedPart(_any(part), understood=False)
 
 
 def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:
