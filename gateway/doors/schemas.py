@@ -301,7 +301,11 @@ class KillSwitchList(_Strict):
 
 
 class ActivityPage(_Strict):
-    """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin."""
+    """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin.
+
+    `amount` and `payee` (a key) of what was sent to the core, `reason` of what was not done: of a call as beside a result's `code`, of a
+    whole request its error code.
+    """
 
     data: list[dict[str, object]]
     next_cursor: str | None

@@ -39,7 +39,7 @@ CHECKS: Mapping[str, str] = {
 }
 """What came of the payee check, in plain words."""
 
-NO_ACCOUNT = "none named: the one that you say"
+NO_ACCOUNT = "no default: the one that you say"
 """Of a standing mandate without a default account."""
 
 _FREE_TEXT, _PAYEE, _AMOUNT = "free_text", "payee", "amount"
@@ -189,16 +189,21 @@ def _call(call: Mapping[str, Json]) -> CallView:
         rows=(*rows, *_unknown(call, _OF_CALL)),
         texts=tuple(texts),
         consequence=_text(call.get("consequence")),
-        quoted=tuple(_quoted(part) for part in _list(call.get("quoted"))),
+        quoted=tuple(part for given in _list(call.get("quoted")) for part in _quoted(given)),
         doubts=tuple(_warning(item) for item in _list(call.get("doubts"))),
     )
 
 
-def _quoted(part: Json) -> QuotedPart:
-    """Whatever form it has, it is shown; what does not say that it was understood was not."""
+def _quoted(part: Json) -> Iterator[QuotedPart]:
+    """Whatever form it has, it is shown; what does not say that it was understood was not. The space around words is never marked."""
+    text, understood = _any(part), False
     if isinstance(part, dict) and set(part) == {"text", "understood"}:
-        return QuotedPart(_text(part["text"]), part["understood"] is True)
-    return QuotedPart(_any(part), understood=False)
+        text, understood = _text(part["text"]), part["understood"] is True
+    words = text.strip()
+    before, _, after = text.partition(words) if words else (text, "", "")
+    for piece, is_understood in ((before, True), (words, understood), (after, True)):
+        if piece:
+            yield QuotedPart(piece, is_understood)
 
 
 def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:

@@ -172,7 +172,7 @@ def test_a_mandate_is_told_with_all_its_bounds() -> None:
     told = bounds(mandate, {"a": KnownPayee("a", "Ann", "11223312345678", starts)}, {})
     assert {row.label: row.value for row in told.rows} == {
         "To": "Ann 11-22-33 12345678\nb",
-        "From account": "none named: the one that you say",
+        "From account": NO_ACCOUNT,
         "Each payment": "at most 25.00 GBP",
         "In 24 hours": "at most 40.00 GBP, in at most one payment",
         "From": "1 June 2026, 12:00",
