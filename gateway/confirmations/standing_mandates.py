@@ -65,7 +65,9 @@ class StandingMandates:
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
             account=None if account is None else key_of(account),
         )
-        proposal = _proposal(mandate, terms, _Shown(named, account), self.records.bundle.hash, now)
+        agents = await self.book.assistant_names([terms.agent]) if terms.agent else {}
+        shown = _Shown(named, account, agents.get(terms.agent or ""))
+        proposal = _proposal(mandate, terms, shown, self.records.bundle.hash, now)
         new = NewProposal(
             proposal=proposal,
             conversation=None,
@@ -157,6 +159,7 @@ class _Shown:
 
     payees: Sequence[KnownPayee]
     account: Account | None
+    agent_name: str | None
 
 
 def _proposal(mandate: StandingMandate, terms: MandateTerms, named: _Shown, bundle: str, now: datetime) -> Proposal:
@@ -165,6 +168,7 @@ def _proposal(mandate: StandingMandate, terms: MandateTerms, named: _Shown, bund
     content: dict[str, Json] = {
         "call_ids": [],
         "agent": terms.agent,
+        "agent_name": named.agent_name,
         "calls": [],
         "mandate": {
             "id": mandate.id,

@@ -72,8 +72,8 @@ CALLS = Table(
     Column("currency", String(3)),
     Column("minor", BigInteger),
     Column("payee", String(64)),
-    Column("standing_mandate", String(40)),  # under which it was paid without the customer's confirmation
     Column("confirmation", String(40)),
+    Column("standing_mandate", String(40)),  # under which it was paid without the customer's confirmation
     UniqueConstraint("conversation", "turn", "native_id"),
     CheckConstraint("state in ('pending', 'unknown', 'posted', 'voided')", name="known_state"),
     CheckConstraint("(currency is null) = (minor is null)", name="whole_amount"),

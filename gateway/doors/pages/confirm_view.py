@@ -106,7 +106,7 @@ def view(intent: Mapping[str, Json]) -> IntentView:
     mandate = intent.get("mandate")
     is_own = isinstance(mandate, dict) and not calls
     if isinstance(mandate, dict):
-        calls += (_mandate(mandate, intent.get("agent")),)
+        calls += (_mandate(mandate, intent.get("agent_name") or intent.get("agent")),)
     more = _unknown(intent, _OF_INTENT)
     return IntentView(
         calls=calls,

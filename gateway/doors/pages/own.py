@@ -154,10 +154,11 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
     except Unavailable:
         names, held = {}, []
     accounts = own_view.account_options(held)
-    of_key = {account.key: account.words for account in accounts}
+    agents = await own.book.assistant_names({mandate.agent for mandate in standing if mandate.agent is not None})
+    of_key = own_view.Names(names, {account.key: account.words for account in accounts}, agents)
     known = {
         "here": "/mandates",
-        "mandates": [own_view.bounds(item, names, of_key) for item in standing],
+        "mandates": [own_view.bounds(item, of_key) for item in standing],
         "currencies": list(dict.fromkeys(account.currency for account in accounts)),
         "accounts": accounts,
         "longest": LONGEST.days,

@@ -129,6 +129,15 @@ class AccountOption:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Of what a mandate holds by its key or id, as far as it is known at the moment."""
+
+    payees: Mapping[str, KnownPayee] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    assistants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class MandateView:
     """A standing mandate in words."""
 
@@ -314,21 +323,27 @@ def _look(item: Mapping[str, Json]) -> AccessLine:
     )
 
 
-def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee], accounts: Mapping[str, str]) -> MandateView:
-    """A standing mandate in words; `names` and `accounts`: payees and own accounts by their keys, as far as they are known now."""
+def bounds(mandate: StandingMandate, names: Names) -> MandateView:
+    """A standing mandate in words."""
     payees = (
-        ["everyone whom you have paid before"] if mandate.payees is None else [_payee(key, names) for key in sorted(mandate.payees)]
+        ["everyone whom you have paid before"]
+        if mandate.payees is None
+        else [_payee(key, names.payees) for key in sorted(mandate.payees)]
     )
+    agents = names.assistants
     rows = (
         ValueRow("To", "\n".join(payees)),
-        ValueRow("From account", _account(mandate.account, accounts)),
+        ValueRow("From account", _account(mandate.account, names.accounts)),
         ValueRow("Each payment", f"at most {_amount(mandate.payment_minor, mandate.currency)}"),
         ValueRow(
             "In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"
         ),
         ValueRow("From", _when(mandate.starts.isoformat())),
         ValueRow("Until", _when(mandate.ends.isoformat())),
-        ValueRow("Assistant", "whichever you use" if mandate.agent is None else visible(mandate.agent)),
+        ValueRow(
+            "Assistant",
+            "whichever you use" if mandate.agent is None else visible(agents.get(mandate.agent, mandate.agent)),
+        ),
     )
     return MandateView(mandate.id, f"Up to {_amount(mandate.payment_minor, mandate.currency)} a payment", rows)
 

@@ -13,7 +13,7 @@ from gateway.domain.errors import Code, Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.states import ProposalState
 from gateway.doors.pages.confirm_view import NO_ACCOUNT, ValueRow
-from gateway.doors.pages.own_view import FAULTS, REFUSED, ActivityFacts, bounds, entries, looks, waits
+from gateway.doors.pages.own_view import FAULTS, REFUSED, ActivityFacts, Names, bounds, entries, looks, waits
 from tests.support.passkeys import intent_of, proposal_of
 
 FACTS = ActivityFacts({function.name: function for function in MANIFEST}, frozenset())
@@ -169,7 +169,7 @@ def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> 
 def test_a_mandate_is_told_with_all_its_bounds() -> None:
     starts = datetime(2026, 6, 1, 12, tzinfo=UTC)
     mandate = StandingMandate("std_1", "alice", None, "GBP", frozenset({"b", "a"}), 2_500, 4_000, 1, starts, starts + timedelta(30))
-    told = bounds(mandate, {"a": KnownPayee("a", "Ann", "11223312345678", starts)}, {})
+    told = bounds(mandate, Names({"a": KnownPayee("a", "Ann", "11223312345678", starts)}))
     assert {row.label: row.value for row in told.rows} == {
         "To": "Ann 11-22-33 12345678\nb",
         "From account": NO_ACCOUNT,
@@ -180,6 +180,9 @@ def test_a_mandate_is_told_with_all_its_bounds() -> None:
         "Assistant": "whichever you use",
     }
     named, of_key = replace(mandate, account="acc:a1"), {"acc:a1": "Everyday, 11-22-33 87654321"}
-    assert ValueRow("From account", of_key["acc:a1"]) in bounds(named, {}, of_key).rows
-    (row,) = (row for row in bounds(named, {}, {}).rows if row.label == "From account")
+    assert ValueRow("From account", of_key["acc:a1"]) in bounds(named, Names(accounts=of_key)).rows
+    one = replace(mandate, agent="asst_1")
+    assert ValueRow("Assistant", "Household help") in bounds(one, Names(assistants={"asst_1": "Household help"})).rows
+    assert ValueRow("Assistant", "asst_1") in bounds(one, Names()).rows
+    (row,) = (row for row in bounds(named, Names()).rows if row.label == "From account")
     assert row.value not in ("", NO_ACCOUNT), "an account that is not known now is not told as none"
