@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from adapters.identity import Scheme, canonical
 from adapters.money import Money
 
 
@@ -306,8 +305,3 @@ class EffectPage:
 
     effects: Sequence[CoreEffect]
     next_cursor: str | None
-
-
-def electronic(identifier: str) -> str:
-    """An account in its canonical form. `adapters.identity` says when two identifiers are the same; this name of it goes."""
-    return canonical(Scheme.ACCOUNT, identifier)

@@ -338,7 +338,10 @@ class BankingFunction:
     """What every function declares. `resource` names the argument that the policies see as the resource, None: the bank itself."""
 
     name: str
+    title: str
+    """What it is to the customer, on the bank's pages: a few words such as "Make a payment", never its name."""
     summary: str
+    """What it does, for a model."""
     arguments: tuple[Argument, ...] = ()
     output: tuple[Field, ...]
     effect: Effect

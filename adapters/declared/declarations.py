@@ -90,6 +90,7 @@ class Declared:
     """One function: what it declares to rules and grounding, and the request that it is."""
 
     name: str
+    title: str
     summary: str
     effect: Effect
     level: Level

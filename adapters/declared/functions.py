@@ -45,6 +45,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _REASON = re.compile(r"[A-Z]{2}[A-Z0-9]{2}", re.ASCII)
 _RETENTION = re.compile(r"P[1-9][0-9]{0,2}[YMD]", re.ASCII)
+_TITLE = re.compile(r"[^\W\d_][^\n_]{1,58}[^\s_]")
 _NAME_OF_SOMEONE = re.compile(r"\S[^\n]{0,127}")
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
@@ -52,6 +53,7 @@ _ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
 
 def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts: FactQuestions, takes_pattern: Check) -> Declared:
     """The function; whatever is wrong with it is found."""
+    title = given.text("title", _TITLE, "must say in 3 to 60 characters what it is to the customer, such as Make a payment")
     summary = given.text("summary")
     effect = Effect(given.one_of("effect", [str(item) for item in Effect], meaning=EFFECT_MEANING))
     level = Level[given.one_of("level", [item.name for item in Level], meaning=LEVEL_MEANING)]
@@ -64,6 +66,7 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
     done, declined, gone = _statuses(given, effect)
     function = Declared(
         name=name,
+        title=title,
         summary=summary,
         effect=effect,
         level=level,

@@ -83,6 +83,7 @@ def _operations(document: Mapping[str, Plain]) -> Iterator[tuple[str, str, Mappi
 def _function(document: Mapping[str, Plain], path: str, method: str, operation: Mapping[str, Plain]) -> Draft:
     summary = operation.get("summary") or operation.get("description") or f"{method.upper()} {path}"
     function: Draft = {
+        "title": OPEN,
         "summary": _line(summary),
         "effect": "R" if method == "get" else OPEN,
         "level": OPEN,

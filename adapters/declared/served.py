@@ -41,6 +41,7 @@ def _lists(declared: Declared) -> frozenset[str]:
 def _function(declared: Declared, digest: str, upstream: Upstream, acquaintance: Acquainted) -> BankingFunction:
     common: dict[str, object] = {
         "name": declared.name,
+        "title": declared.title,
         "summary": declared.summary,
         "arguments": tuple(item.argument for item in declared.sent),
         "output": tuple(field.field for field in declared.answer.fields),

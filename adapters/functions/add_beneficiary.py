@@ -31,6 +31,7 @@ def _order(arguments: Arguments) -> AddBeneficiary:
 
 FUNCTION = EffectFunction(
     name="add_beneficiary",
+    title="Save a payee",
     summary="Save a payee for one of the customer's accounts, after verify_payee. The customer confirms it; it pays nothing.",
     effect=Effect.WRITE,
     level=Level.L3,

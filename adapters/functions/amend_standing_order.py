@@ -33,6 +33,7 @@ def _order(arguments: Arguments) -> AmendStandingOrder:
 
 FUNCTION = EffectFunction(
     name="amend_standing_order",
+    title="Change a standing order",
     summary="Change what is given of a standing order, from its next payment on; what is left out stays. The customer confirms it.",
     effect=Effect.WRITE,
     level=Level.L3,

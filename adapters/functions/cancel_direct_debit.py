@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> CancelDirectDebit:
 
 FUNCTION = EffectFunction(
     name="cancel_direct_debit",
+    title="Cancel a direct debit",
     summary="Cancel a direct debit: its creditor collects nothing more. What is owed to the creditor stays owed.",
     effect=Effect.WRITE,
     level=Level.L3,

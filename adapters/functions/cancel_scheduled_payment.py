@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> CancelScheduledPayment:
 
 FUNCTION = EffectFunction(
     name="cancel_scheduled_payment",
+    title="Cancel a scheduled payment",
     summary="Cancel a payment that is scheduled for a later day. One that is paid cannot be cancelled.",
     effect=Effect.WRITE,
     level=Level.L3,

@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> CancelStandingOrder:
 
 FUNCTION = EffectFunction(
     name="cancel_standing_order",
+    title="Cancel a standing order",
     summary="Cancel a standing order: nothing more is paid by it. What it paid before stays paid.",
     effect=Effect.WRITE,
     level=Level.L3,

@@ -20,6 +20,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="confirm_funds",
+    title="Check that an account can pay an amount",
     summary="Whether an account could pay an amount now. Answers yes or no, nothing else; it holds nothing back for the payment.",
     effect=Effect.READ,
     level=Level.L1,

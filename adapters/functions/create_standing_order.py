@@ -33,6 +33,7 @@ def _order(arguments: Arguments) -> CreateStandingOrder:
 
 FUNCTION = EffectFunction(
     name="create_standing_order",
+    title="Set up a standing order",
     summary="Order a payment to a saved payee that recurs until it is cancelled or its last day is over. The customer confirms it.",
     effect=Effect.WRITE,
     level=Level.L3,

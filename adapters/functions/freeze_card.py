@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> FreezeCard:
 
 FUNCTION = EffectFunction(
     name="freeze_card",
+    title="Freeze a card",
     summary="Freeze a card at once. It stays frozen until the customer unfreezes it themselves.",
     effect=Effect.PROTECT,
     level=Level.L1,

@@ -16,6 +16,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_account_balance",
+    title="See a balance",
     summary="The balance of one of the customer's accounts.",
     effect=Effect.READ,
     level=Level.L1,

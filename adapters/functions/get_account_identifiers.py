@@ -29,6 +29,7 @@ def _whole(name: str, description: str, *, nullable: bool) -> Field:
 
 FUNCTION = ReadFunction(
     name="get_account_identifiers",
+    title="See an account number",
     summary="The IBAN, sort code and number of one account. The app shows them whole to the customer; you see their last digits.",
     effect=Effect.READ,
     level=Level.L2,

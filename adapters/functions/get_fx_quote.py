@@ -30,6 +30,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_fx_quote",
+    title="See an exchange rate",
     summary="A quote for exchanging one currency into another: rate, both amounts, fee and expiry. It exchanges nothing.",
     effect=Effect.READ,
     level=Level.L1,

@@ -12,6 +12,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_limits",
+    title="See your limits",
     summary="How much may be paid through the assistant, per currency: the limits and what is left of them.",
     effect=Effect.READ,
     level=Level.L1,

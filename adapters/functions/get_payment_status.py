@@ -27,6 +27,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_payment_status",
+    title="See how a payment stands",
     summary="The status of one payment.",
     effect=Effect.READ,
     level=Level.L1,

@@ -22,6 +22,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_product_terms",
+    title="See the terms of a product",
     summary="The terms of one of the bank's products: fees, interest, notice. Public: they are no customer's.",
     effect=Effect.READ,
     level=Level.L0,

@@ -38,6 +38,7 @@ def _days(period: str, today: date) -> tuple[date, date]:
 
 FUNCTION = ReadFunction(
     name="get_spending_summary",
+    title="See a summary of your spending",
     summary="Money spent from some accounts in a period, per group and currency.",
     effect=Effect.READ,
     level=Level.L1,

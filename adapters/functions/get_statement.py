@@ -33,6 +33,7 @@ def days_of(period: str) -> tuple[date, date]:
 
 FUNCTION = ReadFunction(
     name="get_statement",
+    title="See a statement",
     summary="The statement of one account over a month or quarter that has ended, as a document for the customer.",
     effect=Effect.READ,
     level=Level.L2,

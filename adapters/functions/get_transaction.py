@@ -14,6 +14,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="get_transaction",
+    title="See a transaction",
     summary="One booked transaction.",
     effect=Effect.READ,
     level=Level.L1,

@@ -19,6 +19,7 @@ def _order(arguments: Arguments) -> Transfer:
 
 FUNCTION = EffectFunction(
     name="initiate_transfer",
+    title="Make a payment",
     summary="Pay from one of the customer's accounts to another, or to a saved payee. It cannot be undone once done.",
     effect=Effect.IRREVERSIBLE,
     # The least of all its cases: a payment under a standing mandate that the customer signed needs no more than the session. The

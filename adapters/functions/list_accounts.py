@@ -25,6 +25,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_accounts",
+    title="See your accounts",
     summary="The customer's accounts, with the references that the other functions take.",
     effect=Effect.READ,
     level=Level.L1,

@@ -25,6 +25,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_beneficiaries",
+    title="See your payees",
     summary="The payees saved for one of the customer's accounts.",
     effect=Effect.READ,
     level=Level.L2,

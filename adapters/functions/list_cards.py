@@ -23,6 +23,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_cards",
+    title="See your cards",
     summary="The customer's cards, by their last four digits.",
     effect=Effect.READ,
     level=Level.L1,

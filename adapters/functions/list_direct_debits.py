@@ -26,6 +26,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_direct_debits",
+    title="See your direct debits",
     summary="The direct debit mandates on one account: who may collect, and what was collected last.",
     effect=Effect.READ,
     level=Level.L1,

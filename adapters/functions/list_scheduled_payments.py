@@ -24,6 +24,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_scheduled_payments",
+    title="See your scheduled payments",
     summary="Payments of one account that are scheduled for a later day.",
     effect=Effect.READ,
     level=Level.L1,

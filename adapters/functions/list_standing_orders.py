@@ -28,6 +28,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_standing_orders",
+    title="See your standing orders",
     summary="Standing orders of one of the customer's accounts.",
     effect=Effect.READ,
     level=Level.L1,

@@ -38,6 +38,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="list_transactions",
+    title="See your transactions",
     summary="Booked transactions of one account, newest first. For totals, prefer get_spending_summary.",
     effect=Effect.READ,
     level=Level.L1,

@@ -26,6 +26,7 @@ def _order(arguments: Arguments) -> RaiseDispute:
 
 FUNCTION = EffectFunction(
     name="raise_dispute",
+    title="Dispute a payment",
     summary="Dispute a payment that was taken from one of the customer's accounts. The customer confirms what is told to the other bank.",
     effect=Effect.WRITE,
     level=Level.L3,

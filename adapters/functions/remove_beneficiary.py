@@ -10,6 +10,7 @@ def _order(arguments: Arguments) -> RemoveBeneficiary:
 
 FUNCTION = EffectFunction(
     name="remove_beneficiary",
+    title="Remove a payee",
     summary="Remove a saved payee for whom nothing is ordered: standing orders and scheduled payments are cancelled first.",
     effect=Effect.WRITE,
     level=Level.L3,

@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> CloseCard:
 
 FUNCTION = EffectFunction(
     name="report_card_lost_or_stolen",
+    title="Report a card lost or stolen",
     summary="Close a lost or stolen card for good and order a new one. It cannot be undone: freeze_card is for a card that may turn up.",
     effect=Effect.IRREVERSIBLE,
     level=Level.L2,

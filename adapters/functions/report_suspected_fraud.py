@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> ReportFraud:
 
 FUNCTION = EffectFunction(
     name="report_suspected_fraud",
+    title="Report fraud to the bank",
     summary="Report a payment or anything else that looks like fraud to the bank's people.",
     effect=Effect.PROTECT,
     level=Level.L1,

@@ -10,6 +10,7 @@ def _order(arguments: Arguments) -> RequestHuman:
 
 FUNCTION = EffectFunction(
     name="request_human",
+    title="Ask for a person at the bank",
     summary="Ask for a person at the bank to take over. Always available.",
     effect=Effect.PROTECT,
     level=Level.L0,

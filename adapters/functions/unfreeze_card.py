@@ -11,6 +11,7 @@ def _order(arguments: Arguments) -> UnfreezeCard:
 
 FUNCTION = EffectFunction(
     name="unfreeze_card",
+    title="Unfreeze a card",
     summary="Unfreeze a frozen card, so that it can be used as before it was frozen. The customer confirms it.",
     effect=Effect.WRITE,
     level=Level.L3,

@@ -33,6 +33,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
 
 FUNCTION = ReadFunction(
     name="verify_payee",
+    title="Check a payee's name",
     summary="Check whether an account is in the name of the person or company to be paid, before a payee is added.",
     effect=Effect.READ,
     level=Level.L2,

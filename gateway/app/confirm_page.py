@@ -54,4 +54,4 @@ def page_of(
     further: Sequence[Route] = ()
     if settings.development:
         further = enrol_routes(page, Enrolment(customers, timedelta(seconds=settings.passkey_cooling_off_s)))
-    return application(page, OwnPages(parts.standing_mandates, parts.log), further)
+    return application(page, OwnPages(parts.standing_mandates, parts.log, parts.book), further)

@@ -78,7 +78,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
     kill_switches.mount(app, gateway.door, gateway.kill_switches)
-    mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log))
+    mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
     if gateway.settings.playground:
@@ -151,7 +151,7 @@ async def serve_on(
             gateway.relying_party(),
             gateway.door,
             gateway.book,
-            mandates.MandateDependencies(gateway.standing_mandates, gateway.log),
+            mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
             customers=partial(gateway.book.read, customers.names),
         )
         if page is not None:

@@ -84,8 +84,9 @@ def definitions(functions: Functions, shape: str) -> list[Definition]:
 
 
 def schema_hash(function: BankingFunction) -> str:
-    """SHA-256, in hexadecimal, of all that a model is told of a function, all that it can be answered, and what rules and grounding
-    know of it. Of a declared function also where it is and what is sent there: its origin is the hash of the whole manifest."""
+    """SHA-256, in hexadecimal, of all that a model is told of a function, all that it can be answered, what rules and grounding know of
+    it, and its title, under which the customer confirms it. Of a declared function also where it is and what is sent there: its origin is
+    the hash of the whole manifest."""
     body = {
         "arguments": json_schema(function),
         "egress": function.egress,
@@ -94,6 +95,7 @@ def schema_hash(function: BankingFunction) -> str:
         "origin": function.origin,
         "output": [_field(field) for field in function.output],
         "summary": function.summary,
+        "title": function.title,
     }
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 

@@ -65,7 +65,7 @@ async def gather(
         totals=None if money is None else await book.totals(customer, money.currency, now),
         evidence=evidence,
         standing=standing,
-        automatic=await book.automatic(customer, acting, money.currency, now) if standing and money else None,
+        automatic=await book.automatic(customer, money.currency, now) if standing and money else {},
     )
 
 

@@ -305,9 +305,10 @@ class Records:
 
 
 def _grounding(grounded: Grounded) -> Mapping[str, str]:
-    """What each sensitive argument was based on, in clear: kinds and sources name nobody."""
+    """What each sensitive argument was based on, and in what doubt, in clear: kinds, sources and codes name nobody."""
     covered = {"standing": grounded.covered.id} if grounded.covered else {}
-    return {**grounded.sources, "outcome": grounded.outcome.value, **covered}
+    doubts = {"doubts": " ".join(grounded.doubts)} if grounded.doubts else {}
+    return {**grounded.sources, "outcome": grounded.outcome.value, **covered, **doubts}
 
 
 def _arguments(call: Call) -> Mapping[str, FieldValue]:

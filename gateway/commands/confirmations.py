@@ -123,6 +123,9 @@ def intent_lines(content: dict[str, Any]) -> Iterator[str]:
         rows = [row for row in (call.amount, whom, *call.rows, *call.texts) if row is not None]
         for row in rows:
             yield f"  {row.label}: {row.value}" + (f"  ({row.note})" if row.note else "")
+        if call.quoted:
+            yield "  What you wrote: " + "".join(part.text if part.understood else f"[{part.text}]" for part in call.quoted)
+        yield from (f"  ! {doubt}" for doubt in call.doubts)
         yield from (f"  {note}" for note in (call.check, call.consequence) if note)
     if shown.total:
         yield f"In total: {shown.total}"

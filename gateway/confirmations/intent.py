@@ -1,57 +1,60 @@
 """What the customer is asked to confirm: held calls of one request become one intent. Built here, from facts, never by the model."""
 
 import json
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 
-from adapters.answers import electronic
 from adapters.core import Account, CoreBank, CoreUnavailable, Identified, Money, ReferenceKind
 from adapters.function import Arguments, BankingFunction, Effect, Kind, Value
 from gateway.calls.arguments import canonical, canonical_bytes, stored
+from gateway.domain.doubts import DOUBTS, Doubt
 from gateway.domain.errors import Code, Unavailable
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import Proposal, drawn_up, new_id
-from gateway.domain.stages import Call, Held
+from gateway.domain.stages import Call, Grounded, Held
 from gateway.domain.strict_json import Json
 
 WARNINGS: Mapping[str, str] = {
     "duplicate": "The same payment was made a short while ago.",
-    "new_payee": "You have not paid this payee before, or only very recently.",
-    "from_document": "This was read in a document. Check it against something that you trust.",
-    "pasted": "This was in text that you pasted. Check it against something that you trust.",
-    "several": "Your words name more than one: check that this is the one you meant.",
-    "calculated": "The assistant worked this amount out; you did not write it.",
-    "not_asked": "Your words do not plainly ask for this.",
     "irreversible": "Once done it cannot be undone.",
+    **{doubt.value: text for doubt, text in DOUBTS.items()},
 }
 """What a page shows beside an intent, by code; the text is part of what is confirmed."""
 
-_WARNING_OF_SOURCE = {
-    "new": "new_payee",
-    "document": "from_document",
-    "pasted": "pasted",
-    "ambiguous": "several",
-    "calculated": "calculated",
-    "out_of_scope": "not_asked",
+_SORT_CODE_AND_NUMBER = re.compile(r"([0-9]{2})-?([0-9]{2})-?([0-9]{2})[ -]?([0-9]{8})")
+
+_OF_SOURCE: Mapping[str, str] = {
+    "document": Doubt.DOCUMENT,
+    "pasted": Doubt.PASTED,
+    "ambiguous": Doubt.AMBIGUOUS,
+    "calculated": Doubt.CALCULATED,
+    "out_of_scope": Doubt.NO_ORDER,
 }
+"""The warning of a value by where it comes from, whatever its kind."""
+
+_OF_NEW: Mapping[str, str] = {Kind.PAYEE: Doubt.NEW_PAYEE, Kind.CREDENTIAL: Doubt.CREDENTIAL, Kind.PROFILE: Doubt.PROFILE}
+"""The warning of a value that is new, by its kind."""
 
 
-async def intent_of(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime) -> Proposal:
-    """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer."""
+async def intent_of(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime, *, agent_name: str | None = None) -> Proposal:
+    """The proposal of these calls, which one customer's agent asked for in one request. Unavailable when the core does not answer.
+
+    `agent_name`: the name that the bank gave that agent.
+    """
     first = held[0].refused.received.principal
     try:
         accounts = {account.id: account for account in await core.accounts(first.customer)}
-        calls: list[Json] = [
-            await _shown(held_call.grounded.call, held_call.grounded.sources, core, accounts) for held_call in held
-        ]
+        calls: list[Json] = [await _shown(held_call.grounded, core, accounts) for held_call in held]
     except CoreUnavailable:
         raise Unavailable("core_unavailable") from None
     moved = [money for held_call in held if (money := held_call.grounded.call.arguments.amount()) is not None]
     content: dict[str, Json] = {
         "call_ids": [held_call.refused.received.call_id for held_call in held],
         "agent": first.acting,
+        "agent_name": agent_name,
         "calls": calls,
         "total": _total(moved),
         "warnings": [{"code": code, "text": WARNINGS[code]} for code in _warnings(held)],
@@ -109,15 +112,24 @@ def _total(moved: Sequence[Money]) -> Json:
 
 
 def _warnings(held: Sequence[Held]) -> list[str]:
+    """Of all calls together; what a call's own doubts say is not said a second time."""
     codes = ["duplicate"] if any(held_call.refused.refusal.code is Code.DUPLICATE_SUSPECTED for held_call in held) else []
-    sources = {source for held_call in held for source in held_call.grounded.sources.values()}
-    codes += [code for source, code in _WARNING_OF_SOURCE.items() if source in sources]
-    return codes + (
-        ["irreversible"] if any(held_call.grounded.call.function.effect is Effect.IRREVERSIBLE for held_call in held) else []
-    )
+    for held_call in held:
+        codes += [code for code in _by_kind(held_call.grounded) if code not in held_call.grounded.doubts]
+    if any(held_call.grounded.call.function.effect is Effect.IRREVERSIBLE for held_call in held):
+        codes.append("irreversible")
+    return list(dict.fromkeys(codes))
 
 
-async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, accounts: Mapping[str, Account]) -> dict[str, Json]:
+def _by_kind(grounded: Grounded) -> Iterator[str]:
+    for kind, source in grounded.sources.items():
+        code = _OF_NEW.get(kind) if source == "new" else _OF_SOURCE.get(source.partition(":")[0])
+        if code is not None:
+            yield str(code)
+
+
+async def _shown(grounded: Grounded, core: CoreBank, accounts: Mapping[str, Account]) -> dict[str, Json]:
+    call, sources = grounded.call, grounded.sources
     function, amount = call.function, call.arguments.amount()
     rows: list[Json] = []
     for argument in function.arguments:
@@ -136,7 +148,7 @@ async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, account
     day = next((call.arguments[name] for name in ("execute_on", "date") if isinstance(call.arguments.get(name), date)), None)
     return {
         "function": function.name,
-        "title": function.summary,
+        "title": function.title,
         "arguments": rows,
         "exactly": exactly(function, call.arguments, call.received.call_id),
         "payee": _payee(call, accounts),
@@ -147,6 +159,8 @@ async def _shown(call: Call, sources: Mapping[str, str], core: CoreBank, account
         "fees": [],
         "consequence": None,
         "initiated_through_assistant": True,
+        "quoted": [{"text": part.text, "understood": part.understood} for part in grounded.quoted],
+        "doubts": [{"code": doubt.value, "text": DOUBTS[doubt]} for doubt in grounded.doubts],
     }
 
 
@@ -167,19 +181,19 @@ def _payee(call: Call, accounts: Mapping[str, Account]) -> Json:
         return None
     if call.payee is not None and call.payee.id in accounts:
         account = accounts[call.payee.id]
-        return {"name": account.name, "identifier": _number(account), "known": True, "check": None}
+        return {"name": account.name, "identifier": number_of(account), "known": True, "check": None}
     payees = call.facts.evidence.acquaintance.payees if call.facts.evidence else ()
-    payee = next((payee for payee in payees if key in (payee.key, electronic(payee.identifier))), None)
+    payee = next((payee for payee in payees if key in (payee.key, payee.identifier)), None)
     named = next((value for value in _names(call) if value), "")
     if payee is None:
-        return {"name": named, "identifier": key, "known": False, "check": None}
+        return {"name": named, "identifier": readable(key), "known": False, "check": None}
     settled = payee.known_since is not None
-    return {"name": payee.name or named, "identifier": payee.identifier or key, "known": settled, "check": None}
+    return {"name": payee.name or named, "identifier": readable(payee.identifier or key), "known": settled, "check": None}
 
 
 def _names(call: Call) -> list[str]:
     values = [call.arguments.get(argument.name) for argument in call.function.arguments if argument.kind is Kind.PAYEE]
-    return [value for value in values if isinstance(value, str) and electronic(value) != call.payee_key]
+    return [value for value in values if isinstance(value, str) and value != call.payee_key]
 
 
 async def _account(call: Call, core: CoreBank, accounts: Mapping[str, Account]) -> Json:
@@ -195,7 +209,7 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
         return "(kept hidden)"
     match value:
         case Identified(ReferenceKind.ACCOUNT, name) if name in accounts:
-            return f"{accounts[name].name} ({_number(accounts[name])})"
+            return f"{accounts[name].name} ({number_of(accounts[name])})"
         case Identified():
             return await _object(value, call, core)
         case tuple():
@@ -216,7 +230,9 @@ async def _object(value: Identified, call: Call, core: CoreBank) -> str:
         amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
         return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
     if acquaintance is not None and value.kind is ReferenceKind.BENEFICIARY:
-        return next((f"{item.name} ({item.identifier})" for item in acquaintance.payees if item.key == key), "a saved payee")
+        return next(
+            (f"{item.name} ({readable(item.identifier)})" for item in acquaintance.payees if item.key == key), "a saved payee"
+        )
     if value.kind is ReferenceKind.CARD:
         cards = await core.cards(call.customer)
         return next((f"{card.scheme} ending in {card.last4}" for card in cards if card.id == value.id), "a card")
@@ -230,5 +246,12 @@ async def _object(value: Identified, call: Call, core: CoreBank) -> str:
     return value.kind.name.lower().replace("_", " ")
 
 
-def _number(account: Account) -> str:
-    return account.iban or f"{account.sort_code or ''} {account.number}".strip()
+def number_of(account: Account) -> str:
+    """An account's number as its owner reads it: sort code and number where it has them, else its IBAN."""
+    return readable(f"{account.sort_code}{account.number}") if account.sort_code else account.iban or account.number
+
+
+def readable(identifier: str) -> str:
+    """An account number as people read it: sort code and account number apart ("11-22-33 12345678"); anything else as it is."""
+    found = _SORT_CODE_AND_NUMBER.fullmatch(identifier)
+    return identifier if found is None else "{}-{}-{} {}".format(*found.groups())

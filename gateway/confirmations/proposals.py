@@ -36,7 +36,9 @@ class Proposals:
         now = self.clock()
         received = held[0].refused.received
         try:
-            proposal = await intent_of(held, self.core, self.records.bundle.hash, now)
+            agent = received.principal.acting
+            name = (await self.book.assistant_names([agent])).get(agent)
+            proposal = await intent_of(held, self.core, self.records.bundle.hash, now, agent_name=name)
             new = NewProposal(
                 proposal=proposal,
                 conversation=received.request.conversation_id,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from adapters.answers import electronic
-from adapters.core import CoreBank, CoreUnavailable, KnownPayee, Money
+from adapters.core import Account, CoreBank, CoreUnavailable, KnownPayee, Money, ReferenceKind
 from adapters.function import BankingFunction, Kind
+from adapters.identity import Scheme, canonical
 from gateway.calls.record import Records
-from gateway.confirmations.intent import principal_bytes
+from gateway.confirmations.intent import number_of, principal_bytes, readable
 from gateway.domain.errors import Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import Book, ProposalStore
@@ -23,7 +23,10 @@ LONGEST = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTerms:
-    """What a customer asks for. `payees`: account numbers of payees whom they know, or None for every one of them."""
+    """What a customer asks for. `payees`: account numbers of payees whom they know, or None for every one of them.
+
+    `account`: the number of their own account from which payments come that name none; None: no default.
+    """
 
     payees: tuple[str, ...] | None
     payment: Money
@@ -31,6 +34,7 @@ class MandateTerms:
     day_count: int
     days: int
     agent: str | None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class StandingMandates:
     async def propose(self, principal: Principal, terms: MandateTerms) -> Proposal:
         """What the customer is to confirm. RequestFault for terms that make no mandate, or when too much waits already."""
         now, customer = self.clock(), principal.customer
-        named = await self._named(customer, terms)
+        named, account = await self._named(customer, terms), await self._account(customer, terms)
         mandate = StandingMandate(
             id=f"std_{secrets.token_hex(16)}",
             customer=customer,
@@ -59,8 +63,11 @@ class StandingMandates:
             day_count=terms.day_count,
             starts=now.replace(microsecond=0),
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
+            account=None if account is None else key_of(account),
         )
-        proposal = _proposal(mandate, terms, named, self.records.bundle.hash, now)
+        agents = await self.book.assistant_names([terms.agent]) if terms.agent else {}
+        shown = _Shown(named, account, agents.get(terms.agent or ""))
+        proposal = _proposal(mandate, terms, shown, self.records.bundle.hash, now)
         new = NewProposal(
             proposal=proposal,
             conversation=None,
@@ -82,13 +89,12 @@ class StandingMandates:
         """The payees whom the customer knows, by their keys. Unavailable."""
         return {payee.key: payee for payee in await self._known(customer)}
 
-    async def currencies(self, customer: str) -> Sequence[str]:
-        """Of the customer's accounts that are open, in which a mandate makes sense. Unavailable."""
+    async def accounts(self, customer: str) -> Sequence[Account]:
+        """The customer's accounts, in whatever status. Unavailable."""
         try:
-            held = await self.core.accounts(customer)
+            return await self.core.accounts(customer)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
-        return list(dict.fromkeys(held_call.currency for held_call in held if held_call.status == "open"))
 
     async def standing(self, customer: str) -> Sequence[StandingMandate]:
         """Those in force or to come, that were not revoked."""
@@ -110,11 +116,23 @@ class StandingMandates:
         payees = await self._known(customer)
         named = []
         for account in terms.payees or ():
-            payee = next((payee for payee in payees if electronic(payee.identifier or payee.key) == electronic(account)), None)
+            named_by = {account, canonical(Scheme.ACCOUNT, account)}
+            payee = next((payee for payee in payees if named_by & {payee.key, payee.identifier}), None)
             if payee is None or payee.known_since is None:
                 raise RequestFault(Fault.INVALID_REQUEST, "a payee whom you have not paid yet cannot be in it", param="payees")
             named.append(payee)
         return named
+
+    async def _account(self, customer: str, terms: MandateTerms) -> Account | None:
+        """The account that the terms name: open, the customer's own, in the currency of the payments."""
+        if terms.account is None:
+            return None
+        wanted = canonical(Scheme.ACCOUNT, terms.account)
+        for account in await self.accounts(customer):
+            if account.status == "open" and account.currency == terms.payment.currency and wanted in _numbers(account):
+                return account
+        message = "the account must be an open one of your own, in the currency of the payments"
+        raise RequestFault(Fault.INVALID_REQUEST, message, param="account")
 
     async def _known(self, customer: str) -> list[KnownPayee]:
         paying = (function for function in self.functions if any(argument.kind is Kind.PAYEE for argument in function.arguments))
@@ -126,16 +144,40 @@ class StandingMandates:
         return [payee for acquaintance in acquaintances for payee in acquaintance.payees]
 
 
-def _proposal(mandate: StandingMandate, terms: MandateTerms, named: Sequence[KnownPayee], bundle: str, now: datetime) -> Proposal:
-    shown: list[Json] = [{"name": argument.name, "identifier": argument.identifier or argument.key} for argument in named]
+def key_of(account: Account) -> str:
+    """By which a standing mandate names an account."""
+    return f"{ReferenceKind.ACCOUNT.value}:{account.id}"
+
+
+def _numbers(account: Account) -> set[str]:
+    """How its owner may write it: IBAN, or sort code and number."""
+    return {
+        canonical(Scheme.ACCOUNT, number) for number in (account.iban or "", f"{account.sort_code or ''}{account.number}") if number
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What terms name, as the customer knows it."""
+
+    payees: Sequence[KnownPayee]
+    account: Account | None
+    agent_name: str | None
+
+
+def _proposal(mandate: StandingMandate, terms: MandateTerms, named: _Shown, bundle: str, now: datetime) -> Proposal:
+    shown: list[Json] = [{"name": payee.name, "identifier": readable(payee.identifier or payee.key)} for payee in named.payees]
+    account = named.account
     content: dict[str, Json] = {
         "call_ids": [],
         "agent": terms.agent,
+        "agent_name": named.agent_name,
         "calls": [],
         "mandate": {
             "id": mandate.id,
             "title": "From now on your assistant may pay without asking you, within these bounds.",
             "payees": shown if terms.payees is not None else "everyone whom you have paid before",
+            "account": None if account is None else {"name": account.name, "identifier": number_of(account)},
             "per_payment": {"value": terms.payment.value, "currency": terms.payment.currency},
             "per_day": {"value": terms.day.value, "currency": terms.day.currency},
             "payments_per_day": terms.day_count,

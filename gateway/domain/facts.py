@@ -1,7 +1,7 @@
 """What a decision may rest on, gathered once per call: the customer, the conversation, what was said, totals, switches. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapters.core import Acquaintance, Identified, ObjectFacts
@@ -93,7 +93,7 @@ class Evidence:
 class Facts:
     """All that a decision may rest on, gathered once. `totals` do not include this call; None without an amount.
 
-    `standing`: the standing mandates in force; `automatic`: what this agent paid without a confirmation.
+    `standing`: the standing mandates in force; `automatic`: what was paid under each without a confirmation, by its id.
     """
 
     as_of: datetime
@@ -105,7 +105,11 @@ class Facts:
     switches: EngagedSwitches
     evidence: Evidence | None = None
     standing: tuple[StandingMandate, ...] = ()
-    automatic: Totals | None = None
+    automatic: Mapping[str, Totals] = field(default_factory=dict)
+
+    def paid_under(self, mandate: StandingMandate) -> Totals:
+        """What was paid without a confirmation under this standing mandate, whoever acted."""
+        return self.automatic.get(mandate.id, Totals())
 
     @property
     def versions(self) -> tuple[int, bool, bool, int]:

@@ -51,7 +51,10 @@ def exceeded(limits: Limits, totals: Totals, minor: int) -> str | None:
 
 
 def standing_holds(mandate: StandingMandate, automatic: Totals, amount: Money, rest_minor: int = 0, rest_count: int = 0) -> bool:
-    """Whether one more payment stays within a standing mandate, with the rest of its request. A bound may be reached, not passed."""
+    """Whether one more payment stays within a standing mandate, with the rest of its request. A bound may be reached, not passed.
+
+    `automatic`: all that was paid under it, by whichever agent.
+    """
     after = automatic.including(amount.minor)
     return (
         amount.currency == mandate.currency

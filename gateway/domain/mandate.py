@@ -67,7 +67,8 @@ class StandingMandate:
     """What a customer signed so that payments within it need no confirmation of their own (banking.md section 3.8).
 
     `payees`: keys as of `KnownPayee`, or None for every payee whom the customer knows. Amounts are minor units of `currency`; `day_minor`
-    and `day_count` bound what an agent pays without asking in a rolling day. `agent` None: whichever the customer uses.
+    and `day_count` bound what is paid without asking in a rolling day, by whichever agent. `agent` None: whichever the customer uses.
+    `account`: the key (`acc:` and the core's id) of their own account from which payments come that name none; None: no default.
     """
 
     id: str
@@ -80,10 +81,12 @@ class StandingMandate:
     day_count: int
     starts: datetime
     ends: datetime
+    account: str | None = None
 
     def canonical(self) -> bytes:
         """The bytes that the gateway signs: RFC 8785 JSON of every field."""
         body = {
+            "account": self.account,
             "agent": self.agent,
             "currency": self.currency,
             "customer": self.customer,

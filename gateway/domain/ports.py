@@ -1,6 +1,6 @@
 """What the gateway's core needs from outside, as contracts. Implementations are chosen in `app.main` alone."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -61,6 +61,14 @@ class Claimed:
     """Whether this very claim made the row; else it is the stored one of an earlier call with the same ids."""
 
 
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a claimed call moves, and whom it pays: a key of `KnownPayee`; None: nobody."""
+
+    amount: Money
+    payee: str | None
+
+
 class FactsMoved(Exception):
     """A fact under the decision changed before the claim; gather and decide again. Nothing was claimed."""
 
@@ -101,8 +109,15 @@ class Book(Protocol):
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
         """The customer's standing mandates that were not revoked."""
 
-    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-        """What this agent paid without a confirmation, over the rolling windows that end at `now`."""
+    async def automatic(self, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+        """What was paid without a confirmation, by whichever agent, over the rolling windows that end at `now`: by the id of the
+        standing mandate under which it went. A mandate under which nothing was paid is left out."""
+
+    async def movements(self, customer: str, of_calls: Collection[str]) -> Mapping[str, Movement]:
+        """Of those of these calls that are this customer's and move money, by their ids."""
+
+    async def assistant_names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Names that the bank gave its assistants, by id. An agent that is none of them, or has no name, is left out."""
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""

@@ -113,8 +113,8 @@ def payee_argument(function: BankingFunction, arguments: Arguments) -> Argument 
 class Grounded:
     """Step 3's result: where the value of each sensitive argument comes from, by its kind, and what that comes to.
 
-    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation. `doubts`: why the customer
-    is asked, if they are; `quoted`: their own sentence, in parts.
+    `uses`: what is used up by it. `covered`: the standing mandate under which it needs no confirmation. `doubts` and `quoted`: for the
+    customer who is asked, why, and their own sentence in its parts, in order.
     """
 
     call: Call

@@ -229,6 +229,7 @@ EXAMPLES: Mapping[str, OperationExample] = {
                 {
                     "id": MANDATE,
                     "agent": None,
+                    "account": None,
                     "payees": None,
                     **_MANDATE_TERMS,
                     "from": _TIME,
@@ -238,7 +239,8 @@ EXAMPLES: Mapping[str, OperationExample] = {
         }
     ),
     "propose_mandate": OperationExample(
-        {"confirmation_id": CONFIRMATION, "expires": _LATER}, {"payees": None, **_MANDATE_TERMS, "days": 30, "agent": None}
+        {"confirmation_id": CONFIRMATION, "expires": _LATER},
+        {"payees": None, **_MANDATE_TERMS, "days": 30, "agent": None, "account": None},
     ),
     "revoke_mandate": OperationExample({"id": MANDATE, "revoked": True}),
     "list_activity": OperationExample({"data": [], "next_cursor": None}),

@@ -10,6 +10,7 @@ from audit.log import Log
 from gateway.confirmations.standing_mandates import MandateTerms, StandingMandates
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CONFIRM, Principal, require_own
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
@@ -24,6 +25,7 @@ class MandateDependencies:
 
     standing_mandates: StandingMandates
     log: Log
+    book: Book
 
 
 def mount(app: FastAPI, door: Door, parts: MandateDependencies) -> None:
@@ -82,6 +84,7 @@ async def _propose(parts: MandateDependencies, _door: Door, request: Request, pr
         day_count=wanted.payments_per_day,
         days=wanted.days,
         agent=wanted.agent,
+        account=wanted.account,
     )
     proposal = await parts.standing_mandates.propose(principal, terms)
     return json_answer({"confirmation_id": proposal.id, "expires": proposal.expires.isoformat()})
@@ -97,7 +100,7 @@ async def _revoke(parts: MandateDependencies, _door: Door, request: Request, pri
 
 async def _activity(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
     _own(principal)
-    return _page(await activity.of_customer(parts.log, principal.customer, request.query_params.get("cursor")))
+    return _page(await activity.of_customer(parts.log, parts.book, principal.customer, request.query_params.get("cursor")))
 
 
 async def _looks(parts: MandateDependencies, _door: Door, request: Request, principal: Principal) -> Response:
@@ -126,6 +129,7 @@ def _shown(mandate: StandingMandate) -> dict[str, object]:
     return {
         "id": mandate.id,
         "agent": mandate.agent,
+        "account": mandate.account,
         "payees": None if mandate.payees is None else sorted(mandate.payees),
         "per_payment": _amount(mandate.payment_minor, mandate.currency),
         "per_day": _amount(mandate.day_minor, mandate.currency),

@@ -214,7 +214,8 @@ class MoneyAmount(_Strict):
 
 class NewMandate(_Strict):
     """Bounds within which the assistant pays without asking. `payees`: account numbers of payees whom the customer has paid before, null
-    for all of those. `days`: how long it holds. `agent`: one client alone, null for whichever the customer uses."""
+    for all of those. `days`: how long it holds. `agent`: one client alone, null for whichever the customer uses. `account`: number of an
+    own account, from which payments come that name none; null for no default."""
 
     payees: (
         Annotated[list[Annotated[str, StringConstraints(min_length=4, max_length=64)]], Field(min_length=1, max_length=100)] | None
@@ -224,6 +225,7 @@ class NewMandate(_Strict):
     payments_per_day: Annotated[int, Field(ge=1, le=1000)]
     days: int
     agent: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    account: Annotated[str, StringConstraints(min_length=4, max_length=64)] | None = None
 
 
 class MandateProposed(_Strict):
@@ -235,10 +237,13 @@ MandateId = Annotated[str, StringConstraints(pattern=r"^std_[0-9a-f]{32}$")]
 
 
 class MandateAnswer(_Strict):
+    """`payees` and `account` by their keys; `account` null: no default."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     id: str
     agent: str | None
+    account: str | None
     payees: list[str] | None
     per_payment: MoneyAmount
     per_day: MoneyAmount
@@ -296,7 +301,11 @@ class KillSwitchList(_Strict):
 
 
 class ActivityPage(_Strict):
-    """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin."""
+    """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin.
+
+    `amount` and `payee` (a key) of what was sent to the core, `reason` of what was not done: of a call as beside a result's `code`, of a
+    whole request its error code.
+    """
 
     data: list[dict[str, object]]
     next_cursor: str | None

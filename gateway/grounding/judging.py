@@ -15,7 +15,7 @@ from adapters.function import Argument, BankingFunction, Effect, Kind, lists_of,
 from adapters.identity import canonical
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import Evidence, Use
-from gateway.domain.limits import Totals, standing_holds
+from gateway.domain.limits import standing_holds
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
 from gateway.grounding.following import follows
@@ -99,7 +99,7 @@ def _covered(call: Call, sources: Mapping[str, str]) -> StandingMandate | None:
     for mandate in call.facts.standing:
         others = (rest.minor.get(amount.currency, 0), rest.count.get(amount.currency, 0))
         if mandate.covers(agent, call.facts.as_of, payee) and standing_holds(
-            mandate, call.facts.automatic or Totals(), amount, *others
+            mandate, call.facts.paid_under(mandate), amount, *others
         ):
             return mandate
     return None

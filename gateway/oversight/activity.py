@@ -9,10 +9,15 @@ from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, Query, QueryPage, Why, last_page, page
 from audit.store.find import Filter, find
-from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
+from gateway.domain.ports import Book, Movement
+from gateway.domain.reasons import reason_of
 from gateway.domain.strict_json import Json
 
 PAGE = 50
+
+REQUEST_FAULT = "request_fault"
+"""Code, in the trail, of a request that could not be taken as a whole; the reason is its fault."""
 
 UNGROUNDED = "ungrounded_"
 """How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
@@ -38,10 +43,16 @@ class Activity:
     next_cursor: str | None
 
 
-async def of_customer(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
-    """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look."""
+async def of_customer(log: Log, book: Book, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
+    """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look.
+
+    Amounts and payees are sealed in the trail; of what was sent to the core they are told out of the book. RequestFault, Unavailable.
+    """
     records = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
-    return Activity([_item(match.index, dict(match.fields)) for match in records.found], records.next_cursor)
+    calls = {str(match.fields["call"]) for match in records.found if match.fields.get("call")}
+    moved = await book.movements(customer, calls)
+    items = [_item(match.index, dict(match.fields), moved.get(str(match.fields.get("call")))) for match in records.found]
+    return Activity(items, records.next_cursor)
 
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
@@ -98,7 +109,7 @@ async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) 
         raise Unavailable("audit_unavailable") from error
 
 
-def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
+def _item(index: int, fields: Mapping[str, Any], moved: Movement | None) -> Mapping[str, Json]:
     facts, function, grounding = _facts(fields), fields.get("function"), fields.get("grounding") or {}
     return {
         "record": index,
@@ -106,15 +117,26 @@ def _item(index: int, fields: Mapping[str, Any]) -> Mapping[str, Json]:
         "call_id": fields.get("call"),
         "what": str(fields["kind"]),
         "function": function["name"] if isinstance(function, dict) else None,
+        "amount": None if moved is None else {"value": moved.amount.value, "currency": moved.amount.currency},
+        "payee": None if moved is None else moved.payee,
         "assistant": _actor(fields),
         "end": fields.get("end_state"),
         "code": facts.get("code"),
+        "reason": _reason(facts),
         "not_said": str(facts.get("reason")).startswith(UNGROUNDED),
         "word": facts.get("word"),
         "passkey": facts.get("passkey"),
         "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
         "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
     }
+
+
+def _reason(facts: Mapping[str, Any]) -> str | None:
+    """Why not, in the words that the bank's back end is told too: of a call a `RefusalReason`, of a whole request its fault."""
+    code, cause = facts.get("code"), facts.get("reason")
+    if code == REQUEST_FAULT:
+        return str(cause)
+    return reason_of(Code(code), cause).value if code in set(Code) else None
 
 
 def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Assistants: what the bank's back ends made, each its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,6 +88,13 @@ def page(connection: Connection, owner: str, page_request: PageRequest) -> tuple
     """One page of this owner's, and whether there are more. NoSuchCursor."""
     rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], page_request)
     return [_assistant(row) for row in rows], more
+
+
+def names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+    """Names of those of these assistants that have one, whoever's they are."""
+    rows = connection.execute(select(_A.id, _A.body).where(_A.id.in_(ids)))
+    found = {row.id: orjson.loads(row.body).get("name") for row in rows}
+    return {id_: name for id_, name in found.items() if name}
 
 
 def _assistant(row: Row[Any]) -> Assistant:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,9 +26,10 @@ from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
 from gateway.domain.obstacle import Obstacle
-from gateway.domain.ports import Claim, Claimed
+from gateway.domain.ports import Claim, Claimed, Movement
 from gateway.domain.states import SettledAs
 from gateway.store import (
+    assistants,
     calls,
     conversations,
     customers,
@@ -118,8 +119,14 @@ class SqlBook:
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
 
-    async def automatic(self, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-        return await self.read(lambda connection: calls.automatic(connection, customer, agent, currency, now))
+    async def automatic(self, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+        return await self.read(lambda connection: calls.automatic(connection, customer, currency, now))
+
+    async def movements(self, customer: str, of_calls: Collection[str]) -> Mapping[str, Movement]:
+        return await self.read(lambda connection: calls.movements(connection, customer, of_calls)) if of_calls else {}
+
+    async def assistant_names(self, ids: Collection[str]) -> Mapping[str, str]:
+        return await self.read(lambda connection: assistants.names(connection, ids)) if ids else {}
 
     async def heard(self, conversation: str, at: datetime) -> Utterances:
         return await self.read(lambda connection: conversations.heard(connection, conversation, at))

@@ -3,7 +3,7 @@
 A claim runs inside the one writer's transaction, so what it reads cannot move before it has written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from audit.store.prepared import Prepared
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
-from gateway.domain.ports import Claim, Claimed, FactsMoved
+from gateway.domain.ports import Claim, Claimed, FactsMoved, Movement
 from gateway.domain.states import RELEASED, CallState, SettledAs
 from gateway.store import standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about
@@ -133,10 +133,11 @@ _SPENT = select(
     CALLS.c.state != literal_column("'voided'"),
 )
 _TOTALS = Prepared(_SPENT)
-_AUTOMATIC = _SPENT.with_only_columns(
-    *(column.label(f"automatic_{column.name}") for column in _SPENT.selected_columns), maintain_column_froms=True
-).where(CALLS.c.automatic == literal_column("true"), CALLS.c.agent == bindparam("acting"))
-_AUTOMATICALLY = Prepared(_AUTOMATIC)
+_AUTOMATIC = Prepared(
+    _SPENT.add_columns(CALLS.c.standing_mandate)
+    .where(CALLS.c.standing_mandate.is_not(literal_column("null")))
+    .group_by(CALLS.c.standing_mandate)
+)
 _CONFIRMED = Prepared(
     update(PROPOSED_CALLS)
     .where(PROPOSED_CALLS.c.call_id == bindparam("proposed"), PROPOSED_CALLS.c.claimed == literal_column("false"))
@@ -276,15 +277,15 @@ def totals(connection: Connection, customer: str, currency: str, now: datetime) 
 
 
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
-    """Under the lock: the standing mandate was not revoked, and what this agent paid without asking stays within it."""
-    spent = automatic(connection, wanted.customer, wanted.agent or "", amount.currency, wanted.at)
+    """Under the lock: the standing mandate was not revoked, and all that was paid under it, by whichever agent, stays within it."""
+    spent = automatic(connection, wanted.customer, amount.currency, wanted.at).get(covered.id, Totals())
     return standing_mandates.stands(connection, covered.id) and standing_holds(covered, spent, amount)
 
 
-def automatic(connection: Connection, customer: str, agent: str, currency: str, now: datetime) -> Totals:
-    """What this agent paid without a confirmation."""
-    (row,) = _AUTOMATICALLY.rows(connection, {"customer": customer, "acting": agent, "currency": currency, **_windows(now)})
-    return Totals(*row)
+def automatic(connection: Connection, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
+    """What was paid without a confirmation, by the id of the standing mandate under which it went."""
+    rows = _AUTOMATIC.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
+    return {mandate: Totals(*sums) for *sums, mandate in rows}
 
 
 def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
@@ -325,7 +326,7 @@ def _row(wanted: Claim) -> dict[str, object]:
         "currency": wanted.amount.currency if wanted.amount else None,
         "minor": wanted.amount.minor if wanted.amount else None,
         "payee": wanted.payee,
-        "automatic": wanted.covered is not None,
+        "standing_mandate": None if wanted.covered is None else wanted.covered.id,
         "confirmation": wanted.confirmation,
     }
 
@@ -342,6 +343,13 @@ def settle(connection: Connection, items: Sequence[Settlement]) -> None:
         _SETTLE.many(connection, kept)
     if released:
         _RELEASE.many(connection, released)
+
+
+def movements(connection: Connection, customer: str, calls: Collection[str]) -> Mapping[str, Movement]:
+    """Those of these calls that are this customer's and move money."""
+    wanted = (CALLS.c.customer == customer, CALLS.c.call_id.in_(calls), CALLS.c.minor.is_not(None))
+    rows = connection.execute(select(CALLS.c.call_id, CALLS.c.minor, CALLS.c.currency, CALLS.c.payee).where(*wanted))
+    return {row.call_id: Movement(Money(row.minor, row.currency), row.payee) for row in rows}
 
 
 def find(connection: Connection, call_id: str) -> Claimed | None:

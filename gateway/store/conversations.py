@@ -23,6 +23,8 @@ TURNS_HEARD = 3
 
 WORDS_LAST = timedelta(minutes=30)
 """How long words count. What the customer wants done after that, they say again."""
+DELETED = "deleted"
+"""Origin of what the customer said and then deleted: there is no text of it any more, and it counts as taken back."""
 
 _READINGS_MOST = 8
 _MESSAGES_MOST = 32
@@ -258,6 +260,12 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
     """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
     if wanted := sorted(ids):
         connection.execute(_LOCK, {"ids": wanted})
+
+
+def take_back(connection: Connection, id_: str, position: int | None = None) -> None:
+    """The customer deleted this word, or all of them: its text is gone. Its row stays, so that it counts as taken back in its turn."""
+    theirs = (WORDS.c.conversation == id_, *([] if position is None else [WORDS.c.position == position]))
+    connection.execute(update(WORDS).where(*theirs).values(origin=DELETED, text=""))
 
 
 def taint_alone(connection: Connection, id_: str, at: datetime) -> None:

@@ -72,12 +72,12 @@ CALLS = Table(
     Column("currency", String(3)),
     Column("minor", BigInteger),
     Column("payee", String(64)),
-    Column("automatic", Boolean, nullable=False, server_default=false()),  # paid without the customer's confirmation
     Column("confirmation", String(40)),
+    Column("standing_mandate", String(40)),  # under which it was paid without the customer's confirmation
     UniqueConstraint("conversation", "turn", "native_id"),
     CheckConstraint("state in ('pending', 'unknown', 'posted', 'voided')", name="known_state"),
     CheckConstraint("(currency is null) = (minor is null)", name="whole_amount"),
-    Index("calls_by_window", "customer", "currency", "created_us", "state", "minor", "automatic"),
+    Index("calls_by_window", "customer", "currency", "created_us", "state", "minor", "standing_mandate"),
     Index("calls_by_state", "state", "created_us"),
 )
 

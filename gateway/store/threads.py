@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 
 from gateway.domain.states import ACTIVE_RUNS
 from gateway.domain.strict_json import Json
@@ -135,32 +135,42 @@ class SetMetadata(Item[bool | None]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteThread(Item[bool | None]):
-    """A thread with all that is in it, the words included; a run that is under way is let go. None: not this customer's."""
+    """A thread with all that is in it, the text of the words included; a run that is under way is let go.
+
+    None: not this customer's. False: the customer's words are in it, and it is not themselves who deletes it (`is_own`).
+    """
 
     customer: str
     thread: str
+    is_own: bool
 
     def apply(self, connection: Connection) -> bool | None:
         thread = locked(connection, self.customer, self.thread)
         if thread is None:
             return None
+        if not self.is_own and _holds_words(connection, thread):
+            return False
         runs = select(_R.id).where(_R.thread == thread.id)
         connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
         for table in (RUN_STEPS, RUNS, MESSAGES):
             connection.execute(delete(table).where(table.c.thread == thread.id))
-        for table in (WORDS, READINGS):
-            connection.execute(delete(table).where(table.c.conversation == thread.conversation))
+        connection.execute(delete(READINGS).where(READINGS.c.conversation == thread.conversation))
+        conversations.take_back(connection, thread.conversation)
         connection.execute(delete(THREADS).where(_T.id == thread.id))
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteMessage(Item[bool | None]):
-    """A message, and the customer's word in it: what is not in the thread is not said. None: not this customer's."""
+    """A message; a word of the customer's in it is taken back. None: not this customer's.
+
+    False: it is the customer's word, and it is not themselves who deletes it (`is_own`).
+    """
 
     customer: str
     thread: str
     id: str
+    is_own: bool
 
     def apply(self, connection: Connection) -> bool | None:
         thread = locked(connection, self.customer, self.thread)
@@ -168,11 +178,17 @@ class DeleteMessage(Item[bool | None]):
         row = None if thread is None else connection.execute(select(_M.word).where(*mine)).one_or_none()
         if thread is None or row is None:
             return None
-        if row.word is not None:  # its place stays: positions are counted
-            word = (WORDS.c.conversation == thread.conversation, WORDS.c.position == row.word)
-            connection.execute(update(WORDS).where(*word).values(text=""))
+        if row.word is not None:
+            if not self.is_own:
+                return False
+            conversations.take_back(connection, thread.conversation, row.word)
         connection.execute(delete(MESSAGES).where(*mine))
         return True
+
+
+def _holds_words(connection: Connection, thread: Thread) -> bool:
+    standing = (WORDS.c.conversation == thread.conversation, WORDS.c.origin != conversations.DELETED)
+    return bool(connection.execute(select(exists().where(*standing))).scalar_one())
 
 
 def locked(connection: Connection, customer: str, thread: str) -> Thread | None:

@@ -204,9 +204,7 @@ def test_an_argument_of_an_effect_says_what_it_means_or_that_it_is_harmless() ->
 
 
 def test_identifiers_are_compared_in_one_place() -> None:
-    """Nobody else takes separators or capitals out of an identifier. The confirmations still call it by an older name."""
-    users = {path.relative_to(ROOT).as_posix() for path in MODULES if re.search(r"\belectronic\(", path.read_text())}
-    assert users <= {"adapters/answers.py", "gateway/confirmations/intent.py", "gateway/confirmations/standing_mandates.py"}
+    """Nobody else takes separators or capitals out of an identifier."""
     folding = re.compile(r"""\.replace\(["'][ -]["'], ""\)|"".join\(\w+\.split\(\)\)""")
     assert [path.relative_to(ROOT).as_posix() for path in MODULES if folding.search(path.read_text())] == []
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.domain.doubts import DOUBTS, Doubt
 from gateway.identity.compact import encode
 from tests.support.chromium import DESKTOP, PHONE, Device, chromium, device, serving
 from tests.support.passkeys import MemoryConfirmations, MemoryPasskeys, intent_of, proposal_of
@@ -230,6 +231,55 @@ def test_a_usual_payment_fits_one_screen_and_can_be_read_by_everybody(
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             page.keyboard.press("Tab")
         assert reached[1:] == ["Decline", "Confirm 120.50 GBP"]
+
+
+DOUBTFUL: dict[str, list[dict[str, Any]]] = {
+    "quoted": [
+        {"text": "Please pay Bob Builder £120.50", "understood": True},
+        {"text": " once the roof is finished", "understood": False},
+    ],
+    "doubts": [{"code": doubt.value, "text": DOUBTS[doubt]} for doubt in (Doubt.NOT_WHOLE, Doubt.CONDITION, Doubt.ACCOUNT)],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_words_that_were_not_understood_are_marked_without_colour_too(
+    browser: Any, bank: Bank, scheme: str, size: dict[str, int], tmp_path: Path
+) -> None:
+    call = {**intent_of()["calls"][0], **DOUBTFUL}
+    call["arguments"] = [
+        {**argument, "value": ""} if argument["name"] == "reference" else argument for argument in call["arguments"]
+    ]
+    bank.propose(calls=[call])
+    with device(browser, size, color_scheme=scheme) as seen:
+        bank.enrol(seen)
+        page = bank.signed_in(seen)
+        page.screenshot(path=tmp_path / f"doubts-{size['width']}-{scheme}.png", full_page=True)
+        assert page.locator(".said blockquote").inner_text() == "Please pay Bob Builder £120.50 once the roof is finished"
+        assert page.get_by_text("The marked words were not understood").is_visible()
+        mark = page.locator("mark")
+        assert (mark.count(), mark.inner_text()) == (1, "once the roof is finished")
+        drawn = mark.evaluate("at => [getComputedStyle(at, '::before').content, getComputedStyle(at).textDecorationLine]")
+        assert drawn == ['"["', "underline"]
+        reasons = page.get_by_role("list", name="Why you are asked").get_by_role("listitem").all_inner_texts()
+        assert reasons == [item["text"] for item in DOUBTFUL["doubts"]]
+        assert page.locator(".free").count() == 0, "no line for a reference that there is none of"
+        for selector in ("mark", ".said figcaption", ".said blockquote", ".warning li"):
+            assert contrast(page, selector) >= 4.5, selector
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        said, buttons = page.locator(".said").bounding_box(), page.locator(".actions").bounding_box()
+        assert said["y"] + said["height"] < buttons["y"]
+
+
+def test_words_that_were_all_understood_are_shown_without_a_mark(browser: Any, bank: Bank) -> None:
+    bank.propose(calls=[{**intent_of()["calls"][0], "quoted": DOUBTFUL["quoted"][:1], "doubts": []}])
+    with device(browser) as phone:
+        bank.enrol(phone)
+        page = bank.signed_in(phone)
+        assert page.locator(".said").inner_text().split("\n") == ["What you wrote:", "Please pay Bob Builder £120.50"]
+        assert page.locator("mark").count() == 0
+        assert page.get_by_role("list", name="Why you are asked").count() == 0
 
 
 def contrast(page: Any, selector: str) -> float:

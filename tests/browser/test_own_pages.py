@@ -116,7 +116,7 @@ def test_what_was_done_is_told_in_plain_words_and_what_waits_is_one_link_away(br
     with device(browser) as phone:
         page = signed_in(bank, phone)
         entries = page.get_by_role("listitem")
-        for words in ("Paid under your standing mandate: done", "Looked at your accounts", "You confirmed what you were asked"):
+        for words in ("done under your standing mandate", "See your accounts", "You confirmed: A standing mandate"):
             assert entries.filter(has_text=words).count() >= 1, words
         waits = page.get_by_role("region", name="Waits for you").get_by_role("link").first
         assert "30.00 GBP to Camden Rooms" in waits.inner_text()
@@ -135,9 +135,9 @@ def test_without_scripts_what_a_session_shows_can_be_read(browser: Any, bank: Se
         assert "needs JavaScript" in plain.page.locator("noscript p").inner_text()
         plain.page.context.add_cookies(cookies)
         plain.page.goto(f"{origin(bank)}/activity")
-        assert plain.page.get_by_text("Paid under your standing mandate").first.is_visible()
+        assert plain.page.get_by_text("done under your standing mandate").first.is_visible()
         plain.page.get_by_role("link", name="Mandates").click()
-        assert plain.page.get_by_text("Camden Rooms 20000055779911").first.is_visible()
+        assert plain.page.get_by_text("Camden Rooms 20-00-00 55779911").first.is_visible()
         assert "can be read without JavaScript" in plain.page.locator("noscript p").inner_text()
 
 
@@ -184,6 +184,11 @@ def test_asked_for_confirmed_and_revoked_by_keyboard_alone(browser: Any, bank: S
             page.keyboard.press(keys)
         assert page.evaluate("document.activeElement.name") == "currency"
         page.get_by_label("Currency").select_option("GBP")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.name") == "account"
+        own = page.get_by_label("From which account").locator("option", has_text="GBP").first
+        own_number = own.get_attribute("value")
+        page.get_by_label("From which account").select_option(own_number)
         for value in ("12", "36", "3", "10"):
             page.keyboard.press("Tab")
             page.keyboard.type(value)
@@ -200,6 +205,7 @@ def test_asked_for_confirmed_and_revoked_by_keyboard_alone(browser: Any, bank: S
             "at most 36.00 GBP",
             "at most 3 payments",
             "everyone whom you have paid",
+            own_number,
         ):
             assert page.get_by_text(shown).first.is_visible(), shown
         assert standing(bank) == []

@@ -8,11 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, delete, insert, inspect
+from sqlalchemy import Connection, MetaData, Table, delete, insert, inspect, select, text
 
 from audit import migration
 from audit.migration import History, HistoryUnknown, prepare, revision
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
+from gateway.store.tables import CALLS
 from tests.support.databases import postgresql
 
 
@@ -93,6 +94,35 @@ def shape(connection: Connection) -> dict[str, object]:
         )
         for name in asked.get_table_names()
     }
+
+
+async def test_what_was_paid_automatically_keeps_counting_under_its_mandate(places: DatabaseLocations) -> None:
+    """Before 0004 a call said only that some standing mandate covered it."""
+    history, database = HISTORIES[DatabaseName.GATEWAY], places.open(DatabaseName.GATEWAY, name="tests")
+    await database.create()
+
+    def before(connection: Connection) -> None:
+        migration._VERSION.create(connection)
+        migration._upgrade(connection, replace(history, head="0003"), None, may_upgrade=True)
+        for name, customer, created in (("std_a", "alice", 1), ("std_late", "alice", 9), ("std_b", "bruno", 1)):
+            values = {"id": name, "customer": customer, "terms": b"", "signature": b"", "created": created}
+            connection.execute(
+                text("insert into standing_mandates values (:id, :customer, :terms, :signature, :created, null)"), values
+            )
+        table = Table("calls", MetaData(), autoload_with=connection)
+        for call, customer, automatic in (("a", "alice", True), ("asked", "alice", False), ("b", "bruno", True)):
+            of_call = dict.fromkeys(("call_id", "conversation", "turn", "native_id", "core_key", "trace_id"), call)
+            fixed = {"function": "f", "arguments_hash": b"", "channel": "app", "state": "pending", "created_us": 5}
+            connection.execute(insert(table).values({**of_call, **fixed, "customer": customer, "automatic": automatic}))
+
+    await database.write(before)
+    assert await prepare(database, history, may_upgrade=True) == "0003"
+
+    def kept(connection: Connection) -> dict[str, str | None]:
+        return {row.call_id: row.standing_mandate for row in connection.execute(select(CALLS.c.call_id, CALLS.c.standing_mandate))}
+
+    assert await database.read(kept) == {"a": "std_a", "asked": None, "b": "std_b"}
+    await database.close()
 
 
 async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: DatabaseLocations) -> None:

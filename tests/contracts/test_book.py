@@ -18,6 +18,7 @@ from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.limits import Totals
 from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
 from gateway.domain.states import RELEASED, CallState, SettledAs
@@ -171,9 +172,28 @@ async def test_a_claim_under_a_standing_mandate_that_was_revoked_meanwhile_is_de
 async def test_claims_at_once_never_pass_the_number_or_the_sum_of_a_standing_mandate(shared: Shared, minor: int) -> None:
     standing = replace(STANDING, day_count=2 if minor == 3 else 100)
     await shared.books[0].write(StoreStandingMandate(standing, b"", NOW))
-    answers = await claim(shared, [a_claim(shared, number, minor, covered=standing) for number in range(9)])
-    assert sum(isinstance(answer, Claimed) for answer in answers) == 2
+    wanted = [
+        a_claim(shared, number, minor, covered=standing, agent=f"agent-{number}", channel=f"c{number}") for number in range(9)
+    ]
+    answers = await claim(shared, wanted)
+    assert sum(isinstance(answer, Claimed) for answer in answers) == 2, "agents and channels share it"
     assert sum(isinstance(answer, FactsMoved) for answer in answers) == 7
+
+
+async def test_what_went_under_one_standing_mandate_takes_nothing_of_another(shared: Shared) -> None:
+    first, second = replace(STANDING, id="std_1"), replace(STANDING, id="std_2")
+    for standing in (first, second):
+        await shared.books[0].write(StoreStandingMandate(standing, b"", NOW))
+    wanted = [a_claim(shared, number, 100, covered=(first, second)[number % 2], agent=f"agent-{number}") for number in range(8)]
+    answers = await claim(shared, [*wanted, a_claim(shared, 8, 100)])
+    assert sum(isinstance(answer, Claimed) for answer in answers) == 5, "two under each, and the one that the customer confirmed"
+    paid = Totals(200, 200, 200, 2)
+    book = shared.books[-1]
+    assert await book.automatic("alice", "GBP", NOW) == {"std_1": paid, "std_2": paid}
+    (under_first, *_) = [item.call_id for item, answer in zip(wanted, answers, strict=False) if isinstance(answer, Claimed)]
+    await book.settle(under_first, CallState.VOIDED, NOW)
+    assert sorted(item.day_minor for item in (await book.automatic("alice", "GBP", NOW)).values()) == [100, 200]
+    assert await book.automatic("alice", "GBP", NOW + timedelta(days=31)) == {}
 
 
 async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Shared) -> None:

@@ -145,6 +145,8 @@ WRONG: list[tuple[dict[str, Any], str | None]] = [
     ({"days": 366}, "days"),
     ({"days": "30"}, "days"),
     ({"agent": ""}, "agent"),
+    ({"account": "GB33BUKB20201555555555"}, "account"),
+    ({"account": FLAT}, "account"),
     ({"more": 1}, "more"),
 ]
 
@@ -159,9 +161,25 @@ def test_terms_that_make_no_mandate_are_refused_by_their_name(served: Served, ch
 def test_a_payee_whom_the_customer_pays_may_be_named_and_is_shown_by_name(served: Served) -> None:
     confirmation = proposed(served, payees=[f"{FLAT[:6]} {FLAT[6:]}"])
     intent = served.get(f"/v1/confirmations/{confirmation}", token=own(served)).json()["intent"]
-    assert [(item["name"], item["identifier"]) for item in intent["mandate"]["payees"]] == [("Camden Rooms", FLAT)]
+    assert [(item["name"], item["identifier"]) for item in intent["mandate"]["payees"]] == [("Camden Rooms", "20-00-00 55779911")]
+    assert intent["mandate"]["account"] is None
     assert refused(served.get(f"/v1/confirmations/{confirmation}", token=own(served, "alice")))[:2] == (404, "not_found")
     assert dev(served, "decline", confirmation)[0] == 0
+
+
+def test_a_mandate_may_name_the_account_that_pays_and_everybody_is_told_which(served: Served) -> None:
+    held = pay(served, "3.41", "standing-8")
+    paying = served.get(f"/v1/confirmations/{held['confirmation_id']}", token=own(served)).json()["intent"]["calls"][0]["account"]
+    assert dev(served, "decline", held["confirmation_id"])[0] == 0
+    number = str(paying).rpartition("(")[2].removesuffix(")")
+    confirmation = proposed(served, account=number.replace(" ", "").replace("-", ""))
+    intent = served.get(f"/v1/confirmations/{confirmation}", token=own(served)).json()["intent"]
+    assert f"{intent['mandate']['account']['name']} ({intent['mandate']['account']['identifier']})" == paying
+    status, said = dev(served, "confirm", confirmation)
+    assert (status, f"From account: {intent['mandate']['account']['name']} {number}" in said) == (0, True), said
+    (mandate,) = standing(served)
+    assert mandate["account"].startswith("acc:")
+    assert revoke(served, mandate["id"], own(served)).status_code == 200
 
 
 ROUTES = [("GET", "/v1/mandates"), ("POST", "/v1/mandates"), ("DELETE", f"/v1/mandates/std_{'0' * 32}")]

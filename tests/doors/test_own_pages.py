@@ -28,6 +28,7 @@ FORM = {
     "per_payment": "25",
     "per_day": "40.5",
     "payments_per_day": "5",
+    "account": "",
     "days": "30",
 }
 PLACES = ("/activity", "/activity/looks", "/mandates")
@@ -70,7 +71,7 @@ def browser(served: Served) -> Iterator[Browser]:
 @pytest.mark.parametrize("place", PLACES)
 def test_without_a_session_there_is_the_sign_in_and_nothing_else(served: Served, browser: Browser, place: str) -> None:
     shown = browser.http.get(place)
-    assert (shown.status_code, "Sign in with passkey" in shown.text, "Looked at" in shown.text) == (200, True, False)
+    assert (shown.status_code, "Sign in with passkey" in shown.text, "told to the assistant" in shown.text) == (200, True, False)
     for path, body in (("/mandates", FORM), (f"/mandates/std_{'0' * 32}/revoke", {"revoke": True})):
         assert browser.post(path, body).status_code == 401
     assert served.http.get(place).status_code == 404, "nothing of it is on the API's host"
@@ -117,11 +118,11 @@ def test_a_mandate_is_asked_for_confirmed_shown_in_words_and_revoked(served: Ser
     assert "Nothing: every payment to somebody else is asked" in browser.http.get("/mandates").text
     status, said = dev(served, "confirm", confirmation)
     assert status == 0, said
-    for words in ("Asked for by the customer", "Pays: Camden Rooms 20000055779911", "Each payment: at most 25.00 GBP"):
+    for words in ("Asked for by the customer", "Pays: Camden Rooms 20-00-00 55779911", "Each payment: at most 25.00 GBP"):
         assert words in said
     shown = browser.http.get("/mandates").text
     for words in (
-        "Camden Rooms 20000055779911",
+        "Camden Rooms 20-00-00 55779911",
         "at most 25.00 GBP",
         "at most 40.50 GBP, in at most 5 payments",
         "whichever you use",
@@ -141,9 +142,9 @@ def test_a_mandate_is_asked_for_confirmed_shown_in_words_and_revoked(served: Ser
     assert held["status"] == "held"
     assert browser.post(path, {"revoke": True}).status_code == 404
     told = browser.http.get("/activity").text
-    for words in ("Paid under your standing mandate", "You revoked a standing mandate", "You confirmed what you were asked"):
+    for words in ("done under your standing mandate", "You revoked a standing mandate", "You confirmed: A standing mandate"):
         assert words in told
-    assert told.index("You revoked") < told.index("Paid under"), "the newest first"
+    assert told.index("You revoked") < told.index("done under"), "the newest first"
     assert dev(served, "decline", held["confirmation_id"])[0] == 0
 
 
@@ -158,6 +159,7 @@ WRONG: list[tuple[dict[str, str], set[str]]] = [
     ({"who": "these", "payees": " \n "}, {"payees"}),
     ({"who": "these", "payees": "GB33BUKB20201555555555"}, {"payees"}),
     ({"who": "these", "payees": "x" * 65}, {"payees"}),
+    ({"account": "GB33BUKB20201555555555"}, {"account"}),
 ]
 
 

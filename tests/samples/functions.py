@@ -48,6 +48,7 @@ def _account() -> Argument:
 def read(name: str, *arguments: Argument, level: Level = Level.L1, resource: str | None = None, **more: object) -> ReadFunction:
     return ReadFunction(
         name=name,
+        title=name.replace("_", " ").capitalize(),
         summary=f"{name}.",
         arguments=arguments,
         output=NOTE,
@@ -64,6 +65,7 @@ def effect(
 ) -> EffectFunction:
     return EffectFunction(
         name=name,
+        title=name.replace("_", " ").capitalize(),
         summary=f"{name}.",
         arguments=arguments,
         output=NOTE,

@@ -66,13 +66,15 @@ class Teller:
         native_id: str | None = None,
         strong: bool = True,
         conversation: str | None = None,
+        agent: str = "assistant",
     ) -> Recorded:
         """One call of one request, as a door would make it of the model's item."""
         raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
         native = NativeCall(native_id or f"n{next(self.ids)}", function, raw)
         where = conversation or await self.conversation(customer)
         asked = CallRequest("responses", where, "turn", "a-model", (native,), TRACE)
-        (recorded,) = await self.gateway.pipeline.take(principal(customer, strong=strong, now=self.gateway.door.clock()), asked)
+        who = principal(customer, strong=strong, agent=agent, now=self.gateway.door.clock())
+        (recorded,) = await self.gateway.pipeline.take(who, asked)
         return recorded
 
     async def say(self, *texts: str, customer: str = "alice", origin: str = "typed", conversation: str | None = None) -> None:

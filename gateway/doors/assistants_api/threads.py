@@ -32,13 +32,15 @@ from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.objects import MESSAGE_FIELDS, new_id, seconds
 from gateway.store import threads
+from gateway.store.assistants import Metadata
 from gateway.store.pages import PageRequest
 from gateway.store.threads import AddMessage, CreateThread, DeleteMessage, DeleteThread, Message, SetMetadata, Thread, WriteAnswer
 
 ORIGIN = "tellergate.origin"
 """Key of a message's metadata: `typed`, `pasted` or `document`."""
 
-_ORIGINS = ("typed", "pasted", "document")
+TYPED = "typed"
+_ORIGINS = (TYPED, "pasted", "document")
 
 
 def mount(app: FastAPI, door: Door, api: Api) -> None:
@@ -70,7 +72,8 @@ def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
     async def delete_thread(request: Request, thread_id: Id) -> Response:
         """Delete a thread with all that is in it.
 
-        A run that is under way is given up; what it has done at the bank stays done, and on record.
+        A run that is under way is given up; what it has done at the bank stays done, and on record. A thread in which the customer said
+        something is theirs to delete, with their own token (scopes `threads` and `customer_words`, no agent).
         """
         return await door.answer(request, partial(_delete, api, thread_id), SCOPE_THREADS)
 
@@ -108,7 +111,8 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
     async def delete_message(request: Request, thread_id: Id, message_id: Id) -> Response:
         """Delete a message.
 
-        Its words no longer count as the customer's.
+        What the customer said is theirs to delete, with their own token (scopes `threads` and `customer_words`, no agent): it counts as
+        taken back.
         """
         return await door.answer(request, partial(_remove, api, thread_id, message_id), SCOPE_THREADS)
 
@@ -137,8 +141,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
 
 
 async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
-    if await api.book.write(DeleteThread(principal.customer, id_)) is None:
-        raise missing("thread")
+    _deleted(await api.book.write(DeleteThread(principal.customer, id_, _speaks(principal))), "thread")
     return json_answer(objects.deleted(id_, "thread.deleted"))
 
 
@@ -167,17 +170,31 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     door, request, principal = rest
     api.bounded(door, principal)
     labels = await body_as(Labels, request)
-    await _found(api, principal, thread, id_)
+    found = await _found(api, principal, thread, id_)
     if "metadata" in plain(labels):
-        await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata_of(labels.metadata)))
+        metadata = _with_origin(found, metadata_of(labels.metadata))
+        await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata))
     return json_answer(objects.message(await _found(api, principal, thread, id_)))
 
 
 async def _remove(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     principal: Principal = rest[-1]
-    if await api.book.write(DeleteMessage(principal.customer, thread, id_)) is None:
-        raise missing("message")
+    _deleted(await api.book.write(DeleteMessage(principal.customer, thread, id_, _speaks(principal))), "message")
     return json_answer(objects.deleted(id_, "thread.message.deleted"))
+
+
+def _deleted(outcome: bool | None, what: str) -> None:
+    """RequestFault NOT_FOUND; INSUFFICIENT_SCOPE where the customer's words are in it, and somebody else asks."""
+    if outcome is None:
+        raise missing(what)
+    if not outcome:
+        message = f"this {what} holds what the customer said: only their own token, with {SCOPE_WORDS} and no agent, deletes it"
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, message)
+
+
+def _speaks(principal: Principal) -> bool:
+    """Whether this is the customer themselves: what they write is their word, and theirs to delete."""
+    return principal.agent is None and SCOPE_WORDS in principal.scopes
 
 
 async def labelled(api: Api, item: SetMetadata) -> None:
@@ -202,6 +219,16 @@ async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Messa
     return message
 
 
+def _with_origin(message: Message, metadata: Metadata) -> Metadata:
+    """New metadata of a message. Where the customer's words come from was said with them and stays: RequestFault for another origin."""
+    if not message.is_word:
+        return metadata
+    origin = message.metadata.get(ORIGIN)
+    if metadata.get(ORIGIN, origin or TYPED) != (origin or TYPED):
+        raise RequestFault(Fault.INVALID_REQUEST, f"metadata: {ORIGIN} of what the customer said stays as it is", param="metadata")
+    return {**metadata, ORIGIN: origin} if origin else metadata
+
+
 def adding_of(api: Api, door: Door, principal: Principal, new_messages: list[NewMessage]) -> tuple[AddMessage, ...]:
     """Messages as they are kept, and what of them the customer said. RequestFault."""
     return tuple(_adding(api, door, principal, new_message) for new_message in new_messages)
@@ -209,7 +236,7 @@ def adding_of(api: Api, door: Door, principal: Principal, new_messages: list[New
 
 def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage) -> AddMessage:
     metadata = metadata_of(new_message.metadata)
-    origin = metadata.get(ORIGIN, "typed")
+    origin = metadata.get(ORIGIN, TYPED)
     if origin not in _ORIGINS:
         raise RequestFault(Fault.INVALID_REQUEST, f"metadata: {ORIGIN} must be one of {', '.join(_ORIGINS)}", param="metadata")
     parts = [new_message.content] if isinstance(new_message.content, str) else list(new_message.content)
@@ -222,7 +249,7 @@ def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage)
         else:
             texts.append(part if isinstance(part, str) else part.text)
             content += objects.text_content(texts[-1])
-    is_own = principal.agent is None and SCOPE_WORDS in principal.scopes and new_message.role == "user"
+    is_own = _speaks(principal) and new_message.role == "user"
     body = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
     return AddMessage(
         id=new_id("msg"),

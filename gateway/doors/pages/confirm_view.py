@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.domain.doubts import QuotedPart
 from gateway.domain.strict_json import Json
 
 SOURCES: Mapping[str, str] = {
@@ -38,14 +39,17 @@ CHECKS: Mapping[str, str] = {
 }
 """What came of the payee check, in plain words."""
 
+NO_ACCOUNT = "no default: the one that you say"
+"""Of a standing mandate without a default account."""
+
 _FREE_TEXT, _PAYEE, _AMOUNT = "free_text", "payee", "amount"
 _OF_CALL = frozenset(
     "function title arguments exactly payee amount account execute_on rail fees consequence initiated_through_assistant".split()  # noqa: SIM905
-)
+) | {"quoted", "doubts"}
 _OF_INTENT = frozenset(
-    "version id call_ids customer agent bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
+    "version id call_ids customer agent agent_name bundle issued_at expires level calls total warnings mandate".split()  # noqa: SIM905
 )
-_OF_MANDATE = frozenset("id title payees per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
+_OF_MANDATE = frozenset("id title payees account per_payment per_day payments_per_day from until exactly".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,10 @@ class ValueRow:
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons."""
+    """`amount` is shown large; `texts` are somebody's free words, and are shown marked, away from the buttons.
+
+    `quoted`: what the customer wrote, in its parts; `doubts`: why they are asked, a sentence each.
+    """
 
     title: str
     amount: ValueRow | None
@@ -69,6 +76,8 @@ class CallView:
     rows: tuple[ValueRow, ...]
     texts: tuple[ValueRow, ...]
     consequence: str
+    quoted: tuple[QuotedPart, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +106,13 @@ def view(intent: Mapping[str, Json]) -> IntentView:
     mandate = intent.get("mandate")
     is_own = isinstance(mandate, dict) and not calls
     if isinstance(mandate, dict):
-        calls += (_mandate(mandate, intent.get("agent")),)
+        calls += (_mandate(mandate, intent.get("agent_name") or intent.get("agent")),)
     more = _unknown(intent, _OF_INTENT)
     return IntentView(
         calls=calls,
         total=_money(intent.get("total")) if len(calls) > 1 else "",
         warnings=tuple(_warning(item) for item in _list(intent.get("warnings"))),
-        agent=_text(intent.get("agent")),
+        agent=_text(intent.get("agent_name") or intent.get("agent")),
         expires=_moment(intent.get("expires")),
         more=more if isinstance(mandate, dict | None) else (*more, ValueRow("Mandate", _any(mandate))),
         everything=tuple(ValueRow(path, value) for path, value in _flat("", dict(intent))),
@@ -115,6 +124,7 @@ def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallView:
     """A standing mandate: its bounds in words."""
     rows = (
         ValueRow("Pays", "; ".join(_whom(item) for item in _list(mandate.get("payees")))),
+        ValueRow("From account", NO_ACCOUNT if mandate.get("account") is None else _whom(mandate["account"])),
         ValueRow("Each payment", f"at most {_money(mandate.get('per_payment'))}"),
         ValueRow("In 24 hours", f"at most {_money(mandate.get('per_day'))}"),
         ValueRow("How often", f"at most {_any(mandate.get('payments_per_day'))} payments in 24 hours"),
@@ -136,7 +146,7 @@ def _mandate(mandate: Mapping[str, Json], agent: Json) -> CallView:
 
 
 def _whom(payee: Json) -> str:
-    """A payee of a mandate; anything else whole."""
+    """A payee or account of a mandate; anything else whole."""
     if isinstance(payee, dict) and set(payee) == {"name", "identifier"}:
         return f"{_text(payee['name']) or '(no name)'} {_text(payee['identifier'])}"
     return _any(payee)
@@ -162,7 +172,7 @@ def _call(call: Mapping[str, Json]) -> CallView:
         )
         is_shown = argument.get("kind") == _PAYEE and payee is not None
         if argument.get("kind") == _FREE_TEXT:
-            texts.append(row)
+            texts += [row] if row.value else []  # an empty reference is none
         elif not is_shown and not (argument.get("kind") == _AMOUNT and amount is not None) and row.value != _text(account):
             rows.append(row)
     if amount is not None:
@@ -179,7 +189,21 @@ def _call(call: Mapping[str, Json]) -> CallView:
         rows=(*rows, *_unknown(call, _OF_CALL)),
         texts=tuple(texts),
         consequence=_text(call.get("consequence")),
+        quoted=tuple(part for given in _list(call.get("quoted")) for part in _quoted(given)),
+        doubts=tuple(_warning(item) for item in _list(call.get("doubts"))),
     )
+
+
+def _quoted(part: Json) -> Iterator[QuotedPart]:
+    """Whatever form it has, it is shown; what does not say that it was understood was not. The space around words is never marked."""
+    text, understood = _any(part), False
+    if isinstance(part, dict) and set(part) == {"text", "understood"}:
+        text, understood = _text(part["text"]), part["understood"] is True
+    words = text.strip()
+    before, _, after = text.partition(words) if words else (text, "", "")
+    for piece, is_understood in ((before, True), (words, understood), (after, True)):
+        if piece:
+            yield QuotedPart(piece, is_understood)
 
 
 def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:

@@ -4,7 +4,7 @@ A sign-in for these pages confirms nothing: its session is another than a confir
 mandate, which is in force once it is confirmed on the confirm page, with a signature of its own.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.core import Money
-from adapters.function import Effect
 from audit.log import Log
 from gateway.confirmations.standing_mandates import LONGEST, MandateTerms, StandingMandates
 from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CONFIRM, Principal
-from gateway.domain.strict_json import Parsed
+from gateway.domain.proposal import Proposal
+from gateway.domain.strict_json import Json, Parsed
 from gateway.doors.bodies import body, json_answer
 from gateway.doors.pages import own_view
 from gateway.doors.pages.shell import PageShell, bound, html, same_origin, sign_in, signed_in
@@ -26,7 +27,7 @@ from gateway.oversight import activity
 
 MOST_PAYMENTS, MOST_PAYEES = 1000, 100
 _SIGN_IN = "/own"
-_FORM = frozenset({"who", "payees", "currency", "per_payment", "per_day", "payments_per_day", "days"})
+_FORM = frozenset({"who", "payees", "account", "currency", "per_payment", "per_day", "payments_per_day", "days"})
 _MOST_CHARS = 10_000
 
 
@@ -36,6 +37,7 @@ class OwnPages:
 
     standing_mandates: StandingMandates
     log: Log
+    book: Book
 
 
 class _FormErrors(Exception):
@@ -100,17 +102,36 @@ def _speaking(page: PageShell, own: OwnPages, word: _Word) -> Callable[[Request]
 
 async def _activity(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
     cursor = request.query_params.get("cursor")
-    listed = await activity.of_customer(own.log, who.customer, cursor, newest_first=True)
+    listed = await activity.of_customer(own.log, own.book, who.customer, cursor, newest_first=True)
     waiting = await page.relying_party.confirmations.waiting(who.customer, page.clock())
-    effects = frozenset(function.name for function in page.door.functions if function.effect is not Effect.READ)
     known = page.known(_SIGN_IN) | {
         "here": "/activity",
         "cursor": cursor,
         "next_cursor": listed.next_cursor,
         "waiting": own_view.waits(waiting, who.customer),
-        "entries": own_view.entries(listed.items, {proposal.id for proposal in waiting}, effects),
+        "entries": own_view.entries(listed.items, await _facts(page, own, who.customer, listed.items, waiting)),
     }
     return html("activity.html", known)
+
+
+async def _facts(
+    page: PageShell, own: OwnPages, customer: str, items: Sequence[Mapping[str, Json]], waiting: Sequence[Proposal]
+) -> own_view.ActivityFacts:
+    """What these records say only by an id, in names; while the core does not answer, payees have none."""
+    ids = {str(item["confirmation_id"]) for item in items if item["confirmation_id"]}
+    proposals = [await page.relying_party.confirmations.find(customer, id_) for id_ in sorted(ids)]
+    assistants = await own.book.assistant_names({str(item["assistant"]) for item in items if item["assistant"]})
+    try:
+        payees, held = await own.standing_mandates.names(customer), await own.standing_mandates.accounts(customer)
+    except Unavailable:
+        payees, held = {}, []
+    return own_view.ActivityFacts(
+        functions={function.name: function for function in page.door.functions},
+        waiting=frozenset(proposal.id for proposal in waiting),
+        proposals={proposal.id: proposal for proposal in proposals if proposal is not None},
+        payees=own_view.payee_names(payees, held),
+        assistants=assistants,
+    )
 
 
 async def _looks(page: PageShell, own: OwnPages, request: Request, who: Principal) -> Response:
@@ -129,13 +150,17 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
     """What is in force is shown, and can be revoked, even while the core does not answer."""
     standing = await own.standing_mandates.standing(who.customer)
     try:
-        names, currencies = await own.standing_mandates.names(who.customer), await own.standing_mandates.currencies(who.customer)
+        names, held = await own.standing_mandates.names(who.customer), await own.standing_mandates.accounts(who.customer)
     except Unavailable:
-        names, currencies = {}, []
+        names, held = {}, []
+    accounts = own_view.account_options(held)
+    agents = await own.book.assistant_names({mandate.agent for mandate in standing if mandate.agent is not None})
+    of_key = own_view.Names(names, {account.key: account.words for account in accounts}, agents)
     known = {
         "here": "/mandates",
-        "mandates": [own_view.bounds(item, names) for item in standing],
-        "currencies": currencies,
+        "mandates": [own_view.bounds(item, of_key) for item in standing],
+        "currencies": list(dict.fromkeys(account.currency for account in accounts)),
+        "accounts": accounts,
         "longest": LONGEST.days,
     }
     return html("mandates.html", page.known(_SIGN_IN) | known)
@@ -185,7 +210,8 @@ def terms_of(form: Parsed) -> MandateTerms:
     days = _number(filled, "days", LONGEST.days, wrong)
     if wrong or payment is None or day is None:
         raise _FormErrors(wrong)
-    return MandateTerms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None)
+    account = filled["account"] or None
+    return MandateTerms(payees=payees, payment=payment, day=day, day_count=count, days=days, agent=None, account=account)
 
 
 def _payees(filled: dict[str, str], wrong: dict[str, str]) -> tuple[str, ...] | None:

@@ -5,51 +5,21 @@ deceives the eye spelt out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from adapters.answers import KnownPayee
-from adapters.core import Money
+from adapters.core import Account, Money
+from adapters.function import BankingFunction, Effect
+from gateway.confirmations.intent import number_of, readable
+from gateway.confirmations.standing_mandates import key_of
+from gateway.domain.errors import Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.proposal import Proposal
+from gateway.domain.reasons import RefusalReason
 from gateway.domain.strict_json import Json
-from gateway.doors.pages.confirm_view import ValueRow, view, visible
-
-WORDS: Mapping[str, tuple[str, str]] = {
-    "add_beneficiary": ("Asked to save a payee", "A payee was saved"),
-    "amend_standing_order": ("Asked to change a standing order", "A standing order was changed"),
-    "cancel_direct_debit": ("Asked to cancel a direct debit", "A direct debit was cancelled"),
-    "cancel_scheduled_payment": ("Asked to cancel a scheduled payment", "A scheduled payment was cancelled"),
-    "cancel_standing_order": ("Asked to cancel a standing order", "A standing order was cancelled"),
-    "confirm_funds": ("Asked whether an account could pay an amount", "Asked whether an account could pay an amount"),
-    "create_standing_order": ("Asked to set up a standing order", "A standing order was set up"),
-    "freeze_card": ("Asked to freeze a card", "A card was frozen"),
-    "get_account_balance": ("Asked for a balance", "Looked at a balance"),
-    "get_account_identifiers": ("Asked for an account number", "Looked at an account number"),
-    "get_fx_quote": ("Asked for an exchange rate", "Looked at an exchange rate"),
-    "get_limits": ("Asked for your limits", "Looked at your limits"),
-    "get_payment_status": ("Asked how a payment stands", "Looked at how a payment stands"),
-    "get_product_terms": ("Asked for terms of the bank", "Looked at terms of the bank"),
-    "get_spending_summary": ("Asked for a summary of your spending", "Looked at a summary of your spending"),
-    "get_statement": ("Asked for a statement", "Looked at a statement"),
-    "get_transaction": ("Asked for a transaction", "Looked at a transaction"),
-    "initiate_transfer": ("Asked to pay", "Paid"),
-    "list_accounts": ("Asked for your accounts", "Looked at your accounts"),
-    "list_beneficiaries": ("Asked for your payees", "Looked at your payees"),
-    "list_cards": ("Asked for your cards", "Looked at your cards"),
-    "list_direct_debits": ("Asked for your direct debits", "Looked at your direct debits"),
-    "list_scheduled_payments": ("Asked for your scheduled payments", "Looked at your scheduled payments"),
-    "list_standing_orders": ("Asked for your standing orders", "Looked at your standing orders"),
-    "list_transactions": ("Asked for your transactions", "Looked at your transactions"),
-    "raise_dispute": ("Asked to dispute a payment", "A payment was disputed"),
-    "remove_beneficiary": ("Asked to remove a payee", "A payee was removed"),
-    "report_card_lost_or_stolen": ("Asked to report a card lost or stolen", "A card was reported lost or stolen"),
-    "report_suspected_fraud": ("Asked to report fraud", "Fraud was reported to the bank"),
-    "request_human": ("Asked for a person at the bank", "A person at the bank was asked to take over"),
-    "unfreeze_card": ("Asked to unfreeze a card", "A card was unfrozen"),
-    "verify_payee": ("Asked to check a payee's name", "A payee's name was checked"),
-}
-"""Of each function: what was asked, and what was done. A function that is not here is told by its name."""
+from gateway.doors.pages.confirm_view import NO_ACCOUNT, CallView, ValueRow, view, visible
+from gateway.oversight.activity import REQUEST_FAULT
 
 REFUSED: Mapping[str, str] = {
     "denied": "this is not allowed",
@@ -67,14 +37,48 @@ REFUSED: Mapping[str, str] = {
 }
 """Why something was refused, by its code."""
 
+REASONS: Mapping[str, str] = {
+    RefusalReason.NOT_FOUND_NOW: "what it asked about was not there",
+    RefusalReason.UNKNOWN_REFERENCE: "what it asked about was not known in this conversation",
+    RefusalReason.CONFIRMATION_DECLINED: "you had declined it before",
+    RefusalReason.CONFIRMATION_USED: "what you confirmed was used already",
+    RefusalReason.TOO_MANY_CONFIRMATIONS: "too much waited for your confirmation already",
+    RefusalReason.KILL_SWITCH: "the bank had stopped this",
+    RefusalReason.FROZEN: "your assistant is stopped",
+}
+"""Why something was refused, where its reason says more than its code."""
+
+_TRIED, _ASKED = "A confirmation was tried", "Asked for something"
+FAULTS: Mapping[str, tuple[str, str]] = {
+    Fault.CONFIRMATION_WAITS: (_TRIED, "something older waits for you and comes first, nothing happened"),
+    Fault.CONFIRMATION_DECLINED: (_TRIED, "it had been declined, nothing happened"),
+    Fault.CONFIRMATION_EXPIRED: (_TRIED, "its time was over, nothing happened"),
+    Fault.CONFIRMATION_USED: (_TRIED, "it had been confirmed before"),
+    Fault.CONFIRMATION_CHANGED: (_TRIED, "it was not what had been shown, nothing happened"),
+    Fault.CHALLENGE_EXPIRED: (_TRIED, "the page had been open too long, nothing happened"),
+    Fault.NOT_CONFIRMED: (_TRIED, "the passkey or the sign-in was not accepted, nothing happened"),
+    Fault.NOT_FOUND: ("Looked for something", "it was not there"),
+    Fault.INSUFFICIENT_SCOPE: (_ASKED, "refused, the app may not do this"),
+    Fault.INVALID_TOKEN: (_ASKED, "refused, the sign-in was over"),
+    Fault.RATE_LIMITED: (_ASKED, "refused, too many requests at once"),
+    Fault.UNAVAILABLE: (_ASKED, "not possible at that moment, nothing happened"),
+    Fault.AUDIT_UNAVAILABLE: (_ASKED, "not possible at that moment, nothing happened"),
+}
+"""Of a request that was not taken as a whole, by its fault: what was wanted, and what came of it."""
+
+_NOT_READ = (_ASKED, "refused, it could not be read")
+
 _SPOKEN: Mapping[tuple[str, str], str] = {
-    ("word", "confirmed"): "You confirmed what you were asked",
-    ("word", "approved"): "A second person approved what you confirmed",
-    ("word", "declined"): "What you were asked was declined",
+    ("word", "confirmed"): "You confirmed",
+    ("word", "approved"): "A second person approved",
+    ("word", "declined"): "This was declined",
     ("word", "revoked"): "You revoked a standing mandate",
     ("passkey", "enrolled"): "A passkey of yours was enrolled",
     ("passkey", "revoked"): "A passkey of yours was revoked",
 }
+_OWN_CLIENT = "confirm-page"
+"""Who acts on these pages: the customer alone."""
+
 _ENDS = ("outcome", "unknown", "reconciled")
 
 
@@ -115,6 +119,25 @@ class AccessLine:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountOption:
+    """An own account that a mandate may name: by its key, by its number in the form, and in words."""
+
+    key: str
+    number: str
+    words: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Of what a mandate holds by its key or id, as far as it is known at the moment."""
+
+    payees: Mapping[str, KnownPayee] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    assistants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class MandateView:
     """A standing mandate in words."""
 
@@ -123,68 +146,132 @@ class MandateView:
     rows: tuple[ValueRow, ...]
 
 
-def entries(items: Iterable[Mapping[str, Json]], waiting: Set[str], effects: Set[str]) -> Sequence[ActivityLine]:
-    """The records in words, in their order. An order to the core is left out where the same page tells how it ended.
+@dataclass(frozen=True, slots=True)
+class ActivityFacts:
+    """What records say only by an id, in names. `waiting`: ids of what still waits; `proposals`: what was asked, by id; `payees`:
+    payees and own accounts by their keys; `assistants`: names by id."""
 
-    `waiting`: ids of what still waits. `effects`: functions that change something.
-    """
+    functions: Mapping[str, BankingFunction]
+    waiting: Set[str]
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    payees: Mapping[str, str] = field(default_factory=dict)
+    assistants: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, function: Json) -> str:
+        """What a function is to the customer; of one that is not served any more, its name."""
+        if not isinstance(function, str):
+            return "Something"
+        known = self.functions.get(function)
+        words = visible(function).replace("_", " ")
+        return words[:1].upper() + words[1:] if known is None else known.title
+
+
+def entries(items: Iterable[Mapping[str, Json]], facts: ActivityFacts) -> Sequence[ActivityLine]:
+    """The records in words, in their order. An order to the core is left out where the same page tells how it ended."""
     listed = list(items)
     ended = {answer["call_id"] for answer in listed if answer["what"] in _ENDS}
-    return [
-        _entry(answer, waiting, effects) for answer in listed if not (answer["what"] == "intent" and answer["call_id"] in ended)
-    ]
+    return [_entry(answer, facts) for answer in listed if not (answer["what"] == "intent" and answer["call_id"] in ended)]
 
 
-def _entry(item: Mapping[str, Json], waiting: Set[str], effects: Set[str]) -> ActivityLine:
-    words, mark, tone = _said(item, effects)
+def _entry(item: Mapping[str, Json], facts: ActivityFacts) -> ActivityLine:
+    words, mark, tone = _said(item, facts)
     confirmation = str(item["confirmation_id"] or "")
-    waits = confirmation in waiting and item["what"] == "deny"
+    waits = confirmation in facts.waiting and item["what"] == "deny"
     return ActivityLine(
         at=str(item["at"]),
         when=_when(str(item["at"])),
         words=words,
         mark="waits for you" if waits else mark,
         tone="" if waits else tone,
-        assistant=visible(str(item["assistant"])) if item["call_id"] and item["assistant"] else "",
+        assistant=_assistant(item, facts),
         call_id=visible(str(item["call_id"] or "")),
         link=confirmation if waits else "",
     )
 
 
-def _said(item: Mapping[str, Json], effects: Set[str]) -> tuple[str, str, str]:
+def _assistant(item: Mapping[str, Json], facts: ActivityFacts) -> str:
+    agent = str(item["assistant"] or "")
+    if not item["call_id"] or not agent:
+        return ""
+    return "your own pages" if agent == _OWN_CLIENT else visible(facts.assistants.get(agent, agent))
+
+
+def _said(item: Mapping[str, Json], facts: ActivityFacts) -> tuple[str, str, str]:
     """Words, mark and tone of a record."""
-    what, end, code = item["what"], item["end"], str(item["code"] or "")
-    requested, done = _words(item["function"])
+    what, end = item["what"], item["end"]
     if what in ("confirmation", "admin"):
-        return _spoken(item), "", ""
+        return _spoken(item, facts), "", ""
+    if item["code"] == REQUEST_FAULT:
+        return _fault(str(item["reason"]))
+    words = facts.title(item["function"]) + _moved(item, facts)
     if what == "deny":
-        if item["confirmation_id"]:
-            return requested, "you were asked to confirm it", ""
-        if code == "temporarily_unavailable":
-            return requested, "not possible at that moment, nothing happened", ""
-        return (
-            requested,
-            "refused, " + ("you had not said so" if item["not_said"] is True else REFUSED.get(code, visible(code))),
-            "refused",
-        )
+        return words, *_denied(item)
     if what == "read":
-        again = item["function"] in effects
-        return (requested, "asked again and told what came of it before", "") if again else (done, "", "")
+        known = facts.functions.get(str(item["function"]))
+        again = known is not None and known.effect is not Effect.READ
+        return words, "asked again and told what came of it before" if again else "told to the assistant", ""
     if what == "intent":
-        return requested, "sent to the bank's core system", ""
+        return words, "sent to the bank's core system", ""
     match end:
         case "executed":
-            return done + _ground(item), "done", "done"
+            return words, "done" + _ground(item), "done"
         case "rejected_by_core":
-            return requested, "refused, " + REFUSED.get(code, "the bank's core system rejected it"), "refused"
+            return words, "refused, " + REFUSED.get(str(item["code"] or ""), "the bank's core system rejected it"), "refused"
         case "not_attempted":
-            return requested, "not possible at that moment, nothing happened", ""
-    return requested, "it is not known yet whether this happened", "refused"
+            return words, "not possible at that moment, nothing happened", ""
+    return words, "it is not known yet whether this happened", "refused"
 
 
-def _spoken(item: Mapping[str, Json]) -> str:
+def _fault(reason: str) -> tuple[str, str, str]:
+    """Of a request that was not taken as a whole. A fault may be told finer, after its name."""
+    words, mark = next((said for fault, said in FAULTS.items() if reason == fault or reason.startswith(f"{fault}_")), _NOT_READ)
+    return words, mark, "refused" if mark.startswith("refused") else ""
+
+
+def _denied(item: Mapping[str, Json]) -> tuple[str, str]:
+    code, reason = str(item["code"] or ""), str(item["reason"] or "")
+    if item["confirmation_id"]:
+        return "you were asked to confirm it", ""
+    if code == "temporarily_unavailable":
+        return "not possible at that moment, nothing happened", ""
+    if reason == RefusalReason.NOT_FOUND_NOW:
+        return REASONS[RefusalReason.NOT_FOUND_NOW], ""
+    why = "you had not said so" if item["not_said"] is True else REASONS.get(reason) or REFUSED.get(code, "it was not possible")
+    return f"refused, {why}", "refused"
+
+
+def _moved(item: Mapping[str, Json], facts: ActivityFacts) -> str:
+    """How much went to whom: as it was sent to the core, or as the customer was asked."""
+    amount, payee = item["amount"], item["payee"]
+    if isinstance(amount, Mapping):
+        whom = "" if payee is None else f" to {facts.payees.get(str(payee)) or _unnamed(str(payee))}"
+        return f", {amount['value']} {amount['currency']}{whom}"
+    proposal = facts.proposals.get(str(item["confirmation_id"]))
+    asked = proposal.content.get("call_ids") if proposal is not None else None
+    if proposal is None or not isinstance(asked, list) or item["call_id"] not in asked:
+        return ""
+    return _of_call(view(proposal.content).calls[asked.index(item["call_id"])])
+
+
+def _unnamed(key: str) -> str:
+    """A payee whom the bank does not name any more: the account number, where the key is one, never an id of the core."""
+    return "a payee who is not saved any more" if ":" in key else visible(readable(key))
+
+
+def _of_call(call: CallView) -> str:
+    amount = f", {call.amount.value}" if call.amount else ""
+    return amount + (f" to {call.payee.value}" if call.payee else "")
+
+
+def _spoken(item: Mapping[str, Json], facts: ActivityFacts) -> str:
     named = "passkey" if item["passkey"] else "word"
-    return _SPOKEN.get((named, str(item[named])), "Something of yours was changed at the bank")
+    said = _SPOKEN.get((named, str(item[named])))
+    if said is None:
+        return "Something of yours was changed at the bank"
+    if not item["confirmation_id"]:
+        return said
+    proposal = facts.proposals.get(str(item["confirmation_id"]))
+    return said + (" what you were asked" if proposal is None else f": {_of_proposal(proposal)}")
 
 
 def _ground(item: Mapping[str, Json]) -> str:
@@ -194,31 +281,23 @@ def _ground(item: Mapping[str, Json]) -> str:
     return " after your confirmation" if item["confirmation_id"] else ""
 
 
-def _words(function: Json) -> tuple[str, str]:
-    if not isinstance(function, str):
-        return "Asked for something", "Something was done"
-    name = visible(function).replace("_", " ")
-    return WORDS.get(function) or (f"Asked for: {name}", f"Done: {name}")
-
-
 def waits(proposals: Iterable[Proposal], customer: str) -> Sequence[WaitingLine]:
-    """What waits for this customer, in words."""
+    """What waits for this customer, in words. What another person confirmed is for this customer to approve."""
     return [
-        WaitingLine(proposal.id, _of_proposal(proposal, customer), _when(proposal.expires.isoformat())) for proposal in proposals
+        WaitingLine(
+            proposal.id,
+            ("" if proposal.customer == customer else "To approve: ") + _of_proposal(proposal),
+            _when(proposal.expires.isoformat()),
+        )
+        for proposal in proposals
     ]
 
 
-def _of_proposal(proposal: Proposal, customer: str) -> str:
-    """What was asked, with amount and payee. What another person confirmed is for this customer to approve."""
-    content = proposal.content
-    named = content.get("calls")
-    functions = [argument.get("function") for argument in named if isinstance(argument, dict)] if isinstance(named, list) else []
-    parts = []
-    for function, call in zip(functions, view(content).calls, strict=False):
-        of = " ".join(([call.amount.value] if call.amount else []) + ([f"to {call.payee.value}"] if call.payee else []))
-        parts.append(_words(function)[0] + (f": {of}" if of else ""))
-    words = "; ".join(parts) or "A standing mandate for your assistant"
-    return words if proposal.customer == customer else f"To approve: {words}"
+def _of_proposal(proposal: Proposal) -> str:
+    """What was asked, with amount and payee."""
+    if "mandate" in proposal.content:
+        return "A standing mandate for your assistant"
+    return "; ".join(call.title + _of_call(call) for call in view(proposal.content).calls)
 
 
 def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[AccessLine]:
@@ -244,27 +323,55 @@ def _look(item: Mapping[str, Json]) -> AccessLine:
     )
 
 
-def bounds(mandate: StandingMandate, names: Mapping[str, KnownPayee]) -> MandateView:
-    """A standing mandate in words; `names`: payees by their keys, as far as they are known at the moment."""
+def bounds(mandate: StandingMandate, names: Names) -> MandateView:
+    """A standing mandate in words."""
     payees = (
-        ["everyone whom you have paid before"] if mandate.payees is None else [_payee(key, names) for key in sorted(mandate.payees)]
+        ["everyone whom you have paid before"]
+        if mandate.payees is None
+        else [_payee(key, names.payees) for key in sorted(mandate.payees)]
     )
+    agents = names.assistants
     rows = (
         ValueRow("To", "\n".join(payees)),
+        ValueRow("From account", _account(mandate.account, names.accounts)),
         ValueRow("Each payment", f"at most {_amount(mandate.payment_minor, mandate.currency)}"),
         ValueRow(
             "In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"
         ),
         ValueRow("From", _when(mandate.starts.isoformat())),
         ValueRow("Until", _when(mandate.ends.isoformat())),
-        ValueRow("Assistant", "whichever you use" if mandate.agent is None else visible(mandate.agent)),
+        ValueRow(
+            "Assistant",
+            "whichever you use" if mandate.agent is None else visible(agents.get(mandate.agent, mandate.agent)),
+        ),
     )
     return MandateView(mandate.id, f"Up to {_amount(mandate.payment_minor, mandate.currency)} a payment", rows)
 
 
+def payee_names(payees: Mapping[str, KnownPayee], accounts: Iterable[Account]) -> Mapping[str, str]:
+    """Payees and own accounts in words, by the keys under which they are paid."""
+    own = {key_of(account): f"{visible(account.name)} ({number_of(account)})" for account in accounts}
+    return own | {key: _payee(key, payees) for key in payees}
+
+
+def account_options(accounts: Iterable[Account]) -> Sequence[AccountOption]:
+    """Own accounts from which a mandate may pay: those that are open."""
+    return [
+        AccountOption(key_of(account), number_of(account), f"{visible(account.name)}, {number_of(account)}", account.currency)
+        for account in accounts
+        if account.status == "open"
+    ]
+
+
+def _account(key: str | None, accounts: Mapping[str, str]) -> str:
+    if key is None:
+        return NO_ACCOUNT
+    return accounts.get(key, "an account of yours that is not open, or not known at the moment")
+
+
 def _payee(key: str, names: Mapping[str, KnownPayee]) -> str:
     known = names.get(key)
-    return visible(key) if known is None else visible(f"{known.name} {known.identifier}".strip() or key)
+    return visible(key) if known is None else visible(f"{known.name} {readable(known.identifier)}".strip() or key)
 
 
 def _payments(count: int) -> str:

@@ -13,7 +13,21 @@ from tests.support.passkeys import intent_of
 
 leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=12)
 values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3))
-PARTS = ("arguments", "payee", "amount", "account", "execute_on", "rail", "fees", "consequence", "title", "exactly", "other")
+PARTS = (
+    "arguments",
+    "payee",
+    "amount",
+    "account",
+    "execute_on",
+    "rail",
+    "fees",
+    "consequence",
+    "title",
+    "exactly",
+    "other",
+    "quoted",
+    "doubts",
+)
 
 
 @settings(max_examples=examples(150))

@@ -148,6 +148,12 @@ class TestEveryFunction:
             if isinstance(argument.type, Reference | ReferenceList):
                 assert argument.kind in {Kind.OBJECT, Kind.PAYEE}
 
+    def test_has_a_title_that_a_customer_understands(self, function: BankingFunction) -> None:
+        assert function.title[0].isupper()
+        assert 3 <= len(function.title) <= 60
+        assert not function.title.endswith(".")
+        assert "_" not in function.title
+
     def test_is_described_in_short_sentences(self, function: BankingFunction) -> None:
         texts = [function.summary, *(argument.description for argument in function.arguments)]
         texts += [member.description for member in walk(function.output)]

@@ -232,6 +232,7 @@ def test_the_manifest_says_what_was_declared() -> None:
 def test_the_hash_covers_what_a_model_is_told_and_may_be_answered() -> None:
     changed = [
         replace(EVERY, summary="Another."),
+        replace(EVERY, title="Another"),
         replace(EVERY, name="other"),
         replace(EVERY, arguments=EVERY.arguments[1:], resource=None),
         replace(EVERY, output=(replace(EVERY.output[0], data_class="balances"),)),

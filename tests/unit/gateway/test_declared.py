@@ -113,7 +113,7 @@ def test_limits_are_granted_for_every_currency_of_an_amount() -> None:
 
 def _function(*arguments: Argument) -> EffectFunction:
     return EffectFunction(
-        name="f", summary="f", arguments=arguments, output=(Field(name="x", type="flag", description="."),),
+        name="f", title="F", summary="f", arguments=arguments, output=(Field(name="x", type="flag", description="."),),
         effect=Effect.WRITE, level=Level.L3, order=lambda _: None,  # type: ignore[arg-type,return-value]
     )  # fmt: skip
 

@@ -130,5 +130,5 @@ def test_a_payee_is_new_for_a_day_after_it_was_saved_however_long_it_was_paid(
 def test_a_standing_mandate_bounds_the_day_s_sum_and_number_with_the_rest_of_the_request(
     spent: Totals, rest: BatchRemainder, covers: bool
 ) -> None:
-    grounded = ground(a_call(rest=rest, standing=(MANDATE,), automatic=spent))
+    grounded = ground(a_call(rest=rest, standing=(MANDATE,), automatic={MANDATE.id: spent}))
     assert (grounded.covered is not None) is covers

@@ -1,6 +1,7 @@
 """A mandate counts as it was signed, or not at all."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.app.databases import DatabaseName
 from gateway.domain.errors import Code
 from gateway.domain.limits import Totals, exceeded
-from gateway.domain.mandate import NO_LIMITS, Limits, Mandate, load
+from gateway.domain.mandate import NO_LIMITS, Limits, Mandate, StandingMandate, load, load_standing
 from tests.support.databases import dump, sql
 from tests.support.teller import teller
 
@@ -49,6 +50,19 @@ def test_another_form_of_the_same_mandate_is_none_even_if_it_is_signed() -> None
     signature = KEY.sign(b"tellergate/mandate/v1\x00" + spaced)
     with pytest.raises(ValueError, match="canonical"):
         load(spaced, signature, KEY.public_key())
+
+
+def test_a_standing_mandate_loads_as_it_was_signed_also_one_from_before_it_could_name_an_account() -> None:
+    ends = NOW + timedelta(days=30)
+    standing = StandingMandate("std_1", "alice", None, "GBP", frozenset({"b:1"}), 1, 2, 3, NOW, ends, account="acc:a1")
+    assert load_standing(standing.canonical(), standing.sign(KEY), KEY.public_key()) == standing
+    earlier = json.loads(standing.canonical())
+    del earlier["account"]
+    body = json.dumps(earlier, sort_keys=True, separators=(",", ":")).encode()
+    signature = KEY.sign(b"tellergate/standing-mandate/v1\x00" + body)
+    assert load_standing(body, signature, KEY.public_key()) == replace(standing, account=None)
+    with pytest.raises(ValueError, match="signature"):
+        load_standing(replace(standing, account="acc:a2").canonical(), standing.sign(KEY), KEY.public_key())
 
 
 @pytest.mark.parametrize("column", ["mandate", "mandate_signature"])

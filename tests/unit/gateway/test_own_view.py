@@ -1,5 +1,7 @@
 """Records of the trail in a customer's words."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,12 +9,14 @@ import pytest
 
 from adapters.answers import KnownPayee
 from adapters.functions import MANIFEST
-from gateway.domain.errors import Code
+from gateway.domain.errors import Code, Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.states import ProposalState
-from gateway.doors.pages.own_view import REFUSED, WORDS, bounds, entries, looks, waits
+from gateway.doors.pages.confirm_view import NO_ACCOUNT, ValueRow
+from gateway.doors.pages.own_view import FAULTS, REFUSED, ActivityFacts, Names, bounds, entries, looks, waits
 from tests.support.passkeys import intent_of, proposal_of
 
+FACTS = ActivityFacts({function.name: function for function in MANIFEST}, frozenset())
 AT = "2026-06-01T12:03:04.000000Z"
 
 
@@ -21,7 +25,10 @@ def item(what: str, **changed: Any) -> dict[str, Any]:
     return {
         **known,
         "end": None,
+        "amount": None,
+        "payee": None,
         "code": None,
+        "reason": None,
         "not_said": False,
         "word": None,
         "passkey": None,
@@ -31,35 +38,53 @@ def item(what: str, **changed: Any) -> dict[str, Any]:
 
 
 def line(what: str, *, waiting: frozenset[str] = frozenset(), **changed: Any) -> str:
-    (told,) = entries([item(what, **changed)], waiting, {"initiate_transfer"})
+    (told,) = entries([item(what, **changed)], replace(FACTS, waiting=waiting))
     return f"{told.words}: {told.mark}".removesuffix(": ")
 
 
 @pytest.mark.parametrize(
     ("what", "changed", "said"),
     [
-        ("deny", {"code": "denied", "not_said": True}, "Asked to pay: refused, you had not said so"),
-        ("deny", {"code": "limit_exceeded"}, "Asked to pay: refused, over a limit"),
+        ("deny", {"code": "denied", "not_said": True}, "Make a payment: refused, you had not said so"),
+        ("deny", {"code": "limit_exceeded"}, "Make a payment: refused, over a limit"),
         ("deny", {"code": "request_fault", "function": None}, "Asked for something: refused, it could not be read"),
-        ("deny", {"code": "confirmation_required", "confirmation_id": "cnf_1"}, "Asked to pay: you were asked to confirm it"),
-        ("deny", {"code": "temporarily_unavailable"}, "Asked to pay: not possible at that moment, nothing happened"),
-        ("outcome", {"end": "executed", "confirmation_id": "cnf_1"}, "Paid after your confirmation: done"),
-        ("outcome", {"end": "executed", "standing_mandate": "std_1"}, "Paid under your standing mandate: done"),
-        ("outcome", {"end": "executed"}, "Paid: done"),
+        (
+            "deny",
+            {"code": "request_fault", "reason": "confirmation_waits", "function": None},
+            "A confirmation was tried: something older waits for you and comes first, nothing happened",
+        ),
+        ("deny", {"code": "request_fault", "reason": "not_found", "function": None}, "Looked for something: it was not there"),
+        (
+            "deny",
+            {"code": "request_fault", "reason": "not_confirmed_bad_signature", "function": None},
+            "A confirmation was tried: the passkey or the sign-in was not accepted, nothing happened",
+        ),
+        (
+            "deny",
+            {"code": "denied", "reason": "not_found_now", "function": "get_transaction"},
+            "See a transaction: what it asked about was not there",
+        ),
+        ("deny", {"code": "denied", "reason": "confirmation_declined"}, "Make a payment: refused, you had declined it before"),
+        ("deny", {"code": "confirmation_required", "confirmation_id": "cnf_1"}, "Make a payment: you were asked to confirm it"),
+        ("deny", {"code": "temporarily_unavailable"}, "Make a payment: not possible at that moment, nothing happened"),
+        ("outcome", {"end": "executed", "confirmation_id": "cnf_1"}, "Make a payment: done after your confirmation"),
+        ("outcome", {"end": "executed", "standing_mandate": "std_1"}, "Make a payment: done under your standing mandate"),
+        ("outcome", {"end": "executed"}, "Make a payment: done"),
         (
             "outcome",
             {"end": "rejected_by_core", "code": "insufficient_funds"},
-            "Asked to pay: refused, the account did not hold enough",
+            "Make a payment: refused, the account did not hold enough",
         ),
-        ("outcome", {"end": "not_attempted"}, "Asked to pay: not possible at that moment, nothing happened"),
-        ("unknown", {"end": "outcome_unknown"}, "Asked to pay: it is not known yet whether this happened"),
-        ("reconciled", {"end": "executed", "function": None}, "Something was done: done"),
-        ("intent", {}, "Asked to pay: sent to the bank's core system"),
-        ("read", {"function": "list_accounts"}, "Looked at your accounts"),
-        ("read", {}, "Asked to pay: asked again and told what came of it before"),
-        ("read", {"function": "a_declared_one"}, "Done: a declared one"),
-        ("confirmation", {"word": "confirmed"}, "You confirmed what you were asked"),
-        ("confirmation", {"word": "declined"}, "What you were asked was declined"),
+        ("outcome", {"end": "not_attempted"}, "Make a payment: not possible at that moment, nothing happened"),
+        ("unknown", {"end": "outcome_unknown"}, "Make a payment: it is not known yet whether this happened"),
+        ("reconciled", {"end": "executed", "function": None}, "Something: done"),
+        ("intent", {}, "Make a payment: sent to the bank's core system"),
+        ("read", {"function": "list_accounts"}, "See your accounts: told to the assistant"),
+        ("read", {}, "Make a payment: asked again and told what came of it before"),
+        ("read", {"function": "a_declared_one"}, "A declared one: told to the assistant"),
+        ("confirmation", {"word": "confirmed"}, "You confirmed"),
+        ("confirmation", {"word": "confirmed", "confirmation_id": "cnf_0"}, "You confirmed what you were asked"),
+        ("confirmation", {"word": "declined"}, "This was declined"),
         ("admin", {"word": "revoked"}, "You revoked a standing mandate"),
         ("admin", {"passkey": "enrolled"}, "A passkey of yours was enrolled"),
         ("admin", {"passkey": "revoked"}, "A passkey of yours was revoked"),
@@ -72,24 +97,56 @@ def test_each_record_is_told_in_words(what: str, changed: dict[str, Any], said: 
 
 def test_what_still_waits_is_linked_and_what_does_not_is_not() -> None:
     held = item("deny", code="confirmation_required", confirmation_id="cnf_1")
-    assert [(entry.mark, entry.link) for entry in entries([held], {"cnf_1"}, set())] == [("waits for you", "cnf_1")]
-    assert [entry.link for entry in entries([held], {"cnf_2"}, set())] == [""]
-    assert [entry.link for entry in entries([item("outcome", end="executed", confirmation_id="cnf_1")], {"cnf_1"}, set())] == [""]
+    ended = item("outcome", end="executed", confirmation_id="cnf_1")
+    assert [(entry.mark, entry.link) for entry in entries([held], replace(FACTS, waiting={"cnf_1"}))] == [
+        ("waits for you", "cnf_1")
+    ]
+    assert [entry.link for entry in entries([held], replace(FACTS, waiting={"cnf_2"}))] == [""]
+    assert [entry.link for entry in entries([ended], replace(FACTS, waiting={"cnf_1"}))] == [""]
 
 
 def test_an_order_is_left_out_only_where_its_end_is_told() -> None:
     sent, ended, other = item("intent"), item("outcome", end="executed"), item("intent", call_id="call_2")
-    assert [entry.call_id for entry in entries([ended, sent, other], set(), set())] == ["call_1", "call_2"]
+    assert [entry.call_id for entry in entries([ended, sent, other], FACTS)] == ["call_1", "call_2"]
 
 
-def test_every_function_and_every_code_has_its_words() -> None:
-    assert {entry.name for entry in MANIFEST} == set(WORDS)
+def test_every_code_has_its_words_and_every_fault_that_a_customer_meets() -> None:
     assert {*map(str, Code)} - set(REFUSED) == {"temporarily_unavailable", "outcome_unknown"}
+    of_confirming = {fault for fault in Fault if fault.value.startswith("confirmation_")}
+    assert of_confirming | {Fault.NOT_FOUND, Fault.NOT_CONFIRMED, Fault.CHALLENGE_EXPIRED} <= set(FAULTS)
+    for code in (*Code, "request_fault"):
+        assert not re.search(r"[a-z]_[a-z]", line("deny", code=str(code), reason=None)), "no code is told as it is"
+
+
+def test_own_acts_are_told_with_amount_and_payee_whatever_record_it_is() -> None:
+    kept, names = proposal_of(intent_of()), {"ben:b1": "Anna 11-22-33 12345678", "acc:a2": "Savings (11-22-33 87654321)"}
+    facts = replace(FACTS, proposals={"cnf_1": kept}, payees=names, assistants={"asst_1": "Household help"})
+    money = {"value": "20.00", "currency": "GBP"}
+    told = [
+        item("outcome", end="executed", amount=money, payee="ben:b1", standing_mandate="std_1"),
+        item("outcome", end="executed", amount=money, payee="acc:a2", call_id="call_2"),
+        item("outcome", end="executed", amount=money, payee="11223399999999", call_id="call_3"),
+        item("outcome", end="executed", amount=money, payee="ben:gone", call_id="call_4"),
+        item("deny", code="confirmation_required", confirmation_id="cnf_1"),
+        item("deny", code="confirmation_required", confirmation_id="cnf_1", call_id="call_of_another"),
+        item("confirmation", word="confirmed", confirmation_id="cnf_1", call_id=None),
+    ]
+    assert [entry.words for entry in entries(told, facts)] == [
+        "Make a payment, 20.00 GBP to Anna 11-22-33 12345678",
+        "Make a payment, 20.00 GBP to Savings (11-22-33 87654321)",
+        "Make a payment, 20.00 GBP to 11-22-33 99999999",
+        "Make a payment, 20.00 GBP to a payee who is not saved any more",
+        "Make a payment, 120.50 GBP to Bob Builder",
+        "Make a payment",
+        "You confirmed: Send money to a saved payee, 120.50 GBP to Bob Builder",
+    ]
+    acted = [item("read", assistant=agent) for agent in ("asst_1", "a-client", "confirm-page")]
+    assert [entry.assistant for entry in entries(acted, facts)] == ["Household help", "a-client", "your own pages"]
 
 
 def test_what_others_wrote_is_shown_with_what_deceives_the_eye_spelt_out() -> None:
-    (told,) = entries([item("read", function="x\u202ey", assistant="A\u200bcme")], set(), set())
-    assert (told.words, told.assistant) == ("Done: x⟨U+202E⟩y", "A⟨U+200B⟩cme")
+    (told,) = entries([item("read", function="x\u202ey", assistant="A\u200bcme")], FACTS)
+    assert (told.words, told.assistant) == ("X⟨U+202E⟩y", "A⟨U+200B⟩cme")
     (look,) = looks([{"at": AT, "what": "audit.query", "who": "aud\u202e", "purpose": "a\x1bb", "case": None}])
     assert (look.who, look.purpose, look.case, look.when) == ("aud⟨U+202E⟩", "a⟨U+001B⟩b", "(none)", "1 June 2026, 12:03")
 
@@ -105,19 +162,27 @@ def test_the_same_look_again_is_counted_and_another_is_never_hidden_in_it() -> N
 def test_what_waits_says_how_much_goes_to_whom_and_whether_it_is_another_s() -> None:
     mine, confirmed = proposal_of(intent_of()), proposal_of(intent_of(level=4), state=ProposalState.CONFIRMED)
     (told,) = waits([mine], "alice")
-    assert (told.id, told.words) == ("cnf_1", "Asked to pay: 120.50 GBP to Bob Builder")
+    assert (told.id, told.words) == ("cnf_1", "Send money to a saved payee, 120.50 GBP to Bob Builder")
     assert waits([confirmed], "bruno")[0].words.startswith("To approve: ")
 
 
 def test_a_mandate_is_told_with_all_its_bounds() -> None:
     starts = datetime(2026, 6, 1, 12, tzinfo=UTC)
     mandate = StandingMandate("std_1", "alice", None, "GBP", frozenset({"b", "a"}), 2_500, 4_000, 1, starts, starts + timedelta(30))
-    told = bounds(mandate, {"a": KnownPayee("a", "Ann", "GB1", starts)})
+    told = bounds(mandate, Names({"a": KnownPayee("a", "Ann", "11223312345678", starts)}))
     assert {row.label: row.value for row in told.rows} == {
-        "To": "Ann GB1\nb",
+        "To": "Ann 11-22-33 12345678\nb",
+        "From account": NO_ACCOUNT,
         "Each payment": "at most 25.00 GBP",
         "In 24 hours": "at most 40.00 GBP, in at most one payment",
         "From": "1 June 2026, 12:00",
         "Until": "1 July 2026, 12:00",
         "Assistant": "whichever you use",
     }
+    named, of_key = replace(mandate, account="acc:a1"), {"acc:a1": "Everyday, 11-22-33 87654321"}
+    assert ValueRow("From account", of_key["acc:a1"]) in bounds(named, Names(accounts=of_key)).rows
+    one = replace(mandate, agent="asst_1")
+    assert ValueRow("Assistant", "Household help") in bounds(one, Names(assistants={"asst_1": "Household help"})).rows
+    assert ValueRow("Assistant", "asst_1") in bounds(one, Names()).rows
+    (row,) = (row for row in bounds(named, Names()).rows if row.label == "From account")
+    assert row.value not in ("", NO_ACCOUNT), "an account that is not known now is not told as none"
