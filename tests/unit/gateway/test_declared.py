@@ -87,7 +87,7 @@ def test_what_must_not_be_served_does_not_start(tmp_path: Path, flaw: str) -> No
         served(chosen)
     assert CREDENTIAL not in str(refused.value)
     if flaw == "open":
-        assert "functions.yaml:33: functions.pay.arguments.to.kind is open" in str(refused.value)
+        assert "functions.yaml:34: functions.pay.arguments.to.kind is open" in str(refused.value)
 
 
 @pytest.mark.parametrize("vocabulary", ["foreign", "money"])
@@ -197,7 +197,7 @@ def test_check_tells_each_finding_with_its_line(tmp_path: Path) -> None:
     assert status == 1
     assert {(load["line"], load["code"]) for load in json.loads(told)["findings"] if not load["note"]} == {
         (26, "clash"),
-        (33, "open"),
+        (34, "open"),
     }
     status, told = run("check", str(file))
     assert f"{file}:33: functions.initiate_transfer.arguments.to.kind is open: decide it [open]" in told
