@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from gateway.calls.detection import MAX_GROUPS, DetectedKind, findings, masked
+from gateway.calls.card_numbers import MAX_GROUPS
+from gateway.calls.detection import DetectedKind, findings, masked
 from tests.support.identifiers import AMBIGUOUS, IDENTIFIERS, LOOKALIKES, sentence
 
 
