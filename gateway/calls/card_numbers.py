@@ -3,11 +3,15 @@ as cards are written. Pure.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from stdnum import luhn
 
 from gateway.calls.values import Value
+
+Values = Callable[[], Sequence[Value]]
+"""The values of the whole text; asked for only where they decide."""
 
 MAX_GROUPS = 32
 """Single digits in a row that are searched for a card; a longer row is nothing that a person writes, and is masked as a whole."""
@@ -43,22 +47,32 @@ _ISSUERS = (
 """Ranges by their first four digits, from what the networks publish: Luhn alone accepts a tenth of all numbers. Some old cards of
 UnionPay have no check digit of Luhn's: they are not found, as nothing tells them from any other number."""
 _LENGTHS = {f"{head}": lengths for first, last, lengths in _ISSUERS for head in range(first, last + 1)}
+_HEADS = frozenset(head[0] for head in _LENGTHS)
 _FEWEST_DIGITS = 13
 """Maestro's rare twelve digits are left: so are many references."""
 _MOST_DIGITS = 19
 
 _GROUP = re.compile("[0-9]+", re.ASCII)
 _AS_PRINTED = frozenset(
-    ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 5, 6), *((4, 4, 4, rest) for rest in (1, 2, 3)), *((4, 4, 4, 4, rest) for rest in (1, 2, 3)))
+    (
+        (4, 4, 4, 4),
+        (4, 6, 5),
+        (4, 6, 4),
+        (4, 5, 6),
+        *((4, 4, 4, rest) for rest in (1, 2, 3)),
+        *((4, 4, 4, 4, rest) for rest in (1, 2, 3)),
+    )
 )
 _LOOSE = " .-"
 """Separators with which numbers are written in any groups. Others stand between the values of a list, too, and so must look like a card."""
 
 
-def cards_in(text: str, start: int, end: int, values: Sequence[Value]) -> Iterator[tuple[int, int]]:
+def cards_in(text: str, start: int, end: int, values: Values) -> Iterator[tuple[int, int]]:
     """Cards in a run of digit groups: whole groups that are no dates, times or amounts."""
     groups = [it.span() for it in _GROUP.finditer(text, start, end)]
-    gaps = [text[this[1] : following[0]] for this, following in zip(groups, groups[1:], strict=False)]
+    if len(groups) <= MAX_GROUPS and not any(text[it[0]] in _HEADS for it in groups):
+        return
+    gaps = [text[this[1] : following[0]] for this, following in pairwise(groups)]
     at = 0
     for first, last in _endless(groups, gaps):
         yield from _between(text, groups[at:first], gaps[at:first], values)
@@ -82,20 +96,16 @@ def _endless(groups: Sequence[tuple[int, int]], gaps: Sequence[str]) -> Iterator
             first = at + 1
 
 
-def _between(
-    text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], values: Sequence[Value]
-) -> Iterator[tuple[int, int]]:
+def _between(text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], values: Values) -> Iterator[tuple[int, int]]:
     at = 0
     while at < len(groups):
-        last = _last_of(text, groups, gaps, at, values) if text[groups[at][0]] in "2345689" else None
+        last = _last_of(text, groups, gaps, at, values) if text[groups[at][0]] in _HEADS else None
         if last is not None:
             yield groups[at][0], groups[last][1]
         at = at + 1 if last is None else last + 1
 
 
-def _last_of(
-    text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], at: int, values: Sequence[Value]
-) -> int | None:
+def _last_of(text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], at: int, values: Values) -> int | None:
     """The last group of the card that begins with this one."""
     digits = ""
     for last in range(at, min(at + _MOST_DIGITS, len(groups))):
@@ -112,7 +122,7 @@ def _last_of(
     return None
 
 
-def _is_written_so(groups: Sequence[tuple[int, int]], gaps: Sequence[str], *, is_all: bool, values: Sequence[Value]) -> bool:
+def _is_written_so(groups: Sequence[tuple[int, int]], gaps: Sequence[str], *, is_all: bool, values: Values) -> bool:
     """Whether the groups are those of a card rather than values that stand beside each other."""
     sizes = tuple(end - start for start, end in groups)
     if len(groups) == 1 or sizes in _AS_PRINTED:
@@ -124,7 +134,5 @@ def _is_written_so(groups: Sequence[tuple[int, int]], gaps: Sequence[str], *, is
     return is_all and is_regular and len(set(gaps)) == 1 and len(gaps[0]) == 1 and not _hold(values, groups)
 
 
-def _hold(values: Sequence[Value], groups: Sequence[tuple[int, int]]) -> bool:
-    return any(it.start < groups[-1][1] and it.end > groups[0][0] for it in values)
-
-
+def _hold(values: Values, groups: Sequence[tuple[int, int]]) -> bool:
+    return any(it.start < groups[-1][1] and it.end > groups[0][0] for it in values())

@@ -7,18 +7,18 @@ written, or a word such as "account", must stand before the number. Dates, times
 """
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
 from stdnum import iban
 
 from gateway.calls.card_numbers import CARD_RUN, cards_in
 from gateway.calls.folding import folded
 from gateway.calls.phone_numbers import PHONE, phones_in
-from gateway.calls.values import SURE, Value, ValueKind, value_at, values
+from gateway.calls.values import Value, ValueKind, value_at, values
 from gateway.domain.linear_regex import LinearRegexes
 
 MAX_TEXT_CHARS = 4096
@@ -51,7 +51,7 @@ def findings(text: str) -> list[Detection]:
     """
     if len(text) > MAX_TEXT_CHARS:
         raise ValueError("too long to be looked at")
-    if _INTERESTING.search(text) is None:
+    if _INTERESTING.search(text if text.isascii() else unicodedata.normalize("NFKC", text)) is None:
         return []
     plain, places = folded(text)
     return [Detection(it.found, places[it.start], places[it.end - 1] + 1) for it in findings_in(plain)]
@@ -108,8 +108,7 @@ IBAN_LENGTHS = {
 
 _SEPARATORS = " \n.,:-/"
 _JOINED = str.maketrans("", "", _SEPARATORS)
-_INTERESTING = re.compile(r"[^ -/:-?A-~]")
-"""A digit, an at sign, or what may be folded to one."""
+_INTERESTING = re.compile(r"[\d@]")
 _DIGIT = re.compile("[0-9]", re.ASCII)
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]]")
 
@@ -120,12 +119,13 @@ _LINK_WORD = "number|num|no|nr|is"
 ACCOUNT_WORDS = f"{_ACCOUNT_WORD}|sort|code|{_LINK_WORD}|and"
 """After which a number is an account's."""
 _PAIR = "[-. /:,]"
+_SORT_CODE_FIRST = rf"(?i)\b(?:[0-9]{{2}}{_PAIR}[0-9]{{2}}{_PAIR}[0-9]{{2}}|[0-9]{{6}})"
 _EXPRESSIONS = LinearRegexes(
     [
         rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?[0-9]{{2}}(?:[ \n.,:\-/]{{0,2}}[A-Z0-9]){{11}}",
         CARD_RUN,
-        rf"(?i)\b(?:[0-9]{{2}}{_PAIR}[0-9]{{2}}{_PAIR}[0-9]{{2}}|[0-9]{{6}})"
-        rf"(?:[\s,;:/|.\-\"'(){{}}]|\b(?:and|sort|code|{_ACCOUNT_WORD}|{_LINK_WORD})+\b)+[0-9]{{4}}{_PAIR}?[0-9]{{4}}\b",
+        _SORT_CODE_FIRST
+        + rf"(?:[\s,;:/|.\-\"'(){{}}]|\b(?:and|sort|code|{_ACCOUNT_WORD}|{_LINK_WORD})+\b)+[0-9]{{4}}{_PAIR}?[0-9]{{4}}\b",
         rf"(?i)\b(?:{_ACCOUNT_WORD}|sort ?code)(?:[ \n]*(?:{_LINK_WORD}|[:#.=|\"'(])){{0,6}}[ \n]*[0-9](?:{_PAIR}?[0-9]){{5}}",
         PHONE,
     ]
@@ -138,10 +138,12 @@ class _Text:
 
     def __init__(self, plain: str) -> None:
         self.plain = plain
+        self._values: Sequence[Value] | None = None
 
-    @cached_property
     def values(self) -> Sequence[Value]:
-        return values(self.plain)
+        if self._values is None:
+            self._values = values(self.plain)
+        return self._values
 
 
 def _found_in(plain: str) -> list[Detection]:
@@ -222,7 +224,7 @@ def _sort_codes(text: _Text) -> Iterator[tuple[int, int]]:
         code, account = _TWO_PAIRS_MORE.match(text.plain, start), _LAST_EIGHT.search(text.plain, start, end)
         if code is None or account is None:
             continue
-        within = value_at(text.values, start)
+        within = value_at(text.values(), start)
         is_named = _WORD.search(text.plain, code.end(), account.start()) is not None
         if within is not None and (within.start < start or (not is_named and (code[1] or "/") in "/:,")):
             continue
@@ -246,7 +248,7 @@ def _named_accounts(text: _Text) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_account(text: _Text, first: int) -> int | None:
-    barred = {it.start for it in text.values if it.kind in SURE or (it.kind is ValueKind.RATE) or " " not in text.plain[it.start : it.end]}
+    barred = {it.start for it in text.values() if it.kind is not ValueKind.GROUPED or " " not in text.plain[it.start : it.end]}
     digits, end, at, gap = 0, None, first, ""
     while (group := _SEPARATED.match(text.plain, at)) is not None:
         size = len(group[1])

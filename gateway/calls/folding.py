@@ -15,7 +15,9 @@ from gateway.domain.characters import INVISIBLE
 
 _MARKUP = "\\*_`~"
 """What Markdown takes out of the middle of a number. An underscore also separates groups of digits."""
-_CHANGES = re.compile(r"[^ -~]|[\\*_`~]|  ")
+_LETTERS = "À-ÖØ-öø-ıĴ-ľŁ-ňŊ-žΑ-ΡΣ-ωА-яא-תؠ-ي一-鿿가-힣ぁ-ゖァ-ヺ"
+PLAIN = re.compile(rf"[!-)+-\[\]^a-}}{_LETTERS}]+")
+"""What stays as it is: ASCII without spaces and markup, and letters in which much is written. Others may be told letter by letter."""
 _CHARS_OF_ONE = 3
 """Most characters that one may become."""
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -41,8 +43,20 @@ class Folding:
         self.letters: list[str] = []
         self.places: list[int] = []
 
-    def take(self, letter: str, place: int) -> None:
-        """One more character of the original, and its place there. Spaces in a row are one; with a line break among them, that."""
+    def take(self, text: str, start: int, end: int) -> None:
+        """What stands from `start` to `end` of the original, and follows what was taken."""
+        at = start
+        for plain in PLAIN.finditer(text, start, end):
+            for place in range(at, plain.start()):
+                self._take(text[place], place)
+            at = plain.end()
+            self.letters.extend(plain[0])
+            self.places.extend(range(plain.start(), at))
+        for place in range(at, end):
+            self._take(text[place], place)
+
+    def _take(self, letter: str, place: int) -> None:
+        """Spaces in a row are one; with a line break among them, that."""
         for it in folded_letter(letter):
             if it in " \n" and self.letters and self.letters[-1] in " \n":
                 if it == "\n":
@@ -51,20 +65,23 @@ class Folding:
             self.letters.append(it)
             self.places.append(place)
 
-    def forget(self, before: int) -> None:
-        """What stands before this place of the original; the places of the rest count from it."""
+    def drop(self, before: int) -> None:
+        """What stands before this place of the original is not kept."""
         left = bisect_left(self.places, before)
-        del self.letters[:left]
-        self.places = [place - before for place in self.places[left:]]
+        del self.letters[:left], self.places[:left]
+
+    def shift(self, by: int) -> None:
+        """The original has lost so many characters at its beginning."""
+        if by:
+            self.places = [place - by for place in self.places]
 
 
 def folded(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, and for each of its letters the place in `text`."""
-    if _CHANGES.search(text) is None:
+    if text.isascii() and text.isprintable() and "  " not in text and not any(sign in text for sign in _MARKUP):
         return text, range(len(text))
     folding = Folding()
-    for place, letter in enumerate(text):
-        folding.take(letter, place)
+    folding.take(text, 0, len(text))
     return "".join(folding.letters), folding.places
 
 

@@ -4,20 +4,39 @@ A number is made of whole groups of digits. It ends before a date, a time or an 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gateway.calls.values import SURE, Value, ValueKind, value_at
 
 _COUNTRY_CODES = frozenset(
-    (
-        "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 "
-        "95 98 211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243 244 245 "
-        "246 247 248 249 250 251 252 253 254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290 291 297 298 299 350 351 352 353 "
-        "354 355 356 357 358 359 370 371 372 373 374 375 376 377 378 379 380 381 382 383 385 386 387 389 420 421 423 500 501 502 503 504 "
-        "505 506 507 508 509 590 591 592 593 594 595 596 597 598 599 670 672 673 674 675 676 677 678 679 680 681 682 683 685 686 687 688 "
-        "689 690 691 692 800 808 850 852 853 855 856 870 878 880 881 882 883 886 888 960 961 962 963 964 965 966 967 968 970 971 972 973 "
-        "974 975 976 977 979 992 993 994 995 996 998"
-    ).split()
+    str(code)
+    for codes in (
+        (
+            1,
+            7,
+            20,
+            27,
+            *range(30, 35),
+            36,
+            39,
+            40,
+            41,
+            *range(43, 50),
+            *range(51, 59),
+            *range(60, 67),
+            81,
+            82,
+            84,
+            86,
+            *range(90, 96),
+            98,
+        ),
+        (211, 212, 213, 216, 218, *range(220, 259), *range(260, 270), 290, 291, 297, 298, 299, *range(350, 360), *range(370, 384)),
+        (385, 386, 387, 389, 420, 421, 423, *range(500, 510), *range(590, 600), 670, *range(672, 684), *range(685, 693)),
+        (800, 808, 850, 852, 853, 855, 856, 870, 878, 880, 881, 882, 883, 886, 888, *range(960, 969), *range(970, 978), 979),
+        (*range(992, 997), 998),
+    )
+    for code in codes
 )
 """Assigned by the ITU (E.164, list of country codes)."""
 _MOST_WITH_CODE = {"1": 11, "7": 11, "31": 11, "32": 11, "33": 11, "34": 11, "41": 12, "44": 12, "48": 11, "90": 12, "91": 12}
@@ -38,16 +57,16 @@ PHONE = rf"\+[ (]{{0,2}}[1-9](?:{_NUMBER}[0-9]){{7}}|\b00[1-9](?:{_NUMBER}[0-9])
 """Where a phone number can be, for RE2."""
 
 
-def phones_in(text: str, values: Sequence[Value]) -> Iterator[tuple[int, int]]:
+def phones_in(text: str, values: Callable[[], Sequence[Value]]) -> Iterator[tuple[int, int]]:
     """From left to right, without overlap."""
     at = 0
     while (begun := _BEGIN.search(text, at)) is not None:
         start, at = begun.start(), begun.end()
         first = next(place for place in range(start, at) if text[place].isdigit())
-        within = value_at(values, first)
+        within = value_at(values(), first)
         if within is not None and (within.kind in SURE or text[start] != "+"):
             continue
-        end = _end_of(text, first, values)
+        end = _end_of(text, first, values())
         if end is not None:
             yield start, end
             at = end
@@ -83,7 +102,11 @@ def _walk(text: str, first: int, barred: set[int], *, is_national: bool) -> int 
 def _most(number: str, *, is_national: bool) -> int:
     if is_national:
         return _NATIONAL[-1]
-    return next((_MOST_WITH_CODE[number[:size]] for size in (1, 2) if number[:size] in _MOST_WITH_CODE), _MOST)
+    for size in (1, 2):
+        most = _MOST_WITH_CODE.get(number[:size])
+        if most is not None:
+            return most + number[size:].startswith("0")  # "+44 (0)20"
+    return _MOST
 
 
 def _is_plausible(number: str, *, is_national: bool) -> bool:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ValueKind(StrEnum):
@@ -16,11 +16,11 @@ class ValueKind(StrEnum):
     GROUPED = "grouped"
 
 
+_KINDS = {kind.value: kind for kind in ValueKind}
 SURE = frozenset({ValueKind.DATE, ValueKind.TIME, ValueKind.AMOUNT})
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One value, at `start` up to but without `end`. It begins and ends with a digit, a dot after a day, a currency or a percent sign."""
 
     kind: ValueKind
@@ -43,7 +43,8 @@ _VALUE = re.compile(
     rf"""
     (?P<date> (?<![0-9][-/.]) (?:
         {_YEAR} (?P<a>[-/.]\ ?) {_MONTH} (?P=a) {_DAY} (?! [0-9] | [-/.][0-9] )
-      | (?: {_DAY} (?P<b>[-/.]\ ?) {_MONTH} (?P=b) | {_MONTH} / {_DAY} / | {_MONTH} - {_DAY} - ) (?:{_YEAR}|[0-9]{{2}}) (?! [0-9] | [-/.][0-9] )
+      | (?: {_DAY} (?P<b>[-/.]\ ?) {_MONTH} (?P=b) | {_MONTH} / {_DAY} / | {_MONTH} - {_DAY} - )
+        (?:{_YEAR}|[0-9]{{2}}) (?! [0-9] | [-/.][0-9] )
       | (?: {_DAY} \. {_MONTH} | {_MONTH} \. {_DAY} ) \. (?! \ ?[0-9] )
     ))
   | (?P<time> (?<![0-9][:.]) {_TIME} (?:Z|\ ?[+-][0-9]{{2}}:[0-9]{{2}})? (?! :?[0-9] ) )
@@ -79,9 +80,9 @@ def _values(text: str) -> Iterator[Value]:
         if digits.start() < end:
             continue
         found = _VALUE.match(text, digits.start())
-        if found is not None:
+        if found is not None and found.lastgroup is not None:
             end = found.end()
-            yield Value(next(kind for kind in ValueKind if found[kind] is not None), found.start(), end)
+            yield Value(_KINDS[found.lastgroup], found.start(), end)
 
 
 def value_at(found: Sequence[Value], place: int) -> Value | None:
