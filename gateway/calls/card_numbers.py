@@ -125,13 +125,15 @@ def _last_of(text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], 
 def _is_written_so(groups: Sequence[tuple[int, int]], gaps: Sequence[str], *, is_all: bool, values: Values) -> bool:
     """Whether the groups are those of a card rather than values that stand beside each other."""
     sizes = tuple(end - start for start, end in groups)
-    if len(groups) == 1 or sizes in _AS_PRINTED:
+    is_even = len(set(gaps)) <= 1
+    if (is_even and sizes in _AS_PRINTED) or len(groups) == 1:
         return True
     is_regular = set(sizes[:-1]) == {sizes[0]} and sizes[-1] <= sizes[0]
-    if all(gap.strip(_LOOSE) == "" for gap in gaps):
-        is_even = len(set(gaps)) == 1
-        return (is_even and is_regular) or not _hold(values, groups)
-    return is_all and is_regular and len(set(gaps)) == 1 and len(gaps[0]) == 1 and not _hold(values, groups)
+    is_loose = all(gap.strip(_LOOSE) == "" for gap in gaps)
+    if is_loose and is_even and is_regular:
+        return True
+    is_listed = is_all and is_even and is_regular and len(gaps[0]) == 1
+    return (is_loose or is_listed or sizes in _AS_PRINTED) and not _hold(values, groups)
 
 
 def _hold(values: Values, groups: Sequence[tuple[int, int]]) -> bool:
