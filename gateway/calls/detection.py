@@ -212,25 +212,34 @@ def _cards(text: _Text) -> Iterator[tuple[int, int]]:
         yield from cards_in(text.plain, start, end, text.values)
 
 
-_TWO_PAIRS_MORE = re.compile(r"[0-9]{2}([-. /:,])[0-9]{2}([-. /:,])[0-9]{2}|[0-9]{6}", re.ASCII)
+_SORT_CODE = re.compile(r"[0-9]{2}([-. /:,])[0-9]{2}[-. /:,][0-9]{2}|[0-9]{6}", re.ASCII)
 _LAST_EIGHT = re.compile(r"[0-9]{4}[-. /:,]?[0-9]{4}\Z", re.ASCII)
 _WORD = re.compile("[A-Za-z]")
-_DECIMALS = re.compile(r"\.[0-9]|,[0-9]{2}(?![0-9])", re.ASCII)
+_DECIMALS = re.compile(r"\.[0-9]|,[0-9]{2}(?![0-9.])", re.ASCII)
+_AREA_CODE = re.compile(r"\b0[0-9]{2,4} \Z", re.ASCII)
+_AREA_CODE_CHARS = 8
 
 
 def _sort_codes(text: _Text) -> Iterator[tuple[int, int]]:
     """A sort code that is written as one, and an account of eight digits behind it."""
     for start, end in _EXPRESSIONS.spans(_SORT_CODE_AND_ACCOUNT, text.plain):
-        code, account = _TWO_PAIRS_MORE.match(text.plain, start), _LAST_EIGHT.search(text.plain, start, end)
-        if code is None or account is None:
-            continue
-        within = value_at(text.values(), start)
-        is_named = _WORD.search(text.plain, code.end(), account.start()) is not None
-        if within is not None and (within.start < start or (not is_named and (code[1] or "/") in "/:,")):
-            continue
-        if not is_named and (text.plain[account.start() - 1] != "," and _DECIMALS.match(text.plain, end)):
-            continue
-        yield start, end
+        code, account = _SORT_CODE.match(text.plain, start), _LAST_EIGHT.search(text.plain, start, end)
+        if code is not None and account is not None and _is_account(text, code, account):
+            yield start, end
+
+
+def _is_account(text: _Text, code: re.Match[str], account: re.Match[str]) -> bool:
+    """Not a day, a time or a phone number, and then an amount. With a word between them it is an account however it is written."""
+    within = value_at(text.values(), code.start())
+    if within is not None and within.start < code.start():
+        return False
+    if _WORD.search(text.plain, code.end(), account.start()) is not None:
+        return True
+    if within is not None and code[1] is not None and code[1] in "/:,":
+        return False
+    if _AREA_CODE.search(text.plain, max(0, code.start() - _AREA_CODE_CHARS), code.start()) is not None:
+        return False
+    return text.plain[account.start() - 1] == "," or _DECIMALS.match(text.plain, account.end()) is None
 
 
 _SEPARATED = re.compile(r"([0-9]+)(?:([-. /:,])(?=[0-9]))?", re.ASCII)
