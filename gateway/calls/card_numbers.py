@@ -3,8 +3,9 @@ as cards are written. Pure.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from stdnum import luhn
 
@@ -30,27 +31,24 @@ _ISSUERS = (
     (3700, 3799, (15,)),  # American Express
     (3800, 3999, (14, 16)),  # Diners Club
     (4000, 4999, (13, 16, 19)),  # Visa
-    (5000, 5099, (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro, Dankort, RuPay, Elo, Verve
+    (5000, 5099, (13, 14, 15, 16, 17, 18, 19)),  # Maestro, Dankort, RuPay, Elo, Verve
     (5100, 5599, (16,)),  # Mastercard
-    (5600, 5899, (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    (5600, 5899, (13, 14, 15, 16, 17, 18, 19)),  # Maestro
     (6011, 6011, (16, 17, 18, 19)),  # Discover
     (6060, 6099, (16,)),  # RuPay
     (6200, 6299, (16, 17, 18, 19)),  # UnionPay
-    (6304, 6304, (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    (6304, 6304, (13, 14, 15, 16, 17, 18, 19)),  # Maestro
     (6440, 6599, (16, 17, 18, 19)),  # Discover, RuPay, Elo, Troy, Verve
-    (6700, 6799, (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    (6700, 6799, (13, 14, 15, 16, 17, 18, 19)),  # Maestro
     (8100, 8299, (16, 17, 18, 19)),  # UnionPay, RuPay
     (8600, 8600, (16,)),  # Uzcard
     (9792, 9792, (16,)),  # Troy
     (9860, 9860, (16,)),  # Humo
 )
-"""Ranges by their first four digits, from what the networks publish: Luhn alone accepts a tenth of all numbers. Some old cards of
-UnionPay have no check digit of Luhn's: they are not found, as nothing tells them from any other number."""
+"""Ranges by their first four digits, from what the networks publish: Luhn alone accepts a tenth of all numbers. Not found, as nothing
+tells them from any other number: some old cards of UnionPay, which have no check digit of Luhn's, and Maestro's rare twelve digits."""
 _LENGTHS = {f"{head}": lengths for first, last, lengths in _ISSUERS for head in range(first, last + 1)}
-_HEADS = frozenset(head[0] for head in _LENGTHS)
-_FEWEST_DIGITS = 13
-"""Maestro's rare twelve digits are left: so are many references."""
-_MOST_DIGITS = 19
+_HEAD_DIGITS = 4
 
 _GROUP = re.compile("[0-9]+", re.ASCII)
 _AS_PRINTED = frozenset(
@@ -70,8 +68,6 @@ _LOOSE = " .-"
 def cards_in(text: str, start: int, end: int, values: Values) -> Iterator[tuple[int, int]]:
     """Cards in a run of digit groups: whole groups that are no dates, times or amounts."""
     groups = [it.span() for it in _GROUP.finditer(text, start, end)]
-    if len(groups) <= MAX_GROUPS and not any(text[it[0]] in _HEADS for it in groups):
-        return
     gaps = [text[this[1] : following[0]] for this, following in pairwise(groups)]
     at = 0
     for first, last in _endless(groups, gaps):
@@ -97,29 +93,24 @@ def _endless(groups: Sequence[tuple[int, int]], gaps: Sequence[str]) -> Iterator
 
 
 def _between(text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], values: Values) -> Iterator[tuple[int, int]]:
+    digits = "".join([text[start:end] for start, end in groups])
+    ends = list(accumulate(end - start for start, end in groups))
     at = 0
-    while at < len(groups):
-        last = _last_of(text, groups, gaps, at, values) if text[groups[at][0]] in _HEADS else None
-        if last is not None:
-            yield groups[at][0], groups[last][1]
-        at = at + 1 if last is None else last + 1
-
-
-def _last_of(text: str, groups: Sequence[tuple[int, int]], gaps: Sequence[str], at: int, values: Values) -> int | None:
-    """The last group of the card that begins with this one."""
-    digits = ""
-    for last in range(at, min(at + _MOST_DIGITS, len(groups))):
-        digits += text[slice(*groups[last])]
-        if len(digits) > _MOST_DIGITS:
-            return None
-        if (
-            len(digits) >= _FEWEST_DIGITS
-            and len(digits) in _LENGTHS.get(digits[:4], ())
-            and luhn.is_valid(digits)
-            and _is_written_so(groups[at : last + 1], gaps[at:last], is_all=last - at + 1 == len(groups), values=values)
-        ):
-            return last
-    return None
+    for first, begins in enumerate([0, *ends[:-1]]):
+        lengths = _LENGTHS.get(digits[begins : begins + _HEAD_DIGITS]) if first >= at else None
+        for length in lengths or ():
+            last = bisect_left(ends, begins + length)
+            if (
+                last < len(ends)
+                and ends[last] == begins + length
+                and luhn.is_valid(digits[begins : begins + length])
+                and _is_written_so(
+                    groups[first : last + 1], gaps[first:last], is_all=last - first + 1 == len(groups), values=values
+                )
+            ):
+                yield groups[first][0], groups[last][1]
+                at = last + 1
+                break
 
 
 def _is_written_so(groups: Sequence[tuple[int, int]], gaps: Sequence[str], *, is_all: bool, values: Values) -> bool:

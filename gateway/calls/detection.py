@@ -106,7 +106,10 @@ IBAN_LENGTHS = {
 }
 """Characters of an IBAN by country, of the SWIFT registry: where one ends when a word follows it."""
 
-_SEPARATORS = " \n.,:-/"
+_SEPARATORS = " \n.,:-/[]"
+_MOST_SEPARATORS = 3
+IBAN_GAP = r"[ \n.,:\-/\[\]]{0,3}"
+"""Between two letters of an IBAN; in brackets too, into which the filter of links puts a dot that looks like a host's."""
 _JOINED = str.maketrans("", "", _SEPARATORS)
 _INTERESTING = re.compile(r"[\d@]")
 _DIGIT = re.compile("[0-9]", re.ASCII)
@@ -122,7 +125,7 @@ _PAIR = "[-. /:,]"
 _SORT_CODE_FIRST = rf"(?i)\b(?:[0-9]{{2}}{_PAIR}[0-9]{{2}}{_PAIR}[0-9]{{2}}|[0-9]{{6}})"
 _EXPRESSIONS = LinearRegexes(
     [
-        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?[0-9]{{2}}(?:[ \n.,:\-/]{{0,2}}[A-Z0-9]){{11}}",
+        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?[0-9]{{2}}(?:{IBAN_GAP}[A-Z0-9]){{11}}",
         CARD_RUN,
         _SORT_CODE_FIRST
         + rf"(?:[\s,;:/|.\-\"'(){{}}]|\b(?:and|sort|code|{_ACCOUNT_WORD}|{_LINK_WORD})+\b)+[0-9]{{4}}{_PAIR}?[0-9]{{4}}\b",
@@ -184,15 +187,21 @@ def _ibans(text: _Text) -> Iterator[tuple[int, int]]:
     while candidate is not None:
         start = candidate[0]
         end = _end_of(plain, start, IBAN_LENGTHS[plain[start : start + 2].upper()])
-        if end is not None and iban.is_valid(plain[start:end].translate(_JOINED), check_country=False):
+        if end is not None and _is_iban(plain[start:end].translate(_JOINED)):
             yield start, end
         else:
             end = start + 2  # a true one may begin inside what only looked like one
         candidate = _EXPRESSIONS.first(_IBAN, plain, end)
 
 
+def _is_iban(written: str) -> bool:
+    """The check digits first, since they cost little and tell nearly all; then the structure of its country."""
+    is_right = int("".join([str(int(letter, 36)) for letter in written[4:] + written[:4]])) % 97 == 1
+    return is_right and iban.is_valid(written, check_country=False)
+
+
 def _end_of(text: str, start: int, length: int) -> int | None:
-    """Where so many letters and digits end, with at most two separators between them; None if there are not so many."""
+    """Where so many letters and digits end, with at most three separators between them; None if there are not so many."""
     count = gap = 0
     for at in range(start, len(text)):
         letter = text[at]
@@ -200,7 +209,7 @@ def _end_of(text: str, start: int, length: int) -> int | None:
             count, gap = count + 1, 0
             if count == length:
                 return at + 1
-        elif letter not in _SEPARATORS or gap == 2:
+        elif letter not in _SEPARATORS or gap == _MOST_SEPARATORS:
             return None
         else:
             gap += 1

@@ -15,9 +15,11 @@ from gateway.domain.characters import INVISIBLE
 
 _MARKUP = "\\*_`~"
 """What Markdown takes out of the middle of a number. An underscore also separates groups of digits."""
-_LETTERS = "À-ÖØ-öø-ıĴ-ľŁ-ňŊ-žΑ-ΡΣ-ωА-яא-תؠ-ي一-鿿가-힣ぁ-ゖァ-ヺ"
-PLAIN = re.compile(rf"[!-)+-\[\]^a-}}{_LETTERS}]+")
+_LETTERS = "Α-ΡΣ-ωА-яא-תؠ-ي一-鿿가-힣ぁ-ゖァ-ヺ"
+PLAIN = rf"!-)+-\[\]^a-}}{_LETTERS}"
 """What stays as it is: ASCII without spaces and markup, and letters in which much is written. Others may be told letter by letter."""
+_PLAIN = re.compile(f"[{PLAIN}]+(?: [{PLAIN}]+)*")
+_CHANGES = re.compile(f"[^ {PLAIN}]|  ")
 _CHARS_OF_ONE = 3
 """Most characters that one may become."""
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -46,7 +48,7 @@ class Folding:
     def take(self, text: str, start: int, end: int) -> None:
         """What stands from `start` to `end` of the original, and follows what was taken."""
         at = start
-        for plain in PLAIN.finditer(text, start, end):
+        for plain in _PLAIN.finditer(text, start, end):
             for place in range(at, plain.start()):
                 self._take(text[place], place)
             at = plain.end()
@@ -78,7 +80,7 @@ class Folding:
 
 def folded(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, and for each of its letters the place in `text`."""
-    if text.isascii() and text.isprintable() and "  " not in text and not any(sign in text for sign in _MARKUP):
+    if _CHANGES.search(text) is None:
         return text, range(len(text))
     folding = Folding()
     folding.take(text, 0, len(text))
@@ -89,6 +91,9 @@ def folded(text: str) -> tuple[str, Sequence[int]]:
 def folded_letter(letter: str) -> str:
     """What detectors read for one character: none, one, or up to three."""
     normal = unicodedata.normalize("NFKC", letter.translate(_ALIKE)).translate(_ALIKE)
+    bare = unicodedata.normalize("NFKD", normal)[:1]
+    if len(normal) == 1 and bare.isascii() and bare.isalpha():
+        return bare  # a mark that is composed with a letter hides it as well as one behind it
     return "".join(map(_read, normal if len(normal) <= _CHARS_OF_ONE else letter))
 
 

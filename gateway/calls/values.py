@@ -1,8 +1,10 @@
 """Dates, times, amounts and rates in folded text, in the forms of many countries: numbers that identify nobody. Pure, in linear time."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 
@@ -52,8 +54,8 @@ _VALUE = re.compile(
         (?: [1-9][0-9]{{0,2}} (?:[,\ '][0-9]{{2,3}}){{1,5}} | {_WHOLE} ) \. [0-9]{{2}} (?! [0-9] | \.[0-9] )
       | (?: [1-9][0-9]{{0,2}} (?:[.\ '][0-9]{{3}}){{1,5}} | {_WHOLE} ) , [0-9]{{2}} (?! [0-9] | [,.][0-9] )
       | [0-9]{{1,9}} (?:[.,][0-9]{{1,8}})? \ ?%
-      | (?: (?<=[{_SIGNS}]) | (?<=[{_SIGNS}]\ ) | (?<=(?:{_CODES})\ ) ) {_PRICED}
-      | {_PRICED} \ ? (?: [{_SIGNS}] | (?:{_CODES}|kr|zł|Kč|Ft)\b )
+      | (?: (?<=[{_SIGNS}]) | (?<=[{_SIGNS}]\ ) | (?<=[A-Z]\ )(?<=(?:{_CODES})\ ) ) {_PRICED}
+      | {_PRICED} \ ? (?=[{_SIGNS}A-Zkz]) (?: [{_SIGNS}] | (?:{_CODES}|kr|zł|Kč|Ft)\b )
     ))
   | (?P<rate> (?<![0-9.+]) (?:
         (?:0|[1-9][0-9]{{0,2}}) \. [0-9]{{1,10}} (?! [0-9] | \.[0-9] )
@@ -86,5 +88,9 @@ def _values(text: str) -> Iterator[Value]:
 
 
 def value_at(found: Sequence[Value], place: int) -> Value | None:
-    """The value that holds this place."""
-    return next((it for it in found if it.start <= place < it.end), None)
+    """The value that holds this place, of values from left to right."""
+    at = bisect_right(found, place, key=_start_of) - 1
+    return found[at] if at >= 0 and place < found[at].end else None
+
+
+_start_of = attrgetter("start")

@@ -7,24 +7,26 @@ digits it ends at WINDOW_CHARS, after AHEAD_CHARS more were looked at, which is 
 import re
 from collections.abc import Callable
 
-from gateway.calls.detection import ACCOUNT_WORDS, IBAN_LENGTHS, DetectedKind, Detection, findings_in
+from gateway.calls.detection import ACCOUNT_WORDS, IBAN_GAP, IBAN_LENGTHS, DetectedKind, Detection, findings_in
 from gateway.calls.folding import Folding
+from gateway.domain.characters import without_invisible
+from gateway.domain.linear_regex import LinearRegexes
 
 WINDOW_CHARS = 768
 AHEAD_CHARS = 384
-"""More than the longest address (64, an at sign, 254), and than an IBAN with all its separators (102)."""
+"""More than the longest address (64, an at sign, 254), and than an IBAN with all its separators (133)."""
 
-_MAX_IBAN_CHARS = 112
+_MAX_IBAN_CHARS = 144
 _SPACE = re.compile(r"\s")
-_COUNTRY_CHARS = 4
 _DIGIT = re.compile("[0-9]")
 _INTERESTING = re.compile("[0-9@]")
 _GOES_ON = re.compile(
     rf"(?i)(?:\A|(?<![A-Za-z0-9_])(?:{ACCOUNT_WORDS})+)[\W_]*\Z"
 )  # what RE2 takes for the edge of a word: ASCII's
-_IBAN_BEGUN = re.compile(
-    rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?(?:[0-9](?:[0-9](?:[ \n.,:\-/]{{0,2}}[A-Z0-9]){{0,30}}[ \n.,:\-/]{{0,2}})?)?\Z",
-    re.ASCII,
+_IBAN_BEGUN = LinearRegexes(
+    [
+        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?(?:[0-9](?:[0-9](?:{IBAN_GAP}[A-Z0-9]){{0,30}}{IBAN_GAP})?)?\z",
+    ]
 )
 
 
@@ -105,7 +107,8 @@ class Masking:
             begins, ends = places[it.start], places[it.end - 1] + 1
             if begins >= most:
                 break
-            if not self._is_shown(it.found, _electronic(it, plain), plain[it.start : it.end]):
+            electronic = _address(self._held[begins:ends]) if it.found is DetectedKind.EMAIL else _electronic(it, plain)
+            if not self._is_shown(it.found, electronic, plain[it.start : it.end]):
                 parts += [self._held[at:begins], it.found.value]
                 at = ends
             most = max(most, ends)
@@ -126,6 +129,7 @@ class Masking:
         return "".join(out)
 
 
+_NO_MARKUP = str.maketrans("", "", "\\*`~")
 _LINE_END = re.compile(r"(?s).*[0-9\W]\n")
 _NUMBER_END = re.compile(r"(?s).*[0-9]\s")
 _MARKERS = frozenset(it.value for it in DetectedKind)
@@ -154,15 +158,17 @@ def _is_complete(words: str) -> bool:
     last = words.rsplit(maxsplit=1)[-1:]
     if not last or _DIGIT.search(last[0]) or _GOES_ON.search(last[0]):
         return False
-    # Without a digit before, an IBAN is begun by its country alone.
-    return _IBAN_BEGUN.search(words if _DIGIT.search(words) else words[-_COUNTRY_CHARS:]) is None
+    return not _IBAN_BEGUN.matching(words)
+
+
+def _address(written: str) -> str:
+    """Of an e-mail address, with its marks and underscores: another one may differ in nothing else."""
+    return without_invisible(written.translate(_NO_MARKUP)).casefold()
 
 
 def _electronic(finding: Detection, plain: str) -> str:
     """Without separators, in one case. A phone number in its international form; the digits alone of accounts and cards."""
     text = plain[finding.start : finding.end].casefold()
-    if finding.found is DetectedKind.EMAIL:
-        return text
     if finding.found is DetectedKind.IBAN:
         return "".join([letter for letter in text if letter.isalnum()])
     digits = "".join([letter for letter in text if letter.isdecimal()])

@@ -1,4 +1,4 @@
-"""Statements of banks in twelve locales and several shapes, with or without an identifier in one of their rows. For tests and benchmarks."""
+"""Statements in twelve locales and several shapes, with or without an identifier in one of their rows. For tests and benchmarks."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -44,19 +44,17 @@ _PLACES = {"JPY": 0, "BHD": 3}
 Cells = tuple[str, ...]
 
 
-def rows(random: Random, locale: Locale, count: int, said: str) -> tuple[list[Cells], int]:
-    """Day, description, amount, currency, balance and the bank's reference; and which row's description ends with `said`."""
+def rows(random: Random, locale: Locale, count: int, said: str = "") -> list[Cells]:
+    """Day, description, amount, currency, balance and the bank's reference; one row's description ends with `said`."""
     places = _PLACES.get(locale.currency, 2)
     where = random.randrange(count)
-    made = []
+    made: list[Cells] = []
     for at in range(count):
         day = date(2026, random.randint(1, 12), random.randint(1, 28)).strftime(locale.day)
-        amount, balance = (
-            locale.amount(Decimal(random.randint(1, 10 ** random.randint(3, 9))).scaleb(-places)) for _ in range(2)
-        )
+        amount, balance = (locale.amount(Decimal(random.randint(1, 10 ** random.randint(3, 9))).scaleb(-places)) for _ in range(2))
         what = random.choice(WHO) + (f" {said}" if said and at == where else "")
         made.append((day, what, amount, locale.currency, balance, f"FT{random.randint(10**6, 10**7 - 1)}"))
-    return made, where
+    return made
 
 
 def _list(locale: Locale, made: Sequence[Cells]) -> str:
@@ -90,11 +88,11 @@ def _json(locale: Locale, made: Sequence[Cells]) -> str:
     return json.dumps(
         [{"day": day, "what": what, "amount": {"value": amount, "currency": currency}} for day, what, amount, currency, *_ in made],
         ensure_ascii=False,
-        separators=random_separators(made),
+        separators=_json_separators(made),
     )
 
 
-def random_separators(made: Sequence[Cells]) -> tuple[str, str]:
+def _json_separators(made: Sequence[Cells]) -> tuple[str, str]:
     return (",", ":") if len(made) % 2 else (", ", ": ")
 
 
