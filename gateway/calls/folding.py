@@ -15,7 +15,7 @@ from gateway.domain.characters import INVISIBLE
 
 _MARKUP = "\\*_`~"
 """What Markdown takes out of the middle of a number. An underscore also separates groups of digits."""
-_LETTERS = "Α-ΡΣ-ωА-яא-תؠ-ي一-鿿가-힣ぁ-ゖァ-ヺ"
+_LETTERS = "Α-ΡΣ-ωА-яא-תؠ-يٹ-ۓ一-鿿가-힣ぁ-ゖァ-ヺ"
 PLAIN = rf"!-)+-\[\]^a-}}{_LETTERS}"
 """What stays as it is: ASCII without spaces and markup, and letters in which much is written. Others may be told letter by letter."""
 _PLAIN = re.compile(f"[{PLAIN}]+(?: [{PLAIN}]+)*")
@@ -80,7 +80,10 @@ class Folding:
 
 def folded(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, and for each of its letters the place in `text`."""
-    if _CHANGES.search(text) is None:
+    if text.isascii() and text.isprintable() and "  " not in text:
+        if not any(sign in text for sign in _MARKUP):
+            return text, range(len(text))
+    elif _CHANGES.search(text) is None:
         return text, range(len(text))
     folding = Folding()
     folding.take(text, 0, len(text))
