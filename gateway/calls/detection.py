@@ -1,27 +1,28 @@
 """Finds what identifies an account, a card or a person in free text: IBAN, card number, UK account, phone number, e-mail address.
 
-Pure. An expression finds candidates in linear time, then a checksum or the structure of the standard decides: ISO 13616 with mod 97
-for IBANs, ISO/IEC 7812 issuer ranges with Luhn for cards, ITU-T E.164 and the UK's national form for phones. UK accounts have no
-checksum that is public without a table, so a sort code as it is written, or a word such as "account", must stand before the number.
-Text must be cleaned before (`redaction.cleaned`): digits in ASCII, no invisible characters.
+Pure. Text is folded first (`folding`), so that no spelling of a digit or a separator hides anything; what is found has the places of
+the original. Expressions find candidates in linear time, then a checksum or the structure of the standard decides: ISO 13616 with mod
+97 for IBANs, `card_numbers`, `phone_numbers`. UK accounts have no checksum that is public without a table, so a sort code as it is
+written, or a word such as "account", must stand before the number. Dates, times, amounts and rates (`values`) are no part of any.
 """
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stdnum import iban, luhn
+from stdnum import iban
 
+from gateway.calls.card_numbers import CARD_RUN, cards_in
+from gateway.calls.folding import folded
+from gateway.calls.phone_numbers import PHONE, phones_in
+from gateway.calls.values import Value, ValueKind, value_at, values
 from gateway.domain.linear_regex import LinearRegexes
 
 MAX_TEXT_CHARS = 4096
 """Longest text that is looked at; a longer one must be cut before. Work per text is bounded by this."""
-
-
-MAX_GROUPS = 32
-"""Digit groups in a row that are searched for a card; a longer row is nothing that a person writes, and is masked as a whole."""
 
 
 class DetectedKind(StrEnum):
@@ -50,14 +51,21 @@ def findings(text: str) -> list[Detection]:
     """
     if len(text) > MAX_TEXT_CHARS:
         raise ValueError("too long to be looked at")
-    taken = list(_emails(text)) if "@" in text else []
-    if _DIGIT.search(text) is None:
-        return taken
-    matching = _EXPRESSIONS.matching(text)
-    for which, look in _IN_ORDER:
-        if which in matching:
-            taken += _without_overlap(look(text), taken)
-    return sorted(taken, key=lambda it: it.start)
+    if _INTERESTING.search(text if text.isascii() else unicodedata.normalize("NFKC", text)) is None:
+        return []
+    plain, places = folded(text)
+    return [Detection(it.found, places[it.start], places[it.end - 1] + 1) for it in findings_in(plain)]
+
+
+def findings_in(plain: str) -> list[Detection]:
+    """The same for a text that is folded already."""
+    found: list[Detection] = []
+    while more := _found_in(plain):
+        found += more
+        # Some are seen only once their neighbours are taken away: `12345678GB29NWBK...` has no end of a number before.
+        for it in more:
+            plain = plain[: it.start] + "[" * (it.end - it.start) + plain[it.end :]
+    return sorted(found, key=lambda it: it.start)
 
 
 def masked(text: str, most: int = MAX_TEXT_CHARS) -> tuple[str, frozenset[DetectedKind]]:
@@ -98,45 +106,59 @@ IBAN_LENGTHS = {
 }
 """Characters of an IBAN by country, of the SWIFT registry: where one ends when a word follows it."""
 
-_ISSUERS = (
-    (340, 349, (15,)),
-    (370, 379, (15,)),
-    (300, 305, (14, 16)),
-    (360, 369, (14,)),
-    (380, 399, (14, 16)),
-    (352, 358, (16,)),
-    (400, 499, (13, 16, 19)),
-    (222, 272, (16,)),
-    (510, 559, (16,)),
-    (500, 509, (16,)),
-    (560, 589, (16,)),
-    (601, 601, (16,)),
-    (620, 629, (16, 17, 18, 19)),
-    (644, 659, (16,)),
-    (676, 677, (16,)),
-)
-"""Issuer ranges of ISO/IEC 7812 by their first three digits, with the lengths in use: Luhn alone accepts a tenth of all numbers."""
-
-
-_SEPARATORS = " .-/"
+_SEPARATORS = " \n.,:-/[]"
+_MOST_SEPARATORS = 3
+IBAN_GAP = r"[ \n.,:\-/\[\]]{0,3}"
+"""Between two letters of an IBAN; in brackets too, into which the filter of links puts a dot that looks like a host's."""
 _JOINED = str.maketrans("", "", _SEPARATORS)
+_INTERESTING = re.compile(r"[\d@]")
 _DIGIT = re.compile("[0-9]", re.ASCII)
-_GROUP = re.compile("[0-9]+", re.ASCII)
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]]")
 
-_GAP = r"[ .\-/()]{0,2}"
-_SORT_CODE = r"\b(?:[0-9]{2}[-. ][0-9]{2}[-. ][0-9]{2}|[0-9]{6})"
+_TOP = re.compile(r"(?i)[^\W\d_]{2,}|xn--[a-z0-9-]*[a-z0-9]")
+
 _ACCOUNT_WORD = "account|acct|acc|a/c|konto|conto|compte"
+_LINK_WORD = "number|num|no|nr|is"
+ACCOUNT_WORDS = f"{_ACCOUNT_WORD}|sort|code|{_LINK_WORD}|and"
+"""After which a number is an account's."""
+_PAIR = "[-. /:,]"
+_SORT_CODE_FIRST = rf"(?i)\b(?:[0-9]{{2}}{_PAIR}[0-9]{{2}}{_PAIR}[0-9]{{2}}|[0-9]{{6}})"
 _EXPRESSIONS = LinearRegexes(
     [
-        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ .-]?[0-9]{{2}}(?:[ .\-/]{{0,2}}[A-Z0-9]){{11}}",
-        r"[0-9](?:[ .\-]{0,2}[0-9]){12,}",
-        rf"(?i){_SORT_CODE}(?:[\s,;:/|.-]|\b(?:and|{_ACCOUNT_WORD}|number|num|no|nr|is)\b)+[0-9]{{4}}[ -]?[0-9]{{4}}\b",
-        rf"(?i)\b(?:{_ACCOUNT_WORD}|sort code)(?:[ ]*(?:number|num|no|nr|is|[:#.=])){{0,3}}[ ]*[0-9](?:[ -]?[0-9]){{5,16}}\b",
-        rf"\+ ?[1-9](?:{_GAP}[0-9]){{7,14}}|\b00[1-9](?:{_GAP}[0-9]){{7,14}}\b|\(?\b0[1-9](?:{_GAP}[0-9]){{8,9}}\b",
+        rf"(?i)(?:{'|'.join(IBAN_LENGTHS)})[ \n.,:/-]?[0-9]{{2}}(?:{IBAN_GAP}[A-Z0-9]){{11}}",
+        CARD_RUN,
+        _SORT_CODE_FIRST
+        + rf"(?:[\s,;:/|.\-\"'(){{}}]|\b(?:and|sort|code|{_ACCOUNT_WORD}|{_LINK_WORD})+\b)+[0-9]{{4}}{_PAIR}?[0-9]{{4}}\b",
+        rf"(?i)\b(?:{_ACCOUNT_WORD}|sort ?code)(?:[ \n]*(?:{_LINK_WORD}|[:#.=|\"'(])){{0,6}}[ \n]*[0-9](?:{_PAIR}?[0-9]){{5}}",
+        PHONE,
     ]
 )
 _IBAN, _CARD_RUN, _SORT_CODE_AND_ACCOUNT, _NAMED_ACCOUNT, _PHONE = range(5)
+
+
+class _Text:
+    """A folded text, and the values in it once somebody asks."""
+
+    def __init__(self, plain: str) -> None:
+        self.plain = plain
+        self._values: Sequence[Value] | None = None
+
+    def values(self) -> Sequence[Value]:
+        if self._values is None:
+            self._values = values(self.plain)
+        return self._values
+
+
+def _found_in(plain: str) -> list[Detection]:
+    taken = list(_emails(plain)) if "@" in plain else []
+    if _DIGIT.search(plain) is None:
+        return taken
+    matching = _EXPRESSIONS.matching(plain)
+    text = _Text(plain)
+    for which, kind, look in _IN_ORDER:
+        if which in matching:
+            taken += _without_overlap((Detection(kind, start, end) for start, end in look(text)), taken)
+    return sorted(taken, key=lambda it: it.start)
 
 
 def _emails(text: str) -> Iterator[Detection]:
@@ -153,26 +175,33 @@ def _emails(text: str) -> Iterator[Detection]:
         while end > at and not text[end - 1].isalnum():
             end -= 1
         labels = text[at + 1 : end].split(".")
-        if start < at and len(labels) > 1 and all(labels) and labels[-1].isalpha() and len(labels[-1]) > 1:
+        if start < at and len(labels) > 1 and all(labels) and _TOP.fullmatch(labels[-1]):
             yield Detection(DetectedKind.EMAIL, start, end)
         end = max(end, at + 1)
         at = text.find("@", end)
 
 
-def _ibans(text: str) -> Iterator[Detection]:
-    candidate = _EXPRESSIONS.first(_IBAN, text, 0)
+def _ibans(text: _Text) -> Iterator[tuple[int, int]]:
+    plain = text.plain
+    candidate = _EXPRESSIONS.first(_IBAN, plain, 0)
     while candidate is not None:
         start = candidate[0]
-        end = _end_of(text, start, IBAN_LENGTHS[text[start : start + 2].upper()])
-        if end is not None and iban.is_valid(text[start:end].translate(_JOINED), check_country=False):
-            yield Detection(DetectedKind.IBAN, start, end)
+        end = _end_of(plain, start, IBAN_LENGTHS[plain[start : start + 2].upper()])
+        if end is not None and _is_iban(plain[start:end].translate(_JOINED)):
+            yield start, end
         else:
             end = start + 2  # a true one may begin inside what only looked like one
-        candidate = _EXPRESSIONS.first(_IBAN, text, end)
+        candidate = _EXPRESSIONS.first(_IBAN, plain, end)
+
+
+def _is_iban(written: str) -> bool:
+    """The check digits first, since they cost little and tell nearly all; then the structure of its country."""
+    is_right = int("".join([str(int(letter, 36)) for letter in written[4:] + written[:4]])) % 97 == 1
+    return is_right and iban.is_valid(written, check_country=False)
 
 
 def _end_of(text: str, start: int, length: int) -> int | None:
-    """Where so many letters and digits end, with at most two separators between them; None if there are not so many."""
+    """Where so many letters and digits end, with at most three separators between them; None if there are not so many."""
     count = gap = 0
     for at in range(start, len(text)):
         letter = text[at]
@@ -180,73 +209,90 @@ def _end_of(text: str, start: int, length: int) -> int | None:
             count, gap = count + 1, 0
             if count == length:
                 return at + 1
-        elif letter not in _SEPARATORS or gap == 2:
+        elif letter not in _SEPARATORS or gap == _MOST_SEPARATORS:
             return None
         else:
             gap += 1
     return None
 
 
-def _cards_of(text: str) -> Iterator[Detection]:
-    for start, end in _EXPRESSIONS.spans(_CARD_RUN, text):
-        yield from _cards(text, start, end)
+def _cards(text: _Text) -> Iterator[tuple[int, int]]:
+    for start, end in _EXPRESSIONS.spans(_CARD_RUN, text.plain):
+        yield from cards_in(text.plain, start, end, text.values)
 
 
-def _sort_codes(text: str) -> Iterator[Detection]:
-    for start, end in _EXPRESSIONS.spans(_SORT_CODE_AND_ACCOUNT, text):
-        yield Detection(DetectedKind.ACCOUNT, start, end)
+_SORT_CODE = re.compile(r"[0-9]{2}([-. /:,])[0-9]{2}[-. /:,][0-9]{2}|[0-9]{6}", re.ASCII)
+_LAST_EIGHT = re.compile(r"[0-9]{4}[-. /:,]?[0-9]{4}\Z", re.ASCII)
+_WORD = re.compile("[A-Za-z]")
+_DECIMALS = re.compile(r"\.[0-9]|,[0-9]{2}(?![0-9.])", re.ASCII)
+_AREA_CODE = re.compile(r"\b0[0-9]{2,4} \Z", re.ASCII)
+_AREA_CODE_CHARS = 8
 
 
-def _named_accounts(text: str) -> Iterator[Detection]:
-    for start, end in _EXPRESSIONS.spans(_NAMED_ACCOUNT, text):
-        digit = _DIGIT.search(text, start)
-        yield Detection(DetectedKind.ACCOUNT, start if digit is None else digit.start(), end)
+def _sort_codes(text: _Text) -> Iterator[tuple[int, int]]:
+    """A sort code that is written as one, and an account of eight digits behind it."""
+    for start, end in _EXPRESSIONS.spans(_SORT_CODE_AND_ACCOUNT, text.plain):
+        code, account = _SORT_CODE.match(text.plain, start), _LAST_EIGHT.search(text.plain, start, end)
+        if code is not None and account is not None and _is_account(text, code, account):
+            yield start, end
 
 
-def _phones(text: str) -> Iterator[Detection]:
-    for start, end in _EXPRESSIONS.spans(_PHONE, text):
-        yield Detection(DetectedKind.PHONE, start, end)
+def _is_account(text: _Text, code: re.Match[str], account: re.Match[str]) -> bool:
+    """Not a day, a time or a phone number, and then an amount. With a word between them it is an account however it is written."""
+    within = value_at(text.values(), code.start())
+    if within is not None and within.start < code.start():
+        return False
+    if _WORD.search(text.plain, code.end(), account.start()) is not None:
+        return True
+    if within is not None and code[1] is not None and code[1] in "/:,":
+        return False
+    if _AREA_CODE.search(text.plain, max(0, code.start() - _AREA_CODE_CHARS), code.start()) is not None:
+        return False
+    return text.plain[account.start() - 1] == "," or _DECIMALS.match(text.plain, account.end()) is None
+
+
+_SEPARATED = re.compile(r"([0-9]+)(?:([-. /:,])(?=[0-9]))?", re.ASCII)
+_FEWEST_DIGITS, _MOST_DIGITS = 6, 17
+_UK_DIGITS = 8
+
+
+def _named_accounts(text: _Text) -> Iterator[tuple[int, int]]:
+    """A number behind a word such as account. One of eight digits is taken whatever stands behind them."""
+    for start, end in _EXPRESSIONS.spans(_NAMED_ACCOUNT, text.plain):
+        first = _DIGIT.search(text.plain, start, end)
+        last = None if first is None else _end_of_account(text, first.start())
+        if first is not None and last is not None:
+            yield first.start(), last
+
+
+def _end_of_account(text: _Text, first: int) -> int | None:
+    barred = {it.start for it in text.values() if it.kind is not ValueKind.GROUPED or " " not in text.plain[it.start : it.end]}
+    digits, end, at, gap = 0, None, first, ""
+    while (group := _SEPARATED.match(text.plain, at)) is not None:
+        size = len(group[1])
+        if (at in barred and not (at == first and size == _UK_DIGITS)) or digits + size > _MOST_DIGITS:
+            break
+        digits += size
+        if digits >= _FEWEST_DIGITS:
+            end = group.end(1)
+        after = group[2]
+        if after is None or (after not in " -" and gap not in ("", after)):
+            break
+        at, gap = group.end(), after
+    return end
+
+
+def _phones(text: _Text) -> Iterator[tuple[int, int]]:
+    return phones_in(text.plain, text.values)
 
 
 _IN_ORDER = (
-    (_IBAN, _ibans),
-    (_CARD_RUN, _cards_of),
-    (_SORT_CODE_AND_ACCOUNT, _sort_codes),
-    (_NAMED_ACCOUNT, _named_accounts),
-    (_PHONE, _phones),
+    (_IBAN, DetectedKind.IBAN, _ibans),
+    (_CARD_RUN, DetectedKind.CARD, _cards),
+    (_SORT_CODE_AND_ACCOUNT, DetectedKind.ACCOUNT, _sort_codes),
+    (_NAMED_ACCOUNT, DetectedKind.ACCOUNT, _named_accounts),
+    (_PHONE, DetectedKind.PHONE, _phones),
 )
-
-
-def _cards(text: str, start: int, end: int) -> Iterator[Detection]:
-    """Cards in a run of digit groups: whole groups that together have an issuer, its length, and Luhn's check digit."""
-    groups = [(start + it.start(), start + it.end()) for it in _GROUP.finditer(text[start:end])]
-    if len(groups) > MAX_GROUPS:
-        yield Detection(DetectedKind.CARD, start, end)
-        return
-    at = 0
-    while at < len(groups):
-        last = _card_from(text, groups, at)
-        if last is None:
-            at += 1
-        else:
-            yield Detection(DetectedKind.CARD, groups[at][0], groups[last][1])
-            at = last + 1
-
-
-def _card_from(text: str, groups: Sequence[tuple[int, int]], at: int) -> int | None:
-    digits = ""
-    for last in range(at, min(at + 19, len(groups))):
-        digits += text[slice(*groups[last])]
-        if len(digits) > 19:
-            return None
-        if len(digits) >= 13 and len(digits) in _lengths_of(digits) and luhn.is_valid(digits):
-            return last
-    return None
-
-
-def _lengths_of(digits: str) -> tuple[int, ...]:
-    head = int(digits[:3])
-    return next((lengths for first, last, lengths in _ISSUERS if first <= head <= last), ())
 
 
 def _without_overlap(candidates: Iterator[Detection], taken: Sequence[Detection]) -> list[Detection]:

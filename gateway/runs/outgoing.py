@@ -10,9 +10,11 @@ decodes twice (entities of entities) renders what nobody can see here.
 
 from collections.abc import Callable
 
+from gateway.calls.detection import DetectedKind
 from gateway.domain.characters import INVISIBLE
 from gateway.runs.identifiers import Masking, collected
 from gateway.runs.links import REMOVED, Links
+from gateway.runs.told import is_told
 
 __all__ = ["REMOVED", "OutgoingFilter", "identifiers"]
 
@@ -20,14 +22,20 @@ __all__ = ["REMOVED", "OutgoingFilter", "identifiers"]
 class OutgoingFilter:
     """The filter for one answer. Fed in any portions, what comes out together is the same, and nothing is ever taken back."""
 
-    def __init__(self, hosts: frozenset[str], shown: frozenset[str] | Callable[[str], bool]) -> None:
+    def __init__(
+        self, hosts: frozenset[str], shown: frozenset[str] | Callable[[str], bool], figures: frozenset[str] = frozenset()
+    ) -> None:
         """`hosts`: exact names in lower case ASCII; https, default port. `shown`: what `identifiers` told of texts that the customer saw,
-        or whether it did. ValueError for a host that is none.
+        or whether it did. `figures`: what the bank told (`told`). ValueError for a host that is none.
         """
         is_shown = shown.__contains__ if isinstance(shown, frozenset) else shown
+
+        def may_stay(kind: DetectedKind, electronic: str, text: str) -> bool:
+            return is_shown(electronic) or (kind in _OF_FIGURES and is_told(text, figures))
+
         self._visible = VisibleNames()
         self._links = Links(hosts)
-        self._masking = Masking(lambda _, electronic: is_shown(electronic))
+        self._masking = Masking(may_stay)
 
     def feed(self, text: str) -> str:
         """What may go out now."""
@@ -79,5 +87,7 @@ class VisibleNames:
         return "".join(kept)
 
 
+_OF_FIGURES = frozenset({DetectedKind.CARD, DetectedKind.ACCOUNT, DetectedKind.PHONE})
+"""What figures beside each other can look like."""
 _JOINING = frozenset("\u200c\u200d\ufe0f")
 _SPACES = frozenset("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000")

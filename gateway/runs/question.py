@@ -13,6 +13,7 @@ from gateway.runs.budget import TokensLeft, TokensUsed, left
 from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
+from gateway.runs.told import told
 from gateway.runs.transcript import items_of
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
@@ -76,7 +77,7 @@ class QuestionBuilder:
         return ModelQuestion(
             prompt=_prompt(run, functions, fitting.items, bounds, spent),
             app=self._app_of(run),
-            outgoing=OutgoingFilter(self.hosts, _shown(messages, steps)),
+            outgoing=_outgoing(self.hosts, messages, steps),
             dropped=_dropped(fitting.dropped),
             counter=counter,
             estimate=frame + fitting.tokens,
@@ -159,11 +160,17 @@ def _choice(chosen: Any, functions: tuple[OfferedFunction, ...], spent: TokensUs
     return str(chosen)
 
 
-def _shown(messages: list[Message], steps: list[Step]) -> frozenset[str]:
-    """Identifiers that the customer saw: in what they wrote themselves, and in what the bank answered."""
-    texts = [part["text"]["value"] for message in messages if message.is_word for part in message.texts]
-    texts += [item["function"]["output"] for step in steps for item in calls_of(step) if item.get("tellergate") is not None]
-    return frozenset().union(*(identifiers(text) for text in texts if text))
+def _outgoing(hosts: frozenset[str], messages: list[Message], steps: list[Step]) -> OutgoingFilter:
+    """Lets pass what the customer wrote, and what the bank answered: identifiers of both, figures of the bank's own fields."""
+    words = [part["text"]["value"] for message in messages if message.is_word for part in message.texts]
+    outputs = [
+        item["function"]["output"]
+        for step in steps
+        for item in calls_of(step)
+        if item.get("tellergate") is not None and item["function"]["output"]
+    ]
+    shown = frozenset().union(*(identifiers(text) for text in [*words, *outputs] if text))
+    return OutgoingFilter(hosts, shown, frozenset().union(*map(told, outputs)))
 
 
 def _dropped(dropped: DroppedHistory) -> Json:

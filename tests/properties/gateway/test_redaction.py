@@ -274,6 +274,14 @@ def test_values_have_their_wire_form() -> None:
     }
 
 
+def test_typed_values_are_no_text_and_pass_no_detector() -> None:
+    members = (field("count", "count"), field("money", "money"))
+    raw = {"count": 4111111111111111, "money": Money(378282246310005, "JPY")}
+    redacted = redact(members, raw, reference=issue, allowed=ALL)
+    assert redacted.value == {"count": 4111111111111111, "money": {"value": "378282246310005", "currency": "JPY"}}
+    assert redacted.found == ()
+
+
 def test_a_long_list_is_cut_and_says_so() -> None:
     redacted = one(field(many=True), ["x"] * (MAX_ITEMS + 1))
     assert redacted.value == {"f": ["x"] * MAX_ITEMS}

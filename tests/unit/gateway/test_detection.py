@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from gateway.calls.detection import MAX_GROUPS, DetectedKind, findings, masked
+from gateway.calls.card_numbers import MAX_GROUPS
+from gateway.calls.detection import DetectedKind, findings, masked
 from tests.support.identifiers import AMBIGUOUS, IDENTIFIERS, LOOKALIKES, sentence
 
 
@@ -26,6 +27,15 @@ from tests.support.identifiers import AMBIGUOUS, IDENTIFIERS, LOOKALIKES, senten
         ("help@sandbox-secure.example.", "[e-mail]."),
         ("write a@b.example,c@d.example", "write [e-mail],[e-mail]"),
         ("é@ü.fr 4111111111111111", "[e-mail] [card number]"),
+        ("account 12345678 2026-12-24 10:30 1,234.56", "account [account number] 2026-12-24 10:30 1,234.56"),
+        ("+44 20 7946 0958 24.12.2026", "[phone number] 24.12.2026"),
+        ("5,02079460958,12.50", "5,[phone number],12.50"),
+        ("+49 (0)30 12345678, 07700 900123", "[phone number], [phone number]"),
+        ('{"sort_code":"20-30-15","account_number":"12345678"}', '{"sort_code":"[account number]"}'),
+        ("2200 1234 5678 9019, 9792 0312 3456 7897 or 6521 5000 0000 0006", "[card number], [card number] or [card number]"),
+        ("4111,1111,1111,1111 or 4111/1111/1111/1111 or 4111_1111_1111_1111", "[card number] or [card number] or [card number]"),
+        ("4111 1111\n1111 1111", "[card number]"),
+        ("anna@xn--bcher-kva.xn--p1ai", "[e-mail]"),
         ("1 " * (MAX_GROUPS + 8) + "end", "[card number] end"),
     ],
 )
@@ -44,6 +54,15 @@ def test_what_identifies_someone_is_masked(text: str, shown: str) -> None:
         "@shop12 and x@y and a@@b",
         "GB29 NWBK 6016 1331 9268 18",
         "1 2 3 4",
+        "2026-12-24 1234.56 2026-12-25 99.10",
+        "24/12/2026 1.234,56 03.05.26 0,20",
+        "the rate is 193.0012345678, was 1,0834 and 4.75 %",
+        "05/12 1.234,56\n06/12 4.500,00",
+        "12:30:45 20261224 and 1 234 567,89 kr, CHF 1'234.50, ₹12,34,567.89",
+        "08.11. 2.559.803\n08.10. 2.235.170",
+        "2026-08-15,1438,JPY,****5842,1438\n2026-07-15,1812,JPY,****5842,1812",
+        "[12,15,30,41,55,12,18,20,33,47,51]",
+        "+999 1234 5678",
         "",
     ],
 )

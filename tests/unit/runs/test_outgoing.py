@@ -36,6 +36,7 @@ def said(text: str, shown: frozenset[str] = frozenset()) -> str:
         ("paid to Booking.com, thanks", "paid to Booking[.]com, thanks"),
         ("at bank.example or evil.bank.example", "at bank.example or evil[.]bank[.]example"),
         ("Mail x@evil.com", "Mail [e-mail]"),
+        ("Mail x@evil.xn--p1ai", "Mail [e-mail]"),
         ("Mail x@localhost", "Mail [link removed]"),
         ("a<br>b <img src=x onerror=y>c", "a b  [link removed]c"),
         ("<!-- a -->", "‹!-- a -->"),
@@ -111,6 +112,17 @@ def test_identifiers_are_known_however_they_are_written() -> None:
     text = "GB29 NWBK 6016 1331 9268 19, sort code 60-16-13 account 31926819, account 31926819, 020 7946 0958, anna@mail.example"
     assert said(text, shown) == text
     assert said("DE89 3704 0044 0532 0130 00, x@mail.example", shown) == "[iban], [e-mail]"
+
+
+def test_a_punycode_address_that_was_shown_goes_out_and_another_one_does_not() -> None:
+    shown = identifiers("write to anna@xn--bcher-kva.xn--p1ai")
+    text = "anna@xn--bcher-kva.xn--p1ai, an_na@xn--bcher-kva.xn--p1ai, änna@xn--bcher-kva.xn--p1ai"
+    assert said(text, shown) == "anna@xn--bcher-kva.xn--p1ai, [e-mail], [e-mail]"
+
+
+def test_a_window_without_a_pause_ends_at_a_line_so_that_no_value_is_torn() -> None:
+    rows = "".join(f"2026-{at % 12 + 1:02d}-{at % 28 + 1:02d},193.0012345678,{at * 37 % 1000}.00\n" for at in range(400))
+    assert said(rows) == rows
 
 
 def test_shown_may_be_asked_for() -> None:
