@@ -89,6 +89,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             database,
             mandate_key=mandate_key.public_key(),
             duplicate_window_s=settings.duplicate_window_s,
+            words_age_s=settings.words_age_s,
             tells=bool(settings.webhook_url),
         )
         undo.push_async_callback(book.close)

@@ -126,6 +126,9 @@ class Settings:
     duplicate_window_s: int = 900
     """Within how many seconds the same payee, amount and currency under a new id is a suspected duplicate."""
 
+    words_age_s: int = 1_800
+    """For how many seconds what the customer wrote counts; what they want done after that, they say again."""
+
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
     changed. A file that cannot be read stops every payment. None: the core screens by itself."""
@@ -336,6 +339,7 @@ _RANGES = {
     "strong_session_s": (1, 86_400),
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
+    "words_age_s": (1, 86_400),
     "model_timeout_ms": (1, 3_600_000),
     "model_idle_ms": (1, 3_600_000),
     "model_retries": (0, 10),

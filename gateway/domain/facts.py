@@ -61,6 +61,15 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardMessage:
+    """A message of the customer's to be stored. `reading`: as `Reading.written` gives it, None where nothing was read."""
+
+    text: str
+    origin: str
+    reading: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentText:
     """A document that the customer named, and what was read in it; without a document, the bank's own figures beside others' text."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.core import Money
-from gateway.domain.facts import DocumentText, Snapshot, Use, Utterances
+from gateway.domain.facts import DocumentText, HeardMessage, Snapshot, Use, Utterances
 from gateway.domain.kill_switch import KillSwitch
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
@@ -155,10 +155,8 @@ class Book(Protocol):
     async def open_conversation(self, customer: str, at: datetime) -> str:
         """A new conversation's id."""
 
-    async def store_messages(
-        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
-    ) -> int | None:
-        """Store the customer's own words (text, origin); how many the conversation has now; None: not theirs."""
+    async def store_messages(self, customer: str, conversation: str, messages: Sequence[HeardMessage], at: datetime) -> int | None:
+        """Store the customer's own words; how many the conversation has now; None: not theirs."""
 
     async def find(self, call_id: str) -> Claimed | None:
         """The row of a call, whoever's it is. None: it was never claimed, or released."""

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import definitions
 from gateway.calls.gather import no_such_conversation
+from gateway.calls.hearing import heard
 from gateway.calls.output import output_text, result_item
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
@@ -260,7 +261,7 @@ async def _open_conversation(door: Door, request: Request, principal: Principal)
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's messages need the customer's own token, without an agent")
     written = await body_as(schemas.CustomerMessages, request)
-    messages = [(message.text, message.origin) for message in written.messages]
+    messages = await heard((message.text, message.origin) for message in written.messages)
     count = await door.book.store_messages(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()

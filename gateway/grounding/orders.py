@@ -83,6 +83,8 @@ class Conversation:
         self._orders: list[_Told] = []
         self._against: dict[str, int] = {}
         """Payees whom the customer spoke against, with how many orders came before."""
+        self._others: list[tuple[Utterance, Clause, set[Doubt]]] = []
+        """What was not understood."""
         self._mention: Clause | None = None
         self._is_off = False
         """Whether the last thing said was a taking back of what was last."""
@@ -102,11 +104,21 @@ class Conversation:
         last_turn = max((told.turn for told in self._orders), default=0)
         tried = [(told, self._doubts(told, wanted, last_turn)) for told in live]
         if whole := [told for told, doubts in tried if not doubts]:
-            return Spoken(is_whole=True, turn=whole[-1].turn, times=len(whole))
+            order = whole[-1]
+            sentence = QuotedPart(order.message.text[order.clause.start : order.clause.end], understood=True)
+            return Spoken(is_whole=True, turn=order.turn, times=len(whole), quoted=(sentence,))
         if tried:
             told, doubts = min(tried, key=lambda item: len(item[1]))
-            return Spoken(doubts=tuple(sorted(doubts)), quoted=_quoted(told.message, told.clause))
-        return Spoken(doubts=(Doubt.NO_ORDER,), quoted=())
+            return Spoken(doubts=tuple(sorted(doubts, key=list(Doubt).index)), quoted=_quoted(told.message, told.clause))
+        return self._other_words_of(wanted)
+
+    def _other_words_of(self, wanted: Wanted) -> Spoken:
+        """Where nothing was ordered: the last words that were not understood and name the payee, or the last of all."""
+        naming = [item for item in self._others if named_in(lex(item[0].text), self._payees) & wanted.payees]
+        if not self._others:
+            return Spoken(doubts=(Doubt.NO_ORDER,))
+        message, clause, doubts = (naming or self._others)[-1]
+        return Spoken(doubts=tuple(sorted(doubts, key=list(Doubt).index)), quoted=_quoted(message, clause))
 
     def is_off(self) -> bool:
         """Whether the customer took back what was last, and said nothing since."""
@@ -207,6 +219,7 @@ class Conversation:
             if not named and self._orders:
                 self._orders[-1].is_taken_back = True
         doubts = {_SPOILT[item] for item in clause.spoilt} | {Doubt.NOT_WHOLE}
+        self._others.append((message, clause, doubts))
         for told in self._orders:
             told.doubts |= doubts
         return doubts

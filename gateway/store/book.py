@@ -9,7 +9,7 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,7 +21,7 @@ from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from gateway.domain import mandate as mandates
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
-from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, Snapshot, Utterances
+from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, HeardMessage, Snapshot, Utterances
 from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
@@ -39,6 +39,7 @@ from gateway.store import (
     standing_mandates,
     webhooks,
 )
+from gateway.store.conversations import WORDS_AGE_S
 from gateway.store.items import Item, Locks
 
 _CACHED_MANDATES = 50_000
@@ -54,11 +55,20 @@ T = TypeVar("T")
 class SqlBook:
     """The Book on one database."""
 
-    def __init__(self, database: Database, *, mandate_key: Ed25519PublicKey, duplicate_window_s: int, tells: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        mandate_key: Ed25519PublicKey,
+        duplicate_window_s: int,
+        words_age_s: int = WORDS_AGE_S,
+        tells: bool = False,
+    ) -> None:
         """The tables of `database` are there. `mandate_key` verifies what customers granted. `tells`: somebody waits for `call.settled`."""
         self._database = database
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
+        self._words_age = timedelta(seconds=words_age_s)
         self._tells = tells
         self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
@@ -129,7 +139,7 @@ class SqlBook:
         return await self.read(lambda connection: assistants.names(connection, ids)) if ids else {}
 
     async def heard(self, conversation: str, at: datetime) -> Utterances:
-        return await self.read(lambda connection: conversations.heard(connection, conversation, at))
+        return await self.read(lambda connection: conversations.heard(connection, conversation, at, at - self._words_age))
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
         rows = await self.read(lambda connection: standing_mandates.of(connection, customer))
@@ -184,9 +194,7 @@ class SqlBook:
         await self.write(conversations.OpenConversation(conversation, customer, at))
         return conversation
 
-    async def store_messages(
-        self, customer: str, conversation: str, messages: Sequence[tuple[str, str]], at: datetime
-    ) -> int | None:
+    async def store_messages(self, customer: str, conversation: str, messages: Sequence[HeardMessage], at: datetime) -> int | None:
         return await self.write(conversations.StoreMessages(customer, conversation, tuple(messages), at))
 
     async def grant(self, mandate: Mandate, signature: bytes) -> None:

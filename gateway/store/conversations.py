@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.facts import DocumentText, Use, Utterance, Utterances
+from gateway.domain.facts import DocumentText, HeardMessage, Use, Utterance, Utterances
+from gateway.domain.reading import reading_of
 from gateway.store.items import Item, Locks
 from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
@@ -21,8 +22,8 @@ TAINT_LASTS = timedelta(days=1)
 TURNS_HEARD = 3
 """How many turns what the customer said counts, the one in which they said it included."""
 
-WORDS_LAST = timedelta(minutes=30)
-"""How long words count. What the customer wants done after that, they say again."""
+WORDS_AGE_S = 1_800
+"""How long words count, in seconds, unless the bank sets it otherwise."""
 DELETED = "deleted"
 """Origin of what the customer said and then deleted: there is no text of it any more, and it counts as taken back."""
 
@@ -70,6 +71,7 @@ _SAID = Prepared(
         WORDS.c.origin,
         func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))),
         WORDS.c.at_us,
+        WORDS.c.reading,
     )
     .where(
         WORDS.c.conversation == bindparam("conversation"),
@@ -147,11 +149,11 @@ class TaintConversation(Item[None]):
 
 @dataclass(frozen=True, slots=True)
 class StoreMessages(Item[int | None]):
-    """Messages are (text, origin)."""
+    """What the customer said in one turn; answered with how many messages the conversation has now."""
 
     customer: str
     id: str
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[HeardMessage, ...]
     at: datetime
 
     @property
@@ -168,12 +170,13 @@ class StoreMessages(Item[int | None]):
             {
                 "conversation": self.id,
                 "position": count + offset,
-                "origin": origin,
-                "text": text,
+                "origin": message.origin,
+                "text": message.text,
+                "reading": message.reading,
                 "at_us": to_us(self.at),
                 "turn": turn,
             }
-            for offset, (text, origin) in enumerate(self.messages)
+            for offset, message in enumerate(self.messages)
         ]
         connection.execute(insert(WORDS), rows)
         connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == self.id).values(turns=turn))
@@ -233,25 +236,28 @@ def conversation_of(row: Sequence[Any]) -> ConversationHead:
     return ConversationHead(customer, bool(tainted), version, bool(frozen), kill_epoch)
 
 
-def heard(connection: Connection, conversation: str, at: datetime) -> Utterances:
-    """What counts of what the customer said: the last turns of it. What waits for their confirmation, or was declined, is used by that."""
+def heard(connection: Connection, conversation: str, at: datetime, oldest: datetime) -> Utterances:
+    """What counts of what the customer said since `oldest`: the last turns of it.
+
+    What waits for their confirmation, or was declined, is used by that.
+    """
     rows = _TURNS.rows(connection, {"conversation": conversation})
     turn = rows[0][0] if rows else 0
     since = {"conversation": conversation, "after": turn - TURNS_HEARD}
     return Utterances(
         turn,
-        tuple(_utterance(*row) for row in reversed(_SAID.rows(connection, since | {"after_us": to_us(at - WORDS_LAST)}))),
+        tuple(_utterance(*row) for row in reversed(_SAID.rows(connection, since | {"after_us": to_us(oldest)}))),
         tuple(DocumentText(*row) for row in _READ.rows(connection, {"conversation": conversation})),
-        (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at)),
+        (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at, oldest)),
     )
 
 
-def _utterance(turn: int, origin: str, text: str, at_us: int) -> Utterance:
-    return Utterance(turn, origin, text, from_us(at_us))
+def _utterance(turn: int, origin: str, text: str, at_us: int, reading: str | None) -> Utterance:
+    return Utterance(turn, origin, text, from_us(at_us), reading_of(reading))
 
 
-def _waiting(connection: Connection, conversation: str, at: datetime) -> Iterator[Use]:
-    since = {"conversation": conversation, "now_us": to_us(at), "after_us": to_us(at - WORDS_LAST)}
+def _waiting(connection: Connection, conversation: str, at: datetime, oldest: datetime) -> Iterator[Use]:
+    since = {"conversation": conversation, "now_us": to_us(at), "after_us": to_us(oldest)}
     for (kept,) in _WAITING.rows(connection, since):
         yield from (Use(*use) for use in json.loads(kept)["uses"])
 
@@ -265,7 +271,7 @@ def lock(connection: Connection, ids: Iterable[str]) -> None:
 def take_back(connection: Connection, id_: str, position: int | None = None) -> None:
     """The customer deleted this word, or all of them: its text is gone. Its row stays, so that it counts as taken back in its turn."""
     theirs = (WORDS.c.conversation == id_, *([] if position is None else [WORDS.c.position == position]))
-    connection.execute(update(WORDS).where(*theirs).values(origin=DELETED, text=""))
+    connection.execute(update(WORDS).where(*theirs).values(origin=DELETED, text="", reading=None))
 
 
 def taint_alone(connection: Connection, id_: str, at: datetime) -> None:

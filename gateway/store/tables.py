@@ -50,6 +50,7 @@ WORDS = Table(
     Column("text", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("turn", Integer, nullable=False, server_default="0"),
+    Column("reading", Text),  # of what was typed, as it was read when it was heard
 )
 
 CALLS = Table(

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 
+from gateway.domain.facts import HeardMessage
 from gateway.domain.states import ACTIVE_RUNS
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
@@ -60,7 +61,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class AddMessage:
-    """A message that a client adds. `said`: the customer's own text in it and its origin; None: it is not their word.
+    """A message that a client adds. `said`: the customer's own text in it; None: it is not their word.
 
     `foreign`: it carries what the customer did not write, so that the conversation is tainted by it.
     """
@@ -68,7 +69,7 @@ class AddMessage:
     id: str
     body: Mapping[str, Json]
     metadata: Metadata
-    said: tuple[str, str] | None
+    said: HeardMessage | None
     foreign: bool
 
 

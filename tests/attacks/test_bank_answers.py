@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from gateway.domain.clock import utc_now
 
+from gateway.app.clock import utc_now
 from gateway.calls.output import output_text
 from gateway.calls.redaction import FENCE
 from gateway.runs.outgoing import OutgoingFilter, identifiers

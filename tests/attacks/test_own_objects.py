@@ -16,6 +16,7 @@ from adapters.declared.upstream import Upstream
 from gateway.app.clock import utc_now
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
+from gateway.domain.facts import HeardMessage
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
@@ -54,7 +55,7 @@ class Window:
 
     async def say(self, text: str) -> None:
         book = self.teller.gateway.book
-        assert await book.store_messages("emma", self.conversation, [(text, "typed")], utc_now()) is not None
+        assert await book.store_messages("emma", self.conversation, [HeardMessage(text, "typed")], utc_now()) is not None
 
     async def ask(self, function: str, **arguments: Any) -> Recorded:
         self.calls[0] += 1

@@ -17,14 +17,17 @@ from adapters.core import Money
 from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
+from gateway.domain.facts import HeardMessage
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
+from gateway.domain.reading import reading_of
 from gateway.domain.states import RELEASED, CallState, SettledAs
+from gateway.grounding.reader import read
 from gateway.store import calls
 from gateway.store.book import SqlBook
-from gateway.store.conversations import WITH_CUSTOMER
+from gateway.store.conversations import WITH_CUSTOMER, WORDS_AGE_S
 from gateway.store.direct import DirectStore
 from gateway.store.kill_switches import SqlKillSwitches
 from gateway.store.standing_mandates import StoreStandingMandate
@@ -231,11 +234,11 @@ async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: S
 
 async def test_words_of_two_requests_at_once_have_their_places(shared: Shared) -> None:
     asked = (
-        shared.books[n % len(shared.books)].store_messages("alice", shared.conversation, [(f"w{n}", "typed")] * 2, NOW)
+        shared.books[n % len(shared.books)].store_messages("alice", shared.conversation, [HeardMessage(f"w{n}", "typed")] * 2, NOW)
         for n in range(20)
     )
     assert sorted(count for count in await asyncio.gather(*asked) if count) == list(range(2, 42, 2))
-    assert await shared.books[-1].store_messages("bruno", shared.conversation, [("x", "typed")], NOW) is None
+    assert await shared.books[-1].store_messages("bruno", shared.conversation, [HeardMessage("x", "typed")], NOW) is None
 
 
 def switches(book: SqlBook, via: str = "book") -> KillSwitchStore:
@@ -353,3 +356,12 @@ def test_the_names_of_a_row_are_those_of_its_statement() -> None:
     assert selected == [*of_conversation, *(column.name for column in calls._SPENT.selected_columns), "like_this", *stored]
     named = [*("owner" if name == "customer" else name for name in of_conversation), "day_minor", "week_minor", "month_minor"]
     assert list(calls._Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]
+
+
+async def test_words_count_for_as_long_as_the_bank_says(shared: Shared) -> None:
+    book, reading = shared.books[0], read("Pay Anna £20").written()
+    await book.store_messages("alice", shared.conversation, [HeardMessage("Pay Anna £20", "typed", reading)], NOW)
+    before, after = NOW + timedelta(seconds=WORDS_AGE_S - 1), NOW + timedelta(seconds=WORDS_AGE_S)
+    (word,) = (await book.heard(shared.conversation, before)).words
+    assert (word.text, word.at, word.reading) == ("Pay Anna £20", NOW, reading_of(reading))
+    assert (await book.heard(shared.conversation, after)).words == ()

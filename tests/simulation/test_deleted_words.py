@@ -35,7 +35,7 @@ async def words(served: Assisted, thread: str) -> list[tuple[int, str, str]]:
     found = await book.read(lambda connection: threads.of_id(connection, thread))
     assert found is not None
     heard = await book.heard(found.conversation, served.gateway.door.clock())
-    return [(word.turn, word.origin, word.text) for word in reversed(heard.words)]
+    return [(word.turn, word.origin, word.text) for word in heard.words]
 
 
 async def listed(at: Any, thread: str) -> list[str]:

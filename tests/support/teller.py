@@ -22,6 +22,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.key_files import credential, private_file
 from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
+from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
@@ -81,7 +82,9 @@ class Teller:
         """The customer says this, in one turn, on their own channel."""
         where = conversation or await self.conversation(customer)
         assert (
-            await self.gateway.book.store_messages(customer, where, [(text, origin) for text in texts], self.gateway.door.clock())
+            await self.gateway.book.store_messages(
+                customer, where, [HeardMessage(text, origin) for text in texts], self.gateway.door.clock()
+            )
             is not None
         )
 

@@ -145,7 +145,7 @@ async def _create(api: Api, thread: str, door: Door, request: Request, principal
     api.bounded(door, principal)
     new_run = await body_as(NewRun, request)
     run = await _new(api, door, principal, new_run, thread)
-    messages = adding_of(api, door, principal, new_run.additional_messages or [])
+    messages = await adding_of(api, door, principal, new_run.additional_messages or [])
     starting = StartRun(run, _due(run.created, run.lease), messages)
     return await _started(api, starting, stream=bool(new_run.stream))
 
@@ -153,7 +153,7 @@ async def _create(api: Api, thread: str, door: Door, request: Request, principal
 async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     new_run = await body_as(NewThreadAndRun, request)
-    opening = opening_of(api, door, principal, new_run.thread or NewThread())
+    opening = await opening_of(api, door, principal, new_run.thread or NewThread())
     run = await _new(api, door, principal, new_run, opening.id)
     starting = StartRun(run, _due(run.created, run.lease), opening=opening)
     return await _started(api, starting, stream=bool(new_run.stream))

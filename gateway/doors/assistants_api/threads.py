@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 
+from gateway.calls.hearing import heard
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, SCOPE_WORDS, Principal
 from gateway.domain.strict_json import Json
@@ -119,12 +120,12 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
 
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    opening = opening_of(api, door, principal, await body_as(NewThread, request))
+    opening = await opening_of(api, door, principal, await body_as(NewThread, request))
     return json_answer(objects.thread(await api.book.write(opening)))
 
 
-def opening_of(api: Api, door: Door, principal: Principal, new_thread: NewThread) -> CreateThread:
-    messages = adding_of(api, door, principal, new_thread.messages)
+async def opening_of(api: Api, door: Door, principal: Principal, new_thread: NewThread) -> CreateThread:
+    messages = await adding_of(api, door, principal, new_thread.messages)
     return CreateThread(new_id("thread"), principal.customer, door.clock(), metadata_of(new_thread.metadata), messages)
 
 
@@ -147,7 +148,7 @@ async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal:
 
 async def _write(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    messages = adding_of(api, door, principal, [await body_as(NewMessage, request)])
+    messages = await adding_of(api, door, principal, [await body_as(NewMessage, request)])
     written = await api.book.write(WriteAnswer(id_, principal.customer, door.clock(), messages))
     if isinstance(written, str):
         message = f"Can't add messages to {id_} while a run {written} is active."
@@ -229,12 +230,12 @@ def _with_origin(message: Message, metadata: Metadata) -> Metadata:
     return {**metadata, ORIGIN: origin} if origin else metadata
 
 
-def adding_of(api: Api, door: Door, principal: Principal, new_messages: list[NewMessage]) -> tuple[AddMessage, ...]:
+async def adding_of(api: Api, door: Door, principal: Principal, new_messages: list[NewMessage]) -> tuple[AddMessage, ...]:
     """Messages as they are kept, and what of them the customer said. RequestFault."""
-    return tuple(_adding(api, door, principal, new_message) for new_message in new_messages)
+    return tuple([await _adding(api, door, principal, new_message) for new_message in new_messages])
 
 
-def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage) -> AddMessage:
+async def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage) -> AddMessage:
     metadata = metadata_of(new_message.metadata)
     origin = metadata.get(ORIGIN, TYPED)
     if origin not in _ORIGINS:
@@ -250,12 +251,13 @@ def _adding(api: Api, door: Door, principal: Principal, new_message: NewMessage)
             texts.append(part if isinstance(part, str) else part.text)
             content += objects.text_content(texts[-1])
     is_own = _speaks(principal) and new_message.role == "user"
+    said = await heard([("\n".join(texts), origin)]) if is_own and texts else (None,)
     body = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
     return AddMessage(
         id=new_id("msg"),
         body=body,
         metadata=metadata,
-        said=("\n".join(texts), origin) if is_own and texts else None,
+        said=said[0],
         foreign=not is_own or len(texts) < len(parts),
     )
 

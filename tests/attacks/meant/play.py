@@ -18,6 +18,7 @@ from gateway.app.clock import utc_now
 from gateway.app.key_files import private_file
 from gateway.app.main import open_gateway
 from gateway.app.settings import development
+from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method
@@ -117,7 +118,7 @@ class Stage:
         for number, step in enumerate(case.steps):
             if isinstance(step, Said):
                 where = before if step.earlier else here
-                assert await book.store_messages(name, where, [(step.text, step.origin)], utc_now()) is not None
+                assert await book.store_messages(name, where, [HeardMessage(step.text, step.origin)], utc_now()) is not None
             else:
                 await self._call(name, here, f"turn{number}", step, (case, customer, played))
         return played

@@ -1,0 +1,20 @@
+"""What the customer wrote is read once, when it is heard: off the event loop, one message after the other, and never by a call."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from gateway.domain.facts import HeardMessage
+from gateway.grounding.reader import read
+
+_READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tellergate-reader")
+_TYPED = "typed"
+
+
+async def heard(messages: Iterable[tuple[str, str]]) -> tuple[HeardMessage, ...]:
+    """Each message (text, origin) with its reading, if it was typed. The work is bounded by `reader`, whatever the text says."""
+    return tuple([HeardMessage(text, origin, await _reading(text) if origin == _TYPED else None) for text, origin in messages])
+
+
+async def _reading(text: str) -> str:
+    return await asyncio.get_running_loop().run_in_executor(_READER, lambda: read(text).written())
