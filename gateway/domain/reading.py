@@ -107,7 +107,8 @@ FIELDS = tuple(name for name in SaidOrder.__dataclass_fields__ if name != "act")
 class Clause:
     """`start` and `end` count characters of the message. `ways`: the readings of an order, a completion or a correction.
 
-    `names`, of a taking back: whose order, as written; None for the last one; `is_all` for every one.
+    `names`, of a taking back: whose order, as written; None for the last one; `is_all` for every one. `unread`: places of words without
+    which the rest would be an order; for showing them, never for acting without them.
     """
 
     kind: ClauseKind
@@ -117,6 +118,7 @@ class Clause:
     names: str | None = None
     is_all: bool = False
     spoilt: frozenset[Spoilt] = frozenset()
+    unread: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def reading_of(written: str | None) -> Reading | None:
 
 def _plain(clause: Clause) -> list[Any]:
     ways = [[_plain_value(getattr(way, name)) for name in ("act", *FIELDS)] for way in clause.ways]
-    return [clause.kind, clause.start, clause.end, ways, clause.names, clause.is_all, sorted(clause.spoilt)]
+    return [clause.kind, clause.start, clause.end, ways, clause.names, clause.is_all, sorted(clause.spoilt), clause.unread]
 
 
 def _plain_value(value: object) -> object:
@@ -149,8 +151,9 @@ def _plain_value(value: object) -> object:
 
 
 def _clause(kept: Sequence[Any]) -> Clause:
-    kind, start, end, ways, names, is_all, spoilt = kept
-    return Clause(ClauseKind(kind), start, end, tuple(map(_way, ways)), names, is_all, frozenset(map(Spoilt, spoilt)))
+    kind, start, end, ways, names, is_all, spoilt, unread = kept
+    places = None if unread is None else (unread[0], unread[1])
+    return Clause(ClauseKind(kind), start, end, tuple(map(_way, ways)), names, is_all, frozenset(map(Spoilt, spoilt)), places)
 
 
 def _way(kept: Sequence[Any]) -> SaidOrder:

@@ -75,6 +75,7 @@ class Language:
         self.classes: Mapping[str, frozenset[str]] = {
             name: frozenset(said["words"]) for name, said in closed.items() if isinstance(said, dict)
         }
+        self.spoiling = frozenset().union(*(words for name, words in self.classes.items() if name != "function"))
         self.in_text = frozenset(closed["in_text"])
         self.closed = frozenset().union(*self.classes.values()) - self.in_text
         self.known = self._vocabulary(grammar)

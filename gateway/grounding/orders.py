@@ -280,12 +280,14 @@ def _amount_differs(said: SaidAmount | None, money: Money, account_currency: str
 
 
 def _quoted(message: Utterance, clause: Clause) -> tuple[QuotedPart, ...]:
-    """The clause in parts: what no list of the grammar holds, and what turns it, is marked as not understood."""
+    """The clause in parts: what stands in the way of an order, and what turns it, is marked as not understood."""
     parts: list[QuotedPart] = []
     end = clause.start
     for piece in tokens(message.text[clause.start : clause.end]):
         start = clause.start + piece.start
-        understood = piece.kind is not Token.WORD or piece.text in ENGLISH.known or piece.text not in ENGLISH.closed
+        is_plain = piece.text in ENGLISH.known or piece.text not in ENGLISH.closed
+        is_in_the_way = clause.unread is not None and clause.unread[0] <= start < clause.unread[1]
+        understood = not is_in_the_way and (piece.kind is not Token.WORD or (is_plain and piece.text not in ENGLISH.spoiling))
         text = message.text[end : clause.start + piece.end]
         if parts and parts[-1].understood == understood:
             parts[-1] = QuotedPart(parts[-1].text + text, understood)

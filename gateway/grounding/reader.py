@@ -18,6 +18,10 @@ CHARACTERS_MOST = 4_000
 _STEPS_MOST = 6_000
 """Of one message. An order of ten words takes a hundred."""
 
+_SEARCH_MOST = 2_000
+"""Of the search for words that stand in the way of an order, in one message."""
+
+_SHORT = 20
 _CLAUSE_MOST = 60
 _BACK_MOST = 8
 """Tokens. A longer sentence is no order, and a longer name none that is taken back."""
@@ -31,8 +35,9 @@ def read(text: str) -> Reading:
     """The clauses of one message, in their order; together they cover all of its tokens."""
     if len(text) > CHARACTERS_MOST:
         return Reading((Clause(ClauseKind.OTHER, 0, len(text), spoilt=frozenset({Spoilt.TOO_LONG})),))
-    budget = Budget(_STEPS_MOST)
-    return Reading(tuple(clause for sentence in _sentences(tokens(text)) for clause in _Sentence(sentence, budget).clauses()))
+    reading, searching = Budget(_STEPS_MOST), Budget(_SEARCH_MOST)
+    sentences = (_Sentence(sentence, reading, searching) for sentence in _sentences(tokens(text)))
+    return Reading(tuple(clause for sentence in sentences for clause in sentence.clauses()))
 
 
 @lru_cache(maxsize=1024)
@@ -73,13 +78,14 @@ def _goes_on(pieces: Sequence[Piece], at: int) -> bool:
 
 
 class _Sentence:
-    def __init__(self, pieces: tuple[Piece, ...], budget: Budget) -> None:
+    def __init__(self, pieces: tuple[Piece, ...], budget: Budget, searching: Budget) -> None:
         end = len(pieces)
         while end and _is_end(pieces[end - 1]):
             end -= 1
         self._body = pieces[:end]
         self._is_question = any(piece.text == "?" for piece in pieces[end:])
         self._budget = budget
+        self._searching = searching
         self._has_plain_names = True
         self._failed: set[tuple[int, Act | None]] = set()
 
@@ -97,7 +103,19 @@ class _Sentence:
                 found = [self._clause(ClauseKind.ORDER, self._body, ways)] if ways else None
                 if not ways and self._is_question and ENGLISH.questions.end(self._body, begin) is not None:
                     found = [self._clause(ClauseKind.QUESTION, self._body)]
-        return found or [self._clause(ClauseKind.OTHER, self._body)]
+        return found or [replace(self._clause(ClauseKind.OTHER, self._body), unread=self._in_the_way())]
+
+    def _in_the_way(self) -> tuple[int, int] | None:
+        """The places of one to three words without which the rest would be an order, in a short sentence that has a verb of one."""
+        body, self._budget, self._has_plain_names = self._body, self._searching, True
+        if len(body) > _SHORT or not any(verbs.end(body, at) for at in range(len(body)) for verbs in ENGLISH.verbs.values()):
+            return None
+        for length in (1, 2, 3):
+            for at in range(len(body) - length + 1):
+                rest = body[:at] + body[at + length :]
+                if rest and any(way.payee and way.amount for way in self._orders(rest, self._begin(rest), must_ask=False)):
+                    return body[at].start, body[at + length - 1].end
+        return None
 
     def _begin(self, body: Sequence[Piece]) -> int:
         """After the courtesies, and a word that joins it to what was said before."""
