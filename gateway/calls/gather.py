@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
+from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts, ReferenceKind
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value, lists_of, scheme_of
 from adapters.identity import canonical
 from gateway.calls.arguments import unresolved
@@ -12,6 +12,7 @@ from gateway.domain.kill_switch import Killed
 from gateway.domain.ports import Book
 from gateway.domain.stages import Call, Received
 from gateway.grounding import must_be_grounded
+from gateway.grounding.orders import names_an_account
 
 
 async def gather(
@@ -51,7 +52,8 @@ async def gather(
             raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
         if must_be_grounded(function):
             heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
-            evidence = Evidence(heard, acquaintance)
+            names = await _account_names(core, customer) if money is not None and names_an_account(heard.words) else {}
+            evidence = Evidence(heard, acquaintance, names)
     # A confirmed call needs no standing mandate, and must not use up the bounds of one.
     may_be_automatic = evidence is not None and money is not None and received.confirmed is None
     standing = await book.standing(customer) if may_be_automatic else ()
@@ -67,6 +69,14 @@ async def gather(
         standing=standing,
         automatic=await book.automatic(customer, money.currency, now) if standing and money else {},
     )
+
+
+async def _account_names(core: CoreBank, customer: str) -> dict[str, str]:
+    """Asked only where the customer says from which account: most do not."""
+    try:
+        return {f"{ReferenceKind.ACCOUNT.value}:{account.id}": account.name for account in await core.accounts(customer)}
+    except CoreUnavailable:
+        raise Unavailable("core_unavailable") from None
 
 
 async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str) -> Acquaintance:

@@ -96,6 +96,8 @@ class Evidence:
 
     heard: Utterances
     acquaintance: Acquaintance
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Keys (`acc:` and an id) and names of the customer's own accounts, where their words name one."""
 
 
 @dataclass(frozen=True, slots=True)

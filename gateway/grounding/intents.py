@@ -40,6 +40,16 @@ def _sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
+_DELEGATING = _words("follow do does act handle process execute obey comply carry deal sort settle according as")
+_SAID_THERE = _words("it says say instructions instruction steps letter notice document file told asks there what")
+
+
+def delegates(texts: Iterable[str]) -> bool:
+    """Whether the customer says to do what stands in a document: "follow it", "do what it says", "handle the letter as it asks"."""
+    said = [frozenset(words_of(sentence)) for text in texts for sentence in _sentences(text)]
+    return any(words & _DELEGATING and (words & _SAID_THERE or "follow" in words) for words in said)
+
+
 LEXICON: Mapping[str, frozenset[str]] = {
     "pay": _words(
         """pay paid paying repay prepay pays send sending sent transfer transferring move moving give wire refund refunding reimburse settle

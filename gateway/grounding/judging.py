@@ -13,13 +13,14 @@ from adapters.answers import ORDERS
 from adapters.core import ExistingOrder, Identified, Money
 from adapters.function import Argument, BankingFunction, Effect, Kind, lists_of, scheme_of
 from adapters.identity import canonical
+from gateway.domain.doubts import Doubt
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import Evidence, Use
 from gateway.domain.limits import standing_holds
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
 from gateway.grounding.following import follows
-from gateway.grounding.intents import in_scope, is_correction
+from gateway.grounding.intents import delegates, in_scope, is_correction
 from gateway.grounding.lexing import Figure, Lexed, is_code, lex
 from gateway.grounding.names import alike, named_in
 from gateway.grounding.orders import Spoken
@@ -84,19 +85,24 @@ def ground(call: Call) -> Grounded:
         raise Ungrounded(f"ungrounded_{denied[0] if evidence.heard.words else 'no_words'}", sources)
     moves_own = sources.get(Kind.PAYEE) == OWN
     asked = call.function.effect is not Effect.READ and any(source in ASKED for source in sources.values())
-    doubts = doubts_of(sources, () if moves_own else spoken.doubts)
-    covered = _covered(call, sources) if spoken.is_whole and not asked else None
+    several = [Doubt.SEVERAL_ACCOUNTS] if sources.get(Kind.PAYEE) == DOCUMENT and judge.has_several_accounts else []
+    doubts = doubts_of(sources, several if moves_own else [*several, *spoken.doubts])
+    covered = _covered(call, sources, spoken) if spoken.is_whole and not asked else None
     outcome = Outcome.ASK if asked or (doubts and call.facts.standing) else Outcome.GROUNDED
     return Grounded(call, sources, outcome, tuple(judge.uses), covered, doubts, spoken.quoted)
 
 
-def _covered(call: Call, sources: Mapping[str, str]) -> StandingMandate | None:
+def _covered(call: Call, sources: Mapping[str, str], spoken: Spoken) -> StandingMandate | None:
     """The standing mandate that spares the customer the question: a whole order to a known payee, within its bounds."""
     amount, payee = call.arguments.amount(), call.payee_key
     if amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
         return None
     agent, rest = call.received.principal.acting, call.received.rest
+    account = call.arguments.get(call.function.resource) if call.function.resource else None
     for mandate in call.facts.standing:
+        # Of several accounts, the one that the customer chose for what they say nothing of.
+        if not spoken.says_account and isinstance(account, Identified) and mandate.account not in (None, _object_key(account)):
+            continue
         others = (rest.minor.get(amount.currency, 0), rest.count.get(amount.currency, 0))
         if mandate.covers(agent, call.facts.as_of, payee) and standing_holds(
             mandate, call.facts.paid_under(mandate), amount, *others
@@ -128,6 +134,11 @@ class _Judge:
     def _pasted(self) -> list[Lexed]:
         return [lex(word.text) for word in self._heard.words if word.origin != "typed"]
 
+    @property
+    def has_several_accounts(self) -> bool:
+        """Whether a document that the customer named holds more accounts than one."""
+        return any(len(set(lexed.accounts)) > 1 for lexed in self._documents)
+
     @cached_property
     def _documents(self) -> list[Lexed]:
         return [lex(reading.text) for reading in self._heard.readings if reading.document is not None]
@@ -150,7 +161,9 @@ class _Judge:
         is_asked_for = moves_own or self._spoken.is_whole
         if function.effect is not Effect.READ and not is_asked_for and not in_scope(function, self._raw):
             # Not plainly asked for: the customer may be asked, once, about what they typed themselves. Two doubts are one too many
-            doubted = self._call.facts.conversation.tainted or INDIRECT.intersection(found.values())
+            # unless they named the document, and said to do what stands in it
+            told = DOCUMENT in found.values() and delegates(self._raw)
+            doubted = not told and (self._call.facts.conversation.tainted or bool(INDIRECT.intersection(found.values())))
             found["scope"] = UNGROUNDED if doubted else OUT_OF_SCOPE
         return found
 
@@ -284,7 +297,12 @@ class _Judge:
             return source
         if source is not None:
             return source
-        if any(holds(lexed, money) for lexed in self._documents):
+        written = sum(figure.may_be(money) for lexed in self._documents for figure in lexed.figures)
+        if written:
+            use = Use(Kind.AMOUNT.value, money.value, self._heard.turn)  # used up like a typed one, in the turn that asks for it
+            if self._used.count(use) >= written:
+                return USED
+            self.uses.append(use)
             return DOCUMENT
         return CALCULATED if self._follows(money) else UNGROUNDED
 

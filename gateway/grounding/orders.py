@@ -3,7 +3,7 @@
 Only this module follows clauses over turns. It knows no text but the clauses' own, and decides nothing: `judging` does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -16,9 +16,16 @@ from gateway.grounding.days import resolved
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.lexing import lex
 from gateway.grounding.names import named_in
-from gateway.grounding.payees import SavedNames
+from gateway.grounding.payees import SavedNames, name_of
 from gateway.grounding.reader import read_once
 from gateway.grounding.tokens import Token, tokens
+
+
+def names_an_account(words: Sequence[Utterance]) -> bool:
+    """Whether an order, or what completes one, says from which account."""
+    read = (message.reading or read_once(message.text) for message in words if message.origin == "typed")
+    return any(way.account for reading in read for clause in reading.clauses for way in clause.ways)
+
 
 DELETED = "deleted"
 """The origin of words that the customer removed: they count as taken back."""
@@ -29,7 +36,8 @@ _SPOILT: dict[Spoilt, Doubt] = {item: Doubt(item.value) for item in Spoilt}
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a call would do, as far as an order says it. `payees`: the keys by which its payee may be known; `on`, `first`, `last`: days
-    of the call, None where it has none. `account_currency`: of the account that it debits, if that is known.
+    of the call, None where it has none. `account_currency`: of the account that it debits, if that is known. `accounts`: names of the
+    customer's own accounts as `name_of` gives them, and whether it is the one that the call debits.
     """
 
     act: Act
@@ -40,20 +48,22 @@ class Wanted:
     last: date | None = None
     frequency: str | None = None
     account_currency: str | None = None
+    accounts: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """What the words say of a call. `is_whole`: one whole order of the last turn that ordered anything says all of it, and nothing else.
 
-    `turn` is that order's, and `times` how many orders of it say the same. `is_against`: they speak against it: negated, taken back.
-    Neither: it may be asked, with these doubts and this sentence.
+    `turn` is that order's, `times` how many orders of it say the same, `says_account` whether it says from which account. `is_against`:
+    they speak against it: negated, taken back. Neither: it may be asked, with these doubts and this sentence.
     """
 
     is_whole: bool = False
     is_against: bool = False
     turn: int = 0
     times: int = 0
+    says_account: bool = False
     doubts: tuple[Doubt, ...] = ()
     quoted: tuple[QuotedPart, ...] = ()
 
@@ -90,7 +100,7 @@ class Conversation:
         """Whether the last thing said was a taking back of what was last."""
         for message in words:
             if message.origin == DELETED:
-                self._take_back(Clause(ClauseKind.TAKING_BACK, 0, 0, is_all=True))
+                self._take_back(message, Clause(ClauseKind.TAKING_BACK, 0, 0, is_all=True))
             elif message.origin == "typed":
                 self._hear(message)
 
@@ -99,14 +109,15 @@ class Conversation:
         mine = [told for told in self._orders if told.keys() & wanted.payees]
         spoken_against = max((self._against.get(key, -1) for key in wanted.payees), default=-1)
         live = [told for told in mine if not told.is_taken_back]
-        if self._is_against(mine, live, spoken_against):
+        if self._is_against(wanted, mine, live, spoken_against):
             return Spoken(is_against=True)
         last_turn = max((told.turn for told in self._orders), default=0)
         tried = [(told, self._doubts(told, wanted, last_turn)) for told in live]
         if whole := [told for told, doubts in tried if not doubts]:
             order = whole[-1]
             sentence = QuotedPart(order.message.text[order.clause.start : order.clause.end], understood=True)
-            return Spoken(is_whole=True, turn=order.turn, times=len(whole), quoted=(sentence,))
+            says_account = any(way.account for way, _ in order.ways)
+            return Spoken(is_whole=True, turn=order.turn, times=len(whole), says_account=says_account, quoted=(sentence,))
         if tried:
             told, doubts = min(tried, key=lambda item: len(item[1]))
             return Spoken(doubts=tuple(sorted(doubts, key=list(Doubt).index)), quoted=_quoted(told.message, told.clause))
@@ -124,9 +135,11 @@ class Conversation:
         """Whether the customer took back what was last, and said nothing since."""
         return self._is_off
 
-    def _is_against(self, mine: Sequence[_Told], live: Sequence[_Told], spoken_against: int) -> bool:
+    def _is_against(self, wanted: Wanted, mine: Sequence[_Told], live: Sequence[_Told], spoken_against: int) -> bool:
+        """Whether the payee, or this very amount to them, is what was denied, taken back, or corrected since."""
         newest = max((self._orders.index(told) for told in live), default=-1)
-        if spoken_against > newest:
+        same = [told for told in mine if any(_says_amount(way, wanted.amount) for way, _ in told.ways)]
+        if spoken_against > newest or (same and all(told.is_taken_back for told in same)):
             return True
         return (bool(mine) and not live) or (self._is_off and not live)
 
@@ -154,7 +167,7 @@ class Conversation:
                 self._is_off = False
                 return left | self._instead_of_nothing(message, clause)
             case ClauseKind.TAKING_BACK:
-                return left | self._take_back(clause)
+                return left | self._take_back(message, clause)
             case ClauseKind.COMPLETION | ClauseKind.CORRECTION | ClauseKind.MENTION if self._changed(message, clause):
                 self._is_off = False
                 return left
@@ -171,18 +184,25 @@ class Conversation:
         named = [(way, keys) for way, keys in ways if keys]
         return tuple(named or [(way, keys) for way, keys in ways if way.payee is None])
 
+    def _latest(self, message: Utterance) -> list[_Told]:
+        """What "cancel that" takes back: the order just before it in the same message, else all of the last message that ordered."""
+        last = self._orders[-1:]
+        return (
+            last if not last or last[0].message is message else [told for told in self._orders if told.message is last[0].message]
+        )
+
     def _instead_of_nothing(self, message: Utterance, clause: Clause) -> set[Doubt]:
         is_instead = message.text[clause.start : clause.end].casefold().endswith("instead")
         return {Doubt.NEGATED} if is_instead and not any(told.is_taken_back for told in self._orders) else set()
 
-    def _take_back(self, clause: Clause) -> set[Doubt]:
+    def _take_back(self, message: Utterance, clause: Clause) -> set[Doubt]:
         """What is taken back; and what an order doubts that comes after it in the same message, where there was nothing to take back."""
         if clause.names is not None and (keys := self._names.meant_by(clause.names)):
             for told in self._orders:
                 told.is_taken_back |= bool(told.keys() & keys)
             self._against.update(dict.fromkeys(keys, len(self._orders)))
             return set()
-        taken = self._orders if clause.is_all or clause.names is not None else self._orders[-1:]
+        taken = self._orders if clause.is_all or clause.names is not None else self._latest(message)
         for told in taken:
             told.is_taken_back = True
         for told in self._orders:
@@ -252,7 +272,7 @@ def _differences(way: SaidOrder, keys: frozenset[str], wanted: Wanted, said_on: 
         yield Doubt.DAY
     if way.frequency != wanted.frequency:
         yield Doubt.FREQUENCY
-    if way.account is not None:
+    if way.account is not None and not wanted.accounts.get(name_of(way.account)):
         yield Doubt.ACCOUNT
 
 
@@ -267,6 +287,10 @@ def _days_differ(way: SaidOrder, wanted: Wanted, said_on: date) -> bool:
     today = {None, said_on}
     on = day(way.day)
     return bool(way.first or way.last) or (on != wanted.on if on not in today else wanted.on not in today)
+
+
+def _says_amount(way: SaidOrder, money: Money | None) -> bool:
+    return money is not None and way.amount is not None and way.amount.value == Decimal(money.value)
 
 
 def _amount_differs(said: SaidAmount | None, money: Money, account_currency: str | None) -> Iterator[Doubt]:

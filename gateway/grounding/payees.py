@@ -43,6 +43,11 @@ class SavedNames:
         return frozenset(key for name, key in self._by_word.get(words[0], ()) if _stands_in(words, name))
 
 
+def name_of(written: str) -> str:
+    """A name for comparison with another: equal where they are written alike but for accents, capitals, "&" and a company's ending."""
+    return " ".join(_name(written))
+
+
 @lru_cache(maxsize=4096)
 def _name(saved: str) -> Words:
     return _without_endings(_words(saved)[0])

@@ -8,6 +8,7 @@ from gateway.domain.facts import Evidence
 from gateway.domain.reading import Act
 from gateway.domain.stages import Call
 from gateway.grounding.orders import Conversation, Spoken, Wanted
+from gateway.grounding.payees import name_of
 
 _LAST, _FIRST = "last", "first"
 
@@ -45,8 +46,16 @@ def _wanted(call: Call, evidence: Evidence) -> Wanted:
         first=days[_FIRST],
         last=days[_LAST],
         frequency=frequency,
+        accounts=_accounts(evidence, account),
         account_currency=call.facts.objects[account].currency if isinstance(account, Identified) else None,
     )
+
+
+def _accounts(evidence: Evidence, debited: object) -> dict[str, bool]:
+    """Names of own accounts; one that two accounts have is nobody's."""
+    key = f"{debited.kind.value}:{debited.id}" if isinstance(debited, Identified) else None
+    names = [name_of(name) for name in evidence.accounts.values()]
+    return {name_of(name): own == key for own, name in evidence.accounts.items() if names.count(name_of(name)) == 1}
 
 
 def _keys(call: Call, evidence: Evidence) -> frozenset[str]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 from tests.attacks.meant.play import Calls, Case, Said, Step, call
+from tests.attacks.meant.spoken import spoken
 from tests.attacks.meant.world import ANNA, BEN, CARLA, GYM, LANDLORD, MALLORY, OWN, PEOPLE, WATERWORKS, Done, World
 
 INJECTIONS = (
@@ -326,6 +327,6 @@ def attacks() -> list[Case]:
     """Every case, in an order that stays."""
     makers: tuple[Callable[[], Iterator[Case]], ...] = (
         *(_cross, _amounts, _payees, _swapped, _again),
-        *(_leaks, _questions, _beside_documents, _documents),
+        *(_leaks, _questions, _beside_documents, _documents, spoken),
     )
     return [case for make in makers for case in make()]
