@@ -1,14 +1,24 @@
 """What the customer wrote is read once, when it is heard: off the event loop, one message after the other, and never by a call."""
 
 import asyncio
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from gateway.domain.facts import HeardMessage
 from gateway.grounding.reader import read
 
-_READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tellergate-reader")
 _TYPED = "typed"
+
+
+@cache
+def _reader() -> ThreadPoolExecutor:
+    """One thread of this process: whoever writes much waits for themselves, and takes no thread from the databases."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="tellergate-reader")
+
+
+os.register_at_fork(after_in_child=_reader.cache_clear)  # a thread does not live on in a forked process
 
 
 async def heard(messages: Iterable[tuple[str, str]]) -> tuple[HeardMessage, ...]:
@@ -17,4 +27,4 @@ async def heard(messages: Iterable[tuple[str, str]]) -> tuple[HeardMessage, ...]
 
 
 async def _reading(text: str) -> str:
-    return await asyncio.get_running_loop().run_in_executor(_READER, lambda: read(text).written())
+    return await asyncio.get_running_loop().run_in_executor(_reader(), lambda: read(text).written())

@@ -80,6 +80,8 @@ def ground(call: Call) -> Grounded:
     sources = judge.sources()
     if spoken.is_against:
         raise Ungrounded("ungrounded_withdrawn", {**sources, "scope": WITHDRAWN})
+    if spoken.only_asks:
+        raise Ungrounded("ungrounded_scope", {**sources, "scope": UNGROUNDED})
     denied = [kind for kind, source in sources.items() if source in DENIED]
     if denied:
         raise Ungrounded(f"ungrounded_{denied[0] if evidence.heard.words else 'no_words'}", sources)

@@ -56,11 +56,13 @@ class Spoken:
     """What the words say of a call. `is_whole`: one whole order of the last turn that ordered anything says all of it, and nothing else.
 
     `turn` is that order's, `times` how many orders of it say the same, `says_account` whether it says from which account. `is_against`:
-    they speak against it: negated, taken back. Neither: it may be asked, with these doubts and this sentence.
+    they speak against it: negated, taken back. `only_asks`: the payee is named in questions alone. None of them: it may be asked, with
+    these doubts and this sentence.
     """
 
     is_whole: bool = False
     is_against: bool = False
+    only_asks: bool = False
     turn: int = 0
     times: int = 0
     says_account: bool = False
@@ -93,6 +95,7 @@ class Conversation:
         self._orders: list[_Told] = []
         self._against: dict[str, int] = {}
         """Payees whom the customer spoke against, with how many orders came before."""
+        self._questions: list[tuple[Utterance, Clause]] = []
         self._others: list[tuple[Utterance, Clause, set[Doubt]]] = []
         """What was not understood."""
         self._mention: Clause | None = None
@@ -126,6 +129,8 @@ class Conversation:
     def _other_words_of(self, wanted: Wanted) -> Spoken:
         """Where nothing was ordered: the last words that were not understood and name the payee, or the last of all."""
         naming = [item for item in self._others if named_in(lex(item[0].text), self._payees) & wanted.payees]
+        if not naming and any(self._names_in(*asked) & wanted.payees for asked in self._questions):
+            return Spoken(only_asks=True)
         if not self._others:
             return Spoken(doubts=(Doubt.NO_ORDER,))
         message, clause, doubts = (naming or self._others)[-1]
@@ -174,7 +179,10 @@ class Conversation:
             case ClauseKind.MENTION:
                 self._mention = clause
                 return left
-            case ClauseKind.QUESTION | ClauseKind.COURTESY:
+            case ClauseKind.QUESTION:
+                self._questions.append((message, clause))
+                return left
+            case ClauseKind.COURTESY:
                 return left
         return left | self._not_understood(message, clause)
 
@@ -232,8 +240,7 @@ class Conversation:
 
     def _not_understood(self, message: Utterance, clause: Clause) -> set[Doubt]:
         """Other words: whatever was ordered before is not whole any more; what they deny is spoken against."""
-        text = message.text[clause.start : clause.end]
-        named = named_in(lex(text), self._payees)
+        named = self._names_in(message, clause)
         if Spoilt.NEGATED in clause.spoilt:
             self._against.update(dict.fromkeys(named, len(self._orders)))
             if not named and self._orders:
@@ -243,6 +250,9 @@ class Conversation:
         for told in self._orders:
             told.doubts |= doubts
         return doubts
+
+    def _names_in(self, message: Utterance, clause: Clause) -> frozenset[str]:
+        return named_in(lex(message.text[clause.start : clause.end]), self._payees)
 
     # holding against a call
 

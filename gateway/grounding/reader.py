@@ -101,7 +101,7 @@ class _Sentence:
                 begin = self._begin(self._body)
                 ways = self._orders(self._body, begin, must_ask=self._is_question)
                 found = [self._clause(ClauseKind.ORDER, self._body, ways)] if ways else None
-                if not ways and self._is_question and ENGLISH.questions.end(self._body, begin) is not None:
+                if not ways and self._is_question and _only_asks(self._body, begin):
                     found = [self._clause(ClauseKind.QUESTION, self._body)]
         return found or [replace(self._clause(ClauseKind.OTHER, self._body), unread=self._in_the_way())]
 
@@ -159,7 +159,7 @@ class _Sentence:
         if ways:
             return self._clause(ClauseKind.ORDER, body, ways)
         if is_asked:  # "Pay Anna 20?" is no order, and neither completes nor corrects one
-            return self._clause(ClauseKind.QUESTION, body) if ENGLISH.questions.end(body, begin) is not None else None
+            return self._clause(ClauseKind.QUESTION, body) if _only_asks(body, begin) else None
         return self._taking_back(body) or self._mention(body[begin:]) or self._correction(body) or self._completion(body)
 
     def _orders(self, body: tuple[Piece, ...], begin: int, *, must_ask: bool) -> list[SaidOrder]:
@@ -249,6 +249,17 @@ class _Sentence:
                 return self._clause(ClauseKind.ORDER, body, asked)
         ways = [way for way in plain.all_ways(at, SaidOrder()) if _slots(way)]
         return self._clause(ClauseKind.COMPLETION, body, ways) if ways else None
+
+
+def _only_asks(body: Sequence[Piece], begin: int) -> bool:
+    """Whether it begins as a question does, and not as a polite request."""
+    return ENGLISH.questions.end(body, begin) is not None and _skipped_request(body, begin) is None
+
+
+def _skipped_request(body: Sequence[Piece], begin: int) -> int | None:
+    """After a request that a verb of an order may follow; "do" alone is none."""
+    end = ENGLISH.asking.end(body, begin)
+    return None if end is None or (end == begin + 1 and body[begin].text == "do") else end
 
 
 def _joints(body: tuple[Piece, ...]) -> Iterator[tuple[int, int]]:
