@@ -136,10 +136,6 @@ class Conversation:
         message, clause, doubts = (naming or self._others)[-1]
         return Spoken(doubts=tuple(sorted(doubts, key=list(Doubt).index)), quoted=_quoted(message, clause))
 
-    def is_off(self) -> bool:
-        """Whether the customer took back what was last, and said nothing since."""
-        return self._is_off
-
     def _is_against(self, wanted: Wanted, mine: Sequence[_Told], live: Sequence[_Told], spoken_against: int) -> bool:
         """Whether the payee, or this very amount to them, is what was denied, taken back, or corrected since."""
         newest = max((self._orders.index(told) for told in live), default=-1)
@@ -258,6 +254,8 @@ class Conversation:
 
     def _doubts(self, told: _Told, wanted: Wanted, last_turn: int) -> set[Doubt]:
         doubts = min((set(_differences(way, keys, wanted, told.said_on)) for way, keys in told.ways), key=len)
+        if not told.keys() <= wanted.payees:  # read in one way it names somebody else
+            doubts.add(Doubt.AMBIGUOUS)
         return doubts | told.doubts | ({Doubt.EARLIER_TURN} if told.turn != last_turn else set())
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -71,6 +72,18 @@ def test_the_customer_is_shown_which_words_were_not_understood() -> None:
     assert "if" in marked
     assert "Anna" not in marked
     assert Doubt.CONDITION in grounded.doubts
+
+
+def test_an_order_that_names_another_when_it_is_read_in_another_way_does_not_go_on() -> None:
+    words, payment = said(["Pay the gym £39.90"]), Payment("Northside Gym", Decimal("39.90"))
+    call = a_call(words, payment)
+    evidence = call.facts.evidence
+    assert evidence is not None
+    assert ground(call).covered is not None
+    other = KnownPayee("ben:other", "The Gym", "99999912345678", None)
+    known = replace(evidence, acquaintance=Acquaintance(payees=(*evidence.acquaintance.payees, other)))
+    with pytest.raises(Ungrounded):
+        ground(replace(call, facts=replace(call.facts, evidence=known)))
 
 
 def test_a_twin_of_the_payee_s_name_is_asked() -> None:
