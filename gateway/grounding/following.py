@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence, Set
 from decimal import Decimal
 
+from adapters.core import Money
 from gateway.grounding.lexing import Lexed
 
 _CENT = Decimal("0.01")
@@ -14,13 +15,14 @@ _PARTS = (2, 3, 4)
 _SHARING = frozenset({"half", "halves", "third", "quarter", "share", "split", "each", "divide"})
 
 
-def follows(wanted: Decimal, meant: Sequence[Lexed], told: Set[Decimal], ordered: Set[Decimal]) -> bool:
+def follows(money: Money, meant: Sequence[Lexed], told: Set[Decimal], ordered: Set[Decimal]) -> bool:
     """As a sum, a difference, a share where the words speak of one, so many percent, or so many percent more or less.
 
     At least one of two figures is from `meant`, what the customer said or named; the other may be what the bank `told` or has `ordered`.
     What the bank told alone will do where the customer wrote no amount. In one step, or in two where there are few figures.
     """
-    figures = [figure for item in meant for figure in item.figures]
+    wanted = Decimal(money.value)
+    figures = [figure for item in meant for figure in item.figures if not figure.currencies or money.currency in figure.currencies]
     values = {figure.value for figure in figures if not figure.is_percent}
     if not values and wanted in told:
         return True
@@ -33,7 +35,8 @@ def follows(wanted: Decimal, meant: Sequence[Lexed], told: Set[Decimal], ordered
     if len(values) > _TWICE_MOST or len(others) > _TWICE_MOST:
         return False
     once = set(_results(few, others, rates, parts)) - values
-    return any(abs(result - wanted) < _CENT for result in _results(once, {*few, *others}, rates, parts, most=len(once)))
+    results = _results(once, {*few, *others}, rates, parts, most=len(once))
+    return any(abs(result - wanted) < _CENT for result in results if result not in values)  # there and back again is no sum
 
 
 def _results(

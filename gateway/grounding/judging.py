@@ -328,7 +328,7 @@ class _Judge:
         readings = [lex(reading.text) for reading in self._heard.readings if reading.document is None]
         told = {figure.value for reading in readings for figure in reading.figures}
         ordered = {Decimal(order.amount.value) for order in self._known.orders.values() if order.amount is not None}
-        return follows(Decimal(money.value), meant, told, ordered)
+        return follows(money, meant, told, ordered)
 
     # the rest
 
