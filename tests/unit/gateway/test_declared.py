@@ -200,7 +200,7 @@ def test_check_tells_each_finding_with_its_line(tmp_path: Path) -> None:
         (34, "open"),
     }
     status, told = run("check", str(file))
-    assert f"{file}:33: functions.initiate_transfer.arguments.to.kind is open: decide it [open]" in told
+    assert f"{file}:34: functions.initiate_transfer.arguments.to.kind is open: decide it [open]" in told
     assert run("check", str(tmp_path / "none.yaml"))[0] == 2
 
 
