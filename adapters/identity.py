@@ -38,7 +38,7 @@ def canonical(scheme: Scheme, value: str) -> str:
             return value
         case Scheme.ACCOUNT:
             plain = _formed(_ACCOUNT, _SEPARATORS.sub("", value).upper(), value)
-            return plain if plain.isdigit() or _has_check_digits(plain) else value
+            return plain if plain.isdigit() or has_check_digits(plain) else value
         case Scheme.CARD:
             return _formed(_CARD, _SEPARATORS.sub("", value), value)
         case Scheme.PHONE:
@@ -53,7 +53,7 @@ def same(scheme: Scheme, one: str, other: str) -> bool:
     return canonical(scheme, one) == canonical(scheme, other)
 
 
-def _has_check_digits(iban: str) -> bool:
+def has_check_digits(iban: str) -> bool:
     """ISO 13616: the remainder by 97 is 1. Without it, any UUID that begins like an IBAN would be one."""
     moved = iban[4:] + iban[:4]
     return moved.isascii() and moved.isalnum() and int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1

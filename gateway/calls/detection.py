@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from stdnum import iban
 
+from adapters.identity import has_check_digits
 from gateway.calls.card_numbers import CARD_RUN, cards_in
 from gateway.calls.folding import folded
 from gateway.calls.phone_numbers import PHONE, phones_in
@@ -196,8 +197,7 @@ def _ibans(text: _Text) -> Iterator[tuple[int, int]]:
 
 def _is_iban(written: str) -> bool:
     """The check digits first, since they cost little and tell nearly all; then the structure of its country."""
-    is_right = int("".join([str(int(letter, 36)) for letter in written[4:] + written[:4]])) % 97 == 1
-    return is_right and iban.is_valid(written, check_country=False)
+    return has_check_digits(written) and iban.is_valid(written, check_country=False)
 
 
 def _end_of(text: str, start: int, length: int) -> int | None:

@@ -17,9 +17,8 @@ from gateway.domain.characters import without_invisible
 from gateway.grounding.days import days
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.money import amounts, decimal_of
-from gateway.grounding.tokens import Piece, Token, folded, tokens
+from gateway.grounding.tokens import DASHES, Piece, Token, folded, tokens
 
-_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4", "''''''")
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
@@ -64,7 +63,7 @@ def normal(text: str) -> str:
 
 def as_written(text: str) -> str:
     """NFKC, without what cannot be seen, one kind of hyphen and apostrophe; capitals stay."""
-    return _DASHES.sub("-", without_invisible(text)).translate(_QUOTES)
+    return DASHES.sub("-", without_invisible(text)).translate(_QUOTES)
 
 
 def words_of(text: str) -> tuple[str, ...]:

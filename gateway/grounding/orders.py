@@ -23,8 +23,13 @@ from gateway.grounding.tokens import Token, tokens
 
 def names_an_account(words: Sequence[Utterance]) -> bool:
     """Whether an order, or what completes one, says from which account."""
-    read = (message.reading or read_once(message.text) for message in words if message.origin == "typed")
-    return any(way.account for reading in read for clause in reading.clauses for way in clause.ways)
+    typed = (message for message in words if message.origin == "typed")
+    return any(way.account for message in typed for clause in _clauses(message) for way in clause.ways)
+
+
+def _clauses(message: Utterance) -> Sequence[Clause]:
+    """As it was read when it was heard, or read now where that was not kept."""
+    return (message.reading or read_once(message.text)).clauses
 
 
 DELETED = "deleted"
@@ -149,7 +154,7 @@ class Conversation:
     def _hear(self, message: Utterance) -> None:
         before = len(self._orders)
         doubts: set[Doubt] = set()
-        for clause in (message.reading or read_once(message.text)).clauses:
+        for clause in _clauses(message):
             doubts |= self._take(message, clause)
         if self._mention is not None:
             doubts |= self._not_understood(message, self._mention)

@@ -145,7 +145,9 @@ class Parts:
             return piece.text in _IN_NAMES
         if piece.kind in (Token.SIGN, Token.ACCOUNT, Token.DATE):
             return False
-        return not self._has_plain_names or (piece.kind is not Token.NUMBER and (not _is_closed(piece) or piece.text in _PLAIN))
+        return not self._has_plain_names or (
+            piece.kind is not Token.NUMBER and (piece.text not in ENGLISH.closed or piece.text in _PLAIN)
+        )
 
     def mentions(self) -> Iterator[SaidOrder]:
         """Who gets how much, by the forms of the grammar: all of the clause, or nothing."""
@@ -180,11 +182,7 @@ class Parts:
             yield " ".join(piece.text for piece in self._body[at:last]), last
 
 
-def _is_closed(piece: Piece) -> bool:
-    return piece.text in ENGLISH.closed
-
-
 def _is_free(piece: Piece) -> bool:
     if piece.kind is Token.WORD:
-        return not _is_closed(piece)
+        return piece.text not in ENGLISH.closed
     return piece.kind is Token.NUMBER or piece.text.isalnum() or piece.text in ENGLISH.in_text

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from adapters.core import KnownPayee
 from gateway.grounding.grammar import ENGLISH
+from gateway.grounding.lexing import holds_phrase
 from gateway.grounding.tokens import Token, tokens
 
 _COMPANY_ENDINGS = frozenset({"ltd", "limited", "plc", "inc", "llc", "llp", "gmbh", "ag", "co", "corp", "sa", "bv", "nv", "srl"})
@@ -40,7 +41,7 @@ class SavedNames:
         whole = self._whole.get(_without_endings(words)) or self._whole.get((phrase,))
         if whole or not _is_distinctive(words):
             return frozenset(whole or ())
-        return frozenset(key for name, key in self._by_word.get(words[0], ()) if _stands_in(words, name))
+        return frozenset(key for name, key in self._by_word.get(words[0], ()) if holds_phrase(name, words))
 
 
 def name_of(written: str) -> str:
@@ -74,7 +75,3 @@ def _without_endings(words: Words) -> Words:
 def _is_distinctive(words: Words) -> bool:
     """Whether these words may call somebody whose name is longer: common words, months and units mean a payee as a whole name alone."""
     return any(len(word) >= 3 and word not in ENGLISH.closed and word not in ENGLISH.known for word in words)
-
-
-def _stands_in(words: Words, name: Words) -> bool:
-    return any(name[at : at + len(words)] == words for at in range(len(name) - len(words) + 1))

@@ -252,14 +252,10 @@ class _Sentence:
 
 
 def _only_asks(body: Sequence[Piece], begin: int) -> bool:
-    """Whether it begins as a question does, and not as a polite request."""
-    return ENGLISH.questions.end(body, begin) is not None and _skipped_request(body, begin) is None
-
-
-def _skipped_request(body: Sequence[Piece], begin: int) -> int | None:
-    """After a request that a verb of an order may follow; "do" alone is none."""
-    end = ENGLISH.asking.end(body, begin)
-    return None if end is None or (end == begin + 1 and body[begin].text == "do") else end
+    """Whether it begins as a question does, and not as a request that a verb of an order may follow; "do" alone is no request."""
+    asked = ENGLISH.asking.end(body, begin)
+    is_request = asked is not None and not (asked == begin + 1 and body[begin].text == "do")
+    return ENGLISH.questions.end(body, begin) is not None and not is_request
 
 
 def _joints(body: tuple[Piece, ...]) -> Iterator[tuple[int, int]]:

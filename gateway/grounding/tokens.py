@@ -39,7 +39,7 @@ class Piece:
 
 
 _QUOTES = str.maketrans("\u2018\u2019\u201b\u2032`\u00b4\u201c\u201d\u201e\u00ab\u00bb", "''''''\"\"\"\"\"")
-_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _SIGNS = "£€$¥₹₩₪฿₫₴₦₱₲₵₸₺₽₡%"
 _PIECE = re.compile(
     rf"""(?P<date>\d{{4}}-\d{{1,2}}-\d{{1,2}}(?![\w-])|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}(?![\w/-]))
@@ -97,4 +97,4 @@ def _with_places(text: str) -> tuple[str, list[int] | None]:
             if not unicodedata.combining(letter):
                 letters.append(letter)
                 places.append(place)
-    return _DASHES.sub("-", "".join(letters)).translate(_QUOTES), places
+    return DASHES.sub("-", "".join(letters)).translate(_QUOTES), places

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from adapters.core import Acquaintance, KnownPayee
 from gateway.domain.facts import Evidence, Utterances
@@ -26,13 +27,13 @@ WORST = "pay the my the my my 20 pounds for a b c, and, and pay my my my my. "
 
 def measure(rounds: int) -> dict[str, float]:
     """Each figure under its name."""
-    figures = {f"read, {name}": _best(lambda text=text: read(text), rounds) for name, text in _texts()}  # type: ignore[misc]
+    figures = {f"read, {name}": _best(partial(read, text), rounds) for name, text in _texts()}
     for turns in (1, 2, 3):
         call = _call([ORDER] * turns)
-        figures[f"ground, {turns} turns, 11 payees"] = _best(lambda call=call: ground(call), rounds)  # type: ignore[misc]
+        figures[f"ground, {turns} turns, 11 payees"] = _best(partial(ground, call), rounds)
     for count in (100, 1_000):
         known = _with_payees(_call([ORDER]), count)
-        figures[f"ground, 1 turn, {count:,} payees"] = _best(lambda known=known: ground(known), rounds)  # type: ignore[misc]
+        figures[f"ground, 1 turn, {count:,} payees"] = _best(partial(ground, known), rounds)
     return figures
 
 
