@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from adapters.identity import Scheme, canonical
 from adapters.money import Money
+from adapters.orders import Identified, ReferenceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,17 @@ class Account:
     iban: str | None
     sort_code: str | None
     number: str
+
+    @property
+    def key(self) -> str:
+        """By which a standing mandate and `Acquaintance.own_accounts` name it."""
+        return Identified(ReferenceKind.ACCOUNT, self.id).key
+
+    @property
+    def written(self) -> frozenset[str]:
+        """How its owner may write it, in canonical form: its IBAN, its sort code and number."""
+        numbers = (self.iban, f"{self.sort_code or ''}{self.number}")
+        return frozenset(canonical(Scheme.ACCOUNT, number) for number in numbers if number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +241,7 @@ class KnownPayee:
     canonical form of their scheme (`adapters.identity`) and compared byte for byte. `known_since`: when a payment of this customer to
     this payee first settled that was not returned and that the customer confirmed, or made outside an assistant; None if none did.
     Never from what a payee sent, a direct debit or a card payment. `saved_at`: since when the payee is saved, None if it is not.
+    `paid_from`: the customer's own account, as of `Acquaintance.own_accounts`, from which the last such payment came, if that is told.
     """
 
     key: str
@@ -235,6 +249,7 @@ class KnownPayee:
     identifier: str
     known_since: datetime | None
     saved_at: datetime | None = None
+    paid_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

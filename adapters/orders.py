@@ -32,6 +32,11 @@ class Identified:
     kind: ReferenceKind
     id: str
 
+    @property
+    def key(self) -> str:
+        """What an argument that names it comes to, wherever it is compared with what the customer owns, pays or ordered."""
+        return f"{self.kind.value}:{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:

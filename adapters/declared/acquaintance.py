@@ -1,6 +1,7 @@
 """What the gateway itself asks an upstream about a customer: whom they pay, what is ordered, and what is theirs. Asked anew each time."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from adapters.core import Acquaintance, CoreBank, ExistingOrder, IncomingEntry, KnownPayee, Money
@@ -19,8 +20,9 @@ async def acquaintance_of(
 ) -> Acquaintance:
     """What the upstream knows of the customer. `payee_scheme`: how the payees of orders and entries are compared. CoreUnavailable, also
     for an answer that is not as declared: half an answer would be taken for a whole one."""
+    own_scheme = facts.own_accounts.scheme if facts.own_accounts else Scheme.OPAQUE
     try:
-        payees = [_payee(record, asked) async for asked, record in _records(facts.payees, upstream, customer)]
+        payees = [_payee(record, asked, own_scheme) async for asked, record in _records(facts.payees, upstream, customer)]
         orders = [_existing(record, asked, payee_scheme) async for asked, record in _records(facts.orders, upstream, customer)]
         own = [_identifier(record, asked) async for asked, record in _records(facts.own_accounts, upstream, customer)]
         incoming = [_entry(record, asked, payee_scheme) async for asked, record in _records(facts.incoming, upstream, customer)]
@@ -62,8 +64,9 @@ def _identifier(record: Mapping[str, object], asked: Listing) -> str:
     return canonical(asked.scheme, _text(record, next(iter(asked.names.values()))))
 
 
-def _payee(record: Mapping[str, object], asked: Listing) -> KnownPayee:
+def _payee(record: Mapping[str, object], asked: Listing, own_scheme: Scheme) -> KnownPayee:
     names = asked.names
+    paid_from = _maybe(record, names.get("paid_from"))
     identifier = canonical(asked.scheme, _text(record, names["identifier"]))
     return KnownPayee(
         key=_text(record, names["key"]) if "key" in names else identifier,
@@ -71,6 +74,7 @@ def _payee(record: Mapping[str, object], asked: Listing) -> KnownPayee:
         identifier=identifier,
         known_since=_time(record, names.get("known_since")),
         saved_at=_time(record, names.get("saved_at")),
+        paid_from=None if paid_from is None else canonical(own_scheme, paid_from),
     )
 
 
@@ -125,15 +129,17 @@ def _time(record: Mapping[str, object], name: str | None) -> datetime | None:
 
 
 def _distinct(payees: list[KnownPayee]) -> Iterator[KnownPayee]:
-    """Each key once: known since the first time, under the name of the last record that has one."""
-    merged: dict[str, KnownPayee] = {}
+    """Each key once: known since the first time, under the name of the last record that has one; paid from where no two records differ."""
+    merged: dict[str, list[KnownPayee]] = {}
     for payee in payees:
-        other = merged.get(payee.key)
-        if other is not None:
-            times = [item for item in (payee.known_since, other.known_since) if item is not None]
-            saved = [item for item in (payee.saved_at, other.saved_at) if item is not None]
-            payee = KnownPayee(  # noqa: PLW2901
-                payee.key, payee.name or other.name, payee.identifier, min(times, default=None), min(saved, default=None)
-            )
-        merged[payee.key] = payee
-    yield from merged.values()
+        merged.setdefault(payee.key, []).append(payee)
+    for records in merged.values():
+        named = [record.name for record in records if record.name]
+        paid_from = {record.paid_from for record in records if record.paid_from is not None}
+        yield replace(
+            records[-1],
+            name=named[-1] if named else "",
+            known_since=min((record.known_since for record in records if record.known_since is not None), default=None),
+            saved_at=min((record.saved_at for record in records if record.saved_at is not None), default=None),
+            paid_from=paid_from.pop() if len(paid_from) == 1 else None,
+        )

@@ -13,7 +13,7 @@ from adapters.identity import Scheme
 OWNED_MOST = 16
 _ANY_PATH = re.compile(r".{1,2000}", re.DOTALL)
 
-_PAYEES = ("identifier", "key", "name", "known_since", "saved_at")
+_PAYEES = ("identifier", "key", "name", "known_since", "saved_at", "paid_from")
 _ORDERS = ("id", "payee", "amount", "currency", "name")
 _ACCOUNTS = ("account",)
 _INCOMING = ("id", "payer", "amount", "currency", "booked_at")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from adapters.core import Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts, ReferenceKind
+from adapters.core import Account, Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
 from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value, lists_of, scheme_of
 from adapters.identity import canonical
 from gateway.calls.arguments import unresolved
@@ -45,6 +45,9 @@ async def gather(
             raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
         objects[identified] = facts
     money, now = arguments.amount(), received.received_at
+    # A confirmed call needs no standing mandate, and must not use up the bounds of one.
+    may_be_automatic = must_be_grounded(function) and money is not None and received.confirmed is None
+    standing = await book.standing(customer) if may_be_automatic else ()
     evidence, unowned = None, tuple(_objects_elsewhere(function, arguments))
     if must_be_grounded(function) or unowned:
         acquaintance = await _acquaintance(function, core, customer)
@@ -52,11 +55,8 @@ async def gather(
             raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
         if must_be_grounded(function):
             heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
-            names = await _account_names(core, customer) if money is not None and names_an_account(heard.words) else {}
-            evidence = Evidence(heard, acquaintance, names)
-    # A confirmed call needs no standing mandate, and must not use up the bounds of one.
-    may_be_automatic = evidence is not None and money is not None and received.confirmed is None
-    standing = await book.standing(customer) if may_be_automatic else ()
+            asks_for_accounts = money is not None and (standing or names_an_account(heard.words))
+            evidence = Evidence(heard, acquaintance, await _accounts(core, customer) if asks_for_accounts else ())
     return Facts(
         as_of=now,
         level=received.confirmed.level if received.confirmed else received.principal.level(now, strong_session_s),
@@ -71,10 +71,9 @@ async def gather(
     )
 
 
-async def _account_names(core: CoreBank, customer: str) -> dict[str, str]:
-    """Asked only where the customer says from which account: most do not."""
+async def _accounts(core: CoreBank, customer: str) -> Sequence[Account]:
     try:
-        return {f"{ReferenceKind.ACCOUNT.value}:{account.id}": account.name for account in await core.accounts(customer)}
+        return await core.accounts(customer)
     except CoreUnavailable:
         raise Unavailable("core_unavailable") from None
 

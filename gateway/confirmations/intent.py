@@ -223,15 +223,14 @@ async def _words(value: Value, call: Call, core: CoreBank, accounts: Mapping[str
 
 async def _object(value: Identified, call: Call, core: CoreBank) -> str:
     acquaintance = call.facts.evidence.acquaintance if call.facts.evidence else None
-    key = f"{value.kind.value}:{value.id}"
-    if acquaintance is not None and key in acquaintance.orders:
-        order = acquaintance.orders[key]
+    if acquaintance is not None and value.key in acquaintance.orders:
+        order = acquaintance.orders[value.key]
         payee = next((item.name for item in acquaintance.payees if item.key == order.payee), "")
         amount = "" if order.amount is None else f"{order.amount.value} {order.amount.currency}"
         return " ".join(part for part in (order.name, amount, payee and f"to {payee}") if part)
     if acquaintance is not None and value.kind is ReferenceKind.BENEFICIARY:
         return next(
-            (f"{item.name} ({readable(item.identifier)})" for item in acquaintance.payees if item.key == key), "a saved payee"
+            (f"{item.name} ({readable(item.identifier)})" for item in acquaintance.payees if item.key == value.key), "a saved payee"
         )
     if value.kind is ReferenceKind.CARD:
         cards = await core.cards(call.customer)

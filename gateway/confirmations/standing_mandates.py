@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from adapters.core import Account, CoreBank, CoreUnavailable, KnownPayee, Money, ReferenceKind
+from adapters.core import Account, CoreBank, CoreUnavailable, KnownPayee, Money
 from adapters.function import BankingFunction, Kind
 from adapters.identity import Scheme, canonical
 from gateway.calls.record import Records
@@ -63,7 +63,7 @@ class StandingMandates:
             day_count=terms.day_count,
             starts=now.replace(microsecond=0),
             ends=now.replace(microsecond=0) + timedelta(days=terms.days),
-            account=None if account is None else key_of(account),
+            account=None if account is None else account.key,
         )
         agents = await self.book.assistant_names([terms.agent]) if terms.agent else {}
         shown = _Shown(named, account, agents.get(terms.agent or ""))
@@ -129,7 +129,7 @@ class StandingMandates:
             return None
         wanted = canonical(Scheme.ACCOUNT, terms.account)
         for account in await self.accounts(customer):
-            if account.status == "open" and account.currency == terms.payment.currency and wanted in _numbers(account):
+            if account.status == "open" and account.currency == terms.payment.currency and wanted in account.written:
                 return account
         message = "the account must be an open one of your own, in the currency of the payments"
         raise RequestFault(Fault.INVALID_REQUEST, message, param="account")
@@ -142,18 +142,6 @@ class StandingMandates:
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
         return [payee for acquaintance in acquaintances for payee in acquaintance.payees]
-
-
-def key_of(account: Account) -> str:
-    """By which a standing mandate names an account."""
-    return f"{ReferenceKind.ACCOUNT.value}:{account.id}"
-
-
-def _numbers(account: Account) -> set[str]:
-    """How its owner may write it: IBAN, or sort code and number."""
-    return {
-        canonical(Scheme.ACCOUNT, number) for number in (account.iban or "", f"{account.sort_code or ''}{account.number}") if number
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What a decision may rest on, gathered once per call: the customer, the conversation, what was said, totals, switches. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from adapters.core import Acquaintance, Identified, ObjectFacts
+from adapters.core import Account, Acquaintance, Identified, ObjectFacts
 from adapters.function import Level
 from gateway.domain.kill_switch import EngagedSwitches
 from gateway.domain.limits import Totals
@@ -96,8 +96,8 @@ class Evidence:
 
     heard: Utterances
     acquaintance: Acquaintance
-    accounts: Mapping[str, str] = field(default_factory=dict)
-    """Keys (`acc:` and an id) and names of the customer's own accounts, where their words name one."""
+    accounts: Sequence[Account] = ()
+    """The customer's own accounts, where their words name one or a standing mandate may cover the payment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Call:
     def payee_key(self) -> str | None:
         """Whom the call pays, as a key of `KnownPayee`; None when it pays nobody."""
         if self.payee is not None:
-            return f"{self.payee.kind.value}:{self.payee.id}"
+            return self.payee.key
         argument = payee_argument(self.function, self.arguments)
         value = None if argument is None else self.arguments[argument.name]
         return canonical(scheme_of(argument.type), value) if argument is not None and isinstance(value, str) else None

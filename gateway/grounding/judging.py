@@ -4,7 +4,7 @@ Three outcomes (design section 5). Grounded: the customer's own recent words say
 confirm, and is shown the source. Ungrounded: denied without asking, since asking for everything trains people to say yes.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -19,6 +19,7 @@ from gateway.domain.facts import Evidence, Use
 from gateway.domain.limits import standing_holds
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.stages import Call, Grounded, Outcome, payee_argument
+from gateway.grounding.debited import is_default
 from gateway.grounding.following import follows
 from gateway.grounding.intents import delegates, in_scope, is_correction
 from gateway.grounding.lexing import Figure, Lexed, is_code, lex
@@ -45,7 +46,7 @@ from gateway.grounding.sources import (
     doubts_of,
     worse,
 )
-from gateway.grounding.spoken import is_spoken_of, spoken_of
+from gateway.grounding.spoken import is_spoken_of, keys_of_payee, spoken_of
 from gateway.grounding.texts import long_digits, reveals, says
 from gateway.grounding.turns import TypedTurn, holds, pairs, typed_turns
 
@@ -89,22 +90,26 @@ def ground(call: Call) -> Grounded:
     asked = call.function.effect is not Effect.READ and any(source in ASKED for source in sources.values())
     several = [Doubt.SEVERAL_ACCOUNTS] if sources.get(Kind.PAYEE) == DOCUMENT and judge.has_several_accounts else []
     doubts = doubts_of(sources, several if moves_own else [*several, *spoken.doubts])
-    covered = _covered(call, sources, spoken) if spoken.is_whole and not asked else None
+    covered = None
+    if spoken.is_whole and not asked:
+        says_account = spoken.says_account
+        standing = [
+            it for it in call.facts.standing if says_account or is_default(call, evidence, keys_of_payee(call, evidence), it)
+        ]
+        if call.facts.standing and not standing:
+            doubts = (*doubts, Doubt.ACCOUNT)
+        covered = _covered(call, sources, standing)
     outcome = Outcome.ASK if asked or (doubts and call.facts.standing) else Outcome.GROUNDED
     return Grounded(call, sources, outcome, tuple(judge.uses), covered, doubts, spoken.quoted)
 
 
-def _covered(call: Call, sources: Mapping[str, str], spoken: Spoken) -> StandingMandate | None:
-    """The standing mandate that spares the customer the question: a whole order to a known payee, within its bounds."""
+def _covered(call: Call, sources: Mapping[str, str], standing: Sequence[StandingMandate]) -> StandingMandate | None:
+    """The one of these that spares the customer the question: of a whole order to a known payee, within its bounds."""
     amount, payee = call.arguments.amount(), call.payee_key
     if amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
         return None
     agent, rest = call.received.principal.acting, call.received.rest
-    account = call.arguments.get(call.function.resource) if call.function.resource else None
-    for mandate in call.facts.standing:
-        # Of several accounts, the one that the customer chose for what they say nothing of.
-        if not spoken.says_account and isinstance(account, Identified) and mandate.account not in (None, _object_key(account)):
-            continue
+    for mandate in standing:
         others = (rest.minor.get(amount.currency, 0), rest.count.get(amount.currency, 0))
         if mandate.covers(agent, call.facts.as_of, payee) and standing_holds(
             mandate, call.facts.paid_under(mandate), amount, *others
@@ -337,7 +342,8 @@ class _Judge:
         for argument in self._call.function.arguments:
             of_orders = not argument.lists or ORDERS in argument.lists  # another list's identifiers are no orders'
             if argument.kind is Kind.OBJECT and of_orders and argument.name in self._call.arguments:
-                found = self._known.orders.get(_object_key(self._call.arguments[argument.name]))
+                value = self._call.arguments[argument.name]
+                found = self._known.orders.get(value.key if isinstance(value, Identified) else str(value))
                 if found is not None:
                     return found
         return None
@@ -383,10 +389,6 @@ class _Judge:
     def _is_named(self, value: str) -> bool:
         """Whether the customer typed it, whole."""
         return says(value, self._raw)
-
-
-def _object_key(value: object) -> str:
-    return f"{value.kind.value}:{value.id}" if isinstance(value, Identified) else str(value)
 
 
 __all__ = ["COOLING_OFF", "Ungrounded", "ground", "must_be_grounded"]

@@ -7,6 +7,7 @@ from adapters.function import Effect, Kind
 from gateway.domain.facts import Evidence
 from gateway.domain.reading import Act
 from gateway.domain.stages import Call
+from gateway.grounding.debited import debited
 from gateway.grounding.orders import Conversation, Spoken, Wanted
 from gateway.grounding.payees import name_of
 
@@ -40,25 +41,28 @@ def _wanted(call: Call, evidence: Evidence) -> Wanted:
     account = arguments.get(function.resource) if function.resource else None
     return Wanted(
         act=act,
-        payees=_keys(call, evidence),
+        payees=keys_of_payee(call, evidence),
         amount=arguments.amount(),
         on=days["on"],
         first=days[_FIRST],
         last=days[_LAST],
         frequency=frequency,
-        accounts=_accounts(evidence, account),
+        accounts=_accounts(evidence, debited(call, evidence)),
         account_currency=call.facts.objects[account].currency if isinstance(account, Identified) else None,
     )
 
 
-def _accounts(evidence: Evidence, debited: object) -> dict[str, bool]:
+def _accounts(evidence: Evidence, debited: str | None) -> dict[str, bool]:
     """Names of own accounts; one that two accounts have is nobody's."""
-    key = f"{debited.kind.value}:{debited.id}" if isinstance(debited, Identified) else None
-    names = [name_of(name) for name in evidence.accounts.values()]
-    return {name_of(name): own == key for own, name in evidence.accounts.items() if names.count(name_of(name)) == 1}
+    names = [name_of(account.name) for account in evidence.accounts]
+    return {
+        name: debited is not None and debited in (account.key, *account.written)
+        for name, account in zip(names, evidence.accounts, strict=True)
+        if names.count(name) == 1
+    }
 
 
-def _keys(call: Call, evidence: Evidence) -> frozenset[str]:
+def keys_of_payee(call: Call, evidence: Evidence) -> frozenset[str]:
     """Every key by which the payee of this call may be known: a beneficiary's, and the account's."""
     key = call.payee_key
     if key is None:

@@ -55,7 +55,7 @@ def _with_payees(call: Call, count: int) -> Call:
     more = tuple(KnownPayee(f"ben:x{number}", f"Payee Number{number}", f"0401{number:010}", None) for number in range(count))
     known = Acquaintance(payees=(*evidence.acquaintance.payees, *more))
     heard: Utterances = evidence.heard
-    return replace(call, facts=replace(call.facts, evidence=Evidence(heard, known)))
+    return replace(call, facts=replace(call.facts, evidence=Evidence(heard, known, evidence.accounts)))
 
 
 def _best(what: Callable[[], object], rounds: int) -> float:

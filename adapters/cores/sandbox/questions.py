@@ -67,13 +67,13 @@ def _asked_for(table: Any, status: Any, currency: Any = _NULL) -> str:
 
 
 _is_saved = beneficiary.c.removed_at_us.is_(None)
-_FIRST_SETTLED = (
-    select(func.min(payment.c.settled_at_us)).where(
-        payment.c.beneficiary == beneficiary.c.id,
-        payment.c.settled_at_us.is_not(None),
-        ~exists().where(payment_return.c.payment == payment.c.id),
-    )
-).scalar_subquery()
+_SETTLED = (
+    payment.c.beneficiary == beneficiary.c.id,
+    payment.c.settled_at_us.is_not(None),
+    ~exists().where(payment_return.c.payment == payment.c.id),
+)
+_FIRST_SETTLED = select(func.min(payment.c.settled_at_us)).where(*_SETTLED).scalar_subquery()
+_LAST_SETTLED = select(func.max(payment.c.settled_at_us)).where(*_SETTLED).scalar_subquery()
 _ACCOUNT_CURRENCY = select(account.c.currency).where(account.c.id == beneficiary.c.account).scalar_subquery()
 
 _STATED = _owned(account, account.c.id, literal_column("'closed'"), account.c.currency)
@@ -201,7 +201,15 @@ BENEFICIARIES = _compiled(
     .order_by(beneficiary.c.name, beneficiary.c.id)
 )
 PAYEES = _compiled(
-    select(beneficiary.c.id, beneficiary.c.name, beneficiary.c.identifier, beneficiary.c.created_at_us, _FIRST_SETTLED)
+    select(
+        beneficiary.c.id,
+        beneficiary.c.name,
+        beneficiary.c.identifier,
+        beneficiary.c.account,
+        beneficiary.c.created_at_us,
+        _FIRST_SETTLED,
+        _LAST_SETTLED,
+    )
     .select_from(account_owner)
     .join(beneficiary, beneficiary.c.account == account_owner.c.account)
     .where(account_owner.c.customer == bindparam("customer"), _is_saved)

@@ -142,9 +142,19 @@ class Reader:
         """Whom the customer saved and paid, from any of their accounts, and what is ordered. A payment counts from its settlement; what
         a payee sent, a direct debit and a card payment are no payments here, so they make nobody known."""
         asked = {"customer": customer}
+        rows = self._rows(questions.PAYEES, asked)
+        # One whom two accounts have saved is one payee: in the order of their last payments, the last one stays.
+        last_from = {number: of for _, _, number, of, _, _, last in sorted(rows, key=lambda row: row[-1] or 0) if last is not None}
         payees_ = tuple(
-            KnownPayee(_key(ReferenceKind.BENEFICIARY, id_), name, number, None if paid is None else moment(paid), moment(saved))
-            for id_, name, number, saved, paid in self._rows(questions.PAYEES, asked)
+            KnownPayee(
+                key=_key(ReferenceKind.BENEFICIARY, id_),
+                name=name,
+                identifier=number,
+                known_since=None if first is None else moment(first),
+                saved_at=moment(saved),
+                paid_from=_key(ReferenceKind.ACCOUNT, last_from[number]) if number in last_from else None,
+            )
+            for id_, name, number, _, saved, first, _ in rows
         )
         orders: dict[str, ExistingOrder] = {}
         for id_, payee, name, minor, currency in self._rows(questions.ORDERED, asked):
@@ -153,7 +163,9 @@ class Reader:
         for id_, payee, own, name, minor, currency in self._rows(questions.PLANNED, asked):
             to = _key(ReferenceKind.ACCOUNT, own) if payee is None else _key(ReferenceKind.BENEFICIARY, payee)
             orders[_key(ReferenceKind.PAYMENT, id_)] = ExistingOrder(id_, to, Money(minor, currency), name)
-        return Acquaintance(payees_, orders, frozenset(it for account in self.accounts(customer) for it in _names_of(account)))
+        return Acquaintance(
+            payees_, orders, frozenset(it for account in self.accounts(customer) for it in (account.key, *account.written))
+        )
 
     def beneficiaries(self, account_id: str) -> list[Beneficiary]:
         """The payees saved for an account, by name."""
@@ -244,14 +256,7 @@ def _span(start: date, end: date) -> tuple[int, int]:
 
 
 def _key(kind: ReferenceKind, named: str) -> str:
-    """What an argument that names this object comes to."""
-    return f"{kind.value}:{named}"
-
-
-def _names_of(its: Account) -> list[str]:
-    """What names an own account: as an object, by its IBAN, and by its sort code and number."""
-    numbers = (its.iban, None if its.sort_code is None else its.sort_code + its.number)
-    return [_key(ReferenceKind.ACCOUNT, its.id), *(number for number in numbers if number is not None)]
+    return Identified(kind, named).key
 
 
 def _escaped(text: str) -> str:

@@ -12,7 +12,6 @@ from adapters.answers import KnownPayee
 from adapters.core import Account, Money
 from adapters.function import BankingFunction, Effect
 from gateway.confirmations.intent import number_of, readable
-from gateway.confirmations.standing_mandates import key_of
 from gateway.domain.errors import Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.proposal import Proposal
@@ -350,14 +349,14 @@ def bounds(mandate: StandingMandate, names: Names) -> MandateView:
 
 def payee_names(payees: Mapping[str, KnownPayee], accounts: Iterable[Account]) -> Mapping[str, str]:
     """Payees and own accounts in words, by the keys under which they are paid."""
-    own = {key_of(account): f"{visible(account.name)} ({number_of(account)})" for account in accounts}
+    own = {account.key: f"{visible(account.name)} ({number_of(account)})" for account in accounts}
     return own | {key: _payee(key, payees) for key in payees}
 
 
 def account_options(accounts: Iterable[Account]) -> Sequence[AccountOption]:
     """Own accounts from which a mandate may pay: those that are open."""
     return [
-        AccountOption(key_of(account), number_of(account), f"{visible(account.name)}, {number_of(account)}", account.currency)
+        AccountOption(account.key, number_of(account), f"{visible(account.name)}, {number_of(account)}", account.currency)
         for account in accounts
         if account.status == "open"
     ]

@@ -5,7 +5,6 @@ python -m tests.attacks.meant.sentences [--json]: the table per kind of sentence
 
 import argparse
 import json
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,17 +16,12 @@ from typing import Any
 
 import yaml
 
-from adapters.core import Acquaintance, Identified, KnownPayee, Money, ObjectFacts, ReferenceKind
-from adapters.function import Arguments, Level
-from adapters.functions import MANIFEST
-from gateway.domain.facts import ConversationFacts, CustomerFacts, Evidence, Facts, Use, Utterance, Utterances
-from gateway.domain.kill_switch import EngagedSwitches
+from adapters.core import KnownPayee, Money
+from gateway.domain.facts import ConversationFacts, Use, Utterance
 from gateway.domain.mandate import StandingMandate
-from gateway.domain.request import CallRequest, NativeCall, Trace
-from gateway.domain.stages import Call, Received
-from gateway.domain.steps import Steps
+from gateway.domain.stages import Call
 from gateway.grounding import Ungrounded, ground
-from tests.support.teller import principal
+from tests.support.transfer_call import ACCOUNT, transfer_call
 
 FILE = Path(__file__).with_name("sentences.yaml")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -41,10 +35,10 @@ NAMES = (
 NEW = "Carla Mendes"
 """Saved, never paid."""
 
-TRANSFER = next(function for function in MANIFEST if function.name == "initiate_transfer")
-_ACCOUNT = Identified(ReferenceKind.ACCOUNT, "a1")
 _PAYEES = {
-    name: KnownPayee(f"ben:b{n}", name, f"0400041234567{n}", None if name == NEW else _LONG_AGO, saved_at=_LONG_AGO)
+    name: KnownPayee(
+        f"ben:b{n}", name, f"0400041234567{n}", *((None, _LONG_AGO) if name == NEW else (_LONG_AGO, _LONG_AGO, ACCOUNT.key))
+    )
     for n, name in enumerate(NAMES)
 }
 _MANDATE = StandingMandate(
@@ -126,40 +120,17 @@ def outcome(turns: Sequence[str], payment: Payment, *, uses: tuple[Use, ...] = (
 
 
 def a_call(words: tuple[Utterance, ...], payment: Payment, *, uses: tuple[Use, ...] = (), is_tainted: bool = False) -> Call:
-    native = NativeCall("n1", TRANSFER.name, "{}")
-    received = Received(
-        call_id="call_1",
-        principal=principal("alice", now=NOW),
-        request=CallRequest("responses", "conv_1", "t1", None, (native,), Trace("0" * 32)),
-        native=native,
-        received_at=NOW,
-        span_id=secrets.token_hex(8),
-        steps=Steps(),
-        set_at=NOW,
-    )
-    payee = Identified(ReferenceKind.BENEFICIARY, _PAYEES[payment.to].key.removeprefix("ben:"))
-    owners = frozenset({"alice"})
-    facts = Facts(
-        as_of=NOW,
-        level=Level.L2,
-        customer=CustomerFacts(None, False),
+    return transfer_call(
+        words,
+        _PAYEES[payment.to],
+        Money.of(payment.amount, payment.currency),
+        now=NOW,
+        payees=tuple(_PAYEES.values()),
+        uses=uses,
+        arguments={} if payment.on is None else {"execute_on": payment.on},
         conversation=ConversationFacts("conv_1", is_tainted),
-        objects={
-            _ACCOUNT: ObjectFacts(_ACCOUNT, owners, "open", currency="GBP"),
-            payee: ObjectFacts(payee, owners, "saved", account="a1"),
-        },
-        totals=None,
-        switches=EngagedSwitches(0, frozenset()),
-        evidence=Evidence(Utterances(len(words), words, (), uses), Acquaintance(payees=tuple(_PAYEES.values()))),
         standing=(replace(_MANDATE, currency=payment.currency),),
     )
-    given: dict[str, Any] = {
-        "from": _ACCOUNT,
-        "to": payee,
-        "amount": Money.of(payment.amount, payment.currency),
-        "reference": "",
-    }
-    return Call(received, TRANSFER, Arguments(given if payment.on is None else {**given, "execute_on": payment.on}), facts)
 
 
 @dataclass

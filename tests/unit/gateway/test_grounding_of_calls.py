@@ -1,33 +1,26 @@
 """A call whose values only the customer can judge is never done unasked, whatever the policies permit."""
 
-import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from adapters.core import Acquaintance, Identified, KnownPayee, Money, ObjectFacts, ReferenceKind
-from adapters.function import Arguments, Level
-from adapters.functions import MANIFEST
+from adapters.core import Account, KnownPayee, Money
+from adapters.function import Level
 from gateway.calls.decide import Decider, PolicyRefusal
+from gateway.domain.doubts import Doubt
 from gateway.domain.errors import Code
-from gateway.domain.facts import ConversationFacts, CustomerFacts, Evidence, Facts, Utterance, Utterances
-from gateway.domain.kill_switch import EngagedSwitches
+from gateway.domain.facts import Utterance
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
-from gateway.domain.request import CallRequest, NativeCall, Trace
-from gateway.domain.stages import BatchRemainder, Call, Grounded, Outcome, Received
-from gateway.domain.steps import Steps
+from gateway.domain.stages import BatchRemainder, Call, Grounded, Outcome
 from gateway.grounding import ground
 from policies.engine import Engine
 from policies.model import Decision, PolicyEffect, Reason
-from tests.support.teller import principal
+from tests.support.transfer_call import EVERYDAY, an_account, transfer_call
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-TRANSFER = next(function for function in MANIFEST if function.name == "initiate_transfer")
-ACCOUNT, PAYEE = Identified(ReferenceKind.ACCOUNT, "a1"), Identified(ReferenceKind.BENEFICIARY, "b1")
 LONG_AGO = NOW - timedelta(days=90)
 HARBOUR = KnownPayee("ben:b1", "Harbour Lettings", "04000412345678", LONG_AGO, saved_at=LONG_AGO)
 MANDATE = StandingMandate(
@@ -51,40 +44,10 @@ class PermitsEverything:
         return Decision(PolicyEffect.PERMIT, Reason.MANDATED)
 
 
-def a_call(payee: KnownPayee = HARBOUR, *, rest: BatchRemainder | None = None, **facts: Any) -> Call:
+def a_call(payee: KnownPayee = HARBOUR, **given: Any) -> Call:
     """A payment of £20 to Harbour Lettings, as the customer typed it."""
-    native = NativeCall("n1", TRANSFER.name, "{}")
-    request = CallRequest("responses", "conv_1", "t1", None, (native,), Trace("0" * 32))
-    received = Received(
-        call_id="call_1",
-        principal=principal("alice", now=NOW),
-        request=request,
-        native=native,
-        received_at=NOW,
-        span_id=secrets.token_hex(8),
-        steps=Steps(),
-        set_at=NOW,
-        rest=rest or BatchRemainder(),
-    )
-    owners = frozenset({"alice"})
-    objects: Mapping[Identified, ObjectFacts] = {
-        ACCOUNT: ObjectFacts(ACCOUNT, owners, "open", currency="GBP"),
-        PAYEE: ObjectFacts(PAYEE, owners, "saved", account="a1", first_settled_at=payee.known_since),
-    }
-    told = Utterances(1, (Utterance(1, "typed", "Please pay Harbour Lettings £20.00", NOW),))
-    known = Facts(
-        as_of=NOW,
-        level=Level.L2,
-        customer=CustomerFacts(None, False),
-        conversation=ConversationFacts("conv_1", False),
-        objects=objects,
-        totals=Totals(),
-        switches=EngagedSwitches(0, frozenset()),
-        evidence=Evidence(told, Acquaintance((payee,))),
-    )
-    return Call(
-        received, TRANSFER, Arguments({"from": ACCOUNT, "to": PAYEE, "amount": Money(2_000, "GBP")}), replace(known, **facts)
-    )
+    words = [Utterance(1, "typed", "Please pay Harbour Lettings £20.00", NOW)]
+    return transfer_call(given.pop("words", words), payee, Money(2_000, "GBP"), now=NOW, **given)
 
 
 @pytest.mark.parametrize("level", [Level.L1, Level.L2])
@@ -132,3 +95,44 @@ def test_a_standing_mandate_bounds_the_day_s_sum_and_number_with_the_rest_of_the
 ) -> None:
     grounded = ground(a_call(rest=rest, standing=(MANDATE,), automatic={MANDATE.id: spent}))
     assert (grounded.covered is not None) is covers
+
+
+RAINY_DAY, DOLLARS, CLOSED = (
+    an_account("a2", "Rainy day"),
+    an_account("a3", "Dollars", "USD"),
+    an_account("a4", "Old", status="closed"),
+)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "named_by_mandate", "paid_from", "words", "is_asked"),
+    [
+        pytest.param([EVERYDAY], None, None, "", False, id="the only one"),
+        pytest.param([EVERYDAY, DOLLARS], None, None, "", False, id="the only one in the currency"),
+        pytest.param([EVERYDAY, CLOSED], None, None, "", False, id="the only open one"),
+        pytest.param([EVERYDAY, RAINY_DAY], None, None, "", True, id="one of two"),
+        pytest.param([EVERYDAY, RAINY_DAY], None, "acc:a1", "", False, id="last paid from this one"),
+        pytest.param([EVERYDAY, RAINY_DAY], None, "acc:a2", "", True, id="last paid from the other"),
+        pytest.param([EVERYDAY, RAINY_DAY], "acc:a1", "acc:a2", "", False, id="the mandate's, whatever was before"),
+        pytest.param([EVERYDAY, RAINY_DAY], "acc:a2", "acc:a1", "", True, id="not the mandate's"),
+        pytest.param([EVERYDAY], "acc:a2", "acc:a1", "", True, id="the mandate's is gone"),
+        pytest.param([EVERYDAY, RAINY_DAY], "acc:a2", "acc:a2", " from Everyday", False, id="said, above all"),
+        pytest.param([EVERYDAY, RAINY_DAY], None, "acc:a1", " from Rainy day", True, id="another one said"),
+        pytest.param([RAINY_DAY, DOLLARS], None, None, "", True, id="one that is not the customer's list"),
+    ],
+)
+def test_a_payment_that_says_no_account_goes_on_from_the_default_alone(
+    accounts: list[Account], named_by_mandate: str | None, paid_from: str | None, words: str, is_asked: bool
+) -> None:
+    typed = [Utterance(1, "typed", f"Please pay Harbour Lettings £20.00{words}", NOW)]
+    mandate = replace(MANDATE, account=named_by_mandate)
+    grounded = ground(a_call(replace(HARBOUR, paid_from=paid_from), words=typed, accounts=accounts, standing=(mandate,)))
+    assert (Doubt.ACCOUNT in grounded.doubts, grounded.covered is None) == (is_asked, is_asked)
+    assert (grounded.outcome is Outcome.ASK) is is_asked
+
+
+def test_of_two_mandates_the_one_whose_default_it_is_covers_the_payment() -> None:
+    other = replace(MANDATE, id="std_2", account="acc:a2")
+    grounded = ground(a_call(accounts=[EVERYDAY, RAINY_DAY], standing=(other, replace(MANDATE, account="acc:a1"))))
+    assert grounded.covered is not None
+    assert grounded.covered.id == MANDATE.id
