@@ -139,13 +139,13 @@ def test_an_order_of_which_not_every_word_was_understood(
     gateway: Served, at: Device, bank: Bank, tmp_path: Path, size: str
 ) -> None:
     asked = Asked(gateway, at, f"not-understood-{size}")
-    asked.says("Please pay Anna Schmidt 20 GBP unless the rent is overdue.")
+    asked.says("Please pay Anna Schmidt 20 GBP if she asks for it.")
     page = asked.page_of(asked.call("pay", to=ANNA, value=20))
     said = looked_at(page, tmp_path, size)
     assert DOUBTS[Doubt.CONDITION] in said
     assert DOUBTS[Doubt.NEW_PAYEE] not in said
     marked = page.locator("mark").all_inner_texts()
-    assert any("unless" in words for words in marked)
+    assert any("if" in words for words in marked)
     assert not any("Anna" in words or "20" in words for words in marked)
     page.get_by_role("button", name="Decline").click()
     page.get_by_role("heading", name="Declined").first.wait_for()
