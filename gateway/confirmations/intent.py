@@ -3,14 +3,14 @@
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 
 from adapters.core import Account, CoreBank, CoreUnavailable, Identified, Money, ReferenceKind
 from adapters.function import Arguments, BankingFunction, Effect, Kind, Value
 from gateway.calls.arguments import canonical, canonical_bytes, stored
-from gateway.domain.doubts import DOUBTS, Doubt
+from gateway.domain.doubts import DOUBTS
 from gateway.domain.errors import Code, Unavailable
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import Proposal, drawn_up, new_id
@@ -20,23 +20,10 @@ from gateway.domain.strict_json import Json
 WARNINGS: Mapping[str, str] = {
     "duplicate": "The same payment was made a short while ago.",
     "irreversible": "Once done it cannot be undone.",
-    **{doubt.value: text for doubt, text in DOUBTS.items()},
 }
 """What a page shows beside an intent, by code; the text is part of what is confirmed."""
 
 _SORT_CODE_AND_NUMBER = re.compile(r"([0-9]{2})-?([0-9]{2})-?([0-9]{2})[ -]?([0-9]{8})")
-
-_OF_SOURCE: Mapping[str, str] = {
-    "document": Doubt.DOCUMENT,
-    "pasted": Doubt.PASTED,
-    "ambiguous": Doubt.AMBIGUOUS,
-    "calculated": Doubt.CALCULATED,
-    "out_of_scope": Doubt.NO_ORDER,
-}
-"""The warning of a value by where it comes from, whatever its kind."""
-
-_OF_NEW: Mapping[str, str] = {Kind.PAYEE: Doubt.NEW_PAYEE, Kind.CREDENTIAL: Doubt.CREDENTIAL, Kind.PROFILE: Doubt.PROFILE}
-"""The warning of a value that is new, by its kind."""
 
 
 async def intent_of(held: Sequence[Held], core: CoreBank, bundle: str, now: datetime, *, agent_name: str | None = None) -> Proposal:
@@ -112,20 +99,11 @@ def _total(moved: Sequence[Money]) -> Json:
 
 
 def _warnings(held: Sequence[Held]) -> list[str]:
-    """Of all calls together; what a call's own doubts say is not said a second time."""
+    """Of all calls together; each call's own doubts stand beside it."""
     codes = ["duplicate"] if any(held_call.refused.refusal.code is Code.DUPLICATE_SUSPECTED for held_call in held) else []
-    for held_call in held:
-        codes += [code for code in _by_kind(held_call.grounded) if code not in held_call.grounded.doubts]
     if any(held_call.grounded.call.function.effect is Effect.IRREVERSIBLE for held_call in held):
         codes.append("irreversible")
     return list(dict.fromkeys(codes))
-
-
-def _by_kind(grounded: Grounded) -> Iterator[str]:
-    for kind, source in grounded.sources.items():
-        code = _OF_NEW.get(kind) if source == "new" else _OF_SOURCE.get(source.partition(":")[0])
-        if code is not None:
-            yield str(code)
 
 
 async def _shown(grounded: Grounded, core: CoreBank, accounts: Mapping[str, Account]) -> dict[str, Json]:

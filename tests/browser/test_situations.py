@@ -174,6 +174,7 @@ def test_a_new_passcode(gateway: Served, at: Device, bank: Bank, tmp_path: Path,
     assert DOUBTS[Doubt.CREDENTIAL] in said
     assert DOUBTS[Doubt.NEW_PAYEE] not in said, "nobody is paid"
     assert "Set a new passcode" in said
+    assert "paid" not in said, "nor does any value say so"
     assert "blue-47-harbour" not in said.replace('Please set my passcode to "blue-47-harbour"', "")
     confirmed(page)
     assert bank.worlds[asked.customer].done == [Done("passcode", text="blue-47-harbour")]

@@ -28,6 +28,9 @@ SOURCES: Mapping[str, str] = {
 }
 """Where a value comes from, in plain words."""
 
+_NEW_BY_KIND = {"credential": "you wrote it", "profile": "you wrote it", "document": SOURCES["unnamed"]}
+"""New says of a payee that the customer has not paid them, and of these something else."""
+
 _OF_FREE_TEXT = {"own": "written by the assistant", "typed": "written by the assistant; its numbers are yours"}
 """Of free words only the numbers are grounded."""
 
@@ -213,7 +216,7 @@ def _payee(payee: Json, arguments: list[dict[str, Json]]) -> ValueRow | None:
         return ValueRow("To", _any(payee))
     known = "you have paid them before" if payee.get("known") is True else "you have not paid them before, or only recently"
     source = _source_of(arguments, _PAYEE)
-    return ValueRow("To", _text(payee.get("name")) or "(no name)", source if source == SOURCES["own"] else known)
+    return ValueRow("To", _text(payee.get("name")) or "Nobody whom you have saved", source if source == SOURCES["own"] else known)
 
 
 def _check(payee: Json) -> str:
@@ -227,6 +230,8 @@ def _source(argument: Mapping[str, Json]) -> str:
         return "chosen by the assistant" if source is None else _any(source)
     if argument.get("kind") == _FREE_TEXT and source in _OF_FREE_TEXT:
         return _OF_FREE_TEXT[source]
+    if source == "new" and argument.get("kind") in _NEW_BY_KIND:
+        return _NEW_BY_KIND[str(argument["kind"])]
     if argument.get("kind") == _AMOUNT and source == "own":
         return "between your own accounts"
     kind, _, named = source.partition(":")

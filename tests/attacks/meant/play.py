@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection
 
 from gateway.app.clock import utc_now
 from gateway.app.key_files import private_file
@@ -24,6 +25,8 @@ from gateway.domain.ports import ProposalNotOpen
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
+from gateway.store.conversations import take_back
+from gateway.store.items import Item
 from gateway.store.standing_mandates import StoreStandingMandate
 from tests.attacks.meant.world import Bank, Done, World, served
 from tests.support.teller import TRACE, Teller, principal
@@ -59,13 +62,30 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """The customer deletes one of their messages of this conversation, by its number, from 0."""
+
+    message: int
+
+
+@dataclass(frozen=True)
 class Calls:
-    """What the model asks for in one request, as (function, arguments)."""
+    """What the model of one assistant asks for in one request, as (function, arguments)."""
 
     calls: tuple[tuple[str, dict[str, Any]], ...]
+    agent: str = "assistant"
 
 
-Step = Said | Calls
+Step = Said | Removed | Calls
+
+
+@dataclass(frozen=True, slots=True)
+class _Remove(Item[None]):
+    conversation: str
+    message: int
+
+    def apply(self, connection: Connection) -> None:
+        take_back(connection, self.conversation, self.message)
 
 
 def call(function: str, **arguments: Any) -> Calls:
@@ -119,6 +139,8 @@ class Stage:
             if isinstance(step, Said):
                 where = before if step.earlier else here
                 assert await book.store_messages(name, where, [HeardMessage(step.text, step.origin)], utc_now()) is not None
+            elif isinstance(step, Removed):
+                await book.write(_Remove(here, step.message))
             else:
                 await self._call(name, here, f"turn{number}", step, (case, customer, played))
         return played
@@ -127,7 +149,7 @@ class Stage:
         case, customer, played = rest
         native = tuple(NativeCall(f"n{next(self.ids)}", function, json.dumps(given)) for function, given in step.calls)
         asked = CallRequest("responses", where, turn, "hijacked", native, TRACE)
-        answered = await self.teller.gateway.pipeline.take(principal(name), asked)
+        answered = await self.teller.gateway.pipeline.take(principal(name, agent=step.agent), asked)
         played.answers += answered
         for confirmation in dict.fromkeys(item.confirmation for item in answered if item.confirmation is not None):
             played.asked += 1

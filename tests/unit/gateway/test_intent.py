@@ -14,13 +14,12 @@ from gateway.confirmations.intent import WARNINGS, intent_of, readable
 from gateway.domain.doubts import DOUBTS, Doubt, QuotedPart
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.stages import Grounded, Held, Outcome, Refused
-from gateway.doors.pages.confirm_view import view
+from gateway.doors.pages.confirm_view import _source, view
 from gateway.grounding import sources
 from tests.unit.gateway.test_grounding_of_calls import a_call
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PAYING = {"duplicate", "irreversible"}
-OF_NEW = {Kind.PAYEE: "new_payee", Kind.CREDENTIAL: "credential", Kind.PROFILE: "profile"}
+OF_NEW = {Kind.PAYEE: "new_payee", Kind.CREDENTIAL: "credential", Kind.PROFILE: "profile", Kind.DOCUMENT: "document"}
 OF_SOURCE = {
     "pasted": "pasted",
     "document": "document",
@@ -48,32 +47,34 @@ async def content(*calls: Held, agent_name: str | None = None) -> dict[str, obje
     return dict(proposal.content)
 
 
-async def warned(sources: dict[str, str], doubts: tuple[Doubt, ...] = ()) -> set[str]:
-    shown = await content(held(sources, doubts))
-    return {item["code"] for item in cast(list[dict[str, str]], shown["warnings"])} - PAYING
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("source", sorted(sources.ASKED | {sources.TYPED, sources.KNOWN, sources.OWN}))
+def test_each_value_has_the_doubt_of_its_own_kind_and_no_other(kind: Kind, source: str) -> None:
+    """A new password once said that the customer had not paid this payee before."""
+    of_new = {OF_NEW.get(kind, "not_whole")} if source == "new" else set()
+    expected = of_new or ({OF_SOURCE[source]} if source in OF_SOURCE else set())
+    assert {doubt.value for doubt in sources.doubts_of({kind.value: source}, ())} == expected
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("source", sorted(sources.ASKED | {sources.TYPED, sources.KNOWN, sources.OWN}))
-async def test_each_value_has_the_warning_of_its_own_kind_and_no_other(kind: Kind, source: str) -> None:
-    """A new password once said that the customer had not paid this payee before."""
-    of_new = {OF_NEW[kind]} if source == "new" and kind in OF_NEW else set()
-    expected = of_new or ({OF_SOURCE[source]} if source in OF_SOURCE else set())
-    assert await warned({kind.value: source}) == expected
+def test_the_page_says_of_a_new_value_where_it_comes_from_by_its_kind(kind: Kind) -> None:
+    shown = _source({"kind": kind.value, "source": "new"})
+    assert ("paid" in shown) is (kind not in (Kind.CREDENTIAL, Kind.PROFILE, Kind.DOCUMENT))
 
 
-async def test_what_a_doubt_says_is_not_said_again_as_a_warning() -> None:
-    assert await warned({"payee": "new", "amount": "calculated"}, (Doubt.NEW_PAYEE, Doubt.DAY)) == {"calculated"}
+async def test_what_is_asked_of_several_calls_is_warned_of_once() -> None:
+    one = held({"payee": "new"}, (Doubt.NEW_PAYEE,))
+    shown = await content(one, one)
+    assert [item["code"] for item in cast(list[dict[str, str]], shown["warnings"])] == ["irreversible"]
 
 
 def test_every_doubt_and_every_warning_is_one_plain_sentence() -> None:
     assert set(DOUBTS) == set(Doubt)
-    assert {doubt.value for doubt in Doubt} < set(WARNINGS)
-    for text in WARNINGS.values():
+    for text in [*WARNINGS.values(), *DOUBTS.values()]:
         assert text[0].isupper()
         assert text.endswith(".")
         assert "_" not in text
-    assert len(set(WARNINGS.values())) == len(WARNINGS)
+    assert len({*WARNINGS.values(), *DOUBTS.values()}) == len(WARNINGS) + len(DOUBTS)
 
 
 async def test_the_sentence_and_the_doubts_are_signed_with_the_call_that_they_are_about() -> None:
