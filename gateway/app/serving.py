@@ -68,6 +68,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         version=__version__,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would be made of the request's own Host, before anybody was authenticated
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},

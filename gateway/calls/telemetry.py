@@ -23,7 +23,6 @@ from gateway.domain.states import CallStatus
 ATTRIBUTES = (
     "gen_ai.operation.name",
     "gen_ai.tool.name",
-    "gen_ai.tool.call.id",
     "tellergate.call.id",
     "tellergate.call.status",
     "tellergate.call.code",
@@ -84,7 +83,8 @@ class Telemetry:
         self._calls.add(1, labels)
         self._seconds.record((time.perf_counter_ns() - received.steps.started_ns) / 1e9, {"function": labels["function"]})
         if answered.status != CallStatus.DONE and _LOG.isEnabledFor(logging.INFO):
-            line = {**labels, "call_id": answered.call_id, "trace_id": received.request.trace.trace_id}
+            which = {"reason": answered.reason.value} if answered.status == CallStatus.UNAVAILABLE and answered.reason else {}
+            line = {**labels, **which, "call_id": answered.call_id, "trace_id": received.request.trace.trace_id}
             _LOG.info(orjson.dumps(line).decode())
         if self._wanted(received.request.trace, answered):
             self._span(received, answered, labels["function"])
@@ -97,7 +97,6 @@ class Telemetry:
         attributes: dict[str, str | int] = {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": function,
-            "gen_ai.tool.call.id": answered.native_id,
             "tellergate.call.id": answered.call_id,
             "tellergate.call.status": answered.status,
             "tellergate.call.code": "" if answered.code is None else answered.code.value,

@@ -12,11 +12,14 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, Parsed, binary, loads
 from gateway.doors.validation import expected_fields, validated
 
+UNKEPT = {"cache-control": "no-store"}
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def json_answer(value: object, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json", headers=headers)
+    """What a customer's data may be in: kept by nobody on the way (RFC 9111 section 5.2.2.5)."""
+    return Response(orjson.dumps(value), media_type="application/json", headers={**UNKEPT, **(headers or {})})
 
 
 async def body(request: Request) -> Parsed:

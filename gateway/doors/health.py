@@ -48,7 +48,7 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
 
         Asks no dependency.
         """
-        return json_answer({"status": "live"}, _UNKEPT)
+        return json_answer({"status": "live"})
 
     @app.get(
         "/readyz",
@@ -64,7 +64,7 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
         The state of each dependency. Answered within about a second; an answer is kept for a second.
         """
         report = await readiness.report()
-        answer = json_answer({"status": "ready" if report.ready else "not_ready", "checks": report.states}, _UNKEPT)
+        answer = json_answer({"status": "ready" if report.ready else "not_ready", "checks": report.states})
         answer.status_code = 200 if report.ready else 503
         return answer
 
@@ -74,7 +74,4 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
 
         Name and version of the gateway, and the revision of its API.
         """
-        return json_answer({"name": "tellergate", "version": app.version, "api": API_REVISION}, _UNKEPT)
-
-
-_UNKEPT = {"cache-control": "no-store"}
+        return json_answer({"name": "tellergate", "version": app.version, "api": API_REVISION})

@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -38,7 +39,7 @@ from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.doors import schemas
 from gateway.doors.access_log import entry_of
-from gateway.doors.bodies import body_as, json_answer
+from gateway.doors.bodies import UNKEPT, body_as, json_answer
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
@@ -48,6 +49,7 @@ from gateway.doors.wire import Challenges, call_result, fault_body, fault_header
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 
 MAX_WAIT_S = 30
+Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S)]
 _POLL_S = 0.05
 
 _LOG = logging.getLogger("tellergate.door")
@@ -94,6 +96,8 @@ class Door:
             return await self._faulted(request, principal, fault)
         except Unavailable as unavailable:
             cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
+            told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
+            _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
             return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
         except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
             return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
@@ -172,15 +176,15 @@ def mount(app: FastAPI, door: Door) -> None:
 
         What this customer granted, as tool definitions for one API.
         """
-        return await door.answer(request, _functions, SCOPE_CALLS)
+        return await door.answer(request, partial(_functions, shape=shape), SCOPE_CALLS)
 
     @app.get("/v1/calls/{call_id}", responses=answers(schemas.CallDetails))
-    async def get_call(request: Request, call_id: schemas.CallId, wait_s: int = 0) -> Response:
+    async def get_call(request: Request, call_id: schemas.CallId, wait_s: Wait = 0) -> Response:
         """Read what became of a call.
 
         Waits up to `wait_s` seconds (30 at most) for a call whose outcome is not known yet.
         """
-        return await door.answer(request, _call_status, SCOPE_CALLS)
+        return await door.answer(request, partial(_call_status, wait_s=wait_s), SCOPE_CALLS)
 
     if door.metadata is not None:
 
@@ -268,19 +272,16 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     return json_answer({"count": count})
 
 
-async def _functions(door: Door, request: Request, principal: Principal) -> Response:
+async def _functions(door: Door, _request: Request, principal: Principal, *, shape: str) -> Response:
     granted = await door.book.granted(principal.customer)
     offered = [
         function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
     ]
-    return json_answer({"data": definitions(offered, request.query_params["shape"])})
+    return json_answer({"data": definitions(offered, shape)})
 
 
-async def _call_status(door: Door, request: Request, principal: Principal) -> Response:
+async def _call_status(door: Door, request: Request, principal: Principal, *, wait_s: int) -> Response:
     call_id = request.path_params["call_id"]
-    wait_s = int(request.query_params.get("wait_s", "0"))
-    if not 0 <= wait_s <= MAX_WAIT_S:
-        raise RequestFault(Fault.INVALID_REQUEST, f"wait_s: must be between 0 and {MAX_WAIT_S}", param="wait_s")
     until = door.clock() + timedelta(seconds=wait_s)
     while True:
         recorded = await door.became(principal.customer, call_id)
@@ -335,6 +336,6 @@ def fault_response(
     return Response(
         fault_body(fault),
         status_code=fault_status(fault),
-        headers={**(headers or {}), **fault_headers(fault, challenges)},
+        headers={**UNKEPT, **(headers or {}), **fault_headers(fault, challenges)},
         media_type="application/json",
     )
