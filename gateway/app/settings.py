@@ -71,8 +71,11 @@ class Settings:
     strong_acr: tuple[str, ...] = ()
     """Which `acr` of an access token says that two factors were used. Empty: none does, and nothing that needs it is possible."""
 
+    token_lifetime_s: int = 86_400
+    """The longest, in seconds, that an access token may say to be valid, from `iat` to `exp`; one that says more is refused."""
+
     clock_skew_s: int = 5
-    """How far, in seconds, `iat` and `nbf` of a token and `iat` of a proof may lie ahead, 0 to 60. `exp` is never stretched."""
+    """Seconds by which `iat`, `nbf` and `auth_time` of a token and `iat` of a proof may lie ahead, 0 to 60. `exp` is never stretched."""
 
     keys_refresh_s: int = 300
     """After how many seconds the issuer's keys are fetched again. So long, and `keys_retry_s` more, a rotated-away one may be taken."""
@@ -354,6 +357,7 @@ _RANGES = {
     "calls_per_request": (1, 10_000),
     "core_question_ms": (1, 600_000),
     "core_instruction_ms": (1, 600_000),
+    "token_lifetime_s": (60, 366 * 86_400),
     "clock_skew_s": (0, 60),
     "keys_refresh_s": (1, 86_400),
     "keys_age_s": (1, 7 * 86_400),

@@ -51,6 +51,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
         frozenset(settings.token_algorithms),
         frozenset(settings.strong_acr),
         settings.clock_skew_s,
+        settings.token_lifetime_s,
     )
     identity = AccessTokens(
         issuer, binding=TokenBinding(settings.binding), proofs=_proofs(settings, seen), standing=_standing(settings, fetcher)

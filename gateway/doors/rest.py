@@ -209,6 +209,10 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
             scope["route"] = _HOT_ROUTE
             response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS)
             await response(scope, receive, send)
+        elif scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            # PostgreSQL takes none: refused here, before any route would have to
+            response = fault_response(RequestFault(Fault.INVALID_REQUEST, "the address must not hold a NUL (%00)"))
+            await response(scope, receive, send)
         else:
             await app(scope, receive, send)
 

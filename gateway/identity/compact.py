@@ -9,8 +9,12 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from gateway.domain.strict_json import JsonError, Parsed, loads
+
+_LAST_S = 253_402_300_799
+"""The end of the year 9999: no NumericDate lies behind it."""
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
@@ -45,6 +49,19 @@ def parse(text: str, *, max_bytes: int) -> Compact:
     payload = _object(found[2], max_bytes)
     signed = text[: found.end(2)].encode("ascii")
     return Compact(header, payload, signed, decode(found[3]))
+
+
+def media_type(value: Parsed) -> str:
+    """A `typ` for comparison: whatever its case, with or without `application/` (RFC 7515 section 4.1.9); empty for what is none."""
+    return value.lower().removeprefix("application/") if isinstance(value, str) else ""
+
+
+def numeric_date(claims: Mapping[str, Parsed], name: str) -> int:
+    """A NumericDate, which may have a fraction (RFC 7519 section 2), to the second before it. Malformed."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _LAST_S:
+        raise Malformed("a time that is missing or none")
+    return int(value)
 
 
 def decode(segment: str) -> bytes:

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from gateway.domain.errors import Fault
 from gateway.domain.principal import DPOP, Credentials, NotAuthenticated
 from gateway.domain.strict_json import Parsed
-from gateway.identity.compact import Compact, Malformed, encode, parse
+from gateway.identity.compact import Compact, Malformed, encode, media_type, numeric_date, parse
 from gateway.identity.keys import PublicKey, has_private_part, public_key, thumbprint
 
 MAX_PROOF_BYTES = 4096
 NONCE_KEY_BYTES = 32
+_TYPE = "dpop+jwt"
 
 _CACHED_KEYS = 20_000
 _CACHED_URLS = 1024
@@ -88,18 +89,17 @@ class Proofs:
         """NotAuthenticated INVALID_DPOP_PROOF or USE_DPOP_NONCE. The cheap checks come first, the table last."""
         try:
             proof = self._made_by(presented, bound_to)
+            issued = numeric_date(proof.payload, "iat")
         except Malformed:
             raise _refused() from None
         claims, now_s = proof.payload, now.timestamp()
-        issued, jti = claims.get("iat"), claims.get("jti")
+        jti = claims.get("jti")
         if (
             claims.get("htm") != presented.method
             or not self._is_for(claims.get("htu"), presented.url)
             or claims.get("ath") != token_hash(token)
             or not isinstance(jti, str)
             or not 0 < len(jti) <= 256
-            or not isinstance(issued, int)
-            or isinstance(issued, bool)
             or not now_s - self._rules.age_s <= issued <= now_s + self._rules.clock_skew_s
         ):
             raise _refused()
@@ -114,7 +114,11 @@ class Proofs:
             raise Malformed("not one proof")
         proof = parse(presented.proofs[0], max_bytes=MAX_PROOF_BYTES)
         jwk = proof.header.get("jwk")
-        if proof.header.get("typ") != "dpop+jwt" or proof.algorithm not in self._rules.algorithms or not isinstance(jwk, dict):
+        if (
+            media_type(proof.header.get("typ")) != _TYPE
+            or proof.algorithm not in self._rules.algorithms
+            or not isinstance(jwk, dict)
+        ):
             raise Malformed("not a proof")
         if not self._key(jwk, bound_to).verifies(proof, self._rules.algorithms):
             raise Malformed("not signed by its key")

@@ -18,7 +18,7 @@ from gateway.domain.errors import Fault
 from gateway.domain.principal import BEARER, DPOP, Credentials, NotAuthenticated, Principal, TokenStatus, invalid_token
 from gateway.domain.strict_json import Parsed
 from gateway.identity.certificate import thumbprint
-from gateway.identity.compact import Malformed, parse
+from gateway.identity.compact import Malformed, media_type, numeric_date, parse
 from gateway.identity.dpop import Proofs
 from gateway.identity.jwks import KeySource
 from gateway.identity.keys import PublicKey
@@ -28,8 +28,13 @@ MAX_TOKEN_BYTES = 16 * 1024
 """Room for authorization details that repeat an intent (RFC 9396)."""
 
 CLOCK_SKEW_S = 5
+LIFETIME_S = 86_400
+_NAME_CHARS = 255
+"""Of a subject, an agent, a client: what OpenID Connect Core section 2 allows a subject, and every database takes."""
+
+_SCOPE_CHARS = 4096
 _CACHE_ENTRIES = 100_000
-_TYPES = ("at+jwt", "application/at+jwt")
+_TYPE = "at+jwt"
 _SCHEMES = {"bearer": BEARER, "dpop": DPOP}
 _CONFIRMATIONS = frozenset({"jkt", "x5t#S256"})
 
@@ -53,6 +58,8 @@ class Issuer:
     algorithms: frozenset[str]
     strong: frozenset[str] = frozenset({ACR_STRONG})
     clock_skew_s: int = CLOCK_SKEW_S
+    lifetime_s: int = LIFETIME_S
+    """The longest that a token may say to be valid, from `iat` to `exp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class AccessTokens:
         except Malformed:
             raise invalid_token(scheme) from None
         header, kid = parsed.header, parsed.header.get("kid")
-        if header.get("typ") not in _TYPES or not isinstance(kid, str) or parsed.algorithm not in self._issuer.algorithms:
+        if media_type(header.get("typ")) != _TYPE or not isinstance(kid, str) or parsed.algorithm not in self._issuer.algorithms:
             raise invalid_token(scheme)
         key = await self._issuer.keys.find(kid)
         if key is None or not key.verifies(parsed, self._issuer.algorithms):
@@ -141,10 +148,11 @@ class AccessTokens:
         audiences = audience if isinstance(audience, list) else [audience]
         if claims.get("iss") != issuer.issuer or issuer.audience not in audiences:
             raise Malformed("of another issuer, or for another audience")
-        now_s, expires = now.timestamp(), _integer(claims, "exp")
-        if now_s >= expires or _integer(claims, "iat") > now_s + issuer.clock_skew_s:
-            raise Malformed("not valid now")
-        if "nbf" in claims and _integer(claims, "nbf") > now_s + issuer.clock_skew_s:
+        now_s, issued, expires = now.timestamp(), numeric_date(claims, "iat"), numeric_date(claims, "exp")
+        soon_s = now_s + issuer.clock_skew_s
+        if now_s >= expires or issued > soon_s or expires - issued > issuer.lifetime_s:
+            raise Malformed("not valid now, or for too long")
+        if "nbf" in claims and numeric_date(claims, "nbf") > soon_s:
             raise Malformed("not valid yet")
         agent = None
         if "act" in claims:
@@ -155,13 +163,16 @@ class AccessTokens:
         subject, client = _string(claims, "sub"), _string(claims, "client_id")
         # a client that asks for itself was never signed in (RFC 9068 section 2.2.1): 0 is too long ago for a strong session
         is_service = subject == client and agent is None and "auth_time" not in claims
+        signed_in = 0 if is_service else numeric_date(claims, "auth_time")
+        if signed_in > soon_s:
+            raise Malformed("signed in later than now")
         return Principal(
             customer=subject,
             agent=agent,
             client=client,
-            scopes=frozenset(_string(claims, "scope").split()),
+            scopes=frozenset(_string(claims, "scope", most=_SCOPE_CHARS).split()),
             strong=_is_strong(claims.get("acr"), issuer.strong),
-            authenticated_at_s=0 if is_service else _integer(claims, "auth_time"),
+            authenticated_at_s=signed_in,
             expires_at_s=expires,
             channel=_string(claims, "channel") if "channel" in claims else "app",
             scheme=scheme,
@@ -211,15 +222,8 @@ def _is_of(certificate: bytes | None, x5t: str) -> bool:
     return certificate is not None and hmac.compare_digest(thumbprint(certificate).encode(), x5t.encode())
 
 
-def _string(claims: Mapping[str, Parsed], name: str) -> str:
+def _string(claims: Mapping[str, Parsed], name: str, *, most: int = _NAME_CHARS) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 256 or not value.isprintable():
-        raise Malformed("a claim that is missing or of another type")
-    return value
-
-
-def _integer(claims: Mapping[str, Parsed], name: str) -> int:
-    value = claims.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
         raise Malformed("a claim that is missing or of another type")
     return value

@@ -92,11 +92,52 @@ async def test_a_good_token_is_its_customer_and_agent() -> None:
     assert (await authenticate(signed(without))).agent is None
 
 
+RIGHT: dict[str, str] = {
+    "a type in capitals (RFC 7515 section 4.1.9)": signed(header={**HEADER, "typ": "AT+JWT"}),
+    "a type in full, in capitals": signed(header={**HEADER, "typ": "Application/At+Jwt"}),
+    "times with fractions (RFC 7519 section 2)": signed(
+        {**CLAIMS, "iat": NOW_S - 0.5, "exp": NOW_S + 599.9, "auth_time": NOW_S - 9.5}
+    ),
+    "a fraction of a second before now": signed({**CLAIMS, "nbf": NOW_S + 0.25}),
+    "four thousand characters of scopes": signed({**CLAIMS, "scope": "function_calls " + "urn:bank:scope:long " * 200}),
+    "a day exactly": signed({**CLAIMS, "exp": NOW_S + 86_400}),
+    "a subject of 255 characters": signed({**CLAIMS, "sub": "a" * 255}),
+    "signed in within the skew": signed({**CLAIMS, "auth_time": NOW_S + 5}),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+async def test_what_the_standards_allow_is_taken(name: str) -> None:
+    principal = await authenticate(RIGHT[name])
+    assert "function_calls" in principal.scopes
+    assert isinstance(principal.expires_at_s, int)
+    assert principal.authenticated_at_s <= NOW_S + 5
+
+
+async def test_a_fraction_makes_no_token_last_longer() -> None:
+    token = signed({**CLAIMS, "exp": NOW_S + 1.9})
+    assert (await authenticate(token, NOW + timedelta(seconds=0.9))).expires_at_s == NOW_S + 1
+    with pytest.raises(RequestFault):
+        await authenticate(token, NOW + timedelta(seconds=1))
+
+
 WRONG: dict[str, str] = {
     "another issuer": signed({**CLAIMS, "iss": "https://evil.example"}),
     "an issuer with a slash more": signed({**CLAIMS, "iss": "https://bank.example/"}),
     "another audience": signed({**CLAIMS, "aud": "another"}),
     "expired": signed({**CLAIMS, "exp": NOW_S}),
+    "valid for longer than a day": signed({**CLAIMS, "exp": NOW_S + 86_401}),
+    "issued a day ago for more than a day": signed({**CLAIMS, "iat": NOW_S - 86_400, "exp": NOW_S + 60}),
+    "signed in later than now": signed({**CLAIMS, "auth_time": NOW_S + 60}),
+    "a time with an exponent beyond all times": signed(json.dumps(CLAIMS).replace(str(NOW_S + 600), "1e300").encode()),
+    "a time before all times": signed({**CLAIMS, "auth_time": -1}),
+    "a time that is true": signed({**CLAIMS, "iat": True}),
+    "a time that is text": signed({**CLAIMS, "exp": str(NOW_S + 600)}),
+    "a type of another family": signed(header={**HEADER, "typ": "text/at+jwt"}),
+    "a subject of 256 characters": signed({**CLAIMS, "sub": "a" * 256}),
+    "a subject with a NUL": signed({**CLAIMS, "sub": "ali\u0000ce"}),
+    "an agent with a NUL": signed({**CLAIMS, "act": {"sub": "\u0000"}}),
+    "scopes without end": signed({**CLAIMS, "scope": "a " * 3_000}),
     "issued in the future": signed({**CLAIMS, "iat": NOW_S + 60}),
     "not yet valid": signed({**CLAIMS, "nbf": NOW_S + 60}),
     "an ID token's type": signed(header={**HEADER, "typ": "JWT"}),
