@@ -20,7 +20,7 @@ def landing_of(settings: Settings, *, has_pages: bool) -> Landing:
         own = f"{SCOPE_THREADS} {SCOPE_WORDS} {SCOPE_CALLS}"
         return LandingTokens(
             customer=issuer.token(CUSTOMER, agent=None, strong=True, scope=own),
-            service=issuer.token("back-end", agent=None, scope=SCOPE_ASSISTANTS),
+            service=issuer.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS),
         )
 
     return Landing(

@@ -8,7 +8,7 @@ from adapters.identity import canonical
 from gateway.calls.arguments import unresolved
 from gateway.domain.errors import Code, Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.facts import Evidence, Facts, Snapshot, Utterances
-from gateway.domain.kill_switch import Killed
+from gateway.domain.kill_switch import Killed, Subjects
 from gateway.domain.ports import Book
 from gateway.domain.stages import Call, Received
 from gateway.grounding import must_be_grounded
@@ -85,14 +85,15 @@ async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str
         raise Unavailable("core_unavailable") from None
 
 
-def kill_subjects(call: Call) -> tuple[str, str, str]:
-    """What a kill switch can name: customer, agent, function."""
-    return call.customer, call.received.principal.acting, call.function.name
+def kill_subjects(call: Call) -> Subjects:
+    """What a kill switch can name."""
+    principal = call.received.principal
+    return Subjects(call.customer, principal.client, principal.agent, call.function.name)
 
 
 def not_killed(call: Call) -> None:
     """Killed where a switch is engaged over the call, whatever it rests on; never for what protects the customer."""
-    scope = None if call.function.emergency else call.facts.switches.over(*kill_subjects(call))
+    scope = None if call.function.emergency else call.facts.switches.over(kill_subjects(call))
     if scope is not None:
         raise Killed(scope)
 

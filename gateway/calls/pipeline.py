@@ -285,7 +285,7 @@ class CallPipeline:
 
     async def _execute(self, intended: Intended) -> Executed:
         call, instruction = intended.call, intended.reserved.instruction
-        if not call.function.emergency and (why := await self._parts.book.stopped(*kill_subjects(call))):
+        if not call.function.emergency and (why := await self._parts.book.stopped(kill_subjects(call))):
             return Executed(intended, NotSeen(), why)
         if await self._parts.screening.blocks(call):
             return Executed(intended, NotSeen(), _BLOCKED)

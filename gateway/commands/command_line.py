@@ -132,7 +132,7 @@ def _kill(parser: argparse.ArgumentParser) -> None:
     engaging.set_defaults(command=_late("kill_switches", "engage"))
     what = engaging.add_mutually_exclusive_group(required=True)
     what.add_argument("--global", action="store_true", help="every function of every customer, but for what protects them")
-    for scope in ("customer", "agent", "function"):
+    for scope in ("customer", "client", "agent", "function"):
         what.add_argument(f"--{scope}", help=f"this {scope} alone")
     lifting = commands.add_parser("lift", help="one officer's lift; it takes those of two different officers")
     lifting.add_argument("id", metavar="ID", help="as `kill list` shows it")

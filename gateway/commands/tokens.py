@@ -18,7 +18,7 @@ from gateway.domain.principal import (
 )
 from gateway.store import customers
 
-_OF_A_BACK_END = frozenset({SCOPE_ASSISTANTS, SCOPE_ENROL, SCOPE_KILL})
+_OF_A_BACK_END = frozenset({SCOPE_ENROL, SCOPE_KILL})
 """What a system or an officer of the bank has, never a customer."""
 
 _OF_THE_CUSTOMER_ALONE = frozenset({SCOPE_WORDS, SCOPE_CONFIRM})
@@ -63,10 +63,10 @@ def _wrong(options: argparse.Namespace, scopes: frozenset[str]) -> str | None:
         return f"the scope {own[0]} is the customer's own: leave out --agent"
     if back_end and options.customer is not None:
         return f"the scope {back_end[0]} is a back end's: give --client NAME in place of --customer"
-    if back_end and options.client is None:
-        return f"the scope {back_end[0]} is a back end's: name it with --client NAME"
-    if not back_end and options.customer is None:
+    if options.customer is None and not scopes <= _OF_A_BACK_END | {SCOPE_ASSISTANTS}:
         return "give --customer NAME"
+    if options.customer is None and options.client is None:
+        return f"without --customer, the scope {min(scopes)} is a back end's: name it with --client NAME"
     if scopes == {SCOPE_CALLS} and options.agent is None:
         return "give --agent NAME, the assistant that acts for the customer; or the customer's own scopes with --scope"
     return None

@@ -1,4 +1,4 @@
-"""Kill switches: what stops everything, one customer, one agent or one function. Pure; code, beyond the policies (banking.md G-11).
+"""Kill switches over everything, a customer, a client, an agent or a function. Pure; code, beyond the policies (banking.md G-11).
 
 What protects the customer (freezing a card, reporting fraud, asking for a human) stays open under every switch.
 """
@@ -13,10 +13,13 @@ from gateway.domain.states import SwitchState
 
 
 class Scope(StrEnum):
-    """What a switch stops. Its subject is the customer's, agent's or function's name; empty for the whole gateway."""
+    """What a switch stops, the widest first. Its subject is the customer's, agent's, client's or function's name; empty for the whole
+    gateway. An agent (`act.sub` of a token, or the assistant of a run) and a client (`client_id`) of one name are two.
+    """
 
     GLOBAL = "global"
     CUSTOMER = "customer"
+    CLIENT = "client"
     AGENT = "agent"
     FUNCTION = "function"
 
@@ -48,16 +51,26 @@ class KillSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class Subjects:
+    """Of one call, what a switch may name. `agent` None: the customer's own device asks."""
+
+    customer: str
+    client: str
+    agent: str | None
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngagedSwitches:
     """The switches that are engaged, as (scope, subject), and the epoch that grows with each change of them."""
 
     epoch: int
     engaged: frozenset[tuple[str, str]]
 
-    def over(self, customer: str, agent: str, function: str) -> str | None:
+    def over(self, subjects: Subjects) -> str | None:
         """The widest scope that stops this; None: nothing does."""
-        subjects = zip(Scope, ("", customer, agent, function), strict=True)
-        return next((scope.value for scope, subject in subjects if (scope.value, subject) in self.engaged), None)
+        named = zip(Scope, ("", subjects.customer, subjects.client, subjects.agent, subjects.function), strict=True)
+        return next((scope.value for scope, subject in named if (scope.value, subject) in self.engaged), None)
 
 
 class NotLifted(Exception):

@@ -104,8 +104,8 @@ class StandingMandate:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_STANDING_DOMAIN + self.canonical())
 
-    def covers(self, agent: str, now: datetime, payee: str) -> bool:
-        """Whether it holds for this agent, now, and this payee, whom the customer knows."""
+    def covers(self, agent: str | None, now: datetime, payee: str) -> bool:
+        """Whether it holds for this agent (None: the customer's own device), now, and this payee, whom the customer knows."""
         return self.agent in (None, agent) and self.starts <= now < self.ends and (self.payees is None or payee in self.payees)
 
 

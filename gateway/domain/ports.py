@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapters.core import Money
 from gateway.domain.facts import DocumentText, HeardMessage, Snapshot, Use, Utterances
-from gateway.domain.kill_switch import KillSwitch
+from gateway.domain.kill_switch import KillSwitch, Subjects
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.obstacle import Obstacle
@@ -128,7 +128,7 @@ class Book(Protocol):
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
         """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""
 
-    async def stopped(self, customer: str, agent: str, function: str) -> Obstacle | None:
+    async def stopped(self, subjects: Subjects) -> Obstacle | None:
         """Read just before an effect: why it may not happen, `frozen` (also a customer without a row) or `killed_` and a scope.
 
         As of less than a second ago, as `facts` are: Unavailable when the store takes longer.

@@ -12,7 +12,7 @@ SCOPE_WORDS = "customer_words"
 SCOPE_THREADS = "threads"
 """Of a customer, or of an agent that acts for one: their threads and runs."""
 SCOPE_ASSISTANTS = "assistants"
-"""Of the bank's back ends: the assistants that a client makes. A token for threads reads those of its client."""
+"""To make assistants: a client for all its customers, a customer for themselves. A token for threads reads those of its client."""
 SCOPE_CONFIRM = "confirm"
 """Of the customer's own device: to see what waits for them, and to confirm or decline it."""
 SCOPE_ENROL = "enrol_passkeys"
@@ -60,6 +60,11 @@ class Principal:
     """Only where the issuer can be asked whether it still stands. Never printed, recorded or logged."""
     authorization_details: str | None = field(default=None, repr=False)
     """Those of the token (RFC 9396), as JSON text; None where it has none. Held against an intent, and kept nowhere else."""
+
+    @property
+    def is_client(self) -> bool:
+        """Whether the client asks for itself (RFC 9068 section 2.2: `sub` is its own id), and no customer."""
+        return self.customer == self.client and self.agent is None
 
     @property
     def acting(self) -> str:

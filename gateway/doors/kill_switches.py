@@ -33,7 +33,7 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
     async def engage_kill_switch(request: Request) -> Response:
         """Engage a kill switch.
 
-        Stops everything, one customer, one agent or one function: within a second, in every worker.
+        Stops everything, one customer, one client, one agent or one function: within a second, in every worker.
         """
         return await door.answer(request, partial(_engage, switches), SCOPE_KILL)
 
@@ -71,7 +71,7 @@ async def _engage(switches: KillSwitches, door: Door, request: Request, principa
 
 async def _lift(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
-    if principal.customer == principal.client:
+    if principal.is_client:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "only a person may lift a kill switch; a program may engage one")
     if not await door.identity.still_stands(principal):
         raise invalid_token(principal.scheme)

@@ -262,9 +262,13 @@ class MandateRevoked(_Strict):
 
 
 class NewKillSwitch(_Strict):
-    """What to stop, and why. `subject` is the customer's `sub`, the agent, or the function; left out for the scope `global`."""
+    """What to stop, and why.
 
-    scope: Literal["global", "customer", "agent", "function"]
+    `subject` is the customer's `sub`, the client (`client_id`), the agent (`act.sub`, or an assistant), or the function; left out for
+    the scope `global`.
+    """
+
+    scope: Literal["global", "customer", "client", "agent", "function"]
     subject: Annotated[str, StringConstraints(min_length=1, max_length=SUBJECT_MOST)] | None = None
     reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_MOST)]
 

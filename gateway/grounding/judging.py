@@ -108,7 +108,7 @@ def _covered(call: Call, sources: Mapping[str, str], standing: Sequence[Standing
     amount, payee = call.arguments.amount(), call.payee_key
     if amount is None or payee is None or sources.get(Kind.PAYEE) != KNOWN:
         return None
-    agent, rest = call.received.principal.acting, call.received.rest
+    agent, rest = call.received.principal.agent, call.received.rest
     for mandate in standing:
         others = (rest.minor.get(amount.currency, 0), rest.count.get(amount.currency, 0))
         if mandate.covers(agent, call.facts.as_of, payee) and standing_holds(

@@ -29,8 +29,11 @@ MAX_TOKEN_BYTES = 16 * 1024
 
 CLOCK_SKEW_S = 5
 LIFETIME_S = 86_400
-_NAME_CHARS = 255
-"""Of a subject, an agent, a client: what OpenID Connect Core section 2 allows a subject, and every database takes."""
+SUBJECT_CHARS = 64
+"""Of `sub`: what every database takes, wherever a customer or an officer stands in it. A longer one would be a 500 later."""
+
+NAME_CHARS = 255
+"""Of an agent, a client and whatever else has a name."""
 
 _SCOPE_CHARS = 4096
 _CACHE_ENTRIES = 100_000
@@ -160,7 +163,7 @@ class AccessTokens:
             if not isinstance(actor, dict) or "act" in actor:  # chains of agents are not served
                 raise Malformed("not one actor")
             agent = _string(actor, "sub")
-        subject, client = _string(claims, "sub"), _string(claims, "client_id")
+        subject, client = _string(claims, "sub", most=SUBJECT_CHARS), _string(claims, "client_id")
         # a client that asks for itself was never signed in (RFC 9068 section 2.2.1): 0 is too long ago for a strong session
         is_service = subject == client and agent is None and "auth_time" not in claims
         signed_in = 0 if is_service else numeric_date(claims, "auth_time")
@@ -222,7 +225,7 @@ def _is_of(certificate: bytes | None, x5t: str) -> bool:
     return certificate is not None and hmac.compare_digest(thumbprint(certificate).encode(), x5t.encode())
 
 
-def _string(claims: Mapping[str, Parsed], name: str, *, most: int = _NAME_CHARS) -> str:
+def _string(claims: Mapping[str, Parsed], name: str, *, most: int = NAME_CHARS) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
         raise Malformed("a claim that is missing or of another type")

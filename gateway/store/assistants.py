@@ -1,4 +1,4 @@
-"""Assistants: what the bank's back ends made, each its own."""
+"""Assistants: what the bank's back ends made, and customers by them; each its own."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
 from gateway.domain.strict_json import Json
 from gateway.store.items import Item
@@ -20,11 +20,27 @@ _A = ASSISTANTS.c
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """Whose an assistant is: the client's, or, where `customer` is named, that customer's by this client, which nobody else sees."""
+
+    client: str
+    customer: str | None = None
+
+    def owns(self) -> tuple[ColumnElement[bool], ...]:
+        """What this one made, and may change."""
+        return (_A.owner == self.client, _A.customer == self.customer)  # None: is null
+
+    def sees(self) -> tuple[ColumnElement[bool], ...]:
+        """That, and what its client made for everybody."""
+        return (_A.owner == self.client, or_(_A.customer.is_(None), _A.customer == self.customer))
+
+
+@dataclass(frozen=True, slots=True)
 class Assistant:
-    """`body` holds the API's own names. `owner`: the client whose token made it."""
+    """`body` holds the API's own names."""
 
     id: str
-    owner: str
+    maker: Maker
     created: datetime
     body: Mapping[str, Json]
     metadata: Metadata
@@ -38,7 +54,8 @@ class CreateAssistant(Item[Assistant]):
         made = self.assistant
         row = {
             "id": made.id,
-            "owner": made.owner,
+            "owner": made.maker.client,
+            "customer": made.maker.customer,
             "created_us": to_us(made.created),
             "body": as_text(made.body),
             "metadata": as_text(made.metadata),
@@ -49,56 +66,59 @@ class CreateAssistant(Item[Assistant]):
 
 @dataclass(frozen=True, slots=True)
 class ChangeAssistant(Item[Assistant | None]):
-    """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this owner's."""
+    """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this maker's."""
 
-    owner: str
+    maker: Maker
     id: str
     changes: Mapping[str, Json]
     metadata: Metadata | None
 
     def apply(self, connection: Connection) -> Assistant | None:
-        mine = (_A.id == self.id, _A.owner == self.owner)
+        mine = (_A.id == self.id, *self.maker.owns())
         row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return None
         body = as_text({**orjson.loads(row.body), **self.changes})
         metadata = row.metadata if self.metadata is None else as_text(self.metadata)
         connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))
-        return find(connection, self.owner, self.id)
+        return find(connection, self.maker, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteAssistant(Item[bool | None]):
-    """Answered True; None: not this owner's. Runs that were begun with it go on: they hold what they need."""
+    """Answered True; None: not this maker's. Runs that were begun with it go on: they hold what they need."""
 
-    owner: str
+    maker: Maker
     id: str
 
     def apply(self, connection: Connection) -> bool | None:
-        gone = connection.execute(delete(ASSISTANTS).where(_A.id == self.id, _A.owner == self.owner))
+        gone = connection.execute(delete(ASSISTANTS).where(_A.id == self.id, *self.maker.owns()))
         return True if gone.rowcount else None
 
 
-def find(connection: Connection, owner: str, id_: str) -> Assistant | None:
-    row = connection.execute(select(ASSISTANTS).where(_A.id == id_, _A.owner == owner)).one_or_none()
+def find(connection: Connection, who: Maker, id_: str) -> Assistant | None:
+    """One that they see."""
+    row = connection.execute(select(ASSISTANTS).where(_A.id == id_, *who.sees())).one_or_none()
     return None if row is None else _assistant(row)
 
 
-def page(connection: Connection, owner: str, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
-    """One page of this owner's, and whether there are more. NoSuchCursor."""
-    rows, more = rows_of(connection, ASSISTANTS, [_A.owner == owner], page_request)
+def page(connection: Connection, who: Maker, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
+    """One page of what they see, and whether there are more. NoSuchCursor."""
+    rows, more = rows_of(connection, ASSISTANTS, [*who.sees()], page_request)
     return [_assistant(row) for row in rows], more
 
 
 def names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
-    """Names of those of these assistants that have one, whoever's they are."""
-    rows = connection.execute(select(_A.id, _A.body).where(_A.id.in_(ids)))
+    """Names of those of these assistants that have one and that a client made: a customer's token may write no name to confirm by."""
+    rows = connection.execute(select(_A.id, _A.body).where(_A.id.in_(ids), _A.customer.is_(None)))
     found = {row.id: orjson.loads(row.body).get("name") for row in rows}
     return {id_: name for id_, name in found.items() if name}
 
 
 def _assistant(row: Row[Any]) -> Assistant:
-    return Assistant(row.id, row.owner, from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata))
+    return Assistant(
+        row.id, Maker(row.owner, row.customer), from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata)
+    )
 
 
 def as_text(value: Mapping[str, Json] | Metadata) -> str:

@@ -22,7 +22,7 @@ from gateway.domain import mandate as mandates
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
 from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, HeardMessage, Snapshot, Utterances
-from gateway.domain.kill_switch import EngagedSwitches
+from gateway.domain.kill_switch import EngagedSwitches, Subjects
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
 from gateway.domain.obstacle import Obstacle
@@ -123,8 +123,8 @@ class SqlBook:
         """True also for a customer without a row."""
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
-    async def stopped(self, customer: str, agent: str, function: str) -> Obstacle | None:
-        return await self._fresh(lambda connection: kill_switches.stopped(connection, customer, agent, function))
+    async def stopped(self, subjects: Subjects) -> Obstacle | None:
+        return await self._fresh(lambda connection: kill_switches.stopped(connection, subjects))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: calls.totals(connection, customer, currency, now))

@@ -1,14 +1,14 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope, Subjects
 from gateway.domain.obstacle import Obstacle
 from gateway.store.items import Item, ItemStore, Locks
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
@@ -30,7 +30,8 @@ _OVER = and_(
     or_(
         _K.scope == literal_column("'global'"),
         and_(_K.scope == literal_column("'customer'"), _K.subject == bindparam("customer")),
-        and_(_K.scope == literal_column("'agent'"), _K.subject == bindparam("acting")),
+        and_(_K.scope == literal_column("'client'"), _K.subject == bindparam("client")),
+        and_(_K.scope == literal_column("'agent'"), _K.subject == bindparam("agent")),
         and_(_K.scope == literal_column("'function'"), _K.subject == bindparam("function")),
     ),
 )
@@ -113,9 +114,9 @@ def engaged(connection: Connection) -> EngagedSwitches:
     return EngagedSwitches(epoch, frozenset())
 
 
-def stopped(connection: Connection, customer: str, agent: str, function: str) -> Obstacle | None:
+def stopped(connection: Connection, subjects: Subjects) -> Obstacle | None:
     """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
-    ((frozen, scope),) = _STOPPED.rows(connection, {"customer": customer, "acting": agent, "function": function})
+    ((frozen, scope),) = _STOPPED.rows(connection, asdict(subjects))
     if scope is not None:
         return Obstacle(f"killed_{scope}")
     return None if frozen is not None and not frozen else Obstacle("frozen")

@@ -207,7 +207,7 @@ KILL_SWITCHES = Table(
     Column("first_lift_us", BigInteger),
     Column("lifted_by", String(256)),
     Column("lifted_us", BigInteger),
-    CheckConstraint("scope in ('global', 'customer', 'agent', 'function')", name="known_scope"),
+    CheckConstraint("scope in ('global', 'customer', 'agent', 'client', 'function')", name="known_scope"),
     CheckConstraint(
         "lifted_us is null or (first_lift_by is not null and lifted_by is not null and lifted_by <> first_lift_by)", name="two_lift"
     ),
@@ -243,7 +243,8 @@ ASSISTANTS = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("body", Text, nullable=False),  # JSON: what the API calls it, but for what has a column
     Column("metadata", Text, nullable=False),
-    Index("assistants_by_owner", "owner", "created_us", "id"),
+    Column("customer", String(64)),  # who made it by that client; none: the client itself
+    Index("assistants_by_owner", "owner", "customer", "created_us", "id"),
 )
 
 THREADS = Table(

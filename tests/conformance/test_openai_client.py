@@ -352,7 +352,7 @@ async def test_what_is_anothers_is_not_there(tmp_path: Path) -> None:
         ):
             await bad(call_it, openai.NotFoundError)
         assert (await all_of.until(run)).status == "requires_action"
-        other = all_of.client(all_of.token("back-end", scope="assistants", client="another-app")).beta.assistants
+        other = all_of.client(all_of.token("another-app", scope="assistants", client="another-app")).beta.assistants
         for call_it in (other.retrieve(assistant.id), other.update(assistant.id, name="x"), other.delete(assistant.id)):
             await bad(call_it, openai.NotFoundError)
         assert (await other.list()).data == []
@@ -366,6 +366,32 @@ async def test_what_is_anothers_is_not_there(tmp_path: Path) -> None:
         assert [item.id for item in (await mine.list()).data] == [assistant.id]
         for call_it in (mine.create(model="m"), mine.update(assistant.id, name="x"), mine.delete(assistant.id)):
             await bad(call_it, openai.PermissionDeniedError)
+        with_all = all_of.token(scope=f"{OWN} assistants")
+        for call_it in (
+            all_of.client(with_all).beta.assistants.update(assistant.id, name="x"),
+            all_of.client(with_all).beta.assistants.delete(assistant.id),
+        ):
+            await bad(call_it, openai.PermissionDeniedError)
+        own = await all_of.client(with_all).beta.assistants.create(model="a-model", name="Mine")
+        assert {item.id for item in (await mine.list()).data} == {assistant.id, own.id}
+        assert (await all_of.client(with_all).beta.assistants.update(own.id, name="Still mine")).name == "Still mine"
+        bruno = all_of.client(all_of.token("bruno", scope=f"{OWN} assistants")).beta
+        for call_it in (
+            bruno.assistants.retrieve(own.id),
+            bruno.assistants.update(own.id, name="x"),
+            bruno.assistants.delete(own.id),
+            bruno.threads.create_and_run(assistant_id=own.id),
+            all_of.service.assistants.retrieve(own.id),
+        ):
+            await bad(call_it, openai.NotFoundError)
+        assert (
+            [item.id for item in (await bruno.assistants.list()).data]
+            == [item.id for item in (await all_of.service.assistants.list()).data]
+            == [assistant.id]
+        )
+        thread = await all_of.client(with_all).beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
+        assert (await all_of.client(with_all).beta.threads.runs.create(thread.id, assistant_id=own.id)).assistant_id == own.id
+        assert (await all_of.client(with_all).beta.assistants.delete(own.id)).deleted
         of_another = all_of.client(all_of.token(scope=OWN, client="another-app")).beta.assistants
         await bad(of_another.retrieve(assistant.id), openai.NotFoundError)
         assert (await of_another.list()).data == []

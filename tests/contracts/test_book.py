@@ -18,7 +18,7 @@ from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import HeardMessage
-from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope
+from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope, Subjects
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Limits, Mandate, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, KillSwitchStore
@@ -262,8 +262,8 @@ async def lifted(store: KillSwitchStore, switch: str, officer: str) -> str:
         return refused.state
 
 
-async def stopped(book: SqlBook, *subjects: str) -> str | None:
-    obstacle = await book.stopped(*subjects)
+async def stopped(book: SqlBook, subjects: Subjects) -> str | None:
+    obstacle = await book.stopped(subjects)
     return None if obstacle is None else obstacle.code
 
 
@@ -278,43 +278,64 @@ _LIFTS = (("officer-1", "half_lifted"), ("officer-1", "same_officer"), ("officer
 
 @pytest.mark.parametrize(
     ("scope", "subject"),
-    [(Scope.GLOBAL, ""), (Scope.CUSTOMER, "alice"), (Scope.AGENT, "agent"), (Scope.FUNCTION, "initiate_transfer")],
+    [
+        (Scope.GLOBAL, ""),
+        (Scope.CUSTOMER, "alice"),
+        (Scope.CLIENT, "app"),
+        (Scope.AGENT, "agent"),
+        (Scope.FUNCTION, "initiate_transfer"),
+    ],
 )
 @pytest.mark.parametrize("via", ["book", "command"])
 async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_it(
     shared: Shared, scope: Scope, subject: str, via: str
 ) -> None:
-    first, last, asked = shared.books[0], shared.books[-1], ("alice", "agent", "initiate_transfer")
+    first, last = shared.books[0], shared.books[-1]
+    asked = Subjects("alice", "app", "agent", "initiate_transfer")
     before = await kills(last, shared)
-    assert (before.over(*asked), await stopped(last, *asked)) == (None, None)
+    assert (before.over(asked), await stopped(last, asked)) == (None, None)
     switch = await engage(first, scope, subject, via=via)
     engaged = await kills(last, shared)
-    assert (engaged.over(*asked), await stopped(last, *asked)) == (scope.value, f"killed_{scope}")
+    assert (engaged.over(asked), await stopped(last, asked)) == (scope.value, f"killed_{scope}")
     with pytest.raises(FactsMoved):
         await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
     for lifted_by, told in _LIFTS:
-        assert (await kills(last, shared)).over(*asked) == (None if lifted_by == "officer-3" else scope.value)
+        assert (await kills(last, shared)).over(asked) == (None if lifted_by == "officer-3" else scope.value)
         assert await lifted(switches(first, via), switch, lifted_by) == told
     assert await lifted(switches(first, via), "kill_unknown", "officer-1") == "unknown"
     after = await kills(last, shared)
-    assert (after.over(*asked), await stopped(last, *asked), after.epoch) == (None, None, before.epoch + 2)
+    assert (after.over(asked), await stopped(last, asked), after.epoch) == (None, None, before.epoch + 2)
     assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
 
 
 async def test_a_kill_switch_stops_its_own_subject_alone(shared: Shared) -> None:
     book = shared.books[-1]
     await book.grant(replace(MANDATE, customer="bruno"), replace(MANDATE, customer="bruno").sign(KEY))
-    for scope, subject in ((Scope.CUSTOMER, "alice"), (Scope.AGENT, "agent"), (Scope.FUNCTION, "initiate_transfer")):
+    for scope, subject in (
+        (Scope.CUSTOMER, "alice"),
+        (Scope.CLIENT, "app"),
+        (Scope.AGENT, "agent"),
+        (Scope.FUNCTION, "initiate_transfer"),
+    ):
         await engage(shared.books[0], scope, subject)
     others = {
-        ("bruno", "other", "set_limit"): None,
-        ("alice", "other", "set_limit"): "killed_customer",
-        ("bruno", "agent", "set_limit"): "killed_agent",
-        ("bruno", "other", "initiate_transfer"): "killed_function",
-        ("agent", "initiate_transfer", "alice"): "frozen",  # another's name in another place stops nothing; but nobody granted this
+        ("bruno", "web", "other", "set_limit"): None,
+        ("bruno", "web", None, "set_limit"): None,
+        ("alice", "web", "other", "set_limit"): "killed_customer",
+        ("bruno", "app", "other", "set_limit"): "killed_client",
+        ("bruno", "app", None, "set_limit"): "killed_client",
+        ("bruno", "web", "agent", "set_limit"): "killed_agent",
+        ("bruno", "web", "other", "initiate_transfer"): "killed_function",
+        ("bruno", "agent", "app", "set_limit"): None,  # a client of an agent's name, an agent of a client's
+        (
+            "agent",
+            "alice",
+            "initiate_transfer",
+            "app",
+        ): "frozen",  # another's name in another place stops nothing; nobody granted this
     }
     for asked, told in others.items():
-        assert await stopped(book, *asked) == told, asked
+        assert await stopped(book, Subjects(*asked)) == told, asked
 
 
 async def test_the_same_switch_is_engaged_once_whoever_engages_it_at_once(shared: Shared) -> None:

@@ -114,7 +114,7 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     agent = served.token(customer)
     own = served.token(customer, agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     confirming = served.token(customer, agent=None, scope=SCOPE_CONFIRM)
-    service = served.token("back-end", agent=None, scope=SCOPE_ASSISTANTS)
+    service = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     identity = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
     officers = [
         served.token(name, agent=None, client="office", scope=SCOPE_KILL) for name in ("officer-a", "officer-b", "officer-c")

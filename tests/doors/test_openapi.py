@@ -40,7 +40,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     own = served.token("bruno", agent=None, scope=SCOPE_CONFIRM)
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
     killing = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
-    making = served.token("back-end", agent=None, scope=SCOPE_ASSISTANTS)
+    making = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
     of_path |= {"/v1/assistants": making, "/v1/threads": chatting}

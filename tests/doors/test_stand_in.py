@@ -33,7 +33,7 @@ async def clients(folder: Path, **changes: Any) -> AsyncIterator[tuple[AsyncOpen
 
     async with teller(folder, **changes) as asked, served(asked.gateway) as url:
         issuer = LocalIssuer(asked.gateway.settings.data, development=True)
-        keys = (issuer.token("back-end", agent=None, scope="assistants"), issuer.token("alice", agent=None, strong=True, scope=OWN))
+        keys = (issuer.token("dev-app", agent=None, scope="assistants"), issuer.token("alice", agent=None, strong=True, scope=OWN))
         http = httpx2.AsyncClient(event_hooks={"request": [note]})
         service, own = (AsyncOpenAI(base_url=f"{url}/v1", api_key=key, http_client=http, max_retries=2) for key in keys)
         yield service, own, sent

@@ -14,14 +14,20 @@ from adapters.functions import MANIFEST
 from audit.log import LogUnavailable
 from gateway.app.clock import utc_now
 from gateway.domain.errors import Code, Unavailable
-from gateway.domain.kill_switch import NotLifted, Scope
+from gateway.domain.kill_switch import NotLifted, Scope, Subjects
 from gateway.domain.obstacle import Obstacle
 from gateway.store.book import FRESH_S
 from gateway.store.kill_switches import SqlKillSwitches
 from tests.support.databases import book_in
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, teller, what_does_not_hold
 
-SUBJECTS = {Scope.GLOBAL: "", Scope.CUSTOMER: "alice", Scope.AGENT: "assistant", Scope.FUNCTION: "initiate_transfer"}
+SUBJECTS = {
+    Scope.GLOBAL: "",
+    Scope.CUSTOMER: "alice",
+    Scope.CLIENT: "app",
+    Scope.AGENT: "assistant",
+    Scope.FUNCTION: "initiate_transfer",
+}
 
 
 @pytest.fixture
@@ -172,7 +178,7 @@ async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
     book = asked.gateway.book
     real = book.stopped
 
-    async def stopped(*whose: str) -> Obstacle | None:
+    async def stopped(whose: Subjects) -> Obstacle | None:
         real_read = book._database.read
 
         async def slow(question: Any) -> Any:
@@ -183,7 +189,7 @@ async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
         monkeypatch.setattr("gateway.store.book.SqliteDatabase", ())
         monkeypatch.setattr(book._database, "read", slow)
         try:
-            return await real(*whose)
+            return await real(whose)
         finally:
             monkeypatch.undo()
 
@@ -205,7 +211,7 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
         dark.setattr(asked.gateway.log, "append", dead)
         engaged = await killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")
         assert not engaged.recorded
-        assert await asked.gateway.book.stopped("alice", "assistant", "any") == Obstacle("killed_agent")
+        assert await asked.gateway.book.stopped(Subjects("alice", "app", "assistant", "any")) == Obstacle("killed_agent")
         with pytest.raises(Unavailable, match="audit_unavailable"):
             await killing.lift(engaged.switch.id, "over", "officer-1")
     assert [item.state for item in await killing.listed()] == ["engaged"]

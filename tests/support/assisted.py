@@ -57,7 +57,7 @@ class Assisted:
     @property
     def service(self) -> Any:
         """`client.beta` of the bank's back end."""
-        return self.client(self.token("back-end", scope="assistants")).beta
+        return self.client(self.token("dev-app", scope="assistants")).beta
 
     def of(self, customer: str = "alice", **claims: Any) -> Any:
         """`client.beta.threads` of a customer."""

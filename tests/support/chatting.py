@@ -60,4 +60,4 @@ def customer_token(served: Served, customer: str = "alice", **claims: Any) -> st
 
 def service_token(served: Served) -> str:
     """Of the bank's back end, which makes assistants: they are its client's, and that of the customer's token is the same."""
-    return served.token("back-end", agent=None, scope="assistants")
+    return served.token("dev-app", agent=None, scope="assistants")

@@ -152,7 +152,7 @@ class DemoConversation:
         """The same through assistants, threads and runs: polled, then streamed. The calls, and in which states the runs ended."""
         names = ("list_accounts", "get_account_balance", "initiate_transfer")
         tools: Any = [{"type": "function", "function": {"name": name}} for name in names]
-        makers = self._client(self._issuer().token("demo-back-end", agent=None, scope=SCOPE_ASSISTANTS))
+        makers = self._client(self._issuer().token("dev-app", agent=None, scope=SCOPE_ASSISTANTS))
         assistant = makers.beta.assistants.create(model=self.where.name, instructions="Be brief.", tools=tools)
         threads = self._own(SCOPE_THREADS, SCOPE_WORDS, SCOPE_CALLS).beta.threads
         thread = threads.create(messages=[{"role": "user", "content": "What is the balance of my Everyday account?"}])

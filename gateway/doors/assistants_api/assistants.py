@@ -1,7 +1,7 @@
-"""Assistants, `/v1/assistants`: for the bank's back ends, with a token of the scope `assistants`. Each client sees its own alone.
+"""Assistants, `/v1/assistants`. Each belongs to who made it with the scope `assistants`, and nobody else changes it.
 
-A customer's token, with the scope `threads`, reads those of the client that it was given to, and changes none: clients look up the
-assistant of a run or of a message.
+A client's own token (`sub` is the client) makes those that every customer of the client sees, with the scope `threads` too. A customer's
+token makes some that this customer alone sees, for clients that use one token for everything.
 """
 
 from functools import partial
@@ -33,7 +33,7 @@ from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.objects import ASSISTANT_FIELDS, new_id
 from gateway.store import assistants
-from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant
+from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant, Maker
 from gateway.store.pages import PageRequest
 
 _FALSY_MODEL = "model: must not be null"
@@ -52,7 +52,7 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 
     @app.get("/v1/assistants", responses=responses_of(ObjectPage))
     async def list_assistants(request: Request, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
-        """List the client's assistants."""
+        """List the assistants of the client, and the customer's own."""
         return await door.answer(request, partial(_list, api, page), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.get("/v1/assistants/{assistant_id}", responses=responses_of(JsonAnswer))
@@ -80,14 +80,14 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
     distinct(new_assistant.tools)
     given = plain(new_assistant)
     body = {**ASSISTANT_FIELDS, **{name: given[name] for name in ASSISTANT_FIELDS if name in given}, "tool_resources": None}
-    made = Assistant(new_id("asst"), principal.client, door.clock(), body, metadata_of(new_assistant.metadata))
+    made = Assistant(new_id("asst"), _maker(principal), door.clock(), body, metadata_of(new_assistant.metadata))
     await _recorded(door, principal, made.id, "made", body)
     await api.book.write(CreateAssistant(made))
     return json_answer(objects.assistant(made))
 
 
 async def _list(api: Api, page: PageRequest, _door: Door, _request: Request, principal: Principal) -> Response:
-    return await listed(api, lambda connection: assistants.page(connection, principal.client, page), objects.assistant)
+    return await listed(api, lambda connection: assistants.page(connection, _maker(principal), page), objects.assistant)
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -101,32 +101,42 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
     given = plain(wanted)
     if "model" in given and given["model"] is None:
         raise RequestFault(Fault.INVALID_REQUEST, _FALSY_MODEL, param="model")
-    await assistant_of(api, principal, id_)
+    await _own(api, principal, id_)
     changes = {name: given[name] for name in ASSISTANT_FIELDS if name in given and name != "tool_resources"}
     if changes.get("tools", ()) is None:
         changes["tools"] = []
     await _recorded(door, principal, id_, "changed", changes)
     metadata = metadata_of(wanted.metadata) if "metadata" in given else None
-    changed = await api.book.write(ChangeAssistant(principal.client, id_, changes, metadata))
+    changed = await api.book.write(ChangeAssistant(_maker(principal), id_, changes, metadata))
     if changed is None:
         raise missing("assistant")
     return json_answer(objects.assistant(changed))
 
 
 async def _delete(api: Api, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
-    await assistant_of(api, principal, id_)
+    await _own(api, principal, id_)
     await _recorded(door, principal, id_, "dropped", {})
-    if await api.book.write(DeleteAssistant(principal.client, id_)) is None:
+    if await api.book.write(DeleteAssistant(_maker(principal), id_)) is None:
         raise missing("assistant")
     return json_answer(objects.deleted(id_, "assistant.deleted"))
 
 
 async def assistant_of(api: Api, principal: Principal, id_: str) -> Assistant:
-    """An assistant of the client that the token was given to. RequestFault NOT_FOUND."""
-    assistant = await api.book.read(lambda connection: assistants.find(connection, principal.client, id_))
+    """An assistant of the client that the token was given to, or of the customer by that client. RequestFault NOT_FOUND."""
+    assistant = await api.book.read(lambda connection: assistants.find(connection, _maker(principal), id_))
     if assistant is None:
         raise missing("assistant")
     return assistant
+
+
+async def _own(api: Api, principal: Principal, id_: str) -> None:
+    """RequestFault: NOT_FOUND; INSUFFICIENT_SCOPE for one that the client made for all its customers."""
+    if (await assistant_of(api, principal, id_)).maker != _maker(principal):
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "this assistant is the client's: only a token of the client itself changes it")
+
+
+def _maker(principal: Principal) -> Maker:
+    return Maker(principal.client, None if principal.is_client else principal.customer)
 
 
 def distinct(tools: list[FunctionTool]) -> None:

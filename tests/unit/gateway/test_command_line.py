@@ -137,7 +137,9 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         (["--customer", "alice"], "--agent"),
         (["--customer", "alice", "--agent", "a", "--scope", "customer_words"], "leave out --agent"),
         (["--customer", "alice", "--agent", "a", "--scope", "function_calls", "confirm"], "leave out --agent"),
-        (["--customer", "alice", "--scope", "assistants"], "--client"),
+        (["--customer", "alice", "--scope", "enrol_passkeys"], "--client"),
+        (["--scope", "assistants"], "--client"),
+        (["--client", "app", "--scope", "assistants", "threads"], "--customer"),
         (["--scope", "kill_switch"], "--client"),
     ],
 )

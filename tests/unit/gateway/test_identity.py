@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from sqlalchemy import String
 
 from adapters.function import Level
 from gateway.app.local_issuer import LocalIssuer
@@ -22,6 +23,8 @@ from gateway.domain.strict_json import Parsed
 from gateway.identity import ACR_STRONG, AccessTokens, Issuer, TokenBinding
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import PublicKey, public_key
+from gateway.identity.tokens import NAME_CHARS, SUBJECT_CHARS
+from gateway.store.tables import METADATA
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())
@@ -101,7 +104,8 @@ RIGHT: dict[str, str] = {
     "a fraction of a second before now": signed({**CLAIMS, "nbf": NOW_S + 0.25}),
     "four thousand characters of scopes": signed({**CLAIMS, "scope": "function_calls " + "urn:bank:scope:long " * 200}),
     "a day exactly": signed({**CLAIMS, "exp": NOW_S + 86_400}),
-    "a subject of 255 characters": signed({**CLAIMS, "sub": "a" * 255}),
+    "a subject of 64 characters": signed({**CLAIMS, "sub": "\u00e9" * 64}),
+    "a client and an agent of 255 characters": signed({**CLAIMS, "client_id": "a" * 255, "act": {"sub": "b" * 255}}),
     "signed in within the skew": signed({**CLAIMS, "auth_time": NOW_S + 5}),
 }
 
@@ -134,7 +138,8 @@ WRONG: dict[str, str] = {
     "a time that is true": signed({**CLAIMS, "iat": True}),
     "a time that is text": signed({**CLAIMS, "exp": str(NOW_S + 600)}),
     "a type of another family": signed(header={**HEADER, "typ": "text/at+jwt"}),
-    "a subject of 256 characters": signed({**CLAIMS, "sub": "a" * 256}),
+    "a subject of 65 characters": signed({**CLAIMS, "sub": "a" * 65}),
+    "a client of 256 characters": signed({**CLAIMS, "client_id": "a" * 256}),
     "a subject with a NUL": signed({**CLAIMS, "sub": "ali\u0000ce"}),
     "an agent with a NUL": signed({**CLAIMS, "act": {"sub": "\u0000"}}),
     "scopes without end": signed({**CLAIMS, "scope": "a " * 3_000}),
@@ -283,3 +288,16 @@ async def test_a_client_that_asks_for_itself_needs_no_sign_in_and_is_never_stron
 async def verified(token: str) -> Principal:
     identity = AccessTokens(ISSUER, binding=TokenBinding.OPTIONAL)
     return await identity.authenticate(Credentials(f"Bearer {token}", (), "POST", "https://window.bank.example/"), NOW)
+
+
+def test_whatever_a_token_names_has_room_in_every_table() -> None:
+    people = ("customer", "subject", "engaged_by", "first_lift_by", "lifted_by", "approver")
+    rooms = {**dict.fromkeys(people, SUBJECT_CHARS), "agent": NAME_CHARS, "owner": NAME_CHARS}
+    seen = set()
+    for table in METADATA.tables.values():
+        for column in table.columns:
+            if column.name in rooms and isinstance(column.type, String):
+                assert column.type.length is not None
+                assert column.type.length >= rooms[column.name], (table.name, column.name)
+                seen.add(column.name)
+    assert seen == set(rooms)
