@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import forks
+
 
 def demo(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "gateway.cli", "demo", "--once", "--json", "--data", str(folder)]
+    command = forks.command("demo", "--once", "--json", "--data", str(folder))
     known = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "TELLERGATE_"))}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment}, check=False)
 
