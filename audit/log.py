@@ -152,11 +152,12 @@ class Log:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
-        with _answering():
-            key = self.keys.known(record.customer, record.retention) or await self.keys.key_for(record.customer, record.retention)
-        pending, intent = self._prepare(record, key)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000):  # the key of a new customer is made within it
+                with _answering():
+                    key = self.keys.known(record.customer, record.retention)
+                    key = key or await self.keys.key_for(record.customer, record.retention)
+                pending, intent = self._prepare(record, key)
                 entry = await self._submit(pending)
         except TimeoutError as error:
             raise LogUnavailable("not durable in time; it may be later") from error
