@@ -17,7 +17,7 @@ from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof
-from audit.query import NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
+from audit.query import NOBODY, NothingKnown, NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
 from audit.store.find import Filter, find
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
 
@@ -96,7 +96,7 @@ async def export(
     """The bundle of a question's matches, or of the whole log (`query` None), with disclosures if `reveal`.
 
     The record of the export is durable before anything is opened, and is in the bundle. ValueError for more than 10,000 matches
-    or a pinned size beyond the log; LogUnavailable, LogCorrupt, SealBroken. What was erased is left closed.
+    or a pinned size beyond the log; NothingKnown; LogUnavailable, LogCorrupt, SealBroken. What was erased is left closed.
     """
     size, _ = await log.head()
     if any(not 0 < pinned <= size for pinned in pinned_sizes):
@@ -105,6 +105,8 @@ async def export(
     matches = range(size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, **flat(wanted)}
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
+    if wanted.customer == NOBODY or (sequence_of(wanted) is not None and not matches):
+        raise NothingKnown
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
     if (name := sequence_of(wanted)) is not None:
         facts[f"complete_{name}"] = str(wanted.named()[name])

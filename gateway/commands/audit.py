@@ -21,7 +21,7 @@ from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page, reveal
+from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
@@ -29,6 +29,10 @@ from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
+
+_NOBODY = (
+    "nothing is on record of this customer or conversation, and nothing is claimed: never was, erased, or mistyped; look at the id"
+)
 
 
 def with_log(options: argparse.Namespace, work: _Work) -> int:
@@ -48,6 +52,8 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
         return asyncio.run(run())
     except LogUnavailable:
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
+    except NothingKnown:
+        return failed(_NOBODY, FINDING)
     except LogCorrupt as error:
         return failed(f"the log is not what was signed: {error}; run `tellergate audit verify`", FINDING)
     except (ValueError, CursorInvalid) as error:
@@ -97,6 +103,7 @@ def query(options: argparse.Namespace) -> int:
                 {
                     "size": found.size,
                     "gapless": found.gapless,
+                    "of_nobody": found.of_nobody,
                     "next_cursor": found.next_cursor,
                     "question_record": found.record,
                     "records": [
@@ -104,7 +111,9 @@ def query(options: argparse.Namespace) -> int:
                     ],
                 }
             )
-            return GOOD
+            return FINDING if found.of_nobody or found.gapless is False else GOOD
+        if found.of_nobody:
+            return failed(_NOBODY, FINDING)
         print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(match) for match in found.found))
         whole = {True: "the sequence is gapless", False: "THE SEQUENCE HAS A GAP", None: ""}[found.gapless]
         print(f"{len(found.found)} records of a tree of {found.size}; {whole}".rstrip("; "))

@@ -13,7 +13,7 @@ import pytest
 from audit import verify
 from audit.export import Contents, bundle, export, trust_policy
 from audit.log import Log
-from audit.query import Query, Why
+from audit.query import NothingKnown, Query, Why, page
 from tests.trail import Clock, a_record, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
@@ -57,8 +57,21 @@ async def test_a_selection_has_proofs_and_says_that_it_is_complete_for_its_custo
     assert sum(name.startswith("proofs/") for name in members) == exported.records + 1 == 4
     other = await export(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
     assert verify.verify(other.raw).verdict("completeness") == "not claimed"
-    nobody = await export(filled, WHY, query=Query(customer="nobody"))
-    assert (nobody.records, verify.verify(nobody.raw).verdict("completeness")) == (0, "not claimed")
+
+
+@pytest.mark.parametrize("query", [Query(customer="nobody"), Query(conversation="never"), Query(customer="nobody", function="any")])
+async def test_of_nobody_nothing_is_claimed_and_the_look_is_on_record(filled: Log, query: Query) -> None:
+    found = await page(filled, query, WHY)
+    assert (found.of_nobody, found.gapless, found.found) == (True, None, [])
+    with pytest.raises(NothingKnown):
+        await export(filled, WHY, query=query)
+    looks = [json.loads(item.leaf)["facts"] for item in await filled.read(lambda reads: list(reads.leaves(8, 10)))]
+    assert [look.get("by_customer") for look in looks] == (["unknown"] * 2 if query.customer else [None] * 2)
+
+
+async def test_of_a_known_customer_that_nothing_matches_is_an_answer(filled: Log) -> None:
+    found = await page(filled, Query(customer="C-1", function="freeze_card"), WHY)
+    assert (found.of_nobody, found.gapless, found.found) == (False, None, [])
 
 
 async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_so(filled: Log) -> None:
