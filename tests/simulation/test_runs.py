@@ -193,6 +193,28 @@ async def test_cancelling_ends_an_answer_in_the_middle_and_keeps_what_was_said(t
         go_on.set()
 
 
+async def test_an_empty_output_of_the_app_is_an_output(tmp_path: Path) -> None:
+    """What the app did and had nothing to say about is not told to the model as unanswered, or it would ask for it again."""
+    told: list[list[str]] = []
+
+    def shower(body: dict[str, Any]) -> Reply:
+        told.append(outputs(body))
+        return Reply(text="Shown.") if turns(body) else Reply(calls=(asks("show_screen"),))
+
+    async with assisted(tmp_path / "data", shower) as all_of:
+        assistant = await all_of.assistant("show_screen")
+        thread, begun = await all_of.begun(assistant, "Show it")
+        waits = await all_of.until(begun)
+        (call,) = required(waits)
+        given = [{"tool_call_id": call.id, "output": ""}]
+        await all_of.of().runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits)).status == "completed"
+        assert told == [[], [""]]
+        (step, _) = await all_of.steps(waits)
+        assert step.step_details.tool_calls[0].function.output == ""
+        assert (await all_of.of().messages.list(thread.id, run_id="")).data == []  # no run has this id
+
+
 @pytest.mark.parametrize(("bound", "usage"), [("max_completion_tokens", (1, 300)), ("max_prompt_tokens", (300, 1))])
 async def test_token_bounds_hold_over_the_whole_run(tmp_path: Path, bound: str, usage: tuple[int, int]) -> None:
     async with assisted(tmp_path / "data", Reply(calls=(asks("list_accounts"),), usage=usage)) as all_of:

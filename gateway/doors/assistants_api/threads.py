@@ -96,7 +96,7 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
         run_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Response:
         """List the messages of a thread."""
-        return await door.answer(request, partial(_list, api, thread_id, page, run_id or None), SCOPE_THREADS)
+        return await door.answer(request, partial(_list, api, thread_id, page, run_id), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer))
     async def get_message(request: Request, thread_id: Id, message_id: Id) -> Response:
