@@ -72,7 +72,7 @@ async def prepare(
     references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
     key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
     now = utc_now()
-    made = []
+    made: list[dict[str, str]] = []
     for customer in customers:
         accounts = [account.id for account in await gateway.core.accounts(customer)]
         await grant(gateway.book, gateway.core, key, customer, now)
