@@ -24,8 +24,11 @@ from rich.table import Table
 
 from tests.benchmarks.call import Customer, a_database, calls, line
 
-QUIET = 300
+QUIET = 100
 """Reads of the quiet median."""
+
+THINKING_S = 0.12
+"""Between two reads of the known customer: within the rate of one customer's calls."""
 
 
 def main() -> int:
@@ -56,7 +59,10 @@ async def run(folder: Path, customers: int, callers: int, kind: str) -> dict[str
         known, *new = (Customer(**customer) for customer in ready["customers"])
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{ready['port']}", connector=connector) as session:
-            quiet = [await balance(session, known, f"q{number}") for number in range(QUIET)]
+            quiet = []
+            for number in range(QUIET):
+                quiet.append(await balance(session, known, f"q{number}"))
+                await asyncio.sleep(THINKING_S)
             slots, began = asyncio.Semaphore(callers), time.perf_counter()
 
             async def first(customer: Customer) -> float:
@@ -67,6 +73,7 @@ async def run(folder: Path, customers: int, callers: int, kind: str) -> dict[str
             beside: list[float] = []
             while not burst.done():
                 beside.append(await balance(session, known, f"b{len(beside)}"))
+                await asyncio.sleep(THINKING_S)
             took = await burst
             seconds = time.perf_counter() - began
     finally:
