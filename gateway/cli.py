@@ -15,7 +15,8 @@ from gateway.commands.interrupts import ended_by_an_interrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status."""
+    """Run one command; its exit status. Whatever it writes, in the data folder or out of it, its owner alone may read."""
+    os.umask(0o077)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -37,10 +38,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         from audit.migration import HistoryUnknown
         from gateway.app.unsafe_settings import UnsafeSettings
+        from gateway.commands.data_folder import obstacle
         from gateway.commands.printing import UNAVAILABLE, USAGE, failed
     if command is None:
         parser.print_help(sys.stderr)
         return USAGE
+    if (wrong := obstacle(options)) is not None:
+        return failed(wrong, USAGE)
     try:
         return command(options)
     except (UnsafeSettings, HistoryUnknown) as error:

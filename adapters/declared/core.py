@@ -223,7 +223,7 @@ class DeclaredCore:
 def _standing(row: JournalRow, digest: bytes) -> CoreAnswer:
     if row.digest != digest or row.state == "burned":
         return Declined("DUPL")
-    return row.answer or Unknown("sent before")
+    return Unknown("sent before") if row.answer is None else row.answer
 
 
 def _in_doubt(why: str) -> Unknown:

@@ -25,9 +25,10 @@ from gateway.store.book import SqlBook
 
 @dataclass(frozen=True, slots=True)
 class RunsApi:
-    """The Assistants API's parts, and how they end."""
+    """The Assistants API's parts, and how they end: `release` lets go of the runs, while answers may still go out; then `close`."""
 
     api: Api
+    release: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -67,13 +68,16 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
         stand_in=stand_in_of(settings),
     )
 
-    async def close() -> None:
+    async def release() -> None:
         if pool is not None:
             await pool.close()
+
+    async def close() -> None:
+        await release()
         if model is not None:
             await model.close()
 
-    return RunsApi(api, close)
+    return RunsApi(api, release, close)
 
 
 def stand_in_of(settings: Settings) -> str:

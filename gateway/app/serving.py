@@ -6,13 +6,14 @@ import gc
 import itertools
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gateway.app.clock import utc_now
 from gateway.app.confirm_page import page_of
@@ -22,6 +23,7 @@ from gateway.app.health import readiness_of
 from gateway.app.landing import landing_of
 from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
+from gateway.app.stopping import asked_to_stop
 from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
@@ -127,8 +129,8 @@ def settle_the_interpreter() -> None:
     sys.setswitchinterval(0.0005)
 
 
-async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> None:
-    """Serve until SIGINT or SIGTERM, or until stopped. `started` gets the base URL, the gateway and what stops the server.
+async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> int:
+    """Serve until SIGINT or SIGTERM, or until stopped; the exit status. `started` gets the base URL, the gateway and what stops the server.
 
     UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
     """
@@ -136,38 +138,72 @@ async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable
     with bound(settings) as listening:
         url = url_of(settings, listening)
         settings = replace(settings, public_url=settings.public_url or url)
-        await serve_on(listening, settings, started=lambda gateway, stop: started(url, gateway, stop))
+        return await serve_on(listening, settings, started=lambda gateway, stop: started(url, gateway, stop))
 
 
 async def serve_on(
-    listening: socket.socket, settings: Settings, *, started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None
+    listening: socket.socket,
+    settings: Settings,
+    *,
+    started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None,
+    kept: bool = False,
+) -> int:
+    """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise. `kept`: as for `asked_to_stop`."""
+    stopping = asyncio.Event()
+    with asked_to_stop(stopping.set, kept=kept) as request:  # to its last line: the end is not cut off by what asked for it
+        await _served(listening, settings, started, stopping)
+    return request.status
+
+
+class _Server(uvicorn.Server):
+    """Takes no signals: uvicorn raises what it caught once more when it has ended, before the gateway has."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _served(
+    listening: socket.socket, settings: Settings, started: Callable[[Gateway, Callable[[], None]], None], stopping: asyncio.Event
 ) -> None:
-    """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise."""
     gateway = await open_gateway(settings)
-    listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
     try:
-        app = rest.in_front(build_app(gateway, started=lambda: started(gateway, stop)), gateway.door)
-        page = page_of(
-            settings,
-            gateway.relying_party(),
-            gateway.door,
-            gateway.book,
-            mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
-            customers=partial(gateway.book.read, customers.names),
-        )
-        if page is not None:
-            app = hosts.beside(app, page, settings.confirming_origin)
-        app = access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
-        server = uvicorn.Server(server_config(app, settings))
-
-        def stop() -> None:
-            server.should_exit = True
-
+        if stopping.is_set():
+            return
+        listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
+        server = _Server(server_config(_application(gateway, lambda: started(gateway, stopping.set)), settings))
         settle_the_interpreter()
-        await asyncio.sleep(0)  # an interrupt that came so far ends here; within uvicorn's start it would be logged as an error
-        await server.serve(sockets=[listening])
+        ending = asyncio.create_task(_ended_in_order(stopping, server, gateway))
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            ending.cancel()
     finally:
         await gateway.close()
+
+
+async def _ended_in_order(stopping: asyncio.Event, server: uvicorn.Server, gateway: Gateway) -> None:
+    """The runs are let go first: the streams of their clients end with them, and hold up no one."""
+    await stopping.wait()
+    server.should_exit = True
+    await gateway.running.release()
+
+
+def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
+    """The whole of it: the API, the pages beside it where there are some, and the access log before both."""
+    settings = gateway.settings
+    app = rest.in_front(build_app(gateway, started=started), gateway.door)
+    page = page_of(
+        settings,
+        gateway.relying_party(),
+        gateway.door,
+        gateway.book,
+        mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
+        customers=partial(gateway.book.read, customers.names),
+    )
+    if page is not None:
+        app = hosts.beside(app, page, settings.confirming_origin)
+    return access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
 
 
 def url_of(settings: Settings, listening: socket.socket) -> str:

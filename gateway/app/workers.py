@@ -23,6 +23,7 @@ from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
 from gateway.app.settings import Settings
+from gateway.app.stopping import ASKED, StopRequest
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.alarms import Alarm
 
@@ -35,8 +36,10 @@ STOP_WAIT_S = 40.0
 _LOG = logging.getLogger("tellergate.workers")
 
 
-def serve_several(settings: Settings, count: int, *, started: Callable[[str], None]) -> None:
-    """Serve with `count` processes until SIGINT or SIGTERM. `started` gets the base URL, where requests wait for the first of them.
+def serve_several(settings: Settings, count: int, *, started: Callable[[str], None]) -> int:
+    """Serve with `count` processes until SIGINT or SIGTERM; the exit status.
+
+    `started` gets the base URL, where requests wait for the first of them.
 
     UnsafeSettings before anything listens: several processes share what one keeps to itself otherwise.
     """
@@ -48,7 +51,7 @@ def serve_several(settings: Settings, count: int, *, started: Callable[[str], No
         settings = replace(settings, public_url=settings.public_url or url)
         asyncio.run(_tried(settings))  # makes keys and tables once, and says what is wrong where it is seen
         listening.listen(1024)
-        _Workers(settings, listening, count).run(lambda: started(url))
+        return _Workers(settings, listening, count).run(lambda: started(url))
 
 
 async def _tried(settings: Settings) -> None:
@@ -62,15 +65,15 @@ class _Workers:
     count: int
     running: dict[SpawnProcess, float] = field(default_factory=dict)
     """Each worker, and when it was started."""
-    is_over: bool = False
+    request: StopRequest = field(default_factory=StopRequest)
 
-    def run(self, started: Callable[[], None]) -> None:
-        for asked in (signal.SIGINT, signal.SIGTERM):
+    def run(self, started: Callable[[], None]) -> int:
+        for asked in ASKED:
             signal.signal(asked, self._stop)
         for _ in range(self.count):
             self._start()
         started()
-        while not self.is_over:
+        while self.request.by is None:
             wait([chore.sentinel for chore in self.running], timeout=0.5)
             for item in [chore for chore in self.running if chore.exitcode is not None]:
                 self._replace(item)
@@ -82,9 +85,17 @@ class _Workers:
             if chore.exitcode is None:
                 chore.kill()
                 chore.join()
+        return self.request.status
 
-    def _stop(self, *_signal: object) -> None:
-        self.is_over = True
+    def _stop(self, number: int, _frame: object) -> None:
+        """The first signal asks for an orderly end; the second ends all of them at once."""
+        if self.request.by is None:
+            self.request.by = signal.Signals(number)
+            return
+        for chore in list(self.running):
+            chore.kill()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def _start(self) -> None:
         worker = multiprocessing.get_context("spawn").Process(target=_work, args=(self.settings, self.listening))
@@ -96,15 +107,16 @@ class _Workers:
         _LOG.log(*Alarm.WORKER_DIED.line(status=dead.exitcode or 0))
         if lived_s < QUICK_DEATH_S and dead.exitcode != -signal.SIGKILL:
             time.sleep(QUICK_DEATH_S)
-        if not self.is_over:
+        if self.request.by is None:
             self._start()
 
 
 def _work(settings: Settings, listening: socket.socket) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us: the keeper asks each by SIGTERM
     start_logging(settings)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    uvloop.run(serve_on(listening, settings))
+    uvloop.run(serve_on(listening, settings, kept=True))
 
 
 def _end_with_the_parent() -> None:

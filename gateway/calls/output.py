@@ -12,7 +12,7 @@ def output_text(answered: Recorded) -> str:
     if answered.output is not None:
         return orjson.dumps({"ok": True, "result": answered.output}).decode()
     code = answered.code or Code.TEMPORARILY_UNAVAILABLE
-    message = answered.message or MESSAGES[code]
+    message = MESSAGES[code] if answered.message is None else answered.message
     return orjson.dumps({"ok": False, "error": {"code": code.value, "message": message}}).decode()
 
 

@@ -50,7 +50,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after the story; status 0 only if everything held")
     parser.add_argument("--json", action="store_true", help="the story as one JSON object; implies --once")
     parser.add_argument("--data", type=Path, help="folder to keep; left out: a temporary one")
-    parser.set_defaults(command=_late("serving", "demo"))
+    parser.set_defaults(command=_late("serving", "demo"), makes_folder=True)
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
     parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
-    parser.set_defaults(command=_late("serving", "serve"))
+    parser.set_defaults(command=_late("serving", "serve"), makes_folder=True)
 
 
 def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
     trusting = parser.add_mutually_exclusive_group(required=True)
     trusting.add_argument("--permit-key", type=Path, help="file of `keys permits`: the bank verifies permits itself")
     trusting.add_argument("--trust-credential", action="store_true", help="behind a core-proxy: whoever has the credential may act")
-    parser.set_defaults(command=_late("cores", "sandbox_bank"))
+    parser.set_defaults(command=_late("cores", "sandbox_bank"), makes_folder=True)
 
 
 def _core_proxy(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     _database(permits)
     permits.add_argument("--out", type=Path, help="file to write instead of printing")
     permits.add_argument("--json", action="store_true", help="it is JSON in any case")
-    permits.set_defaults(command=_late("cores", "permit_key"))
+    permits.set_defaults(command=_late("cores", "permit_key"), makes_folder=True)
     webhook = commands.add_parser("webhook", help="the public key with which a receiver of `call.settled` verifies it")
     _data(webhook, "folder of the gateway")
     webhook.add_argument("--json", action="store_true")

@@ -41,7 +41,7 @@ def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
     device = CustomerDevice(options.data, options.customer, url)
     try:
         intent, answer = asyncio.run(device.confirm(options.id) if confirms else device.decline(options.id))
-    except _GatewayRefused as refused:
+    except GatewayRefused as refused:
         return failed(f"{refused.code}: {refused.message}", UNAVAILABLE if refused.status >= 500 else FINDING)
     except (aiohttp.ClientError, TimeoutError):
         return failed(f"nothing answers at {url}; is `tellergate serve --dev` running there?", UNAVAILABLE)
@@ -55,7 +55,7 @@ def _spoken(options: argparse.Namespace, *, confirms: bool) -> int:
     return GOOD if all(call["status"] == "done" for call in answer["results"]) else FINDING
 
 
-class _GatewayRefused(Exception):
+class GatewayRefused(Exception):
     """What the gateway answered instead."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -78,6 +78,15 @@ class CustomerDevice:
     async def decline(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Decline what waits. The intent, and the gateway's answer."""
         return await self._spoken(confirmation, confirms=False)
+
+    async def decline_all_of(self, agents: str) -> None:
+        """Decline whatever waits that an agent asked for whose name begins like this."""
+        token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
+            for waiting in (await self._ask(http, "GET", "/v1/confirmations", token))["data"]:
+                path = f"/v1/confirmations/{waiting['id']}"
+                if str((await self._ask(http, "GET", path, token))["intent"]["agent"]).startswith(agents):
+                    await self._ask(http, "POST", path, token, {"decline": True})
 
     async def _spoken(self, confirmation: str, *, confirms: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         token = self._issuer.token(self._customer, agent=None, strong=True, scope=SCOPE_CONFIRM)
@@ -109,7 +118,7 @@ class CustomerDevice:
             answered: dict[str, Any] = await response.json()
         if response.status != 200:
             error = answered["error"]
-            raise _GatewayRefused(response.status, error["code"], error["message"])
+            raise GatewayRefused(response.status, error["code"], error["message"])
         return answered
 
 

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator
 
 import uvloop
@@ -26,6 +25,7 @@ from gateway.app.cores import (
 )
 from gateway.app.databases import DatabaseLocations, open_log
 from gateway.app.key_files import credential, webhook_key
+from gateway.app.stopping import asked_to_stop
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key
@@ -96,10 +96,13 @@ def _served(
 ) -> int:
     tls = server_tls(options.host, options.tls_cert, options.tls_key)
 
-    async def run() -> None:
+    async def run() -> int:
         stopped = asyncio.Event()
-        for item in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(item, stopped.set)
+        with asked_to_stop(stopped.set) as request:
+            await serving(stopped)
+        return request.status
+
+    async def serving(stopped: asyncio.Event) -> None:
         async with opened as (core, permits):
             server = CoreServer(core.bank, credential=token, permits=permits)
             runner, port = await listen(server, options.host, options.port, tls=tls)
@@ -114,8 +117,7 @@ def _served(
                 await runner.cleanup()
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # lines of JSON, by the same rule as telemetry
-    uvloop.run(run())
-    return GOOD
+    return uvloop.run(run())
 
 
 def webhook_public_key(options: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,18 @@ from gateway.app.settings import Settings, development
 from gateway.app.settings_sources import from_environment, from_file
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands import demo as story
-from gateway.commands.printing import GOOD, print_json
+from gateway.commands.printing import print_json
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Tell the story of the demo."""
+    """Tell the story of the demo. SIGTERM ends it as Ctrl-C does: its gateway, on a thread, ends in order."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return story.demo(once=options.once, as_json=options.json, data=options.data)
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until SIGINT, which is told as interrupted, or SIGTERM."""
     settings = _chosen(options)
 
     def told(url: str) -> None:
@@ -40,10 +44,8 @@ def serve(options: argparse.Namespace) -> int:
 
     start_logging(settings)
     if options.workers == 1:
-        uvloop.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
-    else:
-        workers.serve_several(settings, options.workers, started=told)
-    return GOOD
+        return uvloop.run(serving.serve(settings, started=lambda url, _gateway, _stop: told(url)))
+    return workers.serve_several(settings, options.workers, started=told)
 
 
 _OPTIONS = (

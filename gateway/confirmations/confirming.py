@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.core import CoreBank, CoreUnavailable, Identified
 from adapters.function import Arguments, BankingFunction, Level
 from gateway.calls.arguments import restored
+from gateway.calls.chores import alarmed
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.record import Records
 from gateway.confirmations.intent import exactly, stored_principal
-from gateway.domain.alarms import Alarm
+from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
 from gateway.domain.mandate import SignedMandate, standing_of
@@ -119,7 +120,7 @@ class CustomerConfirmations:
             if json.loads(stored.evidence or b"{}").get("intent_sha256") != sha256(stored.proposal.intent).hexdigest():
                 _LOG.log(*Alarm.PROPOSAL_CHANGED.line())
                 continue
-            with contextlib.suppress(ProposalNotOpen):  # it is an alarm already, and holds up no other
+            with alarmed(Chore.CONFIRMED), contextlib.suppress(ProposalNotOpen):  # whatever befalls one holds up no other
                 await self._execute(stored)
         return len(left)
 
@@ -167,9 +168,9 @@ class CustomerConfirmations:
 
     async def _executed(self, received: Received) -> Recorded:
         """What did not happen, and was told so, does not happen later: neither when it is asked for again, nor after a crash."""
-        if received.native.function in self.functions:
+        if received.confirmed is not None:
             answered = await self.pipeline.confirmed(received)
-        else:  # it was when it was proposed; the others of the proposal, and other proposals, go on
+        else:  # it was served when it was proposed; the others of the proposal, and other proposals, go on
             answered = await self.pipeline.refuse(Refused(received, received, Refusal(Code.DENIED, "unknown_function")))
         if answered.status in (CallStatus.DENIED, CallStatus.UNAVAILABLE):
             await self.store.spend(received.call_id, self.clock())
@@ -188,7 +189,8 @@ class CustomerConfirmations:
         now, kept = self.clock(), json.loads(call.grounding)
         arguments = self._arguments(call, shown)
         uses = tuple(Use(*use) for use in kept["uses"])
-        confirmed = Confirmed(stored.proposal.id, Level(stored.proposal.level), arguments, kept["sources"], uses)
+        level = Level(stored.proposal.level)
+        confirmed = None if arguments is None else Confirmed(stored.proposal.id, level, arguments, kept["sources"], uses)
         native = NativeCall(call.native_id, call.function, call.arguments.decode())
         request = CallRequest(SHAPE, stored.conversation or "", call.turn, None, (native,), Trace(secrets.token_hex(16)))
         return Received(
@@ -203,14 +205,23 @@ class CustomerConfirmations:
             confirmed=confirmed,
         )
 
-    def _arguments(self, call: ProposedCall, shown: Json) -> Arguments:
-        """The stored arguments, if they are those that were shown; none of a function that is not served any more, as none can be made."""
+    def _arguments(self, call: ProposedCall, shown: Json) -> Arguments | None:
+        """The stored arguments, if they are those that were shown. None: the function is not served any more, or is declared otherwise,
+        so that none can be made.
+        """
         if not isinstance(shown, dict) or shown["function"] != call.function:
             raise ValueError("another function than the intent's")
-        function = self.functions.get(call.function)
-        if function is None:
-            return Arguments({})
-        arguments = restored(function, json.loads(call.arguments))
-        if shown["exactly"] != exactly(function, arguments, call.call_id):
+        function, kept, exact = self.functions.get(call.function), json.loads(call.arguments), shown["exactly"]
+        are_shown = isinstance(exact, dict) and set(kept) == set(exact)
+        if function is None or (are_shown and _is_declared_otherwise(function, kept)):
+            return None
+        arguments = restored(function, kept)
+        if exact != exactly(function, arguments, call.call_id):
             raise ValueError("other arguments than the intent's")
         return arguments
+
+
+def _is_declared_otherwise(function: BankingFunction, kept: Mapping[str, Json]) -> bool:
+    names = {argument.name for argument in function.arguments}
+    needed = {argument.name for argument in function.arguments if argument.required}
+    return not needed <= set(kept) <= names

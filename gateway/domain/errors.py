@@ -90,7 +90,7 @@ class Refusal(TellergateError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-        self.message = message or MESSAGES[code]
+        self.message = MESSAGES[code] if message is None else message
         self.param = param
 
 

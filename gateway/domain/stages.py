@@ -296,7 +296,7 @@ def answer_of(
         native_id=received.native.native_id,
         status=status,
         code=code,
-        message=message or (MESSAGES[code] if code else None),
+        message=MESSAGES[code] if message is None and code is not None else message,
         output=output,
         proof=proof,
         reason=None if code is None else reason_of(code, cause),

@@ -122,12 +122,17 @@ class AnswerAssembly:
             first = growing.repeats
             if first is not None and (growing.name, growing.arguments) != (first.name, first.arguments):
                 raise _no_answer("two calls have one id")
-        calls = tuple(ToolCall(ours, str(growing.name), growing.arguments) for ours, growing in self._begun)
+        calls = self.begun
         if finish is Finish.CALLS and not calls:
             raise _no_answer("the calls that it ended with are missing")
         if not text and not calls:
             raise _no_answer("it is empty")
         return ModelAnswer(text, calls, Finish.CALLS if calls else finish, self._finished.usage)
+
+    @property
+    def begun(self) -> tuple[ToolCall, ...]:
+        """The calls as far as a listener was told of them."""
+        return tuple(ToolCall(ours, str(growing.name), growing.arguments) for ours, growing in self._begun)
 
     def _text(self, text: str, *, last: bool = False) -> tuple[News, ...]:
         self._text_chars += len(text)

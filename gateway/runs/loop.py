@@ -33,7 +33,7 @@ from gateway.runs.model import Finish, Model, ModelFailed, Usage
 from gateway.runs.objects import seconds
 from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
-from gateway.runs.streaming import MessageStream, call_delta, counted
+from gateway.runs.streaming import KeptAnswer, MessageStream, call_delta, counted
 from gateway.store import runs, steps, threads
 from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
@@ -136,26 +136,26 @@ class RunDriver:
     async def _end(self, ended: RunEnded, growing: MessageStream | None) -> None:
         """End the run, with what it has said so far; its open step ends with it."""
         now = self.parts.clock()
-        kept, messages = growing.broken_off(f"run_{ended.state}") if growing is not None else ((), ())
+        kept = growing.broken_off(f"run_{ended.state}") if growing is not None else KeptAnswer()
         opened = await self._read(lambda connection: steps.open_one(connection, self.run.id))
         if opened is not None:
             at: dict[str, Json] = {f"{ended.state}_at": seconds(now)}
             opened = replace(opened, body={**opened.body, "status": ended.state, **at})
-            kept = (*kept, opened)
+            kept = replace(
+                kept, steps=(*kept.steps, opened), news=(*kept.news, (f"thread.run.step.{ended.state}", objects.step(opened)))
+            )
         body = {**self.run.body, "required_action": None, "usage": self._usage(), "own": self._own(confirmations=[])}
         if ended.state is not RunState.EXPIRED:
             body[f"{ended.state}_at"] = seconds(now)
         if ended.error is not None:
             body["last_error"] = {"code": ended.error.code, "message": ended.error.message}
         try:
-            await self._advance(ended.state, body, steps=kept, messages=messages)
+            await self._advance_with(kept, ended.state, body)
         except LeaseLost:
             return
         except RunEnded:  # cancelled meanwhile: that comes first
-            await self._end(RunEnded(RunState.CANCELLED), growing=None)
+            await self._end(RunEnded(RunState.CANCELLED), growing)
             return
-        if opened is not None:
-            self._tell(f"thread.run.step.{ended.state}", objects.step(opened))
         self._left(ended.state)
 
     # begin
@@ -281,18 +281,16 @@ class RunDriver:
         )
         body = {**self.run.body, "own": own}
         if answer.calls:
-            kept, messages = growing.kept(answer, "completed")
-            await self._advance(RunState.IN_PROGRESS, body, steps=kept, messages=messages)
+            await self._advance_with(growing.kept(answer, "completed"), RunState.IN_PROGRESS, body)
             return True
         reason, of_run = _INCOMPLETE.get(answer.finish, (None, None))
         state = RunState.COMPLETED if reason is None else RunState.INCOMPLETE
-        kept, messages = growing.kept(answer, state, reason)
         body |= {"usage": self._usage(own)}
         if reason is None:
             body["completed_at"] = seconds(self.parts.clock())
         else:
             body["incomplete_details"] = {"reason": of_run}
-        await self._advance(state, body, steps=kept, messages=messages)
+        await self._advance_with(growing.kept(answer, state, reason), state, body)
         self._left(state)
         return False
 
@@ -316,6 +314,12 @@ class RunDriver:
         """The run is nobody's now: its listeners hear in which state, and that this is all."""
         self._tell(f"thread.run.{state}", objects.run(self.run))
         self.parts.broadcast.end(self.run.id)
+
+    async def _advance_with(self, kept: KeptAnswer, state: RunState, body: Mapping[str, Json]) -> None:
+        """The same, with what is kept of an answer; it is told once it is written."""
+        await self._advance(state, body, steps=kept.steps, messages=kept.messages)
+        for name, shown in kept.news:
+            self._tell(name, shown)
 
     async def _advance(self, state: RunState, body: Mapping[str, Json], **rest: Any) -> None:
         """One write. Lost; Ended when the run was cancelled meanwhile: nothing was written then."""

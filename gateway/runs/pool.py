@@ -43,14 +43,18 @@ class RunPool:
     most: int
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
     _having: dict[str, _LeasedRun] = field(default_factory=dict)
+    _is_closed: bool = False
 
     @property
     def has_room(self) -> bool:
-        return len(self._having) < self.most
+        return not self._is_closed and len(self._having) < self.most
 
     def take_up(self, run: Run) -> None:
         """Drive a run that was written with our lease."""
         if run.id in self._having:
+            return
+        if self._is_closed:  # it is due, for others, when the lease is over
+            self.parts.broadcast.break_off(run.id)
             return
         cancelled = asyncio.Event()
         task = asyncio.create_task(self._drive(RunDriver(self.parts, run, self.lease, cancelled)))
@@ -79,7 +83,7 @@ class RunPool:
     async def take_due(self) -> int:
         """Take up the runs that are due, as many as there is room for; how many."""
         at, room = self.parts.clock(), self.most - len(self._having)
-        if room <= 0 or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
+        if not self.has_room or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
             return 0
         due = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
         for item in due:
@@ -107,7 +111,11 @@ class RunPool:
         await self.parts.book.write(FreeLeases(self.parts.clock()))
 
     async def close(self) -> None:
-        """Stop, and let go of everything: others may go on with it at once. The pipeline's own effects go on to their end."""
+        """Stop, and let go of everything: others may go on with it at once. The pipeline's own effects go on to their end.
+
+        Nothing is taken up afterwards. It may be called again.
+        """
+        self._is_closed = True
         having = dict(self._having)
         for item in having.values():
             item.task.cancel()

@@ -167,7 +167,7 @@ def _outgoing(hosts: frozenset[str], messages: list[Message], steps: list[Step])
         item["function"]["output"]
         for step in steps
         for item in calls_of(step)
-        if item.get("tellergate") is not None and item["function"]["output"]
+        if item.get("tellergate") is not None and item["function"]["output"] is not None
     ]
     shown = frozenset().union(*(identifiers(text) for text in [*words, *outputs] if text))
     return OutgoingFilter(hosts, shown, frozenset().union(*map(told, outputs)))

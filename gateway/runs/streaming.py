@@ -1,13 +1,13 @@
 """An answer of the model as it grows: told to who listens, and then kept. What goes out was looked at by `outgoing` first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.domain.strict_json import Json
 from gateway.runs import objects
 from gateway.runs.answer import AnswerAssembly, CallBegun, ModelAnswer, NewArguments, News, NewText
-from gateway.runs.model import Piece, Usage
+from gateway.runs.model import Piece, ToolCall, Usage
 from gateway.runs.objects import MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, seconds, text_content
 from gateway.runs.outgoing import OutgoingFilter
 from gateway.store.runs import Run
@@ -15,6 +15,21 @@ from gateway.store.steps import Step
 from gateway.store.threads import Message
 
 Tell = Callable[[str, Object], None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What is written of an answer, and what its listeners are told once it is: never what the thread then does not have."""
+
+    steps: tuple[Step, ...] = ()
+    messages: tuple[Message, ...] = ()
+    news: tuple[tuple[str, Object], ...] = ()
+
+    def with_usage(self, usage: Json) -> "KeptAnswer":
+        """With these tokens in its only step."""
+        (step,) = self.steps
+        step = _with(step, usage=usage)
+        return replace(self, steps=(step,), news=(*self.news[:-1], (self.news[-1][0], objects.step(step))))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,29 +58,28 @@ class MessageStream:
             self._say(rest)
         return answer
 
-    def kept(self, answer: ModelAnswer, status: str, reason: str | None = None) -> tuple[tuple[Step, ...], tuple[Message, ...]]:
-        """Steps and messages of a whole answer. `status` of its message is completed, or incomplete for this reason."""
+    def kept(self, answer: ModelAnswer, status: str, reason: str | None = None) -> KeptAnswer:
+        """What is kept of a whole answer. `status` of its message is completed, or incomplete for this reason."""
         usage = counted(answer.usage)
-        messages = self._ended_message(status, reason, usage if self._message and not answer.calls else None)
-        steps = [step for step, _ in messages]
+        kept = self._message_as(status, reason, {"status": "completed", "completed_at": seconds(self.clock())})
+        if kept.steps and not answer.calls:
+            kept = kept.with_usage(usage)
         if answer.calls:
             begun = self._calls or self._begin_calls()
-            calls: list[Json] = [self._call(call.id, call.name, call.arguments) for call in answer.calls]
-            details: Json = {"type": "tool_calls", "tool_calls": calls}
-            steps.append(replace(begun, body={**begun.body, "step_details": details, "usage": usage}))
-        return tuple(steps), tuple(message for _, message in messages)
+            kept = replace(kept, steps=(*kept.steps, _with(begun, step_details=self._details(answer.calls), usage=usage)))
+        return kept
 
-    def broken_off(self, reason: str) -> tuple[tuple[Step, ...], tuple[Message, ...]]:
-        """Of an answer that is not whole: what was said of it stays; `reason` is run_cancelled, run_expired or run_failed."""
+    def broken_off(self, reason: str) -> KeptAnswer:
+        """Of an answer that is not whole: what was told of it stays, and nothing of it was done; `reason` is run_cancelled, run_expired or
+        run_failed. To be asked again with another reason if it was not written.
+        """
         state = reason.removeprefix("run_")
-        at: dict[str, Json] = {f"{state}_at": seconds(self.clock())}
-        if self._calls is not None:  # nothing of it was done: it was told, and is not kept
-            self.tell(f"thread.run.step.{state}", objects.step(_with(self._calls, status=state, **at)))
-        ended = self._ended_message("incomplete", reason, None)
-        steps = tuple(_with(step, status=state, completed_at=None, **at) for step, _ in ended)
-        for step in steps:
-            self.tell(f"thread.run.step.{state}", objects.step(step))
-        return steps, tuple(message for _, message in ended)
+        over: dict[str, Json] = {"status": state, f"{state}_at": seconds(self.clock())}
+        kept = self._message_as("incomplete", reason, over)
+        if self._calls is None:
+            return kept
+        step = _with(self._calls, step_details=self._details(self.assembly.begun), **over)
+        return replace(kept, steps=(*kept.steps, step), news=(*kept.news, (f"thread.run.step.{state}", objects.step(step))))
 
     def _tell(self, news: News) -> None:
         match news:
@@ -110,17 +124,17 @@ class MessageStream:
         self.tell("thread.run.step.in_progress", objects.step(step))
         return step
 
-    def _ended_message(self, status: str, reason: str | None, usage: Json) -> list[tuple[Step, Message]]:
+    def _message_as(self, status: str, reason: str | None, over: Mapping[str, Json]) -> KeptAnswer:
+        """The message that was begun, if one was, with the end of its step."""
         if self._message is None:
-            return []
-        at = seconds(self.clock())
-        step, message = self._message
-        message = replace(message, body=self._body(status, reason))
-        step = _with(step, status="completed", completed_at=at, usage=usage)
-        self.tell(f"thread.message.{status}", objects.message(message))
-        if reason in (None, "max_tokens", "content_filter"):
-            self.tell("thread.run.step.completed", objects.step(step))
-        return [(step, message)]
+            return KeptAnswer()
+        begun, message = self._message
+        step, message = _with(begun, **over), replace(message, body=self._body(status, reason))
+        told = (f"thread.message.{status}", objects.message(message)), (f"thread.run.step.{over['status']}", objects.step(step))
+        return KeptAnswer((step,), (message,), told)
+
+    def _details(self, calls: Sequence[ToolCall]) -> Json:
+        return {"type": "tool_calls", "tool_calls": [self._call(call.id, call.name, call.arguments) for call in calls]}
 
     def _body(self, status: str, reason: str | None = None) -> dict[str, Json]:
         at = seconds(self.clock())

@@ -36,7 +36,12 @@ def _parts(content: Sequence[Mapping[str, Any]]) -> Iterator[TextPart | ImagePar
 def _turns(steps: Sequence[Step]) -> Iterator[tuple[datetime, CallTurn]]:
     for step in steps:
         if calls := calls_of(step):
-            yield step.created, CallTurn(tuple((_call(call), call["function"]["output"] or UNANSWERED) for call in calls))
+            yield step.created, CallTurn(tuple((_call(call), _output(call)) for call in calls))
+
+
+def _output(call: Mapping[str, Any]) -> str:
+    output: str | None = call["function"]["output"]
+    return UNANSWERED if output is None else output  # an empty one is an output: what it says was done is not to be done again
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:

@@ -204,6 +204,42 @@ def test_an_argument_of_an_effect_says_what_it_means_or_that_it_is_harmless() ->
             assert (argument.kind is None) == argument.harmless, (function.name, argument.name)
 
 
+TEXTS = {"output", "answer", "message", "run_id"}
+"""Of calls and of whoever answers, or asks: an empty one is one, and only None is none."""
+
+
+def _tested(tree: ast.AST) -> Iterator[ast.expr]:
+    """What is taken as true or false."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test):
+                yield test
+            case ast.BoolOp(values=values):
+                yield from values
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                yield operand
+            case ast.comprehension(ifs=tests):
+                yield from tests
+
+
+def _last_name(node: ast.expr) -> object:
+    match node:
+        case ast.NamedExpr(value=value):
+            return _last_name(value)
+        case ast.Subscript(slice=ast.Constant(value=name)) | ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=name), *_]):
+            return name
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_an_empty_text_is_not_taken_for_none(path: Path) -> None:
+    """The app's output "" was told to the model as a call that nobody answered."""
+    found = [(node.lineno, ast.unparse(node)) for node in _tested(ast.parse(path.read_text())) if _last_name(node) in TEXTS]
+    assert found == []
+
+
 def test_identifiers_are_compared_in_one_place() -> None:
     """Nobody else takes separators or capitals out of an identifier."""
     folding = re.compile(r"""\.replace\(["'][ -]["'], ""\)|"".join\(\w+\.split\(\)\)""")

@@ -321,6 +321,48 @@ async def test_a_confirmed_call_whose_function_is_not_served_any_more_is_denied_
     assert await what_does_not_hold(desk.gateway) == []
 
 
+@pytest.mark.parametrize("change", ["an argument has another name", "an argument is needed that was not", "its call breaks"])
+async def test_a_confirmed_call_whose_function_changed_is_not_done_and_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    before = len(executed_keys(desk.gateway))
+    await desk.teller.say("Please remove the payee Harbour Lettings")
+    asked = await desk.teller.ask("remove_beneficiary", {"beneficiary": desk.payee})
+    changed, other = await desk.opened(str(asked.confirmation)), await desk.held("21.00")
+    await crashed(desk, monkeypatch, changed, other)
+    functions = desk.gateway.confirmations.functions
+    function = functions["remove_beneficiary"]
+    (argument,) = function.arguments
+    arguments = {
+        "an argument has another name": (replace(argument, name="payee"),),
+        "an argument is needed that was not": (argument, replace(argument, name="why")),
+        "its call breaks": None,
+    }[change]
+    monkeypatch.setitem(
+        functions, "remove_beneficiary", Broken(function) if arguments is None else replace(function, arguments=arguments)
+    )
+    assert await desk.gateway.confirmations.resume() == 2
+    became = [await desk.gateway.door.became("alice", json.loads(item.intent)["call_ids"][0]) for item in (changed, other)]
+    assert (became[1].status, became[1].code) == ("done", None)
+    assert len(executed_keys(desk.gateway)) == before + 1
+    if arguments is not None:
+        assert (became[0].status, became[0].code) == ("denied", Code.DENIED)
+        assert await desk.gateway.confirmations.resume() == 0, "it is spent"
+        assert await what_does_not_hold(desk.gateway) == []
+
+
+class Broken:
+    """A function with a defect: whoever looks at its arguments breaks."""
+
+    def __init__(self, function: object) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> object:
+        if name == "arguments":
+            raise KeyError(name)
+        return getattr(self._function, name)
+
+
 def terms(**changes: Any) -> MandateTerms:
     given = {"payees": None, "payment": Money(2_500, "GBP"), "day": Money(4_000, "GBP"), "day_count": 3, "days": 30, "agent": None}
     return MandateTerms(**{**given, **changes})

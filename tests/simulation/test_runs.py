@@ -10,18 +10,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from gateway.app.clock import utc_now
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.steps import Steps
 from gateway.runs.loop import RunDriver
+from gateway.runs.pool import RunPool
 from gateway.store.book import SqlBook
 from gateway.store.runs import LeaseRuns, StartRun
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
-from tests.support.models import Reply, asks, outputs, turns
-from tests.support.teller import executed_keys, what_does_not_hold
+from tests.support.hostile_models import call, text
+from tests.support.models import Raw, Reply, asks, outputs, turns
+from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -178,19 +181,96 @@ async def test_a_run_expires_and_its_thread_is_free(tmp_path: Path) -> None:
         await all_of.of().messages.create(begun.thread_id, role="user", content="The thread is free again.")
 
 
-async def test_cancelling_ends_an_answer_in_the_middle_and_keeps_what_was_said(tmp_path: Path) -> None:
-    go_on = asyncio.Event()
-    async with assisted(tmp_path / "data", Reply(text="One line.\nAnd another.", go_on=go_on)) as all_of:
-        assistant = await all_of.assistant()
-        _, begun = await all_of.begun(assistant, "Speak")
+def as_kept(shown: Any) -> dict[str, Any]:
+    """All of it but the second at which it was made: a listener hears when it began, the thread has it by its order."""
+    return {name: value for name, value in shown.to_dict().items() if name != "created_at"}
 
-        async def is_asked() -> bool | None:
-            return True if all_of.model.at_once else None
 
-        await wait_until(is_asked)
-        await all_of.of().runs.cancel(begun.id, thread_id=begun.thread_id)
-        assert (await all_of.until(begun)).status == "cancelled"
-        go_on.set()
+@pytest.mark.parametrize("ending", ["cancelled", "expired", "failed", "cancelled while it failed"])
+async def test_a_run_that_ends_in_the_middle_of_an_answer_keeps_what_its_stream_told(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said is an incomplete message, and each step ends with the run: as the listener heard it, so the thread has it."""
+    go_on, state = asyncio.Event(), ending.split(maxsplit=1)[0]
+    api = "chat"
+    said = (text(api, "One line.\n"), text(api, "And an"), call(api, 0, "n", "list_accounts", '{"a"'), go_on, b"data: no JSON\n\n")
+    async with assisted(tmp_path / "data", Raw(said), run_lifetime_s=2 if ending == "expired" else 300) as all_of:
+        if ending == "cancelled while it failed":
+            monkeypatch.setattr(RunPool, "cancelled", lambda *_: None)  # as by another process: it is found out by the next write
+        assistant = await all_of.assistant("list_accounts")
+        thread = await all_of.of().create(messages=[{"role": "user", "content": "Speak"}])
+        heard: list[Any] = []
+        async with all_of.of().runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+            async for event in stream:
+                heard.append(event)
+                is_told = event.event == "thread.run.step.delta" and event.data.delta.step_details.tool_calls[0].function.arguments
+                if is_told and state == "cancelled":
+                    (run,) = (await all_of.of().runs.list(thread.id)).data
+                    await all_of.of().runs.cancel(run.id, thread_id=thread.id)
+                if is_told and ending not in {"cancelled", "expired"}:
+                    go_on.set()
+        (run,) = (await all_of.of().runs.list(thread.id)).data
+        assert run.status == state
+        message, _ = (await all_of.of().messages.list(thread.id)).data
+        assert (message.status, message.incomplete_details.reason) == ("incomplete", f"run_{state}")
+        told = {event.event: event.data for event in heard if event.event.startswith(("thread.message", "thread.run.step"))}
+        assert as_kept(message) == as_kept(told["thread.message.incomplete"])
+        assert message.content[0].text.value.startswith("One line.")
+        steps = await all_of.steps(run)
+        assert [(step.type, step.status) for step in steps] == [("message_creation", state), ("tool_calls", state)]
+        assert steps[1].step_details.tool_calls[0].function.arguments == '{"a"'
+        over = [event.data for event in heard if event.event == f"thread.run.step.{state}"]
+        assert [as_kept(step) for step in over] == [as_kept(step) for step in steps]
+        await all_of.of().messages.create(thread.id, role="user", content="The thread is free again.")
+
+
+async def test_an_empty_output_of_the_app_is_an_output(tmp_path: Path) -> None:
+    """What the app did and had nothing to say about is not told to the model as unanswered, or it would ask for it again."""
+    told: list[list[str]] = []
+
+    def shower(body: dict[str, Any]) -> Reply:
+        told.append(outputs(body))
+        return Reply(text="Shown.") if turns(body) else Reply(calls=(asks("show_screen"),))
+
+    async with assisted(tmp_path / "data", shower) as all_of:
+        assistant = await all_of.assistant("show_screen")
+        thread, begun = await all_of.begun(assistant, "Show it")
+        waits = await all_of.until(begun)
+        (call,) = required(waits)
+        given = [{"tool_call_id": call.id, "output": ""}]
+        await all_of.of().runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits)).status == "completed"
+        assert told == [[], [""]]
+        (step, _) = await all_of.steps(waits)
+        assert step.step_details.tool_calls[0].function.output == ""
+        assert (await all_of.of().messages.list(thread.id, run_id="")).data == []  # no run has this id
+
+
+@pytest.mark.parametrize("began", [None, "helper"], ids=["own", "agent"])
+async def test_who_acts_in_a_run_is_fixed_when_it_begins(tmp_path: Path, began: str | None) -> None:
+    """Kill switches, mandates and the trail name one actor: outputs under another client's or agent's token are refused."""
+
+    def asker(body: dict[str, Any]) -> Reply:
+        return (
+            Reply(calls=(asks("show_screen" if turns(body) == 0 else "list_accounts"),)) if turns(body) < 2 else Reply(text="Done.")
+        )
+
+    async with assisted(tmp_path / "data", asker) as all_of:
+        assistant = await all_of.assistant("show_screen", "list_accounts")
+        mine = all_of.of(agent=began)
+        thread = await mine.create(messages=[{"role": "user", "content": "Show it"}])
+        waits = await all_of.until(await mine.runs.create(thread_id=thread.id, assistant_id=assistant.id), "requires_action")
+        (call,) = required(waits)
+        given = [{"tool_call_id": call.id, "output": "shown"}]
+        for claims in ({"agent": "another"}, {"agent": began, "client": "another-app"}):
+            with pytest.raises(openai.PermissionDeniedError, match="with which it began"):
+                await all_of.of(**claims).runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits)).status == "requires_action"
+        await all_of.of(agent=None).runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits, "completed")).status == "completed"
+        recorded = [json.loads(leaf.leaf) for leaf in await leaves_of(all_of.gateway)]
+        asked = {leaf["actor"]["agent"] for leaf in recorded if leaf["kind"] == "read"}
+        assert asked == {began or assistant.id}
 
 
 @pytest.mark.parametrize(("bound", "usage"), [("max_completion_tokens", (1, 300)), ("max_prompt_tokens", (300, 1))])

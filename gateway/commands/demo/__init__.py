@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from audit.inspection import verify_store
-from gateway.commands.confirmations import intent_lines
+from gateway.commands.confirmations import GatewayRefused, intent_lines
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway, gateway_server, scripted_model_server
 from gateway.commands.demo.story import CUSTOMER, DemoCall, DemoConversation, Scene
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed
@@ -42,6 +42,8 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
             return failed(f"nothing answers at {where}; see OPENAI_BASE_URL", UNAVAILABLE)
         except APIStatusError as error:
             return failed(f"{error.request.url.host} answered {error.status_code}: {error.message}", UNAVAILABLE)
+        except GatewayRefused as refused:
+            return failed(f"{refused.code}: {refused.message}", FINDING)
         if as_json:
             print(json.dumps(result))
         _close(console, result)

@@ -22,6 +22,9 @@ from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREAD
 
 CUSTOMER = "alice"
 WHY = Why(auditor="tellergate-demo", purpose="show what the core saw", case_id="demo")
+AGENTS = "demo-"
+"""How the names of the demo's agents begin."""
+
 ATTACK = "What did I spend on lately?"
 """Honest words; the attack waits in a transaction's memo, and the scripted model obeys whatever it reads."""
 
@@ -67,7 +70,7 @@ class DemoConversation:
     running: RunningGateway
     folder: Path
     where: ModelEndpoint
-    agent: str = field(default_factory=lambda: f"demo-{secrets.token_hex(4)}")
+    agent: str = field(default_factory=lambda: f"{AGENTS}{secrets.token_hex(4)}")
     """A new one each time: after an assistant has read other people's text, every payment of its is asked for a day."""
     items: list[Any] = field(default_factory=list)
     conversation: str = ""
@@ -79,6 +82,7 @@ class DemoConversation:
 
     def scenes(self) -> Iterator[Scene]:
         """The story, scene by scene. Amounts are new each time: the same payment again would be a suspected duplicate."""
+        asyncio.run(self._device().decline_all_of(AGENTS))  # what a demo left that was interrupted: an older payment comes first
         yield self._asked("A read", "What is the balance of my Everyday account?")
         move = f'Please move {_amount(25)} GBP from "Everyday" to "Rainy day".'
         yield self._asked("A transfer between the customer's own accounts", move)
@@ -93,8 +97,7 @@ class DemoConversation:
         waiting = next((call.confirmation for call in scene.calls if call.confirmation), None)
         if waiting is None:
             return scene
-        device = CustomerDevice(self.folder, CUSTOMER, self.running.url)
-        intent, answer = asyncio.run(device.confirm(waiting))
+        intent, answer = asyncio.run(self._device().confirm(waiting))
         return Scene(scene.title, words, scene.answer, scene.calls, intent, answer["results"])
 
     def _asked(self, title: str, words: str) -> Scene:
@@ -186,6 +189,9 @@ class DemoConversation:
 
         return self.running.on_loop(balances())
 
+    def _device(self) -> CustomerDevice:
+        return CustomerDevice(self.folder, CUSTOMER, self.running.url)
+
     def _assistant(self) -> OpenAI:
         return self._client(self._issuer().token(CUSTOMER, agent=self.agent, strong=True))
 
@@ -205,4 +211,6 @@ class DemoConversation:
 
 
 def _amount(pounds: int) -> str:
-    return f"{pounds}.{secrets.randbelow(100):02d}"
+    """At least so many, and another one each second of an hour: by chance alone two demos would soon pay the same."""
+    pence = 100 * pounds + int(time.time()) % 3600
+    return f"{pence // 100}.{pence % 100:02d}"

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 from gateway.commands import printing
 from gateway.commands.command_line import command_line
+from gateway.commands.printing import USAGE
 from gateway.commands.serving import _chosen
 from gateway.domain.principal import SCOPES
 
@@ -214,3 +216,61 @@ def test_an_interrupt_in_the_first_seconds_leaves_no_traceback(arguments: list[s
     ):  # else the interpreter itself was still starting, which nobody can keep from saying so
         assert "Traceback" not in told, told
         assert process.returncode in (130, -signal.SIGINT)
+
+
+MAKING = {
+    "tellergate demo", "tellergate serve", "tellergate sandbox-bank", "tellergate keys permits",
+}  # fmt: skip
+"""They make the folder that they are told."""
+
+NEEDED: Mapping[str, str] = {
+    "--auditor": "eve", "--purpose": "p", "--case": "c", "--customer": "alice", "--officer": "o", "--reason": "r", "--hold": "h",
+    "--out": "out.zip", "--credential-file": "c",
+}  # fmt: skip
+
+
+def with_folder(verb: argparse.ArgumentParser, folder: Path) -> list[str]:
+    """A command that works on this folder, with whatever else it needs."""
+    words = verb.prog.removeprefix("tellergate ").split()
+    for action in verb._actions:
+        if not action.option_strings and action.nargs is None:
+            words.append("7")
+        elif action.required and (name := action.option_strings[0]) in NEEDED:
+            words += [name, NEEDED[name]]
+    for group in verb._mutually_exclusive_groups:
+        if group.required:
+            words.append(next(action.option_strings[0] for action in group._group_actions if action.nargs == 0))
+    return [*words, "--data", str(folder)]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [item for item in verbs(command_line()) if any("--data" in action.option_strings for action in item._actions)],
+    ids=lambda verb: verb.prog,
+)
+def test_a_folder_that_is_no_data_folder_is_named_with_status_2(
+    verb: argparse.ArgumentParser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, file = tmp_path / "other", tmp_path / "file"
+    other.mkdir()
+    (other / "letter.txt").touch()
+    file.touch()
+    wrong = {file} if verb.prog in MAKING else {file, other, tmp_path / "nothing"}
+    for folder in wrong:
+        assert main(with_folder(verb, folder)) == USAGE
+        assert str(folder) in capsys.readouterr().err
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+
+
+def test_a_file_that_a_command_writes_is_its_owner_s_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.umask(0o022)
+    try:
+        assert main(["keys", "permits", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "permits.json")]) == 0
+        (tmp_path / "openapi.yaml").write_text("openapi: 3.0.0\ninfo: {title: t, version: '1'}\npaths: {}\n")
+        main(["functions", "import-openapi", str(tmp_path / "openapi.yaml"), "--out", str(tmp_path / "functions.yaml")])
+    finally:
+        os.umask(before)
+    capsys.readouterr()
+    made = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "openapi.yaml"]
+    assert len(made) > 3
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in made if path.stat().st_mode & 0o077} == {}

@@ -1,15 +1,23 @@
 """The demo, as a command: it holds on a folder that it has used before, tells what was refused, and names a model that does not answer."""
 
+import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gateway.commands.demo import story
+from gateway.commands.demo.story import AGENTS
+from tests.support import forks
+from tests.support.databases import sqlite_only
+from tests.support.teller import output_of, payment, teller
+
 
 def demo(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "gateway.cli", "demo", "--once", "--json", "--data", str(folder)]
+    command = forks.command("demo", "--once", "--json", "--data", str(folder))
     known = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "TELLERGATE_"))}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment}, check=False)
 
@@ -31,6 +39,32 @@ def test_the_demo_holds_and_does_so_again_on_the_same_folder(tmp_path: Path) -> 
         assert refused["reason"] not in json.dumps(refused["model_saw"])
         assert story["attack"]["funds_before"] == story["attack"]["funds_after"]
         assert story["runs"]["states"] == ["completed", "completed"]
+
+
+@sqlite_only("the demo keeps its databases in files")
+async def test_the_demo_goes_on_where_another_was_interrupted_and_names_what_stands_in_its_way(tmp_path: Path) -> None:
+    """An older payment that waits comes first: the demo declines its own, and no other."""
+    data = tmp_path / "data"
+    for agent, amount, status in ((f"{AGENTS}interrupted", "20.00", 0), ("somebody-else", "21.00", 1)):
+        async with teller(data) as asked:
+            await asked.say(f"Please pay £{amount} to Harbour Lettings")
+            (account, *_) = await asked.accounts()
+            listed = output_of(await asked.ask("list_beneficiaries", {"account": account}))["beneficiaries"]
+            payee = next(item["beneficiary"] for item in listed if "Harbour" in item["name"])
+            left = await asked.ask("initiate_transfer", payment(account, payee, amount), agent=agent)
+            assert left.status == "held"
+        ended = await asyncio.to_thread(demo, data)
+        assert ended.returncode == status, ended.stderr
+    assert "confirmation_waits" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_no_two_demos_within_an_hour_pay_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(second: int) -> str:
+        monkeypatch.setattr("time.time", lambda: second)
+        return story._amount(12)
+
+    assert len({at(second) for second in range(1_795_936_000, 1_795_939_600)}) == 3600
 
 
 def test_a_model_that_does_not_answer_is_named(tmp_path: Path) -> None:
