@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
@@ -142,6 +143,15 @@ class Log:
         """Ask the stored log, one snapshot of it, beside the calls. LogUnavailable when it does not answer."""
         with _answering():
             return await self._database.read_long(lambda connection: question(Reads(connection)))
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """One small transaction beside the committer's, for what stands beside the leaves. LogUnavailable; IntegrityError as it is."""
+        try:
+            return await self._database.write(work)
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, DatabaseUnavailable) as error:
+            raise LogUnavailable("the database does not answer; nothing was written") from error
 
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased. LogUnavailable."""
