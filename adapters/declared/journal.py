@@ -142,7 +142,7 @@ def _values(row: JournalRow) -> dict[str, object]:
 
 
 def _row(row: Any) -> JournalRow:
-    answer = None if row.answer is None else from_text(row.answer)
+    answer = None if row.answer == "" else from_text(row.answer)
     ends = datetime.fromtimestamp(0, UTC) + (datetime.resolution * row.permit_ends_us)
     return JournalRow(row.key, bytes(row.digest), row.function, row.customer, row.state, answer, ends)
 

@@ -40,13 +40,21 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
     switch = tables.KILL_SWITCHES
     return {
         tables.WEBHOOKS: or_(tables.WEBHOOKS.c.call_id.in_(done), tables.WEBHOOKS.c.call_id.in_(proposed)),
+        tables.APPROVERS: or_(tables.APPROVERS.c.approver == customer, tables.APPROVERS.c.confirmation.in_(confirmations)),
         tables.PROPOSED_CALLS: tables.PROPOSED_CALLS.c.confirmation.in_(confirmations),
         tables.RUN_WAITS: or_(tables.RUN_WAITS.c.run.in_(runs), tables.RUN_WAITS.c.confirmation.in_(confirmations)),
         **{table: table.c.conversation.in_(conversations) for table in (tables.WORDS, tables.READINGS, tables.USES)},
         **{table: table.c.thread.in_(threads) for table in (tables.MESSAGES, tables.RUN_STEPS)},
         **{
             table: table.c.customer == customer
-            for table in (tables.TAINTS, tables.PASSKEYS, tables.STANDING_MANDATES, tables.ASSISTANTS, tables.CUSTOMERS)
+            for table in (
+                tables.TAINTS,
+                tables.SPENT,
+                tables.PASSKEYS,
+                tables.STANDING_MANDATES,
+                tables.ASSISTANTS,
+                tables.CUSTOMERS,
+            )
         },
         switch: (switch.c.scope == Scope.CUSTOMER) & (switch.c.subject == customer),
         **own,
