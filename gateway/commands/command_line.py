@@ -224,10 +224,18 @@ def _audit(parser: argparse.ArgumentParser) -> None:
         "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
     )
     comparing.set_defaults(command=_late("reconciliation", "reconcile"))
-    erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
-    erasing.set_defaults(command=_late("audit", "erase"))
+    holding.add_argument("--customer", required=True)
+    erasing = commands.add_parser("erase", help="remove a customer from every store, as far as the law allows")
+    erasing.add_argument("--customer", help="whom")
+    erasing.add_argument("--due", action="store_true", help="what was locked when its customer was erased, and may go now")
+    erasing.add_argument(
+        "--legal-minimum",
+        action="append",
+        metavar="CLASS=PERIOD",
+        help="how long records of a retention class must be kept; may be repeated, `none` for no such class; left out: P7Y=P5Y",
+    )
+    erasing.set_defaults(command=_late("erasing", "erase"))
     for item in (holding, erasing):
-        item.add_argument("--customer", required=True)
         _asked_by(item)
 
 

@@ -61,18 +61,24 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
     }
 
 
-def erase(connection: Connection, customer: str) -> Mapping[str, int]:
-    """Remove a person's rows; how many of each table, where there were any. StillInDoubt, StillStopped.
-
-    Of another's confirmation that this person approved, their name and approval go; that it was approved stays.
-    """
-    calls, switches, held = tables.CALLS.c, tables.KILL_SWITCHES.c, tables.CONFIRMATIONS
+def check(connection: Connection, customer: str) -> None:
+    """StillInDoubt, StillStopped: the person cannot be removed now."""
+    calls, switches = tables.CALLS.c, tables.KILL_SWITCHES.c
     open_ones = (calls.customer == customer) & calls.state.in_((CallState.PENDING, CallState.UNKNOWN))
     if connection.execute(select(func.count()).where(open_ones)).scalar_one():
         raise StillInDoubt
     over = (switches.scope == Scope.CUSTOMER) & (switches.subject == customer) & switches.lifted_us.is_(None)
     if connection.execute(select(func.count()).where(over)).scalar_one():
         raise StillStopped
+
+
+def erase(connection: Connection, customer: str) -> Mapping[str, int]:
+    """Remove a person's rows; how many of each table, where there were any. StillInDoubt, StillStopped.
+
+    Of another's confirmation that this person approved, their name and approval go; that it was approved stays.
+    """
+    check(connection, customer)
+    held = tables.CONFIRMATIONS
     approved = update(held).where(held.c.approver == customer, held.c.customer != customer).values(approver=None, approval=None)
     removed = {"approvals": connection.execute(approved).rowcount}
     for table, rows in rows_of(customer).items():
