@@ -88,14 +88,16 @@ class MessageStream:
                     self._say(passed)
             case CallBegun(index, id_, name):
                 self._calls = self._calls or self._begin_calls()
-                self._call_delta({"index": index, **self._call(id_, name, "")})
+                self._call_delta({"index": index, **self._call(ToolCall(id_, name, ""))})
             case NewArguments(index, fragment):
                 self._call_delta({"index": index, "type": "function", "function": {"arguments": fragment}})
 
-    def _call(self, id_: str, name: str, arguments: str) -> dict[str, Json]:
-        function: Json = {"name": name, "arguments": arguments, "output": None}
-        ours: Mapping[str, Json] = {"tellergate": None} if self.is_banking(name) else {}
-        return {"id": id_, "type": "function", "function": function, **ours}
+    def _call(self, call: ToolCall) -> dict[str, Json]:
+        function: Json = {"name": call.name, "arguments": call.arguments, "output": None}
+        ours: dict[str, Json] = {"tellergate": None} if self.is_banking(call.name) or call.fault is not None else {}
+        if call.fault is not None:
+            ours["fault"] = call.fault.value
+        return {"id": call.id, "type": "function", "function": function, **ours}
 
     def _call_delta(self, call: Json) -> None:
         if self._calls is not None:
@@ -134,7 +136,7 @@ class MessageStream:
         return KeptAnswer((step,), (message,), told)
 
     def _details(self, calls: Sequence[ToolCall]) -> Json:
-        return {"type": "tool_calls", "tool_calls": [self._call(call.id, call.name, call.arguments) for call in calls]}
+        return {"type": "tool_calls", "tool_calls": [self._call(call) for call in calls]}
 
     def _body(self, status: str, reason: str | None = None) -> dict[str, Json]:
         at = seconds(self.clock())
