@@ -15,10 +15,13 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 LOCK_WAIT_S = 5.0
 """How long a writer waits for another process's lock. Beyond it nothing was written."""
+
+LONG_READS = 2
+"""Long reads of one SQLite file at once; others wait for a thread, and hold nobody else up."""
 
 MAKING = 7_310_824_401
 """The advisory lock of PostgreSQL under which schemas and tables are made: several processes may start at once."""
@@ -72,7 +75,12 @@ class Database(Protocol):
         """Ask beside the calls, without holding them up, over one snapshot: of a whole log, say."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """One small transaction beside the lane, for what is seldom written."""
+        """One small transaction beside the lane, for what is seldom written: one after the other, so what many callers write at once
+        goes by a lane. It is made although its caller is cancelled. DatabaseUnavailable when its turn does not come in `LOCK_WAIT_S`."""
+
+    async def overwrite_deleted(self) -> None:
+        """Leave nothing of deleted rows where this process can help it: SQLite empties its write-ahead log, whose file itself is
+        overwritten by `secure_delete`; on PostgreSQL dead rows wait for vacuum."""
 
     def lane(self) -> Lane: ...
 
@@ -83,12 +91,20 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    """One SQLite file: WAL, `synchronous=FULL` (a commit returns after fsync), deleted content overwritten."""
+    """One SQLite file: WAL, `synchronous=FULL` (a commit returns after fsync), deleted content overwritten.
+
+    Nothing here waits on the loop: not for a connection, since there is no pool; not for a lock, which is tried and tried again; not for
+    the disk, which commits wait for in a thread.
+    """
 
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600)  # private from its first byte on
         self._engine = open_sqlite(path)
         self._reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._beside = SqliteLane(self._engine)
+        self._turn = asyncio.Lock()
+        # Of its own: whoever reads long takes no thread from another database, nor from the names that the process looks up
+        self._long = ThreadPoolExecutor(max_workers=LONG_READS, thread_name_prefix="long-read")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         return question(self._reader)
@@ -99,17 +115,35 @@ class SqliteDatabase:
                 connection.exec_driver_sql("BEGIN")
                 return question(connection)
 
-        return await asyncio.to_thread(ask)
+        return await asyncio.get_running_loop().run_in_executor(self._long, ask)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        lane = self.lane()
+        # A task of its own: a caller that is cancelled must not let go of a connection whose commit is under way in a thread
+        writing = asyncio.ensure_future(self._transaction(work))
+        writing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # whether or not anybody still listens
+        return await asyncio.shield(writing)
+
+    async def _transaction(self, work: Callable[[Connection], T]) -> T:
         try:
-            await lane.begin()
-            done = await lane.run(work)
-            await lane.commit()
+            async with asyncio.timeout(LOCK_WAIT_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        try:
+            await self._beside.begin()
+            done = await self._beside.run(work)
+            await self._beside.commit()
             return done
         finally:
-            await lane.close()
+            await self._beside.rollback()  # after a commit there is nothing to undo
+            self._turn.release()
+
+    async def overwrite_deleted(self) -> None:
+        def empty() -> None:
+            with self._engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        await asyncio.get_running_loop().run_in_executor(self._long, empty)
 
     def lane(self) -> Lane:
         return SqliteLane(self._engine)
@@ -118,7 +152,9 @@ class SqliteDatabase:
         """It was made when it was opened."""
 
     async def close(self) -> None:
-        self._reader.close()
+        await self._beside.close()
+        await asyncio.to_thread(self._long.shutdown)
+        await asyncio.to_thread(self._reader.close)
         self._engine.dispose()
 
 
@@ -135,7 +171,7 @@ class SqliteLane:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             if self._connection is None:
-                self._connection = self._engine.connect()
+                self._connection = await asyncio.get_running_loop().run_in_executor(self._executor, self._opened)
             try:
                 self._connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
@@ -144,6 +180,12 @@ class SqliteLane:
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable from error
                 await asyncio.sleep(0.005)
+
+    def _opened(self) -> Connection:
+        connection = self._engine.connect()
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")  # the loop waits for a lock, not SQLite inside a statement
+        connection.rollback()
+        return connection
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         if self._connection is None:
@@ -164,15 +206,19 @@ class SqliteLane:
                 self._connection = None
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate() if self._connection.in_transaction() else self._connection.close()
-            self._connection = None
-        self._executor.shutdown(wait=True)
+        connection, self._connection = self._connection, None
+        if connection is not None:  # whoever is the last to close a file writes its log back
+            end = connection.invalidate if connection.in_transaction() else connection.close
+            await asyncio.get_running_loop().run_in_executor(self._executor, end)
+        await asyncio.to_thread(self._executor.shutdown)
 
 
 def open_sqlite(path: Path) -> Engine:
     """An engine over one SQLite file. Its connections may be handed between threads, one at a time."""
-    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True)
+    # No pool: one that is used up would be waited for on the loop. Who asks often keeps a connection.
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True, poolclass=NullPool
+    )
 
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()

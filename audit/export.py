@@ -1,47 +1,51 @@
 """The evidence bundle: what an auditor takes away, and can verify without us.
 
-A zip of leaves, proofs, checkpoints, trust policy, policy files, disclosures where they were asked for, the stand-alone verifier
-and a signed manifest. The same records under the same checkpoint give the same bytes, save for the manifest's time.
+A zip of records, proofs, checkpoints, trust policy, the bundles of rules that decided, disclosures where they were asked for, the
+stand-alone verifier and a signed manifest. Written as a stream. The same records under the same checkpoint give the same bytes, save
+for the manifest's time.
 """
 
 import base64
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import IO, BinaryIO
 
 from audit import verify
-from audit.checkpoint import Note, sign_note
+from audit.bundle_file import BundleFile
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
+from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log
-from audit.merkle import consistency_proof, inclusion_proof
-from audit.query import NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
+from audit.merkle import consistency_proof, inclusion_proof, range_root
+from audit.query import NOBODY, NothingKnown, NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
 from audit.store.find import Filter, find
+from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
 
-SELECTED_MOST = 10_000
-"""Records of a selection: each brings a proof file of 4 KB. A whole log brings none."""
-
 EARLIER_CHECKPOINTS_MOST = 8
-
-BUNDLE_MOST = 2**30
-"""Bytes of a bundle: it is built and verified in memory."""
+"""Notes of earlier checkpoints in a bundle. Proofs it has for all of them, or for those that the auditor named."""
 
 _VERIFIER = Path(verify.__file__).read_bytes()
 
-README = """Evidence bundle of a Tellergate log
-===================================
+README = """Evidence bundle of a Tellergate log, version 2
+==============================================
 
-leaves.txt        one record per line: its index in the log, a space, its canonical JSON (RFC 8785)
-proofs/           of a selection: one inclusion proof per record (C2SP tlog-proof)
+leaves/           one record per line: its index in the log, a space, its canonical JSON (RFC 8785)
+proofs/           of a selection, and of what stands before a bundle that continues a checkpoint: one record per line, its index
+                  and the hashes of its inclusion proof (RFC 6962 section 2.1.1) under the last checkpoint
+frontier.txt      where the bundle continues a checkpoint: the roots of the perfect subtrees of its tree, largest first
 checkpoints/      signed tree heads (C2SP tlog-checkpoint): Ed25519 and ML-DSA-44
-consistency/      of a selection: earlier checkpoints are prefixes of the last (RFC 6962 section 2.1.2)
-disclosures.txt   index, path and RFC 9901 disclosure of what was revealed; empty where nothing was
+consistency/      earlier checkpoints are prefixes of the last (RFC 6962 section 2.1.2): one size per line, and its proof, which begins
+                  with the earlier root where its tree is a perfect one
+disclosures/      index, path and RFC 9901 disclosure of what was revealed
 trust.json        the public keys; get your own copy from the bank on another way, and pass it as --trust
-policy/           the policy bundle that decided
-manifest.note     SHA-256 of every other member, signed by the export key (C2SP signed-note)
+policy/           the bundles of rules that decided, each under its SHA-256, by which records name it
+manifest.note     size and SHA-256 of every other member, signed by the export key (C2SP signed-note)
 verify.py         checks all of this; needs Python 3.11 and the package `cryptography` (50 or newer)
 
     python verify.py BUNDLE.zip --trust TRUST.json --pinned CHECKPOINT
@@ -49,16 +53,23 @@ verify.py         checks all of this; needs Python 3.11 and the package `cryptog
 Keep the last checkpoint: it is what a later, shorter log is found by.
 """
 
+Told = Callable[[int, int], None]
+
+
+def nobody(_done: int, _all_of: int) -> None:
+    """Nobody wants to hear how far it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What goes into a bundle. `indexes` None: the whole log, up to the checkpoint."""
+    """What goes into a bundle. `indexes` None: the whole log up to the checkpoint, or what follows the tree of `after` records."""
 
     indexes: Sequence[int] | None = None
-    disclosures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
-    policy_files: Mapping[str, bytes] = field(default_factory=dict)
-    pinned_sizes: Sequence[int] = ()
-    """Sizes of checkpoints that the auditor kept, so that a selection proves them to be prefixes."""
+    after: int = 0
+    disclosures: IO[bytes] | None = None
+    """Their lines, in order, from the beginning of this file."""
+    earlier: Sequence[int] | None = None
+    """Sizes of checkpoints that the auditor kept, so that these are proven to be prefixes. None: every published one."""
     facts: Mapping[str, str | int] = field(default_factory=dict)
     """Further public facts of the manifest: purpose, case id, `complete_customer`, `export_record`."""
 
@@ -77,71 +88,95 @@ def trust_policy(log: Log) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A bundle, and the index of the record that it was made."""
+    """What was written: how many records match, the index of the record of the export itself, and the bytes of the file."""
 
-    raw: bytes
     records: int
     record: int
+    size: int
 
 
 async def export(
     log: Log,
     why: Why,
+    file: BinaryIO,
     *,
     query: Query | None = None,
     reveal: bool = False,
-    policy_files: Mapping[str, bytes] | None = None,
-    pinned_sizes: Sequence[int] = (),
+    earlier: Sequence[bytes] = (),
+    after: bytes | None = None,
+    told: Told = nobody,
 ) -> Exported:
-    """The bundle of a question's matches, or of the whole log (`query` None), with disclosures if `reveal`.
+    """Write the bundle of a question's matches, or of the whole log (`query` None), with disclosures if `reveal`.
 
-    The record of the export is durable before anything is opened, and is in the bundle. ValueError for more than 10,000 matches
-    or a pinned size beyond the log; LogUnavailable, LogCorrupt, SealBroken. What was erased is left closed.
+    `earlier` are checkpoints that the auditor kept, to be proven prefixes (by default every published one is); `after` is one that was
+    verified before: only what follows it is written. The record of the export is durable before anything is opened, and is in the
+    bundle. ValueError for a checkpoint that is none of this log, or `after` with a question; NothingKnown; LogUnavailable, LogCorrupt,
+    SealBroken. What was erased is left closed.
     """
     size, _ = await log.head()
-    if any(not 0 < pinned <= size for pinned in pinned_sizes):
-        raise ValueError("a pinned checkpoint is ahead of this log: stop, and ask why")
+    sizes = [_size_of(log, note, size) for note in earlier]
+    begin = 0 if after is None else _size_of(log, after, size)
+    if begin and query is not None:
+        raise ValueError("what follows a checkpoint is exported whole: leave the question out, or the checkpoint")
     wanted = Filter() if query is None else await filter_of(log, query)
-    matches = range(size) if query is None else await _matches(log, wanted, size)
-    asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, **flat(wanted)}
+    matches = range(begin, size) if query is None else await _matches(log, wanted, size)
+    asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
+    if wanted.customer == NOBODY or (sequence_of(wanted) is not None and not matches):
+        raise NothingKnown
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
     if (name := sequence_of(wanted)) is not None:
         facts[f"complete_{name}"] = str(wanted.named()[name])
-    contents = Contents(
-        indexes=None if query is None else [*matches, record],
-        disclosures=await _opened(log, matches) if reveal else {},
-        policy_files=policy_files or {},
-        pinned_sizes=pinned_sizes,
-        facts=facts,
-    )
-    return Exported(await bundle(log, contents), len(matches), record)
+    with tempfile.TemporaryFile() as opened:
+        if reveal:
+            await _open_into(log, matches, opened)
+        contents = Contents(
+            indexes=None if query is None else [*matches, record],
+            after=begin,
+            disclosures=opened,
+            earlier=sizes or None,
+            facts=facts,
+        )
+        return Exported(len(matches), record, await bundle(log, contents, file, told=told))
+
+
+def _size_of(log: Log, note: bytes, size: int) -> int:
+    try:
+        text = verify.own_text(note)
+        known = verify_checkpoint(Note.parse(text.encode()), log.origin, log.log_keys()).checkpoint
+    except (NoteInvalid, ValueError):
+        raise ValueError("a checkpoint that was given is damaged, or not of this log") from None
+    if not 0 < known.size <= size:
+        raise ValueError("a checkpoint that was given is ahead of this log: stop, and ask why")
+    return known.size
 
 
 async def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
-    rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, -1, SELECTED_MOST))
-    found = [row.idx for row in rows]
-    if len(found) == SELECTED_MOST:
-        raise ValueError(f"a selection has fewer than {SELECTED_MOST} records: narrow the question, or export the whole log")
-    return found
+    def ask(reads: Reads) -> list[int]:
+        found: list[int] = []
+        while page := find(reads.connection, wanted, size, found[-1] if found else -1, AT_ONCE):
+            found += [stored.idx for stored in page]
+        return found
+
+    return await log.read_long(ask)
 
 
-async def _opened(log: Log, indexes: Sequence[int]) -> dict[int, dict[str, str]]:
-    opened = {}
+async def _open_into(log: Log, indexes: Iterable[int], file: IO[bytes]) -> None:
     for index in indexes:
         try:
-            opened[index] = await open_sealed(log, index)
+            opened = await open_sealed(log, index)
         except (NotSealed, KeyDestroyed):
             continue
-    return opened
+        file.writelines(f"{index} {path} {text}\n".encode() for path, text in sorted(opened.items()))
+    file.seek(0)
 
 
-async def bundle(log: Log, contents: Contents) -> bytes:
-    """Publish a checkpoint and build the zip under it. ValueError for an index beyond it or too much; LogCorrupt as `publish`."""
+async def bundle(log: Log, contents: Contents, file: BinaryIO, *, told: Told = nobody) -> int:
+    """Publish a checkpoint and write the zip under it; its bytes. ValueError for an index beyond it; LogCorrupt as `publish`."""
     note = await log.publish(force=True)
     if note is None:
         raise ValueError("the log is empty")
-    return await log.read_long(lambda reads: _build(log, reads, contents, note))
+    return await log.read_long(lambda reads: _Bundle(log, reads, contents, note, told).write(file))
 
 
 def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
@@ -150,74 +185,94 @@ def tlog_proof(index: int, hashes: Sequence[bytes], note: str) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _build(log: Log, reads: Reads, contents: Contents, note: str) -> bytes:
-    size = int(Note.parse(note.encode()).text.split("\n")[1])
-    whole = contents.indexes is None
-    if any(verify.MEMBER.fullmatch(name) is None for name in contents.policy_files):
-        raise ValueError("the name of a policy file could lead out of its folder")
-    chosen = range(size) if contents.indexes is None else sorted(set(contents.indexes))
-    if not whole and len(chosen) > SELECTED_MOST:
-        raise ValueError(f"a selection has at most {SELECTED_MOST} records")
-    if not chosen or chosen[-1] >= size:
-        raise ValueError("no such record")
-    members = {
-        "README.md": README.encode(),
-        "verify.py": _VERIFIER,
-        "trust.json": trust_policy(log),
-        "leaves.txt": b"".join(b"%d %b\n" % (item.idx, item.leaf) for item in _stored(reads, chosen)),
-        "disclosures.txt": _disclosures(contents.disclosures),
-        f"checkpoints/{size:016d}.note": note.encode(),
-        **{f"policy/{name}": content for name, content in contents.policy_files.items()},
-    }
-    if not whole:
-        nodes = Nodes(reads, size)
-        for index in chosen:
-            members[f"proofs/{index:016d}.tlog-proof"] = tlog_proof(index, inclusion_proof(index, size, nodes), note)
-    _add_earlier(reads, members, size, contents)
-    if sum(map(len, members.values())) > BUNDLE_MOST:
-        raise ValueError("the bundle would be larger than 1 GiB: export selections")
-    manifest = {
-        **contents.facts,
-        "v": 1,
-        "origin": log.origin,
-        "created": rfc3339(log.now()),
-        "size": size,
-        "whole": whole,
-        "records": len(chosen),
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in members.items()},
-    }
-    signer = named(f"{log.origin}/exports", log.signers.exports)
-    members["manifest.note"] = sign_note(_json(manifest).decode() + "\n", [signer]).encode().encode()
-    return verify.pack(members)
+class _Bundle:
+    """The members, from one snapshot of the log."""
+
+    def __init__(self, log: Log, reads: Reads, contents: Contents, note: str, told: Told) -> None:
+        self._log, self._reads, self._contents, self._note, self._told = log, reads, contents, note, told
+        self._size = Checkpoint.parse(Note.parse(note.encode()).text).size
+        self._nodes = Nodes(reads, self._size)
+        known = activations(reads, self._size)
+        if contents.indexes is None:
+            proven = before(reads, contents.after, self._size, known) if contents.after else set()
+            shipped = {*proven, *(index for index in known.values() if index >= contents.after)}
+        else:
+            chosen = sorted(set(contents.indexes))
+            if not chosen or chosen[-1] >= self._size:
+                raise ValueError("no such record")
+            proven = shipped = {*chosen, *deciding(reads, chosen, known)}
+        self._proven = sorted(proven)
+        self._policies = kept(reads.connection, [digest for digest, index in known.items() if index in shipped])
+
+    def write(self, file: BinaryIO) -> int:
+        """In the order of the members' names."""
+        contents, into = self._contents, BundleFile(file)
+        into.add("README.md", README.encode())
+        earlier = {item.size: item.note for item in self._reads.earlier_checkpoints(self._size, EARLIER_CHECKPOINTS_MOST)}
+        for size, note in sorted({**earlier, self._size: self._note}.items()):
+            into.add(f"checkpoints/{size:016d}.note", note.encode())
+        into.add_lines("consistency", self._prefixes(earlier))
+        opened = into.add_lines("disclosures", contents.disclosures or ())
+        if contents.after:
+            into.add("frontier.txt", b"".join(base64.b64encode(peak) + b"\n" for peak in _peaks(contents.after, self._nodes)))
+        records = into.add_lines("leaves", self._records())
+        for digest, body in sorted(self._policies.items()):
+            into.add(f"policy/{digest}.json", body)
+        into.add_lines("proofs", (_line(index, inclusion_proof(index, self._size, self._nodes)) for index in self._proven))
+        into.add("trust.json", trust_policy(self._log))
+        into.add("verify.py", _VERIFIER)
+        about = {
+            **contents.facts,
+            "v": verify.VERSION,
+            "origin": self._log.origin,
+            "created": rfc3339(self._log.now()),
+            "size": self._size,
+            "after": contents.after,
+            "whole": contents.indexes is None,
+            "records": records,
+            "disclosures": opened,
+        }
+        signer = named(f"{self._log.origin}/exports", self._log.signers.exports)
+        into.close(lambda files: sign_note(_json({**about, "files": files}).decode() + "\n", [signer]).encode().encode())
+        return into.size
+
+    def _records(self) -> Iterator[bytes]:
+        tail = range(self._contents.after, self._size) if self._contents.indexes is None else range(0)
+        all_of = len(self._proven) + len(tail)
+        for done, stored in enumerate(chain(self._stored(), self._reads.leaves(tail.start, tail.stop)), 1):
+            yield b"%d %b\n" % (stored.idx, stored.leaf)
+            if done % AT_ONCE == 0 or done == all_of:
+                self._told(done, all_of)
+
+    def _stored(self) -> Iterator[StoredLeaf]:
+        for index in self._proven:
+            found = self._reads.leaf(index)
+            if found is None:
+                raise LogCorrupt("a leaf is missing")
+            yield found
+
+    def _prefixes(self, earlier: Iterable[int]) -> Iterator[bytes]:
+        """Consistency proofs of what is not computed again from the records themselves."""
+        first = self._size if self._contents.indexes is not None else self._contents.after
+        kept_by = self._contents.earlier
+        sizes = self._reads.published_sizes(first) if kept_by is None else [*earlier, *kept_by]
+        for old in sorted({size for size in (*sizes, *earlier) if 0 < size < first}):
+            path = consistency_proof(old, self._size, self._nodes)
+            whole = [range_root(0, old, self._nodes)] if old & (old - 1) == 0 else []
+            yield _line(old, [*whole, *path])
 
 
-def _add_earlier(reads: Reads, members: dict[str, bytes], size: int, contents: Contents) -> None:
-    for earlier in reads.earlier_checkpoints(size, EARLIER_CHECKPOINTS_MOST):
-        members[f"checkpoints/{earlier.size:016d}.note"] = earlier.note.encode()
-    if contents.indexes is None:
-        return
-    named_sizes = {int(name[12:28]) for name in members if name.startswith("checkpoints/")}
-    for old in sorted(named_sizes.union(contents.pinned_sizes)):
-        if 0 < old < size:
-            hashes = consistency_proof(old, size, Nodes(reads, size))
-            proof = "".join(f"{base64.b64encode(item).decode()}\n" for item in hashes)
-            members[f"consistency/{old:016d}-{size:016d}.txt"] = proof.encode()
+def _peaks(size: int, nodes: Nodes) -> Iterator[bytes]:
+    """Roots of the perfect subtrees of the tree of `size`, largest first."""
+    start = 0
+    while start < size:
+        height = (size - start).bit_length() - 1
+        yield nodes(height, start >> height)
+        start += 1 << height
 
 
-def _stored(reads: Reads, chosen: Sequence[int]) -> Iterable[StoredLeaf]:
-    if isinstance(chosen, range):
-        yield from reads.leaves(chosen.start, chosen.stop)
-        return
-    for index in chosen:
-        found = reads.leaf(index)
-        if found is None:
-            raise LogCorrupt("a leaf is missing")
-        yield found
-
-
-def _disclosures(given: Mapping[int, Mapping[str, str]]) -> bytes:
-    lines = [f"{index} {path} {text}\n" for index in sorted(given) for path, text in sorted(given[index].items())]
-    return "".join(lines).encode()
+def _line(number: int, hashes: Iterable[bytes]) -> bytes:
+    return b" ".join((b"%d" % number, *(base64.b64encode(item) for item in hashes))) + b"\n"
 
 
 def _json(body: Mapping[str, object]) -> bytes:

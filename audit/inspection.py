@@ -3,16 +3,15 @@
 Reads only. An auditor outside the bank verifies an evidence bundle instead (`audit.verify`), which shares no code with this.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
 from audit.checkpoint import Note, NoteInvalid, verify_checkpoint
-from audit.leaf import LeafInvalid
 from audit.log import Log
 from audit.merkle import Frontier, Tile, leaf_hash
-from audit.schema import validate
+from audit.rules import RULES, RecordRules
 from audit.seal import digest
 from audit.store.find import COLUMNS, columns_of
 from audit.store.reads import Reads
@@ -25,10 +24,11 @@ FINDINGS_MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class StoreFinding:
-    """Something that does not hold. `index` is the leaf's, where it is about one."""
+    """Something that does not hold. `index` is the leaf's, where it is about one; `rule`: its name in `RULES`, if it breaks one."""
 
     what: str
     index: int | None = None
+    rule: str | None = None
 
 
 @dataclass(slots=True)
@@ -39,13 +39,17 @@ class _Seen:
     frontier: Frontier = field(default_factory=Frontier)
     roots: dict[int, bytes] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
-    last: dict[str, tuple[int, int]] = field(default_factory=dict)
     ends: dict[int, str | None] = field(default_factory=dict)
     hashes: dict[int, bytes] = field(default_factory=dict)
 
-    def find(self, what: str, index: int | None = None) -> None:
+    def find(self, what: str, index: int | None = None, rule: str | None = None) -> None:
         if len(self.findings) < FINDINGS_MOST:
-            self.findings.append(StoreFinding(what, index))
+            self.findings.append(StoreFinding(what, index, rule))
+
+    def breached(self, rules: RecordRules) -> None:
+        for breach in rules.breaches:
+            self.find(f"{breach.rule}: {RULES[breach.rule]}", breach.index, breach.rule)
+        rules.breaches.clear()
 
 
 async def verify_store(log: Log) -> list[StoreFinding]:
@@ -61,6 +65,7 @@ def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
     head = log.stored_head(reads)
     if head.size < log.size():
         seen.find("the stored log is shorter than what this process committed: was the tail cut?")
+    rules = RecordRules(log.origin, log.now())
     wanted = set(_checkpoint_sizes(reads, head.size))
     for row in _rows(reads, head.size):
         index = seen.frontier.size
@@ -68,58 +73,40 @@ def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
             seen.find("a leaf is missing or not bytes", index)
             return seen.findings
         hashed = leaf_hash(row.leaf)
-        _check_leaf(seen, row, row.leaf, hashed)
+        _check_leaf(seen, row, rules.take(index, row.leaf, hashed), hashed)
+        seen.breached(rules)
         seen.frontier.push(hashed, seen.tiles)
         _check_tiles(reads, seen)
         if seen.frontier.size in wanted:
             seen.roots[seen.frontier.size] = seen.frontier.root()
     if seen.frontier.size != head.size or seen.frontier.root() != head.root:
         seen.find("the leaves do not lead to the signed root")
+    rules.close()
+    seen.breached(rules)
     _check_beyond(reads, seen, head.size)
     _check_intents(reads, seen, head.size)
     _check_checkpoints(log, reads, seen, head.size)
     return seen.findings
 
 
-def _check_leaf(seen: _Seen, row: "_Row", leaf: bytes, hashed: bytes) -> None:
+def _check_leaf(seen: _Seen, row: "_Row", fields: Mapping[str, object] | None, hashed: bytes) -> None:
     index = row.idx
     if hashed != row.hash:
         seen.find("the stored hash is not the leaf's", index)
-    try:
-        fields = validate(leaf)
-    except LeafInvalid as error:
-        seen.find(f"not a canonical leaf ({error})", index)
+    if fields is None:
         return
     if row.columns != columns_of(fields):
         seen.find("a searchable column says something else than its leaf", index)
-    for name in ("customer", "conversation"):
-        if name in fields:
-            key, number = f"{name[0] if name == 'conversation' else 'u'}:{fields[name]}", fields[f"{name}_seq"]
-            if not isinstance(number, int) or number != seen.last.get(key, (0, 0))[0] + 1:
-                seen.find(f"the sequence of a {name} has a gap", index)
-            if isinstance(number, int):
-                seen.last[key] = (number, index)
     commitment = fields.get("sealed")
     if row.blob is not None and not (
         isinstance(row.blob, bytes) and isinstance(commitment, dict) and digest(row.blob) == commitment["digest"]
     ):
         seen.find("the sealed blob is not the one of its leaf", index)
-    _check_end(seen, fields, index, hashed)
-
-
-def _check_end(seen: _Seen, fields: dict[str, object], index: int, hashed: bytes) -> None:
     kind, reference = fields["kind"], fields.get("intent")
     if kind == "intent":
         seen.ends[index], seen.hashes[index] = None, hashed
-    if kind not in ("outcome", "unknown", "reconciled") or not isinstance(reference, dict):
-        return
-    intent = reference["index"]
-    if intent not in seen.ends:
-        seen.find("an end state without its intent", index)
-        return
-    if seen.ends[intent] != ("outcome_unknown" if kind == "reconciled" else None):
-        seen.find("a second end state of an intent", index)
-    seen.ends[intent] = str(fields["end_state"])
+    elif isinstance(reference, dict) and reference["index"] in seen.ends:
+        seen.ends[reference["index"]] = str(fields.get("end_state"))
 
 
 def _check_tiles(reads: Reads, seen: _Seen) -> None:

@@ -9,7 +9,6 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +23,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import KeyType, SigningKey, VerifierKey
-from audit.database import Database
+from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import b64url
+from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.leaf import rfc3339
 from audit.store.tables import data_keys, destructions, subjects
 
@@ -162,6 +162,14 @@ class DataKey:
     cipher: AESGCM
 
 
+@dataclass(frozen=True, slots=True)
+class _NewKey:
+    """Whose key is wanted, for which retention class."""
+
+    customer: str | None
+    retention: str
+
+
 class KeyStore:
     """Customers' pseudonyms and data keys, made when first needed.
 
@@ -178,6 +186,8 @@ class KeyStore:
         self._random = random
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
         self._destroyed = 0
+        # The keys of customers who come at once are made in one transaction: one each would cost a wait for the disk each
+        self._maker: GroupWriter[_NewKey, DataKey] = GroupWriter(database.lane(), self._make)
 
     def known(self, customer: str | None, retention: str) -> DataKey | None:
         """The key, if this process has used it lately."""
@@ -190,11 +200,7 @@ class KeyStore:
         """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
         key = await self._database.read(lambda connection: self._stored(connection, customer, retention))
         if key is None:
-            with suppress(IntegrityError):  # another process was first
-                await self._database.write(lambda connection: self._make(connection, customer, retention))
-            key = await self._database.read(lambda connection: self._stored(connection, customer, retention))
-        if key is None:
-            raise KeyDestroyed
+            key = await self._made(_NewKey(customer, retention))
         self._cached[customer, retention] = key
         if len(self._cached) > KEYS_CACHED:
             self._cached.popitem(last=False)
@@ -234,7 +240,7 @@ class KeyStore:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))
 
         await self._database.write(work)
-        await self._database.read(_empty_wal)
+        await self._database.overwrite_deleted()
         self._cached.clear()
 
     async def destroyed(self) -> dict[str, dict[str, int]]:
@@ -259,6 +265,7 @@ class KeyStore:
     async def close(self) -> None:
         """Forget the unwrapped keys and let go of the database."""
         self._cached.clear()
+        await self._maker.close()
         await self._database.close()
 
     def _stored(self, connection: Connection, customer: str | None, retention: str) -> DataKey | None:
@@ -268,15 +275,31 @@ class KeyStore:
             return None
         return DataKey(subject, self._unwrap(wrapped, subject, retention))
 
-    def _make(self, connection: Connection, customer: str | None, retention: str) -> None:
-        subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
+    async def _made(self, wanted: "_NewKey") -> DataKey:
+        """Made although the caller is cancelled: the next one finds it."""
+        try:
+            return await self._maker.submit(wanted)
+        except IntegrityError:  # another process was first
+            key = await self._database.read(lambda connection: self._stored(connection, wanted.customer, wanted.retention))
+            if key is None:
+                raise KeyDestroyed from None
+            return key
+        except (WriterFull, WriterClosed, CommitUnknown) as error:
+            raise DatabaseUnavailable from error
+
+    def _make(self, connection: Connection, wanted: "Sequence[_NewKey]") -> list[DataKey]:
+        return [self._stored(connection, new.customer, new.retention) or self._new(connection, new) for new in wanted]
+
+    def _new(self, connection: Connection, new: "_NewKey") -> DataKey:
+        subject = NO_CUSTOMER if new.customer is None else _subject_of(connection, new.customer)
         if subject is None:
             subject = b64url(self._random(16))
-            connection.execute(insert(subjects).values(customer=customer, subject=subject))
-        nonce = self._random(12)
-        wrapped = nonce + self._kek.encrypt(nonce, self._random(32), _bound(subject, retention))
-        row = {"subject": subject, "retention": retention, "wrapped": wrapped, "created": rfc3339(self._clock())}
+            connection.execute(insert(subjects).values(customer=new.customer, subject=subject))
+        nonce, key = self._random(12), self._random(32)
+        wrapped = nonce + self._kek.encrypt(nonce, key, _bound(subject, new.retention))
+        row = {"subject": subject, "retention": new.retention, "wrapped": wrapped, "created": rfc3339(self._clock())}
         connection.execute(insert(data_keys).values(row))
+        return DataKey(subject, AESGCM(key))
 
     def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
         wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
@@ -291,11 +314,6 @@ class KeyStore:
 
 def _subject_of(connection: Connection, customer: str) -> str | None:
     return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
-
-
-def _empty_wal(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _bound(subject: str, retention: str) -> bytes:

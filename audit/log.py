@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
@@ -143,20 +144,41 @@ class Log:
         with _answering():
             return await self._database.read_long(lambda connection: question(Reads(connection)))
 
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """One small transaction beside the committer's, for what stands beside the leaves. LogUnavailable; IntegrityError as it is."""
+        try:
+            return await self._database.write(work)
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, DatabaseUnavailable) as error:
+            raise LogUnavailable("the database does not answer; nothing was written") from error
+
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased. LogUnavailable."""
         with _answering():
             return await self.keys.subject_of(customer)
 
+    async def meet(self, customer: str, retention: str) -> None:
+        """Make the key of a customer before their first record of this retention class, so that it need not be made within the time of
+        an append. LogUnavailable when that takes longer than `APPEND_TIMEOUT_MS`."""
+        try:
+            async with asyncio.timeout(APPEND_TIMEOUT_MS / 1000):
+                with _answering():
+                    if self.keys.known(customer, retention) is None:
+                        await self.keys.key_for(customer, retention)
+        except TimeoutError as error:
+            raise LogUnavailable("no key was made in time; nothing was written") from error
+
     async def append(self, record: Record, *, timeout_ms: int = APPEND_TIMEOUT_MS) -> LogEntry:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
-        with _answering():
-            key = self.keys.known(record.customer, record.retention) or await self.keys.key_for(record.customer, record.retention)
-        pending, intent = self._prepare(record, key)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000):  # the key of a new customer is made within it
+                with _answering():
+                    key = self.keys.known(record.customer, record.retention)
+                    key = key or await self.keys.key_for(record.customer, record.retention)
+                pending, intent = self._prepare(record, key)
                 entry = await self._submit(pending)
         except TimeoutError as error:
             raise LogUnavailable("not durable in time; it may be later") from error

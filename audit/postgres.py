@@ -81,6 +81,9 @@ class PostgresDatabase:
 
         return await _in_greenlet(self._writing.sync_engine, transaction)
 
+    async def overwrite_deleted(self) -> None:
+        """Dead rows wait for the server's vacuum."""
+
     def lane(self) -> Lane:
         return _PostgresLane(self._writing.sync_engine)
 

@@ -25,12 +25,20 @@ PURPOSE_MOST = 500
 """Characters of a purpose or a case id."""
 
 
+NOBODY = "?"
+"""The customer of a question whose customer has no record: a pseudonym that no record has."""
+
+
 class CursorInvalid(Exception):
     """The cursor is not one of this question."""
 
 
 class NotSealed(Exception):
     """The record has nothing sealed, or it was destroyed."""
+
+
+class NothingKnown(Exception):
+    """Nothing is on record of the customer or conversation that is asked for: never was, erased or mistyped. The look is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +90,9 @@ class StoredRecord:
 class QueryPage:
     """Matches in the tree of `size` leaves, in order. `record` is the index of the question's own record.
 
-    `gapless`: for a question by customer or by conversation alone, whether the sequence is whole so far. None otherwise.
+    `gapless`: for a question by customer or by conversation alone, whether the sequence is whole so far. None otherwise, and where
+    nothing was found: of nothing nothing is claimed. `of_nobody`: the customer who is asked for has no record, was erased or is
+    mistyped, or nothing at all is known of the conversation.
     """
 
     size: int
@@ -90,6 +100,7 @@ class QueryPage:
     next_cursor: str | None
     gapless: bool | None
     record: int
+    of_nobody: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +123,15 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
-    gapless = None
-    name = sequence_of(wanted)
-    if name is not None:
+    gapless, name = None, sequence_of(wanted)
+    if name is not None and (found or cursor is not None):
         numbers = [match.fields[f"{name}_seq"] for match in found]
         gapless = numbers == list(range(expected, expected + len(numbers)))
     following = None
     if len(rows) > limit:
         following = f"{size}.{found[-1].index}.{expected + len(found)}.{_digest(wanted)}"
-    return QueryPage(size, found, following, gapless, record)
+    of_nobody = wanted.customer == NOBODY or (name is not None and not found and cursor is None)
+    return QueryPage(size, found, following, gapless, record, of_nobody)
 
 
 async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
@@ -134,7 +145,7 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
     rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
-    return QueryPage(size, found, following, None, record)
+    return QueryPage(size, found, following, None, record, wanted.customer == NOBODY)
 
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
@@ -170,10 +181,10 @@ async def open_sealed(log: Log, index: int) -> dict[str, str]:
 
 
 async def filter_of(log: Log, query: Query) -> Filter:
-    """The question in the log's own terms: the customer by pseudonym (one that no record has, if there is none)."""
+    """The question in the log's own terms: the customer by pseudonym, `NOBODY` if there is none."""
     customer = None
     if query.customer is not None:
-        customer = await log.keys.subject_of(query.customer) or "?"
+        customer = await log.keys.subject_of(query.customer) or NOBODY
     return Filter(
         since=None if query.since is None else rfc3339(query.since),
         until=None if query.until is None else rfc3339(query.until),
@@ -192,8 +203,11 @@ async def filter_of(log: Log, query: Query) -> Filter:
 
 
 def flat(wanted: Filter) -> dict[str, Plain]:
-    """The question as public facts of its record."""
-    return {f"by_{name}": value for name, value in wanted.named().items()}
+    """The question as public facts of its record. Of a customer without a record it says that alone: what was typed in their place
+    may be somebody's name, and these facts are for ever.
+    """
+    facts: dict[str, Plain] = {f"by_{name}": value for name, value in wanted.named().items()}
+    return facts | ({"by_customer": "unknown"} if wanted.customer == NOBODY else {})
 
 
 def sequence_of(wanted: Filter) -> str | None:

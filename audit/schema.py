@@ -6,6 +6,7 @@ An unknown field, kind or shape is refused, so that nothing can hide in a leaf. 
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import lru_cache
 
 from audit.leaf import LEAF_MOST, VERSION, EndState, LeafInvalid, RecordKind, canonical
@@ -17,6 +18,14 @@ INTEGER_BOUND = 2**53
 
 def validate(leaf: bytes) -> dict[str, object]:
     """The leaf as an object. LeafInvalid unless it is canonical (RFC 8785), at most 65,535 bytes, and keeps the closed schema."""
+    found = parse(leaf)
+    check_fields(found)
+    check_canonical(found, leaf)
+    return found
+
+
+def parse(leaf: bytes) -> dict[str, object]:
+    """The object that a leaf holds, whatever is in it. LeafInvalid for what is no JSON object, or too long."""
     if len(leaf) > LEAF_MOST:
         raise LeafInvalid("the leaf is too long")
     try:
@@ -25,20 +34,34 @@ def validate(leaf: bytes) -> dict[str, object]:
         raise LeafInvalid("not JSON") from error
     if type(found) is not dict:
         raise LeafInvalid("not an object")
-    check_fields(found)
+    return found
+
+
+def check_canonical(found: Mapping[str, object], leaf: bytes) -> None:
+    """LeafInvalid unless `leaf` is the canonical form of what it holds."""
     if canonical(found) != leaf:
         raise LeafInvalid("not in canonical form")
-    return found
 
 
 def check_fields(found: Mapping[str, object]) -> None:
     """LeafInvalid unless the object keeps the closed schema; the text names the field."""
+    check_shapes(found)
+    check_needed(found)
+    check_state(found)
+
+
+def check_shapes(found: Mapping[str, object]) -> None:
+    """LeafInvalid for a field that the schema does not have, or of another shape."""
     for name, value in found.items():
         check = _FIELDS.get(name)
         if check is None:
             raise LeafInvalid("a field that the schema does not have")
         if not check(value):
             raise LeafInvalid(f"{name}: malformed")
+
+
+def check_needed(found: Mapping[str, object]) -> None:
+    """LeafInvalid where something is absent that every record needs, or this kind, or that goes with another field."""
     for name in _ALWAYS:
         if name not in found:
             raise LeafInvalid(f"{name}: absent")
@@ -48,6 +71,10 @@ def check_fields(found: Mapping[str, object]) -> None:
     for name, other in _PAIRS:
         if (name in found) != (other in found):
             raise LeafInvalid(f"{name}: goes with {other}")
+
+
+def check_state(found: Mapping[str, object]) -> None:
+    """LeafInvalid for an end state that is not one of the kind."""
     state = found.get("end_state")
     if state is not None and state not in _ENDS.get(str(found["kind"]), ()):
         raise LeafInvalid("end_state: not one of this kind")
@@ -76,6 +103,20 @@ def _text(most: int) -> Check:
 def _one_of(*values: str) -> Check:
     allowed = frozenset(values)
     return lambda value: type(value) is str and value in allowed
+
+
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII).fullmatch
+
+
+def _moment(value: object) -> bool:
+    """A moment that there is: no 31st of April, no 24 o'clock."""
+    if type(value) is not str or _RFC3339(value) is None or value[11:13] > "23":
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _integer(least: int) -> Check:
@@ -139,8 +180,8 @@ _FIELDS: Mapping[str, Check] = {
     "log": _ID,
     "writer": _ID,
     "kind": _one_of(*RecordKind),
-    "time": _matches(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"),
-    "retention": _matches(r"P([1-9][0-9]{0,3}Y)?([1-9][0-9]{0,3}M)?([1-9][0-9]{0,4}D)?"),
+    "time": _moment,
+    "retention": _repeating(r"P(?!$)([1-9][0-9]{0,3}Y)?([1-9][0-9]{0,3}M)?([1-9][0-9]{0,4}D)?"),
     "call": _ID,
     "parent": _ID,
     "conversation": _ID,
@@ -185,6 +226,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "outcome": _ENDING,
     "unknown": _ENDING,
     "reconciled": _ENDING,
+    "policy.activate": ("facts",),
     "audit.query": ("actor", "facts"),
     "audit.reveal": ("actor", "facts"),
     "audit.export": ("actor", "facts"),

@@ -11,10 +11,14 @@ import pytest
 
 from audit.leaf import Committed, EndState, Function, IntentRef, Masked, Policy, Public, Record, RecordKind
 from audit.log import Log
+from audit.policies import activate
 from gateway.app.databases import open_log as open_log_in
 from tests.support.databases import places
 
 ORIGIN = "bank.example/log"
+RULES = b'{"rules":[]}'
+"""What decides here, and its hash."""
+RULES_HASH = hashlib.sha256(RULES).hexdigest()
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
@@ -58,7 +62,7 @@ def a_record(**changes: Any) -> Record:
         agent="bank-app",
         model="a-model",
         function=Function("get_account_balance", 1, "aa" * 32),
-        policy=Policy(bundle_hash="bb" * 32, bundle_version="7", decision="permit", policies=("owner-reads",), reason="owner"),
+        policy=Policy(bundle_hash=RULES_HASH, bundle_version="7", decision="permit", policies=("owner-reads",), reason="owner"),
         arguments={"account": Committed("GB00-1"), "type": Public("ITAV")},
         result={"amount": Committed({"value": "12.50", "currency": "GBP"}), "account": Masked("****1234")},
         sealed={"decision_request": {"principal": "Customer::C-1001", "context": {"assurance": 1}}},
@@ -67,6 +71,11 @@ def a_record(**changes: Any) -> Record:
         redaction="default-1",
     )
     return replace(read, **changes)
+
+
+async def activate_rules(log: Log) -> None:
+    """The first record of a log whose records are decided upon."""
+    await activate(log, RULES, version="7", author="tests")
 
 
 def an_intent(**changes: Any) -> Record:
@@ -82,8 +91,10 @@ def an_intent(**changes: Any) -> Record:
     )
 
 
-def an_end(index: int, leaf_hash: bytes, kind: RecordKind = RecordKind.OUTCOME, state: EndState = EndState.EXECUTED) -> Record:
-    return a_record(kind=kind, intent=IntentRef(index, leaf_hash), end_state=state, arguments={})
+def an_end(
+    index: int, leaf_hash: bytes, kind: RecordKind = RecordKind.OUTCOME, state: EndState = EndState.EXECUTED, **changes: Any
+) -> Record:
+    return a_record(**{"kind": kind, "intent": IntentRef(index, leaf_hash), "end_state": state, "arguments": {}, **changes})
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Searches for auditors: which leaves of a tree of a given size match. Reads only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -73,7 +73,7 @@ def _check_row(row: Row[*tuple[object, ...]]) -> None:
         raise LogCorrupt("a row says something else than its leaf")
 
 
-def columns_of(leaf: dict[str, object]) -> dict[str, object]:
+def columns_of(leaf: Mapping[str, object]) -> dict[str, object]:
     """The searchable columns, from a parsed leaf."""
     function, policy, trace, approver = (_part(leaf, name) for name in ("function", "policy", "trace", "approver"))
     policies = policy.get("policies")
@@ -90,7 +90,7 @@ def columns_of(leaf: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _part(leaf: dict[str, object], name: str) -> dict[str, object]:
+def _part(leaf: Mapping[str, object], name: str) -> dict[str, object]:
     value = leaf.get(name)
     return value if isinstance(value, dict) else {}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, func, select
 
@@ -11,6 +12,10 @@ from audit.store.tables import checkpoints, intents, leaves, sealed, tiles
 from audit.store.writes import Head, read_head, split_hashes
 
 LEAVES_AT_ONCE = 1024
+
+TILES_REMEMBERED = 64
+
+NODES_REMEMBERED = 4096
 
 _RANGE = Prepared(
     select(leaves.c.idx, leaves.c.leaf, leaves.c.hash)
@@ -136,6 +141,11 @@ class Reads:
         rows = self.connection.execute(wanted.where(checkpoints.c.id.in_(known[::step])).order_by(checkpoints.c.size)).all()
         return [Head(row.size, row.root, split_hashes(row.peaks), row.note) for row in rows]
 
+    def published_sizes(self, size: int) -> list[int]:
+        """Sizes below `size` of all published checkpoints, each once, in order."""
+        wanted = select(checkpoints.c.size).where(checkpoints.c.size < size, checkpoints.c.size > 0).distinct()
+        return list(self.connection.execute(wanted.order_by(checkpoints.c.size)).scalars())
+
     def sealed(self, indexes: Sequence[int]) -> dict[int, bytes]:
         """Sealed blobs by index; those that were destroyed, or never were, are left out."""
         wanted = select(sealed.c.idx, sealed.c.blob).where(sealed.c.idx.in_(indexes))
@@ -151,29 +161,30 @@ class Reads:
 class Nodes:
     """Hashes of tree nodes by (height, index), from full tiles and, for what no full tile holds yet, from leaves and tile roots.
 
-    One instance per proof: it remembers the at most 8 tiles that a proof touches.
+    It remembers the tiles and nodes that proofs touched last: those of neighbours share almost all.
     """
 
     def __init__(self, reads: Reads, size: int) -> None:
         self._reads = reads
         self._size = size
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self.tile = lru_cache(TILES_REMEMBERED)(self._tile)
+        self._node = lru_cache(NODES_REMEMBERED)(self._computed)
 
     def __call__(self, height: int, index: int) -> bytes:
+        return self._node(height, index)
+
+    def _computed(self, height: int, index: int) -> bytes:
         level, above = divmod(height, TILE_HEIGHT)
         first = index << above
         hashes = self.tile(level, first // TILE_WIDTH)
         start = first % TILE_WIDTH
         return subtree_root(hashes[start : start + (1 << above)])
 
-    def tile(self, level: int, index: int) -> list[bytes]:
+    def _tile(self, level: int, index: int) -> list[bytes]:
         """The hashes that this tree has of a tile: 256, or fewer at its right edge."""
-        found = self._tiles.get((level, index))
+        start = index * TILE_WIDTH
+        end = min(start + TILE_WIDTH, self._size >> (TILE_HEIGHT * level))
+        found = self._reads.tile(level, index) if end - start == TILE_WIDTH else None
         if found is None:
-            start = index * TILE_WIDTH
-            end = min(start + TILE_WIDTH, self._size >> (TILE_HEIGHT * level))
-            found = self._reads.tile(level, index) if end - start == TILE_WIDTH else None
-            if found is None:
-                found = self._reads.hashes(start, end) if level == 0 else self._reads.tile_roots(level - 1, start, end)
-            self._tiles[level, index] = found
+            found = self._reads.hashes(start, end) if level == 0 else self._reads.tile_roots(level - 1, start, end)
         return found

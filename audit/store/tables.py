@@ -100,6 +100,14 @@ checkpoints = Table(
 )
 Index("checkpoints_size", checkpoints.c.size)
 
+policy_bundles = Table(
+    "policy_bundles",
+    log_tables,
+    Column("hash", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The canonical bytes of each bundle of rules that was activated, by their SHA-256 in hexadecimal."""
+
 key_tables = MetaData()
 
 subjects = Table(

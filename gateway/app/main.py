@@ -23,6 +23,7 @@ from audit.erasure import replay_destructions
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
+from audit.policies import activate
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import Clock, utc_now
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
@@ -120,8 +121,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
 async def _started(gateway: Gateway, bundle: Bundle, clock: Clock, *, shared: bool) -> None:
     """Record that it starts, and by which policies; then end what was left open, before the first call is taken."""
     await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock()))
-    facts = {"bundle": bundle.hash, "version": str(bundle.version), "author": bundle.author}
-    await gateway.log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=clock(), facts=facts))
+    await activate(gateway.log, bundle.canonical(), version=str(bundle.version), author=bundle.author)
     await replay_destructions(gateway.log)
     if gateway.running.api.pool is not None and not shared:
         await gateway.running.api.pool.free()

@@ -31,6 +31,7 @@ from gateway.calls.arguments import parse, unfit
 from gateway.calls.claims import STATE_AFTER, amounts_of, claim_of, held_of, instruction_of, reading_of, rest_of
 from gateway.calls.decide import Decider
 from gateway.calls.gather import asker, gather, kill_subjects, no_such_conversation, not_killed
+from gateway.calls.newcomers import Newcomers
 from gateway.calls.outcome import CallOutcomes, code_of_decline
 from gateway.calls.rates import Rates
 from gateway.calls.record import Records
@@ -43,7 +44,7 @@ from gateway.domain.facts import Snapshot
 from gateway.domain.obstacle import Obstacle
 from gateway.domain.ports import Book, Claimed, FactsMoved, HeldCalls, Screening
 from gateway.domain.principal import Principal, TokenStatus, invalid_token
-from gateway.domain.request import CallRequest, new_call_id
+from gateway.domain.request import CallRequest, has_effects, new_call_id
 from gateway.domain.stages import (
     Call,
     Decided,
@@ -103,6 +104,7 @@ class CallPipeline:
         self._parts = parts
         self._conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._running: set[asyncio.Task[Recorded]] = set()
+        self._newcomers = Newcomers()
         self.unrecorded: set[str] = set()
         """Calls whose end the log did not take. While there is one, effects are refused; `recovery` ends and removes them."""
 
@@ -114,7 +116,11 @@ class CallPipeline:
     # 1 -- authenticate: the door did, and hands in the Principal
 
     async def take(self, principal: Principal, request: CallRequest) -> tuple[Recorded, ...]:
-        """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked."""
+        """The calls of one request, in their order. RequestFault: NOT_FOUND, not this customer's conversation; INVALID_TOKEN, revoked.
+        Unavailable: a dependency does not answer, or too many new customers wait."""
+        named = request.named(self._parts.functions)
+        if not any(function.emergency for function in named) and await self._newcomers.turn(principal.customer):
+            await self._parts.records.meet(principal.customer, {function.retention for function in named})
         set_at = self._parts.clock()
         snapshot = await self._parts.book.facts(principal.customer, principal.acting, request.conversation_id, set_at)
         if snapshot is None:
@@ -122,7 +128,7 @@ class CallPipeline:
         lock = self._conversations.setdefault(request.conversation_id, asyncio.Lock())
         fresh = None if lock.locked() else snapshot  # what was just read still stands if nobody is before us
         async with lock:  # one at a time: each call sees what the one before let into the conversation
-            if request.has_effects(self._parts.functions) and not await self._parts.standing.still_stands(principal):
+            if has_effects(named) and not await self._parts.standing.still_stands(principal):
                 raise invalid_token(principal.scheme)
             taken: list[tuple[Received, Recorded | Held]] = []
             amounts = amounts_of(request.calls, self._parts.functions)

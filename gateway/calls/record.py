@@ -4,8 +4,9 @@ In clear: which function, which policies decided what and why, states, codes, ti
 key: arguments, the output as it left, the exact decision request. Not at all: tokens, what the core answered beyond the output.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -88,6 +89,12 @@ class Records:
     declared: Mapping[str, leaf.Function]
     wait_ms: int
     counters: Counters = field(default_factory=Counters)
+
+    async def meet(self, customer: str, retentions: Collection[str]) -> None:
+        """Before the first call of a customer: what the log makes once for each. What fails here, the record of the call tells."""
+        with contextlib.suppress(LogUnavailable):
+            for retention in sorted(retentions):
+                await self.log.meet(customer, retention)
 
     async def outcome(self, redacted: Redacted) -> RecordPosition:
         """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""

@@ -8,10 +8,13 @@ Every question is a record of the trail, with who asked, what for and under whic
 import argparse
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from rich.console import Console
 
@@ -21,14 +24,18 @@ from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Query, StoredRecord, Why, page, reveal
+from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
-from gateway.app.bundle import read_bundle
+from audit.verify import own_bytes
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
+
+_NOBODY = (
+    "nothing is on record of this customer or conversation, and nothing is claimed: never was, erased, or mistyped; look at the id"
+)
 
 
 def with_log(options: argparse.Namespace, work: _Work) -> int:
@@ -48,8 +55,14 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
         return asyncio.run(run())
     except LogUnavailable:
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
+    except NothingKnown:
+        return failed(_NOBODY, FINDING)
     except LogCorrupt as error:
         return failed(f"the log is not what was signed: {error}; run `tellergate audit verify`", FINDING)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return failed(f"cannot read or write {error.filename}: {error.strerror}", USAGE)
     except (ValueError, CursorInvalid) as error:
         return failed(str(error) or "the cursor is not one of this question", USAGE)
 
@@ -97,6 +110,7 @@ def query(options: argparse.Namespace) -> int:
                 {
                     "size": found.size,
                     "gapless": found.gapless,
+                    "of_nobody": found.of_nobody,
                     "next_cursor": found.next_cursor,
                     "question_record": found.record,
                     "records": [
@@ -104,7 +118,9 @@ def query(options: argparse.Namespace) -> int:
                     ],
                 }
             )
-            return GOOD
+            return FINDING if found.of_nobody or found.gapless is False else GOOD
+        if found.of_nobody:
+            return failed(_NOBODY, FINDING)
         print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(match) for match in found.found))
         whole = {True: "the sequence is gapless", False: "THE SEQUENCE HAS A GAP", None: ""}[found.gapless]
         print(f"{len(found.found)} records of a tree of {found.size}; {whole}".rstrip("; "))
@@ -152,14 +168,15 @@ def verify_trail(options: argparse.Namespace) -> int:
     if (options.bundle is None) == (options.data is None):
         return failed("give either a bundle file or --data FOLDER", USAGE)
     if options.bundle is not None:
-        for path in (options.bundle, options.trust, options.pinned):
-            if path is not None and not path.is_file():
-                return failed(f"there is no file {path}", USAGE)
         arguments = [str(options.bundle), *(["--json"] if options.json else [])]
-        for name in ("trust", "pinned"):
-            if getattr(options, name) is not None:
-                arguments += [f"--{name}", str(getattr(options, name))]
-        return verify.main(arguments, sys.stdout.write)
+        for name in ("trust", "pinned", "after_checkpoint"):
+            path = getattr(options, name)
+            if path is not None:
+                arguments += [f"--{name.replace('_', '-')}", str(path)]
+        try:
+            return verify.main(arguments, sys.stdout.write)
+        except SystemExit:  # it has said which file
+            return USAGE
 
     async def work(log: Log) -> int:
         with Console(stderr=True).status("reading every record"):
@@ -209,20 +226,40 @@ def export_bundle(options: argparse.Namespace) -> int:
 
     async def work(log: Log) -> int:
         asked = _query(options)
-        rules = {f"rules/{rule.name}": rule.text.encode() for rule in read_bundle().rules}
-        made = await export(
-            log, why_of(options), query=None if asked == Query() else asked, reveal=options.reveal, policy_files=rules
-        )
-        options.out.write_bytes(made.raw)
+        with written(options.out) as file, Console(stderr=True).status("writing the bundle") as status:
+            made = await export(
+                log,
+                why_of(options),
+                file,
+                query=None if asked == Query() else asked,
+                reveal=options.reveal,
+                earlier=[own_bytes(path) for path in options.from_checkpoint or ()],
+                after=own_bytes(options.after_checkpoint) if options.after_checkpoint else None,
+                told=lambda done, all_of: status.update(f"{done} of {all_of} records"),
+            )
         if options.trust_out is not None:
             options.trust_out.write_bytes(trust_policy(log))
         if options.json:
-            print_json({"file": str(options.out), "records": made.records, "bytes": len(made.raw), "question_record": made.record})
+            print_json({"file": str(options.out), "records": made.records, "bytes": made.size, "question_record": made.record})
         else:
-            print(f"{made.records} records in {options.out} ({len(made.raw)} bytes); verify: tellergate audit verify {options.out}")
+            print(f"{made.records} records in {options.out} ({made.size} bytes); verify: tellergate audit verify {options.out}")
         return GOOD
 
     return with_log(options, work)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there whole or not at all, readable by its owner alone: it may hold what was sealed."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def hold(options: argparse.Namespace) -> int:

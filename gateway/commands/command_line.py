@@ -194,6 +194,9 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _database(checking)
     checking.add_argument("--trust", type=Path, help="the trust policy, got on another way than the bundle")
     checking.add_argument("--pinned", type=Path, help="a checkpoint of this log that you kept")
+    checking.add_argument(
+        "--after-checkpoint", type=Path, help="the checkpoint that the bundle continues, which you verified before"
+    )
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
@@ -208,13 +211,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     proving.add_argument("--public-key", help="the COSE_Key that it must be, base64url")
     proving.add_argument("--json", action="store_true")
     proving.set_defaults(command=_late("audit", "verify_evidence"))
-    making = commands.add_parser("export", help="write an evidence bundle: matches, or the whole log")
-    _asked_by(making)
-    _matching(making)
-    making.add_argument("--out", type=Path, required=True, help="file to write")
-    making.add_argument("--reveal", action="store_true", help="with what is sealed, opened")
-    making.add_argument("--trust-out", type=Path, help="write the public keys apart, to be handed over on another way")
-    making.set_defaults(command=_late("audit", "export_bundle"))
+    _export(commands.add_parser("export", help="write an evidence bundle: matches, the whole log, or what follows a checkpoint"))
     holding = commands.add_parser("hold", help="place a legal hold, which forbids erasure, or release it")
     holding.add_argument("--hold", required=True, help="its name")
     holding.add_argument("--release", action="store_true")
@@ -232,6 +229,24 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     for item in (holding, erasing):
         item.add_argument("--customer", required=True)
         _asked_by(item)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    _asked_by(parser)
+    _matching(parser)
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--reveal", action="store_true", help="with what is sealed, opened")
+    parser.add_argument("--trust-out", type=Path, help="write the public keys apart, to be handed over on another way")
+    parser.add_argument(
+        "--from-checkpoint",
+        type=Path,
+        nargs="+",
+        help="checkpoints that you kept, to be proven part of the log; left out: every published one is, which makes a selection larger",
+    )
+    parser.add_argument(
+        "--after-checkpoint", type=Path, help="a checkpoint that you verified before: only what follows it is written"
+    )
+    parser.set_defaults(command=_late("audit", "export_bundle"))
 
 
 def _workers(text: str) -> int:

@@ -23,6 +23,9 @@ SCOPE_KILL = "kill_switch"
 SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL)
 """Every scope that an access token may have here."""
 
+OF_CUSTOMERS = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_CONFIRM})
+"""Of a customer, and of an agent that acts for one; never of a client that asks for itself."""
+
 BEARER = "Bearer"
 DPOP = "DPoP"
 """Authentication schemes (RFC 6750, RFC 9449 section 7.1)."""
@@ -115,7 +118,11 @@ def require_own(principal: Principal, why: str) -> None:
 
 
 def require_scope(principal: Principal, scope: str, *others: str) -> None:
-    """NotAuthenticated INSUFFICIENT_SCOPE unless the token carries `scope`, or one of the others (RFC 6750 section 3.1)."""
-    if principal.scopes.isdisjoint((scope, *others)):
+    """NotAuthenticated INSUFFICIENT_SCOPE unless the token carries `scope`, or one of the others (RFC 6750 section 3.1). A client that
+    asks for itself has none of a customer's: its id would be taken for that of a customer.
+    """
+    if (principal.scopes - OF_CUSTOMERS if principal.is_client else principal.scopes).isdisjoint((scope, *others)):
         message = f"the token lacks the scope {scope}"
+        if principal.is_client and scope in OF_CUSTOMERS:
+            message = f"the scope {scope} is a customer's, and this token names none"
         raise NotAuthenticated(Fault.INSUFFICIENT_SCOPE, message, scheme=principal.scheme, scope=scope)

@@ -80,6 +80,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     **dict.fromkeys((fault.value for fault in CallFault), RefusalReason.UNREADABLE),
     "blocked": RefusalReason.NOT_PERMITTED,  # neutral: who is on a list is told to nobody who could pass it on
     "facts_moved": RefusalReason.BUSY,
+    "new_customers_wait": RefusalReason.UNAVAILABLE,
     "ended_by_recovery": RefusalReason.NOT_KNOWN_YET,
     # of arguments (`calls.arguments`)
     "duplicate_key": RefusalReason.ARGUMENT,

@@ -1,6 +1,6 @@
 """What a request asks for: native calls of one turn of one conversation, as a door read them. Nothing of it is trusted. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,7 +75,11 @@ class CallRequest:
     def function_of(self, native: NativeCall, functions: Mapping[str, BankingFunction]) -> BankingFunction | None:
         return functions.get(native.function) if self.offered is None or native.function in self.offered else None
 
-    def has_effects(self, functions: Mapping[str, BankingFunction]) -> bool:
-        """Whether a call may move something, so that the token must stand. What protects the customer never waits for that."""
-        named = (self.function_of(native, functions) for native in self.calls)
-        return any(isinstance(function, EffectFunction) and not function.emergency for function in named)
+    def named(self, functions: Mapping[str, BankingFunction]) -> tuple[BankingFunction, ...]:
+        """The functions that its calls name, without what is none."""
+        return tuple(found for native in self.calls if (found := self.function_of(native, functions)) is not None)
+
+
+def has_effects(named: Sequence[BankingFunction]) -> bool:
+    """Whether a call may move something, so that the token must stand. What protects the customer never waits for that."""
+    return any(isinstance(function, EffectFunction) and not function.emergency for function in named)

@@ -16,7 +16,7 @@ from audit.evidence import public_key as read_public_key
 from gateway.confirmations.relying_party import RelyingParty, state_of
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.ports import Passkey
-from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, Principal, require_own
+from gateway.domain.principal import OF_CUSTOMERS, SCOPE_CONFIRM, SCOPE_ENROL, Principal, require_own
 from gateway.domain.proposal import Proposal
 from gateway.doors import schemas
 from gateway.doors.bodies import body, body_as, json_answer
@@ -25,7 +25,6 @@ from gateway.doors.validation import validated
 from gateway.doors.wire import call_result
 from gateway.identity.compact import Malformed, decode, encode
 
-_CUSTOMERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM})
 _DECISIONS: dict[str, type[BaseModel]] = {
     "assertion": schemas.ByAssertion,
     "decline": schemas.ByDecline,
@@ -198,7 +197,7 @@ def _own(principal: Principal) -> None:
 
 def _identity_system(principal: Principal) -> None:
     """A client that speaks for itself (`sub` is its `client_id`) and can do nothing else: whoever enrols decides who confirms."""
-    if principal.agent is not None or principal.customer != principal.client or principal.scopes & _CUSTOMERS_SCOPES:
+    if not principal.is_client or principal.scopes & OF_CUSTOMERS:
         raise RequestFault(
             Fault.INSUFFICIENT_SCOPE,
             "passkeys need a token of the bank's identity system, with the scope enrol_passkeys and no customer's scope",

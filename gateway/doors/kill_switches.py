@@ -6,13 +6,13 @@ from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
-from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_WORDS, Principal, invalid_token
+from gateway.domain.principal import SCOPE_KILL, SCOPES, Principal, invalid_token
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
 from gateway.oversight.kill_switches import KillSwitches
 
-_OTHERS_SCOPES = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_CONFIRM, SCOPE_ENROL})
+_OTHERS_SCOPES = frozenset(SCOPES) - {SCOPE_KILL}
 
 
 def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
@@ -109,6 +109,6 @@ def _officer(principal: Principal) -> str:
     if principal.agent is not None or principal.scopes & _OTHERS_SCOPES:
         raise RequestFault(
             Fault.INSUFFICIENT_SCOPE,
-            "kill switches need an officer's own token, with the scope kill_switch and no customer's scope",
+            "kill switches need an officer's own token, with the scope kill_switch and no other of this gateway",
         )
     return principal.customer

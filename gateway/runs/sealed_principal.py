@@ -18,6 +18,15 @@ def acting(principal: Principal, assistant: str) -> Principal:
     return replace(principal, agent=principal.agent or assistant, authorization_details=None)
 
 
+def going_on(began: Principal, principal: Principal) -> Principal | None:
+    """Who a run that `began` so goes on for, with the token of `principal`. Its actor is fixed when it begins: None for another client,
+    or for a token in which another agent acts.
+    """
+    if principal.client != began.client or principal.agent not in (None, began.agent):
+        return None
+    return replace(principal, agent=began.agent, authorization_details=None)
+
+
 class PrincipalSeal:
     """AES-256-GCM over the principal and its token, for one run. The token is needed to ask its issuer whether it still stands."""
 

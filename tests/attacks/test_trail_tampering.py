@@ -1,27 +1,26 @@
 """Attacks on the trail: whatever is done to an export or to the store is never accepted silently."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audit import verify
-from audit.checkpoint import Checkpoint, Note, sign_checkpoint, sign_note
-from audit.export import Contents, bundle, export, trust_policy
+from audit.checkpoint import Checkpoint, Note, sign_checkpoint
+from audit.export import trust_policy
 from audit.inspection import verify_store
-from audit.keys import named
 from audit.leaf import EndState, RecordKind
 from audit.log import Log
 from audit.merkle import leaf_hash, subtree_root
 from audit.query import Query, Why
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import DatabaseName
+from tests.support.bundles import Members, bundled, exported, lines, pack, signed, unpack
 from tests.support.databases import dump, restore, sql, sqlite_only
 from tests.support.options import long_or
-from tests.trail import ORIGIN, Clock, Random, a_record, an_end, an_intent, open_trail
+from tests.trail import ORIGIN, Clock, Random, a_record, activate_rules, an_end, an_intent, open_trail
 
 _TYPED = sqlite_only("a column of PostgreSQL holds what it was declared for")
 
@@ -45,18 +44,19 @@ class Trail:
 async def make_trail(folder: Path) -> Trail:
     clock = Clock()
     log = await open_trail(folder, clock, Random())
+    await activate_rules(log)
     for number in range(3):
         await log.append(a_record(call_id=f"call_{number}", customer=f"C-{number % 2}"))
     earlier = await log.publish()
     intent = await log.append(an_intent(call_id="call_7"))
-    await log.append(an_end(intent.index, intent.leaf_hash))
+    await log.append(an_end(intent.index, intent.leaf_hash, call_id="call_7"))
     unknown = await log.append(an_intent(call_id="call_8"))
-    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN))
-    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.RECONCILED))
-    whole = await export(log, WHY, reveal=True, policy_files={"rules.cedar": b"permit;"})
-    selection = await export(log, WHY, query=Query(customer="C-0"), reveal=True, pinned_sizes=[3])
+    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN, call_id="call_8"))
+    await log.append(an_end(unknown.index, unknown.leaf_hash, RecordKind.RECONCILED, call_id="call_8"))
+    whole = await exported(log, WHY, reveal=True)
+    selection = await exported(log, WHY, query=Query(customer="C-0"), reveal=True)
     assert earlier is not None
-    return Trail(log, clock, folder, whole.raw, selection.raw, trust_policy(log), earlier.encode())
+    return Trail(log, clock, folder, whole, selection, trust_policy(log), earlier.encode())
 
 
 @pytest.fixture
@@ -101,17 +101,14 @@ async def test_a_file_cut_at_any_length_or_made_longer_is_refused(trail: Trail) 
     await trail.log.close()
 
 
-def repacked(raw: bytes, change: Callable[[dict[str, bytes]], None], log: Log | None = None) -> bytes:
+def repacked(raw: bytes, change: Callable[[Members], None], log: Log | None = None, **manifest: Any) -> bytes:
     """The bundle with changed members; with `log` the manifest is made anew and signed with the stolen export key."""
-    members = dict(verify.unpack(raw))
+    members = unpack(raw)
     change(members)
-    if log is not None:
-        manifest = json.loads(members.pop("manifest.note").decode().split("\n")[0])
-        manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-        manifest["records"] = members["leaves.txt"].count(b"\n")
-        text = json.dumps(manifest, sort_keys=True, separators=(",", ":")) + "\n"
-        members["manifest.note"] = sign_note(text, [named(f"{ORIGIN}/exports", log.signers.exports)]).encode().encode()
-    return verify.pack(members)
+    if log is None:
+        return pack(members)
+    counted = {"records": len(lines(members)), "disclosures": len(lines(members, "disclosures"))}
+    return signed(log, members, **{**counted, **manifest})
 
 
 def rows_edits(rows: Sequence[bytes]) -> list[list[bytes]]:
@@ -128,14 +125,14 @@ def rows_edits(rows: Sequence[bytes]) -> list[list[bytes]]:
 @pytest.mark.parametrize(
     ("part", "folder"),
     [
-        *(("selection", item) for item in ("leaves.txt", "proofs/", "consistency/", "disclosures.txt", "manifest.note")),
-        *(("whole", item) for item in ("leaves.txt", "checkpoints/")),
+        *(("selection", item) for item in ("leaves/", "proofs/", "consistency/", "disclosures/", "manifest.note", "policy/")),
+        *(("whole", item) for item in ("leaves/", "checkpoints/")),
     ],
 )
 async def test_evidence_cannot_be_changed_even_with_the_export_key(trail: Trail, part: str, folder: str) -> None:
     """The zip is packed again and the manifest signed again with the stolen key, for every third byte of the evidence."""
     original = trail.selection if part == "selection" else trail.whole
-    members = verify.unpack(original)
+    members = unpack(original)
     names = [name for name in members if name.startswith(folder)]
     assert names
     for name in names:
@@ -157,14 +154,14 @@ async def test_no_record_can_be_dropped_swapped_doubled_inserted_or_cut_off(
     trail: Trail, stolen_export_key: bool, renumbered: bool
 ) -> None:
     """Even with the export key, and even when the attacker numbers the rest anew."""
-    rows = verify.unpack(trail.whole)["leaves.txt"].splitlines(keepends=True)
+    rows = unpack(trail.whole)["leaves/000000.txt"].splitlines(keepends=True)
     for rearranged in rows_edits(rows):
         edited = rearranged
         if renumbered:
             edited = [b"%d %b" % (at, row.split(b" ", 1)[1]) for at, row in enumerate(rearranged)]
 
         def change(members: dict[str, bytes], edited: list[bytes] = edited) -> None:
-            members["leaves.txt"] = b"".join(edited)
+            members["leaves/000000.txt"] = b"".join(edited)
 
         assert edited != rows
         assert not accepted(trail, repacked(trail.whole, change, trail.log if stolen_export_key else None), pinned=False)
@@ -174,7 +171,7 @@ async def test_no_record_can_be_dropped_swapped_doubled_inserted_or_cut_off(
 @pytest.mark.parametrize("length", range(1, 10))
 async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_checkpoint_only(trail: Trail, length: int) -> None:
     """The honest limit, and the remedy: the bank itself cuts the tail and signs consistently."""
-    rows = verify.unpack(trail.whole)["leaves.txt"].splitlines(keepends=True)[:length]
+    rows = unpack(trail.whole)["leaves/000000.txt"].splitlines(keepends=True)[:length]
     leaves = [row.split(b" ", 1)[1].rstrip(b"\n") for row in rows]
     root = subtree_root([leaf_hash(leaf) for leaf in leaves])
     note = sign_checkpoint(Checkpoint(ORIGIN, length, root), trail.log.signers.log_keys(ORIGIN), int(trail.log.now().timestamp()))
@@ -182,16 +179,13 @@ async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_ch
     assert last is not None
 
     def change(members: dict[str, bytes]) -> None:
-        members["leaves.txt"] = b"".join(rows)
-        members["disclosures.txt"] = b""
+        members["leaves/000000.txt"] = b"".join(rows)
+        members["disclosures/000000.txt"] = b""
         for name in [name for name in members if name.startswith("checkpoints/")]:
             del members[name]
         members[f"checkpoints/{length:016d}.note"] = note.encode().encode()
-        manifest = json.loads(members["manifest.note"].decode().split("\n")[0])
-        manifest["size"] = length
-        members["manifest.note"] = (json.dumps(manifest) + "\n").encode()
 
-    shorter = repacked(trail.whole, change, trail.log)
+    shorter = repacked(trail.whole, change, trail.log, size=length)
     assert verify.verify(shorter, trust=trail.trust).good
     assert any("pinned" in item for item in verify.verify(shorter, trust=trail.trust).notes)
     found = verify.verify(shorter, trust=trail.trust, pinned=last.encode()).findings
@@ -201,8 +195,9 @@ async def test_a_shorter_log_signed_again_with_every_key_is_found_by_a_pinned_ch
 
 async def test_a_bundle_signed_with_other_keys_is_found_by_a_trust_policy_of_ones_own(trail: Trail, tmp_path: Path) -> None:
     other = await open_trail(tmp_path / "other", Clock(), Random(b"other"))
+    await activate_rules(other)
     await other.append(a_record())
-    forged = await bundle(other, Contents())
+    forged = await bundled(other)
     report = verify.verify(forged)
     assert report.good
     assert any("fingerprints" in note for note in report.notes)
@@ -212,18 +207,18 @@ async def test_a_bundle_signed_with_other_keys_is_found_by_a_trust_policy_of_one
 
 
 async def test_a_disclosure_cannot_be_changed_or_moved(trail: Trail) -> None:
-    lines = verify.unpack(trail.whole)["disclosures.txt"].splitlines()
+    lines = unpack(trail.whole)["disclosures/000000.txt"].splitlines()
     first, second = lines[0].split(b" "), lines[1].split(b" ")
     for forged in (
         b" ".join((first[0], first[1], second[2])),
         b" ".join((first[0], second[1], first[2])),
-        b" ".join((b"1", first[1], first[2])),
+        b" ".join((b"2", first[1], first[2])),
         b" ".join((first[0], b"arguments.type", first[2])),
         b" ".join((first[0], b"no.where", first[2])),
     ):
 
         def change(members: dict[str, bytes], forged: bytes = forged) -> None:
-            members["disclosures.txt"] = forged + b"\n"
+            members["disclosures/000000.txt"] = forged + b"\n"
 
         assert not accepted(trail, repacked(trail.whole, change, trail.log), pinned=False), forged
     await trail.log.close()
@@ -232,20 +227,20 @@ async def test_a_disclosure_cannot_be_changed_or_moved(trail: Trail) -> None:
 async def test_an_effect_that_ends_twice_is_found_even_if_the_log_took_it(trail: Trail) -> None:
     """The log refuses a second end state; here its own table is changed so that it does not."""
     sql(trail.folder, DatabaseName.LOG, "update intents set end_state = null")
-    stored = await trail.log.read(lambda reads: reads.leaf(3))
+    stored = await trail.log.read(lambda reads: reads.leaf(4))
     assert stored is not None
-    await trail.log.append(an_end(3, stored.hash, state=EndState.NOT_ATTEMPTED))
-    raw = await bundle(trail.log, Contents())
-    assert ("integrity", "10. intent 3 has more than one end state") in verify.verify(raw).findings
-    assert "a second end state of an intent" in {item.what for item in (await verify_store(trail.log))}
+    await trail.log.append(an_end(4, stored.hash, state=EndState.NOT_ATTEMPTED, call_id="call_7"))
+    raw = await bundled(trail.log)
+    assert [what.split(": ")[1] for _, what in verify.verify(raw).findings] == ["end"]
+    assert "end" in {item.rule for item in (await verify_store(trail.log))}
     await trail.log.close()
 
 
 async def test_an_intent_left_open_is_found(trail: Trail) -> None:
     await trail.log.append(an_intent(call_id="call_9"))
-    assert verify.verify(await bundle(trail.log, Contents())).facts["intents"] == {"executed": 2, "open": 1}
+    assert verify.verify(await bundled(trail.log)).facts["intents"] == {"executed": 2, "open": 1}
     trail.clock.forward(901)
-    found = verify.verify(await bundle(trail.log, Contents())).findings
+    found = verify.verify(await bundled(trail.log)).findings
     assert [verdict for verdict, _ in found] == ["completeness"]
     await trail.log.close()
 
@@ -253,13 +248,9 @@ async def test_an_intent_left_open_is_found(trail: Trail) -> None:
 async def test_a_frozen_log_is_found(trail: Trail) -> None:
     stale = Note.parse(trail.earlier)
 
-    def change(members: dict[str, bytes]) -> None:
-        manifest = json.loads(members["manifest.note"].decode().split("\n")[0])
-        manifest["created"] = "2026-11-24T10:01:01.000000Z"
-        members["manifest.note"] = (json.dumps(manifest) + "\n").encode()
-
+    late = {"created": "2026-11-24T10:01:01.000000Z"}
     assert len(stale.signatures) == 2
-    assert [verdict for verdict, _ in verify.verify(repacked(trail.whole, change, trail.log)).findings] == ["freshness"]
+    assert [verdict for verdict, _ in verify.verify(signed(trail.log, unpack(trail.whole), **late)).findings] == ["freshness"]
     await trail.log.close()
 
 
@@ -299,7 +290,7 @@ async def test_an_old_backup_that_was_restored_is_found_by_a_pinned_checkpoint(t
     restored = await open_trail(trail.folder, trail.clock, Random(b"later"))
     assert (await verify_store(restored)) == []
     for more in range(3):
-        raw = await bundle(restored, Contents())
+        raw = await bundled(restored)
         assert verify.verify(raw, trust=trail.trust).good
         assert [verdict for verdict, _ in verify.verify(raw, trust=trail.trust, pinned=kept.encode()).findings] == ["order"], more
         await restored.append(a_record(call_id="call_again"))
@@ -309,20 +300,20 @@ async def test_an_old_backup_that_was_restored_is_found_by_a_pinned_checkpoint(t
 @pytest.mark.parametrize(
     "damage",
     [
-        "update leaves set leaf = cast(replace(leaf, 'bank-app', 'bank-APP') as blob) where idx = 1",
-        "update leaves set leaf = (select leaf from leaves where idx = 2) where idx = 1",
-        "delete from leaves where idx = 1",
-        "update leaves set customer = null, customer_seq = null where idx = 1",
-        "update leaves set customer = 'nobody' where idx = 1",
-        "update leaves set time = '2025' || substr(time, 5) where idx = 1",
-        "update leaves set policies = '' where idx = 1",
-        "update leaves set hash = zeroblob(32) where idx = 1",
+        "update leaves set leaf = cast(replace(leaf, 'bank-app', 'bank-APP') as blob) where idx = 2",
+        "update leaves set leaf = (select leaf from leaves where idx = 3) where idx = 2",
+        "delete from leaves where idx = 2",
+        "update leaves set customer = null, customer_seq = null where idx = 2",
+        "update leaves set customer = 'nobody' where idx = 2",
+        "update leaves set time = '2025' || substr(time, 5) where idx = 2",
+        "update leaves set policies = '' where idx = 2",
+        "update leaves set hash = zeroblob(32) where idx = 2",
         "update leaves set customer_seq = customer_seq + 10 where customer_seq = 2",
-        "update intents set end_state = null where idx = 3",
-        "delete from intents where idx = 3",
-        "update sealed set blob = zeroblob(100) where idx = 1",
-        pytest.param("update leaves set leaf = cast(leaf as text) where idx = 1", marks=_TYPED),
-        pytest.param("update sealed set blob = 'text' where idx = 1", marks=_TYPED),
+        "update intents set end_state = null where idx = 4",
+        "delete from intents where idx = 4",
+        "update sealed set blob = zeroblob(100) where idx = 2",
+        pytest.param("update leaves set leaf = cast(leaf as text) where idx = 2", marks=_TYPED),
+        pytest.param("update sealed set blob = 'text' where idx = 2", marks=_TYPED),
         pytest.param("update checkpoints set peaks = 'text' where id = 1", marks=_TYPED),
         pytest.param("update checkpoints set note = cast(note as blob) where id = 1", marks=_TYPED),
         "update checkpoints set root = zeroblob(32) where id = 1",

@@ -1,8 +1,9 @@
 """The servers that the benchmarks load: a bare FastAPI no-op, or a gateway in development mode with load-test customers.
 
-    python -m tests.benchmarks.servers noop|bearer|dpop FOLDER CUSTOMERS [DATABASE]
+    python -m tests.benchmarks.servers noop|bearer|dpop|new FOLDER CUSTOMERS [DATABASE]
 
-`dpop` is a gateway with an issuer of its own kind on loopback, whose tokens are bound to one client's key.
+`dpop` is a gateway with an issuer of its own kind on loopback, whose tokens are bound to one client's key. `new` is as `bearer`, with
+customers who have not called yet.
 """
 
 import asyncio
@@ -63,12 +64,15 @@ Tokens = Callable[[str], str]
 """The access token of a customer."""
 
 
-async def prepare(gateway: Gateway, data: Path, customers: Sequence[str], tokens: Tokens) -> list[dict[str, str]]:
-    """Load-test customers with a mandate, a conversation, a token and references to their two accounts."""
+async def prepare(
+    gateway: Gateway, data: Path, customers: Sequence[str], tokens: Tokens, *, known: bool = True
+) -> list[dict[str, str]]:
+    """Load-test customers with a mandate, a conversation, a token and references to their two accounts. `known`: each has called once,
+    and so has a data key and a pseudonym in the trail; otherwise the first alone."""
     references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
     key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
     now = utc_now()
-    made = []
+    made: list[dict[str, str]] = []
     for customer in customers:
         accounts = [account.id for account in await gateway.core.accounts(customer)]
         await grant(gateway.book, gateway.core, key, customer, now)
@@ -76,13 +80,14 @@ async def prepare(gateway: Gateway, data: Path, customers: Sequence[str], tokens
         issued = [
             references.issue(customer, conversation, Identified(ReferenceKind.ACCOUNT, account), now.date()) for account in accounts
         ]
-        await one_call(gateway, customer, conversation, issued[0])
+        if known or not made:
+            await one_call(gateway, customer, conversation, issued[0])
         made.append({"token": tokens(customer), "conversation": conversation, "debit": issued[0], "credit": issued[1]})
     return made
 
 
 async def one_call(gateway: Gateway, customer: str, conversation: str, account: str) -> None:
-    """A first balance: the customers of the load are known ones, with a data key and a pseudonym in the trail."""
+    """A first balance."""
     native = NativeCall("first", "get_account_balance", {"account": account})
     asked = CallRequest("responses", conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
     (answered,) = await gateway.pipeline.take(principal(customer, agent="bench"), asked)
@@ -175,7 +180,8 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
             ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
         gateway = await open_gateway(settings)
-        ready["customers"] = await prepare(gateway, folder, bank_of(gateway).seed_load(customers), tokens)
+        load = bank_of(gateway).seed_load(customers)
+        ready["customers"] = await prepare(gateway, folder, load, tokens, known=what != "new")
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway.door)
     settle_the_interpreter()

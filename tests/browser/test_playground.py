@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from tests.browser.test_confirm_page import contrast
 from tests.doors.conftest import Served
+from tests.support import forks
 from tests.support.chatting import chatting, customer_token, scripted, service_token
 from tests.support.chromium import DESKTOP, PHONE, chromium, device
 from tests.support.models import Asked, Reply, asks, last_words, outputs, turns
@@ -196,7 +196,7 @@ def confirm(page: Any, bank: Bank) -> None:
     assert where.startswith(f"{bank.served.url.replace('127.0.0.1', 'localhost')}/confirm/cnf_")
     assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener noreferrer")
     assert re.fullmatch(r"\d+:\d\d left", card.get_by_role("timer").inner_text())
-    command = [sys.executable, "-m", "gateway.cli", "dev", "confirm", where.rsplit("/", 1)[1], "--customer", CUSTOMER]
+    command = forks.command("dev", "confirm", where.rsplit("/", 1)[1], "--customer", CUSTOMER)
     subprocess.run([*command, "--data", str(bank.served.data), "--url", bank.served.url], check=True, capture_output=True)
     call.locator(".mark.done").wait_for()
     page.locator(".message.assistant", has_text="Your rent is paid.").wait_for()

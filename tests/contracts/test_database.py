@@ -60,6 +60,43 @@ async def test_what_a_lane_committed_is_read_and_what_it_did_not_is_not(database
     await lane.close()
 
 
+async def test_as_many_writes_at_once_as_there_are_callers(database: Database) -> None:
+    """More than any pool holds: each waits for its turn and is answered, and what a cancelled one began is whole."""
+    await asyncio.gather(*(database.write(put(number)) for number in range(40)))
+    cancelled = asyncio.ensure_future(database.write(put(40)))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    with pytest.raises(IntegrityError):
+        await database.write(put(7))
+    await database.write(put(41))
+    assert [number for number in await database.read(stored) if number != 40] == [*range(40), 41]
+    await database.overwrite_deleted()
+
+
+async def test_a_lock_of_another_process_holds_up_its_waiter_and_nobody_else(places: DatabaseLocations, database: Database) -> None:
+    other = places.open(DatabaseName.GATEWAY, name="other")
+    try:
+        held = other.lane()
+        await held.begin()
+        await held.run(put(1))
+        waiting = asyncio.ensure_future(database.write(put(2)))
+        loop, longest_s = asyncio.get_running_loop(), 0.0
+        for _ in range(20):
+            began = loop.time()
+            await asyncio.sleep(0.005)
+            longest_s = max(longest_s, loop.time() - began)
+        assert not waiting.done() or places.shared
+        await held.rollback()
+        await waiting
+        await held.close()
+        assert await database.read(stored) == [2]
+        assert longest_s < 1
+    finally:
+        await other.close()
+
+
 async def test_statements_that_go_straight_to_the_driver_are_committed_too(database: Database) -> None:
     one = Prepared(insert(NUMBERS).values(n=bindparam("n")))
     lane = database.lane()

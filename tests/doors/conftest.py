@@ -79,13 +79,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def serving(data: Path, *options: str) -> Iterator[Served]:
-    """Such a server with its data in this folder."""
+def serving(data: Path, *options: str, model: str | None = "http://127.0.0.1:9/v1") -> Iterator[Served]:
+    """Such a server with its data in this folder. `model`: where no model is; without one the scripted model answers."""
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
     command += ["--database", databases.url(data)]
     settings = data.parent / "settings.toml"
     limits = "proposals_waiting = 1000\nproposals_per_day = 1000\ncalls_per_minute = 100000\n"
-    limits += 'model_url = "http://127.0.0.1:9/v1"\nmodel_retries = 0\nthread_writes_per_minute = 100000\n'  # where no model is
+    limits += "thread_writes_per_minute = 100000\n"
+    limits += f'model_url = "{model}"\nmodel_retries = 0\n' if model is not None else ""
     settings.write_text(limits)  # one customer's tests are no day of theirs, nor the fuzzing under their token a minute
     command += ["--settings", str(settings), *options]
     with contextlib.ExitStack() as stack:

@@ -143,4 +143,4 @@ def test_the_command_says_what_is_wrong(served: Served, capsys: pytest.CaptureFi
     assert command(served, "engage", "--agent", "", *by("officer-1"))[0] == 2
     assert command(served, "engage", "--global", *by(""))[0] == 2
     assert main(["kill", "list", "--data", str(served.data / "nowhere")]) == 2
-    assert "there is no gateway" in capsys.readouterr().err
+    assert "is not there; give the folder" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,9 @@ from policies.cedar import Schema
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid
 from policies.reading import BundleFinding, Rule
+from policies.schema_checks import contexts
 from policies.source import Passage
-from policies.specialisation import Specialisations, Subject, grind
+from policies.specialisation import Specialisation, Specialisations, Subject, grind
 from tests.samples.functions import FUNCTIONS
 
 POLICIES = Path(__file__).parent.parent.parent / "policies"
@@ -45,14 +46,21 @@ def bundle(rules: str | None = None, functions: Sequence[BankingFunction] = FUNC
 class _MadeWhenAsked(Mapping[str, Specialisations]):
     """Each function's specialisation, made when it is first asked for: as all together, and most tests ask for one."""
 
-    def __init__(self, schema: Schema, subjects: Sequence[Subject], touch: str) -> None:
+    def __init__(self, schema: Schema, subjects: Sequence[Subject], touch: str, *, narrow: bool = True) -> None:
+        self._narrow = narrow
         self._of = {subject.action: subject for subject in subjects}
         self._made: dict[str, Specialisations] = {}
         self._schema, self._touch = schema, touch
 
     def __getitem__(self, action: str) -> Specialisations:
         if action not in self._made:
-            self._made |= grind(self._schema, [self._of[action]], self._touch)
+            subject = self._of[action]
+            if self._narrow:
+                self._made |= grind(self._schema, [subject], self._touch)
+            else:
+                context = contexts(str(self._schema.handle))[action]
+                whole = Specialisation(subject.rules(), self._schema)
+                self._made[action] = Specialisations(whole, None, context.members["args"].check, {}, frozenset(context.members))
         return self._made[action]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,9 +71,9 @@ class _MadeWhenAsked(Mapping[str, Specialisations]):
 
 
 @contextmanager
-def specialised_when_asked() -> Iterator[None]:
+def specialised_when_asked(*, narrow: bool = True) -> Iterator[None]:
     """Engines made meanwhile read a schema once and specialise a function only when it is called: for tests that make many engines
-    and ask each of little.
+    and ask each of little. Without `narrow` every request is decided whole: the answer is the same, and making an engine costs less.
     """
     schema = lru_cache(maxsize=64)(Schema)
     judge = reading._passage_faults
@@ -78,7 +86,7 @@ def specialised_when_asked() -> Iterator[None]:
         patch.setattr(reading, "Schema", schema)
         patch.setattr(specialisation, "Schema", schema)
         patch.setattr(reading, "_passage_faults", judged)
-        patch.setattr(engine_module, "grind", _MadeWhenAsked)
+        patch.setattr(engine_module, "grind", partial(_MadeWhenAsked, narrow=narrow))
         yield
 
 

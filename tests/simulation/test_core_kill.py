@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_wire_faults import TurnedClock
 from tests.support.databases import url
+from tests.support.forks import Forked
 from tests.support.options import long_or
 from tests.support.processes import permits_of, start
 from tests.support.teller import Teller, executed_keys, open_accounts, payment, what_does_not_hold
@@ -38,7 +38,7 @@ class Side:
     """One process of the core's side: killed and started again at the same address."""
 
     command: tuple[str, ...]
-    process: "Popen[str] | None" = None
+    process: Forked | None = None
     port: int = 0
 
     def start(self) -> None:
@@ -52,7 +52,7 @@ class Side:
         self.stop()
 
     def stop(self) -> None:
-        if self.process is not None and self.process.stdout is not None:
+        if self.process is not None:
             self.process.terminate()
             self.process.wait(20)
             self.process.stdout.close()

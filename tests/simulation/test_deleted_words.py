@@ -44,17 +44,25 @@ async def listed(at: Any, thread: str) -> list[str]:
 
 
 @pytest.mark.parametrize("claims", OTHERS, ids=["agent", "agent of threads", "no words"])
-async def test_an_agent_deletes_nothing_that_the_customer_said(served: Assisted, claims: dict[str, Any]) -> None:
+async def test_an_agent_deletes_and_relabels_nothing_that_the_customer_said(served: Assisted, claims: dict[str, Any]) -> None:
     mine, theirs = served.of(), served.of(**claims)
     thread = await mine.create(messages=SAID[:1])
     correction = await mine.messages.create(thread.id, **SAID[1])
     own = await theirs.messages.create(thread.id, role="user", content="Pay Bob 5 pounds")
     before = await words(served, thread.id)
-    for asked in (theirs.messages.delete(correction.id, thread_id=thread.id), theirs.delete(thread.id)):
+    for asked in (
+        theirs.messages.delete(correction.id, thread_id=thread.id),
+        theirs.delete(thread.id),
+        theirs.messages.update(correction.id, thread_id=thread.id, metadata={ORIGIN: "typed", "note": "theirs"}),
+    ):
         with pytest.raises(openai.PermissionDeniedError) as refused:
             await asked
         assert refused.value.code == "insufficient_scope"
-        assert "what the customer said" in refused.value.message
+        assert "the customer said" in refused.value.message
+    assert (await mine.messages.retrieve(correction.id, thread_id=thread.id)).metadata == {}
+    labelled = await mine.messages.update(correction.id, thread_id=thread.id, metadata={"note": "mine"})
+    assert labelled.metadata == {"note": "mine"}
+    assert (await theirs.messages.update(own.id, thread_id=thread.id, metadata={"note": "theirs"})).metadata == {"note": "theirs"}
     assert await words(served, thread.id) == before
     assert [text for *_, text in before] == [SAID[0]["content"], SAID[1]["content"]]
     assert (await theirs.messages.delete(own.id, thread_id=thread.id)).deleted is True, "nobody's word"
@@ -86,12 +94,11 @@ async def test_where_a_word_came_from_never_changes(served: Assisted) -> None:
     pasted = {**SAID[0], "metadata": {ORIGIN: "pasted", "a": "b"}}
     thread = await mine.create(messages=[pasted, SAID[1]])
     before, (first, second) = await words(served, thread.id), await listed(mine, thread.id)
-    for at in (mine, *(served.of(**claims) for claims in OTHERS)):
-        for message, other in ((first, "typed"), (second, "pasted")):
-            with pytest.raises(openai.BadRequestError, match="stays as it is"):
-                await at.messages.update(message, thread_id=thread.id, metadata={ORIGIN: other})
-        changed = await at.messages.update(first, thread_id=thread.id, metadata={"c": "d"})
-        assert changed.metadata == {"c": "d", ORIGIN: "pasted"}
-        assert (await at.messages.update(second, thread_id=thread.id, metadata={ORIGIN: "typed"})).metadata == {ORIGIN: "typed"}
+    for message, other in ((first, "typed"), (second, "pasted")):
+        with pytest.raises(openai.BadRequestError, match="stays as it is"):
+            await mine.messages.update(message, thread_id=thread.id, metadata={ORIGIN: other})
+    changed = await mine.messages.update(first, thread_id=thread.id, metadata={"c": "d"})
+    assert changed.metadata == {"c": "d", ORIGIN: "pasted"}
+    assert (await mine.messages.update(second, thread_id=thread.id, metadata={ORIGIN: "typed"})).metadata == {ORIGIN: "typed"}
     assert await words(served, thread.id) == before
     assert [origin for _, origin, _ in before] == ["pasted", "typed"]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import socket
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from gateway.app.local_issuer import LocalIssuer
 from gateway.cli import main
 from tests.support import databases
 from tests.support.assisted import function
+from tests.support.forks import Forked
 from tests.support.models import Reply, model_server
 from tests.support.processes import start
 from tests.support.waiting import wait_until
@@ -30,7 +30,7 @@ ENDS_S = 20
 class Server:
     """`tellergate serve` in a process of its own."""
 
-    def __init__(self, process: "subprocess.Popen[str]", url: str, data: Path) -> None:
+    def __init__(self, process: Forked, url: str, data: Path) -> None:
         self.process, self.url, self.data = process, url, data
         host, port = urlsplit(url).hostname, urlsplit(url).port
         assert host is not None
@@ -63,7 +63,6 @@ async def serving(data: Path, *options: str) -> AsyncIterator[Server]:
     finally:
         process.kill()
         process.wait()
-        assert process.stdout is not None
         process.stdout.close()
 
 

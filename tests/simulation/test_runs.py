@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from gateway.app.clock import utc_now
@@ -23,7 +24,7 @@ from tests.support import databases
 from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
 from tests.support.hostile_models import call, text
 from tests.support.models import Raw, Reply, asks, outputs, turns
-from tests.support.teller import executed_keys, what_does_not_hold
+from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -243,6 +244,33 @@ async def test_an_empty_output_of_the_app_is_an_output(tmp_path: Path) -> None:
         (step, _) = await all_of.steps(waits)
         assert step.step_details.tool_calls[0].function.output == ""
         assert (await all_of.of().messages.list(thread.id, run_id="")).data == []  # no run has this id
+
+
+@pytest.mark.parametrize("began", [None, "helper"], ids=["own", "agent"])
+async def test_who_acts_in_a_run_is_fixed_when_it_begins(tmp_path: Path, began: str | None) -> None:
+    """Kill switches, mandates and the trail name one actor: outputs under another client's or agent's token are refused."""
+
+    def asker(body: dict[str, Any]) -> Reply:
+        return (
+            Reply(calls=(asks("show_screen" if turns(body) == 0 else "list_accounts"),)) if turns(body) < 2 else Reply(text="Done.")
+        )
+
+    async with assisted(tmp_path / "data", asker) as all_of:
+        assistant = await all_of.assistant("show_screen", "list_accounts")
+        mine = all_of.of(agent=began)
+        thread = await mine.create(messages=[{"role": "user", "content": "Show it"}])
+        waits = await all_of.until(await mine.runs.create(thread_id=thread.id, assistant_id=assistant.id), "requires_action")
+        (call,) = required(waits)
+        given = [{"tool_call_id": call.id, "output": "shown"}]
+        for claims in ({"agent": "another"}, {"agent": began, "client": "another-app"}):
+            with pytest.raises(openai.PermissionDeniedError, match="with which it began"):
+                await all_of.of(**claims).runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits)).status == "requires_action"
+        await all_of.of(agent=None).runs.submit_tool_outputs(waits.id, thread_id=thread.id, tool_outputs=given)
+        assert (await all_of.until(waits, "completed")).status == "completed"
+        recorded = [json.loads(leaf.leaf) for leaf in await leaves_of(all_of.gateway)]
+        asked = {leaf["actor"]["agent"] for leaf in recorded if leaf["kind"] == "read"}
+        assert asked == {began or assistant.id}
 
 
 @pytest.mark.parametrize(("bound", "usage"), [("max_completion_tokens", (1, 300)), ("max_prompt_tokens", (300, 1))])

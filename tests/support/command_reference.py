@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.cli import main
 from gateway.commands.command_line import command_line
+from tests.support import forks
 from tests.support.guides import ROOT
 
 GUIDE = ROOT / "gateway" / "commands" / "README.md"
@@ -143,7 +144,7 @@ def _nothing_set() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _serving(home: Path, command: str) -> Iterator[Any]:
-    line = [sys.executable, "-m", "gateway.cli", *command.split(), "--json"]
+    line = forks.command(*command.split(), "--json")
     process = subprocess.Popen(line, cwd=home, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None

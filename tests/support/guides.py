@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import forks
+
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(?P<language>[a-z]+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _SERVES = re.compile(r"^(?:[A-Z_]+=\S+ )*tellergate (?:serve|sandbox-bank|core-proxy) ")
@@ -149,7 +151,8 @@ class Reader:
         return {
             **known,
             "HOME": str(self.home),
-            "PATH": f"{folder}:{known['PATH']}",
+            "PATH": f"{forks.FOLDER}:{folder}:{known['PATH']}",
+            forks.ADDRESS: forks.address(),
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
             "COLUMNS": "200",

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +10,19 @@ from typing import Any
 
 from gateway.cli import main
 from tests.support.databases import url
+from tests.support.forks import Forked, fork
 
 
-def start(*command: str, log: Path | None = None) -> "tuple[subprocess.Popen[str], dict[str, Any]]":
+def start(*command: str, log: Path | None = None) -> tuple[Forked, dict[str, Any]]:
     """A command that says in one line of JSON where it listens. `log`: where its standard error goes."""
     with contextlib.ExitStack() as stack:
-        told = None if log is None else stack.enter_context(log.open("w"))
-        process = subprocess.Popen([sys.executable, "-m", "gateway.cli", *command], stdout=subprocess.PIPE, stderr=told, text=True)
-    assert process.stdout is not None
+        told = None if log is None else stack.enter_context(log.open("w")).fileno()
+        process = fork(command, stderr=told)
     return process, json.loads(process.stdout.readline())
 
 
 @contextmanager
-def started(*command: str, log: Path | None = None) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
+def started(*command: str, log: Path | None = None) -> Iterator[tuple[Forked, dict[str, Any]]]:
     """The same, until the end of the test, when it must stop by itself; one that was killed already is left alone."""
     process, said = start(*command, log=log)
     try:
@@ -33,7 +31,6 @@ def started(*command: str, log: Path | None = None) -> "Iterator[tuple[subproces
         was_running = process.poll() is None
         process.terminate()
         status = process.wait(20)
-        assert process.stdout is not None
         process.stdout.close()
         assert not was_running or status in (0, -15)
 

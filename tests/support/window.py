@@ -4,7 +4,6 @@ import itertools
 import json
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.support import databases
+from tests.support import databases, forks
 from tests.support.oidc import TWO_FACTORS, Client, Oidc
 
 
@@ -127,7 +126,7 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
     }
     file = folder / "settings.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items() if value is not None))
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--settings", str(file), "--json"]
+    command = forks.command("serve", "--dev", "--settings", str(file), "--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

@@ -35,10 +35,10 @@ from gateway.runs import objects
 from gateway.runs.broadcast import Listener, event
 from gateway.runs.loop import LEASE
 from gateway.runs.objects import RUN_FIELDS, new_id
-from gateway.runs.sealed_principal import acting
+from gateway.runs.sealed_principal import acting, going_on
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
-from gateway.store.runs import CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
+from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -297,7 +297,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         thread=thread,
         run=id_,
         outputs=outputs,
-        principal=api.seal.seal(acting(principal, before.assistant), id_),
+        principal=_going_on(api, before, principal),
         lease=lease,
         at=now,
         due=_due(now, lease),
@@ -316,6 +316,17 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
                 listener.end()
             return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
+
+
+def _going_on(api: Api, run: Run, principal: Principal) -> bytes:
+    """For whom the run goes on, sealed. RequestFault INSUFFICIENT_SCOPE for a token of another client or agent than it began with."""
+    if not run.is_active:  # takes no outputs, whoever brings them
+        return OVER
+    goes_on = going_on(api.seal.open(run.principal, run.id), principal)
+    if goes_on is None:
+        message = "a run goes on for the client and the agent with which it began: submit its outputs with a token of these"
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, message)
+    return api.seal.seal(goes_on, run.id)
 
 
 def _unexpected(mismatch: OutputsMismatch) -> str:

@@ -105,7 +105,10 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
 
     @app.post("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(Labels))
     async def update_message(request: Request, thread_id: Id, message_id: Id) -> Response:
-        """Change a message's metadata."""
+        """Change a message's metadata.
+
+        That of what the customer said is theirs to change, with their own token (scopes `threads` and `customer_words`, no agent).
+        """
         return await door.answer(request, partial(_label, api, thread_id, message_id), SCOPE_THREADS)
 
     @app.delete("/v1/threads/{thread_id}/messages/{message_id}", responses=responses_of(Deleted))
@@ -172,6 +175,9 @@ async def _label(api: Api, thread: str, id_: str, *rest: Any) -> Response:
     api.bounded(door, principal)
     labels = await body_as(Labels, request)
     found = await _found(api, principal, thread, id_)
+    if found.is_word and not _speaks(principal):
+        message = f"the customer said this: only their own token, with {SCOPE_WORDS} and no agent, changes its metadata"
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, message)
     if "metadata" in plain(labels):
         metadata = _with_origin(found, metadata_of(labels.metadata))
         await labelled(api, SetMetadata(principal.customer, thread, "messages", id_, metadata))

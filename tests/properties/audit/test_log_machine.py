@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from audit import verify
 from audit.committer import IntentEnded, LogEntry
-from audit.export import Contents, bundle
 from audit.inspection import verify_store
 from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
+from tests.support.bundles import bundled
 from tests.support.options import examples
 from tests.trail import Clock, Random, a_record, an_end, an_intent, open_trail
 
@@ -54,7 +54,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), who=st.lists(st.tuples(CUSTOMERS, CONVERSATIONS), min_size=1, max_size=6))
     def append_together(self, which: int, who: list[tuple[str, str | None]]) -> None:
-        records = [a_record(customer=customer, conversation=conversation) for customer, conversation in who]
+        records = [a_record(customer=customer, conversation=conversation, policy=None) for customer, conversation in who]
 
         async def all_at_once() -> list[LogEntry]:
             for record in records:
@@ -66,7 +66,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), customer=CUSTOMERS)
     def intend(self, which: int, customer: str) -> None:
-        record = an_intent(customer=customer)
+        record = an_intent(customer=customer, policy=None)
         entry = self.runner.run(self.logs[which].append(record, timeout_ms=10_000))
         self.took(record, entry)
         self.states[entry.index] = None
@@ -84,7 +84,7 @@ class LogMachine(RuleBasedStateMachine):
             if kind is RecordKind.UNKNOWN
             else data.draw(st.sampled_from([EndState.EXECUTED, EndState.NOT_ATTEMPTED]))
         )
-        record = an_end(index, self.entries[index].leaf_hash, kind, state)
+        record = an_end(index, self.entries[index].leaf_hash, kind, state, policy=None)
         allowed = self.states[index] == (EndState.OUTCOME_UNKNOWN if kind is RecordKind.RECONCILED else None)
         try:
             entry = self.runner.run(self.logs[which].append(record, timeout_ms=10_000))
@@ -98,7 +98,11 @@ class LogMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1), customer=CUSTOMERS, conversation=CONVERSATIONS, happened=st.booleans())
     def fault(self, which: int, customer: str, conversation: str | None, happened: bool) -> None:
         """A commit that raises: it failed and did not happen, or it failed and did happen."""
-        log, record, commit = self.logs[which], a_record(customer=customer, conversation=conversation), Connection.commit
+        log, record, commit = (
+            self.logs[which],
+            a_record(customer=customer, conversation=conversation, policy=None),
+            Connection.commit,
+        )
         self.runner.run(log.keys.key_for(customer, record.retention))
 
         def broken(connection: Connection) -> None:
@@ -142,7 +146,7 @@ class LogMachine(RuleBasedStateMachine):
             for entry in self.entries[:: max(1, len(hashes) // 5)]:
                 proof = self.runner.run(log.proof(entry.index))
                 verify_inclusion(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
-            assert verify.verify(self.runner.run(bundle(log, Contents()))).findings == []
+            assert verify.verify(self.runner.run(bundled(log))).findings == []
         for item in (log, *self.logs):
             self.runner.run(item.close())
         self.runner.close()

@@ -9,12 +9,12 @@ import pytest
 from audit import verify
 from audit.checkpoint import Note, verify_note
 from audit.erasure import Certificate, LegalHold, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
-from audit.export import Contents, bundle
 from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, page, reveal
 from gateway.app.databases import DatabaseName
+from tests.support.bundles import bundled
 from tests.support.databases import dump, restore, sqlite_only
 from tests.trail import ORIGIN, a_record
 
@@ -24,7 +24,7 @@ WHY = Why(auditor="officer-1", purpose="erasure request", case_id="gdpr-3")
 @pytest.fixture
 async def filled(log: Log) -> Log:
     for n in range(6):
-        await log.append(a_record(call_id=f"call_{n}", customer=f"C-{n % 2}", retention="P1Y" if n < 4 else "P7Y"))
+        await log.append(a_record(call_id=f"call_{n}", customer=f"C-{n % 2}", retention="P1Y" if n < 4 else "P7Y", policy=None))
     return log
 
 
@@ -45,7 +45,7 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
     assert (await page(filled, Query(customer="C-1"), WHY)).found == []
     assert (await filled.proof(1, 6)) == before
     assert (await verify_store(filled)) == []
-    assert verify.verify(await bundle(filled, Contents())).good
+    assert verify.verify(await bundled(filled)).good
     assert (certificate.subject, certificate.destroyed, certificate.locked) == (subject, ["P1Y", "P7Y"], [])
     key = named(f"{ORIGIN}/exports", filled.signers.exports).key
     verify_note(Note.parse(certificate.note.encode()), [key])
@@ -54,7 +54,7 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
     hashes = [verify.hash_of(item) for item in head.decode().split("\n")[2:]]
     stored = await filled.read(lambda reads: reads.leaf(certificate.index))
     assert stored is not None
-    assert verify.included(stored.leaf, certificate.index, int(size), hashes) == verify.hash_of(root)
+    assert verify.included(stored.hash, certificate.index, int(size), hashes) == verify.hash_of(root)
 
 
 @sqlite_only("rows of PostgreSQL wait for vacuum: said where keys are destroyed")

@@ -5,43 +5,49 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from audit import verify
-from audit.export import Contents, bundle, export, trust_policy
+from audit.bundle_file import BundleFile
+from audit.export import Contents, export, trust_policy
+from audit.leaf import EndState, RecordKind
 from audit.log import Log
-from audit.query import Query, Why
-from tests.trail import Clock, a_record, an_end, an_intent
+from audit.query import NothingKnown, Query, Why, page
+from tests.support.bundles import bundled, leaves_of, lines, signed, unpack
+from tests.support.bundles import exported as exported_bytes
+from tests.trail import RULES, RULES_HASH, Clock, a_record, activate_rules, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
 
 
 @pytest.fixture
 async def filled(log: Log) -> Log:
+    await activate_rules(log)
     for n in range(6):
         await log.append(a_record(call_id=f"call_{n}", customer=f"C-{n % 2}"))
     entry = await log.append(an_intent(call_id="call_7"))
-    await log.append(an_end(entry.index, entry.leaf_hash))
+    await log.append(an_end(entry.index, entry.leaf_hash, call_id="call_7"))
     return log
 
 
 async def test_a_whole_log_is_exported_with_the_record_of_its_export(filled: Log) -> None:
-    exported = await export(filled, WHY, policy_files={"rules.cedar": b"permit;"})
-    with zipfile.ZipFile(BytesIO(exported.raw)) as opened:
+    exported = await export(filled, WHY, file := BytesIO())
+    with zipfile.ZipFile(file) as opened:
         assert opened.testzip() is None
         names = opened.namelist()
-        leaves = opened.read("leaves.txt").splitlines()
-        assert opened.read("policy/rules.cedar") == b"permit;"
-        assert opened.read("disclosures.txt") == b""
+        leaves = opened.read("leaves/000000.txt").splitlines()
+        assert opened.read(f"policy/{RULES_HASH}.json") == RULES
         assert opened.read("verify.py") == Path(verify.__file__).read_bytes()
-    assert names == sorted(names)
+    assert names == [*sorted(names[:-1]), "manifest.note"]
     last = json.loads(leaves[-1].split(b" ", 1)[1])
     assert (last["kind"], len(leaves) - 1) == ("audit.export", exported.record)
     assert last["facts"]["purpose"] == "yearly review"
-    report = verify.verify(exported.raw)
+    report = verify.verify(file.getvalue())
+    assert exported.size == len(file.getvalue())
     assert report.good
     assert report.verdict("completeness") == "good"
     assert report.verdict("disclosure") == "not claimed"
@@ -49,30 +55,57 @@ async def test_a_whole_log_is_exported_with_the_record_of_its_export(filled: Log
 
 async def test_a_selection_has_proofs_and_says_that_it_is_complete_for_its_customer(filled: Log) -> None:
     pinned = await filled.publish()
-    exported = await export(filled, WHY, query=Query(customer="C-1"), reveal=True)
-    report = verify.verify(exported.raw, pinned=None if pinned is None else pinned.encode())
+    exported = await export(filled, WHY, file := BytesIO(), query=Query(customer="C-1"), reveal=True)
+    report = verify.verify(file.getvalue(), pinned=None if pinned is None else pinned.encode())
     assert report.findings == []
     assert report.verdict("completeness") == report.verdict("disclosure") == "good"
-    members = verify.unpack(exported.raw)
-    assert sum(name.startswith("proofs/") for name in members) == exported.records + 1 == 4
-    other = await export(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
-    assert verify.verify(other.raw).verdict("completeness") == "not claimed"
-    nobody = await export(filled, WHY, query=Query(customer="nobody"))
-    assert (nobody.records, verify.verify(nobody.raw).verdict("completeness")) == (0, "not claimed")
+    members = unpack(file.getvalue())
+    assert [int(line.split(b" ")[0]) for line in lines(members, "proofs")] == [0, 2, 4, 6, exported.record], "and what decided"
+    assert exported.records == 3
+    other = await exported_bytes(filled, WHY, query=Query(customer="C-1", function="get_account_balance"))
+    assert verify.verify(other).verdict("completeness") == "not claimed"
 
 
-async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_so(filled: Log) -> None:
-    exported = await export(filled, WHY, query=Query(customer="C-1"))
-    await filled.publish(force=True)
-    later = await export(filled, WHY, query=Query(customer="C-0"), pinned_sizes=[2])
-    assert verify.verify(later.raw).good
-    ahead = await filled.checkpoint()
-    assert ahead is not None
-    found = verify.verify(exported.raw, pinned=ahead.encode()).findings
-    assert [verdict for verdict, _ in found] == ["order"]
-    for wrong in (0, 1000):
-        with pytest.raises(ValueError, match="ahead"):
-            await export(filled, WHY, pinned_sizes=[wrong])
+@pytest.mark.parametrize("query", [Query(customer="nobody"), Query(conversation="never"), Query(customer="nobody", function="any")])
+async def test_of_nobody_nothing_is_claimed_and_the_look_is_on_record(filled: Log, query: Query) -> None:
+    found = await page(filled, query, WHY)
+    assert (found.of_nobody, found.gapless, found.found) == (True, None, [])
+    with pytest.raises(NothingKnown):
+        await exported_bytes(filled, WHY, query=query)
+    looks = [json.loads(item.leaf)["facts"] for item in await filled.read(lambda reads: list(reads.leaves(9, 11)))]
+    assert [look.get("by_customer") for look in looks] == (["unknown"] * 2 if query.customer else [None] * 2)
+
+
+async def test_of_a_known_customer_that_nothing_matches_is_an_answer(filled: Log) -> None:
+    found = await page(filled, Query(customer="C-1", function="freeze_card"), WHY)
+    assert (found.of_nobody, found.gapless, found.found) == (False, None, [])
+
+
+async def test_an_honest_selection_is_good_under_every_checkpoint_that_was_published(filled: Log, clock: Clock) -> None:
+    kept = []
+    for number in range(12):
+        clock.forward(1)
+        kept.append(await filled.publish(force=True) or "")
+        await filled.append(a_record(call_id=f"more_{number}"))
+    raw = await exported_bytes(filled, WHY, query=Query(customer="C-1"))
+    assert [verify.verify(raw, pinned=note.encode()).findings for note in kept] == [[]] * 12
+    narrow = await exported_bytes(filled, WHY, query=Query(customer="C-1"), earlier=[kept[4].encode()])
+    assert verify.verify(narrow, pinned=kept[4].encode()).good
+    assert len(lines(unpack(narrow), "consistency")) < len(lines(unpack(raw), "consistency"))
+
+
+async def test_an_export_that_cannot_be_compared_with_a_pinned_checkpoint_says_so(filled: Log, clock: Clock) -> None:
+    raw = await exported_bytes(filled, WHY, query=Query(customer="C-1"))
+    clock.forward(1)
+    ahead = (await filled.publish(force=True) or "").encode()
+    await filled.append(a_record())
+    kept = (await filled.publish(force=True) or "").encode()
+    assert [verdict for verdict, _ in verify.verify(raw, pinned=kept).findings] == ["order"]
+    for wrong in (b"", ahead[:-9], ahead.replace(b"bank", b"Bank")):
+        with pytest.raises(ValueError, match="damaged, or not of this log"):
+            await exported_bytes(filled, WHY, earlier=[wrong])
+    with pytest.raises(ValueError, match="exported whole"):
+        await exported_bytes(filled, WHY, query=Query(customer="C-1"), after=ahead)
 
 
 async def test_the_same_records_under_the_same_checkpoint_give_the_same_bytes(filled: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,39 +115,161 @@ async def test_the_same_records_under_the_same_checkpoint_give_the_same_bytes(fi
         return note
 
     monkeypatch.setattr(Log, "publish", same)
-    assert await bundle(filled, Contents(indexes=[1, 2])) == await bundle(filled, Contents(indexes=[2, 1, 1]))
+    assert await bundled(filled, Contents(indexes=[1, 2])) == await bundled(filled, Contents(indexes=[2, 1, 1]))
 
 
 async def test_nothing_is_exported_of_an_empty_log_or_beyond_it(log: Log, filled: Log) -> None:
     for wrong in ([], [99]):
         with pytest.raises(ValueError, match="no such record"):
-            await bundle(filled, Contents(indexes=wrong))
+            await bundled(filled, Contents(indexes=wrong))
 
 
-async def test_a_bundle_has_a_bound(filled: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.export.BUNDLE_MOST", 10_000)
-    with pytest.raises(ValueError, match="export selections"):
-        await bundle(filled, Contents())
-    monkeypatch.setattr("audit.export.SELECTED_MOST", 3)
-    for query in (Query(), Query(customer="C-0")):
-        with pytest.raises(ValueError, match="a selection has fewer"):
-            await export(filled, WHY, query=query)
+async def test_a_large_selection_and_its_lists_come_in_parts(filled: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.bundle_file.PART_BYTES", 1000)
+    monkeypatch.setattr("audit.export.AT_ONCE", 2)
+    raw = await exported_bytes(filled, WHY, query=Query(conversation="conv_1"), reveal=True)
+    names = [name for name in unpack(raw) if name.startswith(("leaves/", "disclosures/"))]
+    assert len(names) > 10
+    heard: list[tuple[int, int]] = []
+    assert verify.verify(raw, told=lambda done, all_of: heard.append((done, all_of))).good
+    missing = {name: content for name, content in unpack(raw).items() if name != "leaves/000003.txt"}
+    assert not verify.verify(signed(filled, missing)).good
+
+
+async def test_what_follows_a_checkpoint_is_verified_alone(log: Log, clock: Clock) -> None:
+    """With what it refers to: numbers before, intents that ended later, one of them by way of unknown, and the policy."""
+    await activate_rules(log)
+    for number in range(5):
+        await log.append(a_record(call_id=f"call_{number}", customer=f"C-{number % 2}"))
+    intents = [await log.append(an_intent(call_id=f"call_{name}")) for name in ("a", "b", "c")]
+    await log.append(an_end(intents[1].index, intents[1].leaf_hash, RecordKind.UNKNOWN, EndState.OUTCOME_UNKNOWN, call_id="call_b"))
+    clock.forward(1)
+    kept = (await log.publish() or "").encode()
+    whole = await exported_bytes(log, WHY)
+    await log.append(an_end(intents[0].index, intents[0].leaf_hash, call_id="call_a"))
+    await log.append(an_end(intents[1].index, intents[1].leaf_hash, RecordKind.RECONCILED, call_id="call_b"))
+    for number in range(5):
+        await log.append(a_record(call_id=f"late_{number}", customer=f"C-{number % 3}"))
+    clock.forward(1)
+    raw = await exported_bytes(log, WHY, after=kept, reveal=True)
+    report = verify.verify(raw, trust=trust_policy(log), after=kept)
+    assert (report.findings, report.notes) == ([], [])
+    assert {name: report.verdict(name) for name in verify.VERDICTS} == dict.fromkeys(verify.VERDICTS, "good")
+    assert len(leaves_of(unpack(raw))) < log.size()
+    assert "frontier.txt" in unpack(raw)
+    assert [verdict for verdict, _ in verify.verify(raw).findings] == ["order"], "not without the checkpoint that it continues"
+    other = (await log.publish(force=True) or "").encode()
+    assert [verdict for verdict, _ in verify.verify(raw, after=other).findings] == ["order"]
+    assert verify.verify(whole, after=kept).good
+    members = unpack(raw)
+    for number, line in enumerate(lines(members)):
+        fewer = lines(members)
+        del fewer[number]
+        proofs = [each for each in lines(members, "proofs") if each.split(b" ")[0] != line.split(b" ")[0]]
+        changed = {**members, "leaves/000000.txt": b"".join(fewer), "proofs/000000.txt": b"".join(proofs)}
+        cut = signed(log, changed, records=len(fewer))
+        assert not verify.verify(cut, after=kept).good, line
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda raw: raw,
+        lambda raw: raw.replace(b"\n", b"\r\n"),
+        lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: raw.decode().encode("utf-16"),
+        lambda raw: raw + b"\n",
+        lambda raw: raw.rstrip(b"\n"),
+    ],
+    ids=["as it was", "CRLF", "byte order mark", "UTF-16", "a line more", "no last line"],
+)
+async def test_files_of_ones_own_are_read_for_what_they_are(filled: Log, spelling: Callable[[bytes], bytes]) -> None:
+    pinned = (await filled.publish() or "").encode()
+    raw = await exported_bytes(filled, WHY)
+    assert verify.verify(raw, trust=spelling(trust_policy(filled)), pinned=spelling(pinned)).notes == []
+    assert len(await exported_bytes(filled, WHY, query=Query(customer="C-1"), earlier=[spelling(pinned)])) > 0
+
+
+async def test_a_damaged_file_of_ones_own_is_named_and_blames_nobody(filled: Log, tmp_path: Path) -> None:
+    pinned, trust = (await filled.publish() or "").encode(), trust_policy(filled)
+    (tmp_path / "bundle.zip").write_bytes(await exported_bytes(filled, WHY))
+    middle = len(pinned) // 2
+    damaged = [b"", b"x", pinned[:-20], pinned[:middle] + pinned[middle + 4 :], pinned.replace(b"\n9\n", b"\n8\n"), bytes(70_000)]
+    damaged += [pinned[:-9] + b"AAAA" + pinned[-5:], trust]
+    for name, faults in (
+        ("pinned", damaged),
+        ("after-checkpoint", damaged),
+        ("trust", [b"", b"{}", trust[:-1], trust[:40], pinned]),
+    ):
+        for fault in faults:
+            (tmp_path / "own.txt").write_bytes(fault)
+            command = [sys.executable, "-I", verify.__file__, "bundle.zip", f"--{name}", "own.txt"]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, "cannot use own.txt" in done.stderr, "Traceback" in done.stderr) == (2, True, False), fault[
+                :80
+            ]
+
+
+async def test_freshness_is_said_after_its_step(filled: Log) -> None:
+    members = unpack(await exported_bytes(filled, WHY))
+    report = verify.verify(signed(filled, {**members, "consistency/000000.txt": b"2\n"}))
+    assert [report.verdict(name) for name in ("order", "freshness")] == ["finding", "not claimed"]
+
+
+async def test_what_nobody_reads_is_named(filled: Log) -> None:
+    members = unpack(await exported_bytes(filled, WHY))
+    report = verify.verify(signed(filled, {**members, "leaves/000007.txt": b"7 {}\n", "notes.txt": b"all is well"}))
+    assert {note for note in report.notes if "nobody" in note} == {
+        "nobody reads the member leaves/000007.txt",
+        "nobody reads the member notes.txt",
+    }
+
+
+async def test_a_bundle_of_rules_is_the_one_that_decided(filled: Log) -> None:
+    name = f"policy/{RULES_HASH}.json"
+    members = unpack(await exported_bytes(filled, WHY, query=Query(customer="C-1")))
+    assert members[name] == RULES
+    changed = verify.verify(signed(filled, {**members, name: b"{}"}))
+    assert changed.findings == [("integrity", f"10. {name} is not the bundle of rules of that hash")]
+    without = verify.verify(signed(filled, {kept: body for kept, body in members.items() if kept != name}))
+    assert f"the bundle of rules {RULES_HASH} decided and is not in policy/" in without.notes
+
+
+def test_beyond_four_gibibytes_and_sixty_thousand_members_it_is_zip64(tmp_path: Path) -> None:
+    """The file has a hole: what lies in it takes no place."""
+    far = 5 * 2**30
+    with (tmp_path / "far.zip").open("wb") as file:
+        file.seek(far)
+        into = BundleFile(file, far)
+        into.add("a.txt", b"far away")
+        into.close(lambda _: b"{}")
+    with zipfile.ZipFile(tmp_path / "far.zip") as opened:
+        assert opened.read("a.txt") == b"far away"
+    many = BytesIO()
+    into = BundleFile(many)
+    for number in range(70_000):
+        into.add(f"m{number:06d}", b"")
+    into.close(lambda _: b"{}")
+    with zipfile.ZipFile(many) as opened:
+        assert len(opened.namelist()) == 70_001
+    many.seek(0)
+    assert len(verify.walk(many)) == 70_001
 
 
 async def test_an_empty_log_has_no_bundle(log: Log) -> None:
     with pytest.raises(ValueError, match="empty"):
-        await bundle(log, Contents())
+        await bundled(log)
 
 
 async def test_the_verifier_runs_alone(filled: Log, tmp_path: Path, clock: Clock) -> None:
-    raw = (await export(filled, WHY)).raw
+    raw = await exported_bytes(filled, WHY)
     (tmp_path / "bundle.zip").write_bytes(raw)
     (tmp_path / "bad.zip").write_bytes(raw[:-1])
     (tmp_path / "trust.json").write_bytes(trust_policy(filled))
     (tmp_path / "pinned").write_text((await filled.checkpoint()) or "")
     alone = tmp_path / "alone"
     alone.mkdir()
-    (alone / "verify.py").write_bytes(verify.unpack(raw)["verify.py"])
+    (alone / "verify.py").write_bytes(unpack(raw)["verify.py"])
 
     def run(*arguments: str) -> tuple[int, str]:
         command = [sys.executable, "-I", str(alone / "verify.py"), *arguments]

@@ -1,10 +1,12 @@
 """The log: what is appended is durable, numbered without gaps, provable, and ends once."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -212,12 +214,46 @@ async def test_a_log_that_does_not_answer_in_time_is_unavailable_but_the_record_
         time.sleep(0.15)
         commit(connection)
 
+    await log.append(a_record())
     with monkeypatch.context() as patched:
         patched.setattr(Connection, "commit", slow)
         with pytest.raises(LogUnavailable, match="later"):
             await log.append(a_record(), timeout_ms=20)
         entry = await log.append(a_record(), timeout_ms=5000)
-    assert (entry.index, entry.customer_seq) == (1, 2)
+    assert (entry.index, entry.customer_seq) == (2, 3)
+
+
+async def test_the_key_of_a_new_customer_is_made_within_the_time_of_the_append(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = GroupWriter._write
+
+    async def slow(writer: GroupWriter[Any, Any], items: list[Any]) -> Sequence[Any]:
+        await asyncio.sleep(0.2)
+        return await write(writer, items)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GroupWriter, "_write", slow)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(LogUnavailable, match="later"):
+            await log.append(a_record(), timeout_ms=20)
+        assert asyncio.get_running_loop().time() - began < 0.2
+    assert (await log.append(a_record())).index == 0
+
+
+async def test_customers_who_come_at_once_get_their_keys_in_a_few_commits(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each had a lane, and a connection of a pool of fifteen, which the event loop itself waited for: sixteen stopped the gateway."""
+    await log.append(a_record())
+    write, groups = GroupWriter._write, itertools.count()
+
+    async def counted(writer: GroupWriter[Any, Any], items: list[Any]) -> Sequence[Any]:
+        next(groups)
+        return await write(writer, items)
+
+    monkeypatch.setattr(GroupWriter, "_write", counted)
+    customers = [f"customer-{number}" for number in range(300)]
+    entries = await asyncio.gather(*(log.append(a_record(customer=customer)) for customer in customers for _ in range(2)))
+    assert sorted(entry.index for entry in entries) == list(range(1, 601))
+    assert len({await log.subject_of(customer) for customer in customers}) == 300
+    assert next(groups) < 20
 
 
 async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +298,7 @@ def _down(*_asked: object) -> None:
 
 async def test_a_key_store_that_does_not_answer_makes_the_log_unavailable(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(KeyStore, "_make", _down)
+        patched.setattr(KeyStore, "_new", _down)
         with pytest.raises(LogUnavailable, match="does not answer"):
             await log.append(a_record())
     assert (await log.append(a_record())).index == 0

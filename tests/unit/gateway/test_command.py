@@ -36,6 +36,15 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
         return status, text
 
 
+def test_a_customer_who_is_not_there_is_a_finding_and_no_gapless_sequence(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alise")
+    assert (status, found["of_nobody"], found["gapless"], found["records"]) == (1, True, None, [])
+    status, told = run(capsys, "audit", "query", "--data", data, *WHY, "--customer", "alise")
+    assert (status, "nothing is claimed" in told) == (1, True)
+    status, told = run(capsys, "audit", "export", "--data", data, *WHY, "--customer", "alise", "--out", data / "none.zip")
+    assert (status, (data / "none.zip").exists()) == (1, False)
+
+
 def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alice")
     assert status == 0

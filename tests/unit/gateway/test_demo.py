@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ import pytest
 
 from gateway.commands.demo import story
 from gateway.commands.demo.story import AGENTS
+from tests.support import forks
 from tests.support.databases import sqlite_only
 from tests.support.teller import output_of, payment, teller
 
 
 def demo(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "gateway.cli", "demo", "--once", "--json", "--data", str(folder)]
+    command = forks.command("demo", "--once", "--json", "--data", str(folder))
     known = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "TELLERGATE_"))}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment}, check=False)
 

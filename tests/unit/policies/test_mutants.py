@@ -1,6 +1,6 @@
 """The cases hold each condition of each rule, not only each rule: a rule that is changed a little turns a case red.
 
-What survives is listed, and why nothing is lost by it.
+What survives is listed, and why nothing is lost by it. The short form decides every mutant without specialising it first.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from policies.engine import Engine
 from policies.reading import BundleRefused, accept, without
 from tests.samples import bank
 from tests.samples.cases import all_hold
+from tests.support.options import OPTIONS
 
 SURVIVORS = {
     "conversation.tainted": 1,  # of `egress` beside a move between own accounts, which no function of the catalogue has: test_engine
@@ -27,6 +28,7 @@ SURVIVORS = {
     "protection.closed": 1,  # of `emergency`, which no function on an account has
 }
 
+pytestmark = pytest.mark.long
 _BUNDLE = bank.bundle()
 _RULES = {rule.id: rule for rule in accept(_BUNDLE)[1]}
 _OTHER = {"less": "less_eq", "less_eq": "less", "greater": "greater_eq", "greater_eq": "greater"}
@@ -76,6 +78,6 @@ def survives(policy: Policy) -> bool:
 
 @pytest.mark.parametrize("policy", sorted(_RULES))
 def test_a_rule_that_is_changed_a_little_turns_a_case_red(policy: str) -> None:
-    with bank.specialised_when_asked():
+    with bank.specialised_when_asked(narrow=OPTIONS.is_long):
         surviving = [mutant for mutant in mutants(_RULES[policy].policy) if survives(mutant)]
     assert len(surviving) == SURVIVORS.get(policy, 0), [str(cedar.PolicySet([mutant]).handle) for mutant in surviving]
