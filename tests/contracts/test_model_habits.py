@@ -31,9 +31,9 @@ async def seen(all_of: Assisted, assistant: Any, said: str) -> Outcome:
     if waits:
         await all_of.of().runs.cancel(run.id, thread_id=thread.id)
         run = await all_of.until(run, "cancelled")
-    assert run.status in ("completed", "failed", "cancelled"), said
+    assert run.status in ("completed", "incomplete", "failed", "cancelled"), said
     calls = [call for step in await all_of.steps(run) if step.type == "tool_calls" for call in step.step_details.tool_calls]
-    if run.status == "failed":
+    if run.status in ("failed", "incomplete"):
         return Outcome(ended=True)
     texts = [text for text in (await all_of.said(thread.id))[1:] if text != "Done."]
     return Outcome(

@@ -707,8 +707,12 @@ CALLS: Sequence[Habit] = (
         "calls that the length cut off",
         "all",
         ENDED,
-        chat=chat(part(arguments=ARGUMENTS[:4]), finish="abort"),
-        chat_whole=chat_whole(part(arguments=ARGUMENTS[:4]), finish="abort"),
+        chat=chat(part(arguments=ARGUMENTS[:4]), finish="length"),
+        chat_whole=chat_whole(part(arguments=ARGUMENTS[:4]), finish="length"),
+        responses=stream(
+            added(item(arguments=ARGUMENTS[:4])), end={"type": "response.incomplete", "response": response_object("incomplete")}
+        ),
+        responses_whole=json.dumps(response_object("incomplete", [item(arguments=ARGUMENTS[:4])])).encode(),
     ),
     Habit("arguments of no call", "home-made servers", ENDED, responses=stream(piece(ARGUMENTS))),
     Habit(
