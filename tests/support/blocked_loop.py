@@ -30,9 +30,7 @@ ALLOWED: Mapping[str, str] = {
     "gateway/app/databases.py:DatabaseLocations.open": "a start: a driver is imported, a file made",
     "gateway/app/main.py:open_gateway": "a start: nobody is served yet",
     "audit/postgres.py:PostgresDatabase.create": "a start: the first connection, for which the driver is made ready",
-    "adapters/cores/sandbox/bank.py:open_sandbox": "a start of the sandbox bank, which is seeded",
-    "adapters/cores/sandbox/bank.py:SandboxBank.seed_load": "customers of a load test, before traffic",
-    "adapters/cores/sandbox/bank.py:SandboxBank.findings": "what tests ask in the end: a pass over all the books",
+    "adapters/cores/sandbox/": "the bank of development, which no customer's gateway has in its process",
     "adapters/declared/core.py:open_declared": "a start: the journal is made",
     "adapters/declared/manifest.py": "a start: the manifest is read",
     "adapters/declared/source.py": "the same",
@@ -43,7 +41,6 @@ ALLOWED: Mapping[str, str] = {
     "policies/monotone.py": "a review of policies before they are activated",
     "audit/verify.py": "an auditor's own command",
     "gateway/runs/outgoing.py:OutgoingFilter": "tests feed it whole collections of answers in one go; a run feeds it pieces",
-    "adapters/cores/sandbox/bank.py:SandboxBank.execute_due": "what a real core does by itself",
 }
 """Beginnings of what stands in a stack where a loop may be held, and why."""
 
