@@ -132,6 +132,15 @@ def test_a_call_that_nobody_can_read_has_its_fault_and_is_told_to_the_listener(
     assert heard(news)[1] == [(call.id, call.name, call.arguments) for call in answer.calls]
 
 
+def test_another_name_under_one_index_after_whole_arguments_is_another_call() -> None:
+    """Of a server that has neither ids nor indices: a call has one name, and nothing follows its arguments."""
+    pieces = CallPiece(0, None, "pay", '{"a":1}'), CallPiece(0, None, "freeze", "{}"), CallPiece(0, None, "pay", '{"a":1}')
+    calls = assembled(*pieces, CALLS)[0].calls
+    assert [(call.name, call.arguments, call.fault) for call in calls] == [
+        ("pay", '{"a":1}', None), ("freeze", "{}", None), ("pay", '{"a":1}', None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["a b", "pay\0", "é", "x" * 500, "\ud83d", " pay "])
 def test_any_name_is_taken_as_it_is_but_for_blanks_around_it_and_what_is_no_character(name: str) -> None:
     """Whether it is one of a function is the pipeline's to say."""
