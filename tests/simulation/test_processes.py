@@ -38,7 +38,7 @@ pytestmark = pytest.mark.long
 
 WORKERS = long_or(4, 2)
 CALLERS = 12
-KILLS = long_or(12, 3)
+KILLS = long_or(12, 2)
 
 
 @dataclass
