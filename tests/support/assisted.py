@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.beta import Assistant, Thread
 from openai.types.beta.threads import RequiredActionFunctionToolCall, Run
 from sqlalchemy import select
@@ -27,6 +28,10 @@ OWN = "threads customer_words function_calls"
 ASK_ANYWAY = 10
 """A run is asked for by the client when its row has changed, and at each tenth look."""
 OVER = ("completed", "failed", "incomplete", "cancelled", "expired")
+
+
+_TLS = ssl.create_default_context()
+"""One for all clients, as each makes it for itself, which takes longer than most questions."""
 
 
 def function(name: str, description: str = "") -> Any:
@@ -55,7 +60,12 @@ class Assisted:
         """The unmodified client, which checks each answer against its types."""
         if token not in self.clients:
             self.clients[token] = AsyncOpenAI(
-                base_url=f"{self.url}/v1", api_key=token, max_retries=0, timeout=60, _strict_response_validation=True
+                base_url=f"{self.url}/v1",
+                api_key=token,
+                max_retries=0,
+                timeout=60,
+                http_client=DefaultAsyncHttpxClient(verify=_TLS),
+                _strict_response_validation=True,
             )
         return self.clients[token]
 
