@@ -104,6 +104,8 @@ def _start(binaries: Path, *, fsync: bool) -> "tuple[int, subprocess.Popen[bytes
         "unix_socket_directories": "",
         "max_connections": 400,
         "fsync": "on" if fsync else "off",
+        "autovacuum": "off",  # of databases that live for seconds
+        "jit": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command: list[str | Path] = [binaries / "postgres", "-D", folder / "data", *options]
