@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.app.ranges import RANGES
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
@@ -148,6 +149,19 @@ class Settings:
     calls_per_minute: int = 600
     """Function calls of one customer, per minute and process."""
 
+    requests_per_minute: int = 1_200
+    """Requests of one customer, whatever the route, per minute and process; beyond it 429. Calls of functions, and what protects a
+    customer, may be asked ten times as often."""
+
+    client_requests_per_minute: int = 120_000
+    """The same of one client, for all of its customers."""
+
+    waits_per_customer: int = 16
+    """Requests of one customer that may stay open at once in a process: streams of runs, and waits for an outcome."""
+
+    runs_per_customer: int = 16
+    """Runs of one customer that may be under way at once."""
+
     calls_per_request: int = 32
     """Function calls in one request."""
 
@@ -235,7 +249,7 @@ class Settings:
             raise UnsafeSettings(f"log_level is one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
-        for name, (least, most) in _RANGES.items():
+        for name, (least, most) in RANGES.items():
             if not least <= getattr(self, name) <= most:
                 raise UnsafeSettings(f"{name} lies between {least} and {most}")
         if not self.has_external_issuer and not self.development:
@@ -336,35 +350,6 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-_RANGES = {
-    "port": (0, 65_535),
-    "strong_session_s": (1, 86_400),
-    "passkey_cooling_off_s": (0, 30 * 86_400),
-    "duplicate_window_s": (1, 30 * 86_400),
-    "words_age_s": (1, 86_400),
-    "model_timeout_ms": (1, 3_600_000),
-    "model_idle_ms": (1, 3_600_000),
-    "model_retries": (0, 10),
-    "model_context_tokens": (256, 100_000_000),
-    "run_lifetime_s": (1, 7 * 86_400),
-    "runs_at_once": (1, 10_000),
-    "thread_writes_per_minute": (1, 1_000_000),
-    "audit_wait_ms": (1, 3_600_000),
-    "proposals_waiting": (1, 1_000_000),
-    "proposals_per_day": (1, 1_000_000),
-    "calls_per_minute": (1, 1_000_000),
-    "calls_per_request": (1, 10_000),
-    "core_question_ms": (1, 600_000),
-    "core_instruction_ms": (1, 600_000),
-    "token_lifetime_s": (60, 366 * 86_400),
-    "clock_skew_s": (0, 60),
-    "keys_refresh_s": (1, 86_400),
-    "keys_age_s": (1, 7 * 86_400),
-    "keys_retry_s": (1, 3600),
-    "dpop_proof_s": (5, 600),
-    "dpop_nonce_s": (0, 86_400),
-}
 
 
 def is_origin(text: str, *, loopback_http: bool) -> bool:

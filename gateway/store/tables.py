@@ -294,7 +294,8 @@ MESSAGES = Table(
     Index("messages_by_thread", "thread", "created_us", unique=True),
 )
 
-_IS_ACTIVE = text("state in ('queued', 'in_progress', 'requires_action', 'cancelling')")
+RUN_IS_ACTIVE = text("state in ('queued', 'in_progress', 'requires_action', 'cancelling')")
+"""Said with literals by whoever asks, too: an index of a part of the rows is used for what names that part word by word."""
 
 RUNS = Table(
     "runs",
@@ -312,7 +313,8 @@ RUNS = Table(
     Column("body", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Index("runs_by_thread", "thread", "created_us", unique=True),
-    Index("runs_active", "thread", unique=True, sqlite_where=_IS_ACTIVE, postgresql_where=_IS_ACTIVE),
+    Index("runs_active", "thread", unique=True, sqlite_where=RUN_IS_ACTIVE, postgresql_where=RUN_IS_ACTIVE),
+    Index("runs_of_customer", "customer", sqlite_where=RUN_IS_ACTIVE, postgresql_where=RUN_IS_ACTIVE),
     Index("runs_due", "due_us"),
 )
 
