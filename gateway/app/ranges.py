@@ -8,6 +8,8 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),
     "words_age_s": (1, 86_400),
+    "texts_kept_days": (2, 36_500),
+    "calls_kept_days": (32, 36_500),
     "model_timeout_ms": (1, 3_600_000),
     "model_idle_ms": (1, 3_600_000),
     "model_retries": (0, 10),

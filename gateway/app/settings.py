@@ -133,6 +133,12 @@ class Settings:
     words_age_s: int = 1_800
     """For how many seconds what the customer wrote counts; what they want done after that, they say again."""
 
+    texts_kept_days: int = 30
+    """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
+
+    calls_kept_days: int = 400
+    """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
+
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
     changed. A file that cannot be read stops every payment. None: the core screens by itself."""
