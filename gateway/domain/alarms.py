@@ -38,4 +38,5 @@ class Chore(StrEnum):
     CONFIRMED = "confirmed"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
+    ROWS_SWEEP = "rows_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"
