@@ -83,7 +83,11 @@ head = Table(
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("peaks", LargeBinary, nullable=False),
+    # A signature over a head that was committed: of the transaction before, so that nothing is signed that may be rolled back.
     Column("note", Text, nullable=False),
+    Column("origin", Text),
+    # Over origin, size and root, by a key of this installation: nobody else can make a head, and nobody can show it as evidence.
+    Column("mac", LargeBinary),
 )
 
 checkpoints = Table(
