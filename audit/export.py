@@ -16,6 +16,7 @@ from typing import IO, BinaryIO
 
 from audit import verify
 from audit.bundle_file import BundleFile
+from audit.catching_up import catch_up_to_ask
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
@@ -119,6 +120,7 @@ async def export(
     if begin and query is not None:
         raise ValueError("what follows a checkpoint is exported whole: leave the question out, or the checkpoint")
     wanted = Filter() if query is None else await filter_of(log, query)
+    await catch_up_to_ask(log)
     matches = range(begin, size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)

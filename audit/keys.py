@@ -5,6 +5,7 @@ that an HSM can hold them. The customers' data keys live in a database of their 
 key-encryption key, together with the mapping from customers to pseudonyms and the list of destructions.
 """
 
+import hmac
 import os
 import stat
 from collections import OrderedDict
@@ -42,6 +43,10 @@ class KeyRefused(Exception):
     """A key file is absent, malformed or readable by others. The text names the file and holds no key."""
 
 
+class SignerUnavailable(Exception):
+    """What signs did not: nothing was signed."""
+
+
 class KeyDestroyed(Exception):
     """The subject's data key was destroyed: what it sealed cannot be read by anybody."""
 
@@ -49,7 +54,7 @@ class KeyDestroyed(Exception):
 class Signer(Protocol):
     """Something that signs with one private key, which it need not give away.
 
-    Durability: none. Concurrency: any thread. Retry: safe. Errors: an HSM's own exceptions; the caller treats each as "not signed".
+    Durability: none. Concurrency: any thread. Retry: safe. Errors: SignerUnavailable.
     """
 
     @property
@@ -182,6 +187,7 @@ class KeyStore:
             raise KeyRefused("the key-encryption key has 32 bytes")
         self._database = database
         self._kek = AESGCM(kek)
+        self._head_key = hmac.digest(kek, b"tellergate/head/v1", "sha256")
         self._clock = clock
         self._random = random
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
@@ -195,6 +201,10 @@ class KeyStore:
         if cached is not None:
             self._cached.move_to_end((customer, retention))
         return cached
+
+    def vouch(self, head: bytes) -> bytes:
+        """A code over a head of the log that only this installation can make, and that proves nothing to anybody else."""
+        return hmac.digest(self._head_key, head, "sha256")
 
     async def key_for(self, customer: str | None, retention: str) -> DataKey:
         """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""

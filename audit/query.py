@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from audit.catching_up import catch_up_to_ask
 from audit.disclosure import JSON, value_of
 from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import Log
@@ -121,6 +122,7 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     size, after, expected = _position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
     record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    await catch_up_to_ask(log)
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     gapless, name = None, sequence_of(wanted)
@@ -142,6 +144,7 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
     size, before = _backward_position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "before": before, "limit": limit}
     record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    await catch_up_to_ask(log)
     rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None

@@ -32,6 +32,7 @@ class Chore(StrEnum):
     """What is done in the background, again and again. One that fails is the alarm `chore_failed`, and has its next turn."""
 
     PUBLISH = "publish"
+    AUDITORS_INDEX = "auditors_index"
     SWEEP = "sweep"
     UNRECORDED = "unrecorded"
     CENSUS = "census"

@@ -342,7 +342,7 @@ def zip_numbers(dice: random.Random, raw: bytes) -> bytes:
     """A number of a header, of the directory or of its end."""
     changed = bytearray(raw)
     marks = [match.start() for match in re.finditer(rb"PK(\x01\x02|\x03\x04|\x05\x06)", raw)]
-    at = dice.choice(marks) + dice.randrange(4, 22)
+    at = min(dice.choice(marks) + dice.randrange(4, 22), len(raw) - 2)
     struct.pack_into("<H", changed, at, dice.choice([0, 1, 0xFFFF, dice.randrange(2**16)]))
     return bytes(changed)
 
