@@ -333,6 +333,11 @@ async def known_to_core(core: CoreBank, customer: str) -> Acquaintance:
     return await core.acquaintance(customer)
 
 
+KEPT_EFFECTS, KEPT_READS = "P7Y", "P13M"
+"""How long records are kept where a function says nothing: of what changed something, as commercial law and the law on money laundering ask
+of a bank; of what was looked at, as long as a payment may be disputed (PSD2 Art. 71)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankingFunction:
     """What every function declares. `resource` names the argument that the policies see as the resource, None: the bank itself."""
@@ -348,7 +353,7 @@ class BankingFunction:
     level: Level
     resource: str | None = None
     version: int = 1
-    retention: str = "P7Y"
+    retention: str = KEPT_EFFECTS
     """Retention class of its records: an ISO 8601 duration."""
     emergency: bool = False
     """Never refused for kill switches or bespoke rules: the door to protection and to a human."""
@@ -377,6 +382,7 @@ def lists_of(effect: Effect, argument: Argument) -> tuple[str, ...]:
 class ReadFunction(BankingFunction):
     """A function without effect. `read` asks the core and returns the raw output; None: the object is gone. Unfit may be raised."""
 
+    retention: str = KEPT_READS
     read: Callable[[CoreBank, Asker, Arguments], Awaitable[Mapping[str, object] | None]]
 
 

@@ -154,7 +154,7 @@ class SqliteDatabase:
     async def close(self) -> None:
         await self._beside.close()
         await asyncio.to_thread(self._long.shutdown)
-        self._reader.close()
+        await asyncio.to_thread(self._reader.close)
         self._engine.dispose()
 
 
@@ -171,8 +171,7 @@ class SqliteLane:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             if self._connection is None:
-                self._connection = self._engine.connect()
-                self._connection.exec_driver_sql("PRAGMA busy_timeout=0")  # this loop waits, not SQLite inside a statement
+                self._connection = await asyncio.get_running_loop().run_in_executor(self._executor, self._opened)
             try:
                 self._connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
@@ -181,6 +180,12 @@ class SqliteLane:
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable from error
                 await asyncio.sleep(0.005)
+
+    def _opened(self) -> Connection:
+        connection = self._engine.connect()
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")  # the loop waits for a lock, not SQLite inside a statement
+        connection.rollback()
+        return connection
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         if self._connection is None:
@@ -201,9 +206,10 @@ class SqliteLane:
                 self._connection = None
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate() if self._connection.in_transaction() else self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:  # whoever is the last to close a file writes its log back
+            end = connection.invalidate if connection.in_transaction() else connection.close
+            await asyncio.get_running_loop().run_in_executor(self._executor, end)
         await asyncio.to_thread(self._executor.shutdown)
 
 

@@ -7,19 +7,28 @@ a list in the key store, from which a restored backup of the log is cleaned agai
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol
 
 from audit.checkpoint import sign_note
 from audit.export import tlog_proof
 from audit.keys import named
-from audit.leaf import Plain, Record, RecordKind
+from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import LEAVES_MOST, Log
 from audit.merkle import inclusion_proof
+from audit.periods import after
 from audit.query import Why, question
 from audit.store.find import Filter, find
 from audit.store.reads import Nodes, Reads, StoredLeaf
 
 ROWS_AT_ONCE = 500
+
+_HOLDS = (RecordKind.HOLD_PLACE, RecordKind.HOLD_RELEASE)
+"""What is said of a customer, not done by them: it keeps nothing longer."""
+
+NO_MINIMUMS: Mapping[str, str] = MappingProxyType({})
 
 
 class LegalHold(Exception):
@@ -34,15 +43,26 @@ class NothingToErase(Exception):
 class Certificate:
     """What was destroyed. `note` is signed by the export key; `proof` is a C2SP tlog-proof of the `key.destroy` record.
 
-    `locked` are retention classes under a legal minimum: their records stay sealed and readable until it has passed.
+    `locked` are retention classes under a legal minimum, and when it is over: until then their records stay sealed and readable.
+    `removed`: rows of this person in other stores, by their table.
     """
 
     subject: str
     destroyed: Sequence[str]
-    locked: Sequence[str]
+    locked: Mapping[str, datetime]
+    removed: Mapping[str, int]
     index: int
     note: str
     proof: bytes
+
+
+class OtherStores(Protocol):
+    """Where else the person is kept. What `check` raises stops the erasure before anything is recorded or destroyed."""
+
+    async def check(self) -> None: ...
+
+    async def remove(self) -> Mapping[str, int]:
+        """Remove the person; how many rows of each table. May be asked again after a crash."""
 
 
 async def place_hold(log: Log, customer: str, hold: str, why: Why) -> int:
@@ -58,10 +78,12 @@ async def release_hold(log: Log, customer: str, hold: str, why: Why) -> int:
 async def holds(log: Log, customer: str) -> list[str]:
     """Names of the holds on this customer, oldest first."""
     subject = await log.keys.subject_of(customer)
-    if subject is None:
-        return []
+    return [] if subject is None else await _holds(log, subject)
+
+
+async def _holds(log: Log, subject: str) -> list[str]:
     placed: dict[str, None] = {}
-    async for item in _every(log, Filter(customer=subject, kinds=(RecordKind.HOLD_PLACE, RecordKind.HOLD_RELEASE))):
+    async for item in _every(log, Filter(customer=subject, kinds=_HOLDS)):
         fields = json.loads(item.leaf)
         if fields["kind"] == RecordKind.HOLD_PLACE.value:
             placed[fields["facts"]["hold"]] = None
@@ -70,26 +92,61 @@ async def holds(log: Log, customer: str) -> list[str]:
     return list(placed)
 
 
-async def erase(log: Log, customer: str, why: Why, *, locked: frozenset[str] = frozenset()) -> Certificate:
-    """Destroy a customer's keys, sealed blobs and mapping, save for the retention classes of `locked`.
+async def erase(
+    log: Log, customer: str, why: Why, *, minimums: Mapping[str, str] = NO_MINIMUMS, elsewhere: OtherStores | None = None
+) -> Certificate:
+    """Destroy a customer's keys, sealed blobs and mapping, and have them removed elsewhere.
 
-    The mapping goes with the last class. Held, NothingToErase, LogUnavailable (nothing destroyed). After a crash between the record
-    and the destruction, erase again: the second certificate names what was left.
+    `minimums`: how long records of a retention class must be kept by law, as an ISO 8601 duration from the newest of this customer. A
+    class whose time is not over is locked, and scheduled for `erase_due`; the mapping goes with the last one. LegalHold, NothingToErase,
+    LogUnavailable (nothing destroyed), ValueError for a period that is none. After a crash between the record and the destruction,
+    erase again: the second certificate names what was left.
     """
     subject = await log.keys.subject_of(customer)
     if subject is None:
         raise NothingToErase
+    return await _erase(log, subject, why, minimums, elsewhere)
+
+
+async def erase_due(log: Log, why: Why, *, minimums: Mapping[str, str]) -> tuple[list[Certificate], list[str]]:
+    """Destroy what was locked when its customer was erased and may go now; the certificates, and the pseudonyms that a hold keeps."""
+    done, held = [], []
+    for subject in await log.keys.due(log.now()):
+        try:
+            done.append(await _erase(log, subject, why, minimums, None))
+        except LegalHold:
+            held.append(subject)
+    return done, held
+
+
+async def _erase(log: Log, subject: str, why: Why, minimums: Mapping[str, str], elsewhere: OtherStores | None) -> Certificate:
     async with log.erasing:
-        if await holds(log, customer):
+        if await _holds(log, subject):
             raise LegalHold
-        classes = await log.keys.classes_of(subject)
-        doomed = [data_class for data_class in classes if data_class not in locked]
-        kept = [data_class for data_class in classes if data_class in locked]
-        facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": tuple(kept)}
+        if elsewhere is not None:
+            await elsewhere.check()
+        locked = await _locked(log, subject, minimums)
+        doomed = [name for name in await log.keys.classes_of(subject) if name not in locked]
+        told = tuple(f"{name} until {rfc3339(due)}" for name, due in locked.items())
+        facts: dict[str, Plain] = {"subject": subject, "destroyed": tuple(doomed), "locked": told}
         index = await question(log, RecordKind.KEY_DESTROY, why, facts)
-        await log.keys.destroy(subject, doomed, below=index, forget=not kept)
+        removed = {} if elsewhere is None else await elsewhere.remove()
+        await log.keys.destroy(subject, doomed, below=index, locked=locked)
     await remove_sealed(log, {subject: dict.fromkeys(doomed, index)})
-    return await _certificate(log, subject, (doomed, kept), index)
+    return await _certificate(log, Certificate(subject, doomed, locked, removed, index, "", b""))
+
+
+async def _locked(log: Log, subject: str, minimums: Mapping[str, str]) -> dict[str, datetime]:
+    """The classes of this subject that the law has kept still, and until when: from the newest record of each."""
+    newest: dict[str, datetime] = {}
+    if minimums:
+        async for item in _every(log, Filter(customer=subject)):
+            fields = json.loads(item.leaf)
+            if fields["kind"] not in _HOLDS:
+                time = datetime.fromisoformat(fields["time"])
+                newest[fields["retention"]] = max(time, newest.get(fields["retention"], time))
+    ends = {name: after(newest[name], period) for name, period in sorted(minimums.items()) if name in newest}
+    return {name: end for name, end in ends.items() if end > log.now()}
 
 
 async def replay_destructions(log: Log) -> int:
@@ -136,15 +193,24 @@ async def _hold_record(log: Log, kind: RecordKind, customer: str, hold: str, why
     return entry.index
 
 
-async def _certificate(log: Log, subject: str, classes: tuple[Sequence[str], Sequence[str]], index: int) -> Certificate:
+async def _certificate(log: Log, erased: Certificate) -> Certificate:
+    """The same with its signed note and its proof."""
+    index = erased.index
     checkpoint = await log.publish(force=True)
     size = await log.read(Reads.published_size)
     if checkpoint is None or index >= size:
         raise ValueError("the record of the destruction is not under the checkpoint")
-    destroyed, locked = classes
-    body = {"v": 1, "origin": log.origin, "subject": subject, "destroyed": destroyed, "locked": locked, "record": index}
+    body = {
+        "v": 1,
+        "origin": log.origin,
+        "subject": erased.subject,
+        "destroyed": erased.destroyed,
+        "locked": {name: rfc3339(due) for name, due in erased.locked.items()},
+        "removed": erased.removed,
+        "record": index,
+    }
     text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
     note = sign_note(text, [named(f"{log.origin}/exports", log.signers.exports)]).encode()
     hashes = await log.read(lambda reads: inclusion_proof(index, size, Nodes(reads, size)))
     proof = tlog_proof(index, hashes, checkpoint)
-    return Certificate(subject, destroyed, locked, index, note, proof)
+    return replace(erased, note=note, proof=proof)

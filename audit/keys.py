@@ -9,7 +9,7 @@ import hmac
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import b64url
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.leaf import rfc3339
-from audit.store.tables import data_keys, destructions, subjects
+from audit.store.tables import data_keys, destructions, schedules, subjects
 
 KEYS_CACHED = 16_384
 """Unwrapped data keys kept in memory, least recently used first out."""
@@ -232,8 +232,9 @@ class KeyStore:
         wanted = select(data_keys.c.retention).where(data_keys.c.subject == subject).order_by(data_keys.c.retention)
         return await self._database.read(lambda connection: list(connection.execute(wanted).scalars()))
 
-    async def destroy(self, subject: str, classes: Sequence[str], *, below: int, forget: bool) -> None:
-        """Destroy the subject's keys of these classes, list that, and with `forget` destroy the mapping to the customer too.
+    async def destroy(self, subject: str, classes: Sequence[str], *, below: int, locked: Mapping[str, datetime]) -> None:
+        """Destroy the subject's keys of these classes, list that, and note when those that are `locked` may go; without any, destroy the
+        mapping to the customer too.
 
         `below` is the index of the record that says so. On SQLite deleted rows are overwritten (`secure_delete`) and the write-ahead
         log is emptied; on PostgreSQL dead rows wait for vacuum, wrapped as they were. Another process forgets its copies when it next
@@ -246,7 +247,10 @@ class KeyStore:
                 connection.execute(delete(table).where(table.c.subject == subject, table.c.retention.in_(classes)))
             if rows := [{"subject": subject, "retention": data_class, "below": below, "time": now} for data_class in classes]:
                 connection.execute(insert(destructions), rows)
-            if forget:
+            connection.execute(delete(schedules).where(schedules.c.subject == subject))
+            if rows := [{"subject": subject, "retention": name, "due": rfc3339(due)} for name, due in locked.items()]:
+                connection.execute(insert(schedules), rows)
+            else:
                 connection.execute(delete(subjects).where(subjects.c.subject == subject))
 
         await self._database.write(work)
@@ -263,6 +267,11 @@ class KeyStore:
             return found
 
         return await self._database.read(ask)
+
+    async def due(self, at: datetime) -> list[str]:
+        """Subjects of whom a class that was locked when they were erased may go now."""
+        wanted = select(schedules.c.subject).where(schedules.c.due <= rfc3339(at)).distinct().order_by(schedules.c.subject)
+        return await self._database.read(lambda connection: list(connection.execute(wanted).scalars()))
 
     async def refresh(self) -> None:
         """Forget the unwrapped keys if keys were destroyed since the last call, maybe by another process."""

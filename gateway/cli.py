@@ -16,7 +16,7 @@ from gateway.commands.interrupts import ended_by_an_interrupt
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. Whatever it writes, in the data folder or out of it, its owner alone may read."""
-    os.umask(0o077)
+    before = os.umask(0o077)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `tellergate audit query | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    finally:
+        os.umask(before)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -19,7 +19,7 @@ from gateway.app import main
 from policies.bundle import Bundle
 from policies.decision_cache import DecisionCache
 from policies.engine import Engine
-from tests.support import databases, postgres
+from tests.support import blocked_loop, databases, postgres
 from tests.support.options import OPTIONS, examples
 
 EXAMPLES = 100
@@ -104,6 +104,21 @@ def _rules_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "PolicyEngine", engine)
         yield
+
+
+@pytest.fixture(scope="session")
+def loop_watch() -> Iterator[blocked_loop.Watch]:
+    with blocked_loop.watched() as watch:
+        yield watch
+
+
+@pytest.fixture(autouse=True)
+def _no_loop_is_held(loop_watch: blocked_loop.Watch) -> Iterator[None]:
+    """What holds an event loop holds every customer: it fails the test that provoked it."""
+    loop_watch.found.clear()
+    yield
+    held, loop_watch.found[:] = list(loop_watch.found), []
+    assert not held, "the event loop was held: " + "; ".join(held)
 
 
 @pytest.fixture(autouse=True)

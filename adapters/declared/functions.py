@@ -19,6 +19,8 @@ from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
 from adapters.declared.section import Section
 from adapters.function import (
     EFFECT_MEANING,
+    KEPT_EFFECTS,
+    KEPT_READS,
     LEVEL_MEANING,
     AccountIdentifier,
     Argument,
@@ -64,6 +66,7 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
     _check_resource(given, resource, sent)
     answer = read_answer(given, is_effect=effect is not Effect.READ)
     done, declined, gone = _statuses(given, effect)
+    kept = KEPT_READS if effect is Effect.READ else KEPT_EFFECTS
     function = Declared(
         name=name,
         title=title,
@@ -72,7 +75,7 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
         level=level,
         egress=egress,
         resource=resource,
-        retention=given.text("retention", _RETENTION, "must be an ISO 8601 duration such as P7Y", default="P7Y"),
+        retention=given.text("retention", _RETENTION, "must be an ISO 8601 duration such as P7Y", default=kept),
         calls_per_hour=given.integer("calls_per_hour", 1, 10_000) if given.has("calls_per_hour") else None,
         data_classes=frozenset(_classes(answer.fields)),
         method=method,

@@ -17,7 +17,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table, create_engine, event, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from adapters.core import Declined, Done
@@ -36,6 +50,10 @@ _SENT = Table(
     Column("permit_ends_us", Integer, nullable=False),
     Column("changed_us", Integer, nullable=False, index=True),
 )
+
+
+FILE = "upstream.sqlite"
+"""The journal's, in the data folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,11 @@ class Journal:
         found = self.find(key)
         return None if found is None or found.state == "burned" else found
 
+    def forget(self, customer: str) -> int:
+        """Remove the rows of this customer; how many. None of theirs may be under way."""
+        with self._lock, self._engine.begin() as connection:
+            return connection.execute(delete(_SENT).where(_SENT.c.customer == customer)).rowcount
+
     def done_since(self, since: datetime) -> int:
         """How many effects are known to have happened since then."""
         counting = select(func.count()).where((_SENT.c.state == "done") & (_SENT.c.changed_us >= _micros(since)))
@@ -122,7 +145,7 @@ class Journal:
 
 def _settle(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's own BEGIN, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "busy_timeout=10000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -142,7 +165,7 @@ def _values(row: JournalRow) -> dict[str, object]:
 
 
 def _row(row: Any) -> JournalRow:
-    answer = None if row.answer is None else from_text(row.answer)
+    answer = None if row.answer == "" else from_text(row.answer)
     ends = datetime.fromtimestamp(0, UTC) + (datetime.resolution * row.permit_ends_us)
     return JournalRow(row.key, bytes(row.digest), row.function, row.customer, row.state, answer, ends)
 

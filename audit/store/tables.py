@@ -171,3 +171,12 @@ destructions = Table(
     Column("below", BigInteger, nullable=False),
     Column("time", Text, nullable=False),
 )
+
+schedules = Table(
+    "schedules",
+    key_tables,
+    Column("subject", Text, primary_key=True),
+    Column("retention", Text, primary_key=True),
+    # RFC 3339: when the legal minimum of the class is over, as far as was known when the person was erased.
+    Column("due", Text, nullable=False),
+)

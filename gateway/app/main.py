@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from adapters.core import CoreBank
 from adapters.cores.remote.client import ClientBounds
 from adapters.declared.core import open_declared
+from adapters.declared.journal import FILE
 from adapters.function import BankingFunction
 from audit import leaf
 from audit.erasure import replay_destructions
@@ -300,7 +301,7 @@ def _with_upstream(core: Core, offered: ServedFunctions, settings: Settings, log
     if offered.manifest is None or offered.upstream is None:
         return core
     permits = CorePermits(log.permit_verifier())
-    journal = settings.data / "upstream.sqlite"
+    journal = settings.data / FILE
     bank, declared = open_declared(
         core.bank, offered.manifest.functions, offered.upstream, journal=journal, permits=permits, clock=clock
     )

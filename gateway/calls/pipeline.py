@@ -214,6 +214,8 @@ class CallPipeline:
         waits = function is None or not (function.emergency or confirmed)
         if waits and not parts.rates.take(customer, received.received_at, function):
             raise Refusal(Code.RATE_LIMITED, "rate_limited")
+        if (fault := received.native.fault) is not None:
+            raise Refusal(Code.INVALID_ARGUMENT, fault.value, message=fault.told)
         if function is None:
             raise Refusal(Code.DENIED, "unknown_function")
         resolve = partial(parts.references.resolve, customer, request.conversation_id, today=received.received_at.date())

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,40 +267,14 @@ def hold(options: argparse.Namespace) -> int:
 
     async def work(log: Log) -> int:
         change = erasure.release_hold if options.release else erasure.place_hold
-        return await _erasing(
-            options, change(log, options.customer, options.hold, why_of(options)), lambda index: {"record": index}
-        )
+        try:
+            index = await change(log, options.customer, options.hold, why_of(options))
+        except erasure.NothingToErase:
+            return failed("this customer has no record, or was erased already", FINDING)
+        if options.json:
+            print_json({"record": index})
+        else:
+            print(f"record: {index}")
+        return GOOD
 
     return with_log(options, work)
-
-
-def erase(options: argparse.Namespace) -> int:
-    """Destroy a customer's keys, sealed values and mapping; print the certificate."""
-
-    async def work(log: Log) -> int:
-        def told(certificate: erasure.Certificate) -> dict[str, object]:
-            return {
-                "record": certificate.index,
-                "destroyed": list(certificate.destroyed),
-                "locked": list(certificate.locked),
-                "certificate": certificate.note,
-            }
-
-        return await _erasing(options, erasure.erase(log, options.customer, why_of(options)), told)
-
-    return with_log(options, work)
-
-
-async def _erasing(options: argparse.Namespace, work: Awaitable[Any], told: Callable[[Any], dict[str, object]]) -> int:
-    try:
-        done = told(await work)
-    except erasure.LegalHold:
-        return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
-    except erasure.NothingToErase:
-        return failed("this customer has no record, or was erased already", FINDING)
-    if options.json:
-        print_json(done)
-    else:
-        for name, value in done.items():
-            print(f"{name}: {value}")
-    return GOOD

@@ -212,10 +212,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     proving.add_argument("--json", action="store_true")
     proving.set_defaults(command=_late("audit", "verify_evidence"))
     _export(commands.add_parser("export", help="write an evidence bundle: matches, the whole log, or what follows a checkpoint"))
-    holding = commands.add_parser("hold", help="place a legal hold, which forbids erasure, or release it")
-    holding.add_argument("--hold", required=True, help="its name")
-    holding.add_argument("--release", action="store_true")
-    holding.set_defaults(command=_late("audit", "hold"))
+    _persons(commands)
     comparing = commands.add_parser("reconcile", help="the log's intents against what the core says that it did")
     _asked_by(comparing)
     comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
@@ -224,10 +221,25 @@ def _audit(parser: argparse.ArgumentParser) -> None:
         "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
     )
     comparing.set_defaults(command=_late("reconciliation", "reconcile"))
-    erasing = commands.add_parser("erase", help="destroy a customer's keys, sealed values and mapping")
-    erasing.set_defaults(command=_late("audit", "erase"))
+
+
+def _persons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    holding = commands.add_parser("hold", help="place a legal hold, which forbids erasure, or release it")
+    holding.add_argument("--hold", required=True, help="its name")
+    holding.add_argument("--release", action="store_true")
+    holding.set_defaults(command=_late("audit", "hold"))
+    holding.add_argument("--customer", required=True)
+    erasing = commands.add_parser("erase", help="remove a customer from every store, as far as the law allows")
+    erasing.add_argument("--customer", help="whom")
+    erasing.add_argument("--due", action="store_true", help="what was locked when its customer was erased, and may go now")
+    erasing.add_argument(
+        "--legal-minimum",
+        action="append",
+        metavar="CLASS=PERIOD",
+        help="how long records of a retention class must be kept; may be repeated, `none` for no such class; left out: P7Y=P5Y",
+    )
+    erasing.set_defaults(command=_late("erasing", "erase"))
     for item in (holding, erasing):
-        item.add_argument("--customer", required=True)
         _asked_by(item)
 
 

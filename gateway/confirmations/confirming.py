@@ -68,7 +68,7 @@ class CustomerConfirmations:
 
     async def waiting(self, customer: str, at: datetime) -> Sequence[Proposal]:
         mine = await self.store.waiting(customer, at)
-        others = await self.store.to_approve(at)
+        others = await self.store.to_approve(customer, at)
         return [item.proposal for item in mine] + [other.proposal for other in others if await self._may_approve(customer, other)]
 
     async def confirm(self, customer: str, confirmation_id: str, evidence: ConfirmationEvidence) -> Sequence[Recorded]:

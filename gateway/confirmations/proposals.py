@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from adapters.core import CoreBank
+from adapters.core import CoreBank, Identified
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.confirmations.intent import arguments_bytes, intent_of, principal_bytes, repeat_key
@@ -48,6 +48,7 @@ class Proposals:
                 calls=tuple(_proposed(held_call) for held_call in held),
                 open_most=self.waiting_most,
                 day_most=self.day_most,
+                approvers=_approvers(held) if proposal.level > 3 else frozenset(),
             )
             await self.store.keep(new)
             return [await self._answer(held_call, proposal) for held_call in held]
@@ -124,6 +125,18 @@ def _status(call: ProposedCall, stored: StoredProposal, now: datetime) -> Record
 
 def _hash(function: str, arguments: bytes) -> bytes:
     return sha256(function.encode() + b"\x00" + arguments).digest()
+
+
+def _approvers(held: Sequence[Held]) -> frozenset[str]:
+    """The other owners of every account that the calls take from."""
+    owners = [_owners(item.grounded.call) for item in held]
+    return frozenset.intersection(*owners) - {held[0].grounded.call.customer}
+
+
+def _owners(call: Call) -> frozenset[str]:
+    resource = None if call.function.resource is None else call.arguments.get(call.function.resource)
+    facts = call.facts.objects.get(resource) if isinstance(resource, Identified) else None
+    return frozenset() if facts is None else frozenset(facts.owners)
 
 
 def _proposed(held: Held) -> ProposedCall:

@@ -241,8 +241,8 @@ class ProposalStore(Protocol):
     async def waiting(self, customer: str, at: datetime) -> Sequence[StoredProposal]:
         """What this customer is to confirm, the oldest first."""
 
-    async def to_approve(self, at: datetime) -> Sequence[StoredProposal]:
-        """What a second person is to approve, whoever may, the oldest first."""
+    async def to_approve(self, approver: str, at: datetime) -> Sequence[StoredProposal]:
+        """What waits for this person's approval, by the `approvers` that it was kept with, the oldest first."""
 
     async def unfinished(self, before: datetime) -> Sequence[StoredProposal]:
         """Confirmed (or approved) before then, with a call that nobody claimed yet: what a crash left behind."""

@@ -98,7 +98,8 @@ class ProposedCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewProposal:
     """A proposal that is to be kept. `principal`: who asked, without any token. `repeat_key`: the same for the same calls, whatever their
-    ids. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day."""
+    ids. `open_most`: how many may wait for one customer; `day_most`: how many may be made in a day. `approvers`: who may approve it once
+    the customer has confirmed (L4): the other owners of every account that it takes from."""
 
     proposal: Proposal
     conversation: str | None
@@ -108,6 +109,7 @@ class NewProposal:
     calls: tuple[ProposedCall, ...]
     open_most: int
     day_most: int
+    approvers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from gateway.domain.errors import Code
+from gateway.domain.request import CallFault
 
 
 class RefusalReason(StrEnum):
@@ -15,6 +16,10 @@ class RefusalReason(StrEnum):
 
     UNKNOWN_FUNCTION = "unknown_function", "No function of this name is served."
     ARGUMENT = "argument", "An argument is not as the function declares it; the model's output says which."
+    UNREADABLE = (
+        "unreadable",
+        "The model's server wrote the call so that nobody can tell what it asks for; the model's output says why.",
+    )
     UNKNOWN_REFERENCE = "unknown_reference", "A reference was not given out in this conversation, or has expired."
     ID_REUSED = "id_reused", "The id of this call was used for another call before; a new call needs a new id."
     NOT_FOUND_NOW = "not_found_now", "What the call asks about is not there any more."
@@ -72,9 +77,10 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     "object_unlisted": RefusalReason.NOT_FOUND_NOW,  # as for one that is gone: whose it is, is told to nobody
     "native_id_conflict": RefusalReason.ID_REUSED,
     "rate_limited": RefusalReason.TOO_OFTEN,
+    **dict.fromkeys((fault.value for fault in CallFault), RefusalReason.UNREADABLE),
     "blocked": RefusalReason.NOT_PERMITTED,  # neutral: who is on a list is told to nobody who could pass it on
     "facts_moved": RefusalReason.BUSY,
-    "new_customers_wait": RefusalReason.BUSY,
+    "new_customers_wait": RefusalReason.UNAVAILABLE,
     "ended_by_recovery": RefusalReason.NOT_KNOWN_YET,
     # of arguments (`calls.arguments`)
     "duplicate_key": RefusalReason.ARGUMENT,

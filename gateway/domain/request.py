@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 
 from adapters.function import BankingFunction, EffectFunction
@@ -19,6 +20,26 @@ def core_key(call_id: str) -> str:
     return "tg" + sha256(b"tellergate/core-key/v1\x00" + call_id.encode()).hexdigest()[:32]
 
 
+class CallFault(StrEnum):
+    """Why nobody can tell what a call asks for, as a model's server wrote it: it is refused, on record, and the model is told why."""
+
+    TWO_CALLS_OF_ONE_ID = "two_calls_of_one_id", "Two calls had one id and were not the same. Ask for one at a time."
+    TWO_NAMES = "two_names", "The call had two names. Ask again with one."
+    NO_NAME = "no_name", "The call named no function. Ask again with its name."
+    TWO_ARGUMENTS = "two_arguments", "The call's arguments came twice and were not the same. Ask again."
+    NOT_TEXT = "not_text", "The call's arguments are no text. Ask again without what is no character."
+    UNKNOWN_KIND = "unknown_kind", "The call is of a kind that is not offered. Ask for a function by its name."
+
+    told: str
+    """What the model reads."""
+
+    def __new__(cls, value: str, told: str) -> "CallFault":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.told = told
+        return member
+
+
 @dataclass(frozen=True, slots=True)
 class NativeCall:
     """One call as a door read it from the model's item. Nothing of it is trusted; `arguments` is JSON text or an object."""
@@ -26,6 +47,7 @@ class NativeCall:
     native_id: str
     function: str
     arguments: str | Mapping[str, Parsed]
+    fault: CallFault | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from gateway.domain.reading import Act, Clause, ClauseKind, SaidAmount, SaidDay,
 from gateway.grounding.days import resolved
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.lexing import lex
-from gateway.grounding.names import named_in
-from gateway.grounding.payees import SavedNames, name_of
+from gateway.grounding.names import kept, named_in
+from gateway.grounding.payees import name_of, saved_names
 from gateway.grounding.reader import read_once
 from gateway.grounding.tokens import Token, tokens
 
@@ -96,7 +96,7 @@ class Conversation:
 
     def __init__(self, words: Sequence[Utterance], payees: Sequence[KnownPayee]) -> None:
         self._payees = payees
-        self._names = SavedNames(payees)
+        self._names = saved_names(kept(payees))
         self._orders: list[_Told] = []
         self._against: dict[str, int] = {}
         """Payees whom the customer spoke against, with how many orders came before."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from adapters.core import KnownPayee
 from gateway.grounding.grammar import ENGLISH
 from gateway.grounding.lexing import holds_phrase
+from gateway.grounding.names import INDEXES, SavedAs
 from gateway.grounding.tokens import Token, tokens
 
 _COMPANY_ENDINGS = frozenset({"ltd", "limited", "plc", "inc", "llc", "llp", "gmbh", "ag", "co", "corp", "sa", "bv", "nv", "srl"})
@@ -16,9 +16,9 @@ Words = tuple[str, ...]
 
 
 class SavedNames:
-    """The payees of one customer, found by what they are called. Built once for a call, in the time of one look at each payee."""
+    """The payees of one customer, found by what they are called. Built in the time of one look at each payee, and remembered."""
 
-    def __init__(self, payees: Sequence[KnownPayee]) -> None:
+    def __init__(self, payees: Sequence[SavedAs]) -> None:
         self._whole: dict[Words, set[str]] = {}
         self._by_word: dict[str, list[tuple[Words, str]]] = {}
         self._by_account: dict[str, set[str]] = {}
@@ -42,6 +42,12 @@ class SavedNames:
         if whole or not _is_distinctive(words):
             return frozenset(whole or ())
         return frozenset(key for name, key in self._by_word.get(words[0], ()) if holds_phrase(name, words))
+
+
+@lru_cache(maxsize=INDEXES)
+def saved_names(payees: tuple[SavedAs, ...]) -> SavedNames:
+    """The same names, read anew with each call, are looked at once."""
+    return SavedNames(payees)
 
 
 def name_of(written: str) -> str:

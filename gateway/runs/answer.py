@@ -1,13 +1,17 @@
 """One answer of the model, put together from its pieces and bounded, with call ids of ours. Pure: ids are injected.
 
-What a listener is told as it grows is what it comes to: a call that only repeats another is told to nobody. Whether a function was
-offered, and whether arguments are JSON, is the pipeline's business.
+What a listener is told as it grows is what it comes to: a call that only repeats another is told to nobody. Servers do not all keep to
+the API: what has one reading is read, a call that has two is refused later, with its fault, and only what has none is no answer. Whether
+a function was offered, and whether arguments are JSON, is the pipeline's business.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import jiter
+
+from gateway.domain.request import CallFault
 from gateway.runs.model import CallPiece, Finish, Finished, ModelFailed, Piece, TextPiece, ToolCall, Usage
 
 MAX_TEXT_CHARS = 256_000
@@ -17,8 +21,8 @@ MAX_CALLS = 32
 MAX_ARGUMENTS_CHARS = 64 * 1024
 """Of one call. The pipeline itself takes less; an app's own functions may take more."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_NATIVE_ID = re.compile(r"[!-~]{1,256}", re.ASCII)
+_NAME_CHARS = 128
+_BLANKS_MOST = 16
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NONE = "\ufffd"
 """Stands for what is no character."""
@@ -68,15 +72,28 @@ class _CallInProgress:
 
     native: str | None = None
     name: str | None = None
-    fragments: list[str] = field(default_factory=list)
+    arguments: str = ""
     half: str = ""
-    size: int = 0
+    told: int = 0
     repeats: "_CallInProgress | None" = None
     place: int | None = None
+    fault: CallFault | None = None
 
     @property
-    def arguments(self) -> str:
-        return "".join(self.fragments)
+    def is_whole(self) -> bool:
+        """Whether its arguments are one JSON object: whatever follows is no part of them."""
+        try:
+            return isinstance(jiter.from_json(self.arguments.encode("utf-8", "replace"), allow_inf_nan=False), dict)
+        except ValueError:
+            return False
+
+    @property
+    def has_none(self) -> bool:
+        """Whether its arguments may still turn out to be none: servers write nothing, or `null`, for a function without parameters."""
+        return len(self.arguments) <= _BLANKS_MOST and "null".startswith(self.arguments.strip())
+
+    def is_repeat_of(self, other: "_CallInProgress") -> bool:
+        return (self.name, self.arguments) == (other.name, other.arguments)
 
 
 @dataclass(slots=True)
@@ -90,7 +107,8 @@ class AnswerAssembly:
     _texts: list[str] = field(default_factory=list)
     _text_chars: int = 0
     _half: str = ""
-    _calls: dict[int, _CallInProgress] = field(default_factory=dict)
+    _calls: list[_CallInProgress] = field(default_factory=list)
+    _at: dict[int, _CallInProgress] = field(default_factory=dict)
     _begun: list[tuple[str, _CallInProgress]] = field(default_factory=list)
     _finished: Finished | None = None
 
@@ -105,7 +123,8 @@ class AnswerAssembly:
                 return self._call(piece)
             case Finished():
                 self._finished = piece
-                return self._text("", last=True)
+                asks = piece.finish not in (Finish.LENGTH, Finish.FILTERED)
+                return (*self._text("", last=True), *(news for call in self._calls if asks for news in self._ended(call)))
 
     def answer(self) -> ModelAnswer:
         """The whole of it, once its end was fed."""
@@ -114,25 +133,15 @@ class AnswerAssembly:
         text, finish = "".join(self._texts), self._finished.finish
         if finish in (Finish.LENGTH, Finish.FILTERED):
             return ModelAnswer(text, (), finish, self._finished.usage)
-        for growing in self._calls.values():
-            if growing.name is None:
-                raise _no_answer("a call has no name")
-            if growing.half:
-                raise _no_answer("a call's arguments are not text")
-            first = growing.repeats
-            if first is not None and (growing.name, growing.arguments) != (first.name, first.arguments):
-                raise _no_answer("two calls have one id")
         calls = self.begun
-        if finish is Finish.CALLS and not calls:
-            raise _no_answer("the calls that it ended with are missing")
         if not text and not calls:
             raise _no_answer("it is empty")
-        return ModelAnswer(text, calls, Finish.CALLS if calls else finish, self._finished.usage)
+        return ModelAnswer(text, calls, Finish.CALLS if calls else Finish.STOP, self._finished.usage)
 
     @property
     def begun(self) -> tuple[ToolCall, ...]:
         """The calls as far as a listener was told of them."""
-        return tuple(ToolCall(ours, str(growing.name), growing.arguments) for ours, growing in self._begun)
+        return tuple(ToolCall(ours, str(call.name), call.arguments, call.fault) for ours, call in self._begun)
 
     def _text(self, text: str, *, last: bool = False) -> tuple[News, ...]:
         self._text_chars += len(text)
@@ -146,46 +155,102 @@ class AnswerAssembly:
         return (NewText(shown),)
 
     def _call(self, piece: CallPiece) -> tuple[News, ...]:
-        growing = self._calls.get(piece.index)
-        if growing is None:
-            if len(self._calls) == MAX_CALLS:
-                raise _no_answer("it has too many calls")
-            growing = self._calls[piece.index] = _CallInProgress()
-        self._identify(growing, piece)
-        growing.size += len(piece.arguments)
-        if growing.size > MAX_ARGUMENTS_CHARS:
-            raise _no_answer("a call's arguments are too long")
+        call = self._of(piece)
+        if piece.name in (None, call.name) and piece.arguments == call.arguments and call.is_whole:
+            return ()  # told once more as a whole, under its own id or index
+        self._identify(call, piece)
+        call.fault = call.fault or piece.fault
         try:
-            fragment, growing.half = _whole(growing.half, piece.arguments, errors="strict")
+            fragment, call.half = _whole(call.half, piece.arguments, errors="strict")
         except UnicodeDecodeError:
-            raise _no_answer("a call's arguments are not text") from None
+            fragment, call.half = "\0", ""
         if "\0" in fragment:
-            raise _no_answer("a call's arguments are not text")
-        if fragment:
-            growing.fragments.append(fragment)
-        if growing.place is not None:
-            return (NewArguments(growing.place, fragment),) if fragment else ()
-        if growing.name is None or growing.repeats is not None:
-            return ()
-        growing.place, ours = len(self._begun), self.mint()
-        self._begun.append((ours, growing))
-        begun = CallBegun(growing.place, ours, growing.name)
-        return (begun, NewArguments(growing.place, growing.arguments)) if growing.fragments else (begun,)
+            call.fault = call.fault or CallFault.NOT_TEXT
+        call.arguments += fragment.replace("\0", _NONE)
+        if len(call.arguments) > MAX_ARGUMENTS_CHARS:
+            raise _no_answer("a call's arguments are too long")
+        return () if call.name is None or call.repeats is not None else self._told(call)
 
-    def _identify(self, growing: _CallInProgress, piece: CallPiece) -> None:
-        """Take over the native id and the name. Both may be repeated with each fragment; neither may change."""
+    def _of(self, piece: CallPiece) -> _CallInProgress:
+        """The call of a fragment. Servers leave out the index, or have one for all; the first of these that holds is the one reading."""
+        named = next((call for call in self._calls if piece.id is not None and call.native == piece.id), None)
+        if piece.index is None:
+            before = named or (self._calls[-1] if self._calls and piece.name is None else None)
+        else:
+            before = self._at.get(piece.index)
+            if before is None and piece.name is None:
+                before = named  # goes on under its id, whatever its index is now
+            if before is not None and self._begins_anew(before, piece):
+                before = None
+        call = self._new() if before is None else before
+        if piece.index is not None:
+            self._at[piece.index] = call
+        return call
+
+    @staticmethod
+    def _begins_anew(call: _CallInProgress, piece: CallPiece) -> bool:
+        """Whether a fragment at the index of this call is the first of another one: a call has one name, and one set of arguments."""
+        if piece.name is None or call.name is None:
+            return False  # a new id without a name is none: there are servers that make one for each fragment
+        if piece.id is not None and call.native is not None and piece.id != call.native:
+            return True
+        return _plain(piece.name) != call.name and call.is_whole
+
+    def _new(self) -> _CallInProgress:
+        if len(self._calls) == MAX_CALLS:
+            raise _no_answer("it has too many calls")
+        self._calls.append(_CallInProgress())
+        return self._calls[-1]
+
+    def _identify(self, call: _CallInProgress, piece: CallPiece) -> None:
+        """Take over the native id and the name. Both may be repeated with each fragment; a second name makes it unreadable."""
         if piece.name is not None:
-            if _NAME.fullmatch(piece.name) is None or growing.name not in (None, piece.name):
-                raise _no_answer("a call's name is none")
-            growing.name = piece.name
-        if piece.id is None or piece.id == growing.native:
+            name = _plain(piece.name)
+            if call.name not in (None, name):
+                call.fault = call.fault or CallFault.TWO_NAMES
+            call.name = call.name or name
+        if piece.id is None or call.native is not None:
             return
-        if _NATIVE_ID.fullmatch(piece.id) is None or growing.native is not None:
-            raise _no_answer("a call's id is none")
-        growing.native = piece.id
-        growing.repeats = next((call for call in self._calls.values() if call is not growing and call.native == piece.id), None)
-        if growing.repeats is not None and growing.place is not None:
-            raise _no_answer("two calls have one id")  # it was told as a call of its own
+        call.native = piece.id
+        if call.place is None:
+            call.repeats = next((other for other in self._calls if other is not call and other.native == piece.id), None)
+            return
+        for other in self._calls:
+            if other is not call and other.native == piece.id:  # it was told as a call of its own
+                call.fault = other.fault = CallFault.TWO_CALLS_OF_ONE_ID
+
+    def _told(self, call: _CallInProgress) -> tuple[News, ...]:
+        """What a listener was not told of this call."""
+        begun: tuple[News, ...] = ()
+        if call.place is None:
+            call.place, ours = len(self._begun), self.mint()
+            self._begun.append((ours, call))
+            begun = (CallBegun(call.place, ours, str(call.name)),)
+        if call.has_none or len(call.arguments) == call.told:
+            return begun
+        fragment, call.told = call.arguments[call.told :], len(call.arguments)
+        return (*begun, NewArguments(call.place, fragment))
+
+    def _ended(self, call: _CallInProgress) -> tuple[News, ...]:
+        """What the end of the answer makes of a call."""
+        if call.half:
+            call.arguments, call.half = call.arguments + _NONE, ""
+            call.fault = call.fault or CallFault.NOT_TEXT
+        if call.repeats is not None:
+            if call.is_repeat_of(call.repeats):
+                return ()
+            for item in (call, call.repeats):
+                item.fault = item.fault or CallFault.TWO_CALLS_OF_ONE_ID
+        if call.name is None:
+            call.name, call.fault = "_", call.fault or CallFault.NO_NAME
+        if call.has_none and call.fault is None:
+            call.arguments = "{}"
+        return self._told(call)
+
+
+def _plain(name: str) -> str:
+    """A name without the blanks around it, as long as any may be, of characters alone: it names no function, or the one that is meant."""
+    return _SURROGATE.sub(_NONE, name.replace("\0", _NONE)).strip()[:_NAME_CHARS]
 
 
 def _whole(half: str, fragment: str, *, last: bool = False, errors: str = "replace") -> tuple[str, str]:

@@ -5,6 +5,7 @@ Types: `openai.types.chat`. What a server adds beyond them, its reasoning among 
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 
 from openai.types.chat import (
     ChatCompletionContentPartParam,
@@ -14,6 +15,7 @@ from openai.types.chat import (
 )
 from openai.types.shared_params import FunctionDefinition
 
+from gateway.domain.request import CallFault
 from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
@@ -30,14 +32,28 @@ from gateway.runs.model import (
     TextPiece,
     Usage,
 )
-from gateway.runs.replayed import DETAILS, assistant_text, replayable, usage
+from gateway.runs.replayed import DETAILS, as_arguments, assistant_text, replayable, replayable_name, usage
 
 _FINISHES = {
     "stop": Finish.STOP,
+    "eos": Finish.STOP,
+    "eos_token": Finish.STOP,
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
     "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "model_length": Finish.LENGTH,
     "tool_calls": Finish.CALLS,
+    "tool_use": Finish.CALLS,
+    "function_call": Finish.CALLS,
     "content_filter": Finish.FILTERED,
+    "safety": Finish.FILTERED,
+    "sensitive": Finish.FILTERED,
 }
+"""The API's own, the older one, and those of TGI, Mistral, Anthropic, Gemini and GLM that come through. In any case."""
+
+_LEGACY_INDEX = -1
+"""Of `function_call`, which was there before `tool_calls`, and is one."""
 
 
 class ChatCompletions:
@@ -47,11 +63,11 @@ class ChatCompletions:
         self._exchange = exchange
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-        finish: Finish | None = None
+        reading, finish = _Reading(), None
         counted: Usage | None = None
         async with contextlib.aclosing(self._exchange.events("/chat/completions", request(prompt))) as events:
             async for event in events:
-                pieces, ended = _read(event)
+                pieces, ended = reading.read(event)
                 if finish is not None and (pieces or ended not in (None, finish)):
                     raise malformed()  # it went on after its end
                 for piece in pieces:
@@ -98,7 +114,11 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
         match item:
             case CallTurn(calls):
                 tool_calls: list[ChatCompletionMessageToolCallUnionParam] = [
-                    {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": replayable(call.arguments)}}
+                    {
+                        "id": call.id,
+                        "type": "function",
+                        "function": {"name": replayable_name(call.name), "arguments": replayable(call.arguments)},
+                    }
                     for call, _ in calls
                 ]
                 messages.append({"role": "assistant", "content": None, "tool_calls": tool_calls})
@@ -129,50 +149,93 @@ def _tool(offered: OfferedFunction) -> ChatCompletionFunctionToolParam:
     return {"type": "function", "function": function}
 
 
-def _read(event: Mapping[str, Json]) -> tuple[list[Piece], Finish | None]:
-    """The pieces of one `chat.completion.chunk`, and how it ends the answer, if it does."""
-    error = event.get("error")
-    if error is not None:
-        raise failed(error.get("code") if isinstance(error, dict) else None)
-    choices = event.get("choices")
-    if not isinstance(choices, list):
-        raise malformed()
-    if not choices:
-        return [], None
-    choice = choices[0]
-    if len(choices) != 1 or not isinstance(choice, dict) or choice.get("index", 0) != 0:
-        raise malformed()  # one was asked for
-    delta = choice.get("delta") or {}
-    if not isinstance(delta, dict):
-        raise malformed()
-    reason = choice.get("finish_reason")
-    if reason is not None and reason not in _FINISHES:
-        raise malformed()  # whether it is whole nobody knows
-    return [*_texts(delta), *_calls(delta.get("tool_calls") or [])], None if reason is None else _FINISHES[str(reason)]
+@dataclass(slots=True)
+class _Reading:
+    """The events of one answer: `chat.completion.chunk`, or one `chat.completion` of a server that does not stream."""
 
+    _told: list[str] = field(default_factory=list)
 
-def _texts(delta: Mapping[str, Json]) -> list[TextPiece]:
-    pieces = []
-    for text in (delta.get("content"), delta.get("refusal")):
-        if text is not None and not isinstance(text, str):
+    def read(self, event: Mapping[str, Json]) -> tuple[list[Piece], Finish | None]:
+        """The pieces of one event, and how it ends the answer, if it does."""
+        error = event.get("error")
+        if error is not None:
+            raise failed(error.get("code") if isinstance(error, dict) else None)
+        choices = event.get("choices")
+        if choices is None and "usage" in event:
+            return [], None
+        if not isinstance(choices, list):
             raise malformed()
-        if text:
-            pieces.append(TextPiece(text))
-    return pieces
+        if not choices:
+            return [], None
+        choice = choices[0]
+        if len(choices) != 1 or not isinstance(choice, dict) or choice.get("index") not in (None, 0):
+            raise malformed()  # one was asked for
+        reason = choice.get("finish_reason") or None  # an empty one is none yet
+        finish = None if reason is None else _FINISHES.get(str(reason).lower())
+        if reason is not None and finish is None:
+            raise malformed()  # whether it is whole nobody knows
+        return self._pieces(choice), finish
+
+    def _pieces(self, choice: Mapping[str, Json]) -> list[Piece]:
+        delta, message = _member(choice, "delta"), _member(choice, "message")
+        texts, whole = _texts(delta), "".join(_texts(message))
+        if self._told and whole not in ("", "".join(self._told)):
+            raise malformed()  # it was told in pieces, and is another now
+        if whole and not self._told:
+            texts = [*texts, whole]
+        self._told += texts
+        calls = [*_calls(delta), *_calls(message)]
+        return [*(TextPiece(text) for text in texts), *calls]
 
 
-def _calls(fragments: Json) -> list[CallPiece]:
+def _member(choice: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    value = choice.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise malformed()
+    return {} if value is None else value
+
+
+def _texts(said: Mapping[str, Json]) -> list[str]:
+    texts: list[str] = []
+    for content in (said.get("content"), said.get("refusal")):
+        for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
+            if not isinstance(part, dict):
+                raise malformed()
+            text = part.get("text") if part.get("type") in _TEXT_PARTS else None  # others are reasoning
+            if text is not None and not isinstance(text, str):
+                raise malformed()
+            texts += [text] if text else []
+    return texts
+
+
+_TEXT_PARTS = ("text", "output_text")
+
+
+def _calls(said: Mapping[str, Json]) -> list[CallPiece]:
+    fragments = said.get("tool_calls") or []
+    fragments = [fragments] if isinstance(fragments, dict) else fragments
     if not isinstance(fragments, list):
         raise malformed()
-    pieces = []
-    for fragment in fragments:
-        function = fragment.get("function") or {} if isinstance(fragment, dict) else None
-        if not isinstance(fragment, dict) or not isinstance(function, dict):
-            raise malformed()
-        index, native, name, arguments = fragment.get("index"), fragment.get("id"), function.get("name"), function.get("arguments")
-        if type(index) is not int or fragment.get("type") not in (None, "function"):
-            raise malformed()
-        if not all(value is None or isinstance(value, str) for value in (native, name, arguments)):
-            raise malformed()
-        pieces.append(CallPiece(index, str(native) if native else None, str(name) if name else None, str(arguments or "")))
-    return pieces
+    older: Json = None if said.get("function_call") is None else {"index": _LEGACY_INDEX, "function": said["function_call"]}
+    return [_call(fragment) for fragment in (fragments if older is None else [*fragments, older])]
+
+
+def _call(fragment: Json) -> CallPiece:
+    if not isinstance(fragment, dict):
+        raise malformed()
+    kind = fragment.get("type") or "function"
+    body = fragment.get("function" if kind == "function" else str(kind))
+    function = fragment if body is None else body  # some write its members one level up
+    index, native = fragment.get("index"), fragment.get("id")
+    if isinstance(index, str) and index.isascii() and index.isdigit():
+        index = int(index[:9])
+    if not isinstance(function, dict) or isinstance(index, bool) or not isinstance(index, int | None):
+        raise malformed()
+    if isinstance(native, bool) or not isinstance(native, str | int | None):
+        raise malformed()
+    name = function.get("name")
+    if not isinstance(name, str | None):
+        raise malformed()
+    given = function.get("arguments", function.get("input"))
+    fault = None if kind == "function" else CallFault.UNKNOWN_KIND
+    return CallPiece(index, None if native in (None, "") else str(native), name or None, as_arguments(given), fault)

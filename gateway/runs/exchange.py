@@ -21,7 +21,7 @@ import orjson
 
 from gateway.domain.alarms import Alarm
 from gateway.domain.strict_json import Json
-from gateway.runs.events import Event, Events, EventTooLong
+from gateway.runs.events import MAX_EVENT_BYTES, Event, Events, EventTooLong
 from gateway.runs.model import ModelFailed
 
 MAX_STREAM_BYTES = 64 * 1024 * 1024
@@ -118,7 +118,8 @@ class Exchange:
             try:
                 async with contextlib.aclosing(self._read(response, deadline)) as events:
                     async for event in events:
-                        yield _object(event)
+                        for read in _objects(event):
+                            yield read
             finally:
                 await response.aclose()
         except TimeoutError:
@@ -146,44 +147,76 @@ class Exchange:
         )
         if not isinstance(response, httpx2.Response):
             raise malformed()  # never: it is what it was asked to be
-        if response.status_code == 200 and response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        if response.status_code == 200:
             return response
         await response.aclose()
         raise malformed()
 
     async def _read(self, response: httpx2.Response, deadline: float) -> AsyncGenerator[Event, None]:
+        """What the answer is, its first byte says, and not its type, which servers and proxies get wrong: a JSON object is all of it."""
         loop, events, size = asyncio.get_running_loop(), Events(), 0
-        chunks = response.aiter_raw()
+        chunks, whole = response.aiter_raw(), bytearray()
+        is_whole: bool | None = None
         until = deadline
         while True:
             async with asyncio.timeout_at(until):
                 chunk = await anext(chunks, None)
             if chunk is None:
-                return
+                break
             size += len(chunk)
-            if size > MAX_STREAM_BYTES:
+            if size > (MAX_EVENT_BYTES if is_whole else MAX_STREAM_BYTES):
                 raise EventTooLong("an answer is too long")
+            until = min(deadline, loop.time() + self._limits.idle_ms / 1000)
+            if is_whole is None and (begin := chunk.lstrip(_BEFORE)):
+                is_whole = begin.startswith(b"{")
+            if is_whole:
+                whole += chunk
+                continue
             for event in events.feed(chunk):
-                if event.content == b"[DONE]":
+                if event.content.strip() == b"[DONE]":
                     with contextlib.suppress(TimeoutError, httpx2.HTTPError):
                         async with asyncio.timeout(_AFTER_THE_END_S):
                             await anext(chunks, None)
                     return
                 yield event
-            until = min(deadline, loop.time() + self._limits.idle_ms / 1000)
+        for event in (Event("", bytes(whole.strip(_BEFORE))),) if is_whole else events.end():
+            yield event
 
 
-def _object(event: Event) -> dict[str, Json]:
+_BEFORE = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before the first byte that says something."""
+
+
+def _objects(event: Event) -> list[dict[str, Json]]:
+    """The JSON objects of an event: one; or one a line, of servers that leave out the empty lines between events."""
+    with contextlib.suppress(ValueError):
+        return [_object(event.name, event.content)]
+    lines = [line for line in event.content.split(b"\n") if line.strip() != b"[DONE]"]
+    try:
+        return [_object(event.name, line) for line in lines]
+    except ValueError:
+        raise malformed() from None
+
+
+def _object(name: str, content: bytes) -> dict[str, Json]:
+    """ValueError for what is none."""
     # By the standard library: servers written in JavaScript cut a text between the two halves of a character, which strict JSON refuses.
     try:
-        value: Json = json.loads(event.content.decode(), parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise malformed() from None
+        value: Json = json.loads(content.decode(), parse_constant=_no_number, object_pairs_hook=_members)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise malformed()
-    if event.name == "error" and value.get("type") != "error":
+    if name == "error" and value.get("type") != "error":
         raise failed(value.get("code"))
-    return value
+    return {"type": name, **value} if name else value
+
+
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice")  # which of both is meant nobody knows
+    return made
 
 
 def _no_number(name: str) -> Never:

@@ -18,7 +18,7 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.errors import MESSAGES, Code, RequestFault
 from gateway.domain.principal import Principal
 from gateway.domain.reasons import reason_of
-from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
+from gateway.domain.request import CallFault, CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.domain.strict_json import Json
@@ -100,11 +100,15 @@ class RunFunctionCalls:
 def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> CallRequest:
     """The banking calls of a step that were not taken yet. The step is the turn, so that its calls have their ids for good."""
     calls = tuple(
-        NativeCall(item["id"], item["function"]["name"], item["function"]["arguments"])
+        NativeCall(item["id"], item["function"]["name"], item["function"]["arguments"], _fault_of(item))
         for item in calls_of(step)
         if "tellergate" in item and item["tellergate"] is None
     )
     return CallRequest("assistants", conversation, step.id, model, calls, Trace(trace_id), offered)
+
+
+def _fault_of(item: Mapping[str, Any]) -> CallFault | None:
+    return next((fault for fault in CallFault if fault == item.get("fault")), None)
 
 
 def open_calls(step: Step) -> Sequence[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from gateway.domain.request import CallFault
 from gateway.domain.strict_json import Json
 
 Role = Literal["user", "assistant"]
@@ -36,11 +37,14 @@ class MessageTurn:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function call that the model asked for. `id` is ours, unique in the thread; `arguments` is the model's text, whatever it is."""
+    """A function call that the model asked for. `id` is ours, unique in the thread; `name` and `arguments` are the model's text, whatever
+    it is. `fault`: why nobody can tell what it asks for.
+    """
 
     id: str
     name: str
     arguments: str
+    fault: CallFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,15 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class CallPiece:
-    """A fragment of a function call. Fragments with the same `index` belong together; `id` and `name` come with the first, if at all."""
+    """A fragment of a function call. Fragments with the same `index` belong together, as far as servers keep to it; `id` and `name` come
+    with the first, if at all. What is None was not said.
+    """
 
-    index: int
+    index: int | None
     id: str | None
     name: str | None
     arguments: str
+    fault: CallFault | None = None
 
 
 class Finish(StrEnum):

@@ -1,5 +1,7 @@
 """What both APIs replay and read in the same way. Pure."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -30,6 +32,18 @@ def replayable(arguments: str) -> str:
     except ValueError:
         return "{}"
     return arguments if isinstance(value, dict) else "{}"
+
+
+def as_arguments(given: Json) -> str:
+    """The text of a call's arguments: they are one, or, at some servers, the JSON itself. None where there are none."""
+    if given is None:
+        return ""
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+
+
+def replayable_name(name: str) -> str:
+    """The name as both APIs take one: a call that was refused for its name is told again under what is left of it."""
+    return re.sub("[^A-Za-z0-9_-]", "_", name)[:64] or "_"
 
 
 def joined(text: str) -> str:

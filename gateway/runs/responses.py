@@ -5,6 +5,7 @@ what we said. Types: `openai.types.responses`. Items that were not asked for, re
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_input_item_param import FunctionCallOutput
 
+from gateway.domain.request import CallFault
 from gateway.domain.strict_json import Json
 from gateway.runs.exchange import Exchange, failed, malformed
 from gateway.runs.model import (
@@ -31,7 +33,7 @@ from gateway.runs.model import (
     TextPart,
     TextPiece,
 )
-from gateway.runs.replayed import DETAILS, assistant_text, joined, replayable, usage
+from gateway.runs.replayed import DETAILS, as_arguments, assistant_text, joined, replayable, replayable_name, usage
 
 _Item = EasyInputMessageParam | ResponseFunctionToolCallParam | FunctionCallOutput
 
@@ -90,7 +92,12 @@ def _items(prompt: Prompt) -> list[_Item]:
         match item:
             case CallTurn(calls):
                 items.extend(
-                    {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": replayable(call.arguments)}
+                    {
+                        "type": "function_call",
+                        "call_id": call.id,
+                        "name": replayable_name(call.name),
+                        "arguments": replayable(call.arguments),
+                    }
                     for call, _ in calls
                 )
                 items.extend({"type": "function_call_output", "call_id": call.id, "output": output} for call, output in calls)
@@ -129,94 +136,178 @@ def _format(wanted: Mapping[str, Json]) -> dict[str, Json]:
     return {"type": "json_schema", **schema} if isinstance(schema, dict) else dict(wanted)
 
 
-_Place = tuple[int, int]
-"""Of an item in the output, and of a part in its content; of a call, -1."""
+_CALLS = ("function_call", "custom_tool_call")
+_SAID = ("text", "refusal")
+
+
+@dataclass(slots=True)
+class _ItemInProgress:
+    """An item of the output as it is told. `number` is ours; `parts` are its texts by their place, `arguments` those of a call."""
+
+    number: int
+    id: str | None
+    name: str | None = None
+    parts: dict[int, str] = field(default_factory=dict)
+    arguments: str = ""
+    is_call: bool = False
+    is_done: bool = False
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The events of one answer. What was told in fragments is told again whole: it must be the same, and counts once."""
+    """The events of one answer, or a whole one. What was told in fragments is told again whole: it must be the same, and counts once.
 
-    _told: dict[_Place, list[str]] = field(default_factory=dict)
-    _calls: set[int] = field(default_factory=set)
+    Servers do not all keep to `output_index` and to the ids of items: an item is known by its id, else by its index, else it is the last.
+    """
+
+    _items: list[_ItemInProgress] = field(default_factory=list)
+    _by_id: dict[str, _ItemInProgress] = field(default_factory=dict)
+    _by_index: dict[int, _ItemInProgress] = field(default_factory=dict)
 
     def pieces(self, event: Mapping[str, Json]) -> list[Piece]:
         match event.get("type"):
             case "response.output_text.delta" | "response.refusal.delta":
-                return self._text(_place(event), _string(event, "delta"))
+                return self._text(self._item_of(event), _number(event, "content_index"), _string(event, "delta"))
             case "response.output_text.done":
-                return self._whole_text(_place(event), _string(event, "text"))
+                return self._whole_text(self._item_of(event), _number(event, "content_index"), _string(event, "text"))
             case "response.refusal.done":
-                return self._whole_text(_place(event), _string(event, "refusal"))
+                return self._whole_text(self._item_of(event), _number(event, "content_index"), _string(event, "refusal"))
             case "response.output_item.added":
-                return self._begun(_index(event), _mapping(event, "item"))
+                item = _mapping(event, "item")
+                return self._begun(self._added(event, item), item)
             case "response.function_call_arguments.delta":
-                return self._arguments(_index(event), _string(event, "delta"))
+                return self._arguments(self._call_of(event), as_arguments(event.get("delta")))
             case "response.function_call_arguments.done":
-                return self._whole_arguments(_index(event), _string(event, "arguments"))
+                return self._whole_arguments(self._call_of(event), as_arguments(event.get("arguments")))
             case "response.output_item.done":
-                return self._done(_index(event), _mapping(event, "item"))
-            case "response.completed" | "response.incomplete" | "response.failed":
-                return [self._ended(_mapping(event, "response"))]
+                return self._done(event, _mapping(event, "item"))
+            case "response.completed" | "response.incomplete" | "response.failed" as kind:
+                return self._ended(_mapping(event, "response"), str(kind).removeprefix("response."))
             case "error":
                 raise failed(event.get("code"))
+            case None:
+                return self._ended(event, None)  # whole, of a server that does not stream
         return []
 
-    def _text(self, place: _Place, text: str) -> list[Piece]:
-        self._told.setdefault(place, []).append(text)
+    def _item_of(self, event: Mapping[str, Json]) -> _ItemInProgress:
+        """Of an event about an item that has begun, or begins with it."""
+        index = _number(event, "output_index")
+        found = self._by_id.get(str(event.get("item_id")))
+        if found is None:
+            found = self._by_index.get(index) if index is not None else next(reversed(self._items), None)
+        return found or self._new(event.get("item_id"), index)
+
+    def _call_of(self, event: Mapping[str, Json]) -> _ItemInProgress:
+        item = self._item_of(event)
+        if not item.is_call:
+            raise malformed()
+        return item
+
+    def _new(self, id_: Json, index: int | None) -> _ItemInProgress:
+        item = _ItemInProgress(len(self._items), str(id_) if id_ else None)
+        self._items.append(item)
+        if item.id is not None:
+            self._by_id[item.id] = item
+        if index is not None:
+            self._by_index[index] = item
+        return item
+
+    def _added(self, event: Mapping[str, Json], item: Mapping[str, Json]) -> _ItemInProgress:
+        """A new one, unless the very same is told twice: there are servers that have one index for all."""
+        known = self._by_id.get(str(item.get("id")))
+        again = known is not None and not known.is_done and known.name in (None, item.get("name"))
+        return known if known is not None and again else self._new(item.get("id"), _number(event, "output_index"))
+
+    def _told_before(self, event: Mapping[str, Json], item: Mapping[str, Json]) -> _ItemInProgress:
+        """The item that is done: by its id or its index, else by what it asks for, whatever call id it has now; else it begins here."""
+        index, name = _number(event, "output_index"), item.get("name") or None
+        at_index = None if index is None else self._by_index.get(index)
+        given = as_arguments(item.get("arguments", item.get("input")))
+        alike = next((known for known in self._items if known.is_call and not known.is_done and known.arguments == given), None)
+        for known in (self._by_id.get(str(item.get("id"))), at_index, alike):
+            if known is not None and not known.is_done and (known.name is None or name in (None, known.name)):
+                return known
+        return self._new(item.get("id"), index)
+
+    def _begun(self, known: _ItemInProgress, item: Mapping[str, Json]) -> list[Piece]:
+        if item.get("type") not in _CALLS:
+            return []
+        native, name = item.get("call_id"), item.get("name")
+        if not (isinstance(native, str | None) and isinstance(name, str | None)):
+            raise malformed()
+        given = as_arguments(item.get("arguments", item.get("input")))
+        fault = None if item["type"] == "function_call" else CallFault.UNKNOWN_KIND
+        known.is_call, known.name, known.arguments = True, known.name or name or None, known.arguments + given
+        return [CallPiece(known.number, native or None, name or None, given, fault)]
+
+    def _text(self, item: _ItemInProgress, part: int | None, text: str) -> list[Piece]:
+        item.parts[part or 0] = item.parts.get(part or 0, "") + text
         return [TextPiece(text)] if text else []
 
-    def _whole_text(self, place: _Place, text: str) -> list[Piece]:
-        return self._text(place, self._untold(place, text))
-
-    def _begun(self, index: int, item: Mapping[str, Json]) -> list[Piece]:
-        if item.get("type") != "function_call":
-            return []
-        native, name, arguments = item.get("call_id"), item.get("name"), item.get("arguments") or ""
-        if not (isinstance(native, str | None) and isinstance(name, str | None) and isinstance(arguments, str)):
+    def _whole_text(self, item: _ItemInProgress, part: int | None, text: str) -> list[Piece]:
+        earlier = item.parts.get(part or 0)
+        if earlier and joined(earlier) != joined(text):
             raise malformed()
-        self._calls.add(index)
-        self._told.setdefault((index, -1), []).append(arguments)
-        return [CallPiece(index, native or None, name or None, arguments)]
+        return [] if earlier else self._text(item, part, text)
 
-    def _arguments(self, index: int, fragment: str) -> list[Piece]:
-        if index not in self._calls:
-            raise malformed()
-        self._told[index, -1].append(fragment)
-        return [CallPiece(index, None, None, fragment)] if fragment else []
+    def _arguments(self, item: _ItemInProgress, fragment: str) -> list[Piece]:
+        item.arguments += fragment
+        return [CallPiece(item.number, None, None, fragment)] if fragment else []
 
-    def _whole_arguments(self, index: int, arguments: str) -> list[Piece]:
-        return self._arguments(index, self._untold((index, -1), arguments))
+    def _whole_arguments(self, item: _ItemInProgress, arguments: str) -> list[Piece]:
+        if not item.arguments:
+            return self._arguments(item, arguments)
+        is_same = not arguments or joined(item.arguments) == joined(arguments)
+        return [] if is_same else [CallPiece(item.number, None, None, "", CallFault.TWO_ARGUMENTS)]
 
-    def _done(self, index: int, item: Mapping[str, Json]) -> list[Piece]:
-        pieces: list[Piece] = []
-        if item.get("type") == "function_call":
-            pieces += self._begun(index, {**item, "arguments": ""})  # it may have begun here; else it is the same call
-            return pieces + self._whole_arguments(index, _string(item, "arguments"))
-        content = item.get("content") if item.get("type") == "message" else None
-        for number, part in enumerate(content if isinstance(content, list) else []):
-            text = part.get("text", part.get("refusal")) if isinstance(part, dict) else None
-            if isinstance(text, str):
-                pieces += self._whole_text((index, number), text)
-        return pieces
+    def _done(self, event: Mapping[str, Json], item: Mapping[str, Json]) -> list[Piece]:
+        known = self._told_before(event, item)
+        known.is_done = True
+        if item.get("type") in _CALLS:
+            native = {"call_id": None} if known.is_call else {}  # it has one: what it is called now changes nothing
+            pieces = self._begun(known, {**item, **native, "arguments": "", "input": ""})
+            return pieces + self._whole_arguments(known, as_arguments(item.get("arguments", item.get("input"))))
+        return [piece for number, text in enumerate(_texts(item)) for piece in self._whole_text(known, number, text)]
 
-    def _untold(self, place: _Place, whole: str) -> str:
-        earlier = "".join(self._told.get(place, ()))
-        if earlier and joined(earlier) != joined(whole):
-            raise malformed()
-        return "" if earlier else whole
-
-    def _ended(self, response: Mapping[str, Json]) -> Finished:
-        status = response.get("status")
+    def _ended(self, response: Mapping[str, Json], kind: str | None) -> list[Piece]:
+        status = response.get("status") or kind
         counted = usage(response.get("usage"), "input_tokens", "output_tokens")
         if status == "completed":
-            return Finished(Finish.CALLS if self._calls else Finish.STOP, counted)
+            untold = self._untold(response.get("output"))
+            return [*untold, Finished(Finish.CALLS if any(item.is_call for item in self._items) else Finish.STOP, counted)]
         if status == "incomplete":
             details = response.get("incomplete_details")
             filtered = isinstance(details, dict) and details.get("reason") == "content_filter"
-            return Finished(Finish.FILTERED if filtered else Finish.LENGTH, counted)
+            return [*self._untold(response.get("output")), Finished(Finish.FILTERED if filtered else Finish.LENGTH, counted)]
         error = response.get("error")
         raise failed(error.get("code") if isinstance(error, dict) else None)
+
+    def _untold(self, output: Json) -> list[Piece]:
+        """What stands in the whole output alone: a call that was told counts once, by what it asks for, whatever its ids are now."""
+        told = Counter((item.name, item.arguments.strip() or "{}") for item in self._items if item.is_call)
+        said = joined("".join(text for item in self._items for text in item.parts.values()))
+        listed = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+        text = joined("".join(text for item in listed for text in _texts(item)))
+        if said and text and said != text:
+            raise malformed()
+        pieces = [] if said else self._text(self._new(None, None), 0, text)
+        for item in listed:
+            if item.get("type") in _CALLS:
+                asked = str(item.get("name")), joined(as_arguments(item.get("arguments", item.get("input")))).strip() or "{}"
+                if told[asked] > 0:
+                    told[asked] -= 1
+                else:
+                    pieces += self._begun(self._new(None, None), item)
+        return pieces
+
+
+def _texts(item: Mapping[str, Json]) -> list[str]:
+    """The texts of a message's parts, in their order; what has none is empty."""
+    content = item.get("content") if item.get("type") == "message" else None
+    if isinstance(content, str):
+        return [content]
+    parts = [part if isinstance(part, dict) else {} for part in content] if isinstance(content, list) else []
+    return [str(next((part[name] for name in _SAID if isinstance(part.get(name), str)), "")) for part in parts]
 
 
 def _mapping(event: Mapping[str, Json], key: str) -> dict[str, Json]:
@@ -233,12 +324,8 @@ def _string(event: Mapping[str, Json], key: str) -> str:
     return value
 
 
-def _index(event: Mapping[str, Json], key: str = "output_index") -> int:
+def _number(event: Mapping[str, Json], key: str) -> int | None:
     value = event.get(key)
-    if type(value) is not int:
+    if isinstance(value, bool) or not isinstance(value, int | None):
         raise malformed()
     return value
-
-
-def _place(event: Mapping[str, Json]) -> _Place:
-    return _index(event), _index(event, "content_index")

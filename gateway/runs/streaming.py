@@ -14,6 +14,8 @@ from gateway.store.runs import Run
 from gateway.store.steps import Step
 from gateway.store.threads import Message
 
+_CUT_OFF: Json = {"code": "server_error", "message": "The answer was cut off before its calls were whole; none was done."}
+
 Tell = Callable[[str, Object], None]
 
 
@@ -67,6 +69,8 @@ class MessageStream:
         if answer.calls:
             begun = self._calls or self._begin_calls()
             kept = replace(kept, steps=(*kept.steps, _with(begun, step_details=self._details(answer.calls), usage=usage)))
+        elif self._calls is not None:  # cut off: what was told of them stays, and none is done
+            kept = self._with_calls(kept, {"status": "failed", "failed_at": seconds(self.clock()), "last_error": _CUT_OFF})
         return kept
 
     def broken_off(self, reason: str) -> KeptAnswer:
@@ -76,10 +80,7 @@ class MessageStream:
         state = reason.removeprefix("run_")
         over: dict[str, Json] = {"status": state, f"{state}_at": seconds(self.clock())}
         kept = self._message_as("incomplete", reason, over)
-        if self._calls is None:
-            return kept
-        step = _with(self._calls, step_details=self._details(self.assembly.begun), **over)
-        return replace(kept, steps=(*kept.steps, step), news=(*kept.news, (f"thread.run.step.{state}", objects.step(step))))
+        return kept if self._calls is None else self._with_calls(kept, over)
 
     def _tell(self, news: News) -> None:
         match news:
@@ -88,14 +89,16 @@ class MessageStream:
                     self._say(passed)
             case CallBegun(index, id_, name):
                 self._calls = self._calls or self._begin_calls()
-                self._call_delta({"index": index, **self._call(id_, name, "")})
+                self._call_delta({"index": index, **self._call(ToolCall(id_, name, ""))})
             case NewArguments(index, fragment):
                 self._call_delta({"index": index, "type": "function", "function": {"arguments": fragment}})
 
-    def _call(self, id_: str, name: str, arguments: str) -> dict[str, Json]:
-        function: Json = {"name": name, "arguments": arguments, "output": None}
-        ours: Mapping[str, Json] = {"tellergate": None} if self.is_banking(name) else {}
-        return {"id": id_, "type": "function", "function": function, **ours}
+    def _call(self, call: ToolCall) -> dict[str, Json]:
+        function: Json = {"name": call.name, "arguments": call.arguments, "output": None}
+        ours: dict[str, Json] = {"tellergate": None} if self.is_banking(call.name) or call.fault is not None else {}
+        if call.fault is not None:
+            ours["fault"] = call.fault.value
+        return {"id": call.id, "type": "function", "function": function, **ours}
 
     def _call_delta(self, call: Json) -> None:
         if self._calls is not None:
@@ -133,8 +136,15 @@ class MessageStream:
         told = (f"thread.message.{status}", objects.message(message)), (f"thread.run.step.{over['status']}", objects.step(step))
         return KeptAnswer((step,), (message,), told)
 
+    def _with_calls(self, kept: KeptAnswer, over: Mapping[str, Json]) -> KeptAnswer:
+        """With the step of the calls that were begun, as far as they were told; none of them is done."""
+        step = _with(self._calls or self._begin_calls(), step_details=self._details(self.assembly.begun), **over)
+        return replace(
+            kept, steps=(*kept.steps, step), news=(*kept.news, (f"thread.run.step.{over['status']}", objects.step(step)))
+        )
+
     def _details(self, calls: Sequence[ToolCall]) -> Json:
-        return {"type": "tool_calls", "tool_calls": [self._call(call.id, call.name, call.arguments) for call in calls]}
+        return {"type": "tool_calls", "tool_calls": [self._call(call) for call in calls]}
 
     def _body(self, status: str, reason: str | None = None) -> dict[str, Json]:
         at = seconds(self.clock())

@@ -36,6 +36,7 @@ from gateway.store import (
     kill_switches,
     proofs,
     runs,
+    spending,
     standing_mandates,
     webhooks,
 )
@@ -127,10 +128,10 @@ class SqlBook:
         return await self._fresh(lambda connection: kill_switches.stopped(connection, subjects))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
-        return await self.read(lambda connection: calls.totals(connection, customer, currency, now))
+        return await self.read(lambda connection: spending.totals(connection, customer, currency, now))
 
     async def automatic(self, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
-        return await self.read(lambda connection: calls.automatic(connection, customer, currency, now))
+        return await self.read(lambda connection: spending.automatic(connection, customer, currency, now))
 
     async def movements(self, customer: str, of_calls: Collection[str]) -> Mapping[str, Movement]:
         return await self.read(lambda connection: calls.movements(connection, customer, of_calls)) if of_calls else {}
@@ -238,10 +239,12 @@ class SqlBook:
         return answer
 
     def _apply(self, connection: Connection, items: Sequence[Item[Any]]) -> Sequence[Any]:
+        settled = [item.settlement for item in items if item.settlement is not None]
         if connection.dialect.name != "sqlite":
-            _lock(connection, [item.locks for item in items])
+            given_back = Locks(customers=calls.owners_of(connection, settled))
+            _lock(connection, [given_back, *(item.locks for item in items)])
         # Settled before the others are applied: what is given back here, a claim of the same group may take.
-        calls.settle(connection, [item.settlement for item in items if item.settlement is not None])
+        calls.settle(connection, settled)
         return [self._one(connection, item) for item in items]
 
     def _one(self, connection: Connection, item: Item[T]) -> T | Exception:

@@ -9,16 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     Connection,
     Select,
     and_,
     bindparam,
-    case,
-    cast,
     delete,
-    func,
     insert,
     literal_column,
     or_,
@@ -30,13 +25,14 @@ from sqlalchemy import (
 from adapters.core import Money
 from audit.store.prepared import Prepared
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.limits import Starts, Totals, exceeded, standing_holds
+from gateway.domain.limits import Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
 from gateway.domain.ports import Claim, Claimed, FactsMoved, Movement
 from gateway.domain.states import RELEASED, CallState, SettledAs
-from gateway.store import standing_mandates
+from gateway.store import spending, standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about
 from gateway.store.items import Consequences, Item, Locks, Settlement
+from gateway.store.spending import SPENT_OF, windows
 from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
@@ -78,7 +74,10 @@ class ClaimCall(Item[Claimed]):
         # A confirmation is used up by the very transaction that claims its effect, so that of two at once one finds it used.
         if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
             return Refusal(Code.DENIED, "confirmation_used")
-        _NEW.one(connection, _row(wanted))
+        row = _row(wanted)
+        _NEW.one(connection, row)
+        if wanted.amount is not None:
+            spending.move(connection, row, 1)
         for use in wanted.uses:
             of_call = {"call_id": wanted.call_id, "conversation": wanted.conversation}
             _USE.one(connection, {**of_call, "kind": use.kind, "value": use.value, "turn": use.turn})
@@ -113,31 +112,6 @@ class SettleCall(Item[None]):
         return None if self.state is CallState.UNKNOWN else Consequences(at=self.at, ended=(self.call_id,))
 
 
-_ZERO: ColumnElement[int] = literal_column("0")
-
-
-def _sum(amounts: ColumnElement[int]) -> ColumnElement[int]:
-    """As an integer: PostgreSQL sums bigint to numeric."""
-    return cast(func.coalesce(func.sum(amounts), _ZERO), BigInteger)
-
-
-_SPENT = select(
-    _sum(case((CALLS.c.created_us > bindparam("day"), CALLS.c.minor), else_=_ZERO)).label("day_minor"),
-    _sum(case((CALLS.c.created_us > bindparam("week"), CALLS.c.minor), else_=_ZERO)).label("week_minor"),
-    _sum(CALLS.c.minor).label("month_minor"),
-    _sum(case((CALLS.c.created_us > bindparam("day"), literal_column("1")), else_=_ZERO)).label("day_count"),
-).where(
-    CALLS.c.customer == bindparam("customer"),
-    CALLS.c.currency == bindparam("currency"),
-    CALLS.c.created_us > bindparam("month"),
-    CALLS.c.state != literal_column("'voided'"),
-)
-_TOTALS = Prepared(_SPENT)
-_AUTOMATIC = Prepared(
-    _SPENT.add_columns(CALLS.c.standing_mandate)
-    .where(CALLS.c.standing_mandate.is_not(literal_column("null")))
-    .group_by(CALLS.c.standing_mandate)
-)
 _CONFIRMED = Prepared(
     update(PROPOSED_CALLS)
     .where(PROPOSED_CALLS.c.call_id == bindparam("proposed"), PROPOSED_CALLS.c.claimed == literal_column("false"))
@@ -256,7 +230,7 @@ def _grounds_statement() -> Select[Any]:
         .limit(literal_column("1"))
         .subquery("alike")
     )
-    spent = _SPENT.subquery("spent")
+    spent = SPENT_OF.subquery("spent_now")
     joined = spent.outerjoin(conversation, true()).outerjoin(alike, true()).outerjoin(stored, true())
     return select(conversation, spent, alike, stored).select_from(joined)
 
@@ -267,25 +241,16 @@ _IS_OPEN = or_(CALLS.c.state == literal_column("'pending'"), CALLS.c.state == li
 _BY_CALL = Prepared(select(*_HEAD).where(CALLS.c.call_id == bindparam("call_id")))
 _UNSETTLED = Prepared(select(*_HEAD).where(_IS_OPEN, CALLS.c.created_us < bindparam("before")))
 _IS_THIS = and_(CALLS.c.call_id == bindparam("settled_id"), _IS_OPEN)
+_MOVED_COLUMNS = ("customer", "currency", "minor", "created_us", "standing_mandate")
+_MOVED = Prepared(select(*(CALLS.c[name] for name in _MOVED_COLUMNS)).where(_IS_THIS, CALLS.c.minor.is_not(literal_column("null"))))
 _RELEASE = Prepared(delete(CALLS).where(_IS_THIS))
 _SETTLE = Prepared(update(CALLS).where(_IS_THIS).values(state=bindparam("new_state"), settled_us=bindparam("at_us")))
 
 
-def totals(connection: Connection, customer: str, currency: str, now: datetime) -> Totals:
-    (row,) = _TOTALS.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
-    return Totals(*row)
-
-
 def _is_covered(connection: Connection, wanted: Claim, amount: Money, covered: StandingMandate) -> bool:
     """Under the lock: the standing mandate was not revoked, and all that was paid under it, by whichever agent, stays within it."""
-    spent = automatic(connection, wanted.customer, amount.currency, wanted.at).get(covered.id, Totals())
+    spent = spending.automatic(connection, wanted.customer, amount.currency, wanted.at).get(covered.id, Totals())
     return standing_mandates.stands(connection, covered.id) and standing_holds(covered, spent, amount)
-
-
-def automatic(connection: Connection, customer: str, currency: str, now: datetime) -> Mapping[str, Totals]:
-    """What was paid without a confirmation, by the id of the standing mandate under which it went."""
-    rows = _AUTOMATIC.rows(connection, {"customer": customer, "currency": currency, **_windows(now)})
-    return {mandate: Totals(*sums) for *sums, mandate in rows}
 
 
 def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
@@ -299,13 +264,8 @@ def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
         "payee": wanted.payee,
         "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
         **about(wanted.conversation, wanted.agent or "", wanted.set_at),
-        **_windows(wanted.at),
+        **windows(wanted.at),
     }
-
-
-def _windows(now: datetime) -> dict[str, int]:
-    starts = Starts.at(now)
-    return {"day": to_us(starts.day), "week": to_us(starts.week), "month": to_us(starts.month)}
 
 
 def _row(wanted: Claim) -> dict[str, object]:
@@ -332,17 +292,33 @@ def _row(wanted: Claim) -> dict[str, object]:
 
 
 def settle(connection: Connection, items: Sequence[Settlement]) -> None:
-    """All of a group at once, in the order of their names, so that two processes cannot wait for each other."""
+    """All of a group at once, in the order of their names, so that two processes cannot wait for each other. The customers of those that
+    are given back (`owners_of`) are locked."""
     # Rows are locked in the order in which they are changed: two processes with another order each would wait for each other.
     ordered = sorted(items, key=lambda item: item.call_id)
     kept = [
         {"settled_id": item.call_id, "new_state": item.state, "at_us": to_us(item.at)} for item in ordered if item.state != RELEASED
     ]
     released = [{"settled_id": item.call_id} for item in ordered if item.state == RELEASED]
+    for call in _given_back(items):
+        for row in _MOVED.rows(connection, {"settled_id": call}):
+            spending.move(connection, dict(zip(_MOVED_COLUMNS, row, strict=True)), -1)
     if kept:
         _SETTLE.many(connection, kept)
     if released:
         _RELEASE.many(connection, released)
+
+
+def owners_of(connection: Connection, items: Sequence[Settlement]) -> frozenset[str]:
+    """The customers whose sums change with these: of what does not count any more."""
+    wanted = _given_back(items)
+    if not wanted:
+        return frozenset()
+    return frozenset(connection.execute(select(CALLS.c.customer).where(CALLS.c.call_id.in_(wanted))).scalars())
+
+
+def _given_back(items: Sequence[Settlement]) -> list[str]:
+    return sorted({item.call_id for item in items if item.state in (RELEASED, CallState.VOIDED)})
 
 
 def movements(connection: Connection, customer: str, calls: Collection[str]) -> Mapping[str, Movement]:

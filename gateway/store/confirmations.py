@@ -13,7 +13,7 @@ from gateway.domain.proposal import NewProposal, Proposal, ProposalChange, Propo
 from gateway.domain.states import ProposalState
 from gateway.store import standing_mandates
 from gateway.store.items import Consequences, Item, ItemStore, Locks
-from gateway.store.tables import CONFIRMATIONS, PROPOSED_CALLS
+from gateway.store.tables import APPROVERS, CONFIRMATIONS, PROPOSED_CALLS
 from gateway.store.times import from_us, to_us
 
 DECLINED_LASTS = timedelta(days=1)
@@ -47,12 +47,14 @@ class StoreProposal(Item[None]):
         is_open = and_(mine, _C.state == ProposalState.OPEN, _C.expires_us > to_us(wanted.created))
         if connection.execute(select(func.count()).where(is_open)).scalar_one() >= self.new.open_most:
             return Refusal(Code.DENIED, "too_many_proposals")
-        of_today = and_(mine, _C.created_us > to_us(wanted.created - timedelta(days=1)))
+        of_today = and_(mine, _C.state.in_(tuple(ProposalState)), _C.created_us > to_us(wanted.created - timedelta(days=1)))
         if connection.execute(select(func.count()).where(of_today)).scalar_one() >= self.new.day_most:
             return Refusal(Code.DENIED, "too_many_proposals")
         connection.execute(insert(CONFIRMATIONS), [_row(self.new)])
         if self.new.calls:
             connection.execute(insert(PROPOSED_CALLS), _call_rows(self.new))
+        if self.new.approvers:
+            connection.execute(insert(APPROVERS), _approver_rows(self.new))
         return None
 
     def consequences(self, _connection: Connection, _answer: None) -> Consequences:
@@ -133,6 +135,11 @@ def _row(new: NewProposal) -> dict[str, object]:
     }
 
 
+def _approver_rows(new: NewProposal) -> list[dict[str, object]]:
+    named = {"confirmation": new.proposal.id, "expires_us": to_us(new.proposal.expires)}
+    return [{"approver": approver, **named} for approver in sorted(new.approvers)]
+
+
 def _call_rows(new: NewProposal) -> list[dict[str, object]]:
     return [
         {
@@ -211,10 +218,13 @@ def waiting(connection: Connection, customer: str, at: datetime) -> Sequence[Sto
     return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*mine).order_by(_C.created_us, _C.id))]
 
 
-def to_approve(connection: Connection, at: datetime) -> Sequence[StoredProposal]:
-    """What a second person is to approve, whoever may."""
-    waits = (_C.state == ProposalState.CONFIRMED, _C.level == 4, _C.expires_us > to_us(at))
-    return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(*waits).order_by(_C.created_us, _C.id))]
+def to_approve(connection: Connection, approver: str, at: datetime) -> Sequence[StoredProposal]:
+    """What waits for this person's approval, as the owners were when it was proposed; whether they still may is asked of the core."""
+    in_time = (APPROVERS.c.expires_us > to_us(at), _C.expires_us > to_us(at))  # the first for its index
+    waits = (_C.state == ProposalState.CONFIRMED, _C.level == 4, *in_time)
+    joined = APPROVERS.join(CONFIRMATIONS, _C.id == APPROVERS.c.confirmation)
+    theirs = select(CONFIRMATIONS).select_from(joined).where(APPROVERS.c.approver == approver, *waits)
+    return [_stored(row) for row in connection.execute(theirs.order_by(_C.created_us, _C.id))]
 
 
 def unfinished(connection: Connection, before: datetime) -> Sequence[StoredProposal]:
@@ -296,8 +306,8 @@ class SqlProposals:
     async def waiting(self, customer: str, at: datetime) -> Sequence[StoredProposal]:
         return await self.store.read(lambda connection: waiting(connection, customer, at))
 
-    async def to_approve(self, at: datetime) -> Sequence[StoredProposal]:
-        return await self.store.read(lambda connection: to_approve(connection, at))
+    async def to_approve(self, approver: str, at: datetime) -> Sequence[StoredProposal]:
+        return await self.store.read(lambda connection: to_approve(connection, approver, at))
 
     async def unfinished(self, before: datetime) -> Sequence[StoredProposal]:
         return await self.store.read(lambda connection: unfinished(connection, before))

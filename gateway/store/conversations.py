@@ -60,8 +60,9 @@ _LOCK = (
     .order_by(CONVERSATIONS.c.id)
     .with_for_update(key_share=True)
 )
-_HEAD = select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns).where(CONVERSATIONS.c.id == bindparam("conversation"))
-_COUNT = select(func.count()).select_from(WORDS).where(WORDS.c.conversation == bindparam("conversation"))
+_HEAD = select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns, CONVERSATIONS.c.said).where(
+    CONVERSATIONS.c.id == bindparam("conversation")
+)
 
 _IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
 _TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
@@ -78,7 +79,7 @@ _SAID = Prepared(
         WORDS.c.turn > bindparam("after"),
         WORDS.c.at_us > bindparam("after_us"),
     )
-    .order_by(WORDS.c.position.desc())
+    .order_by(WORDS.c.turn.desc(), WORDS.c.position.desc())  # as the index has them: no message of an earlier turn is looked at
     .limit(literal_column(str(_MESSAGES_MOST)))
 )
 _READ = Prepared(
@@ -103,6 +104,9 @@ _WAITING = Prepared(
     .select_from(PROPOSED_CALLS.join(CONFIRMATIONS, CONFIRMATIONS.c.id == PROPOSED_CALLS.c.confirmation))
     .where(
         CONFIRMATIONS.c.conversation == bindparam("conversation"),
+        # Said again beside what follows from it, for the index: what ended before any word that counts is not looked at
+        CONFIRMATIONS.c.state.in_([literal_column("'open'"), literal_column("'declined'")]),
+        CONFIRMATIONS.c.expires_us > bindparam("after_us"),
         or_(
             and_(CONFIRMATIONS.c.state == literal_column("'open'"), CONFIRMATIONS.c.expires_us > bindparam("now_us")),
             and_(CONFIRMATIONS.c.state == literal_column("'declined'"), CONFIRMATIONS.c.created_us > bindparam("after_us")),
@@ -149,7 +153,7 @@ class TaintConversation(Item[None]):
 
 @dataclass(frozen=True, slots=True)
 class StoreMessages(Item[int | None]):
-    """What the customer said in one turn; answered with how many messages the conversation has now."""
+    """What the customer said in one turn; answered with how many messages there have been in the conversation."""
 
     customer: str
     id: str
@@ -164,7 +168,7 @@ class StoreMessages(Item[int | None]):
         head = connection.execute(_HEAD, {"conversation": self.id}).one_or_none()
         if head is None or head.customer != self.customer:
             return None
-        count: int = connection.execute(_COUNT, {"conversation": self.id}).scalar_one()
+        count: int = head.said
         turn = head.turns + 1
         rows = [
             {
@@ -179,8 +183,9 @@ class StoreMessages(Item[int | None]):
             for offset, message in enumerate(self.messages)
         ]
         connection.execute(insert(WORDS), rows)
-        connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == self.id).values(turns=turn))
-        return count + len(rows)
+        said = count + len(rows)
+        connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == self.id).values(turns=turn, said=said))
+        return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ CONVERSATIONS = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("tainted_us", BigInteger),  # since when third parties' text is in it
     Column("turns", Integer, nullable=False, server_default="0"),  # how often the customer spoke in it
+    Column("said", Integer, nullable=False, server_default="0"),  # how many messages, whether or not they are kept
 )
 
 WORDS = Table(
@@ -51,6 +52,7 @@ WORDS = Table(
     Column("at_us", BigInteger, nullable=False),
     Column("turn", Integer, nullable=False, server_default="0"),
     Column("reading", Text),  # of what was typed, as it was read when it was heard
+    Index("words_by_turn", "conversation", "turn", "position"),
 )
 
 CALLS = Table(
@@ -80,6 +82,18 @@ CALLS = Table(
     CheckConstraint("(currency is null) = (minor is null)", name="whole_amount"),
     Index("calls_by_window", "customer", "currency", "created_us", "state", "minor", "standing_mandate"),
     Index("calls_by_state", "state", "created_us"),
+)
+
+SPENT = Table(
+    "spent",  # what `calls` of an hour sum to, without those that were voided
+    METADATA,
+    Column("customer", String(64), primary_key=True),
+    Column("currency", String(3), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # since 1970
+    Column("standing_mandate", String(40), primary_key=True),  # empty: the customer confirmed
+    Column("minor", BigInteger, nullable=False),
+    Column("payments", BigInteger, nullable=False),
+    Index("spent_by_hour", "hour"),
 )
 
 PROOFS = Table(
@@ -121,7 +135,7 @@ USES = Table(
     Column("conversation", String(40), nullable=False),
     Column("value", String(128), nullable=False),
     Column("turn", Integer, nullable=False),
-    Index("uses_by_conversation", "conversation"),
+    Index("uses_by_conversation", "conversation", "turn"),
 )
 
 # What waits for the customer, and with what they confirm.
@@ -149,6 +163,15 @@ CONFIRMATIONS = Table(
     Column("ended_us", BigInteger),
     CheckConstraint("state in ('open', 'confirmed', 'approved', 'declined', 'expired')", name="known_confirmation_state"),
     Index("confirmations_by_customer", "customer", "state", "created_us"),
+    Index("confirmations_by_conversation", "conversation", "state", "expires_us"),
+)
+
+APPROVERS = Table(
+    "approvers",
+    METADATA,
+    Column("approver", String(64), primary_key=True),
+    Column("expires_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("confirmation", String(40), primary_key=True),
 )
 
 PROPOSED_CALLS = Table(

@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from gateway.domain.request import CallFault
 from gateway.runs.answer import AnswerAssembly, ModelAnswer
 from gateway.runs.endpoint import Api, open_model
 from gateway.runs.model import Finish, MessageTurn, Model, ModelFailed, Prompt, TextPart, Usage
@@ -229,12 +230,13 @@ async def test_calls_are_what_the_model_wrote_whatever_it_is(endpoint: Endpoint)
     assert (answer.text, answer.finish) == ("One moment.", Finish.CALLS)
 
 
-async def test_two_calls_of_one_id_are_no_answer(endpoint: Endpoint) -> None:
+async def test_two_calls_of_one_id_have_a_fault_both_and_so_has_one_without_a_name(endpoint: Endpoint) -> None:
     api = endpoint.api
     for name, arguments in (("pay", '{"a":2}'), ("freeze", '{"a":1}')):
         chunks = call(api, 1, "same", "pay", '{"a":1}'), call(api, 2, "same", name, arguments), end(api, "tool_calls")
-        assert (await endpoint.failure(said(*chunks))).code == "server_error"
-    assert (await endpoint.failure(said(call(api, 1, "a", None, "{}"), end(api, "tool_calls")))).code == "server_error"
+        assert [item.fault for item in (await endpoint.answer(said(*chunks))).calls] == [CallFault.TWO_CALLS_OF_ONE_ID] * 2
+    (unnamed,) = (await endpoint.answer(said(call(api, 1, "a", None, "{}"), end(api, "tool_calls")))).calls
+    assert unnamed.fault is CallFault.NO_NAME
 
 
 async def test_a_character_cut_anywhere_is_whole_again(endpoint: Endpoint) -> None:

@@ -30,6 +30,7 @@ from gateway.store.book import SqlBook
 from gateway.store.conversations import WITH_CUSTOMER, WORDS_AGE_S
 from gateway.store.direct import DirectStore
 from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.spending import SPENT_OF
 from gateway.store.standing_mandates import StoreStandingMandate
 from gateway.store.tables import KILL_SWITCHES
 from tests.support.databases import postgresql
@@ -374,7 +375,7 @@ def test_the_names_of_a_row_are_those_of_its_statement() -> None:
     assert tuple(column.name for column in calls._HEAD) == calls._CallRow._fields
     selected = [column.name for column in calls._grounds_statement().selected_columns]
     of_conversation, stored = [column.name for column in WITH_CUSTOMER.selected_columns], list(calls._CallRow._fields)
-    assert selected == [*of_conversation, *(column.name for column in calls._SPENT.selected_columns), "like_this", *stored]
+    assert selected == [*of_conversation, *(column.name for column in SPENT_OF.selected_columns), "like_this", *stored]
     named = [*("owner" if name == "customer" else name for name in of_conversation), "day_minor", "week_minor", "month_minor"]
     assert list(calls._Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]
 

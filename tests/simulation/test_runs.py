@@ -22,7 +22,7 @@ from gateway.store.book import SqlBook
 from gateway.store.runs import LeaseRuns, StartRun
 from tests.support import databases
 from tests.support.assisted import Assisted, assisted, error_of, required, used, wait_until, why_incomplete
-from tests.support.hostile_models import call, text
+from tests.support.hostile_models import call, end, text
 from tests.support.models import Raw, Reply, asks, outputs, turns
 from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
 
@@ -222,6 +222,22 @@ async def test_a_run_that_ends_in_the_middle_of_an_answer_keeps_what_its_stream_
         over = [event.data for event in heard if event.event == f"thread.run.step.{state}"]
         assert [as_kept(step) for step in over] == [as_kept(step) for step in steps]
         await all_of.of().messages.create(thread.id, role="user", content="The thread is free again.")
+
+
+async def test_calls_that_the_length_cut_off_are_not_done_and_stay_in_the_thread(tmp_path: Path) -> None:
+    cut = Raw((text("chat", "One moment.\n"), call("chat", 0, "n", "list_accounts", "{}"), end("chat", "length")))
+    async with assisted(tmp_path / "data", cut) as all_of:
+        assistant = await all_of.assistant("list_accounts")
+        thread = await all_of.of().create(messages=[{"role": "user", "content": "Speak"}])
+        async with all_of.of().runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+            heard = [event async for event in stream]
+        (run,) = (await all_of.of().runs.list(thread.id)).data
+        assert (run.status, why_incomplete(run)) == ("incomplete", "max_completion_tokens")
+        steps = await all_of.steps(run)
+        assert [(step.type, step.status) for step in steps] == [("message_creation", "completed"), ("tool_calls", "failed")]
+        (asked,) = steps[1].step_details.tool_calls
+        assert (asked.function.arguments, asked.function.output) == ("{}", None)
+        assert [as_kept(event.data) for event in heard if event.event == "thread.run.step.failed"] == [as_kept(steps[1])]
 
 
 async def test_an_empty_output_of_the_app_is_an_output(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def broken(api: str) -> Mapping[str, Raw]:
         "with nothing": Raw(),
         "going on after its end": Raw((said, end(api).removesuffix(b"data: [DONE]\n\n"), said, end(api))),
         "a page": Raw((b"<html>" + SECRET.encode(),), headers={"Content-Type": "text/html"}),
-        "of another type": Raw((whole,), headers={"Content-Type": "application/json"}),
+        "JSON that is no answer": Raw((b'{"object": "list", "data": []}',), headers={"Content-Type": "application/json"}),
+        "JSON that is cut off": Raw((b'{"choices": [',), headers={"Content-Type": "application/json"}),
+        "JSON without an end": Raw((b'{"a": "', b"x" * 65536), headers={"Content-Type": "application/json"}, end="endless"),
         "said to be packed": Raw((whole,), headers=_EVENTS | {"Content-Encoding": "gzip"}),
         "packed": Raw((BOMB,), headers=_EVENTS | {"Content-Encoding": "gzip"}),
         "packed, and an error": Raw((BOMB,), 500, {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
@@ -93,28 +95,18 @@ def _odd(api: str) -> dict[str, bytes]:
             "a choice that is none": sse({"choices": ["a"]}, done=False),
             "a delta that is none": sse({"choices": [{**choice, "delta": "a"}]}, done=False),
             "a text that is none": sse(chunk({"content": 7}), done=False),
-            "calls that are no list": sse(chunk({"tool_calls": {"a": 1}}), done=False),
+            "calls that are no list": sse(chunk({"tool_calls": "pay"}), done=False),
             "a call that is none": sse(chunk({"tool_calls": ["pay"]}), done=False),
-            "a call without an index": sse(chunk({"tool_calls": [{"id": "a", "function": {"name": "pay"}}]}), done=False),
-            "a call of another kind": sse(
-                chunk({"tool_calls": [{"index": 0, "type": "custom", "id": "a", "function": {"name": "pay"}}]}), done=False
-            ),
-            "arguments that are no text": sse(
-                chunk({"tool_calls": [{"index": 0, "function": {"name": "pay", "arguments": {}}}]}), done=False
-            ),
             "an unknown end": sse(chunk({}, "abort"), done=False),
         }
     at = {"output_index": 0, "content_index": 0}
     item = {"type": "function_call", "call_id": "a", "name": "pay", "arguments": "{}"}
     return {
         "a text that is none": _named({"type": "response.output_text.delta", "delta": 7, **at}),
-        "a text without a place": _named({"type": "response.output_text.delta", "delta": "a"}),
         "a text that is another in the end": _named({"type": "response.output_text.done", "text": "Goodbye.", **at}),
         "arguments of no call": _named({"type": "response.function_call_arguments.delta", "output_index": 5, "delta": "{}"}),
         "an item that is none": _named({"type": "response.output_item.added", "output_index": 1, "item": "a"}),
         "a name that is none": _named({"type": "response.output_item.added", "output_index": 1, "item": {**item, "name": 7}}),
-        "arguments that are others in the end": call(api, 1, "a", "pay", '{"a":1}')
-        + _named({"type": "response.output_item.done", "output_index": 1, "item": item}),
         "failed": _named({"type": "response.failed", "response": response_object("failed", error={"message": SECRET})}),
     }
 

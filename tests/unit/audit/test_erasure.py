@@ -1,14 +1,26 @@
 """Erasing a person leaves every proof intact; a hold forbids it; a restored backup is cleaned before it serves."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from audit import verify
 from audit.checkpoint import Note, verify_note
-from audit.erasure import Certificate, LegalHold, NothingToErase, erase, holds, place_hold, release_hold, replay_destructions
+from audit.erasure import (
+    Certificate,
+    LegalHold,
+    NothingToErase,
+    erase,
+    erase_due,
+    holds,
+    place_hold,
+    release_hold,
+    replay_destructions,
+)
 from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
@@ -16,7 +28,7 @@ from audit.query import NotSealed, Query, Why, page, reveal
 from gateway.app.databases import DatabaseName
 from tests.support.bundles import bundled
 from tests.support.databases import dump, restore, sqlite_only
-from tests.trail import ORIGIN, a_record
+from tests.trail import ORIGIN, Clock, a_record
 
 WHY = Why(auditor="officer-1", purpose="erasure request", case_id="gdpr-3")
 
@@ -46,7 +58,7 @@ async def test_after_an_erasure_nothing_of_the_person_can_be_read_and_old_proofs
     assert (await filled.proof(1, 6)) == before
     assert (await verify_store(filled)) == []
     assert verify.verify(await bundled(filled)).good
-    assert (certificate.subject, certificate.destroyed, certificate.locked) == (subject, ["P1Y", "P7Y"], [])
+    assert (certificate.subject, certificate.destroyed, certificate.locked) == (subject, ["P1Y", "P7Y"], {})
     key = named(f"{ORIGIN}/exports", filled.signers.exports).key
     verify_note(Note.parse(certificate.note.encode()), [key])
     head, _, checkpoint = certificate.proof.partition(b"\n\n")
@@ -74,8 +86,12 @@ async def test_a_customer_who_comes_back_is_a_new_person(filled: Log) -> None:
 
 
 async def test_classes_under_a_legal_minimum_are_kept_and_the_certificate_says_so(filled: Log) -> None:
-    certificate = await erase(filled, "C-1", WHY, locked=frozenset({"P7Y"}))
-    assert (certificate.destroyed, certificate.locked) == (["P1Y"], ["P7Y"])
+    newest = await filled.read(lambda reads: reads.leaf(5))
+    assert newest is not None
+    written = datetime.fromisoformat(json.loads(newest.leaf)["time"])
+    certificate = await erase(filled, "C-1", WHY, minimums={"P7Y": "P5Y", "P3Y": "P3Y"})
+    assert (certificate.destroyed, certificate.locked) == (["P1Y"], {"P7Y": written.replace(year=written.year + 5)})
+    assert f'"locked":{{"P7Y":"{written.year + 5}-' in certificate.note
     assert (await reveal(filled, 5, WHY)).values["arguments.account"] == "GB00-1"
     with pytest.raises(NotSealed):
         await reveal(filled, 1, WHY)
@@ -85,6 +101,77 @@ async def test_classes_under_a_legal_minimum_are_kept_and_the_certificate_says_s
     assert await replay_destructions(filled) == 0, "what was sealed after the destruction stays"
     assert (await erase(filled, "C-1", WHY)).destroyed == ["P1Y", "P7Y"]
     assert (await filled.keys.subject_of("C-1")) is None
+
+
+MINIMUM = {"P7Y": "P5Y"}
+
+
+async def test_what_was_locked_goes_when_its_time_is_over(filled: Log, clock: Clock) -> None:
+    subject = str(await filled.keys.subject_of("C-1"))
+    until = (await erase(filled, "C-1", WHY, minimums=MINIMUM)).locked["P7Y"]
+    clock.time = until - timedelta(seconds=1)
+    assert await erase_due(filled, WHY, minimums=MINIMUM) == ([], [])
+    clock.time = until + timedelta(seconds=1)
+    await place_hold(filled, "C-1", "lawsuit", WHY)
+    assert await erase_due(filled, WHY, minimums=MINIMUM) == ([], [subject])
+    await release_hold(filled, "C-1", "lawsuit", WHY)
+    (certificate,), held = await erase_due(filled, WHY, minimums=MINIMUM)
+    assert (certificate.subject, certificate.destroyed, certificate.locked, held) == (subject, ["P7Y"], {}, [])
+    assert await filled.keys.subject_of("C-1") is None
+    with pytest.raises(NotSealed):
+        await reveal(filled, 5, WHY)
+    assert await erase_due(filled, WHY, minimums=MINIMUM) == ([], [])
+
+
+async def test_who_comes_back_meanwhile_is_kept_from_their_newest_record_on(filled: Log, clock: Clock) -> None:
+    until = (await erase(filled, "C-1", WHY, minimums=MINIMUM)).locked["P7Y"]
+    clock.time = until - timedelta(days=1)
+    await filled.append(a_record(customer="C-1", retention="P7Y", time=clock.time))
+    clock.time = until + timedelta(days=1)
+    (certificate,), _ = await erase_due(filled, WHY, minimums=MINIMUM)
+    assert certificate.destroyed == []
+    assert certificate.locked["P7Y"] > clock.time + timedelta(days=4 * 365)
+    assert await filled.keys.subject_of("C-1") is not None
+
+
+class NotThere(Exception):
+    """What a store says that does not answer."""
+
+
+class Elsewhere:
+    """A store beside the log, which tells when it is asked."""
+
+    def __init__(self, log: Log, fails: str = "") -> None:
+        self.log, self.fails, self.told = log, fails, []  # type: ignore[var-annotated]
+
+    async def check(self) -> None:
+        self.told.append(("check", self.log.size(), await self.log.keys.subject_of("C-1") is not None))
+        if self.fails == "check":
+            raise NotThere
+
+    async def remove(self) -> dict[str, int]:
+        self.told.append(("remove", self.log.size(), await self.log.keys.subject_of("C-1") is not None))
+        if self.fails == "remove":
+            raise NotThere
+        return {"calls": 2}
+
+
+async def test_other_stores_are_cleaned_after_the_record_and_before_the_mapping_goes(filled: Log) -> None:
+    size, other = filled.size(), Elsewhere(filled)
+    certificate = await erase(filled, "C-1", WHY, elsewhere=other)
+    assert other.told == [("check", size, True), ("remove", size + 1, True)]
+    assert certificate.removed == {"calls": 2}
+    assert '"removed":{"calls":2}' in certificate.note
+
+
+@pytest.mark.parametrize(("fails", "records"), [("check", 0), ("remove", 1)])
+async def test_a_store_that_fails_leaves_the_keys_and_it_can_be_done_again(filled: Log, fails: str, records: int) -> None:
+    size = filled.size()
+    with pytest.raises(NotThere):
+        await erase(filled, "C-1", WHY, elsewhere=Elsewhere(filled, fails))
+    assert filled.size() == size + records
+    assert (await reveal(filled, 1, WHY)).values["arguments.account"] == "GB00-1"
+    assert (await erase(filled, "C-1", WHY, elsewhere=Elsewhere(filled))).destroyed == ["P1Y", "P7Y"]
 
 
 async def test_a_hold_forbids_erasure_until_it_is_released(filled: Log) -> None:

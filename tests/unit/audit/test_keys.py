@@ -106,7 +106,7 @@ async def test_two_processes_agree_on_a_new_customer(tmp_path: Path) -> None:
 async def test_a_destroyed_key_is_gone(tmp_path: Path) -> None:
     store = await a_store(tmp_path, Random())
     subject = (await store.key_for("C-1", "P7Y")).subject
-    await store.destroy(subject, ["P7Y"], below=3, forget=True)
+    await store.destroy(subject, ["P7Y"], below=3, locked={})
     with pytest.raises(KeyDestroyed):
         await store.key_of(subject, "P7Y")
     assert (await store.destroyed()) == {subject: {"P7Y": 3}}

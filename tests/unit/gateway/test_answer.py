@@ -1,11 +1,13 @@
 """An answer of the model as it grows: what a listener is told is what it comes to, and everything is bounded."""
 
+import re
 from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.request import CallFault
 from gateway.runs.answer import (
     MAX_ARGUMENTS_CHARS,
     MAX_CALLS,
@@ -18,7 +20,7 @@ from gateway.runs.answer import (
     NewText,
 )
 from gateway.runs.model import CallPiece, Finish, Finished, ModelFailed, Piece, TextPiece, ToolCall, Usage
-from gateway.runs.replayed import replayable
+from gateway.runs.replayed import replayable, replayable_name
 
 STOP, CALLS = Finished(Finish.STOP, None), Finished(Finish.CALLS, Usage(3, 4))
 
@@ -63,9 +65,9 @@ def test_calls_get_ids_of_ours_in_the_order_in_which_they_begin() -> None:
     )
     first, second = (f"call_{number:024x}" for number in (1, 2))
     assert answer == ModelAnswer(
-        "One moment.", (ToolCall(first, "pay", '{"a":1}'), ToolCall(second, "freeze", "")), Finish.CALLS, Usage(3, 4)
+        "One moment.", (ToolCall(first, "pay", '{"a":1}'), ToolCall(second, "freeze", "{}")), Finish.CALLS, Usage(3, 4)
     )
-    assert heard(news) == ("One moment.", [(first, "pay", '{"a":1}'), (second, "freeze", "")])
+    assert heard(news) == ("One moment.", [(first, "pay", '{"a":1}'), (second, "freeze", "{}")])
 
 
 def test_a_call_is_told_once_it_has_its_name_with_what_came_before() -> None:
@@ -90,31 +92,80 @@ def test_the_same_call_without_an_id_is_another_one() -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        (CallPiece(0, "n", "pay", '{"a":1}'), CallPiece(1, "n", "pay", '{"a":2}'), CALLS),
-        (CallPiece(0, "n", "pay", "{}"), CallPiece(1, "n", "freeze", "{}"), CALLS),
-        (CallPiece(0, "n", "pay", "{}"), CallPiece(1, None, "pay", "{}"), CallPiece(1, "n", None, ""), CALLS),
-        (CallPiece(0, "n", "pay", ""), CallPiece(0, "m", None, ""), CALLS),
-        (CallPiece(0, "n", "pay", ""), CallPiece(0, None, "freeze", ""), CALLS),
-        (CallPiece(0, "n", None, "{}"), CALLS),
-        (TextPiece("Hello."), CALLS),
         (STOP,),
+        (CALLS,),
         (TextPiece(""), STOP),
         (TextPiece("a"),),
         (TextPiece("a"), STOP, TextPiece("b")),
         (TextPiece("a"), STOP, STOP),
-        (CallPiece(0, "n", "pay", '{"a":"\0"}'), CALLS),
-        (CallPiece(0, "n", "pay", '"\udc00"'), CALLS),
-        (CallPiece(0, "n", "pay", '"\ud83d'), CallPiece(0, None, None, '"'), CALLS),
-        (CallPiece(0, "n", "pay", '"\ud83d'), CALLS),
-        *((CallPiece(0, "n", name, ""), CALLS) for name in ("", "a b", "a\n", "pay\0", "é", "x" * 65)),
-        *((CallPiece(0, native, "pay", ""), CALLS) for native in ("", "a b", "a\n", "\0", "é", "x" * 257)),
     ],
 )
 def test_what_is_no_answer_is_refused(pieces: tuple[Piece, ...]) -> None:
-    message = refused(*pieces)
-    assert not any(
-        part in message for piece in pieces if isinstance(piece, CallPiece) for part in (piece.arguments,) if len(part) > 1
-    )
+    refused(*pieces)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "faults"),
+    [
+        ((CallPiece(0, "n", "pay", '{"a":1}'), CallPiece(1, "n", "pay", '{"a":2}')), [CallFault.TWO_CALLS_OF_ONE_ID] * 2),
+        ((CallPiece(0, "n", "pay", "{}"), CallPiece(1, "n", "freeze", "{}")), [CallFault.TWO_CALLS_OF_ONE_ID] * 2),
+        (
+            (CallPiece(0, "n", "pay", "{}"), CallPiece(1, None, "pay", '{"a":1}'), CallPiece(1, "n", None, "")),
+            [CallFault.TWO_CALLS_OF_ONE_ID] * 2,
+        ),
+        ((CallPiece(0, "n", "pay", ""), CallPiece(0, None, "freeze", "")), [CallFault.TWO_NAMES]),
+        ((CallPiece(0, "n", "pay", '{"a":'), CallPiece(0, None, "freeze", "1}")), [CallFault.TWO_NAMES]),
+        ((CallPiece(0, "n", None, "{}"),), [CallFault.NO_NAME]),
+        ((CallPiece(0, "n", "pay", "{}"), CallPiece(5, None, None, "{}")), [None, CallFault.NO_NAME]),
+        ((CallPiece(0, "n", "pay", "", CallFault.UNKNOWN_KIND),), [CallFault.UNKNOWN_KIND]),
+        ((CallPiece(0, "n", "pay", '{"a":"\0"}'),), [CallFault.NOT_TEXT]),
+        ((CallPiece(0, "n", "pay", '"\udc00"'),), [CallFault.NOT_TEXT]),
+        ((CallPiece(0, "n", "pay", '"\ud83d'), CallPiece(0, None, None, '"')), [CallFault.NOT_TEXT]),
+        ((CallPiece(0, "n", "pay", '"\ud83d'),), [CallFault.NOT_TEXT]),
+    ],
+)
+def test_a_call_that_nobody_can_read_has_its_fault_and_is_told_to_the_listener(
+    pieces: tuple[Piece, ...], faults: list[CallFault | None]
+) -> None:
+    answer, news = assembled(*pieces, CALLS)
+    assert [call.fault for call in answer.calls] == faults
+    assert heard(news)[1] == [(call.id, call.name, call.arguments) for call in answer.calls]
+
+
+def test_another_name_under_one_index_after_whole_arguments_is_another_call() -> None:
+    """Of a server that has neither ids nor indices: a call has one name, and nothing follows its arguments."""
+    pieces = CallPiece(0, None, "pay", '{"a":1}'), CallPiece(0, None, "freeze", "{}"), CallPiece(0, None, "pay", '{"a":1}')
+    calls = assembled(*pieces, CALLS)[0].calls
+    assert [(call.name, call.arguments, call.fault) for call in calls] == [
+        ("pay", '{"a":1}', None), ("freeze", "{}", None), ("pay", '{"a":1}', None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a b", "pay\0", "é", "x" * 500, "\ud83d", " pay "])
+def test_any_name_is_taken_as_it_is_but_for_blanks_around_it_and_what_is_no_character(name: str) -> None:
+    """Whether it is one of a function is the pipeline's to say."""
+    (call,) = assembled(CallPiece(0, "n", name, ""), CALLS)[0].calls
+    assert (call.name, call.fault) == (name.strip().replace("\0", "\ufffd").replace("\ud83d", "\ufffd")[:128], None)
+    assert re.fullmatch("[A-Za-z0-9_-]{1,64}", replayable_name(call.name))
+
+
+@given(
+    st.lists(st.sampled_from([("pay", '{"a":1}'), ("pay", '{"a":2}'), ("freeze", "{}"), ("look", "")]), min_size=1, max_size=4),
+    st.data(),
+)
+def test_what_one_index_for_all_leaves_is_the_same_calls(asked: list[tuple[str, str]], drawn: st.DataObject) -> None:
+    """Whatever the pieces: with indices, with one for all, or with none, calls with ids of their own are those that were asked for."""
+    index = drawn.draw(st.sampled_from([None, 0, "each"]))
+    pieces: list[Piece] = []
+    for number, (name, arguments) in enumerate(asked):
+        at = number if index == "each" else None if index is None else 0
+        cut = drawn.draw(st.integers(0, len(arguments)))
+        pieces += [CallPiece(at, f"id{number}", name, arguments[:cut]), CallPiece(at, None, None, arguments[cut:])]
+    answer, news = assembled(*pieces, CALLS)
+    assert [(call.name, call.arguments, call.fault) for call in answer.calls] == [
+        (name, given or "{}", None) for name, given in asked
+    ]
+    assert heard(news)[1] == [(call.id, call.name, call.arguments) for call in answer.calls]
 
 
 def test_text_calls_and_arguments_are_bounded_whatever_their_pieces() -> None:

@@ -26,11 +26,14 @@ EVENTS = [
 ]
 
 
-@given(st.sets(st.integers(0, len(STREAM))))
-def test_the_pieces_do_not_matter(cuts: set[int]) -> None:
-    events, places = Events(), sorted(cuts | {0, len(STREAM)})
-    chunks = [STREAM[start:end] for start, end in pairwise(places)]
+@given(st.sets(st.integers(0, len(STREAM))), st.sampled_from([b"\n", b"\r\n", b"\r"]), st.booleans())
+def test_neither_pieces_nor_line_ends_matter(cuts: set[int], ending: bytes, has_mark: bool) -> None:
+    begun = STREAM.removeprefix(b": a comment\n\n")  # its first line says something
+    stream = (b"\xef\xbb\xbf" if has_mark else b"") + begun.replace(b"\r\n", b"\n").replace(b"\n", ending)
+    events, places = Events(), sorted({cut for cut in cuts if cut < len(stream)} | {0, len(stream)})
+    chunks = [stream[start:end] for start, end in pairwise(places)]
     assert [event for chunk in chunks for event in events.feed(chunk)] == EVENTS
+    assert list(events.end()) == [Event("", b"without its end")]
 
 
 @pytest.mark.parametrize("chunk", [b"x" * 65536, b"data: " + b"x" * 65536 + b"\n", b"event: " + b"x" * 65536 + b"\n"])

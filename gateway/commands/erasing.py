@@ -1,0 +1,108 @@
+"""`tellergate audit erase`: a person goes from the trail, as far as the law allows, from the gateway's store and from its journal."""
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.declared.journal import FILE, Journal
+from audit import erasure
+from audit.database import Database
+from audit.erasure import Certificate, LegalHold, NothingToErase
+from audit.leaf import rfc3339
+from audit.log import Log
+from audit.periods import after
+from gateway.app.clock import utc_now
+from gateway.app.databases import DatabaseLocations, DatabaseName
+from gateway.commands.audit import why_of, with_log
+from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
+from gateway.store import erasure as store
+from gateway.store.erasure import StillInDoubt, StillStopped
+
+MINIMUMS = ("P7Y=P5Y",)
+"""Records of what changed something are kept for five years at least (Directive (EU) 2015/849 Art. 40)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStores:
+    """What the gateway keeps of a customer beside the trail."""
+
+    database: Database
+    journal: Path
+    customer: str
+
+    async def check(self) -> None:
+        await self.database.read(lambda connection: store.check(connection, self.customer))
+
+    async def remove(self) -> Mapping[str, int]:
+        removed = dict(await self.database.write(lambda connection: store.erase(connection, self.customer)))
+        await self.database.overwrite_deleted()
+        if self.journal.exists() and (sent := await asyncio.to_thread(self._forget)):
+            removed["journal"] = sent
+        return removed
+
+    def _forget(self) -> int:
+        journal = Journal(self.journal)
+        try:
+            return journal.forget(self.customer)
+        finally:
+            journal.close()
+
+
+def minimums_of(given: list[str] | None) -> Mapping[str, str]:
+    """CLASS=PERIOD of each; without any, the default. ValueError."""
+    found = dict(item.partition("=")[::2] for item in (MINIMUMS if given is None else given) if item != "none")
+    for name, period in found.items():
+        for duration in (name, period):
+            after(utc_now(), duration)
+    return found
+
+
+def erase(options: argparse.Namespace) -> int:
+    """Erase a customer, or what was locked before and may go now; print the certificates."""
+    if (options.customer is None) != options.due:
+        return failed("give either --customer, or --due", USAGE)
+
+    async def work(log: Log) -> int:
+        minimums = minimums_of(options.legal_minimum)
+        if options.due:
+            done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
+            return _told(options, {"erased": [_shown(item) for item in done], "held": held})
+        database = DatabaseLocations(options.data, options.database).open(DatabaseName.GATEWAY, name="command")
+        try:
+            elsewhere = GatewayStores(database, options.data / FILE, options.customer)
+            done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
+        except LegalHold:
+            return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
+        except NothingToErase:
+            return failed("this customer has no record, or was erased already", FINDING)
+        except StillInDoubt:
+            return failed("a call of this customer is in doubt; nothing was destroyed: try again once its end is known", FINDING)
+        except StillStopped:
+            return failed("a kill switch over this customer is engaged; nothing was destroyed: lift it first", FINDING)
+        finally:
+            await database.close()
+        return _told(options, _shown(done_now))
+
+    return with_log(options, work)
+
+
+def _shown(certificate: Certificate) -> dict[str, object]:
+    return {
+        "subject": certificate.subject,
+        "record": certificate.index,
+        "destroyed": list(certificate.destroyed),
+        "locked": {name: rfc3339(due) for name, due in certificate.locked.items()},
+        "removed": dict(certificate.removed),
+        "certificate": certificate.note,
+    }
+
+
+def _told(options: argparse.Namespace, done: Mapping[str, object]) -> int:
+    if options.json:
+        print_json(done)
+    else:
+        for name, value in done.items():
+            print(f"{name}: {value}")
+    return GOOD
