@@ -6,10 +6,10 @@ from contextlib import suppress
 from audit.log import Log, LogUnavailable
 from audit.store.auditors_index import advance
 
-LEAVES_AT_ONCE = 512
-"""Leaves of one transaction, for which SQLite's writers wait: some ten milliseconds."""
+LEAVES_AT_ONCE = 128
+"""Leaves of one transaction, for which SQLite's writers and the event loop wait: some ten milliseconds."""
 
-EACH_SECOND_MOST = 8 * LEAVES_AT_ONCE
+EACH_SECOND_MOST = 32 * LEAVES_AT_ONCE
 """Leaves that the background takes at a time: a log that grows faster is caught up with when it rests, or by the next question."""
 
 
