@@ -5,21 +5,15 @@
 HYPOTHESIS_PROFILE=explore looks for new ones. `tests/README.md` says which run holds what.
 """
 
-import copy
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from gateway.app import main
-from policies.bundle import Bundle
-from policies.decision_cache import DecisionCache
-from policies.engine import Engine
-from tests.support import blocked_loop, databases, postgres
+from tests.support import blocked_loop, databases, postgres, templates
 from tests.support.options import OPTIONS, examples
 
 EXAMPLES = 100
@@ -49,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("same", max_examples=examples(EXAMPLES), derandomize=True, deadline=None, suppress_health_check=slow)
     settings.register_profile("explore", deadline=None, max_examples=1000)
     settings.load_profile(profile)
+    templates.repeat()
     shared = getattr(config, "workerinput", {}).get("postgres")
     postgres.share(Path(shared) if shared is not None else None)
     if shared is None:
@@ -84,26 +79,6 @@ class FailuresAtOnce:
         if report.failed and terminal is not None:
             terminal.ensure_newline()
             terminal.write_line(f"failed in {report.when}: {report.nodeid}", red=True)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _rules_are_read_once() -> Iterator[None]:
-    """The gateways of a worker share what reading and specialising a bundle makes, which is most of the time of a start and never
-    changes; each has a decision cache of its own, as in production.
-    """
-
-    @lru_cache(maxsize=16)
-    def read(bundle: Bundle) -> Engine:
-        return Engine(bundle)
-
-    def engine(bundle: Bundle) -> Engine:
-        made = copy.copy(read(bundle))
-        made._memory = DecisionCache()
-        return made
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "PolicyEngine", engine)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from gateway.store.kill_switches import SqlKillSwitches
 from gateway.store.spending import SPENT_OF
 from gateway.store.standing_mandates import StoreStandingMandate
 from gateway.store.tables import KILL_SWITCHES
-from tests.support.databases import postgresql
+from tests.support.databases import lent
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ class Shared:
 
 @pytest.fixture(params=["sqlite", "postgresql", "postgresql, three processes"])
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
-    places = DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+    places = DatabaseLocations(tmp_path, "" if request.param == "sqlite" else lent(tmp_path))
     books = []
     for number in range(3 if request.param.endswith("processes") else 1):
         database = places.open(DatabaseName.GATEWAY, name=f"book-{number}")

@@ -14,7 +14,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.store import erasure, tables
 from gateway.store.erasure import StillInDoubt, StillStopped
 from gateway.store.tables import METADATA
-from tests.support.databases import postgresql
+from tests.support.databases import lent
 
 GONE, STAYS = "person-gone", "person-stays"
 LINKS = {
@@ -39,7 +39,7 @@ ENDS = {tables.CALLS: "posted", tables.CONFIRMATIONS: "declined", tables.RUNS: "
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    places = DatabaseLocations(tmp_path, postgresql(tmp_path) if request.param == "postgresql" else "")
+    places = DatabaseLocations(tmp_path, lent(tmp_path) if request.param == "postgresql" else "")
     opened = places.open(DatabaseName.GATEWAY, name="test")
     await prepare(opened, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
     yield opened

@@ -13,7 +13,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.states import CallState, ProposalState
 from gateway.store.tables import CALLS, CONFIRMATIONS
 from gateway.store.transitions import CALL_TRANSITIONS, CONFIRMATION_TRANSITIONS, Transitions
-from tests.support.databases import postgresql
+from tests.support.databases import lent
 
 ROWS: dict[str, dict[str, object]] = {
     "calls": {
@@ -36,7 +36,7 @@ ROWS: dict[str, dict[str, object]] = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseLocations:
-    return DatabaseLocations(tmp_path, "" if request.param == "sqlite" else postgresql(tmp_path))
+    return DatabaseLocations(tmp_path, "" if request.param == "sqlite" else lent(tmp_path))
 
 
 def reach(connection: Connection, table: Table, path: Sequence[str]) -> None:

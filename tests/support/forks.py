@@ -114,6 +114,10 @@ def _main() -> int:
                 importlib.import_module(module.name)
     importlib.import_module("openai.resources.responses")
     importlib.import_module("openai.resources.chat")
+    from tests.support import templates
+
+    templates.repeat()
+    templates.make_all()
     assert threading.active_count() == 1, "a thread would not be there in what is forked"
     gc.collect()
     gc.freeze()  # or the first collection in each process copies all pages
