@@ -13,9 +13,25 @@ import pytest
 
 from gateway.app.local_issuer import LocalIssuer
 from gateway.cli import main
+from gateway.doors import examples
 from tests.support import databases
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started
+
+OBJECT = {
+    "conversation_id": examples.CONVERSATION,
+    "call_id": examples.CALL,
+    "confirmation_id": examples.CONFIRMATION,
+    "assistant_id": examples.ASSISTANT,
+    "thread_id": examples.THREAD,
+    "message_id": examples.MESSAGE,
+    "run_id": examples.RUN,
+    "step_id": examples.STEP,
+    "credential": examples.CREDENTIAL,
+    "mandate_id": examples.MANDATE,
+    "kill_switch_id": examples.KILL_SWITCH,
+}
+"""What the parameters of paths name, as the examples have them."""
 
 
 @dataclass
