@@ -18,6 +18,7 @@ from gateway.domain.kill_switch import NotLifted, Scope, Subjects
 from gateway.domain.obstacle import Obstacle
 from gateway.store.book import FRESH_S
 from gateway.store.kill_switches import SqlKillSwitches
+from tests.support.blocked_loop import Watch
 from tests.support.databases import book_in
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, teller, what_does_not_hold
 
@@ -171,7 +172,7 @@ async def test_a_gateway_that_is_cut_off_from_its_database_refuses_within_a_seco
 
 
 async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
-    asked: Teller, monkeypatch: pytest.MonkeyPatch
+    asked: Teller, monkeypatch: pytest.MonkeyPatch, loop_watch: Watch
 ) -> None:
     """As of a process that stood still between the answer and its reading: it may be older than a switch."""
     debit, credit = (await asked.accounts())[:2]
@@ -200,6 +201,9 @@ async def test_an_answer_that_took_longer_than_a_second_lets_no_effect_happen(
     await asked.gateway.recovery.sweep(grace=timedelta(0))
     assert await day_minor(asked) == 0
     assert await what_does_not_hold(asked.gateway) == []
+    (held,) = loop_watch.found
+    assert "SqlBook" in held
+    loop_watch.found.clear()  # it was this test that held it
 
 
 async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
