@@ -10,6 +10,7 @@ own run unwatched.
 import asyncio
 import contextlib
 import gc
+import os
 import sys
 import threading
 import time
