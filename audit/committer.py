@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from audit.heads import Vouched
 from audit.leaf import EndState, Record, RecordKind, Rendered, rfc3339
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
+from audit.store.find import about_of
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
@@ -349,4 +350,5 @@ def _row(pending: Pending, entry: LogEntry, leaf: bytes) -> dict[str, object]:
         "bundle": None if record.policy is None else record.policy.bundle_hash,
         "end_state": None if record.end_state is None else record.end_state.value,
         "approver": None if record.approver is None else record.approver.id,
+        "about": about_of({"kind": record.kind.value, "facts": record.facts}),
     }

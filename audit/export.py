@@ -23,7 +23,19 @@ from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof, range_root
-from audit.query import NOBODY, NothingKnown, NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
+from audit.query import (
+    NOBODY,
+    NothingKnown,
+    NotSealed,
+    Query,
+    Why,
+    about_facts,
+    filter_of,
+    flat,
+    open_sealed,
+    question,
+    sequence_of,
+)
 from audit.store.find import Filter, find
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
@@ -123,6 +135,7 @@ async def export(
     await catch_up_to_ask(log)
     matches = range(begin, size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
+    asked |= await about_facts(log, wanted, size)
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
     if wanted.customer == NOBODY or (sequence_of(wanted) is not None and not matches):
         raise NothingKnown

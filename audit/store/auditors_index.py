@@ -30,7 +30,7 @@ class SearchedRow(Protocol):
     def columns(self) -> Mapping[str, object]: ...
 
 
-_READ = ("idx", "time", "kind", "trace", "function", "decision", "policies", "bundle", "end_state", "approver")
+_READ = ("idx", "time", "kind", "trace", "function", "decision", "policies", "bundle", "end_state", "approver", "about")
 
 
 def terms_of(row: Mapping[str, object]) -> set[Term]:

@@ -30,6 +30,8 @@ class Filter:
     bundle: str | None = None
     end_state: str | None = None
     approver: str | None = None
+    about: str | None = None
+    """Of a look: the pseudonym of whom it was about."""
 
     def named(self) -> dict[str, str | tuple[str, ...]]:
         """What is asked for, by name; what is open is left out."""
@@ -39,7 +41,10 @@ class Filter:
         return {name: value for name, value in asked.items() if value is not None and value != ()}
 
 
-EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver")
+LOOKS = (RecordKind.AUDIT_QUERY, RecordKind.AUDIT_REVEAL, RecordKind.AUDIT_EXPORT)
+"""Records of questions to the trail."""
+
+EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver", "about")
 
 
 _KEYED = ("customer", "call", "conversation")
@@ -183,7 +188,14 @@ def columns_of(leaf: Mapping[str, object]) -> dict[str, object]:
         "policies": joined,
         "bundle": policy.get("bundle"),
         "approver": approver.get("id"),
+        "about": about_of(leaf),
     }
+
+
+def about_of(leaf: Mapping[str, object]) -> object:
+    """Of a look, whom it was about, as its facts say: `about`, or the customer who was asked for; None for any other record."""
+    facts = _part(leaf, "facts")
+    return facts.get("about", facts.get("by_customer")) if leaf.get("kind") in LOOKS else None
 
 
 def _part(leaf: Mapping[str, object], name: str) -> dict[str, object]:

@@ -38,6 +38,7 @@ leaves = Table(
     Column("bundle", Text),
     Column("end_state", Text),
     Column("approver", Text),
+    Column("about", Text),
 )
 Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, unique=True, **_where(leaves.c.customer.is_not(None)))
 Index("leaves_call", leaves.c.call, **_where(leaves.c.call.is_not(None)))

@@ -14,11 +14,15 @@ from audit.keys import FileSigner, SignerUnavailable, named
 from audit.log import Log, LogUnavailable
 from audit.merkle import subtree_root
 from audit.migration import LOG_HISTORY, prepare
+from audit.query import Query, Why, page
+from audit.store.find import LOOKS
 from audit.store.reads import LogCorrupt
 from audit.store.writes import read_head
 from gateway.app.databases import DatabaseName, open_log
 from tests.support.databases import on_database, places, sql
 from tests.trail import ORIGIN, Clock, Random, a_record, open_trail
+
+WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
 
 
 class Signed:
@@ -185,6 +189,7 @@ async def test_an_older_log_opens_after_its_upgrade_and_goes_on(tmp_path: Path) 
     log = await open_trail(tmp_path / "log", Clock(), Random())
     for number in range(300):
         await log.append(a_record(policy=None, call_id=f"call_{number}"))
+    looked = (await page(log, Query(customer="C-1001"), WHY)).record
     size, root = await log.head()
     older = sign_note(Checkpoint(ORIGIN, size, root).text(), [named(ORIGIN, log.signers.head)]).encode()
     await log.close()
@@ -197,6 +202,7 @@ async def test_an_older_log_opens_after_its_upgrade_and_goes_on(tmp_path: Path) 
     log = await open_log(where, writer_id="w1", clock=Clock(), may_upgrade=False)
     assert (log.origin, await log.head()) == (ORIGIN, (size, root))
     assert size_of(stored_note(tmp_path / "log")) == size
+    assert [item.index for item in (await page(log, Query(kinds=LOOKS, about="C-1001"), WHY)).found] == [looked]
     await log.append(a_record(policy=None))
     await log.publish(force=True)
     assert await verify_store(log) == []
@@ -217,6 +223,7 @@ def as_0001(connection: Connection, note: str) -> None:
         connection.exec_driver_sql(f"DROP TABLE {table}")
     for column in ("origin", "mac"):
         connection.exec_driver_sql(f"ALTER TABLE head DROP COLUMN {column}")
+    connection.exec_driver_sql("ALTER TABLE leaves DROP COLUMN about")
     connection.exec_driver_sql("CREATE INDEX leaves_time ON leaves (time)")
     connection.exec_driver_sql("CREATE INDEX leaves_trace ON leaves (trace) WHERE trace IS NOT NULL")
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
