@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ AT_ONCE = 4
 
 ROOT = Path(__file__).parents[2]
 
-OURS = ("gateway", "policies", "adapters", "audit")
+OURS = tuple(f"{ROOT / package}/" for package in ("gateway", "policies", "adapters", "audit"))
 
 ALLOWED: Mapping[str, str] = {
     "gateway/commands/": "a command has its loop to itself",
@@ -56,12 +56,17 @@ ALLOWED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Look:
-    """At a callback that runs: which one, by when it began; where it is; and what had been used until then, in seconds."""
+    """At a callback that runs: which one, by when it began; the outermost call of ours that it is in, and the names of all of them; and
+    what had been used until then, in seconds."""
 
     began_s: float
-    at_s: float
+    call: FrameType
     stack: tuple[str, ...]
+<<<<<<< HEAD
     on_disk: bool
+=======
+    at_s: float
+>>>>>>> quick
     computed_s: float
     queued_s: Mapping[str, float]
     collected_s: float
@@ -71,22 +76,30 @@ class Look:
 class Watch:
     """Of the main thread. `found`: what held a loop since the last look at it."""
 
+    main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
+    beside: int = 0
+    """The thread that looks, as the kernel names it: no loop waits for it."""
     found: list[str] = field(default_factory=list)
     began_s: float | None = None
     first: Look | None = None
-    """The first look at the callback that runs, or ran last."""
+    """The first look at the call of ours that runs, or ran last."""
     last: Look | None = None
-    """And the one after half of what it may last."""
+    """And the last one."""
     collected_s: float = 0.0
+    collecting_since_s: float = 0.0
     quickest_s: float = field(default_factory=lambda: min(_yardstick() for _ in range(20)))
     once: set[str] = field(default_factory=set)
     """Where a loop was held once."""
 
-    def look(self, main: int) -> None:
+    def look(self) -> None:
         """Called by a thread beside: it costs nothing while no callback runs for long."""
         began_s = self.began_s
-        if began_s is None:
+        calls = [] if began_s is None else list(_calls_of_ours(sys._current_frames().get(self.main)))
+        if began_s is None or not calls:
+            self._judge(self.first, self.last)
+            self.first = self.last = None
             return
+<<<<<<< HEAD
         if self.first is None or self.first.began_s != began_s:
             self.first = self._seen(began_s, main)
         elif (self.last is None or self.last.began_s != began_s) and time.perf_counter() - began_s > HELD_MOST_S / 2:
@@ -96,18 +109,42 @@ class Watch:
         stack = tuple(_named(sys._current_frames().get(main)))
         computed_s = time.clock_gettime(time.pthread_getcpuclockid(main))
         return Look(began_s, time.perf_counter(), stack, _waits_for_the_disk(), computed_s, _queued_s(), self.collected_s)
+=======
+        seen = self._seen(began_s, calls)
+        if self.first is not None and (self.first.began_s, self.first.call) == (began_s, calls[-1]):
+            self.last = seen
+        else:  # what a test does between two calls of ours is its own
+            self._judge(self.first, self.last)
+            self.first, self.last = seen, None
+>>>>>>> quick
 
     def ended(self, began_s: float) -> None:
-        """A callback has ended that began then: it is judged from the first look at it on."""
-        first, last, ended_s = self.first, self.last, time.perf_counter()
-        if first is None or last is None or not (first.began_s == last.began_s == began_s):
+        """A long callback that began then has ended, seen by itself."""
+        first, self.first, self.last = self.first, None, None
+        if first is not None and first.began_s == began_s:
+            self._judge(first, self._seen(began_s, [first.call], first.stack))
+
+    def _seen(self, began_s: float, calls: Sequence[FrameType], stack: tuple[str, ...] = ()) -> Look:
+        computed_s = time.clock_gettime(time.pthread_getcpuclockid(self.main))
+        names = stack or tuple(map(_named, calls))
+        return Look(began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s)
+
+    def _judge(self, first: Look | None, last: Look | None) -> None:
+        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or _is_allowed(last.stack):
             return
+<<<<<<< HEAD
         if ended_s - first.at_s <= HELD_MOST_S or not last.stack or last.on_disk or _is_allowed(last.stack):
             return
         collected_s = self.collected_s - first.collected_s
         computed_s = time.thread_time() - first.computed_s - collected_s
         waited_s = sum(max(0.0, queued_s - first.queued_s.get(thread, 0.0)) for thread, queued_s in _queued_s().items())
         slept_s = max(0.0, ended_s - first.at_s - computed_s - collected_s - waited_s)
+=======
+        collected_s = last.collected_s - first.collected_s
+        computed_s = last.computed_s - first.computed_s - collected_s
+        queued_s = sum(max(0.0, waited_s - first.queued_s.get(thread, 0.0)) for thread, waited_s in last.queued_s.items())
+        slept_s = max(0.0, last.at_s - first.at_s - computed_s - collected_s - queued_s)
+>>>>>>> quick
         held_s = slept_s + computed_s / max(1.0, _yardstick() / self.quickest_s)
         place = last.stack[0]
         if held_s > HELD_MOST_S * AT_ONCE or (held_s > HELD_MOST_S and place in self.once):
@@ -116,17 +153,25 @@ class Watch:
             self.once.add(place)
 
     def collecting(self, phase: str, _info: Mapping[str, int]) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.collected_s += time.perf_counter() * (1 if phase == "stop" else -1)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if phase == "start":
+            self.collecting_since_s = time.perf_counter()
+        else:
+            self.collected_s += time.perf_counter() - self.collecting_since_s
 
 
-def _named(frame: FrameType | None) -> Iterator[str]:
-    """The functions of ours that the frame is in, the innermost first: `audit/keys.py:KeyStore.key_for`."""
+def _calls_of_ours(frame: FrameType | None) -> Iterator[FrameType]:
+    """The calls of ours that the frame is in, the innermost first."""
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:
-            yield f"{path.relative_to(ROOT).as_posix()}:{frame.f_code.co_qualname}"
+        if frame.f_code.co_filename.startswith(OURS):
+            yield frame
         frame = frame.f_back
+
+
+def _named(call: FrameType) -> str:
+    """`audit/keys.py:KeyStore.key_for`."""
+    return f"{Path(call.f_code.co_filename).relative_to(ROOT).as_posix()}:{call.f_code.co_qualname}"
 
 
 def _is_allowed(stack: tuple[str, ...]) -> bool:
@@ -136,11 +181,11 @@ def _is_allowed(stack: tuple[str, ...]) -> bool:
 @contextmanager
 def watched() -> Iterator[Watch]:
     """Watch every loop of the main thread until the end."""
-    watch, ended, main = Watch(), threading.Event(), threading.main_thread().ident or 0
+    watch, ended = Watch(), threading.Event()
     run = asyncio.Handle._run
 
     def timed(handle: asyncio.Handle) -> None:
-        if threading.get_ident() != main:
+        if threading.get_ident() != watch.main:
             run(handle)
             return
         watch.began_s = began_s = time.perf_counter()
@@ -152,8 +197,9 @@ def watched() -> Iterator[Watch]:
                 watch.ended(began_s)
 
     def beside() -> None:
+        watch.beside = threading.get_native_id()
         while not ended.wait(HELD_MOST_S / 5):
-            watch.look(main)
+            watch.look()
 
     sampler = threading.Thread(target=beside, name="blocked-loop", daemon=True)
     asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
@@ -168,11 +214,13 @@ def watched() -> Iterator[Watch]:
         sampler.join()
 
 
-def _queued_s() -> dict[str, float]:
-    """How long each thread of this process was ready to run and did not, by the kernel's count; nothing where there is none. Of all of
-    them: the loop may wait for one that the machine did not let run."""
+def _queued_s(beside: int) -> dict[str, float]:
+    """How long each thread of this process but that one was ready to run and did not, by the kernel's count; nothing where there is none.
+    Of all of them: the loop may wait for one that the machine did not let run."""
     waited_s = {}
     for told in Path("/proc/self/task").glob("*/schedstat"):
+        if told.parent.name == str(beside):
+            continue
         with contextlib.suppress(OSError):  # a thread that ended meanwhile
             waited_s[told.parent.name] = int(told.read_text().split()[1]) / 1e9
     return waited_s

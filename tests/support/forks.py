@@ -32,6 +32,22 @@ FOLDER = Path(__file__).parent / "forked"
 ADDRESS = "FORKS_ADDRESS"
 _MESSAGE = 1 << 20
 
+_LATE = (
+    "anyio._backends._asyncio",
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.idna",
+    "h11",
+    "httpcore2",
+    "openai.resources.beta.beta",
+    "openai.resources.chat",
+    "openai.resources.responses",
+    "pydantic.v1",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
+)
+"""What commands import only while they run: half a second of processor for each demo."""
+
 
 class Forked:
     """A command that runs; what subprocess.Popen has, as far as tests ask for it."""
@@ -112,8 +128,8 @@ def _main() -> int:
         for module in pkgutil.walk_packages([package], f"{package}."):
             if "history" not in module.name:  # Alembic loads those itself, by their files
                 importlib.import_module(module.name)
-    importlib.import_module("openai.resources.responses")
-    importlib.import_module("openai.resources.chat")
+    for name in _LATE:
+        importlib.import_module(name)
     from tests.support import templates
 
     templates.repeat()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, create_engine, event, inspect
 
 from adapters.core import PermitVerifier
 from adapters.cores.sandbox import SandboxBank, WriterFactory, open_sandbox
+from adapters.cores.sandbox.tables import engine_over
 from adapters.functions import MANIFEST
 from audit import migration
 from audit.migration import History
@@ -91,14 +92,15 @@ def _rules(bundle: Bundle) -> Engine:
 
 
 def _sandbox(path: Path, *, clock: Callable[[], datetime], writer: WriterFactory, permits: PermitVerifier) -> SandboxBank:
-    if not path.exists():
-        seeded = _seeded(clock, clock().date() if clock is utc_now else clock())
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
-        beside.write_bytes(seeded)
-        with contextlib.suppress(FileExistsError):  # whole or not at all, and never over another process' bank
-            os.link(beside, path)
-        beside.unlink()
-    return open_sandbox(path, clock=clock, writer=writer, permits=permits)
+    if path.exists():
+        return open_sandbox(path, clock=clock, writer=writer, permits=permits)
+    seeded = _seeded(clock, clock().date() if clock is utc_now else clock())
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.write_bytes(seeded)
+    with contextlib.suppress(FileExistsError):  # whole or not at all, and never over another process' bank
+        os.link(beside, path)
+    beside.unlink()
+    return SandboxBank(engine_over(path), clock=clock, writer=writer, permits=permits)
 
 
 @lru_cache(maxsize=8)

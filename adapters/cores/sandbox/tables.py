@@ -373,9 +373,15 @@ for _guard in _guards():
 
 def open_engine(path: Path | str) -> Engine:
     """An engine over the SQLite file at `path`, with the tables created if absent. What is committed survives a power cut."""
+    engine = engine_over(path)
+    METADATA.create_all(engine)
+    return engine
+
+
+def engine_over(path: Path | str) -> Engine:
+    """The same over a file that has its tables."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _durable)
-    METADATA.create_all(engine)
     return engine
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audit.database import SqliteDatabase
+from audit.leaf import canonical
 from tests.support.blocked_loop import Watch
 
 
@@ -53,6 +54,15 @@ async def test_computing_counts_as_sleeping_does(tmp_path: Path, loop_watch: Wat
     (held,) = loop_watch.found
     assert "audit/database.py:SqliteDatabase.read" in held
     loop_watch.found.clear()
+
+
+async def test_many_short_calls_of_a_test_are_no_alarm(loop_watch: Watch) -> None:
+    await asyncio.sleep(0)
+    until_s = time.thread_time() + 0.8
+    while time.thread_time() < until_s:
+        canonical({"short": ["calls"] * 100})
+    await asyncio.sleep(0)
+    assert loop_watch.found == []
 
 
 async def test_what_the_test_itself_does_is_no_alarm(loop_watch: Watch) -> None:
