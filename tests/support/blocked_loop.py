@@ -3,8 +3,7 @@
 A gateway has one loop: whatever waits on it (for a connection, a lock, the disk, a name) or works on it makes every customer wait. The
 alarm fails the test that provoked it, and names the functions that the loop was in. No test may depend on how busy the machine is, so what
 counts is what the thread itself slept or computed, measured by how quick it is at that moment: not the time in which the machine gave the
-processor to others, or the disk kept it waiting, nor that of the garbage collector over the test's own heap. Gateways in processes of their
-own run unwatched.
+processor to others or the disk kept it waiting, nor that of the garbage collector over the test's own heap. Gateways in processes of their own run unwatched.
 """
 
 import asyncio
@@ -62,11 +61,7 @@ class Look:
     began_s: float
     call: FrameType
     stack: tuple[str, ...]
-<<<<<<< HEAD
-    on_disk: bool
-=======
     at_s: float
->>>>>>> quick
     computed_s: float
     queued_s: Mapping[str, float]
     collected_s: float
@@ -85,6 +80,8 @@ class Watch:
     """The first look at the call of ours that runs, or ran last."""
     last: Look | None = None
     """And the last one."""
+    on_disk: bool = False
+    """Whether it was seen to wait for the disk: how long that lasts is the disk's, and who else writes to it."""
     collected_s: float = 0.0
     collecting_since_s: float = 0.0
     quickest_s: float = field(default_factory=lambda: min(_yardstick() for _ in range(20)))
@@ -99,24 +96,13 @@ class Watch:
             self._judge(self.first, self.last)
             self.first = self.last = None
             return
-<<<<<<< HEAD
-        if self.first is None or self.first.began_s != began_s:
-            self.first = self._seen(began_s, main)
-        elif (self.last is None or self.last.began_s != began_s) and time.perf_counter() - began_s > HELD_MOST_S / 2:
-            self.last = self._seen(began_s, main)
-
-    def _seen(self, began_s: float, main: int) -> Look:
-        stack = tuple(_named(sys._current_frames().get(main)))
-        computed_s = time.clock_gettime(time.pthread_getcpuclockid(main))
-        return Look(began_s, time.perf_counter(), stack, _waits_for_the_disk(), computed_s, _queued_s(), self.collected_s)
-=======
         seen = self._seen(began_s, calls)
         if self.first is not None and (self.first.began_s, self.first.call) == (began_s, calls[-1]):
             self.last = seen
+            self.on_disk = self.on_disk or _waits_for_the_disk()
         else:  # what a test does between two calls of ours is its own
             self._judge(self.first, self.last)
-            self.first, self.last = seen, None
->>>>>>> quick
+            self.first, self.last, self.on_disk = seen, None, _waits_for_the_disk()
 
     def ended(self, began_s: float) -> None:
         """A long callback that began then has ended, seen by itself."""
@@ -130,21 +116,12 @@ class Watch:
         return Look(began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s)
 
     def _judge(self, first: Look | None, last: Look | None) -> None:
-        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or _is_allowed(last.stack):
+        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or self.on_disk or _is_allowed(last.stack):
             return
-<<<<<<< HEAD
-        if ended_s - first.at_s <= HELD_MOST_S or not last.stack or last.on_disk or _is_allowed(last.stack):
-            return
-        collected_s = self.collected_s - first.collected_s
-        computed_s = time.thread_time() - first.computed_s - collected_s
-        waited_s = sum(max(0.0, queued_s - first.queued_s.get(thread, 0.0)) for thread, queued_s in _queued_s().items())
-        slept_s = max(0.0, ended_s - first.at_s - computed_s - collected_s - waited_s)
-=======
         collected_s = last.collected_s - first.collected_s
         computed_s = last.computed_s - first.computed_s - collected_s
         queued_s = sum(max(0.0, waited_s - first.queued_s.get(thread, 0.0)) for thread, waited_s in last.queued_s.items())
         slept_s = max(0.0, last.at_s - first.at_s - computed_s - collected_s - queued_s)
->>>>>>> quick
         held_s = slept_s + computed_s / max(1.0, _yardstick() / self.quickest_s)
         place = last.stack[0]
         if held_s > HELD_MOST_S * AT_ONCE or (held_s > HELD_MOST_S and place in self.once):
@@ -227,7 +204,7 @@ def _queued_s(beside: int) -> dict[str, float]:
 
 
 def _waits_for_the_disk() -> bool:
-    """Whether the main thread is in uninterruptible sleep: how long that lasts is the disk's, and who else writes to it."""
+    """Whether the main thread is in uninterruptible sleep (proc(5))."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(") ")[2].startswith("D")
     return False
