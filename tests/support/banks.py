@@ -20,7 +20,7 @@ from adapters.cores.remote.client import ClientBounds, open_remote
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from adapters.cores.sandbox import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
-from adapters.cores.sandbox.tables import engine_over
+from adapters.cores.sandbox.tables import open_engine
 from audit import permits as audit_permits
 from audit.disclosure import b64url, unb64url
 from audit.permits import LogPermitVerifier
@@ -152,7 +152,7 @@ def sandbox(
         bank = open_sandbox(file, clock=clock, writer=writer, permits=permits or Permits())  # type: ignore[arg-type]
     else:
         file.write_bytes(_seeded())
-        bank = SandboxBank(engine_over(file), clock=clock, writer=writer, permits=permits or Permits())  # type: ignore[arg-type]
+        bank = SandboxBank(open_engine(file, has_tables=True), clock=clock, writer=writer, permits=permits or Permits())  # type: ignore[arg-type]
     try:
         yield bank, clock
     finally:

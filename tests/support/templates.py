@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine, event, inspect
 
 from adapters.core import PermitVerifier
 from adapters.cores.sandbox import SandboxBank, WriterFactory, open_sandbox
-from adapters.cores.sandbox.tables import engine_over
+from adapters.cores.sandbox.tables import open_engine
 from adapters.functions import MANIFEST
 from audit import migration
 from audit.migration import History
@@ -100,7 +100,7 @@ def _sandbox(path: Path, *, clock: Callable[[], datetime], writer: WriterFactory
     with contextlib.suppress(FileExistsError):  # whole or not at all, and never over another process' bank
         os.link(beside, path)
     beside.unlink()
-    return SandboxBank(engine_over(path), clock=clock, writer=writer, permits=permits)
+    return SandboxBank(open_engine(path, has_tables=True), clock=clock, writer=writer, permits=permits)
 
 
 @lru_cache(maxsize=8)

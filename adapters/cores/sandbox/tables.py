@@ -371,17 +371,13 @@ for _guard in _guards():
     event.listen(METADATA, "after_create", _guard.execute_if(dialect="sqlite"))
 
 
-def open_engine(path: Path | str) -> Engine:
-    """An engine over the SQLite file at `path`, with the tables created if absent. What is committed survives a power cut."""
-    engine = engine_over(path)
-    METADATA.create_all(engine)
-    return engine
-
-
-def engine_over(path: Path | str) -> Engine:
-    """The same over a file that has its tables."""
+def open_engine(path: Path | str, *, has_tables: bool = False) -> Engine:
+    """An engine over the SQLite file at `path`, with the tables created if absent, unless it is said to have them. What is committed
+    survives a power cut."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _durable)
+    if not has_tables:
+        METADATA.create_all(engine)
     return engine
 
 
