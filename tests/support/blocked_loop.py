@@ -3,7 +3,8 @@
 A gateway has one loop: whatever waits on it (for a connection, a lock, the disk, a name) or works on it makes every customer wait. The
 alarm fails the test that provoked it, and names the functions that the loop was in. No test may depend on how busy the machine is, so what
 counts is what the thread itself slept or computed, measured by how quick it is at that moment: not the time in which the machine gave the
-processor to others or the disk kept it waiting, nor that of the garbage collector over the test's own heap. Gateways in processes of their own run unwatched.
+processor to others or the disk kept it waiting, nor that of the garbage collector over the test's own heap. Gateways in processes of their
+own run unwatched.
 """
 
 import asyncio
