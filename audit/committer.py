@@ -1,4 +1,7 @@
-"""The committer: what one transaction of the log does. Splices the sequences, grows the tree, signs the head.
+"""The committer: what one transaction of the log does. Splices the sequences, grows the tree, signs the head that it found.
+
+A head is signed after its commit, by the next transaction, publication or start: one that was signed and then rolled back would
+contradict the log for ever. Until then a code vouches for it that only this installation can make, so that nobody else's is signed.
 
 State in memory is a copy of what the last commit wrote. It is replaced after a commit only, and compared with the stored head
 at the start of each transaction, so that a second process on the same database is seen and caught up with.
@@ -6,14 +9,16 @@ at the start of each transaction, so that a second process on the same database 
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from sqlalchemy import Connection
 
-from audit.checkpoint import Checkpoint
+from audit.heads import Vouched
 from audit.leaf import EndState, Record, RecordKind, Rendered, rfc3339
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
+from audit.store.find import about_of
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
@@ -99,13 +104,24 @@ class _Group:
     ended: list[dict[str, object]] = field(default_factory=list)
 
 
+class Heads(Protocol):
+    """What vouches for heads of the log, and what signs those that are committed."""
+
+    def sign(self, size: int, root: bytes) -> str:
+        """The note of a head that is committed. SignerUnavailable."""
+
+    def vouched(self, size: int, root: bytes) -> Vouched:
+        """`origin` and `mac` of a head that is about to be committed."""
+
+    def check(self, stored: Head) -> bool:
+        """Whether the stored head is signed already. LogCorrupt unless it is vouched for, and its note a signature of this log."""
+
+
 class Committer:
     """`apply`, `committed` and `failed` of a `GroupWriter`. Not safe for use by two writers at once."""
 
-    def __init__(self, sign: Callable[[int, bytes], str], check: Callable[[str], Checkpoint]) -> None:
-        """`sign` makes the note of an internal head; `check` returns what a stored note says, or raises LogCorrupt."""
-        self._sign = sign
-        self._check = check
+    def __init__(self, heads: "Heads") -> None:
+        self._heads = heads
         self._frontier = Frontier()
         self._counters: OrderedDict[str, int] = OrderedDict()
         self._staged: _Group | None = None
@@ -123,7 +139,17 @@ class Committer:
         if Reads(connection).last_leaf_index() is not None:
             raise LogCorrupt("there are leaves without a head")
         root = Frontier().root()
-        write_head(connection, Head(0, root, [], self._sign(0, root)))
+        write_head(connection, Head(0, root, [], "", **self._heads.vouched(0, root)))
+
+    def sign_stored(self, connection: Connection) -> None:
+        """Sign the committed head, if nobody has: a process died before it could, or the log is new."""
+        stored = lock_head(connection)
+        if stored is not None and not self._heads.check(stored):
+            write_head(connection, self._signed(stored))
+
+    def _signed(self, stored: Head) -> Head:
+        note = self._heads.sign(stored.size, stored.root)
+        return replace(stored, note=note, **self._heads.vouched(stored.size, stored.root))
 
     def load(self, reads: Reads) -> None:
         """Take over the stored state. LogCorrupt unless head, signature, frontier and leaves agree."""
@@ -131,7 +157,7 @@ class Committer:
         self._counters.clear()
         if stored is None:
             raise LogCorrupt("the stored head is gone")
-        self.check_signed(stored)
+        self._heads.check(stored)
         if (-1 if last is None else last) != stored.size - 1:
             raise LogCorrupt("the leaves do not end where the head says")
         frontier = Frontier(stored.size, list(stored.peaks))
@@ -152,7 +178,7 @@ class Committer:
         stored = reads.head()
         if stored is None:
             raise LogCorrupt("the stored head is gone")
-        self.check_signed(stored)
+        self._heads.check(stored)
         size, root = stored.size, stored.root
         frontier = Frontier() if published is None else Frontier(published.size, list(published.peaks))
         if published is not None and frontier.root() != published.root:
@@ -167,7 +193,11 @@ class Committer:
 
     def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[LogEntry | Exception | None]:
         """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
-        self._catch_up(connection, lock_head(connection))
+        stored = lock_head(connection)
+        if stored is None:
+            raise LogCorrupt("the stored head is gone")
+        found = stored if self._heads.check(stored) else self._signed(stored)
+        self._catch_up(connection, stored)
         records = [item for item in items if isinstance(item, Pending)]
         group = self._begin(connection, records)
         answers: list[LogEntry | Exception | None] = []
@@ -181,7 +211,9 @@ class Committer:
                 answers.append(None)
             else:
                 answers.append(self._add(group, item))
-        self._write(connection, group)
+        self._write(connection, group, found.note)
+        if not group.leaves and found is not stored:
+            write_head(connection, found)
         self._staged = group
         return answers
 
@@ -200,18 +232,15 @@ class Committer:
         """The transaction may or may not have happened. What is kept is from before it; the next one catches up from the head."""
         self._staged = None
 
-    def _catch_up(self, connection: Connection, stored: Head | None) -> None:
+    def _catch_up(self, connection: Connection, stored: Head) -> None:
         """Take over what another process has committed. LogCorrupt unless it continues what this one knows.
 
         Stored hashes will do, since they must lead to the signed root; that the leaves give them is looked at before a checkpoint.
         """
-        if stored is None:
-            raise LogCorrupt("the stored head is gone")
         if stored.size == self._frontier.size and stored.root == self._frontier.root():
             return
         if stored.size <= self._frontier.size:
             raise LogCorrupt("the stored log is not a continuation of what this process committed")
-        self.check_signed(stored)
         frontier = self._frontier.copy()
         for hashed, customer, conversation in Reads(connection).grown(frontier.size, stored.size):
             frontier.push(hashed, [])
@@ -220,12 +249,6 @@ class Committer:
         if frontier.root() != stored.root:
             raise LogCorrupt("the stored log is not a continuation of what this process committed")
         self._frontier = frontier
-
-    def check_signed(self, stored: Head) -> None:
-        """LogCorrupt unless the stored head is what this log signed."""
-        said = self._check(stored.note)
-        if (said.size, said.root) != (stored.size, stored.root):
-            raise LogCorrupt("the stored head is not what was signed")
 
     def _begin(self, connection: Connection, records: Sequence[Pending]) -> _Group:
         keys = {key for record in records for key in _keys(record)}
@@ -264,13 +287,13 @@ class Committer:
             group.ended.append({"b_idx": record.intent.index, "b_end_state": record.end_state.value})
         return entry
 
-    def _write(self, connection: Connection, group: _Group) -> None:
+    def _write(self, connection: Connection, group: _Group, signed: str) -> None:
         if not group.leaves:
             return
         if group.tiles:
             write_tiles(connection, group.tiles)
         frontier, root = group.frontier, group.frontier.root()
-        head = Head(frontier.size, root, frontier.peaks, self._sign(frontier.size, root))
+        head = Head(frontier.size, root, frontier.peaks, signed, **self._heads.vouched(frontier.size, root))
         rows = {"leaves": group.leaves, "sealed": group.sealed, "intents": group.new_intents}
         write_group(connection, rows, group.ended, head)
 
@@ -327,4 +350,5 @@ def _row(pending: Pending, entry: LogEntry, leaf: bytes) -> dict[str, object]:
         "bundle": None if record.policy is None else record.policy.bundle_hash,
         "end_state": None if record.end_state is None else record.end_state.value,
         "approver": None if record.approver is None else record.approver.id,
+        "about": about_of({"kind": record.kind.value, "facts": record.facts}),
     }

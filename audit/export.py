@@ -16,13 +16,26 @@ from typing import IO, BinaryIO
 
 from audit import verify
 from audit.bundle_file import BundleFile
+from audit.catching_up import catch_up_to_ask
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import consistency_proof, inclusion_proof, range_root
-from audit.query import NOBODY, NothingKnown, NotSealed, Query, Why, filter_of, flat, open_sealed, question, sequence_of
+from audit.query import (
+    NOBODY,
+    NothingKnown,
+    NotSealed,
+    Query,
+    Why,
+    about_facts,
+    filter_of,
+    flat,
+    open_sealed,
+    question,
+    sequence_of,
+)
 from audit.store.find import Filter, find
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
@@ -119,8 +132,10 @@ async def export(
     if begin and query is not None:
         raise ValueError("what follows a checkpoint is exported whole: leave the question out, or the checkpoint")
     wanted = Filter() if query is None else await filter_of(log, query)
+    await catch_up_to_ask(log)
     matches = range(begin, size) if query is None else await _matches(log, wanted, size)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
+    asked |= await about_facts(log, wanted, size)
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
     if wanted.customer == NOBODY or (sequence_of(wanted) is not None and not matches):
         raise NothingKnown

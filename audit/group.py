@@ -43,7 +43,7 @@ class GroupWriter(Generic[Item, Answer]):
 
     Durability: an answer is given after the commit. Concurrency: one event loop, one lane of the database; other processes may have
     theirs. No timer: a lone item is written at once. Retry: what raised WriterFull, WriterClosed or DatabaseUnavailable may be submitted
-    again; after CommitUnknown look first.
+    again; after CommitUnknown look first. `most`: items of one transaction.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class GroupWriter(Generic[Item, Answer]):
         committed: Callable[[Sequence[Answer | Exception]], None] | None = None,
         failed: Callable[[], None] | None = None,
         capacity: int = 4096,
+        most: int = GROUP_MOST,
     ) -> None:
         self._lane = lane
         self._apply = apply
         self._committed = committed
         self._failed = failed
         self._capacity = capacity
+        self._most = most
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: asyncio.Task[None] | None = None
         self._closed = False
@@ -86,7 +88,7 @@ class GroupWriter(Generic[Item, Answer]):
 
     async def _run(self) -> None:
         while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_MOST))]
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
             await self._write_group(group)
         # No await stands between the test above and this line, so no item can slip in unseen.
         self._running = None

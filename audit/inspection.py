@@ -3,7 +3,7 @@
 Reads only. An auditor outside the bank verifies an evidence bundle instead (`audit.verify`), which shares no code with this.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from audit.log import Log
 from audit.merkle import Frontier, Tile, leaf_hash
 from audit.rules import RULES, RecordRules
 from audit.seal import digest
+from audit.store.auditors_index import count_postings, cursor, known_ids, terms_of, unposted, unspanned
 from audit.store.find import COLUMNS, columns_of
 from audit.store.reads import Reads
 from audit.store.tables import checkpoints, intents, leaves, sealed
@@ -41,6 +42,7 @@ class _Seen:
     tiles: list[Tile] = field(default_factory=list)
     ends: dict[int, str | None] = field(default_factory=dict)
     hashes: dict[int, bytes] = field(default_factory=dict)
+    posted: int = 0
 
     def find(self, what: str, index: int | None = None, rule: str | None = None) -> None:
         if len(self.findings) < FINDINGS_MOST:
@@ -67,7 +69,8 @@ def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
         seen.find("the stored log is shorter than what this process committed: was the tail cut?")
     rules = RecordRules(log.origin, log.now())
     wanted = set(_checkpoint_sizes(reads, head.size))
-    for row in _rows(reads, head.size):
+    upto = cursor(reads.connection)
+    for row in _rows(reads, head.size, lambda rows: _check_index(reads, seen, rows, upto)):
         index = seen.frontier.size
         if row.idx != index or not isinstance(row.leaf, bytes):
             seen.find("a leaf is missing or not bytes", index)
@@ -83,6 +86,8 @@ def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
         seen.find("the leaves do not lead to the signed root")
     rules.close()
     seen.breached(rules)
+    if count_postings(reads.connection) != seen.posted:
+        seen.find("the auditors' index names records that it should not")
     _check_beyond(reads, seen, head.size)
     _check_intents(reads, seen, head.size)
     _check_checkpoints(log, reads, seen, head.size)
@@ -160,15 +165,32 @@ class _Row:
     columns: dict[str, object]
 
 
-def _rows(reads: Reads, size: int) -> Iterator[_Row]:
+def _rows(reads: Reads, size: int, together: Callable[[Sequence[_Row]], None]) -> Iterator[_Row]:
+    """Every row; `together` sees those of a piece before."""
     wanted = select(leaves, sealed.c.blob).select_from(leaves.outerjoin(sealed, sealed.c.idx == leaves.c.idx))
     start = 0
     while start < size:
         until = min(size, start + ROWS_AT_ONCE)
         here = wanted.where(leaves.c.idx >= start, leaves.c.idx < until).order_by(leaves.c.idx)
-        for row in reads.connection.execute(here).all():
-            yield _Row(row.idx, row.leaf, row.hash, row.blob, {name: getattr(row, name) for name in COLUMNS})
+        rows = [
+            _Row(row.idx, row.leaf, row.hash, row.blob, {name: getattr(row, name) for name in COLUMNS})
+            for row in reads.connection.execute(here)
+        ]
+        together(rows)
+        yield from rows
         start = until
+
+
+def _check_index(reads: Reads, seen: _Seen, rows: Sequence["_Row"], upto: int) -> None:
+    """What auditors search by says of these leaves what they say: nothing is missing, and a block's times cover its leaves."""
+    found = {row.idx: terms_of(row.columns) for row in rows if row.idx < upto}
+    known = known_ids(reads.connection, set().union(*found.values()))
+    missing = {index for index, terms in found.items() if any(term not in known for term in terms)}
+    wanted = [(known[term], index) for index, terms in found.items() if index not in missing for term in terms]
+    missing |= {index for _, index in unposted(reads.connection, wanted)} | unspanned(reads.connection, rows, upto)
+    seen.posted += len(wanted)
+    for index in sorted(missing):
+        seen.find("the auditors' index does not find this record", index)
 
 
 def _checkpoint_sizes(reads: Reads, size: int) -> list[int]:

@@ -16,12 +16,13 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, sign_note, verify_checkpoint, verify_note
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, verify_checkpoint
 from audit.committer import Committer, Item, LogEntry, Pending, Publication, Removal
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
-from audit.keys import DataKey, KeyStore, SigningKeys
+from audit.heads import LogHeads
+from audit.keys import DataKey, KeyStore, SignerUnavailable, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, leaf_fields, render, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
@@ -29,7 +30,7 @@ from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
-from audit.store.writes import Head
+from audit.store.writes import Head, read_head
 
 APPEND_TIMEOUT_MS = 5_000
 """For who has no deadline of their own, such as the record of a start. A call waits as long as its settings say."""
@@ -45,6 +46,11 @@ LEAVES_MOST = 2**62
 
 SILENCE_MOST = timedelta(seconds=60)
 """A log that does not grow publishes a checkpoint at least this often, so that silence is an alarm."""
+
+MADE_UP = "tellergate.invalid"
+"""The domain of logs that nobody gave a name; what follows it is random, so that no two installations sign under one."""
+
+ORIGIN_BYTES = 8
 
 T = TypeVar("T")
 
@@ -102,7 +108,8 @@ class Log:
         self._clock = clock
         self._random = random
         self._log_keys = signers.log_keys(origin)
-        self._committer = Committer(self._sign_head, self._check_head)
+        self._heads = LogHeads(origin, signers, keys)
+        self._committer = Committer(self._heads)
         self._writer: GroupWriter[Item, LogEntry | None] = GroupWriter(
             database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
@@ -119,19 +126,31 @@ class Log:
         signers: SigningKeys,
         keys: KeyStore,
         *,
-        origin: str,
+        origin: str | None,
         writer_id: str,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> "Log":
-        """Open the log in `database`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head's signature and the
-        tree's frontier are checked.
+        """Open the log in `database`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head and the tree's frontier
+        are checked. `origin` is the name of a new log, and None where the log that is there may have any. A head that nobody signed,
+        since a process died after its commit, is signed. SignerUnavailable.
         """
-        log = cls(database, signers, keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
-        if await log.read(Reads.head) is None:
-            with suppress(IntegrityError):  # another process was first
-                await database.write(log._committer.begin)
-        await log.read_long(log._committer.load)
+
+        def under(name: str) -> "Log":
+            return cls(database, signers, keys, origin=name, writer_id=writer_id, clock=clock, random=random)
+
+        with _answering():
+            stored = await database.read(read_head)
+            if stored is None:
+                made = under(origin or f"{MADE_UP}/{random(ORIGIN_BYTES).hex()}")
+                with suppress(IntegrityError):  # another process was first
+                    await database.write(made._committer.begin)
+                stored = await database.read(read_head)
+            if stored is None or stored.origin is None or origin not in (None, stored.origin):
+                raise LogCorrupt("the stored log is of another origin")
+            log = under(stored.origin)
+            await log.read_long(log._committer.load)
+            await database.write(log._committer.sign_stored)
         return log
 
     async def read(self, question: Callable[[Reads], T]) -> T:
@@ -224,7 +243,7 @@ class Log:
         head = reads.head()
         if head is None:
             raise LogCorrupt("the stored head is gone")
-        self._committer.check_signed(head)
+        self._heads.check(head)
         return head
 
     async def head(self) -> tuple[int, bytes]:
@@ -311,7 +330,7 @@ class Log:
             return await self._writer.submit(item)
         except IntegrityError as error:
             raise LogCorrupt("something stands where the next record belongs: was the tail cut?") from error
-        except (WriterFull, WriterClosed, DatabaseUnavailable, SQLAlchemyError) as error:
+        except (WriterFull, WriterClosed, DatabaseUnavailable, SignerUnavailable, SQLAlchemyError) as error:
             raise LogUnavailable("nothing was written") from error
         except CommitUnknown as error:
             raise LogUnavailable("the commit failed; it may have happened") from error
@@ -346,17 +365,6 @@ class Log:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
         age_s = None if known.time_s is None else now_s - known.time_s
         return age_s is None or age_s >= (SILENCE_MOST.total_seconds() if last.size == head.size else 1)
-
-    def _sign_head(self, size: int, root: bytes) -> str:
-        return sign_note(Checkpoint(self.origin, size, root).text(), self._log_keys[:1]).encode()
-
-    def _check_head(self, note: str) -> Checkpoint:
-        try:
-            parsed = Note.parse(note.encode())
-            verify_note(parsed, [self._log_keys[0].key])
-            return Checkpoint.parse(parsed.text)
-        except NoteInvalid as error:
-            raise LogCorrupt("the stored head is not signed by this log") from error
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class History:
     head: str
 
 
-LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0002")
+LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0005")
 KEYS_HISTORY = History("keys", key_tables, _FOLDER / "keys_history", "0002")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from audit.catching_up import catch_up_to_ask
 from audit.disclosure import JSON, value_of
 from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import Log
@@ -74,6 +75,8 @@ class Query:
     bundle_hash: str | None = None
     end_state: str | None = None
     approver: str | None = None
+    about: str | None = None
+    """Of looks: the bank's id of the customer whom they were about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     wanted = await filter_of(log, query)
     size, after, expected = _position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
-    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked, **await about_facts(log, wanted, size)})
+    await catch_up_to_ask(log)
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     gapless, name = None, sequence_of(wanted)
@@ -141,7 +145,8 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
     wanted = await filter_of(log, query)
     size, before = _backward_position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "before": before, "limit": limit}
-    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked})
+    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked, **await about_facts(log, wanted, size)})
+    await catch_up_to_ask(log)
     rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
@@ -150,7 +155,8 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
     """Open what is sealed of one record. NotSealed, KeyDestroyed, SealBroken, LogCorrupt; the question is recorded in any case."""
-    record = await question(log, RecordKind.AUDIT_REVEAL, why, {"index": index})
+    about = await log.read(lambda reads: _customer_of(reads.leaf(index)))
+    record = await question(log, RecordKind.AUDIT_REVEAL, why, {"index": index, **about})
     disclosures = await open_sealed(log, index)
     values = {path: value_of(text) for path, text in disclosures.items()}
     return Revealed(index, disclosures, values, record)
@@ -161,6 +167,19 @@ async def question(log: Log, kind: RecordKind, why: Why, facts: Mapping[str, Pla
     asked = {"purpose": why.purpose, "case": why.case_id, **facts}
     entry = await log.append(Record(kind=kind, time=log.now(), agent=why.auditor, facts=asked))
     return entry.index
+
+
+async def about_facts(log: Log, wanted: Filter, size: int) -> Mapping[str, Plain]:
+    """Whom a question by a call or a conversation is about, for the facts of its record; nothing where it names the customer, or nobody."""
+    if wanted.customer is not None or (wanted.call is None and wanted.conversation is None):
+        return {}
+    of_one = Filter(call=wanted.call, conversation=wanted.conversation)
+    return _customer_of(next(iter(await log.read(lambda reads: find(reads.connection, of_one, size, -1, 1))), None))
+
+
+def _customer_of(leaf: StoredLeaf | None) -> Mapping[str, Plain]:
+    customer = None if leaf is None else json.loads(leaf.leaf).get("customer")
+    return {"about": customer} if isinstance(customer, str) else {}
 
 
 async def open_sealed(log: Log, index: int) -> dict[str, str]:
@@ -199,6 +218,7 @@ async def filter_of(log: Log, query: Query) -> Filter:
         bundle=query.bundle_hash,
         end_state=query.end_state,
         approver=query.approver,
+        about=None if query.about is None else await log.keys.subject_of(query.about) or NOBODY,
     )
 
 
@@ -207,7 +227,8 @@ def flat(wanted: Filter) -> dict[str, Plain]:
     may be somebody's name, and these facts are for ever.
     """
     facts: dict[str, Plain] = {f"by_{name}": value for name, value in wanted.named().items()}
-    return facts | ({"by_customer": "unknown"} if wanted.customer == NOBODY else {})
+    unknown = {f"by_{name}": "unknown" for name in ("customer", "about") if getattr(wanted, name) == NOBODY}
+    return facts | unknown
 
 
 def sequence_of(wanted: Filter) -> str | None:

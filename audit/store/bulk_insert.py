@@ -50,5 +50,5 @@ _ENDED = (
 )
 _PARTS = {**{f"new_{table.name}": _insert(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}
 _WITH = ", ".join(f"{name} AS ({part})" for name, part in _PARTS.items())
-_HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note WHERE id = 1"
+_HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note, origin = :origin, mac = :mac WHERE id = 1"
 _ALL = Prepared(text(f"WITH {_WITH} {_HEAD}"))

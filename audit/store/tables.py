@@ -38,8 +38,8 @@ leaves = Table(
     Column("bundle", Text),
     Column("end_state", Text),
     Column("approver", Text),
+    Column("about", Text),
 )
-Index("leaves_time", leaves.c.time)
 Index("leaves_customer", leaves.c.customer, leaves.c.customer_seq, unique=True, **_where(leaves.c.customer.is_not(None)))
 Index("leaves_call", leaves.c.call, **_where(leaves.c.call.is_not(None)))
 Index(
@@ -49,7 +49,6 @@ Index(
     unique=True,
     **_where(leaves.c.conversation.is_not(None)),
 )
-Index("leaves_trace", leaves.c.trace, **_where(leaves.c.trace.is_not(None)))
 
 sealed = Table(
     "sealed",
@@ -85,7 +84,11 @@ head = Table(
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("peaks", LargeBinary, nullable=False),
+    # A signature over a head that was committed: of the transaction before, so that nothing is signed that may be rolled back.
     Column("note", Text, nullable=False),
+    Column("origin", Text),
+    # Over origin, size and root, by a key of this installation: nobody else can make a head, and nobody can show it as evidence.
+    Column("mac", LargeBinary),
 )
 
 checkpoints = Table(
@@ -99,6 +102,40 @@ checkpoints = Table(
     Column("note", Text, nullable=False),
 )
 Index("checkpoints_size", checkpoints.c.size)
+
+terms = Table(
+    "terms",
+    log_tables,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+)
+"""What auditors search by: `function` and its name, `policy` and an id. `audit.store.auditors_index` fills this and what follows."""
+Index("terms_name_value", terms.c.name, terms.c.value, unique=True)
+
+postings = Table(
+    "postings",
+    log_tables,
+    Column("term", BigInteger, primary_key=True),
+    Column("idx", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+time_blocks = Table(
+    "time_blocks",
+    log_tables,
+    Column("block", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("earliest", _Time, nullable=False),
+    Column("latest", _Time, nullable=False),
+)
+Index("time_blocks_latest", time_blocks.c.latest, time_blocks.c.block)
+
+index_cursor = Table(
+    "index_cursor",
+    log_tables,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("upto", BigInteger, nullable=False),
+)
 
 policy_bundles = Table(
     "policy_bundles",

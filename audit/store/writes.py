@@ -15,12 +15,14 @@ from audit.store.tables import checkpoints, head, intents, leaves, sealed, tiles
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The signed internal tree head as stored."""
+    """A tree head as stored: the committed one, or that of a published checkpoint, which has neither `origin` nor `mac`."""
 
     size: int
     root: bytes
     peaks: list[bytes]
     note: str
+    origin: str | None = None
+    mac: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def lock_head(connection: Connection) -> Head | None:
 
 
 def _head(found: Sequence[Any]) -> Head | None:
-    return None if not found else Head(found[0][0], found[0][1], split_hashes(found[0][2]), found[0][3])
+    return None if not found else Head(found[0][0], found[0][1], split_hashes(found[0][2]), *found[0][3:])
 
 
 def write_head(connection: Connection, new: Head) -> None:
@@ -72,7 +74,8 @@ def write_group(connection: Connection, new: Mapping[str, Sequence[Row]], ended:
 
 
 def _head_row(new: Head) -> dict[str, object]:
-    return {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
+    row = {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
+    return {**row, "origin": new.origin, "mac": new.mac}
 
 
 def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:
@@ -115,13 +118,15 @@ def split_hashes(joined: bytes) -> list[bytes]:
     return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
 
 
-_THE_HEAD = select(head.c.size, head.c.root, head.c.peaks, head.c.note).where(head.c.id == literal_column("1"))
+_THE_HEAD = select(head.c.size, head.c.root, head.c.peaks, head.c.note, head.c.origin, head.c.mac).where(
+    head.c.id == literal_column("1")
+)
 _HEAD = Prepared(_THE_HEAD)
 _HEAD_LOCKED = Prepared(_THE_HEAD.with_for_update())
 _HEAD_UPDATE = Prepared(
     update(head)
     .where(head.c.id == bindparam("b_id"))
-    .values({name: bindparam(name) for name in ("id", "size", "root", "peaks", "note")})
+    .values({name: bindparam(name) for name in ("id", "size", "root", "peaks", "note", "origin", "mac")})
 )
 _HEAD_INSERT = Prepared(insert(head))
 _LEAVES = Prepared(insert(leaves))

@@ -21,9 +21,6 @@ from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare, revisio
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
-LOG_ORIGIN = "tellergate.invalid/development"
-"""The name under which the log of development mode signs."""
-
 _ROOT = Path(__file__).parents[2]
 
 
@@ -36,7 +33,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0007"),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0009"),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }
@@ -98,11 +95,13 @@ async def open_log(
     *,
     writer_id: str,
     clock: Callable[[], datetime],
-    origin: str = LOG_ORIGIN,
+    origin: str | None = None,
     random: Callable[[int], bytes] = os.urandom,
     may_upgrade: bool = True,
 ) -> Log:
-    """The signed log, begun with new keys where there is none. KeyRefused, LogCorrupt, HistoryUnknown."""
+    """The signed log, begun with new keys where there is none, and then under `origin`, or a name of its own. KeyRefused, LogCorrupt,
+    HistoryUnknown.
+    """
     async with AsyncExitStack() as undo:
         log, keys = (places.open(part, name=writer_id) for part in (DatabaseName.LOG, DatabaseName.KEYS))
         undo.push_async_callback(log.close)

@@ -41,7 +41,7 @@ from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.pipeline import CallDependencies, CallPipeline
-from gateway.calls.rates import Rates
+from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import BundleName, Records
 from gateway.calls.recovery import GRACE, Recovery
 from gateway.calls.references import KEY_BYTES, References
@@ -242,6 +242,8 @@ def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: 
         clock=proposals.outcomes.clock,
         calls_per_request=opened.settings.calls_per_request,
         rates=rates,
+        requests=RequestRates(opened.settings.requests_per_minute, opened.settings.client_requests_per_minute),
+        waits=AtOnce(opened.settings.waits_per_customer),
         became=proposals.became,
     )
 

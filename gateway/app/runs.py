@@ -65,6 +65,7 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
         rates=Rates(settings.thread_writes_per_minute),
         hosts=hosts,
         lifetime=timedelta(seconds=settings.run_lifetime_s),
+        runs_most=settings.runs_per_customer,
         stand_in=stand_in_of(settings),
     )
 

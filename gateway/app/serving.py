@@ -34,6 +34,7 @@ from gateway.doors.pages import docs, hosts, landing
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
+from gateway.store.sweeping import RetentionTimes, sweep
 
 BACKLOG = 1024
 """Connections that wait to be taken."""
@@ -47,6 +48,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         running = [
             gateway.recovery.run(gateway.pipeline),
             _old_proofs(gateway.book),
+            _old_rows(gateway.book, gateway.settings),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
         ]
@@ -117,6 +119,16 @@ async def _old_proofs(book: SqlBook) -> None:
         with alarmed(Chore.PROOFS_SWEEP):
             await book.forget_proofs(utc_now())
         await asyncio.sleep(60)
+
+
+async def _old_rows(book: SqlBook, settings: Settings) -> None:
+    """Forget, each hour, what the bank keeps no longer; in small transactions, so that nobody waits for it."""
+    kept = RetentionTimes(timedelta(days=settings.texts_kept_days), timedelta(days=settings.calls_kept_days))
+    while True:
+        with alarmed(Chore.ROWS_SWEEP):
+            if await sweep(book, kept, utc_now()):
+                await book.overwrite_deleted()
+        await asyncio.sleep(3600)
 
 
 def settle_the_interpreter() -> None:

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.app.ranges import RANGES
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
@@ -132,6 +133,12 @@ class Settings:
     words_age_s: int = 1_800
     """For how many seconds what the customer wrote counts; what they want done after that, they say again."""
 
+    texts_kept_days: int = 30
+    """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
+
+    calls_kept_days: int = 400
+    """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
+
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
     changed. A file that cannot be read stops every payment. None: the core screens by itself."""
@@ -147,6 +154,19 @@ class Settings:
 
     calls_per_minute: int = 600
     """Function calls of one customer, per minute and process."""
+
+    requests_per_minute: int = 1_200
+    """Requests of one customer, whatever the route, per minute and process; beyond it 429. Calls of functions, and what protects a
+    customer, may be asked ten times as often."""
+
+    client_requests_per_minute: int = 120_000
+    """The same of one client, for all of its customers."""
+
+    waits_per_customer: int = 16
+    """Requests of one customer that may stay open at once in a process: streams of runs, and waits for an outcome."""
+
+    runs_per_customer: int = 16
+    """Runs of one customer that may be under way at once."""
 
     calls_per_request: int = 32
     """Function calls in one request."""
@@ -235,7 +255,7 @@ class Settings:
             raise UnsafeSettings(f"log_level is one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.trace_share <= 1:
             raise UnsafeSettings("trace_share lies between 0 and 1")
-        for name, (least, most) in _RANGES.items():
+        for name, (least, most) in RANGES.items():
             if not least <= getattr(self, name) <= most:
                 raise UnsafeSettings(f"{name} lies between {least} and {most}")
         if not self.has_external_issuer and not self.development:
@@ -336,35 +356,6 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-_RANGES = {
-    "port": (0, 65_535),
-    "strong_session_s": (1, 86_400),
-    "passkey_cooling_off_s": (0, 30 * 86_400),
-    "duplicate_window_s": (1, 30 * 86_400),
-    "words_age_s": (1, 86_400),
-    "model_timeout_ms": (1, 3_600_000),
-    "model_idle_ms": (1, 3_600_000),
-    "model_retries": (0, 10),
-    "model_context_tokens": (256, 100_000_000),
-    "run_lifetime_s": (1, 7 * 86_400),
-    "runs_at_once": (1, 10_000),
-    "thread_writes_per_minute": (1, 1_000_000),
-    "audit_wait_ms": (1, 3_600_000),
-    "proposals_waiting": (1, 1_000_000),
-    "proposals_per_day": (1, 1_000_000),
-    "calls_per_minute": (1, 1_000_000),
-    "calls_per_request": (1, 10_000),
-    "core_question_ms": (1, 600_000),
-    "core_instruction_ms": (1, 600_000),
-    "token_lifetime_s": (60, 366 * 86_400),
-    "clock_skew_s": (0, 60),
-    "keys_refresh_s": (1, 86_400),
-    "keys_age_s": (1, 7 * 86_400),
-    "keys_retry_s": (1, 3600),
-    "dpop_proof_s": (5, 600),
-    "dpop_nonce_s": (0, 86_400),
-}
 
 
 def is_origin(text: str, *, loopback_http: bool) -> bool:

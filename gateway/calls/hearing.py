@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from weakref import WeakValueDictionary
 
 from gateway.domain.facts import HeardMessage
 from gateway.grounding.reader import read
@@ -21,9 +22,17 @@ def _reader() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_reader.cache_clear)  # a thread does not live on in a forked process
 
 
-async def heard(messages: Iterable[tuple[str, str]]) -> tuple[HeardMessage, ...]:
-    """Each message (text, origin) with its reading, if it was typed. The work is bounded by `reader`, whatever the text says."""
-    return tuple([HeardMessage(text, origin, await _reading(text) if origin == _TYPED else None) for text, origin in messages])
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""Customers who are being read."""
+
+
+async def heard(customer: str, messages: Sequence[tuple[str, str]]) -> tuple[HeardMessage, ...]:
+    """Each message (text, origin) with its reading, if it was typed. The work is bounded by `reader`, whatever the text says.
+
+    One message of a customer waits for the reader at a time, so that whoever sends many stands behind everybody else each time.
+    """
+    async with _turns.setdefault(customer, asyncio.Lock()):
+        return tuple([HeardMessage(text, origin, await _reading(text) if origin == _TYPED else None) for text, origin in messages])
 
 
 async def _reading(text: str) -> str:

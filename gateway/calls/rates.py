@@ -1,11 +1,17 @@
-"""How often one customer's assistants may call: token buckets, bounded in number, in memory. Pure but for its own state."""
+"""How often one customer, one client and one customer's assistants may ask: token buckets, bounded in number, in memory. Pure but for its
+own state."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from adapters.function import BankingFunction
 
 _BUCKETS = 100_000
+
+PROTECTING = 10
+"""How many times as often as anything else what protects a customer may be asked."""
 
 
 class _Buckets:
@@ -23,6 +29,47 @@ class _Buckets:
         if len(self._left) > _BUCKETS:
             self._left.popitem(last=False)
         return allowed
+
+
+class RequestRates:
+    """What one customer and one client may ask in a minute, and as much at once, whatever the route. Each process counts for itself.
+
+    What protects a customer (a card frozen, a payment declined, a kill switch) has `PROTECTING` times as much, apart from the rest.
+    """
+
+    def __init__(self, of_customer: int, of_client: int) -> None:
+        self._sizes = (of_customer, of_client)
+        self._buckets = {False: (_Buckets(), _Buckets()), True: (_Buckets(), _Buckets())}
+
+    def wait_s(self, customer: str, client: str, now: datetime, *, protects: bool) -> int:
+        """0: it may go on; else after how many seconds the next one may."""
+        factor = PROTECTING if protects else 1
+        for name, size, buckets in zip((customer, client), self._sizes, self._buckets[protects], strict=True):
+            if not buckets.take(name, now, size * factor, size * factor / 60):
+                return max(1, -(-60 // (size * factor)))
+        return 0
+
+
+class AtOnce:
+    """How much of what stays open (a stream, a wait) one customer may have at once in this process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, customer: str) -> Iterator[bool]:
+        """Whether there is room for one more; it is taken until the end."""
+        if self._open[customer] >= self._most:
+            yield False
+            return
+        self._open[customer] += 1
+        try:
+            yield True
+        finally:
+            self._open[customer] -= 1
+            if not self._open[customer]:
+                del self._open[customer]
 
 
 class Rates:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
+from audit.catching_up import EACH_SECOND_MOST, catch_up
 from audit.committer import IntentEnded
 from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
@@ -149,6 +150,8 @@ class Recovery:
             await asyncio.sleep(PUBLISH_EVERY_S)
             with alarmed(Chore.PUBLISH):
                 await self.log.publish()
+            with alarmed(Chore.AUDITORS_INDEX):
+                await catch_up(self.log, most=EACH_SECOND_MOST)
             if pipeline.unrecorded:
                 with alarmed(Chore.UNRECORDED):
                     await self._end_unrecorded(pipeline)

@@ -32,10 +32,12 @@ class Chore(StrEnum):
     """What is done in the background, again and again. One that fails is the alarm `chore_failed`, and has its next turn."""
 
     PUBLISH = "publish"
+    AUDITORS_INDEX = "auditors_index"
     SWEEP = "sweep"
     UNRECORDED = "unrecorded"
     CENSUS = "census"
     CONFIRMED = "confirmed"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
+    ROWS_SWEEP = "rows_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"

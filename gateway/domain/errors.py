@@ -97,11 +97,13 @@ class Refusal(TellergateError):
 class RequestFault(TellergateError):
     """The request as a whole cannot be taken; no call of it was looked at and nothing happened."""
 
-    def __init__(self, fault: Fault, message: str, *, param: str | None = None) -> None:
+    def __init__(self, fault: Fault, message: str, *, param: str | None = None, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.fault = fault
         self.message = message
         self.param = param
+        self.retry_after_s = retry_after_s
+        """Told where the request may be made again."""
 
     @property
     def recorded(self) -> str:

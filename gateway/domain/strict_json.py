@@ -1,4 +1,6 @@
-"""Strict JSON (RFC 8259 with I-JSON's rules): one value, no duplicate keys, no NaN, no lone surrogates, bounded size and depth."""
+"""Strict JSON (RFC 8259 with I-JSON's rules): one value, no duplicate keys, no NaN, no lone surrogates, bounded size and depth; and no NUL,
+which PostgreSQL keeps in no text, and which ends one for many a program behind us.
+"""
 
 from decimal import Decimal
 
@@ -36,7 +38,17 @@ def loads(body: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Parsed:
     except ValueError as error:
         raise _explained(str(error)) from None
     _check(value, max_depth)
+    if b"\\u0000" in body and _has_nul(value):  # a NUL has no other spelling; an escaped backslash before it is none
+        raise JsonError(Fault.INVALID_JSON, "a NUL (\\u0000) in a text")
     return value
+
+
+def _has_nul(value: Parsed) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in name or _has_nul(member) for name, member in value.items())
+    if isinstance(value, list):
+        return any(_has_nul(member) for member in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _explained(message: str) -> JsonError:

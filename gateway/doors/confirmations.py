@@ -75,7 +75,7 @@ def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
 
         By an assertion of the customer's passkey, by a token whose `authorization_details` name the intent, or by a decline.
         """
-        return await door.answer(request, partial(_speak, parts), SCOPE_CONFIRM)
+        return await door.answer(request, partial(_speak, parts), SCOPE_CONFIRM, protects=True)
 
     @app.post(
         "/v1/passkeys",
@@ -95,7 +95,7 @@ def mount(app: FastAPI, door: Door, parts: ConfirmationDependencies) -> None:
 
         For the bank's identity system alone, with the scope `enrol_passkeys`.
         """
-        return await door.answer(request, partial(_revoke, parts), SCOPE_ENROL)
+        return await door.answer(request, partial(_revoke, parts), SCOPE_ENROL, protects=True)
 
 
 def summary(proposal: Proposal, at: datetime) -> dict[str, object]:

@@ -25,7 +25,7 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
 
         The oldest first.
         """
-        return await door.answer(request, partial(_list, switches), SCOPE_KILL)
+        return await door.answer(request, partial(_list, switches), SCOPE_KILL, protects=True)
 
     @app.post(
         "/v1/kill-switches", responses=answers(schemas.KillSwitchEngaged), openapi_extra=schemas.body_of(schemas.NewKillSwitch)
@@ -35,7 +35,7 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
 
         Stops everything, one customer, one client, one agent or one function: within a second, in every worker.
         """
-        return await door.answer(request, partial(_engage, switches), SCOPE_KILL)
+        return await door.answer(request, partial(_engage, switches), SCOPE_KILL, protects=True)
 
     @app.post(
         "/v1/kill-switches/{kill_switch_id}/lift",
@@ -47,7 +47,7 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
 
         One officer's lift. It takes those of two different officers.
         """
-        return await door.answer(request, partial(_lift, switches), SCOPE_KILL)
+        return await door.answer(request, partial(_lift, switches), SCOPE_KILL, protects=True)
 
 
 async def _list(switches: KillSwitches, _door: Door, _request: Request, principal: Principal) -> Response:

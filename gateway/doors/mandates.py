@@ -50,7 +50,7 @@ def mount(app: FastAPI, door: Door, parts: MandateDependencies) -> None:
     @app.delete("/v1/mandates/{mandate_id}", responses=answers(schemas.MandateRevoked))
     async def revoke_mandate(request: Request, mandate_id: schemas.MandateId) -> Response:
         """Revoke a standing mandate, at once."""
-        return await door.answer(request, partial(_revoke, parts), SCOPE_CONFIRM)
+        return await door.answer(request, partial(_revoke, parts), SCOPE_CONFIRM, protects=True)
 
     @app.get("/v1/activity", responses=answers(schemas.ActivityPage))
     async def list_activity(request: Request, cursor: str | None = None) -> Response:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,7 +28,7 @@ from gateway.calls.gather import no_such_conversation
 from gateway.calls.hearing import heard
 from gateway.calls.output import output_text, result_item
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.rates import Rates
+from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
 from gateway.domain.alarms import Alarm
@@ -71,25 +72,32 @@ class Door:
     clock: Callable[[], datetime]
     calls_per_request: int
     rates: Rates
+    requests: RequestRates
+    waits: AtOnce
+    """Requests of a customer that stay open: waits for an outcome, streams of runs."""
     became: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): what became of a call; None: no such call of this customer."""
 
-    async def answer(self, request: Request, handler: Handler, *scopes: str) -> Response:
-        """Authenticate, then handle, with a token of any of these scopes. Who sent a proof is told the nonce of the next one (RFC 9449
-        section 8.2).
+    async def answer(self, request: Request, handler: Handler, *scopes: str, protects: bool = False) -> Response:
+        """Authenticate, then handle, with a token of any of these scopes, within the rates of the customer and of the client. Who sent a
+        proof is told the nonce of the next one (RFC 9449 section 8.2). `protects`: what a customer may need in an emergency.
         """
         presented = self.presenting.of(request.scope)
-        response = await self.answer_as(request, self.identity.authenticate(presented, self.clock()), handler, *scopes)
+        authenticated = self.identity.authenticate(presented, self.clock())
+        response = await self.answer_as(request, authenticated, handler, *scopes, protects=protects)
         if presented.proofs and (nonce := self.identity.nonce(self.clock())) is not None:
             response.headers["dpop-nonce"] = nonce
         return response
 
-    async def answer_as(self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str) -> Response:
-        """A fault becomes its error body, and is recorded when the customer is known."""
+    async def answer_as(
+        self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str, protects: bool = False
+    ) -> Response:
+        """A fault becomes its error body, and is recorded when the customer is known and the rates are kept."""
         principal = None
         try:
             principal = await authenticated
             entry_of(request.scope).customer = principal.customer
+            self._within_rates(principal, protects=protects)
             require_scope(principal, *scopes)
             return await handler(self, request, principal)
         except RequestFault as fault:
@@ -113,12 +121,17 @@ class Door:
                 RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
             )
 
+    def _within_rates(self, principal: Principal, *, protects: bool) -> None:
+        wait_s = self.requests.wait_s(principal.customer, principal.client, self.clock(), protects=protects)
+        if wait_s:
+            raise too_often(wait_s)
+
     async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
             self.records.counters.unauthenticated += 1
             return fault_response(fault, challenges=self.challenges)
         at = self.clock()
-        if not self.rates.take(principal.customer, at):
+        if fault.fault is Fault.RATE_LIMITED or not self.rates.take(principal.customer, at):
             self.records.counters.rate_limited += 1  # only counted, or junk could fill the trail
             return fault_response(fault, challenges=self.challenges)
         ids = {"call_id": new_call_id(at, secrets.token_bytes(8)), "span_id": secrets.token_hex(8)}
@@ -130,11 +143,16 @@ class Door:
         return fault_response(fault, challenges=self.challenges)
 
 
+def too_often(wait_s: int = 1) -> RequestFault:
+    """The one answer for what is beyond a rate, or beyond what may be open at once."""
+    return RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one", retry_after_s=wait_s)
+
+
 def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
     """What OpenAPI says of an operation's answers: this model, or a fault of the whole request."""
     faults: dict[int | str, dict[str, object]] = {
         status: {"model": schemas.ErrorBody, "description": "The request was not taken"}
-        for status in (400, 401, 403, 404, 413, 503)
+        for status in (400, 401, 403, 404, 413, 429, 503)
     }
     return {200: {"model": model, "description": "Answered"}, **faults}
 
@@ -148,7 +166,7 @@ def mount(app: FastAPI, door: Door) -> None:
 
         Each call is checked, executed, redacted and recorded. A refused call is an output too: the answer is 200.
         """
-        return await door.answer(request, _function_calls, SCOPE_CALLS)
+        return await door.answer(request, _function_calls, SCOPE_CALLS, protects=True)
 
     @app.post("/v1/conversations", responses=answers(schemas.ConversationAnswer), openapi_extra=body_of(schemas.NewConversation))
     async def create_conversation(request: Request) -> Response:
@@ -207,7 +225,7 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/v1/function-calls" and scope["method"] == "POST":
             scope["route"] = _HOT_ROUTE
-            response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS)
+            response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS, protects=True)
             await response(scope, receive, send)
         elif scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
             # PostgreSQL takes none: refused here, before any route would have to
@@ -269,7 +287,7 @@ async def _open_conversation(door: Door, request: Request, principal: Principal)
 async def _hear(door: Door, request: Request, principal: Principal) -> Response:
     require_own(principal, "the customer's messages need the customer's own token, without an agent")
     written = await body_as(schemas.CustomerMessages, request)
-    messages = await heard((message.text, message.origin) for message in written.messages)
+    messages = await heard(principal.customer, [(message.text, message.origin) for message in written.messages])
     count = await door.book.store_messages(principal.customer, request.path_params["conversation_id"], messages, door.clock())
     if count is None:
         raise no_such_conversation()
@@ -286,18 +304,25 @@ async def _functions(door: Door, _request: Request, principal: Principal, *, sha
 
 async def _call_status(door: Door, request: Request, principal: Principal, *, wait_s: int) -> Response:
     call_id = request.path_params["call_id"]
-    until = door.clock() + timedelta(seconds=wait_s)
-    while True:
-        recorded = await door.became(principal.customer, call_id)
-        if recorded is None:
-            raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
-        if recorded.status != CallStatus.IN_DOUBT or door.clock() >= until:
-            break
-        await asyncio.sleep(_POLL_S)
+    with door.waits.one(principal.customer) if wait_s else nullcontext(True) as has_room:
+        if not has_room:
+            raise too_often(wait_s)
+        recorded = await _became(door, principal.customer, call_id, door.clock() + timedelta(seconds=wait_s))
     item = result_item(recorded)
     del item["native_id"]
     output = output_text(recorded) if recorded.output is not None or recorded.code is not None else None
     return json_answer({**item, "output": output})
+
+
+async def _became(door: Door, customer: str, call_id: str, until: datetime) -> Recorded:
+    """What became of the call, once it is known or the time is over."""
+    while True:
+        recorded = await door.became(customer, call_id)
+        if recorded is None:
+            raise RequestFault(Fault.NOT_FOUND, "no such call", param="call_id")
+        if recorded.status != CallStatus.IN_DOUBT or door.clock() >= until:
+            return recorded
+        await asyncio.sleep(_POLL_S)
 
 
 def _native(item: type[BaseModel], value: dict[str, object], number: int) -> NativeCall:

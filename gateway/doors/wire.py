@@ -57,7 +57,6 @@ _TYPES: Mapping[int, str] = {
     501: "server_error",
     503: "server_error",
 }
-_RETRY_AFTER_S = 1
 
 
 def fault_status(fault: RequestFault) -> int:
@@ -115,7 +114,7 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
     if status == 501:
         return {"x-should-retry": "false"}  # the `openai` package repeats every other 5xx
     if status in (429, 503):
-        return {"retry-after": str(_RETRY_AFTER_S)}
+        return {"retry-after": str(fault.retry_after_s)}
     return {}
 
 

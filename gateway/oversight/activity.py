@@ -1,6 +1,5 @@
 """What a customer may see of what was done in their name, and of who looked at it: out of the trail, not out of a second book."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, Query, QueryPage, Why, last_page, page
-from audit.store.find import Filter, find
+from audit.store.find import LOOKS
 from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book, Movement
 from gateway.domain.reasons import reason_of
@@ -32,7 +31,6 @@ _TOLD = (
     RecordKind.CONFIRMATION,
     RecordKind.ADMIN,
 )
-_LOOKS = (RecordKind.AUDIT_QUERY, RecordKind.AUDIT_REVEAL, RecordKind.AUDIT_EXPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,7 @@ async def of_customer(log: Log, book: Book, customer: str, cursor: str | None, *
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """Who asked the trail about this customer or opened a record of theirs, when, and what for."""
-    subject = await log.subject_of(customer)
-    questions = await _page(log, Query(kinds=_LOOKS), cursor, newest_first)
-    try:
-        mine = [match for match in questions.found if subject is not None and await _about(log, match.fields) == subject]
-    except LogUnavailable as error:
-        raise Unavailable("audit_unavailable") from error
+    found = await _page(log, Query(kinds=LOOKS, about=customer), cursor, newest_first)
     items: list[Mapping[str, Json]] = [
         {
             "record": item.index,
@@ -72,31 +65,9 @@ async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bo
             "purpose": _facts(item.fields).get("purpose"),
             "case": _facts(item.fields).get("case"),
         }
-        for item in mine
+        for item in found.found
     ]
-    return Activity(items, questions.next_cursor)
-
-
-async def _about(log: Log, fields: Mapping[str, Any]) -> str | None:
-    """The pseudonym of the customer whom a question was about: named in it, or by a record, a call or a conversation of theirs.
-
-    None for a question about nobody in particular, such as one over a span of time.
-    """
-    facts = _facts(fields)
-    named = facts.get("by_customer")
-    if named is not None:
-        return str(named)
-    index, call, conversation = facts.get("index"), facts.get("by_call"), facts.get("by_conversation")
-    if fields["kind"] == RecordKind.AUDIT_REVEAL and isinstance(index, int):
-        opened = await log.read(lambda reads: reads.leaf(index))
-        leaves = [] if opened is None else [opened]
-    elif isinstance(call, str) or isinstance(conversation, str):
-        wanted = Filter(call=call, conversation=conversation)
-        leaves = await log.read(lambda reads: find(reads.connection, wanted, int(facts["size"]), -1, 1))
-    else:
-        return None
-    customer = json.loads(leaves[0].leaf).get("customer") if leaves else None
-    return customer if isinstance(customer, str) else None
+    return Activity(items, found.next_cursor)
 
 
 async def _page(log: Log, query: Query, cursor: str | None, newest_first: bool) -> QueryPage:

@@ -210,6 +210,10 @@ class SqlBook:
         """Delete the proofs that are too old to be taken anyway."""
         await self.write(proofs.ForgetProofs(int(now.timestamp())))
 
+    async def overwrite_deleted(self) -> None:
+        """Leave nothing of what was deleted, where the database can."""
+        await self._database.overwrite_deleted()
+
     async def read(self, question: Callable[[Connection], T]) -> T:
         """A question to the gateway's database. Unavailable when it does not answer."""
         try:

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.domain.states import ProposalState, RunState
 from gateway.domain.strict_json import Json
 from gateway.store import conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
-from gateway.store.items import Consequences, Item
+from gateway.store.items import Consequences, Item, Locks
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.steps import Step
-from gateway.store.tables import CONFIRMATIONS, MESSAGES, RUN_WAITS, RUNS
+from gateway.store.tables import CONFIRMATIONS, MESSAGES, RUN_IS_ACTIVE, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 
@@ -53,19 +53,32 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRun(Item[tuple[Thread, Run] | str | None]):
-    """A new run, queued, with messages before it; `opening` makes its thread too. It is had by `run.lease`, if any, until `due`.
+class TooManyRuns:
+    """As many runs of the customer are under way as may be."""
 
-    Answered with it; None: not this customer's thread; the id of the thread's active run.
+
+@dataclass(frozen=True, slots=True)
+class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
+    """A new run, queued, with messages before it; `opening` makes its thread too. It is had by `run.lease`, if any, until `due`. `most`:
+    how many of this customer may be under way with it.
+
+    Answered with it; None: not this customer's thread; the id of the thread's active run; TooManyRuns: nothing was written.
     """
 
     run: Run
     due: datetime
+    most: int
     messages: tuple[threads.AddMessage, ...] = ()
     opening: threads.CreateThread | None = None
 
-    def apply(self, connection: Connection) -> tuple[Thread, Run] | str | None:
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.run.customer}))  # two at once must not both be the last that fits
+
+    def apply(self, connection: Connection) -> tuple[Thread, Run] | str | TooManyRuns | None:
         run = self.run
+        if _under_way(connection, run.customer) >= self.most:
+            return TooManyRuns()
         if self.opening is not None:
             thread: Thread | None = self.opening.apply(connection)
         else:
@@ -92,6 +105,11 @@ class StartRun(Item[tuple[Thread, Run] | str | None]):
         }
         connection.execute(insert(RUNS), [row])
         return thread, replace(run, created=from_us(created_us))
+
+
+def _under_way(connection: Connection, customer: str) -> int:
+    theirs = select(func.count()).select_from(RUNS).where(RUNS.c.customer == customer, RUN_IS_ACTIVE)
+    return int(connection.execute(theirs).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 
 from gateway.domain.facts import HeardMessage
-from gateway.domain.states import ACTIVE_RUNS
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
@@ -19,6 +18,7 @@ from gateway.store.pages import PageRequest, rows_of
 from gateway.store.tables import (
     MESSAGES,
     READINGS,
+    RUN_IS_ACTIVE,
     RUN_STEPS,
     RUN_WAITS,
     RUNS,
@@ -198,7 +198,7 @@ def locked(connection: Connection, customer: str, thread: str) -> Thread | None:
 
 
 def active_run(connection: Connection, thread: str) -> str | None:
-    return connection.execute(select(_R.id).where(_R.thread == thread, _R.state.in_(ACTIVE_RUNS))).scalar_one_or_none()
+    return connection.execute(select(_R.id).where(_R.thread == thread, RUN_IS_ACTIVE)).scalar_one_or_none()
 
 
 def next_us(connection: Connection, thread: str, at: datetime, count: int = 1) -> int:

@@ -29,7 +29,7 @@ from gateway.domain.principal import (
 )
 from gateway.doors import examples
 from gateway.doors.examples import EXAMPLES
-from tests.doors.conftest import Served, serving
+from tests.doors.conftest import OBJECT, Served, serving
 from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed, standing
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
@@ -133,21 +133,6 @@ class World:
             body = body.replace("initiate_transfer", "get_fx_quote")  # which nothing else here calls
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         return self.served.http.request(method, path, content=None if body == "null" else body, headers=headers)
-
-
-OBJECT = {
-    "conversation_id": examples.CONVERSATION,
-    "call_id": examples.CALL,
-    "confirmation_id": examples.CONFIRMATION,
-    "assistant_id": examples.ASSISTANT,
-    "thread_id": examples.THREAD,
-    "message_id": examples.MESSAGE,
-    "run_id": examples.RUN,
-    "step_id": examples.STEP,
-    "credential": examples.CREDENTIAL,
-    "mandate_id": examples.MANDATE,
-    "kill_switch_id": examples.KILL_SWITCH,
-}
 
 
 @pytest.fixture(scope="module")

@@ -268,7 +268,7 @@ async def test_an_honest_writer_does_not_go_on_after_the_tail_was_cut(trail: Tra
     sql(
         trail.folder,
         DatabaseName.LOG,
-        "update head set size = :size, root = :root, peaks = :peaks, note = :note where id = :id",
+        "update head set size = :size, root = :root, peaks = :peaks, note = :note, mac = :mac, origin = :origin where id = :id",
         **old,
     )
     cut = await open_trail(trail.folder, trail.clock, Random(b"later"))

@@ -1,6 +1,10 @@
 """What a call costs, beside a bare FastAPI no-op on the same server, in one run.
 
-    python -m tests.benchmarks.call [--json] [--rounds N] [--seconds S] [--only NAME ...]
+    python -m tests.benchmarks.call [--json] [--rounds N] [--seconds S] [--only NAME ...] [--against REVISION]
+
+Beside throughput and medians it tells the processor time of the server for each answer, of its main thread and of the others: that is what
+a busy machine changes least. `--against` runs the servers of another revision of this repository in turn, and prints this version's
+processor time and throughput as a share of that one's, pair by pair.
 
 All servers are uvicorn with uvloop and httptools on loopback, one process each; the callers are one process with raw keep-alive sockets.
 Three gateways: on SQLite with bearer tokens, on PostgreSQL with bearer tokens (a server of this run, fsync on; left out where it is not
@@ -11,8 +15,10 @@ ratios of the rounds. Bounded in count and time; asserts nothing about time.
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -39,6 +45,10 @@ from tests.support.postgres import server
 CALLERS = 32
 CUSTOMERS = 1000
 GATEWAYS = ("sqlite", "postgresql", "dpop")
+BEFORE = "before "
+"""Stands before the name of what the other version does."""
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,19 @@ class Measured:
 
     per_s: float
     latencies_us: list[float]
+    main_us: float = 0.0
+    """Of processor, of the server's main thread for each answer."""
+    others_us: float = 0.0
+    """The same of its other threads: commits, signatures. A database server has processes of its own, which do not count."""
+
+    @property
+    def processor_us(self) -> float:
+        return self.main_us + self.others_us
+
+    def spent(self, before: tuple[int, int], after: tuple[int, int]) -> None:
+        """Nanoseconds of the main thread and of the others, before and after."""
+        count = len(self.latencies_us)
+        self.main_us, self.others_us = ((late - early) / 1000 / count for early, late in zip(before, after, strict=True))
 
     def percentile(self, share: float) -> float:
         ordered = sorted(self.latencies_us)
@@ -67,9 +90,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run")
     parser.add_argument("--only", action="append", choices=GATEWAYS, help="these gateways; may be said again")
+    parser.add_argument("--against", metavar="REVISION", help="another version, by any name that git knows")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(run(Path(folder), options.rounds, options.seconds, tuple(options.only or GATEWAYS)))
+    with tempfile.TemporaryDirectory() as folder, checked_out(options.against, Path(folder) / "other") as other:
+        wanted = tuple(options.only or GATEWAYS)
+        found = uvloop.run(run(Path(folder), options.rounds, options.seconds, wanted, other))
     if options.json:
         print(json.dumps(found))
     else:
@@ -77,32 +102,52 @@ def main() -> int:
     return 0
 
 
-async def run(folder: Path, rounds: int, seconds: float, wanted: Sequence[str]) -> dict[str, dict[str, float]]:
+@contextlib.contextmanager
+def checked_out(revision: str | None, where: Path) -> Iterator[Path | None]:
+    """The tree of this revision; nothing without one."""
+    if revision is None:
+        yield None
+        return
+    subprocess.run(["git", "worktree", "add", "--quiet", "--detach", where, revision], cwd=ROOT, check=True)
+    try:
+        yield where
+    finally:
+        subprocess.run(["git", "worktree", "remove", "--force", where], cwd=ROOT, check=True)
+
+
+async def run(folder: Path, rounds: int, seconds: float, wanted: Sequence[str], other: Path | None) -> dict[str, dict[str, float]]:
     servers = {"noop": start("noop", folder)}
     for name in wanted:
-        database = a_database(name) if name == "postgresql" else ""
-        if database is not None:
-            servers[name] = start("dpop" if name == "dpop" else "bearer", folder / name, database)
+        for label, tree in ((name, ROOT), (f"{BEFORE}{name}", other)):
+            database = a_database(label.replace(" ", "-")) if name == "postgresql" else ""
+            if database is not None and tree is not None:
+                servers[label] = start("dpop" if name == "dpop" else "bearer", folder / label.replace(" ", "-"), database, tree)
     taken: dict[tuple[str, int], list[Measured]] = {}
     try:
         ready = {name: json.loads(await line(server)) for name, server in servers.items()}
         streams: dict[str, tuple[int, Iterator[bytes]]] = {"noop": (ready["noop"]["port"], noop_requests())}
         for name in servers.keys() - {"noop"}:
             customers = [Customer(**item) for item in ready[name]["customers"]]
-            head = bearer if name != "dpop" else Proving(**ready[name]["client"])
+            head = Proving(**ready[name]["client"]) if name.endswith("dpop") else bearer
             streams[f"{name}: get_account_balance"] = (ready[name]["port"], balances(customers, head))
             streams[f"{name}: initiate_transfer"] = (ready[name]["port"], transfers(customers, head))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("measuring", total=(rounds + 1) * len(streams) * 2)
             for number in range(rounds + 1):
-                for name in sorted(streams, key=lambda item: item != "noop"):
+                for name in sorted(streams, key=lambda item: (item != "noop", item.removeprefix(BEFORE), item)):
                     port, stream = streams[name]
                     for callers in (CALLERS, 1):
+                        before = processor_ns(servers[name.partition(":")[0]].pid)
                         measured = await load(port, stream, callers, seconds if number else 0.5)
+                        measured.spent(before, processor_ns(servers[name.partition(":")[0]].pid))
                         progress.advance(task)
                         if number:  # the first round warms up
                             taken.setdefault((name, callers), []).append(measured)
-        steps = {name: json.loads(await line(server, ask=True)) for name, server in servers.items() if name != "noop"}
+        steps = {
+            name: json.loads(await line(server, ask=True))
+            for name, server in servers.items()
+            if name != "noop" and not name.startswith(BEFORE)
+        }
     finally:
         for server in servers.values():
             server.terminate()
@@ -139,27 +184,54 @@ def summary(
             "p50_us_c1": round(median(name, 1, 0.5)),
             "p50_us_c32": round(median(name, CALLERS, 0.5)),
             "p99_us_c32": round(median(name, CALLERS, 0.99)),
+            "main_us_c32": round(statistics.median(pair.main_us for pair in taken[name, CALLERS])),
+            "others_us_c32": round(statistics.median(pair.others_us for pair in taken[name, CALLERS])),
         }
+        if (BEFORE + name, CALLERS) in taken:
+            pairs = list(zip(taken[name, CALLERS], taken[BEFORE + name, CALLERS], strict=True))
+            found[name]["processor_of_before"] = round(
+                statistics.median(now.processor_us / was.processor_us for now, was in pairs), 3
+            )
+            found[name]["per_s_of_before"] = round(statistics.median(now.per_s / was.per_s for now, was in pairs), 3)
     found["steps_us"] = steps  # type: ignore[assignment]  # per gateway and function
     return found
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
     console = Console()
-    table = Table("operation", "of the no-op, 32 callers", "times the no-op's median, 1 caller", "per second", "p99 us, 32 callers")
-    for name in found.keys() - {"steps_us"}:
-        each = found[name]
-        cells = (each["ratio_c32"], each["median_c1"], each["per_s_c32"], each["p99_us_c32"])
-        table.add_row(name, *(str(cell) for cell in cells))
+    columns = {
+        "of the no-op, 32 callers": "ratio_c32",
+        "times the no-op's median, 1 caller": "median_c1",
+        "per second": "per_s_c32",
+        "p99 us, 32 callers": "p99_us_c32",
+        "processor us, main thread": "main_us_c32",
+        "other threads": "others_us_c32",
+        "processor of before": "processor_of_before",
+        "throughput of before": "per_s_of_before",
+    }
+    table = Table("operation", *columns)
+    for name in sorted(found.keys() - {"steps_us"}, key=lambda item: (item != "noop", item.removeprefix(BEFORE), item)):
+        table.add_row(name, *(str(found[name].get(key, "")) for key in columns.values()))
     console.print(table)
     for gateway, functions in found["steps_us"].items():
         for name, steps in functions.items():  # type: ignore[attr-defined]
             console.print(f"{gateway}: {name}: " + ", ".join(f"{step} {us} us" for step, us in steps.items()))
 
 
-def start(what: str, folder: Path, database: str = "") -> "subprocess.Popen[str]":
+def start(what: str, folder: Path, database: str = "", tree: Path = ROOT) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.benchmarks.servers", what, str(folder), str(CUSTOMERS), database]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    paths = {**os.environ, "PYTHONPATH": str(tree)}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tree, env=paths)
+
+
+def processor_ns(process: int) -> tuple[int, int]:
+    """Processor time of a process so far: of its main thread, and of the others that are there."""
+    main = others = 0
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            ran = int((thread / "schedstat").read_text().split()[0])
+            main, others = (ran, others) if thread.name == str(process) else (main, others + ran)
+    return main, others
 
 
 async def line(server: "subprocess.Popen[str]", *, ask: bool = False) -> str:

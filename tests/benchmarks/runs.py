@@ -65,11 +65,18 @@ def _serve_model(told: Connection) -> None:
     uvloop.run(serving())
 
 
+RATES = "".join(
+    f"{name} = 1000000\n"
+    for name in ("calls_per_minute", "thread_writes_per_minute", "requests_per_minute", "client_requests_per_minute")
+)
+"""Beyond what is measured."""
+
+
 def _measured(model: str, count: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tellergate-") as folder:
         data = Path(folder) / "data"
         settings = Path(folder) / "settings.toml"
-        settings.write_text("calls_per_minute = 1000000\nthread_writes_per_minute = 1000000\naudit_wait_ms = 20000\n")
+        settings.write_text(RATES + "audit_wait_ms = 20000\nwaits_per_customer = 10000\nruns_per_customer = 10000\n")
         command = (
             "serve",
             "--dev",

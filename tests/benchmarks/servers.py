@@ -171,7 +171,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
         gateway = None
     else:
         settings, local = development(folder, database=database), LocalIssuer(folder, development=True)
-        settings = replace(settings, strong_session_s=3600)
+        settings = replace(settings, strong_session_s=3600, client_requests_per_minute=100_000_000)
         tokens: Tokens = partial(local.token, agent="bench", strong=True)
         if what == "dpop":
             bound = BoundTokens()

@@ -80,7 +80,12 @@ async def run(folder: Path, database: str, counts: list[int], rounds: int, secon
         stack.callback(noop.wait)
         stack.callback(noop.terminate)
         noop_port = json.loads(await line(noop))["port"]
-        settings = replace(development(data, database=database), core_url=said["url"], core_credential_file=token)
+        settings = replace(
+            development(data, database=database),
+            client_requests_per_minute=100_000_000,
+            core_url=said["url"],
+            core_credential_file=token,
+        )
         gateway = await open_gateway(settings)
         tokens = partial(LocalIssuer(data, development=True).token, agent="bench", strong=True)
         customers = [Customer(**item) for item in await prepare(gateway, data, names, tokens)]

@@ -13,9 +13,25 @@ import pytest
 
 from gateway.app.local_issuer import LocalIssuer
 from gateway.cli import main
+from gateway.doors import examples
 from tests.support import databases
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started
+
+OBJECT = {
+    "conversation_id": examples.CONVERSATION,
+    "call_id": examples.CALL,
+    "confirmation_id": examples.CONFIRMATION,
+    "assistant_id": examples.ASSISTANT,
+    "thread_id": examples.THREAD,
+    "message_id": examples.MESSAGE,
+    "run_id": examples.RUN,
+    "step_id": examples.STEP,
+    "credential": examples.CREDENTIAL,
+    "mandate_id": examples.MANDATE,
+    "kill_switch_id": examples.KILL_SWITCH,
+}
+"""What the parameters of paths name, as the examples have them."""
 
 
 @dataclass
@@ -87,6 +103,7 @@ def serving(data: Path, *options: str, model: str | None = "http://127.0.0.1:9/v
     limits = "proposals_waiting = 1000\nproposals_per_day = 1000\ncalls_per_minute = 100000\n"
     limits += "thread_writes_per_minute = 100000\n"
     limits += f'model_url = "{model}"\nmodel_retries = 0\n' if model is not None else ""
+    limits += "requests_per_minute = 1000000\nwaits_per_customer = 1000\nruns_per_customer = 10000\n"
     settings.write_text(limits)  # one customer's tests are no day of theirs, nor the fuzzing under their token a minute
     command += ["--settings", str(settings), *options]
     with contextlib.ExitStack() as stack:

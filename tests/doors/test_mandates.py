@@ -205,6 +205,7 @@ def test_a_cursor_counts_in_its_own_list_alone(served: Served) -> None:
                 pages[path] = page["next_cursor"]
                 break
             served.get("/v1/functions?shape=chat", token=own(served))  # refused, which is on record
+            served.get("/v1/activity", token=own(served))  # a look
     assert set(pages) == {"/v1/activity", "/v1/activity/looks"}
     assert served.get(f"/v1/activity?cursor={pages['/v1/activity']}", token=own(served)).status_code == 200
     others = [("/v1/activity", pages["/v1/activity/looks"], CUSTOMER), ("/v1/activity/looks", pages["/v1/activity"], CUSTOMER)]

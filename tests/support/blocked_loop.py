@@ -3,12 +3,14 @@
 A gateway has one loop: whatever waits on it (for a connection, a lock, the disk, a name) or works on it makes every customer wait. The
 alarm fails the test that provoked it, and names the functions that the loop was in. No test may depend on how busy the machine is, so what
 counts is what the thread itself slept or computed, measured by how quick it is at that moment: not the time in which the machine gave the
-processor to others, nor that of the garbage collector over the test's own heap. Gateways in processes of their own run unwatched.
+processor to others or the disk kept it waiting, nor that of the garbage collector over the test's own heap. Gateways in processes of their
+own run unwatched.
 """
 
 import asyncio
 import contextlib
 import gc
+import os
 import sys
 import threading
 import time
@@ -38,14 +40,16 @@ ALLOWED: Mapping[str, str] = {
     "adapters/declared/core.py:open_declared": "a start: the journal is made",
     "adapters/declared/manifest.py": "a start: the manifest is read",
     "adapters/declared/source.py": "the same",
+    "gateway/app/gateway.py:Gateway.close": "a stop: nobody is served any more",
     "gateway/app/serving.py:build_app": "a start: the routes are made",
+    "gateway/doors/openapi.py": "the document is made once, when it is first asked for",
     "gateway/doors/rest.py:mount": "the same, by a test that serves this door alone",
     "gateway/app/local_issuer.py": "development's issuer, which tests ask for tokens",
     "gateway/runs/endpoint.py:open_model": "a start: the client of the model is made",
     "policies/engine.py:Engine.__init__": "a start: the policies are read and specialised",
     "policies/monotone.py": "a review of policies before they are activated",
     "audit/verify.py": "an auditor's own command",
-    "gateway/runs/outgoing.py:OutgoingFilter": "tests feed it whole collections of answers in one go; a run feeds it pieces",
+    "gateway/runs/outgoing.py:": "tests feed it whole collections of answers in one go; a run feeds it pieces",
 }
 """Beginnings of what stands in a stack where a loop may be held, and why."""
 
@@ -77,6 +81,8 @@ class Watch:
     """The first look at the call of ours that runs, or ran last."""
     last: Look | None = None
     """And the last one."""
+    on_disk: bool = False
+    """Whether it was seen to wait for the disk: how long that lasts is the disk's, and who else writes to it."""
     collected_s: float = 0.0
     collecting_since_s: float = 0.0
     quickest_s: float = field(default_factory=lambda: min(_yardstick() for _ in range(20)))
@@ -94,9 +100,10 @@ class Watch:
         seen = self._seen(began_s, calls)
         if self.first is not None and (self.first.began_s, self.first.call) == (began_s, calls[-1]):
             self.last = seen
+            self.on_disk = self.on_disk or _waits_for_the_disk()
         else:  # what a test does between two calls of ours is its own
             self._judge(self.first, self.last)
-            self.first, self.last = seen, None
+            self.first, self.last, self.on_disk = seen, None, _waits_for_the_disk()
 
     def ended(self, began_s: float) -> None:
         """A long callback that began then has ended, seen by itself."""
@@ -110,7 +117,7 @@ class Watch:
         return Look(began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s)
 
     def _judge(self, first: Look | None, last: Look | None) -> None:
-        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or _is_allowed(last.stack):
+        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or self.on_disk or _is_allowed(last.stack):
             return
         collected_s = last.collected_s - first.collected_s
         computed_s = last.computed_s - first.computed_s - collected_s
@@ -195,6 +202,13 @@ def _queued_s(beside: int) -> dict[str, float]:
         with contextlib.suppress(OSError):  # a thread that ended meanwhile
             waited_s[told.parent.name] = int(told.read_text().split()[1]) / 1e9
     return waited_s
+
+
+def _waits_for_the_disk() -> bool:
+    """Whether the main thread is in uninterruptible sleep (proc(5))."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(") ")[2].startswith("D")
+    return False
 
 
 def _yardstick() -> float:

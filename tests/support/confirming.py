@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from gateway.app.local_issuer import LocalIssuer
-from gateway.calls.rates import Rates
+from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import Counters
 from gateway.confirmations.assertion import AssertionRules
 from gateway.confirmations.passkeys import WebAuthnVerifier
@@ -92,6 +92,8 @@ class Front:
             clock=lambda: self.now,
             calls_per_request=32,
             rates=Rates(600),
+            requests=RequestRates(100_000, 100_000),
+            waits=AtOnce(16),
             became=unused,
         )
         app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})

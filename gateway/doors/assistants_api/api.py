@@ -14,7 +14,7 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
 from gateway.doors import bodies, schemas
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door, answers
+from gateway.doors.rest import Door, answers, too_often
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object
@@ -34,6 +34,7 @@ _Row = TypeVar("_Row")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run.
+    `runs_most`: of one customer, under way at once.
     `stand_in`: the name of what answers in place of any model that an assistant names; empty: the named model answers.
     """
 
@@ -44,12 +45,13 @@ class Api:
     rates: Rates
     hosts: frozenset[str]
     lifetime: timedelta
+    runs_most: int
     stand_in: str = ""
 
     def bounded(self, door: Door, principal: Principal) -> None:
         """RequestFault RATE_LIMITED when this customer, or client, writes too often."""
         if not self.rates.take(principal.customer, door.clock()):
-            raise RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one")
+            raise too_often()
 
     def with_model(self) -> RunPool:
         """RequestFault NO_MODEL without a model."""
@@ -127,8 +129,5 @@ class Deleted(BaseModel):
 
 def responses_of(model: type[BaseModel], *, runs: bool = False) -> dict[int | str, dict[str, object]]:
     """What OpenAPI says of an operation's answers. `runs`: it needs a model."""
-    further = (429, 501) if runs else (429,)
-    return {
-        **answers(model),
-        **{status: {"model": schemas.ErrorBody, "description": "The request was not taken"} for status in further},
-    }
+    no_model: dict[int | str, dict[str, object]] = {501: {"model": schemas.ErrorBody, "description": "The request was not taken"}}
+    return {**answers(model), **(no_model if runs else {})}

@@ -29,7 +29,7 @@ from gateway.doors.assistants_api.assistants import assistant_of, distinct
 from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door
+from gateway.doors.rest import Door, too_often
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.broadcast import Listener, event
@@ -38,7 +38,7 @@ from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.runs.sealed_principal import acting, going_on
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
-from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs
+from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -146,8 +146,8 @@ async def _create(api: Api, thread: str, door: Door, request: Request, principal
     new_run = await body_as(NewRun, request)
     run = await _new(api, door, principal, new_run, thread)
     messages = await adding_of(api, door, principal, new_run.additional_messages or [])
-    starting = StartRun(run, _due(run.created, run.lease), messages)
-    return await _started(api, starting, stream=bool(new_run.stream))
+    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, messages)
+    return await _started(api, door, starting, stream=bool(new_run.stream))
 
 
 async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
@@ -155,8 +155,8 @@ async def _create_both(api: Api, door: Door, request: Request, principal: Princi
     new_run = await body_as(NewThreadAndRun, request)
     opening = await opening_of(api, door, principal, new_run.thread or NewThread())
     run = await _new(api, door, principal, new_run, opening.id)
-    starting = StartRun(run, _due(run.created, run.lease), opening=opening)
-    return await _started(api, starting, stream=bool(new_run.stream))
+    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, opening=opening)
+    return await _started(api, door, starting, stream=bool(new_run.stream))
 
 
 async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | NewThreadAndRun, thread: str) -> Run:
@@ -202,10 +202,19 @@ def _check_choice(body: dict[str, Any]) -> None:
         raise RequestFault(Fault.INVALID_REQUEST, "tool_choice: no function of this name is among the tools", param="tool_choice")
 
 
-async def _started(api: Api, starting: StartRun, *, stream: bool) -> Response:
+def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) -> Listener:
+    """What the run tells until the stack ends. RequestFault RATE_LIMITED where this customer has as many streams as may be."""
+    if not stack.enter_context(door.waits.one(customer)):
+        raise too_often()
+    return stack.enter_context(api.broadcast.listening(run))
+
+
+async def _started(api: Api, door: Door, starting: StartRun, *, stream: bool) -> Response:
     with ExitStack() as stack:
-        listener = stack.enter_context(api.broadcast.listening(starting.run.id)) if stream else None
+        listener = _listening(api, door, starting.run.customer, starting.run.id, stack) if stream else None
         begun = await api.book.write(starting)
+        if isinstance(begun, TooManyRuns):
+            raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
         if isinstance(begun, str):
             message = f"Thread {starting.run.thread} already has an active run {begun}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
@@ -303,7 +312,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
         due=_due(now, lease),
     )
     with ExitStack() as stack:
-        listener = stack.enter_context(api.broadcast.listening(id_)) if submitted.stream else None
+        listener = _listening(api, door, principal.customer, id_, stack) if submitted.stream else None
         run = await api.book.write(item)
         if isinstance(run, OutputsMismatch):
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")

@@ -257,7 +257,7 @@ async def _adding(api: Api, door: Door, principal: Principal, new_message: NewMe
             texts.append(part if isinstance(part, str) else part.text)
             content += objects.text_content(texts[-1])
     is_own = _speaks(principal) and new_message.role == "user"
-    said = await heard([("\n".join(texts), origin)]) if is_own and texts else (None,)
+    said = await heard(principal.customer, [("\n".join(texts), origin)]) if is_own and texts else (None,)
     body = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
     return AddMessage(
         id=new_id("msg"),

@@ -1,5 +1,6 @@
 """Auditors' questions: recorded before they are answered, pinned, and provably complete."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from audit.leaf import EndState, Policy, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, page, reveal
 from audit.schema import validate
+from audit.store.find import LOOKS
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import DatabaseName
 from tests.support.databases import sql
@@ -225,3 +227,23 @@ def test_who_asks_says_why(changes: dict[str, str]) -> None:
 async def test_a_page_has_a_bound(busy: Log, limit: int) -> None:
     with pytest.raises(ValueError, match="1 to 500"):
         await page(busy, Query(), WHY, limit=limit)
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+async def test_looks_at_one_customer_are_not_buried_under_those_at_another(
+    busy: Log, is_indexed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By customer, by a call, by a conversation of one customer, by a record of theirs; each on one page, however many others there are."""
+    if not is_indexed:
+        monkeypatch.setattr("audit.query.catch_up_to_ask", lambda _log: asyncio.sleep(0))
+    mine = [(await page(busy, Query(customer="C-0"), WHY)).record, (await page(busy, Query(call_id="call_0"), WHY)).record]
+    mine.append((await reveal(busy, 0, WHY)).record)
+    for _ in range(60):
+        await page(busy, Query(customer="C-1"), WHY)
+        await page(busy, Query(function="get_account_balance"), WHY)
+    for ask in (page, last_page):
+        told = await ask(busy, Query(kinds=LOOKS, about="C-0"), WHY, limit=3)
+        assert sorted(item.index for item in told.found) == mine
+        assert told.next_cursor is None
+    assert (await page(busy, Query(kinds=LOOKS, about="nobody"), WHY)).found == []
+    assert "nobody" not in str(await last_fields(busy)), "what was typed may be a name"

@@ -1,0 +1,38 @@
+"""The least and the most of each setting that is a number."""
+
+from collections.abc import Mapping
+
+RANGES: Mapping[str, tuple[int, int]] = {
+    "port": (0, 65_535),
+    "strong_session_s": (1, 86_400),
+    "passkey_cooling_off_s": (0, 30 * 86_400),
+    "duplicate_window_s": (1, 30 * 86_400),
+    "words_age_s": (1, 86_400),
+    "texts_kept_days": (2, 36_500),
+    "calls_kept_days": (32, 36_500),
+    "model_timeout_ms": (1, 3_600_000),
+    "model_idle_ms": (1, 3_600_000),
+    "model_retries": (0, 10),
+    "model_context_tokens": (256, 100_000_000),
+    "run_lifetime_s": (1, 7 * 86_400),
+    "runs_at_once": (1, 10_000),
+    "thread_writes_per_minute": (1, 1_000_000),
+    "audit_wait_ms": (1, 3_600_000),
+    "proposals_waiting": (1, 1_000_000),
+    "proposals_per_day": (1, 1_000_000),
+    "calls_per_minute": (1, 1_000_000),
+    "calls_per_request": (1, 10_000),
+    "requests_per_minute": (1, 1_000_000),
+    "client_requests_per_minute": (1, 100_000_000),
+    "waits_per_customer": (1, 10_000),
+    "runs_per_customer": (1, 10_000),
+    "core_question_ms": (1, 600_000),
+    "core_instruction_ms": (1, 600_000),
+    "token_lifetime_s": (60, 366 * 86_400),
+    "clock_skew_s": (0, 60),
+    "keys_refresh_s": (1, 86_400),
+    "keys_age_s": (1, 7 * 86_400),
+    "keys_retry_s": (1, 3600),
+    "dpop_proof_s": (5, 600),
+    "dpop_nonce_s": (0, 86_400),
+}

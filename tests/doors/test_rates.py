@@ -1,0 +1,168 @@
+"""One customer never slows another: every route has a rate, of the customer and of the client, and what stays open is bounded."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gateway.app.gateway import Gateway
+from gateway.app.local_issuer import LocalIssuer
+from gateway.app.main import open_gateway
+from gateway.app.serving import build_app
+from gateway.app.settings import development
+from gateway.calls import hearing
+from gateway.calls.rates import PROTECTING, AtOnce, RequestRates
+from gateway.domain.principal import SCOPES
+from gateway.doors.rest import in_front
+from tests.support.banks import NOON
+from tests.support.databases import url
+
+FEW = 3
+BARE = {"/livez", "/readyz", "/version"}
+"""They need no token and ask for nothing of a customer."""
+
+IDS = {"conversation_id": "conv_" + "0" * 24, "call_id": "call_" + "0" * 28, "mandate_id": "std_" + "0" * 32}
+IDS |= {"kill_switch_id": "kill_" + "0" * 32}
+"""Such as are none, in the form that the document asks for; another form is refused before anybody is known, and costs as little."""
+
+
+@dataclass
+class Bounded:
+    gateway: Gateway
+    app: FastAPI
+    http: httpx.AsyncClient
+    data: Path
+
+    def token(self, customer: str, client: str) -> dict[str, str]:
+        issuer = LocalIssuer(self.data, development=True)
+        token = issuer.token(customer, agent=None, strong=True, scope=" ".join(SCOPES), client=client)
+        return {"authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
+    settings = replace(
+        development(tmp_path / "data", database=url(tmp_path / "data")),
+        audit_wait_ms=20_000,
+        requests_per_minute=FEW,
+        client_requests_per_minute=10 * FEW,
+        waits_per_customer=1,
+        runs_per_customer=1,
+    )
+    gateway = await open_gateway(settings)
+    app = build_app(gateway)
+    transport = httpx.ASGITransport(app=in_front(app, gateway.door))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        yield Bounded(gateway, app, http, tmp_path / "data")
+    await gateway.close()
+
+
+def operations(app: FastAPI) -> list[tuple[str, str]]:
+    return [(method, path) for path, item in app.openapi()["paths"].items() if path not in BARE for method in item]
+
+
+async def test_every_route_of_the_document_has_a_rate(bounded: Bounded) -> None:
+    """A route that is added without one is found here: it would go on answering."""
+    routes = operations(bounded.app)
+    assert len(routes) > 35
+    generous = set()
+    for number, (method, path) in enumerate(routes):
+        who = bounded.token(f"customer-{number}", f"client-{number}")
+        where = re.sub(r"\{(\w+)\}", lambda found: IDS.get(found[1], "x" * 24), path)
+        asked = 0
+        while asked <= FEW * PROTECTING:
+            content = b"{}" if method == "post" else None
+            answered = await bounded.http.request(method, where, headers=who, content=content, params={"shape": "chat"})
+            if answered.status_code == 429:
+                break
+            asked += 1
+        assert answered.status_code == 429, (method, path)
+        assert answered.json()["error"]["code"] == "rate_limit_exceeded"
+        assert int(answered.headers["retry-after"]) >= 1
+        assert "429" in bounded.app.openapi()["paths"][path][method]["responses"], "and the document says so"
+        assert asked in (FEW, FEW * PROTECTING), (method, path, asked)
+        if asked > FEW:
+            generous.add((method, path))
+    assert generous == {
+        ("post", "/v1/function-calls"),
+        ("post", "/v1/confirmations/{confirmation_id}"),
+        ("delete", "/v1/passkeys/{credential}"),
+        ("delete", "/v1/mandates/{mandate_id}"),
+        ("get", "/v1/kill-switches"),
+        ("post", "/v1/kill-switches"),
+        ("post", "/v1/kill-switches/{kill_switch_id}/lift"),
+    }
+
+
+async def test_a_customer_beyond_their_rate_holds_up_nobody_and_fills_no_trail(bounded: Bounded) -> None:
+    alice, bruno = bounded.token("alice", "app"), bounded.token("bruno", "app")
+    for _ in range(FEW):
+        assert (await bounded.http.post("/v1/conversations", json={}, headers=alice)).status_code == 200
+    before = bounded.gateway.log.size()
+    for _ in range(5):
+        assert (await bounded.http.post("/v1/conversations", json={}, headers=alice)).status_code == 429
+    assert bounded.gateway.log.size() == before
+    assert bounded.gateway.door.records.counters.rate_limited == 5
+    assert (await bounded.http.post("/v1/conversations", json={}, headers=bruno)).status_code == 200
+
+
+async def test_a_client_has_a_rate_over_all_of_its_customers(bounded: Bounded) -> None:
+    answers = []
+    for number in range(10 * FEW + 1):
+        who = bounded.token(f"customer-{number}", "one client")
+        answers.append((await bounded.http.get("/v1/functions?shape=chat", headers=who)).status_code)
+    assert answers == [200] * 10 * FEW + [429]
+    other = bounded.token("customer-0", "another client")
+    assert (await bounded.http.get("/v1/functions?shape=chat", headers=other)).status_code == 200
+
+
+async def test_streams_and_runs_of_one_customer_are_bounded(bounded: Bounded, monkeypatch: pytest.MonkeyPatch) -> None:
+    making, alice = bounded.token("app", "app"), bounded.token("alice", "app")
+    bruno = bounded.token("bruno", "app")
+    made = await bounded.http.post("/v1/assistants", json={"model": "any"}, headers=making)
+    body = {"assistant_id": made.json()["id"]}
+    with bounded.gateway.door.waits.one("alice") as has_room:  # as if a stream of theirs were open
+        assert has_room
+        refused = await bounded.http.post("/v1/threads/runs", json={**body, "stream": True}, headers=alice)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert bounded.gateway.running.api.pool is not None
+    monkeypatch.setattr(type(bounded.gateway.running.api.pool), "take_up", lambda *_: None)  # nothing drives it: it stays under way
+    assert (await bounded.http.post("/v1/threads/runs", json=body, headers=alice)).status_code == 200
+    refused = await bounded.http.post("/v1/threads/runs", json=body, headers=alice)
+    assert (refused.status_code, "under way" in refused.json()["error"]["message"]) == (429, True)
+    assert (await bounded.http.post("/v1/threads/runs", json=body, headers=bruno)).status_code == 200
+
+
+async def test_whoever_says_much_stands_behind_everybody_else_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    reading = hearing._reading
+
+    async def noted(text: str) -> str:
+        order.append(text)
+        return await reading(text)
+
+    monkeypatch.setattr(hearing, "_reading", noted)
+    many = [hearing.heard("alice", [(f"alice {number}", "typed")]) for number in range(20)]
+    await asyncio.gather(*many, hearing.heard("bruno", [("bruno", "typed")]))
+    assert order.index("bruno") <= 1, order
+
+
+def test_what_is_open_at_once_is_given_back() -> None:
+    waits = AtOnce(2)
+    with waits.one("a") as first, waits.one("a") as second, waits.one("a") as third, waits.one("b") as other:
+        assert (first, second, third, other) == (True, True, False, True)
+    with waits.one("a") as again:
+        assert again
+
+
+def test_a_refusal_says_when_to_come_again_and_what_protects_has_buckets_of_its_own() -> None:
+    rates = RequestRates(6, 1_000)
+    waits = [rates.wait_s("a", "client", NOON, protects=False) for _ in range(7)]
+    assert waits == [0] * 6 + [10]
+    assert [rates.wait_s("a", "client", NOON, protects=True) for _ in range(61)] == [0] * 60 + [1]
+    assert rates.wait_s("b", "client", NOON, protects=False) == 0
