@@ -213,6 +213,7 @@ def test_asked_for_confirmed_and_revoked_by_keyboard_alone(browser: Any, bank: S
         page.get_by_role("heading", name="In force").wait_for()
         assert [item["per_payment"]["value"] for item in standing(bank)] == ["12.00"]
         page.get_by_role("link", name="standing mandates").press("Enter")
+        page.wait_for_load_state()  # the script that listens comes after the button
         button = page.get_by_role("button", name="Revoke")
         button.press("Enter")
         page.get_by_text("Revoked. From now on every payment is asked again.").wait_for()

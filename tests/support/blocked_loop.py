@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import greenlet
+
 HELD_MOST_S = 0.05
 
 AT_ONCE = 4
@@ -66,6 +68,7 @@ class Look:
     computed_s: float
     queued_s: Mapping[str, float]
     collected_s: float
+    stolen_s: float
 
 
 @dataclass
@@ -114,7 +117,9 @@ class Watch:
     def _seen(self, began_s: float, calls: Sequence[FrameType], stack: tuple[str, ...] = ()) -> Look:
         computed_s = time.clock_gettime(time.pthread_getcpuclockid(self.main))
         names = stack or tuple(map(_named, calls))
-        return Look(began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s)
+        return Look(
+            began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s, _stolen_s()
+        )
 
     def _judge(self, first: Look | None, last: Look | None) -> None:
         if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or self.on_disk or _is_allowed(last.stack):
@@ -122,7 +127,7 @@ class Watch:
         collected_s = last.collected_s - first.collected_s
         computed_s = last.computed_s - first.computed_s - collected_s
         queued_s = sum(max(0.0, waited_s - first.queued_s.get(thread, 0.0)) for thread, waited_s in last.queued_s.items())
-        slept_s = max(0.0, last.at_s - first.at_s - computed_s - collected_s - queued_s)
+        slept_s = max(0.0, last.at_s - first.at_s - computed_s - collected_s - queued_s - (last.stolen_s - first.stolen_s))
         held_s = slept_s + computed_s / max(1.0, _yardstick() / self.quickest_s)
         place = last.stack[0]
         if held_s > HELD_MOST_S * AT_ONCE or (held_s > HELD_MOST_S and place in self.once):
@@ -141,7 +146,7 @@ class Watch:
 
 def _calls_of_ours(frame: FrameType | None) -> Iterator[FrameType]:
     """The calls of ours that the frame is in, the innermost first."""
-    while frame is not None:
+    while isinstance(frame, FrameType):  # beneath the first frame of a greenlet may be anything
         if frame.f_code.co_filename.startswith(OURS):
             yield frame
         frame = frame.f_back
@@ -163,8 +168,8 @@ def watched() -> Iterator[Watch]:
     run = asyncio.Handle._run
 
     def timed(handle: asyncio.Handle) -> None:
-        if threading.get_ident() != watch.main:
-            run(handle)
+        if threading.get_ident() != watch.main or greenlet.getcurrent().parent is not None:
+            run(handle)  # a loop inside a greenlet is Playwright's own, and its frames are not to be read from another thread
             return
         watch.began_s = began_s = time.perf_counter()
         try:
@@ -202,6 +207,13 @@ def _queued_s(beside: int) -> dict[str, float]:
         with contextlib.suppress(OSError):  # a thread that ended meanwhile
             waited_s[told.parent.name] = int(told.read_text().split()[1]) / 1e9
     return waited_s
+
+
+def _stolen_s() -> float:
+    """How long the host let the processors of this machine stand still (proc(5), `steal`), all together."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8]) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _waits_for_the_disk() -> bool:
