@@ -339,16 +339,16 @@ class Log:
     def _prepare(self, record: Record, key: DataKey) -> tuple[Pending, tuple[bytes, bytes] | None]:
         if record.kind is RecordKind.INTENT and record.instruction is None:
             raise LeafInvalid("instruction: absent")
-        secrets = secrets_of(record)
+        secrets, time = secrets_of(record), rfc3339(record.time)
         entropy = self._random(SALT_BYTES * len(secrets) + NONCE_BYTES)
         disclosed = disclose(secrets, entropy[NONCE_BYTES:])
         blob = None
         if secrets:
-            binding = SealBinding(self.origin, key.subject, record.retention, record.kind.value, rfc3339(record.time))
+            binding = SealBinding(self.origin, key.subject, record.retention, record.kind.value, time)
             blob = seal(key.cipher, entropy[:NONCE_BYTES], disclosed.payload(), binding)
         subject = None if record.customer is None else key.subject
         frame = Frame(self.origin, self.writer_id, subject, None if blob is None else digest(blob))
-        pending = Pending(record, self._templates.render(record, disclosed, frame), subject, blob)
+        pending = Pending(record, time, self._templates.render(record, disclosed, frame), subject, blob)
         if record.kind is not RecordKind.INTENT:
             return pending, None
         at = next(number for number, secret in enumerate(secrets) if secret[1] == "instruction" and not secret[0])
