@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from typing import TypeVar
 
 from adapters.answers import ORDERS, OWN_ACCOUNTS
@@ -277,8 +278,6 @@ _T = TypeVar("_T")
 class Arguments(Mapping[str, Value]):
     """Canonical arguments of one call: parsed, frozen, references resolved, defaults filled in, absent ones left out."""
 
-    __slots__ = ("_values",)
-
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = dict(values)
 
@@ -304,6 +303,10 @@ class Arguments(Mapping[str, Value]):
 
     def amount(self) -> Money | None:
         """The amount that the call moves: the sum of its amounts, which are in one currency. ValueError beyond what any amount may be."""
+        return self._amount
+
+    @cached_property
+    def _amount(self) -> Money | None:
         amounts = [value for value in self._values.values() if isinstance(value, Money)]
         if len({amount.currency for amount in amounts}) > 1:
             raise ValueError("amounts of several currencies have no sum")

@@ -6,6 +6,7 @@ the scheme, and both sides are compared in the scheme's canonical form. What doe
 """
 
 import re
+import string
 from enum import StrEnum
 
 
@@ -28,6 +29,7 @@ _SEPARATORS = re.compile(r"[\s-]+")
 _SEPARATORS_OF_PHONES = re.compile(r"[\s()./-]+")
 _ACCOUNT = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}|[0-9]{14}", re.ASCII)
 _CARD = re.compile(r"[0-9]{12,19}", re.ASCII)
+_NUMBERS = str.maketrans({letter: str(int(letter, 36)) for letter in string.ascii_letters})
 _PHONE = re.compile(r"\+?[0-9]{5,15}", re.ASCII)
 
 
@@ -56,7 +58,7 @@ def same(scheme: Scheme, one: str, other: str) -> bool:
 def has_check_digits(iban: str) -> bool:
     """ISO 13616: the remainder by 97 is 1. Without it, any UUID that begins like an IBAN would be one."""
     moved = iban[4:] + iban[:4]
-    return moved.isascii() and moved.isalnum() and int("".join(str(int(letter, 36)) for letter in moved)) % 97 == 1
+    return moved.isascii() and moved.isalnum() and int(moved.translate(_NUMBERS)) % 97 == 1
 
 
 def _formed(form: re.Pattern[str], plain: str, value: str) -> str:

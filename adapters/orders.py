@@ -35,7 +35,7 @@ class Identified:
     @property
     def key(self) -> str:
         """What an argument that names it comes to, wherever it is compared with what the customer owns, pays or ordered."""
-        return f"{self.kind.value}:{self.id}"
+        return f"{self.kind}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from audit.heads import Vouched
-from audit.leaf import EndState, Record, RecordKind, Rendered, rfc3339
+from audit.leaf import EndState, Record, RecordKind, Rendered
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
 from audit.store.find import about_of
 from audit.store.reads import LogCorrupt, Reads
@@ -53,9 +53,10 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A record that waits for the committer. `subject` is the customer's pseudonym."""
+    """A record that waits for the committer. `time` is the record's as the leaf has it, `subject` the customer's pseudonym."""
 
     record: Record
+    time: str
     rendered: Rendered
     subject: str | None
     blob: bytes | None
@@ -281,7 +282,7 @@ class Committer:
         if pending.blob is not None:
             group.sealed.append({"idx": index, "blob": pending.blob})
         if record.kind is RecordKind.INTENT:
-            group.new_intents.append({"idx": index, "hash": hashed, "call": record.call_id, "time": rfc3339(record.time)})
+            group.new_intents.append({"idx": index, "hash": hashed, "call": record.call_id, "time": pending.time})
         elif record.intent is not None and record.end_state is not None and record.kind in ENDING:
             group.ends[record.intent.index] = record.end_state.value
             group.ended.append({"b_idx": record.intent.index, "b_end_state": record.end_state.value})
@@ -336,7 +337,7 @@ def _row(pending: Pending, entry: LogEntry, leaf: bytes) -> dict[str, object]:
         "idx": entry.index,
         "leaf": leaf,
         "hash": entry.leaf_hash,
-        "time": rfc3339(record.time),
+        "time": pending.time,
         "kind": record.kind.value,
         "customer": pending.subject,
         "customer_seq": entry.customer_seq,

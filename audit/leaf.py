@@ -352,7 +352,7 @@ def canonical(fields: Mapping[str, object]) -> bytes:
 
 def rfc3339(time: datetime) -> str:
     """UTC with six digits of a second, such as 2026-11-24T10:20:41.123456Z. ValueError for another zone or none."""
-    if time.utcoffset() != timedelta():
+    if time.utcoffset() != _UTC:
         raise ValueError("times are aware and in UTC")
     return time.isoformat(timespec="microseconds")[:26] + "Z"
 
@@ -372,5 +372,6 @@ def _shown(value: FieldValue, made: str | None) -> dict[str, object]:
     return {"commitment": made}
 
 
+_UTC = timedelta()
 _CONVERSATION = b'"conversation_seq":1'
 _CUSTOMER = b'"customer_seq":1'

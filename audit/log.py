@@ -23,14 +23,14 @@ from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.heads import LogHeads
 from audit.keys import DataKey, KeyStore, SignerUnavailable, SigningKeys
-from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, leaf_fields, render, rfc3339, secrets_of
+from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
-from audit.schema import check_fields
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.writes import Head, read_head
+from audit.template import Templates
 
 APPEND_TIMEOUT_MS = 5_000
 """For who has no deadline of their own, such as the record of a start. A call waits as long as its settings say."""
@@ -113,6 +113,7 @@ class Log:
         self._writer: GroupWriter[Item, LogEntry | None] = GroupWriter(
             database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
         )
+        self._templates = Templates()
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
         self.erasing = asyncio.Lock()
@@ -338,19 +339,16 @@ class Log:
     def _prepare(self, record: Record, key: DataKey) -> tuple[Pending, tuple[bytes, bytes] | None]:
         if record.kind is RecordKind.INTENT and record.instruction is None:
             raise LeafInvalid("instruction: absent")
-        secrets = secrets_of(record)
+        secrets, time = secrets_of(record), rfc3339(record.time)
         entropy = self._random(SALT_BYTES * len(secrets) + NONCE_BYTES)
         disclosed = disclose(secrets, entropy[NONCE_BYTES:])
         blob = None
         if secrets:
-            binding = SealBinding(self.origin, key.subject, record.retention, record.kind.value, rfc3339(record.time))
+            binding = SealBinding(self.origin, key.subject, record.retention, record.kind.value, time)
             blob = seal(key.cipher, entropy[:NONCE_BYTES], disclosed.payload(), binding)
         subject = None if record.customer is None else key.subject
         frame = Frame(self.origin, self.writer_id, subject, None if blob is None else digest(blob))
-        fields = leaf_fields(record, disclosed, frame)
-        # The bytes are the canonical form of these very fields, so this is `validate` without parsing what was just rendered.
-        check_fields(fields)
-        pending = Pending(record, render(fields), subject, blob)
+        pending = Pending(record, time, self._templates.render(record, disclosed, frame), subject, blob)
         if record.kind is not RecordKind.INTENT:
             return pending, None
         at = next(number for number, secret in enumerate(secrets) if secret[1] == "instruction" and not secret[0])

@@ -12,8 +12,8 @@ import orjson
 
 from policies import cedar, ladder
 from policies.bundle import Bundle
-from policies.cedar import CedarRefused, Entities, Policy, PolicySet
-from policies.decision_cache import DecisionCache, Key
+from policies.cedar import CedarAnswer, CedarRefused, Entities, Policy, PolicySet
+from policies.decision_cache import AnswerCache, CachedAnswer, DecisionCache, Key
 from policies.disclosure import Disclosure
 from policies.ladder import Tally
 from policies.model import JSON, Assurance, Decision, Request, Uid
@@ -53,6 +53,7 @@ class Engine:
         self._principal = lru_cache(maxsize=_KNOWN_SLICES)(self._parsed)
         self._slice = lru_cache(maxsize=_KNOWN_SLICES)(self._joined)
         self._memory = DecisionCache()
+        self._touched = AnswerCache()
 
     def decide(self, request: Request) -> Decision:
         """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
@@ -83,8 +84,7 @@ class Engine:
         texts = _texts(request)
 
         def asked() -> Decision:
-            entities = self._slice(*texts)
-            return ladder.judge(present, lambda rungs: _tallies(request, touched, entities, lens, rungs), self._reasons)
+            return ladder.judge(present, lambda rungs: self._tallies(request, touched, texts, lens, rungs), self._reasons)
 
         lasting = lens.memorable
         moment = None if lasting is None else lasting.moment(request.context.get("now"))
@@ -98,6 +98,33 @@ class Engine:
             decision = asked()
             place.keep(moment, lasting.flips(*texts), decision)
         return decision
+
+    def _tallies(
+        self, request: Request, touched: Sequence[Uid], texts: tuple[str, str], lens: Specialisation, rungs: Sequence[Assurance]
+    ) -> Sequence[Tally]:
+        """What the rules say of the request and of every object that it touches, at each of these rungs."""
+        questions: list[cedar.Ask] = []
+        rows: list[list[tuple[CachedAnswer, CedarAnswer | None]]] = []
+        for rung in rungs:
+            assurance = {"level": int(rung)}
+            context = as_json(shown(request.context, lens.members, assurance))
+            questions.append(cedar.question(request.principal, request.action, request.resource, context))
+            context = as_json(shown({**request.context, "args": {}}, lens.touch_members, assurance)) if touched else ""
+            places = [self._place(request, uid, context, texts, lens) for uid in touched]
+            questions += [
+                cedar.question(request.principal, TOUCH, uid, context)
+                for uid, place in zip(touched, places, strict=True)
+                if place.answer is None
+            ]
+            rows.append([(place, place.answer) for place in places])
+        answers = iter(cedar.ask(questions, lens.rules, self._slice(*texts), lens.schema))
+        return [_together([next(answers), *(known or place.kept(next(answers)) for place, known in row)]) for row in rows]
+
+    def _place(self, request: Request, touched: Uid, context: str, texts: tuple[str, str], lens: Specialisation) -> CachedAnswer:
+        """Where the answer for a touched object is. Rules for a touch read little of a context: the same question comes again."""
+        if lens.touch_members is None or "now" in lens.touch_members:
+            return CachedAnswer()
+        return self._touched.place((request.action, request.principal, touched, context, texts))
 
     def reveal(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
         """Which of these data classes may leave in the answer to a permitted request. What is in error stays back."""
@@ -119,12 +146,12 @@ class Engine:
         (answer,) = self._disclosed(request, [data_class])
         return ladder.final(_tallied(answer), self._reasons)
 
-    def _disclosed(self, request: Request, classes: Sequence[str]) -> list[cedar.CedarAnswer]:
+    def _disclosed(self, request: Request, classes: Sequence[str]) -> list[CedarAnswer]:
         try:
             context = as_json({**request.context, "args": {}})
             entities = self._entities(request)
         except CedarRefused as refused:
-            return [cedar.CedarAnswer(None, (), (str(refused),))] * len(classes)
+            return [CedarAnswer(None, (), (str(refused),))] * len(classes)
         questions = [cedar.question(request.principal, REVEAL, Uid("DataClass", name), context) for name in classes]
         return cedar.ask(questions, self._disclosing, entities, self._schema)
 
@@ -183,24 +210,7 @@ def _named(value: JSON) -> Iterator[Uid]:
                 yield from _named(member)
 
 
-def _tallies(
-    request: Request, touched: Sequence[Uid], entities: Entities, lens: Specialisation, rungs: Sequence[Assurance]
-) -> Sequence[Tally]:
-    """What the rules say of the request and of every object that it touches, at each of these rungs."""
-    questions = []
-    for rung in rungs:
-        assurance = {"level": int(rung)}
-        context = as_json(shown(request.context, lens.members, assurance))
-        questions.append(cedar.question(request.principal, request.action, request.resource, context))
-        if touched:
-            context = as_json(shown({**request.context, "args": {}}, lens.touch_members, assurance))
-            questions += [cedar.question(request.principal, TOUCH, uid, context) for uid in touched]
-    answers = cedar.ask(questions, lens.rules, entities, lens.schema)
-    each = 1 + len(touched)
-    return [_together(answers[start : start + each]) for start in range(0, len(answers), each)]
-
-
-def _together(answers: Sequence[cedar.CedarAnswer]) -> Tally:
+def _together(answers: Sequence[CedarAnswer]) -> Tally:
     """All of them or none. Of a refusal only the forbids count; an answer without a decision is an error."""
     if len(answers) == 1:
         return _tallied(answers[0])
@@ -211,7 +221,7 @@ def _together(answers: Sequence[cedar.CedarAnswer]) -> Tally:
     return Tally(permitted, tuple(sorted(policies)), errors)
 
 
-def _tallied(answer: cedar.CedarAnswer) -> Tally:
+def _tallied(answer: CedarAnswer) -> Tally:
     errors = answer.errors
     if answer.allowed is None and not errors:
         errors = ("no decision",)

@@ -1,7 +1,6 @@
 """What a decided call becomes at the edges of the pipeline: a claim, an instruction, something held, something read. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 
 from adapters.core import CoreAnswer, Declined, Done, Identified, Instruction, Money, NotSeen, Unknown
@@ -10,7 +9,7 @@ from gateway.calls.arguments import canonical_bytes, parse
 from gateway.calls.decide import PolicyRefusal
 from gateway.calls.redaction import RedactedValue
 from gateway.domain.errors import Code, Refusal
-from gateway.domain.facts import DocumentText
+from gateway.domain.facts import DocumentText, Use
 from gateway.domain.ports import Claim
 from gateway.domain.request import NativeCall, core_key
 from gateway.domain.stages import BatchRemainder, Call, Decided, DecidedEffect, Held, Refused
@@ -31,6 +30,8 @@ STATE_AFTER: Mapping[type[CoreAnswer | NotSeen], SettledAs] = {
 
 MOST_FIGURES = 100
 """Of one output, from which an amount may follow."""
+
+_NO_REST = BatchRemainder()
 
 _WAIT_FOR = {Code.CONFIRMATION_REQUIRED: Level.L3, Code.APPROVAL_REQUIRED: Level.L4}
 
@@ -99,9 +100,11 @@ def amounts_of(calls: Sequence[NativeCall], functions: Mapping[str, BankingFunct
 
 def rest_of(later: Sequence[Money | None], held: Sequence[Held]) -> BatchRemainder:
     """The other calls of a request: it is judged on its sum, of what is still to come and of what waits for the customer."""
+    if not later and not held:
+        return _NO_REST
     waiting = [held_call.grounded.call.arguments.amount() for held_call in held]
-    rest = _rest(money for money in (*later, *waiting) if money is not None)
-    return replace(rest, uses=tuple(use for held_call in held for use in held_call.grounded.uses))
+    uses = tuple(use for held_call in held for use in held_call.grounded.uses)
+    return _rest((money for money in (*later, *waiting) if money is not None), uses)
 
 
 def reading_of(decided: Decided, shown: RedactedValue) -> DocumentText | None:
@@ -129,13 +132,13 @@ def _figures(value: Json) -> Iterator[str]:
             yield from _figures(member)
 
 
-def _rest(moneys: Iterable[Money]) -> BatchRemainder:
+def _rest(moneys: Iterable[Money], uses: tuple[Use, ...]) -> BatchRemainder:
     minor: dict[str, int] = {}
     count: dict[str, int] = {}
     for money in moneys:
         minor[money.currency] = minor.get(money.currency, 0) + money.minor
         count[money.currency] = count.get(money.currency, 0) + 1
-    return BatchRemainder(minor, count)
+    return BatchRemainder(minor, count, uses)
 
 
 def _amount(native: NativeCall, function: BankingFunction | None) -> Money | None:

@@ -19,7 +19,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from weakref import WeakValueDictionary
@@ -365,10 +365,8 @@ class CallPipeline:
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
         why = None if redacted.settled is None else redacted.settled.executed.why
-        answered = answer_of(
-            received, redacted.status, redacted.code, cause=None if why is None else why.code, output=redacted.output, proof=proof
-        )
-        return replace(answered, app=redacted.app)
+        cause, shown = None if why is None else why.code, redacted.output
+        return answer_of(received, redacted.status, redacted.code, cause=cause, output=shown, app=redacted.app, proof=proof)
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""

@@ -69,6 +69,8 @@ class EngagedSwitches:
 
     def over(self, subjects: Subjects) -> str | None:
         """The widest scope that stops this; None: nothing does."""
+        if not self.engaged:
+            return None
         named = zip(Scope, ("", subjects.customer, subjects.client, subjects.agent, subjects.function), strict=True)
         return next((scope.value for scope, subject in named if (scope.value, subject) in self.engaged), None)
 

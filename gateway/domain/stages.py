@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen
 from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text, scheme_of
@@ -74,7 +75,7 @@ class Received:
     confirmed: Confirmed | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """Step 2's result, the flat call: who asks for what, over which objects, on which facts."""
 
@@ -87,13 +88,13 @@ class Call:
     def customer(self) -> str:
         return self.received.principal.customer
 
-    @property
+    @cached_property
     def payee(self) -> Identified | None:
         """The object whom the call pays; None when it pays nobody, or names an account instead."""
         named = (self.arguments.get(argument.name) for argument in self.function.arguments if argument.kind is Kind.PAYEE)
         return next((value for value in named if isinstance(value, Identified)), None)
 
-    @property
+    @cached_property
     def payee_key(self) -> str | None:
         """Whom the call pays, as a key of `KnownPayee`; None when it pays nobody."""
         if self.payee is not None:
@@ -288,6 +289,7 @@ def answer_of(
     cause: str | None = None,
     message: str | None = None,
     output: Mapping[str, Json] | None = None,
+    app: Mapping[str, Json] | None = None,
     proof: RecordPosition | None = None,
 ) -> Recorded:
     """What the caller gets. `message` None: the code's own. `cause`: a refusal's own reason, as the trail holds it."""
@@ -298,6 +300,7 @@ def answer_of(
         code=code,
         message=MESSAGES[code] if message is None and code is not None else message,
         output=output,
+        app=app,
         proof=proof,
         reason=None if code is None else reason_of(code, cause),
     )

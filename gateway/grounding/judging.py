@@ -161,9 +161,9 @@ class _Judge:
         for argument in sorted(function.arguments, key=lambda item: item.kind is not Kind.PAYEE):
             if argument.kind is None or argument.name not in arguments:
                 continue
-            source = self._source(argument)
+            source, kind = self._source(argument), str(argument.kind)
             if source is not None:
-                found[argument.kind.value] = worse(found.get(argument.kind.value), source)
+                found[kind] = worse(found.get(kind), source)
         moves_own = found.get(Kind.PAYEE) == OWN
         is_asked_for = moves_own or self._spoken.is_whole
         if function.effect is not Effect.READ and not is_asked_for and not in_scope(function, self._raw):

@@ -29,6 +29,7 @@ _NEW_KINDS: Mapping[str, Doubt] = {
     Kind.PROFILE.value: Doubt.PROFILE,
     Kind.DOCUMENT.value: Doubt.DOCUMENT,
 }
+_ORDER = {doubt: place for place, doubt in enumerate(Doubt)}
 INDIRECT = frozenset({PASTED, DOCUMENT, CALCULATED})
 
 
@@ -39,7 +40,8 @@ def doubts_of(sources: Mapping[str, str], spoken: Iterable[Doubt]) -> tuple[Doub
         for kind, source in sources.items()
         if source in ASKED
     }
-    return tuple(sorted(found | set(spoken), key=list(Doubt).index))
+    found.update(spoken)
+    return tuple(sorted(found, key=_ORDER.__getitem__)) if found else ()
 
 
 _RANK: Mapping[str, int] = {**dict.fromkeys(DENIED, 2), **dict.fromkeys(ASKED, 1)}

@@ -1,7 +1,7 @@
 """Kill switches in the gateway's database. Each change takes the epoch's row first, so that changes come one after the other."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,7 +116,8 @@ def engaged(connection: Connection) -> EngagedSwitches:
 
 def stopped(connection: Connection, subjects: Subjects) -> Obstacle | None:
     """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
-    ((frozen, scope),) = _STOPPED.rows(connection, asdict(subjects))
+    named = {"customer": subjects.customer, "client": subjects.client, "agent": subjects.agent, "function": subjects.function}
+    ((frozen, scope),) = _STOPPED.rows(connection, named)
     if scope is not None:
         return Obstacle(f"killed_{scope}")
     return None if frozen is not None and not frozen else Obstacle("frozen")

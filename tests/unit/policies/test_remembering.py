@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from policies import cedar
-from policies.decision_cache import Cacheable, CachedDecision, instant, instants_in, memorable
+from policies.decision_cache import Cacheable, CachedAnswer, CachedDecision, instant, instants_in, memorable
 from policies.engine import Engine
 from policies.model import JSON, Decision, PolicyEffect, Reason, Request, Uid
 from tests.samples import bank
@@ -289,6 +289,70 @@ def test_a_touched_object_of_somebody_else_is_another_question() -> None:
     args: JSON = {**own.context["args"], "to": {"Beneficiary": bank.entity("Beneficiary::theirs")}}  # type: ignore[dict-item]
     assert engine.decide(own).effect is PolicyEffect.PERMIT
     assert engine.decide(replace(own, context={**own.context, "args": args})).reason is Reason.NOT_OWNER
+
+
+def of_payment(**changes: JSON) -> Request:
+    """A payment to a beneficiary, with its entities as they are or changed."""
+    frozen, owner, version = changes.get("frozen", False), changes.get("owner", "anna"), changes.get("version", 3)
+    customer = bank.customer(frozen=bool(frozen), mandate={"version": version})
+    entities = (customer, bank.account("current"), bank.account("savings"), bank.thing("Beneficiary", "dairy", str(owner)))
+    return bank.transfer(int(str(changes.get("level", 3))), minor=int(str(changes.get("minor", 1000))), entities=entities)
+
+
+def touches_asked(engine: Engine, monkeypatch: pytest.MonkeyPatch, *requests: Request) -> int:
+    """How often Cedar is asked for a touch in deciding these, one after the other."""
+    count, ask = 0, cedar.ask
+
+    def counted(questions: list[cedar.Ask], *arguments: object) -> list[cedar.CedarAnswer]:
+        nonlocal count
+        count += sum(question["action"]["id"] == "touch" for question in questions)  # type: ignore[index]
+        return ask(questions, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cedar, "ask", counted)
+        for request in requests:
+            engine.decide(request)
+    return count
+
+
+def test_a_touch_is_asked_once_for_all_payments_of_which_it_is_the_same_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(bank.bundle())
+    assert touches_asked(engine, monkeypatch, of_payment(), of_payment(minor=1001), of_payment(minor=1002)) == 1
+
+
+@pytest.mark.parametrize("change", [{"frozen": True}, {"owner": "bob"}, {"version": 4}])
+def test_a_touch_over_other_entities_is_another_question(change: dict[str, JSON], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(bank.bundle())
+    engine.decide(of_payment())
+    assert touches_asked(engine, monkeypatch, of_payment(**change)) >= 1
+    assert engine.decide(of_payment(**change)) == Engine(bank.bundle()).decide(of_payment(**change))
+
+
+@pytest.mark.parametrize(
+    "condition", ["principal has mandate && context.now < principal.mandate.ends", "context.assurance.level < 3"]
+)
+def test_a_touch_whose_rules_read_the_context_is_another_question_with_another_one(
+    condition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `now` in it, it is never remembered; a level in it is a part of the question."""
+    engine = under(condition, 'action == Action::"touch"')
+    for request in (
+        of_payment(level=1),
+        at(STARTS, of_payment()),
+        at(ENDS, of_payment()),
+        of_payment(level=1),
+        of_payment(level=4),
+    ):
+        assert engine.decide(request) == under(condition, 'action == Action::"touch"').decide(request)
+    timed = "now" in condition
+    assert (touches_asked(engine, monkeypatch, of_payment(level=4), of_payment(level=4)) > 0) is timed
+
+
+def test_errors_of_a_touch_are_not_remembered() -> None:
+    place = CachedAnswer()
+    for answer in (cedar.CedarAnswer(True, (), ("overflow",)), cedar.CedarAnswer(None, (), ())):
+        assert place.kept(answer) is answer
+        assert place.answer is None
 
 
 def test_errors_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
