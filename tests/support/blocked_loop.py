@@ -24,7 +24,7 @@ import greenlet
 
 HELD_MOST_S = 0.05
 
-AT_ONCE = 4
+AT_ONCE = 20
 """Held for so many times as long, a loop is held by the code and by nothing else; for less, the second time in the same function counts."""
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,7 @@ class Look:
     queued_s: Mapping[str, float]
     collected_s: float
     stolen_s: float
+    """By the host, and by other threads that collected garbage."""
 
 
 @dataclass
@@ -88,6 +89,8 @@ class Watch:
     """Whether it was seen to wait for the disk: how long that lasts is the disk's, and who else writes to it."""
     collected_s: float = 0.0
     collecting_since_s: float = 0.0
+    stopped_s: float = 0.0
+    """While another thread collected garbage."""
     quickest_s: float = field(default_factory=lambda: min(_yardstick() for _ in range(20)))
     once: set[str] = field(default_factory=set)
     """Where a loop was held once."""
@@ -118,7 +121,14 @@ class Watch:
         computed_s = time.clock_gettime(time.pthread_getcpuclockid(self.main))
         names = stack or tuple(map(_named, calls))
         return Look(
-            began_s, calls[-1], names, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s, _stolen_s()
+            began_s,
+            calls[-1],
+            names,
+            time.perf_counter(),
+            computed_s,
+            _queued_s(self.beside),
+            self.collected_s,
+            _stolen_s() + self.stopped_s,
         )
 
     def _judge(self, first: Look | None, last: Look | None) -> None:
@@ -136,12 +146,12 @@ class Watch:
             self.once.add(place)
 
     def collecting(self, phase: str, _info: Mapping[str, int]) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
         if phase == "start":
             self.collecting_since_s = time.perf_counter()
-        else:
+        elif threading.get_ident() == self.main:
             self.collected_s += time.perf_counter() - self.collecting_since_s
+        else:  # meanwhile no thread runs
+            self.stopped_s += time.perf_counter() - self.collecting_since_s
 
 
 def _calls_of_ours(frame: FrameType | None) -> Iterator[FrameType]:

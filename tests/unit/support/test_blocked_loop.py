@@ -15,12 +15,12 @@ from tests.support.blocked_loop import Watch
 async def test_a_question_that_takes_long_on_the_loop_is_named(tmp_path: Path, loop_watch: Watch) -> None:
     database = SqliteDatabase(tmp_path / "x.sqlite")
     await asyncio.sleep(0)  # a callback of its own
-    await database.read(lambda _connection: time.sleep(0.8))
+    await database.read(lambda _connection: time.sleep(1.2))
     await asyncio.sleep(0)
     (held,) = loop_watch.found
     assert "audit/database.py:SqliteDatabase.read" in held
     loop_watch.found.clear()
-    await database.read_long(lambda _connection: time.sleep(0.8))
+    await database.read_long(lambda _connection: time.sleep(1.2))
     await database.close()
     assert loop_watch.found == []
 
@@ -67,6 +67,6 @@ async def test_many_short_calls_of_a_test_are_no_alarm(loop_watch: Watch) -> Non
 
 async def test_what_the_test_itself_does_is_no_alarm(loop_watch: Watch) -> None:
     await asyncio.sleep(0)
-    time.sleep(0.8)
+    time.sleep(1.2)
     await asyncio.sleep(0)
     assert loop_watch.found == []
