@@ -123,8 +123,7 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     wanted = await filter_of(log, query)
     size, after, expected = _position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "after": after, "limit": limit}
-    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked, **await about_facts(log, wanted, size)})
-    await catch_up_to_ask(log)
+    record = await _asked(log, wanted, why, size, asked)
     rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     gapless, name = None, sequence_of(wanted)
@@ -145,12 +144,19 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
     wanted = await filter_of(log, query)
     size, before = _backward_position((await log.head())[0], wanted, cursor)
     asked = {"size": size, "before": before, "limit": limit}
-    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **asked, **await about_facts(log, wanted, size)})
-    await catch_up_to_ask(log)
+    record = await _asked(log, wanted, why, size, asked)
     rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
     found = [_found(row) for row in rows[:limit]]
     following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
     return QueryPage(size, found, following, None, record, wanted.customer == NOBODY)
+
+
+async def _asked(log: Log, wanted: Filter, why: Why, size: int, facts: Mapping[str, Plain]) -> int:
+    """The question is on record, and the index up to the log: it may be answered. LogUnavailable."""
+    about = await about_facts(log, wanted, size)
+    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **facts, **about})
+    await catch_up_to_ask(log)
+    return record
 
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:

@@ -67,7 +67,7 @@ def check(connection: Connection, customer: str) -> None:
     open_ones = (calls.customer == customer) & calls.state.in_((CallState.PENDING, CallState.UNKNOWN))
     if connection.execute(select(func.count()).where(open_ones)).scalar_one():
         raise StillInDoubt
-    over = (switches.scope == Scope.CUSTOMER) & (switches.subject == customer) & switches.lifted_us.is_(None)
+    over = rows_of(customer)[tables.KILL_SWITCHES] & switches.lifted_us.is_(None)
     if connection.execute(select(func.count()).where(over)).scalar_one():
         raise StillStopped
 
