@@ -12,7 +12,6 @@ from adapters.core import CoreBank
 from adapters.cores.sandbox.bank import SandboxBank
 from audit.leaf import Record, RecordKind
 from audit.log import Log
-from gateway.app.clock import utc_now
 from gateway.app.confirm_page import verifier_of
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
@@ -69,7 +68,7 @@ class Gateway:
         await self.trust.close()
         if self.webhooks is not None:
             await self.webhooks.close()
-        await self.log.append(Record(kind=RecordKind.LOG_STOP, time=utc_now()))
+        await self.log.append(Record(kind=RecordKind.LOG_STOP, time=self.door.clock()))
         await self.log.publish(force=True)
         await self.book.close()
         await self._close_core()

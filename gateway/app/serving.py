@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from gateway.app.clock import utc_now
+from gateway.app.clock import Clock
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway
@@ -47,8 +47,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         running = [
             gateway.recovery.run(gateway.pipeline),
-            _old_proofs(gateway.book),
-            _old_rows(gateway.book, gateway.settings),
+            _old_proofs(gateway.book, gateway.door.clock),
+            _old_rows(gateway.book, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
         ]
@@ -113,20 +113,20 @@ async def _settled(webhooks: Webhooks) -> None:
         await asyncio.sleep(1)
 
 
-async def _old_proofs(book: SqlBook) -> None:
+async def _old_proofs(book: SqlBook, clock: Clock) -> None:
     """Forget, each minute, the proofs of possession that are too old to be taken."""
     while True:
         with alarmed(Chore.PROOFS_SWEEP):
-            await book.forget_proofs(utc_now())
+            await book.forget_proofs(clock())
         await asyncio.sleep(60)
 
 
-async def _old_rows(book: SqlBook, settings: Settings) -> None:
+async def _old_rows(book: SqlBook, settings: Settings, clock: Clock) -> None:
     """Forget, each hour, what the bank keeps no longer; in small transactions, so that nobody waits for it."""
     kept = RetentionTimes(timedelta(days=settings.texts_kept_days), timedelta(days=settings.calls_kept_days))
     while True:
         with alarmed(Chore.ROWS_SWEEP):
-            if await sweep(book, kept, utc_now()):
+            if await sweep(book, kept, clock()):
                 await book.overwrite_deleted()
         await asyncio.sleep(3600)
 

@@ -271,6 +271,25 @@ def test_every_setting_and_every_code_is_documented() -> None:
     assert set(STATUS) == set(Fault)
 
 
+READS_THE_TIME = {
+    "gateway/app/clock.py",
+    "gateway/app/local_issuer.py",
+    "gateway/doors/access_log.py",
+    "gateway/runs/scripted_model.py",
+    "gateway/commands/scripted_model.py",
+    "gateway/commands/demo/story.py",
+    "gateway/commands/reconciliation.py",
+    "gateway/commands/erasing.py",
+}
+"""The clock itself, commands of a moment, stand-ins of development, and log lines."""
+
+
+def test_a_gateway_goes_by_the_clock_that_it_was_given() -> None:
+    """Its last record was dated by the machine's clock, and the trail of a gateway whose clock was ahead ran backwards."""
+    reading = re.compile(r"\butc_now\(\)|\bdatetime\.now\(|\btime\.time\(")
+    assert {named(path) for path in MODULES if reading.search(path.read_text())} == READS_THE_TIME
+
+
 def test_the_whole_book_is_known_to_the_composition_and_the_store_alone() -> None:
     """All others take a port: what they cannot reach, they cannot change."""
     wide = [named(path) for path in MODULES if "SqlBook" in path.read_text()]
