@@ -218,7 +218,7 @@ class Committer:
         self._staged = group
         return answers
 
-    def committed(self, _answers: Sequence[LogEntry | Exception | None]) -> None:
+    def committed(self, _answers: object) -> None:
         group, self._staged = self._staged, None
         if group is None:
             return

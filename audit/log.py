@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, verify_checkpoint
-from audit.committer import Committer, Item, LogEntry, Pending, Publication, Removal
+from audit.committer import Committer, LogEntry, Pending, Publication, Removal
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
-from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
+from audit.group import CommitUnknown, WriterClosed, WriterFull
 from audit.heads import LogHeads
 from audit.keys import DataKey, KeyStore, SignerUnavailable, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
@@ -31,6 +31,7 @@ from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.writes import Head, read_head
 from audit.template import Templates
+from audit.transactions import CommittedWrite, Transactions, Write, always
 
 APPEND_TIMEOUT_MS = 5_000
 """For who has no deadline of their own, such as the record of a start. A call waits as long as its settings say."""
@@ -110,9 +111,8 @@ class Log:
         self._log_keys = signers.log_keys(origin)
         self._heads = LogHeads(origin, signers, keys)
         self._committer = Committer(self._heads)
-        self._writer: GroupWriter[Item, LogEntry | None] = GroupWriter(
-            database.lane(), self._committer.apply, committed=self._committer.committed, failed=self._committer.failed
-        )
+        self.transactions = Transactions(database.lane(), self._committer)
+        """Of this log's database, for who has tables beside it there."""
         self._templates = Templates()
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
@@ -193,22 +193,32 @@ class Log:
         """Make `record` durable. LeafInvalid before anything was written; LogUnavailable when it is not durable within
         `timeout_ms`, in which case it may have been committed after all; IntentEnded for a second end state of an intent.
         """
+        _, entry = await self.append_with(None, record, timeout_ms=timeout_ms)
+        if entry is None:
+            raise TypeError("the committer answers a record with an entry")
+        return entry
+
+    async def append_with(
+        self, change: Any, record: Record, *, wants: Callable[[Any], bool] = always, timeout_ms: int = APPEND_TIMEOUT_MS
+    ) -> tuple[Any, LogEntry | None]:
+        """Make a change of who shares the transactions and `record` durable together: both or neither. The change's answer, and the
+        entry; None where `wants` says of the answer that the record does not belong to it. As `append`, and what the change itself
+        refuses is raised; IntentEnded leaves the change made.
+        """
         try:
             async with asyncio.timeout(timeout_ms / 1000):  # the key of a new customer is made within it
                 with _answering():
                     key = self.keys.known(record.customer, record.retention)
                     key = key or await self.keys.key_for(record.customer, record.retention)
                 pending, intent = self._prepare(record, key)
-                entry = await self._submit(pending)
+                written = await self._submit(Write(pending, change, wants))
         except TimeoutError as error:
             raise LogUnavailable("not durable in time; it may be later") from error
-        if entry is None:
-            raise TypeError("the committer answers a record with an entry")
-        if intent is not None:
-            self._permits[entry.index] = _Intent(entry.leaf_hash, *intent)
+        if intent is not None and written.entry is not None:
+            self._permits[written.entry.index] = _Intent(written.entry.leaf_hash, *intent)
             if len(self._permits) > PERMITS_WAITING_MOST:
                 self._permits.popitem(last=False)
-        return entry
+        return written.answer, written.entry
 
     def permit(self, entry: LogEntry, over: bytes) -> Permit:
         """The execution permit of an intent that this process has just appended, once. PermitDenied otherwise.
@@ -301,12 +311,12 @@ class Log:
             tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
             note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
-            await self._submit(Publication(tree, note, now_s))
+            await self._submit(Write(Publication(tree, note, now_s)))
             return note
 
     async def remove_sealed(self, indexes: Sequence[int]) -> None:
         """Remove sealed blobs for good. Only `audit.erasure` calls this, after the record of it. LogUnavailable."""
-        await self._submit(Removal(tuple(indexes)))
+        await self._submit(Write(Removal(tuple(indexes))))
 
     async def open_intents(self) -> list[OpenIntent]:
         """Intents without a final end state, oldest first: what a sweep must settle."""
@@ -322,13 +332,13 @@ class Log:
 
     async def close(self) -> None:
         """Write what waits and let go of the databases. Publishes nothing: call `publish` before."""
-        await self._writer.close()
+        await self.transactions.close()
         await self.keys.close()
         await self._database.close()
 
-    async def _submit(self, item: Item) -> LogEntry | None:
+    async def _submit(self, write: Write) -> CommittedWrite:
         try:
-            return await self._writer.submit(item)
+            return await self.transactions.submit(write)
         except IntegrityError as error:
             raise LogCorrupt("something stands where the next record belongs: was the tail cut?") from error
         except (WriterFull, WriterClosed, DatabaseUnavailable, SignerUnavailable, SQLAlchemyError) as error:

@@ -16,8 +16,6 @@ from audit.store.tables import key_tables, log_tables
 
 _FOLDER = Path(__file__).parent / "store"
 
-_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
-
 
 class HistoryUnknown(Exception):
     """The database is not one that this version can serve. The text says what to do; nothing was changed."""
@@ -31,6 +29,19 @@ class History:
     tables: MetaData
     folder: Path
     head: str
+
+    @property
+    def version(self) -> Table:
+        """Where the database says its revision: a table for each history, since several may stand in one database."""
+        return Table(f"{self.name}_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+    def revision(self, connection: Connection) -> str | None:
+        """The revision of a database, None for one that was never made."""
+        version = self.version
+        if not inspect(connection).has_table(version.name):
+            return None
+        found: str | None = connection.execute(select(version.c.version_num)).scalar()
+        return found
 
 
 LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0005")
@@ -47,32 +58,25 @@ async def prepare(database: Database, history: History, *, may_upgrade: bool) ->
     def work(connection: Connection) -> str | None:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
-        found = revision(connection)
+        found = history.revision(connection)
         if found is None:
             _make(connection, history)
         elif found != history.head:
             _upgrade(connection, history, found, may_upgrade=may_upgrade)
         return found
 
-    if await database.read(revision) == history.head:  # the usual start takes no lock
+    if await database.read(history.revision) == history.head:  # the usual start takes no lock
         return history.head
     return await database.write(work)
 
 
-def revision(connection: Connection) -> str | None:
-    """The revision of a database, None for one that was never made."""
-    if not inspect(connection).has_table(_VERSION.name):
-        return None
-    found: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
-    return found
-
-
 def _make(connection: Connection, history: History) -> None:
-    if inspect(connection).get_table_names():
+    if {*inspect(connection).get_table_names()} & {*history.tables.tables}:
         raise HistoryUnknown(f"{history.name}: tables without a history, of a development version; begin with an empty database")
     history.tables.create_all(connection)
-    _VERSION.create(connection)
-    connection.execute(insert(_VERSION).values(version_num=history.head))
+    version = history.version
+    version.create(connection)
+    connection.execute(insert(version).values(version_num=history.head))
 
 
 def _upgrade(connection: Connection, history: History, found: str | None, *, may_upgrade: bool) -> None:
@@ -80,7 +84,7 @@ def _upgrade(connection: Connection, history: History, found: str | None, *, may
     config.set_main_option("script_location", str(_FOLDER / "migration"))
     config.set_main_option("version_locations", str(history.folder))
     config.set_main_option("path_separator", "newline")
-    config.attributes["connection"] = connection
+    config.attributes.update(connection=connection, version=history.version.name)
     if found is not None and found not in {item.revision for item in ScriptDirectory.from_config(config).walk_revisions()}:
         raise HistoryUnknown(f"{history.name}: revision {found} is of a newer version than this one; nothing was changed")
     if not may_upgrade:

@@ -3,7 +3,7 @@
 Imported only where a PostgreSQL address is configured; needs the extra `postgresql`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -39,12 +39,12 @@ class PostgresDatabase:
     `LOCK_WAIT_S`; one that is killed loses them at once.
     """
 
-    def __init__(self, url: URL, schema: str, *, name: str) -> None:
-        """`name` is the process's, as the server shows it."""
+    def __init__(self, url: URL, schema: str, *, name: str, beside: Sequence[str] = ()) -> None:
+        """`name` is the process's, as the server shows it. `beside`: schemas whose tables its transactions may change as well."""
         url = url.set(drivername="postgresql+asyncpg")
         lock_wait_ms = str(int(LOCK_WAIT_S * 1000))
         session = {
-            "search_path": schema,
+            "search_path": ", ".join((schema, *beside)),
             "application_name": name[:63],
             "synchronous_commit": "on",
             "jit": "off",

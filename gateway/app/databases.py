@@ -1,6 +1,7 @@
-"""Which databases there are and where they lie: files of the data folder, or schemas of one PostgreSQL database. No transaction spans two.
+"""Which databases there are and where they lie: files of the data folder, or schemas of one PostgreSQL database.
 
-The key store may have an address of its own, so that it stays out of the backups of everything else.
+The gateway's tables and the log's stand together, in one file or in two schemas of one database, so that a change and the record of it are
+one transaction. The key store is apart, and may have an address of its own, so that it stays out of the backups of everything else.
 """
 
 import os
@@ -17,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from audit.database import Database, SqliteDatabase
 from audit.keys import KeyStore, make_files, read_files
 from audit.log import Log
-from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare, revision
+from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
@@ -25,7 +26,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 class DatabaseName(StrEnum):
-    """One database each; the value is its schema on PostgreSQL."""
+    """One set of tables each, with a history of its own; the value is its schema on PostgreSQL."""
 
     GATEWAY = "gateway"
     LOG = "log"
@@ -39,8 +40,8 @@ HISTORIES = {
 }
 
 _FILES = {
-    DatabaseName.GATEWAY: "gateway.sqlite",
-    DatabaseName.LOG: "audit/log.sqlite",
+    DatabaseName.GATEWAY: "tellergate.sqlite",
+    DatabaseName.LOG: "tellergate.sqlite",
     DatabaseName.KEYS: "audit/keys.sqlite",
 }
 
@@ -69,7 +70,8 @@ class DatabaseLocations:
             from audit.postgres import PostgresDatabase
         except ImportError:
             raise UnsafeSettings("a PostgreSQL address is set, but the extra `postgresql` is not installed") from None
-        return PostgresDatabase(_address(url), part.value, name=name)
+        beside = [DatabaseName.GATEWAY.value] if part is DatabaseName.LOG else []
+        return PostgresDatabase(_address(url), part.value, name=name, beside=beside)
 
     def file(self, part: DatabaseName) -> Path:
         """The SQLite file of this part."""
@@ -124,6 +126,6 @@ async def is_trail(places: DatabaseLocations) -> bool:
         return False
     database = places.open(DatabaseName.LOG, name="command")
     try:
-        return await database.read(revision) is not None
+        return await database.read(LOG_HISTORY.revision) is not None
     finally:
         await database.close()

@@ -93,6 +93,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             duplicate_window_s=settings.duplicate_window_s,
             words_age_s=settings.words_age_s,
             tells=bool(settings.webhook_url),
+            shared=log.transactions,
         )
         undo.push_async_callback(book.close)
         offered = served(settings)

@@ -12,7 +12,7 @@ from adapters.core import CoreBank, CoreUnavailable, Declined, Done, NotSeen, Un
 from adapters.function import BankingFunction
 from audit.leaf import EndState
 from audit.log import Log, LogUnavailable
-from gateway.calls.record import history_of
+from gateway.calls.history import history_of
 from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.domain.errors import MESSAGES, Code, Unavailable

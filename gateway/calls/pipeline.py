@@ -4,21 +4,20 @@
     2 validate       strict arguments, references of this customer and conversation, the call's facts, gathered once
     3 ground         where the value of each sensitive argument comes from
     4 decide         Cedar, on this customer's policies; what is not permitted ends here, or waits for the customer
-    5 reserve        idempotency key and limits, claimed in one transaction that compares the facts again
-    6 intend         a durable record of what is about to happen; it yields the execution permit
-    7 execute        the one line that reaches the core with an effect
-    8 settle         the reservation is posted, voided, or left pending while nobody knows
-    9 redact         only allow-listed fields leave
-   10 record         what is not recorded is not answered
+    5 intend         one transaction compares the facts again, claims the idempotency key and the limits, and records what is about to
+                     happen; it yields the execution permit
+    6 execute        the one line that reaches the core with an effect
+    7 redact         only allow-listed fields leave
+    8 record         what is not recorded is not answered; the same transaction posts the claim, voids it, or leaves it open while nobody
+                     knows
 
-A read skips 5, 6 and 8 and is one record. Each step takes the stage that the step before made, so none can be skipped. Steps 6 to 10
-run in a task of their own: a client that hangs up cannot cancel them.
+A read skips 5 and 6 and is one record. Each step takes the stage that the step before made, so none can be skipped. Steps 5 to 8 run in
+a task of their own: a client that hangs up cannot cancel them.
 """
 
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -42,7 +41,7 @@ from gateway.calls.telemetry import Telemetry
 from gateway.domain.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.domain.facts import Snapshot
 from gateway.domain.obstacle import Obstacle
-from gateway.domain.ports import Book, Claimed, FactsMoved, HeldCalls, Screening
+from gateway.domain.ports import Book, BookChange, Claimed, FactsMoved, HeldCalls, Screening
 from gateway.domain.principal import Principal, TokenStatus, invalid_token
 from gateway.domain.request import CallRequest, has_effects, new_call_id
 from gateway.domain.stages import (
@@ -58,11 +57,9 @@ from gateway.domain.stages import (
     Recorded,
     Redacted,
     Refused,
-    Reserved,
-    Settled,
     answer_of,
 )
-from gateway.domain.states import RELEASED, CallStatus
+from gateway.domain.states import CallStatus
 from gateway.domain.steps import Steps
 from gateway.grounding import ground
 
@@ -107,6 +104,9 @@ class CallPipeline:
         self._newcomers = Newcomers()
         self.unrecorded: set[str] = set()
         """Calls whose end the log did not take. While there is one, effects are refused; `recovery` ends and removes them."""
+        self.late: dict[str, datetime] = {}
+        """Calls that were told that nothing happened, and when, whose intent may be committed after all. `recovery` ends and removes
+        them."""
 
     async def drain(self) -> None:
         """Wait for the effects that are under way; for an orderly stop."""
@@ -190,20 +190,18 @@ class CallPipeline:
         if isinstance(function, ReadFunction):
             return await self._record(await self._read(DecidedRead(decided, function)))
         if isinstance(function, EffectFunction):
-            reserved = await self._reserve(DecidedEffect(decided, function))
-            if isinstance(reserved, Claimed):
-                return await self._repeats().stored_answer(decided.call, reserved, self._parts.decider.revealed(decided))
-            return await self._uncancelled(self._effect(reserved))
+            return await self._uncancelled(self._effect(DecidedEffect(decided, function)))
         raise TypeError("a function is a ReadFunction or an EffectFunction")
 
-    async def _effect(self, reserved: Reserved) -> Recorded:
-        intended = await self._intend(reserved)
+    async def _effect(self, effect: DecidedEffect) -> Recorded:
+        intended = await self._intend(effect)
+        if isinstance(intended, Claimed):
+            return await self._repeats().stored_answer(effect.call, intended, self._parts.decider.revealed(effect.decided))
         executed = await self._execute(intended)
-        settled = await self._settle(executed)
         try:
-            redacted = await self._redact(settled)
+            redacted = await self._redact(executed)
         except Unavailable as unavailable:
-            raise self._in_doubt(reserved.call.received, unavailable) from None
+            raise self._in_doubt(effect.call.received, unavailable) from None
         return await self._record(redacted)
 
     # 2 -- validate
@@ -247,7 +245,7 @@ class CallPipeline:
         grounded.call.received.steps.end("decide")
         return decided
 
-    # a read goes from 4 to 9
+    # a read goes from 4 to 7
 
     async def _read(self, read: DecidedRead) -> Redacted:
         call = read.call
@@ -262,37 +260,28 @@ class CallPipeline:
             raise Refusal(Code.DENIED, "object_gone")
         return await self._allow(read.decided, raw)
 
-    # 5 -- reserve
+    # 5 -- intend
 
-    async def _reserve(self, effect: DecidedEffect) -> Reserved | Claimed:
-        """Reserved; or the row of an earlier call with the same ids and arguments."""
-        call = effect.call
+    async def _intend(self, effect: DecidedEffect) -> Intended | Claimed:
+        """Intended; or the row of an earlier call with the same ids and arguments."""
+        call, parts = effect.call, self._parts
         if self.unrecorded and not call.function.emergency:
             raise Unavailable("audit_unavailable")
-        if await self._parts.screening.blocks(call):
+        if await parts.screening.blocks(call):
             raise Refusal(Code.DENIED, "blocked")  # neutral: who is on which list is told to no model
         instruction = instruction_of(effect)
-        claimed = await self._parts.book.claim(claim_of(effect, instruction))
-        call.received.steps.end("reserve")
-        return Reserved(effect, instruction) if claimed.fresh else claimed
-
-    # 6 -- intend
-
-    async def _intend(self, reserved: Reserved) -> Intended:
-        received = reserved.call.received
         try:
-            intent, permit = await self._parts.records.intend(reserved)
+            intended = await parts.records.intend(effect, instruction, parts.book.claiming(claim_of(effect, instruction)))
         except Unavailable:
-            # nothing was sent and nothing is held; an intent that was committed after all is ended by recovery
-            await self._parts.book.settle(received.call_id, RELEASED, self._parts.clock())
+            self.late[call.received.call_id] = parts.clock()  # nothing is sent; what was committed after all is ended by recovery
             raise
-        received.steps.end("intend")
-        return Intended(reserved, intent, permit)
+        call.received.steps.end("intend")
+        return intended
 
-    # 7 -- execute
+    # 6 -- execute
 
     async def _execute(self, intended: Intended) -> Executed:
-        call, instruction = intended.call, intended.reserved.instruction
+        call, instruction = intended.call, intended.instruction
         if not call.function.emergency and (why := await self._parts.book.stopped(kill_subjects(call))):
             return Executed(intended, NotSeen(), why)
         if await self._parts.screening.blocks(call):
@@ -307,34 +296,23 @@ class CallPipeline:
         call.received.steps.end("execute")
         return Executed(intended, answer)
 
-    # 8 -- settle
+    # 7 -- redact
 
-    async def _settle(self, executed: Executed) -> Settled:
-        received = executed.call.received
-        # What cannot be settled stays pending and keeps its hold on the limits; recovery settles it from the log.
-        with suppress(Unavailable):
-            await self._parts.book.settle(received.call_id, STATE_AFTER[type(executed.answer)], self._parts.clock())
-        received.steps.end("settle")
-        return Settled(executed)
-
-    # 9 -- redact
-
-    async def _redact(self, settled: Settled) -> Redacted:
-        executed = settled.executed
-        decided, answer = executed.intended.reserved.effect.decided, executed.answer
+    async def _redact(self, executed: Executed) -> Redacted:
+        decided, answer = executed.intended.effect.decided, executed.answer
         match answer:
             case Done(output):
-                return await self._allow(decided, output, settled)
+                return await self._allow(decided, output, executed)
             case Declined(code):
-                return Redacted(decided, CallStatus.DENIED, code=code_of_decline(code), settled=settled)
+                return Redacted(decided, CallStatus.DENIED, code=code_of_decline(code), executed=executed)
             case Unknown():
-                return Redacted(decided, CallStatus.IN_DOUBT, code=Code.OUTCOME_UNKNOWN, settled=settled)
+                return Redacted(decided, CallStatus.IN_DOUBT, code=Code.OUTCOME_UNKNOWN, executed=executed)
             case NotSeen():
                 if executed.why == _BLOCKED:
-                    return Redacted(decided, CallStatus.DENIED, code=Code.DENIED, settled=settled)
-                return Redacted(decided, CallStatus.UNAVAILABLE, code=Code.TEMPORARILY_UNAVAILABLE, settled=settled)
+                    return Redacted(decided, CallStatus.DENIED, code=Code.DENIED, executed=executed)
+                return Redacted(decided, CallStatus.UNAVAILABLE, code=Code.TEMPORARILY_UNAVAILABLE, executed=executed)
 
-    async def _allow(self, decided: Decided, raw: Mapping[str, object], settled: Settled | None = None) -> Redacted:
+    async def _allow(self, decided: Decided, raw: Mapping[str, object], executed: Executed | None = None) -> Redacted:
         call, parts = decided.call, self._parts
         reference = partial(
             parts.references.issue,
@@ -349,24 +327,31 @@ class CallPipeline:
             if (reading := reading_of(decided, shown)) is not None:
                 await parts.book.store_document_text(call.received.call_id, call.facts.conversation.id, reading, parts.clock())
         call.received.steps.end("redact")
-        return Redacted(decided, CallStatus.DONE, output=shown.value, app=shown.app or None, settled=settled)
+        return Redacted(decided, CallStatus.DONE, output=shown.value, app=shown.app or None, executed=executed)
 
-    # 10 -- record
+    # 8 -- record
 
     async def _record(self, redacted: Redacted) -> Recorded:
         received = redacted.call.received
         try:
-            proof = await self._parts.records.outcome(redacted)
+            proof = await self._parts.records.outcome(redacted, self._settling(redacted))
         except IntentEnded:  # recovery was quicker: what it recorded is the end, and is told by the call's status
             raise InDoubt("ended_by_recovery") from None
         except Unavailable as unavailable:
-            if redacted.settled is None:
+            if redacted.executed is None:
                 raise  # a read: nothing happened, nothing is told
             raise self._in_doubt(received, unavailable) from None
         received.steps.end("record")
-        why = None if redacted.settled is None else redacted.settled.executed.why
+        why = None if redacted.executed is None else redacted.executed.why
         cause, shown = None if why is None else why.code, redacted.output
         return answer_of(received, redacted.status, redacted.code, cause=cause, output=shown, app=redacted.app, proof=proof)
+
+    def _settling(self, redacted: Redacted) -> BookChange[None] | None:
+        """What becomes of the claim; None for a read, which has none."""
+        if redacted.executed is None:
+            return None
+        state = STATE_AFTER[type(redacted.executed.answer)]
+        return self._parts.book.settling(redacted.call.received.call_id, state, self._parts.clock())
 
     def _in_doubt(self, received: Received, unavailable: Unavailable) -> InDoubt:
         """After the core was asked, a dependency that fails leaves the caller in doubt, and recovery to record the end."""

@@ -6,13 +6,13 @@ key: arguments, the output as it left, the exact decision request. Not at all: t
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Required, TypedDict
+from typing import Any, Required, TypedDict
 
-from adapters.core import ExecutionPermit, NotSeen
+from adapters.core import Instruction, NotSeen
 from adapters.function import Choice
 from adapters.function import Kind as ArgumentKind
 from audit import leaf
@@ -20,15 +20,28 @@ from audit.committer import LogEntry
 from audit.disclosure import JSON
 from audit.leaf import Committed, EndState, FieldValue, IntentRef, Plain, Policy, Public, Record, RecordKind
 from audit.log import Log, LogUnavailable
+from audit.store.reads import OpenIntent
+from audit.transactions import always
 from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
-from gateway.domain.ports import Claimed, Passkey
+from gateway.domain.ports import BookChange, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
-from gateway.domain.stages import Call, Decided, Grounded, Held, Received, RecordPosition, Redacted, Refused, Reserved
+from gateway.domain.stages import (
+    Call,
+    Decided,
+    DecidedEffect,
+    Grounded,
+    Held,
+    Intended,
+    Received,
+    RecordPosition,
+    Redacted,
+    Refused,
+)
 from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 from policies.model import Decision, Request
@@ -96,12 +109,13 @@ class Records:
             for retention in sorted(retentions):
                 await self.log.meet(customer, retention)
 
-    async def outcome(self, redacted: Redacted) -> RecordPosition:
-        """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown."""
-        decided, settled = redacted.decided, redacted.settled
+    async def outcome(self, redacted: Redacted, settling: BookChange[None] | None) -> RecordPosition:
+        """A read's only record; the end of an effect that was executed, rejected, not attempted, or is unknown, and what that means for its
+        claim."""
+        decided, executed = redacted.decided, redacted.executed
         result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
         profile = None if redacted.output is None else REDACTION_PROFILE
-        if settled is None:
+        if executed is None:
             app_facts = _told_to_app(redacted)
             sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
             return await self._append(
@@ -109,7 +123,6 @@ class Records:
                     kind=RecordKind.READ, result=result, redaction=profile, facts=app_facts, sealed=sealed, **self._decided(decided)
                 )
             )
-        executed = settled.executed
         state = EndState.NOT_ATTEMPTED if isinstance(executed.answer, NotSeen) else END_STATES[redacted.status]
         facts = {} if redacted.code is None else {"code": redacted.code.value}
         if executed.why is not None:
@@ -123,20 +136,24 @@ class Records:
             redaction=profile,
             **self._decided(decided),
         )
-        return await self._append(record)
+        return await self._append(record, settling)
 
-    async def intend(self, reserved: Reserved) -> tuple[RecordPosition, ExecutionPermit]:
-        """The intent, durable before a byte goes to the core, and the permit that the log gives for it."""
-        decided, over = reserved.effect.decided, reserved.instruction.canonical()
+    async def intend(self, effect: DecidedEffect, instruction: Instruction, claiming: BookChange[Claimed]) -> Intended | Claimed:
+        """The claim and the intent in one, durable before a byte goes to the core, with the permit that the log gives for it; or the row
+        of an earlier call under the same ids. Refusal and FactsMoved: nothing was claimed, and nothing recorded."""
+        decided, over = effect.decided, instruction.canonical()
         record = Record(
             kind=RecordKind.INTENT,
             instruction=over,
-            core_key=reserved.instruction.key,
+            core_key=instruction.key,
             sealed=_replayable(decided.requests),
             **self._decided(decided),
         )
-        entry = await self._entry(record)
-        return RecordPosition(entry.index, entry.leaf_hash), self.log.permit(entry, over)
+        claimed, entry = await self._written(claiming, record, wants=lambda answer: answer.fresh)
+        if entry is None:
+            earlier: Claimed = claimed
+            return earlier
+        return Intended(effect, instruction, RecordPosition(entry.index, entry.leaf_hash), self.log.permit(entry, over))
 
     async def deny(self, refused: Refused) -> RecordPosition:
         """A refusal, with as much as was known when it fell."""
@@ -240,19 +257,19 @@ class Records:
         return await self._append(record)
 
     async def ended(
-        self, call_id: str, claimed: Claimed | None, intent: RecordPosition, state: EndState, *, was_unknown: bool, at: datetime
+        self, claimed: Claimed | None, intent: OpenIntent, state: EndState, settling: BookChange[None], *, at: datetime
     ) -> RecordPosition:
-        """The end of an intent that `recovery` found open, or of one whose outcome was not known.
+        """The end of an intent that `recovery` found open, or of one whose outcome was not known, and what that means for its claim.
 
-        `claimed` is None when the log took an intent late, after its claim had been given up.
+        `claimed` is None where the book has lost it.
         """
-        kind = RecordKind.RECONCILED if was_unknown else RecordKind.OUTCOME
+        kind = RecordKind.OUTCOME if intent.end_state is None else RecordKind.RECONCILED
         if state is EndState.OUTCOME_UNKNOWN:
             kind = RecordKind.UNKNOWN
         record = Record(
             kind=kind,
             time=at,
-            call_id=call_id,
+            call_id=intent.call_id,
             end_state=state,
             intent=IntentRef(intent.index, intent.leaf_hash),
             facts={"reason": "recovery"},
@@ -260,15 +277,19 @@ class Records:
             customer=None if claimed is None else claimed.customer,
             agent=None if claimed is None else claimed.agent,
         )
-        return await self._append(record)
+        return await self._append(record, settling)
 
-    async def _append(self, record: Record) -> RecordPosition:
-        entry = await self._entry(record)
+    async def _append(self, record: Record, change: BookChange[None] | None = None) -> RecordPosition:
+        _, entry = await self._written(change, record)
+        if entry is None:
+            raise TypeError("the log answers a record with an entry")
         return RecordPosition(entry.index, entry.leaf_hash)
 
-    async def _entry(self, record: Record) -> LogEntry:
+    async def _written(
+        self, change: BookChange[Any] | None, record: Record, wants: Callable[[Any], bool] = always
+    ) -> tuple[Any, LogEntry | None]:
         try:
-            return await self.log.append(record, timeout_ms=self.wait_ms)
+            return await self.log.append_with(change, record, wants=wants, timeout_ms=self.wait_ms)
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
@@ -348,35 +369,3 @@ def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
             for request in requests
         ]
     }
-
-
-@dataclass(frozen=True, slots=True)
-class CallHistory:
-    """What the log has of one call: its last record, and its intent, if it has one, with how that ended."""
-
-    last: Mapping[str, object]
-    place: RecordPosition
-    intent: RecordPosition | None
-    end_state: str | None
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is left to find out: the end is recorded, or there never was an intent."""
-        return self.intent is None or self.end_state not in (None, EndState.OUTCOME_UNKNOWN.value)
-
-
-async def history_of(log: Log, call_id: str) -> CallHistory | None:
-    """The records of a call, read from the log; None when it has none. Unavailable when the log does not answer."""
-    try:
-        entries = await log.entries_of(call_id)
-    except LogUnavailable as error:
-        raise Unavailable("audit_unavailable") from error
-    if not entries:
-        return None
-    leaves = [json.loads(entry.leaf) for entry in entries]
-    intent = next(
-        (RecordPosition(entry.idx, entry.hash) for entry, leaf in zip(entries, leaves, strict=True) if leaf["kind"] == "intent"),
-        None,
-    )
-    ends = [leaf["end_state"] for leaf in leaves if "end_state" in leaf]
-    return CallHistory(leaves[-1], RecordPosition(entries[-1].idx, entries[-1].hash), intent, ends[-1] if ends else None)

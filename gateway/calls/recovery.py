@@ -1,7 +1,7 @@
 """Ends what a crash, a timeout or a dead dependency left open, and does the log's chores: checkpoints and the census.
 
-Every intent gets exactly one end state, and every hold on a limit is posted or given back, from two truths only: the log says what was
-intended, the core says what was done.
+Every intent gets exactly one end state, and with it every hold on a limit is posted or given back, from two truths only: the log says what
+was intended, the core says what was done.
 """
 
 import asyncio
@@ -19,17 +19,20 @@ from audit.leaf import EndState, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
+from gateway.calls.history import history_of
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.record import Records, history_of
-from gateway.domain.alarms import Chore
+from gateway.calls.record import Records
+from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.request import core_key
-from gateway.domain.stages import RecordPosition
 from gateway.domain.states import RELEASED, CallState, SettledAs
 
 GRACE = timedelta(seconds=45)
 """Older than this, an intent is not under way any more: its permit lived for 30 s."""
+
+LATE_MOST = timedelta(seconds=30)
+"""How long a call is looked for each second that was told that nothing happened."""
 
 PUBLISH_EVERY_S = 1
 SWEEP_EVERY_S = 30
@@ -37,21 +40,21 @@ CENSUS_EVERY_S = 60
 
 _LOG = logging.getLogger("tellergate.recovery")
 
-_STATE_OF_END: Mapping[str, SettledAs] = {
-    EndState.EXECUTED.value: CallState.POSTED,
-    EndState.REJECTED_BY_CORE.value: CallState.VOIDED,
-    EndState.NOT_ATTEMPTED.value: RELEASED,
+_STATE_OF_END: Mapping[EndState, SettledAs] = {
+    EndState.EXECUTED: CallState.POSTED,
+    EndState.REJECTED_BY_CORE: CallState.VOIDED,
+    EndState.NOT_ATTEMPTED: RELEASED,
+    EndState.OUTCOME_UNKNOWN: CallState.UNKNOWN,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What one sweep did: reservations without an intent given back, settled from the log, intents ended, still unknown."""
+    """What one sweep did: intents ended, still unknown; and claims that are open without an open intent, which no crash leaves behind."""
 
-    released: int = 0
-    settled: int = 0
     ended: int = 0
     unknown: int = 0
+    not_in_log: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,32 +68,32 @@ class Recovery:
     async def sweep(self, *, grace: timedelta = GRACE) -> SweepResult:
         """Once over everything that has been open for longer than `grace`. Unavailable when a dependency does not answer."""
         before = self.clock() - grace
-        released = settled = ended = unknown = 0
-        # First the book's open rows, then the log's open intents: an intent without a row was taken late, and is found by the second.
-        for row in await self.book.unsettled(before):
-            story = await history_of(self.log, row.call_id)
-            await self.book.expect_outcome(row.call_id, self.clock())
-            if story is None or story.intent is None:
-                # to ask burns the key: a process that only stood still, and goes on now, cannot act on what is given back here
-                if isinstance(await self._status(row.core_key), NotSeen):
-                    await self.book.settle(row.call_id, RELEASED, self.clock())
-                    released += 1
-            elif story.end_state is not None and story.end_state in _STATE_OF_END:
-                await self.book.settle(row.call_id, _STATE_OF_END[story.end_state], self.clock())
-                settled += 1
-        for intent in await self.log.open_intents():
+        ended = unknown = 0
+        claims = [row.call_id for row in await self.book.unsettled(before)]
+        intents = await self.log.open_intents()
+        for intent in intents:
             if datetime.fromisoformat(intent.time) < before:
                 if await self.end(intent):
                     ended += 1
                 else:
                     unknown += 1
-        return SweepResult(released, settled, ended, unknown)
+        not_in_log = 0
+        for call_id in {*claims} - {intent.call_id for intent in intents}:
+            if await self._is_not_in_log(call_id):
+                not_in_log += 1
+                _LOG.log(*Alarm.CALL_NOT_IN_LOG.line(call_id=call_id))
+        return SweepResult(ended, unknown, not_in_log)
+
+    async def _is_not_in_log(self, call_id: str) -> bool:
+        """Whether a claim is open without an open intent, now: somebody else may have ended both since they were read."""
+        row = await self.book.find(call_id)
+        if row is None or row.state not in (CallState.PENDING, CallState.UNKNOWN):
+            return False
+        story = await history_of(self.log, call_id)
+        return story is None or story.is_ended
 
     async def end(self, intent: OpenIntent) -> bool:
-        """Ask the core what became of an intent and record its end. False while the core does not know either.
-
-        Recorded first, settled second: a crash between the two is settled from the log by the next sweep.
-        """
+        """Ask the core what became of an intent, record its end and settle its claim. False while the core does not know either."""
         await self.book.expect_outcome(intent.call_id, self.clock())
         match await self._status(core_key(intent.call_id)):
             case Done():
@@ -102,11 +105,9 @@ class Recovery:
             case Unknown():
                 if intent.end_state is None:
                     await self._record(intent, EndState.OUTCOME_UNKNOWN)
-                    await self.book.settle(intent.call_id, CallState.UNKNOWN, self.clock())
                 return False
         with contextlib.suppress(IntentEnded):  # somebody else was quicker; the log holds their word
             await self._record(intent, state)
-        await self.book.settle(intent.call_id, _STATE_OF_END[state.value], self.clock())
         return True
 
     async def _status(self, key: str) -> CoreAnswer | NotSeen:
@@ -116,14 +117,9 @@ class Recovery:
             raise Unavailable("core_unavailable") from None
 
     async def _record(self, intent: OpenIntent, state: EndState) -> None:
-        await self.records.ended(
-            intent.call_id,
-            await self.book.find(intent.call_id),
-            RecordPosition(intent.index, intent.leaf_hash),
-            state,
-            was_unknown=intent.end_state is not None,
-            at=self.clock(),
-        )
+        claimed = await self.book.find(intent.call_id)
+        settling = self.book.settling(intent.call_id, _STATE_OF_END[state], self.clock())
+        await self.records.ended(claimed, intent, state, settling, at=self.clock())
 
     async def census(self, since: datetime) -> None:
         """One record of how much there was: the log's own counts beside the core's, so that neither can hide from the other."""
@@ -152,6 +148,9 @@ class Recovery:
                 await self.log.publish()
             with alarmed(Chore.AUDITORS_INDEX):
                 await catch_up(self.log, most=EACH_SECOND_MOST)
+            if pipeline.late:
+                with alarmed(Chore.LATE):
+                    await self._end_late(pipeline)
             if pipeline.unrecorded:
                 with alarmed(Chore.UNRECORDED):
                     await self._end_unrecorded(pipeline)
@@ -169,3 +168,12 @@ class Recovery:
         for call_id in sorted(pipeline.unrecorded):
             if call_id not in intents or await self.end(intents[call_id]):
                 pipeline.unrecorded.discard(call_id)
+
+    async def _end_late(self, pipeline: CallPipeline) -> None:
+        """End what was committed after its caller had been told that nothing happened. What does not come in time is left to the sweep."""
+        for intent in await self.log.open_intents():
+            if intent.call_id in pipeline.late and await self.end(intent):
+                del pipeline.late[intent.call_id]
+        before = self.clock() - LATE_MOST
+        for call_id in [call_id for call_id, at in pipeline.late.items() if at < before]:
+            del pipeline.late[call_id]

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from audit.migration import HistoryUnknown, prepare, revision
+from audit.migration import HistoryUnknown, prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 
@@ -27,10 +27,10 @@ async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
             return failed(f"there is no database of {part.value} in {options.data}", USAGE)
         database = places.open(part, name="command")
         try:
-            found = await database.read(revision)
+            found = await database.read(history.revision)
             if upgrading and found is not None and found != history.head:
                 await prepare(database, history, may_upgrade=True)
-                found = await database.read(revision)
+                found = await database.read(history.revision)
         except HistoryUnknown as unknown:
             return failed(str(unknown), FINDING)
         finally:

@@ -16,7 +16,7 @@ from adapters.functions import MANIFEST
 from audit.database import DatabaseUnavailable
 from audit.keys import KeyRefused
 from audit.log import LogUnavailable
-from audit.migration import HistoryUnknown, revision
+from audit.migration import HistoryUnknown
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
@@ -108,7 +108,8 @@ async def _run(places: DatabaseLocations, work: _Work) -> int:
     async with AsyncExitStack() as undo:
         database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
-        if (found := await database.read(revision)) != HISTORIES[DatabaseName.GATEWAY].head:
+        history = HISTORIES[DatabaseName.GATEWAY]
+        if (found := await database.read(history.revision)) != history.head:
             raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
         switches = KillSwitches(
             store=SqlKillSwitches(DirectStore(database)), trail=_LateTrail(places, undo), clock=utc_now, via="command"

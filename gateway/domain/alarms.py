@@ -9,6 +9,7 @@ from adapters.alarms import AlarmForm, DeclaredAlarm
 class Alarm(DeclaredAlarm):
     """What whoever is on call must know. Closed: an alarm without a section in the runbook does not pass the tests."""
 
+    CALL_NOT_IN_LOG = AlarmForm("call_not_in_log", logging.ERROR, ("call_id",))
     CHORE_FAILED = AlarmForm("chore_failed", logging.WARNING, ("chore", "cause"))
     DEFECT = AlarmForm("defect", logging.ERROR, ("error", "at", "request_id"))
     DEPENDENCY_UNAVAILABLE = AlarmForm("dependency_unavailable", logging.WARNING, ("dependency", "request_id"))
@@ -34,6 +35,7 @@ class Chore(StrEnum):
     PUBLISH = "publish"
     AUDITORS_INDEX = "auditors_index"
     SWEEP = "sweep"
+    LATE = "late"
     UNRECORDED = "unrecorded"
     CENSUS = "census"
     CONFIRMED = "confirmed"

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from adapters.core import Money
 from gateway.domain.facts import DocumentText, HeardMessage, Snapshot, Use, Utterances
@@ -14,6 +14,8 @@ from gateway.domain.obstacle import Obstacle
 from gateway.domain.proposal import ConfirmationEvidence, NewProposal, Proposal, ProposalChange, ProposedCall, StoredProposal
 from gateway.domain.stages import Call, Held, Recorded, RecordPosition, Refused
 from gateway.domain.states import CallState, SettledAs
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,12 @@ class Screening(Protocol):
         """Whether this payment, to this payee, must not be made."""
 
 
+class BookChange(Protocol[T_co]):
+    """A change of the book that is not made yet, answered with a `T`: made together with the record of it, in one transaction."""
+
+    def apply(self, connection: Any, /) -> T_co | Exception: ...
+
+
 class Book(Protocol):
     """The gateway's own memory: customers' grants, conversations, calls and what they hold of the limits.
 
@@ -93,11 +101,11 @@ class Book(Protocol):
     A call with an effect goes through it like this:
 
         snapshot = await book.facts("alice", "assistant", "conv_1", now)  # None: not her conversation
-        claimed = await book.claim(claim)        # durable, and held against her limits; Refusal: nothing was claimed
+        claimed, intent = await log.append_with(book.claiming(claim), record)  # both are durable, or neither; Refusal: neither
         if not claimed.fresh:                    # the same ids before: tell the stored answer, do nothing
             return await outcomes.answer(claimed, native_id)
         ...                                      # the core is asked
-        await book.settle(claimed.call_id, CallState.POSTED, now)  # once more changes nothing
+        await log.append_with(book.settling(claimed.call_id, CallState.POSTED, now), outcome)  # to settle once more changes nothing
     """
 
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
@@ -134,13 +142,13 @@ class Book(Protocol):
         As of less than a second ago, as `facts` are: Unavailable when the store takes longer.
         """
 
-    async def claim(self, claim: Claim) -> Claimed:
-        """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate."""
+    def claiming(self, claim: Claim) -> BookChange[Claimed]:
+        """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate; FactsMoved."""
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:
         """The row under the same ids and arguments; None when there is none. Refusal when the ids were used for another call."""
 
-    async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
+    def settling(self, call_id: str, state: SettledAs, at: datetime) -> BookChange[None]:
         """Move a row out of pending or unknown: to posted, voided or unknown, or released, which forgets it. Else no change."""
 
     async def expect_outcome(self, call_id: str, at: datetime) -> None:

@@ -154,7 +154,7 @@ class DecidedRead:
 
 @dataclass(frozen=True, slots=True)
 class DecidedEffect:
-    """A Decided of a function with an effect: what `reserve` takes."""
+    """A Decided of a function with an effect: what `intend` takes."""
 
     decided: Decided
     function: EffectFunction
@@ -162,18 +162,6 @@ class DecidedEffect:
     @property
     def call(self) -> Call:
         return self.decided.call
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """Step 5's result: the idempotency key is claimed, the limits are held, the core's key is durable."""
-
-    effect: DecidedEffect
-    instruction: Instruction
-
-    @property
-    def call(self) -> Call:
-        return self.effect.call
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +174,22 @@ class RecordPosition:
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """Step 6's result: the intent is durable in the log, which gave a permit over exactly this instruction."""
+    """Step 5's result: the idempotency key is claimed, the limits are held and the intent is durable in the log, which gave a permit over
+    exactly this instruction."""
 
-    reserved: Reserved
+    effect: DecidedEffect
+    instruction: Instruction
     intent: RecordPosition
     permit: ExecutionPermit
 
     @property
     def call(self) -> Call:
-        return self.reserved.call
+        return self.effect.call
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Step 7's result: what the core answered, which may be that nobody knows. NotSeen: nothing was sent, and `why`."""
+    """Step 6's result: what the core answered, which may be that nobody knows. NotSeen: nothing was sent, and `why`."""
 
     intended: Intended
     answer: CoreAnswer | NotSeen
@@ -211,26 +201,15 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Step 8's result: the reservation is posted, voided, released, or left pending."""
-
-    executed: Executed
-
-    @property
-    def call(self) -> Call:
-        return self.executed.call
-
-
-@dataclass(frozen=True, slots=True)
 class Redacted:
-    """Step 9's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
+    """Step 7's result. `output` is all that may leave towards the model; `app`: whole values for the back end of the app alone."""
 
     decided: Decided
     status: CallStatus
     code: Code | None = None
     output: Mapping[str, Json] | None = None
     app: Mapping[str, Json] | None = None
-    settled: Settled | None = None
+    executed: Executed | None = None
 
     @property
     def call(self) -> Call:
@@ -261,7 +240,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Step 10's result: what the caller gets.
+    """Step 8's result: what the caller gets.
 
     `proof` is None only where the log could not take a record: then there is no output either. `app` is what the output has masked,
     whole, for the back end that asked: never for the model, and not told a second time.

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from audit.leaf import EndState
 from audit.log import Log
+from gateway.calls.history import history_of
 from gateway.calls.outcome import CallOutcomes
-from gateway.calls.record import history_of
 from gateway.confirmations.proposals import Proposals
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code

@@ -10,7 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
+from audit.transactions import Apply, Transactions, Write
 from gateway.domain import mandate as mandates
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
@@ -53,6 +54,27 @@ _LOG = logging.getLogger("tellergate.store")
 T = TypeVar("T")
 
 
+class ItemWriter(Protocol):
+    """As `GroupWriter`."""
+
+    async def submit(self, item: Item[Any]) -> Any: ...
+
+    async def close(self) -> None: ...
+
+
+class SharedWriter:
+    """The book's part in the transactions of a log, which closes them itself."""
+
+    def __init__(self, transactions: Transactions, apply: Apply) -> None:
+        self._transactions = transactions
+        transactions.share(apply)
+
+    async def submit(self, item: Item[Any]) -> Any:
+        return (await self._transactions.submit(Write(change=item))).answer
+
+    async def close(self) -> None: ...
+
+
 class SqlBook:
     """The Book on one database."""
 
@@ -64,8 +86,10 @@ class SqlBook:
         duplicate_window_s: int,
         words_age_s: int = WORDS_AGE_S,
         tells: bool = False,
+        shared: Transactions | None = None,
     ) -> None:
-        """The tables of `database` are there. `mandate_key` verifies what customers granted. `tells`: somebody waits for `call.settled`."""
+        """The tables of `database` are there. `mandate_key` verifies what customers granted. `tells`: somebody waits for `call.settled`.
+        `shared`: the transactions of the log that stands in the same database; a book without one has its own."""
         self._database = database
         self._mandate_key = mandate_key
         self._duplicate_window_s = duplicate_window_s
@@ -73,7 +97,9 @@ class SqlBook:
         self._tells = tells
         self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
-        self._writer: GroupWriter[Item[Any], Any] = GroupWriter(database.lane(), self._apply)
+        self._writer: ItemWriter = (
+            GroupWriter(database.lane(), self._apply) if shared is None else SharedWriter(shared, self._apply)
+        )
 
     async def close(self) -> None:
         await self._writer.close()
@@ -170,15 +196,15 @@ class SqlBook:
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         return await self.read(lambda connection: calls.unsettled(connection, before))
 
-    async def claim(self, claim: Claim) -> Claimed:
-        return await self.write(calls.ClaimCall(claim, self._limits, self._duplicate_window_s))
+    def claiming(self, claim: Claim) -> Item[Claimed]:
+        return calls.ClaimCall(claim, self._limits, self._duplicate_window_s)
 
     def _limits(self, connection: Connection, customer: str, version: int, currency: str) -> mandates.Limits:
         mandate = self._read_mandate(connection, customer, version)
         return mandates.NO_LIMITS if mandate is None else mandate.limits_in(currency)
 
-    async def settle(self, call_id: str, state: SettledAs, at: datetime) -> None:
-        await self.write(calls.SettleCall(call_id, state, at))
+    def settling(self, call_id: str, state: SettledAs, at: datetime) -> Item[None]:
+        return calls.SettleCall(call_id, state, at)
 
     async def expect_outcome(self, call_id: str, at: datetime) -> None:
         if self._tells:

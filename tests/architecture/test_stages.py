@@ -10,30 +10,29 @@ ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
 from gateway.calls.pipeline import CallPipeline
-from gateway.domain.stages import Call, Decided, DecidedEffect, DecidedRead, Executed, Grounded, Intended, Redacted, Reserved, Settled
+from gateway.domain.stages import Call, Decided, DecidedEffect, DecidedRead, Executed, Grounded, Intended, Redacted
 from adapters.function import EffectFunction, ReadFunction
 
-async def taken(pipeline: CallPipeline, call: Call, grounded: Grounded, decided: Decided, effect: DecidedEffect, reserved: Reserved,
-                intended: Intended, executed: Executed, settled: Settled, redacted: Redacted) -> None:
+async def taken(pipeline: CallPipeline, call: Call, grounded: Grounded, decided: Decided, effect: DecidedEffect,
+                intended: Intended, executed: Executed, redacted: Redacted) -> None:
 """
 
 SKIPPED = {
-    "execute without an intent": "await pipeline._execute(reserved)",
     "execute what was only decided": "await pipeline._execute(effect)",
     "execute what was executed before": "await pipeline._execute(executed)",
-    "intend without a reservation": "await pipeline._intend(effect)",
-    "reserve without a decision": "await pipeline._reserve(grounded)",
+    "intend without a decision": "await pipeline._intend(grounded)",
     "decide without grounding": "pipeline._decide(call)",
     "read with what has an effect": "await pipeline._read(effect)",
-    "record what was not redacted": "await pipeline._record(settled)",
-    "redact what was not settled": "await pipeline._redact(executed)",
+    "record what was not redacted": "await pipeline._record(executed)",
+    "redact what was not executed": "await pipeline._redact(intended)",
     "read a function with an effect": "effect_function: EffectFunction\n    DecidedRead(decided, effect_function)",
 }
 
 
-IN_ORDER = """    intended = await pipeline._intend(reserved)
-    executed = await pipeline._execute(intended)
-    await pipeline._record(await pipeline._redact(await pipeline._settle(executed)))
+IN_ORDER = """    taken = await pipeline._intend(effect)
+    assert isinstance(taken, Intended)
+    executed = await pipeline._execute(taken)
+    await pipeline._record(await pipeline._redact(executed))
 """
 
 

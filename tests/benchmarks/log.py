@@ -155,7 +155,7 @@ async def run(callers: int, records: int) -> dict[str, float]:
         begun = time.perf_counter()
         assert verify.verify(raw.getvalue()).good
         found["verify_us_per_record"] = round((time.perf_counter() - begun) / log.size() * 1e6, 1)
-        found["bytes_per_record"] = round((Path(folder) / "log" / "audit" / "log.sqlite").stat().st_size / log.size())
+        found["bytes_per_record"] = round((Path(folder) / "log" / "tellergate.sqlite").stat().st_size / log.size())
         await log.close()
     return found
 

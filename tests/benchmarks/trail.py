@@ -165,7 +165,7 @@ async def run(folder: Path, records: int) -> Figures:
     start = time.perf_counter()
     indexed = await catch_up(log)
     found["index_per_s"] = round(indexed / (time.perf_counter() - start)) if indexed else None
-    found["bytes_per_record"] = round((folder / "audit" / "log.sqlite").stat().st_size / log.size())
+    found["bytes_per_record"] = round((folder / "tellergate.sqlite").stat().st_size / log.size())
     say("indexed", log.size(), records)
     found["queries"] = await ask(log, begun)
     start, bundle = time.perf_counter(), folder / "bundle.zip"

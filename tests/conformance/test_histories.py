@@ -8,10 +8,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, Table, delete, insert, inspect, select, text
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 
 from audit import migration
-from audit.migration import History, HistoryUnknown, prepare, revision
+from audit.migration import History, HistoryUnknown, prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.store.tables import CALLS
 from tests.support.databases import postgresql
@@ -43,18 +43,16 @@ async def test_a_history_leads_to_the_tables_that_the_code_knows(part: DatabaseN
     await database.create()
 
     def from_the_first_revision_on(connection: Connection) -> None:
-        migration._VERSION.create(connection)
-        connection.execute(insert(migration._VERSION).values(version_num=""))
-        connection.execute(delete(migration._VERSION))
+        history.version.create(connection)
         migration._upgrade(connection, history, None, may_upgrade=True)
 
     await database.write(from_the_first_revision_on)
-    assert await database.read(revision) == history.head
+    assert await database.read(history.revision) == history.head
     assert await prepare(database, history, may_upgrade=False) == history.head
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        return [item for item in compare_metadata(context, history.tables) if "alembic_version" not in str(item)]
+        return [item for item in compare_metadata(context, history.tables) if history.version.name not in str(item)]
 
     assert await database.read_long(differences) == []
     await database.close()
@@ -73,7 +71,7 @@ async def test_what_the_code_makes_at_once_is_what_the_history_makes(
         database = here.open(part, name="tests")
         if by_history:
             await database.create()
-            await database.write(migration._VERSION.create)
+            await database.write(history.version.create)
             await database.write(lambda connection: migration._upgrade(connection, history, None, may_upgrade=True))
         else:
             await prepare(database, history, may_upgrade=False)
@@ -102,7 +100,7 @@ async def test_what_was_paid_automatically_keeps_counting_under_its_mandate(plac
     await database.create()
 
     def before(connection: Connection) -> None:
-        migration._VERSION.create(connection)
+        history.version.create(connection)
         migration._upgrade(connection, replace(history, head="0003"), None, may_upgrade=True)
         for name, customer, created in (("std_a", "alice", 1), ("std_late", "alice", 9), ("std_b", "bruno", 1)):
             values = {"id": name, "customer": customer, "terms": b"", "signature": b"", "created": created}
@@ -130,5 +128,5 @@ async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: D
     await prepare(database, replace(HISTORIES[DatabaseName.GATEWAY], head="9999"), may_upgrade=False)
     with pytest.raises(HistoryUnknown, match="newer version"):
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=True)
-    assert await database.read(revision) == "9999"
+    assert await database.read(HISTORIES[DatabaseName.GATEWAY].revision) == "9999"
     await database.close()

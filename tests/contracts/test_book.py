@@ -93,15 +93,19 @@ def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -
     return replace(claim, **changes)  # type: ignore[arg-type]
 
 
-async def claim(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseException]:
+async def claim(book: SqlBook, wanted: Claim) -> Claimed:
+    return await book.write(book.claiming(wanted))
+
+
+async def claim_all(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseException]:
     """All at once, spread over the processes."""
-    asked = (shared.books[number % len(shared.books)].claim(item) for number, item in enumerate(wanted))
+    asked = (claim(shared.books[number % len(shared.books)], item) for number, item in enumerate(wanted))
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_a_hundred_at_once_never_exceed_a_limit_and_nothing_that_fits_is_refused(shared: Shared) -> None:
     rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(7)]  # a lock of one could not order them
-    answers = await claim(shared, [a_claim(shared, number, 30, conversation=rooms[number % 7]) for number in range(100)])
+    answers = await claim_all(shared, [a_claim(shared, number, 30, conversation=rooms[number % 7]) for number in range(100)])
     taken = [answer for answer in answers if isinstance(answer, Claimed)]
     refused = [answer for answer in answers if isinstance(answer, Refusal)]
     assert (len(taken), len(refused)) == (DAY // 30, 100 - DAY // 30)
@@ -111,7 +115,7 @@ async def test_a_hundred_at_once_never_exceed_a_limit_and_nothing_that_fits_is_r
 
 
 async def test_the_same_ids_are_claimed_once_and_everybody_gets_the_same_row(shared: Shared) -> None:
-    answers = await claim(shared, [a_claim(shared, 1, 10, call_id=f"call_{n}", core_key=f"key-{n}") for n in range(30)])
+    answers = await claim_all(shared, [a_claim(shared, 1, 10, call_id=f"call_{n}", core_key=f"key-{n}") for n in range(30)])
     rows = [answer for answer in answers if isinstance(answer, Claimed)]
     assert len(rows) == 30, [repr(answer) for answer in answers if not isinstance(answer, Claimed)]
     assert sum(row.fresh for row in rows) == 1
@@ -119,15 +123,15 @@ async def test_the_same_ids_are_claimed_once_and_everybody_gets_the_same_row(sha
 
 
 async def test_the_same_ids_with_other_arguments_are_a_conflict(shared: Shared) -> None:
-    await shared.books[0].claim(a_claim(shared, 1, 10))
+    await claim(shared.books[0], a_claim(shared, 1, 10))
     with pytest.raises(Refusal, match="native_id_conflict"):
-        await shared.books[-1].claim(a_claim(shared, 1, 10, call_id="call_2", core_key="key-2", arguments_hash=b"\x01" * 32))
+        await claim(shared.books[-1], a_claim(shared, 1, 10, call_id="call_2", core_key="key-2", arguments_hash=b"\x01" * 32))
 
 
 async def test_the_same_payment_under_a_new_id_is_suspected(shared: Shared) -> None:
     rooms = [await shared.books[0].open_conversation("alice", NOW) for _ in range(5)]
     wanted = [a_claim(shared, number, 10, payee="acc:same", conversation=rooms[number % 5]) for number in range(12)]
-    answers = await claim(shared, wanted)
+    answers = await claim_all(shared, wanted)
     assert sum(isinstance(answer, Claimed) for answer in answers) == 1
     assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {Code.DUPLICATE_SUSPECTED}
 
@@ -139,13 +143,13 @@ async def test_a_changed_mandate_or_taint_counts_at_once_everywhere(shared: Shar
     await first.grant(changed, changed.sign(KEY))
     assert (await last.facts("alice", "agent", shared.conversation, NOW)).customer.mandate.canonical() == changed.canonical()  # type: ignore[union-attr]
     with pytest.raises(FactsMoved):
-        await last.claim(a_claim(shared, 1, 3))
+        await claim(last, a_claim(shared, 1, 3))
     with pytest.raises(Refusal, match="limit_payment"):
-        await last.claim(a_claim(shared, 1, 6, decided_on=(2, False, False, 0)))
+        await claim(last, a_claim(shared, 1, 6, decided_on=(2, False, False, 0)))
     await first.taint("alice", "agent", shared.conversation, NOW)
     with pytest.raises(FactsMoved):
-        await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, False, 0)))
-    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
+        await claim(last, a_claim(shared, 1, 3, decided_on=(2, False, False, 0)))
+    assert (await claim(last, a_claim(shared, 1, 3, decided_on=(2, False, True, 0)))).fresh
 
 
 STANDING = StandingMandate(
@@ -165,11 +169,11 @@ STANDING = StandingMandate(
 async def test_a_claim_under_a_standing_mandate_that_was_revoked_meanwhile_is_decided_again(shared: Shared) -> None:
     first, last = shared.books[0], shared.books[-1]
     await first.write(StoreStandingMandate(STANDING, b"", NOW))
-    assert (await last.claim(a_claim(shared, 1, 5, covered=STANDING))).fresh
+    assert (await claim(last, a_claim(shared, 1, 5, covered=STANDING))).fresh
     assert await first.revoke_standing("alice", STANDING.id, NOW)
     with pytest.raises(FactsMoved):
-        await last.claim(a_claim(shared, 2, 6, covered=STANDING))
-    assert (await last.claim(a_claim(shared, 2, 6))).fresh, "what the customer confirmed needs none"
+        await claim(last, a_claim(shared, 2, 6, covered=STANDING))
+    assert (await claim(last, a_claim(shared, 2, 6))).fresh, "what the customer confirmed needs none"
 
 
 @pytest.mark.parametrize("minor", [3, 100], ids=["number", "sum"])
@@ -179,7 +183,7 @@ async def test_claims_at_once_never_pass_the_number_or_the_sum_of_a_standing_man
     wanted = [
         a_claim(shared, number, minor, covered=standing, agent=f"agent-{number}", channel=f"c{number}") for number in range(9)
     ]
-    answers = await claim(shared, wanted)
+    answers = await claim_all(shared, wanted)
     assert sum(isinstance(answer, Claimed) for answer in answers) == 2, "agents and channels share it"
     assert sum(isinstance(answer, FactsMoved) for answer in answers) == 7
 
@@ -189,13 +193,13 @@ async def test_what_went_under_one_standing_mandate_takes_nothing_of_another(sha
     for standing in (first, second):
         await shared.books[0].write(StoreStandingMandate(standing, b"", NOW))
     wanted = [a_claim(shared, number, 100, covered=(first, second)[number % 2], agent=f"agent-{number}") for number in range(8)]
-    answers = await claim(shared, [*wanted, a_claim(shared, 8, 100)])
+    answers = await claim_all(shared, [*wanted, a_claim(shared, 8, 100)])
     assert sum(isinstance(answer, Claimed) for answer in answers) == 5, "two under each, and the one that the customer confirmed"
     paid = Totals(200, 200, 200, 2)
     book = shared.books[-1]
     assert await book.automatic("alice", "GBP", NOW) == {"std_1": paid, "std_2": paid}
     (under_first, *_) = [item.call_id for item, answer in zip(wanted, answers, strict=False) if isinstance(answer, Claimed)]
-    await book.settle(under_first, CallState.VOIDED, NOW)
+    await book.write(book.settling(under_first, CallState.VOIDED, NOW))
     assert sorted(item.day_minor for item in (await book.automatic("alice", "GBP", NOW)).values()) == [100, 200]
     assert await book.automatic("alice", "GBP", NOW + timedelta(days=31)) == {}
 
@@ -210,7 +214,7 @@ async def test_claims_and_changes_of_what_they_rest_on_never_cross(shared: Share
 
     async def claiming(version: int) -> list[Claimed | BaseException]:
         wanted = [a_claim(shared, version * 100 + n, 1, decided_on=(version, False, False, 0)) for n in range(6)]
-        return await claim(shared, wanted)
+        return await claim_all(shared, wanted)
 
     _, *answered = await asyncio.gather(granting(), *(claiming(version) for version in range(1, 12)))
     for item in (answer for group in answered if group is not None for answer in group):
@@ -221,15 +225,15 @@ async def test_what_is_settled_stays_and_what_is_released_is_forgotten(shared: S
     first, last = shared.books[0], shared.books[-1]
     states: tuple[SettledAs, ...] = (CallState.POSTED, CallState.VOIDED, RELEASED, CallState.UNKNOWN, CallState.PENDING)
     for number, state in enumerate(states):
-        await first.claim(a_claim(shared, number, 100))
+        await claim(first, a_claim(shared, number, 100))
         if state is not CallState.PENDING:
-            await last.settle(f"call_{number}", state, NOW)
+            await last.write(last.settling(f"call_{number}", state, NOW))
     assert (await first.totals("alice", "GBP", NOW)).day_minor == 300
     assert await last.find("call_2") is None
-    await last.settle("call_0", CallState.VOIDED, NOW)
+    await last.write(last.settling("call_0", CallState.VOIDED, NOW))
     assert (await first.find("call_0")).state == "posted"  # type: ignore[union-attr]
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_3", "call_4"}
-    await first.settle("call_3", CallState.POSTED, NOW)
+    await first.write(first.settling("call_3", CallState.POSTED, NOW))
     assert {item.call_id for item in await last.unsettled(NOW + timedelta(1))} == {"call_4"}
 
 
@@ -299,14 +303,14 @@ async def test_a_kill_switch_counts_at_once_everywhere_until_two_officers_lift_i
     engaged = await kills(last, shared)
     assert (engaged.over(asked), await stopped(last, asked)) == (scope.value, f"killed_{scope}")
     with pytest.raises(FactsMoved):
-        await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
+        await claim(last, a_claim(shared, 1, 3, decided_on=(1, False, False, before.epoch)))
     for lifted_by, told in _LIFTS:
         assert (await kills(last, shared)).over(asked) == (None if lifted_by == "officer-3" else scope.value)
         assert await lifted(switches(first, via), switch, lifted_by) == told
     assert await lifted(switches(first, via), "kill_unknown", "officer-1") == "unknown"
     after = await kills(last, shared)
     assert (after.over(asked), await stopped(last, asked), after.epoch) == (None, None, before.epoch + 2)
-    assert (await last.claim(a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
+    assert (await claim(last, a_claim(shared, 1, 3, decided_on=(1, False, False, after.epoch)))).fresh
 
 
 async def test_a_kill_switch_stops_its_own_subject_alone(shared: Shared) -> None:
@@ -351,12 +355,12 @@ async def test_claims_never_cross_a_switch_that_is_being_engaged(shared: Shared)
 
     async def claiming(number: int) -> None:
         wanted = a_claim(shared, number, 1, agent="agent")
-        if isinstance((await claim(shared, [wanted]))[0], Claimed):
+        if isinstance((await claim_all(shared, [wanted]))[0], Claimed):
             taken.append(number)
 
     taken: list[int] = []
     await asyncio.gather(*(claiming(number) for number in range(40)), engage(shared.books[-1], Scope.GLOBAL))
-    late = await claim(shared, [a_claim(shared, 100 + number, 1) for number in range(6)])
+    late = await claim_all(shared, [a_claim(shared, 100 + number, 1) for number in range(6)])
     assert [type(item) for item in late] == [FactsMoved] * 6
     assert (await shared.books[0].totals("alice", "GBP", NOW)).day_minor == len(taken)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable
 from audit.group import CommitUnknown, GroupWriter
-from audit.migration import History, HistoryUnknown, prepare, revision
+from audit.migration import History, HistoryUnknown, prepare
 from audit.store.prepared import Prepared
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from tests.support.databases import postgresql
@@ -234,7 +234,7 @@ class TestHistory:
         one, other = places.open(DatabaseName.GATEWAY, name="one"), places.open(DatabaseName.GATEWAY, name="other")
         found = await asyncio.gather(*(prepare(item, HISTORY, may_upgrade=False) for item in (one, other)))
         assert sorted(map(str, found)) in (["0001", "None"], ["None", "None"])
-        assert await prepare(one, HISTORY, may_upgrade=False) == "0001" == await one.read(revision)
+        assert await prepare(one, HISTORY, may_upgrade=False) == "0001" == await one.read(HISTORY.revision)
         for item in (one, other):
             await item.close()
 

@@ -3,6 +3,7 @@ believed about the money, and after recovery everything holds.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -49,27 +50,31 @@ class Failing:
         return failing
 
 
-def of_kind(kind: RecordKind) -> Callable[[Record], bool]:
-    return lambda record: record.kind is kind
+class Replacing:
+    """Passes everything on but what is given."""
+
+    def __init__(self, inner: Any, **replaced: Any) -> None:
+        self._inner, self._replaced = inner, replaced
+
+    def __getattr__(self, name: str) -> Any:
+        return self._replaced[name] if name in self._replaced else getattr(self._inner, name)
 
 
-def settling(state: str) -> Callable[..., bool]:
-    return lambda _call_id, to, *_: to == state
+def of_kind(kind: RecordKind) -> Callable[[object, Record], bool]:
+    return lambda _change, record: record.kind is kind
 
 
-LOG, STORE = LogUnavailable("down"), Unavailable("store_unavailable")
+LOG = LogUnavailable("down")
 
 Part = TypeVar("Part")
 """What stands in the place of a part of the pipeline."""
 
 # what fails; method; error; which calls; what the caller hears if it was not done, and if it was
 FAULTS: dict[str, tuple[str, str, Exception, Callable[..., bool], str, str]] = {
-    "the store does not claim": ("book", "claim", STORE, lambda *_: True, "unavailable", "unavailable"),
-    "the log does not take the intent": ("log", "append", LOG, of_kind(RecordKind.INTENT), "unavailable", "unavailable"),
+    "claim and intent are not taken": ("log", "append_with", LOG, of_kind(RecordKind.INTENT), "unavailable", "unavailable"),
     "the core breaks": ("core", "submit", ConnectionResetError("cut"), lambda *_: True, "in_doubt", "in_doubt"),
     "the core takes too long": ("core", "submit", TimeoutError(), lambda *_: True, "in_doubt", "in_doubt"),
-    "the store does not settle": ("book", "settle", STORE, settling("posted"), "done", "done"),
-    "the log does not take the outcome": ("log", "append", LOG, of_kind(RecordKind.OUTCOME), "in_doubt", "in_doubt"),
+    "outcome and settlement are not taken": ("log", "append_with", LOG, of_kind(RecordKind.OUTCOME), "in_doubt", "in_doubt"),
 }
 
 
@@ -112,7 +117,7 @@ async def test_what_fails_is_told_and_mended(tmp_path: Path, name: str, done: bo
 async def test_effects_are_refused_until_the_log_took_what_was_missing(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
         whole = asked.gateway.pipeline._parts
-        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=of_kind(RecordKind.OUTCOME)))
+        break_one(asked, "log", lambda inner: Failing(inner, "append_with", LOG, done=False, when=of_kind(RecordKind.OUTCOME)))
         assert (await asked.transfer("3.21")).status == "in_doubt"
         asked.gateway.pipeline._parts = whole
         refused = await asked.transfer("4.21")
@@ -149,36 +154,65 @@ async def test_a_core_to_which_nothing_was_sent_did_nothing_and_the_same_ids_may
         assert await what_does_not_hold(asked.gateway) == []
 
 
-async def test_a_process_that_stood_still_between_its_claim_and_its_intent_does_nothing_any_more(tmp_path: Path) -> None:
-    """Meanwhile another one has swept, and given its part of the limits back."""
+async def test_an_intent_that_is_committed_late_is_ended_at_once_and_the_same_ids_may_be_asked_again(tmp_path: Path) -> None:
+    """Its caller was told that nothing happened: nothing does, and nothing is held."""
     async with teller(tmp_path / "data") as asked:
         gateway, before = asked.gateway, len(executed_keys(asked.gateway))
-        stands_still, may_go_on = asyncio.Event(), asyncio.Event()
+        may_go_on, real = asyncio.Event(), gateway.log.append_with
 
-        class Still:
-            def __getattr__(self, name: str) -> object:
-                return getattr(gateway.log, name)
+        async def slow(change: object, record: Record, **rest: Any) -> object:
+            if record.kind is not RecordKind.INTENT:
+                return await real(change, record, **rest)
 
-            async def append(self, record: Record, **rest: Any) -> object:
-                if record.kind is RecordKind.INTENT:
-                    stands_still.set()
-                    await may_go_on.wait()
-                return await gateway.log.append(record, **rest)
+            async def late() -> None:
+                await may_go_on.wait()
+                await real(change, record, **rest)
 
-        break_one(asked, "log", lambda _log: Still())
-        transfer = asyncio.create_task(asked.transfer("3.21"))
-        await stands_still.wait()
-        assert (await gateway.recovery.sweep(grace=timedelta(0))).released == 1
+            written.append(asyncio.create_task(late()))
+            raise LOG
+
+        written: list[asyncio.Task[None]] = []
+        whole = gateway.pipeline._parts
+        break_one(asked, "log", lambda inner: Replacing(inner, append_with=slow))
+        assert (await asked.transfer("3.21", native_id="x")).status == "unavailable"
+        gateway.pipeline._parts = whole
+        await gateway.recovery._end_late(gateway.pipeline)
+        assert len(gateway.pipeline.late) == 1, "it may come yet"
         may_go_on.set()
-        assert (await transfer).status in ("denied", "unavailable")
-        assert len(executed_keys(gateway)) == before
+        await asyncio.gather(*written)
+        assert (await gateway.book.totals("alice", "GBP", utc_now())).day_minor == 321
+        await gateway.recovery._end_late(gateway.pipeline)
+        assert gateway.pipeline.late == {}
         assert (await gateway.book.totals("alice", "GBP", utc_now())).day_minor == 0
+        assert len(executed_keys(gateway)) == before
         assert await what_does_not_hold(gateway) == []
+        assert (await asked.transfer("3.21", native_id="x")).status == "done"
+        assert await what_does_not_hold(gateway) == []
+
+
+async def test_a_claim_without_its_intent_is_an_alarm_and_keeps_its_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No crash leaves one behind, since both are one transaction: the log is of another backup than the book."""
+    async with teller(tmp_path / "data") as asked:
+        gateway = asked.gateway
+
+        async def without_record(change: Any, record: Record, **rest: Any) -> object:
+            if record.kind is not RecordKind.INTENT:
+                return await gateway.log.append_with(change, record, **rest)
+            await gateway.book.write(change)
+            raise LOG
+
+        break_one(asked, "log", lambda inner: Replacing(inner, append_with=without_record))
+        assert (await asked.transfer("3.21")).status == "unavailable"
+        swept = await gateway.recovery.sweep(grace=timedelta(0))
+        assert (swept.ended, swept.not_in_log) == (0, 1)
+        (line,) = [json.loads(record.getMessage()) for record in caplog.records if "call_not_in_log" in record.getMessage()]
+        assert line["runbook"] == "RUNBOOK.md#call_not_in_log"
+        assert (await gateway.book.totals("alice", "GBP", utc_now())).day_minor == 321
 
 
 async def test_a_read_that_is_not_recorded_is_not_answered(tmp_path: Path) -> None:
     async with teller(tmp_path / "data") as asked:
-        break_one(asked, "log", lambda inner: Failing(inner, "append", LOG, done=True, when=of_kind(RecordKind.READ)))
+        break_one(asked, "log", lambda inner: Failing(inner, "append_with", LOG, done=True, when=of_kind(RecordKind.READ)))
         answered = await asked.ask("list_accounts")
         assert (answered.status, answered.output) == ("unavailable", None)
 
@@ -222,7 +256,9 @@ async def test_a_repeat_that_cannot_be_answered_never_says_that_nothing_happened
         assert first.status == "done"
         whole = asked.gateway.pipeline._parts
         break_one(
-            asked, "log", lambda inner: Failing(inner, "append", LOG, done=False, when=lambda record: record.parent is not None)
+            asked,
+            "log",
+            lambda inner: Failing(inner, "append_with", LOG, done=False, when=lambda _change, record: record.parent is not None),
         )
         again = await asked.transfer("3.21", native_id="x")
         assert (again.status, again.output, again.call_id) == ("in_doubt", None, first.call_id)

@@ -184,7 +184,7 @@ class Histories(RuleBasedStateMachine):
                 break_one(self.asked, what, lambda inner: Failing(inner, method, error, done=broken[1], when=when))
             elif broken is not None:
                 log = Failing(
-                    confirming.records.log, "append", LOG, done=broken == "recorded", when=of_kind(RecordKind.CONFIRMATION)
+                    confirming.records.log, "append_with", LOG, done=broken == "recorded", when=of_kind(RecordKind.CONFIRMATION)
                 )
                 records = Records(log, confirming.records.bundle, confirming.records.declared, confirming.records.wait_ms)  # type: ignore[arg-type]
                 confirming = replace(confirming, records=records)

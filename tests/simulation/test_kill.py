@@ -19,9 +19,9 @@ from gateway.domain.steps import Steps
 from tests.support.options import long_or
 from tests.support.teller import Teller, executed_keys, open_accounts, payment, teller, what_does_not_hold
 
-STEPS = ("validate", "ground", "decide", "reserve", "intend", "execute", "settle", "redact", "record")
-ROUNDS_PER_STEP = long_or(15, 2)
-ROUNDS_AT_RANDOM = long_or(70, 7)
+STEPS = ("validate", "ground", "decide", "intend", "execute", "redact", "record")
+ROUNDS_PER_STEP = long_or(19, 2)
+ROUNDS_AT_RANDOM = long_or(70, 11)
 CALLERS = 3
 
 
@@ -48,7 +48,7 @@ def _until_killed(folder: Path, round_number: int, at: str | None) -> None:
 
     def end(self: Steps, step: str) -> None:
         ended(self, step)
-        if step == at and any(item == "reserve" for item, _ in self.ended) | (step in ("validate", "ground", "decide")):
+        if step == at and any(item == "intend" for item, _ in self.ended) | (step in ("validate", "ground", "decide")):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

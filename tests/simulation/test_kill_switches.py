@@ -212,7 +212,7 @@ async def test_engaging_waits_for_no_trail_and_lifting_does(asked: Teller, monke
 
     killing = asked.gateway.kill_switches
     with monkeypatch.context() as dark:
-        dark.setattr(asked.gateway.log, "append", dead)
+        dark.setattr(asked.gateway.log, "append_with", dead)
         engaged = await killing.engage(Scope.AGENT, "assistant", "a test", "officer-1")
         assert not engaged.recorded
         assert await asked.gateway.book.stopped(Subjects("alice", "app", "assistant", "any")) == Obstacle("killed_agent")

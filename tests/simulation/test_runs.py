@@ -321,7 +321,7 @@ def _die_at(point: str) -> None:
 
         def end(self: Steps, step: str) -> None:
             ended(self, step)
-            if step == number and any(item == "reserve" for item, _ in self.ended):
+            if step == number and any(item == "intend" for item, _ in self.ended):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Steps.end = end  # type: ignore[method-assign]
@@ -364,7 +364,7 @@ def _run_until_killed(folder: Path, point: str, told: "multiprocessing.Queue[tup
 POINTS = (
     *(f"before {number}" for number in (1, 2, 3, 6)),
     *(f"after {number}" for number in (1, 2, 4, 5, 7, 8, 10)),
-    *(f"step {name}" for name in ("reserve", "intend", "execute", "record")),
+    *(f"step {name}" for name in ("intend", "execute", "record")),
 )
 """Its states are queued, in progress (asking, calling, and between), requires action, and queued again."""
 

@@ -1,6 +1,7 @@
-"""Alembic's environment of every history: `audit.migration` hands in the connection, inside its transaction."""
+"""Alembic's environment of every history: `audit.migration` hands in the connection, inside its transaction, and the table of versions."""
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transaction_per_migration=False)
+given = context.config.attributes
+context.configure(connection=given["connection"], version_table=given["version"], transaction_per_migration=False)
 context.run_migrations()

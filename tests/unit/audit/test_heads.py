@@ -226,5 +226,5 @@ def as_0001(connection: Connection, note: str) -> None:
     connection.exec_driver_sql("ALTER TABLE leaves DROP COLUMN about")
     connection.exec_driver_sql("CREATE INDEX leaves_time ON leaves (time)")
     connection.exec_driver_sql("CREATE INDEX leaves_trace ON leaves (trace) WHERE trace IS NOT NULL")
-    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    connection.exec_driver_sql("UPDATE log_version SET version_num = '0001'")
     connection.exec_driver_sql("UPDATE head SET note = '{}'".format(note.replace("'", "''")))

@@ -136,7 +136,7 @@ def test_the_revisions_of_the_databases_are_told(data: Path, capsys: pytest.Capt
 
 
 def test_an_older_revision_is_a_finding_and_a_newer_one_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sql(data, DatabaseName.LOG, "update alembic_version set version_num = '9999'")
+    sql(data, DatabaseName.LOG, "update log_version set version_num = '9999'")
     assert run(capsys, "database", "status", "--data", data, "--json")[0] == 1
     status, told = run(capsys, "database", "upgrade", "--data", data)
     assert (status, "newer version" in told) == (1, True)

@@ -34,7 +34,7 @@ async def test_a_call_is_a_span_with_a_child_per_step_under_the_record_s_ids(tmp
         spans = watched.spans.get_finished_spans()
         (call,) = [span for span in spans if span.name == "execute_tool initiate_transfer"]
         steps = [span.name for span in spans if span.parent and call.context and span.parent.span_id == call.context.span_id]
-        assert steps == ["validate", "ground", "decide", "reserve", "intend", "execute", "settle", "redact", "record"]
+        assert steps == ["validate", "ground", "decide", "intend", "execute", "redact", "record"]
         assert answered.proof is not None
         leaf = json.loads((await leaves_of(asked.gateway))[answered.proof.index].leaf)
         assert call.context is not None
