@@ -93,10 +93,10 @@ async def test_what_protects_the_customer_stays_open_under_every_switch(asked: T
     assert [item["facts"]["reason"] for item in await of_kind(asked, "deny")] == ["killed_global"]
 
 
-def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, name: str, scope: Scope) -> None:
-    """Engage in another worker, as it were, just before the way's next use of this method of the book."""
-    book, once = asked.gateway.book, [True]
-    real = getattr(book, name)
+def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, part: object, name: str, scope: Scope) -> None:
+    """Engage in another worker, as it were, just before the next use of this method of a part of the way."""
+    once = [True]
+    real = getattr(part, name)
 
     async def paused(*arguments: Any) -> Any:
         if once:
@@ -109,13 +109,13 @@ def engaging_before(asked: Teller, monkeypatch: pytest.MonkeyPatch, name: str, s
             await other.close()
         return await real(*arguments)
 
-    monkeypatch.setattr(book, name, paused)
+    monkeypatch.setattr(part, name, paused)
 
 
 @pytest.mark.parametrize("scope", Scope)
 async def test_between_decision_and_claim_nothing_is_reserved(asked: Teller, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
     debit, credit = (await asked.accounts())[:2]
-    engaging_before(asked, monkeypatch, "claim", scope)
+    engaging_before(asked, monkeypatch, asked.gateway.pipeline, "_intend", scope)
     refused = await asked.ask("initiate_transfer", payment(debit, credit, "1.00"))
     assert (refused.status, refused.code) == ("denied", Code.DENIED)
     assert (await of_kind(asked, "deny"))[-1]["facts"]["reason"] == f"killed_{scope}"
@@ -128,7 +128,7 @@ async def test_between_claim_and_effect_nothing_is_sent_and_the_hold_is_given_ba
     asked: Teller, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     debit, credit = (await asked.accounts())[:2]
-    engaging_before(asked, monkeypatch, "stopped", scope)
+    engaging_before(asked, monkeypatch, asked.gateway.book, "stopped", scope)
     told = await asked.ask("initiate_transfer", payment(debit, credit, "1.00"), native_id="same")
     assert (told.status, told.code) == ("unavailable", Code.TEMPORARILY_UNAVAILABLE)
     assert len(await of_kind(asked, "intent")) == 1
