@@ -38,7 +38,7 @@ from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.runs.sealed_principal import acting, going_on
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
-from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns
+from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns, begun
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -212,17 +212,17 @@ def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) 
 async def _started(api: Api, door: Door, starting: StartRun, *, stream: bool) -> Response:
     with ExitStack() as stack:
         listener = _listening(api, door, starting.run.customer, starting.run.id, stack) if stream else None
-        begun = await api.book.write(starting)
-        if isinstance(begun, TooManyRuns):
+        started = await api.book.write(starting)
+        if isinstance(started, TooManyRuns):
             raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
-        if isinstance(begun, str):
-            message = f"Thread {starting.run.thread} already has an active run {begun}."
+        if isinstance(started, str):
+            message = f"Thread {starting.run.thread} already has an active run {started}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if begun is None:
+        if started is None:
             raise missing("thread")
-        thread, run = begun
+        thread, run = started
         events = _beginning(starting.opening, thread, run)
-        _taken_up(api, run)
+        _taken_up(api, run, starting.run.created)
         if listener is not None:
             return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
@@ -234,10 +234,11 @@ def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[b
     return [*opened, event("thread.run.created", shown), event("thread.run.queued", shown)]
 
 
-def _taken_up(api: Api, run: Run) -> None:
+def _taken_up(api: Api, run: Run, at: datetime) -> None:
+    """Drive a run that was queued, and begun in the same write, with our lease."""
     pool = api.with_model()
     if run.state is RunState.QUEUED and run.lease == pool.lease:
-        pool.take_up(run)
+        pool.take_up(begun(run, at))
 
 
 class Streamed(StreamingResponse):
@@ -318,7 +319,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
         if run is None:
             raise missing("run")
-        _taken_up(api, run)
+        _taken_up(api, run, now)
         if listener is not None:
             events = [event(f"thread.run.{run.state}", objects.run(run))]
             if not run.is_active:
