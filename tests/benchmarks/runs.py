@@ -55,7 +55,10 @@ def main() -> int:
     process = multiprocessing.get_context("spawn").Process(target=_serve_model, args=(theirs,), daemon=True)
     process.start()
     try:
-        with tempfile.TemporaryDirectory(prefix="tellergate-") as folder, checked_out(options.against, Path(folder) / "other") as other:
+        with (
+            tempfile.TemporaryDirectory(prefix="tellergate-") as folder,
+            checked_out(options.against, Path(folder) / "other") as other,
+        ):
             trees = {"this": ROOT, **({} if other is None else {"before": other})}
             found = _measured(Path(folder), trees, ours.recv(), options.runs, options.rounds)
     finally:
@@ -142,7 +145,7 @@ def _gateway(tree: Path, data: Path, settings: Path, model: str) -> Iterator[tup
 
 async def _rounds(gateways: dict[str, tuple[str, int, Path]], model: str, count: int, rounds: int) -> dict[str, Any]:
     taken: dict[str, list[_Round]] = {name: [] for name in gateways}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=2)) as session:
         served = {name: await _prepared(session, *gateway) for name, gateway in gateways.items()}
         for number in range(rounds + 1):
             for name, gateway in served.items():

@@ -366,7 +366,7 @@ POINTS = (
     *(f"after {number}" for number in range(1, 8)),
     *(f"step {name}" for name in ("reserve", "intend", "execute", "record")),
 )
-"""Its states are in progress (asking, calling, and between), requires action, and in progress again; it has eight writes after its first."""
+"""Its states are in progress (asking, calling, and between), requires action, and in progress again: eight writes after the first."""
 
 ON_POSTGRESQL = ("after 3",)
 """Between the calls; a lease of the dead lasts twenty seconds there."""

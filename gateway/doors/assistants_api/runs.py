@@ -1,5 +1,6 @@
 """Runs and their steps, `/v1/threads/{id}/runs`: with a token of the scope `threads`. The model acts in them, never the customer."""
 
+import re
 import secrets
 from contextlib import ExitStack
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
@@ -29,7 +30,7 @@ from gateway.doors.assistants_api.assistants import assistant_of, distinct
 from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door, too_often
+from gateway.doors.rest import Door, HotRoute, too_often
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.broadcast import Listener, event
@@ -52,6 +53,28 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
     _mount_beginning(app, door, api)
     _mount_going_on(app, door, api)
     _mount_steps(app, door, api)
+
+
+def in_front(app: ASGIApp, door: Door, api: Api) -> ASGIApp:
+    """The application with the route that clients ask again and again before it: routing and middleware cost more than the answer.
+
+    The path operation of the same path stays for OpenAPI, and for whatever are no ids of ours.
+    """
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        polled = _POLLED.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if polled is None:
+            await app(scope, receive, send)
+            return
+        scope["route"] = _POLLED_ROUTE
+        response = await door.answer(Request(scope, receive), partial(_get, api, *polled.groups()), SCOPE_THREADS)
+        await response(scope, receive, send)
+
+    return front
+
+
+_POLLED = re.compile("/v1/threads/(thread_[0-9a-f]{24})/runs/(run_[0-9a-f]{24})")
+_POLLED_ROUTE = HotRoute("/v1/threads/{thread_id}/runs/{run_id}")
 
 
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
