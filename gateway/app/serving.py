@@ -204,7 +204,7 @@ async def _ended_in_order(stopping: asyncio.Event, server: uvicorn.Server, gatew
 def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
     """The whole of it: the API, the pages beside it where there are some, and the access log before both."""
     settings = gateway.settings
-    app = rest.in_front(build_app(gateway, started=started), gateway.door)
+    app = in_front(build_app(gateway, started=started), gateway)
     page = page_of(
         settings,
         gateway.relying_party(),
@@ -216,6 +216,11 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
     if page is not None:
         app = hosts.beside(app, page, settings.confirming_origin)
     return access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
+
+
+def in_front(app: ASGIApp, gateway: Gateway) -> ASGIApp:
+    """The application with the routes before it that are asked most."""
+    return rest.in_front(runs.in_front(app, gateway.door, gateway.running.api), gateway.door)
 
 
 def url_of(settings: Settings, listening: socket.socket) -> str:

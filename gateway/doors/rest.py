@@ -238,13 +238,13 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
-    """What the access log reads of a route."""
+class HotRoute:
+    """What the access log reads of a route that is answered before routing."""
 
     path: str
 
 
-_HOT_ROUTE = _Route("/v1/function-calls")
+_HOT_ROUTE = HotRoute("/v1/function-calls")
 
 
 async def _function_calls(door: Door, request: Request, principal: Principal) -> Response:

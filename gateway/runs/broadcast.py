@@ -1,6 +1,7 @@
 """What happens in a run, told to those who listen to it in this process: the streams of its clients."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -58,12 +59,18 @@ class Listener:
             except TimeoutError:
                 yield _KEEP_ALIVE
                 continue
-            if chunk is None:
-                yield _BROKEN if self._is_lost else DONE
-                return
-            yield chunk
-            if chunk is _BROKEN:
-                return
+            chunks = [chunk, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]  # what waits goes out as one
+            told = [*itertools.takewhile(_goes_on, chunks)]
+            if len(told) == len(chunks):
+                yield b"".join(filter(None, told))
+                continue
+            last = _BROKEN if chunks[len(told)] is _BROKEN or self._is_lost else DONE
+            yield b"".join([*filter(None, told), last])
+            return
+
+
+def _goes_on(chunk: bytes | None) -> bool:
+    return chunk is not None and chunk is not _BROKEN
 
 
 class Broadcast:

@@ -127,6 +127,10 @@ class RunDriver:
 
     # ended
 
+    @property
+    def _is_over(self) -> bool:
+        return self.cancelled.is_set() or self.parts.clock() >= self.run.expires
+
     def _still_goes_on(self) -> None:
         if self.run.state is RunState.CANCELLING or self.cancelled.is_set():
             raise RunEnded(RunState.CANCELLED)
@@ -161,10 +165,9 @@ class RunDriver:
     # begin
 
     async def _begin(self) -> None:
-        if self.run.state is RunState.QUEUED:
-            started = self.run.body["started_at"] or seconds(self.parts.clock())
-            await self._advance(RunState.IN_PROGRESS, {**self.run.body, "started_at": started})
-            self._tell("thread.run.in_progress", objects.run(self.run))
+        if self.run.state is RunState.QUEUED:  # else it was written as begun with its lease
+            await self._advance(RunState.IN_PROGRESS, runs.begun(self.run, self.parts.clock()).body)
+        self._tell("thread.run.in_progress", objects.run(self.run))
 
     async def _whose(self) -> tuple[Thread, Principal]:
         thread = await self._read(lambda connection: threads.of_id(connection, self.run.thread))
@@ -183,51 +186,57 @@ class RunDriver:
             offered=self.parts.question.banking_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
         )
-        taken = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end
-        step = await self._changed(step, taken)
+        now = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end
         while True:
+            if self._is_over and now is not step:
+                await self._changed(step, now)  # what was done is kept, before the run ends
             self._still_goes_on()
-            step = await self._changed(step, await self.parts.calling.look(step, self.run.customer))
-            app, waits = required(step), open_calls(step)
-            if app:
-                await self._require_action(app)
+            now = await self.parts.calling.look(now, self.run.customer)
+            if app := required(now):
+                await self._require_action(app, step, now)
                 return False
-            if not waits:
+            if not open_calls(now):
                 break
-            if not await self._wait(step):
+            if not await self._wait(step, now):
                 return False
-        done = replace(step, body={**step.body, "status": StepStatus.COMPLETED, "completed_at": seconds(self.parts.clock())})
-        body = {**self.run.body, "own": self._own(confirmations=[])}
-        await self._advance(RunState.IN_PROGRESS, body, steps=(done,))
+            step = now
+        done = replace(now, body={**now.body, "status": StepStatus.COMPLETED, "completed_at": seconds(self.parts.clock())})
+        await self._changed(step, done, own=self._own(confirmations=[]))
         self._tell("thread.run.step.completed", objects.step(done))
         return True
 
-    async def _changed(self, before: Step, after: Step) -> Step:
-        if after is not before:
-            await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(after,))
-            for delta in changed_calls(before, after):
-                self._tell("thread.run.step.delta", call_delta(after.id, delta))
-        return after
+    async def _changed(self, before: Step, after: Step, **body: Json) -> None:
+        """One write of the step as it is now, with whatever else of the run it changes; then it is told."""
+        await self._advance(RunState.IN_PROGRESS, {**self.run.body, **body}, steps=(after,))
+        self._tell_calls(before, after)
 
-    async def _require_action(self, app: Sequence[Json]) -> None:
+    def _tell_calls(self, before: Step, after: Step) -> None:
+        for delta in changed_calls(before, after):
+            self._tell("thread.run.step.delta", call_delta(after.id, delta))
+
+    async def _require_action(self, app: Sequence[Json], before: Step, after: Step) -> None:
         action: Json = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": list(app)}}
-        await self._advance(RunState.REQUIRES_ACTION, {**self.run.body, "required_action": action}, due=self.run.expires)
+        body = {**self.run.body, "required_action": action}
+        await self._advance(RunState.REQUIRES_ACTION, body, steps=(after,), due=self.run.expires)
+        self._tell_calls(before, after)
         self._left(RunState.REQUIRES_ACTION)
 
-    async def _wait(self, step: Step) -> bool:
+    async def _wait(self, before: Step, after: Step) -> bool:
         """For the customer, or for an outcome. True: look again. False: let go of it; it is due when the customer has spoken."""
-        waits, now = await self.parts.calling.waits(step), self.parts.clock()
+        waits, now = await self.parts.calling.waits(after), self.parts.clock()
         shown: list[Json] = [self._shown(wait) for wait in waits]
         heard = self.parts.broadcast.is_heard(self.run.id)
         is_news = shown != objects.own_of(self.run).get("confirmations", [])
-        if is_news or not heard:
+        if is_news or not heard or after is not before:
             await self._advance(
                 RunState.IN_PROGRESS,
                 {**self.run.body, "own": self._own(confirmations=shown)},
+                steps=(after,),
                 due=None if heard else min((wait.expires for wait in waits), default=now + runs.LOOK_AGAIN),
                 expires=max([self.run.expires, *(wait.expires + GRACE for wait in waits)]),
                 waits=tuple(wait.confirmation for wait in waits),
             )
+        self._tell_calls(before, after)
         if is_news:
             self._tell("thread.run.in_progress", objects.run(self.run))
         if heard:

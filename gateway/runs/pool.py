@@ -11,15 +11,11 @@ import secrets
 import traceback
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
-
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.states import RunState
 from gateway.runs.loop import LEASE, RunDependencies, RunDriver
-from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run
-from gateway.store.tables import RUNS
-from gateway.store.times import to_us
+from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases, Run, is_any_due
 
 LOOK_S = 0.2
 """How often this process looks whether a run is due."""
@@ -83,7 +79,7 @@ class RunPool:
     async def take_due(self) -> int:
         """Take up the runs that are due, as many as there is room for; how many."""
         at, room = self.parts.clock(), self.most - len(self._having)
-        if not self.has_room or not await self.parts.book.read(lambda connection: _is_due(connection, to_us(at))):
+        if not self.has_room or not await self.parts.book.read(lambda connection: is_any_due(connection, at)):
             return 0
         due = await self.parts.book.write(LeaseRuns(self.lease, at, at + LEASE, room))
         for item in due:
@@ -137,7 +133,3 @@ class RunPool:
                 await loop.break_down()
         finally:
             self.parts.broadcast.break_off(loop.run.id)
-
-
-def _is_due(connection: Connection, now_us: int) -> bool:
-    return connection.execute(select(RUNS.c.id).where(RUNS.c.due_us <= now_us).limit(1)).first() is not None

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal_column, or_, select, update
 
+from audit.store.prepared import Prepared
 from gateway.domain.strict_json import Json
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
@@ -17,6 +18,15 @@ from gateway.store.times import from_us, to_us
 Metadata = Mapping[str, str]
 
 _A = ASSISTANTS.c
+
+_SEEN = Prepared(
+    select(ASSISTANTS).where(
+        _A.id == bindparam("id"),
+        _A.owner == bindparam("owner"),
+        or_(_A.customer.is_(literal_column("null")), _A.customer == bindparam("customer")),  # none equals no customer
+    )
+)
+_CREATE = Prepared(insert(ASSISTANTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class CreateAssistant(Item[Assistant]):
             "body": as_text(made.body),
             "metadata": as_text(made.metadata),
         }
-        connection.execute(insert(ASSISTANTS), [row])
+        _CREATE.one(connection, row)
         return made
 
 
@@ -98,8 +108,8 @@ class DeleteAssistant(Item[bool | None]):
 
 def find(connection: Connection, who: Maker, id_: str) -> Assistant | None:
     """One that they see."""
-    row = connection.execute(select(ASSISTANTS).where(_A.id == id_, *who.sees())).one_or_none()
-    return None if row is None else _assistant(row)
+    rows = _SEEN.rows(connection, {"id": id_, "owner": who.client, "customer": who.customer})
+    return _assistant(rows[0]) if rows else None
 
 
 def page(connection: Connection, who: Maker, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
@@ -115,10 +125,9 @@ def names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
     return {id_: name for id_, name in found.items() if name}
 
 
-def _assistant(row: Row[Any]) -> Assistant:
-    return Assistant(
-        row.id, Maker(row.owner, row.customer), from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata)
-    )
+def _assistant(row: Sequence[Any]) -> Assistant:
+    id_, client, created_us, body, metadata, customer = row
+    return Assistant(id_, Maker(client, customer), from_us(created_us), orjson.loads(body), orjson.loads(metadata))
 
 
 def as_text(value: Mapping[str, Json] | Metadata) -> str:

@@ -60,12 +60,17 @@ _LOCK = (
     .order_by(CONVERSATIONS.c.id)
     .with_for_update(key_share=True)
 )
-_HEAD = select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns, CONVERSATIONS.c.said).where(
-    CONVERSATIONS.c.id == bindparam("conversation")
-)
-
+_OPEN = Prepared(insert(CONVERSATIONS).values({name: bindparam(name) for name in ("id", "customer", "created_us", "turns")}))
 _IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
 _TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
+_HEAD = Prepared(select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns, CONVERSATIONS.c.said).where(_IN_CONVERSATION))
+_HEAR = Prepared(insert(WORDS))
+_NEXT_TURN = Prepared(update(CONVERSATIONS).where(_IN_CONVERSATION).values(turns=bindparam("turn"), said=bindparam("now_said")))
+_TAINT = Prepared(
+    update(CONVERSATIONS)
+    .where(_IN_CONVERSATION, CONVERSATIONS.c.tainted_us.is_(literal_column("null")))
+    .values(tainted_us=bindparam("at_us"))
+)
 _SAID = Prepared(
     select(
         WORDS.c.turn,
@@ -123,7 +128,7 @@ class OpenConversation(Item[None]):
 
     def apply(self, connection: Connection) -> None:
         row = {"id": self.id, "customer": self.customer, "created_us": to_us(self.at), "turns": 0}
-        connection.execute(insert(CONVERSATIONS), [row])
+        _OPEN.one(connection, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +170,11 @@ class StoreMessages(Item[int | None]):
         return Locks(conversations=frozenset({self.id}))
 
     def apply(self, connection: Connection) -> int | None:
-        head = connection.execute(_HEAD, {"conversation": self.id}).one_or_none()
-        if head is None or head.customer != self.customer:
+        heads = _HEAD.rows(connection, {"conversation": self.id})
+        if not heads or heads[0][0] != self.customer:
             return None
-        count: int = head.said
-        turn = head.turns + 1
+        ((_, turns, count),) = heads
+        turn = turns + 1
         rows = [
             {
                 "conversation": self.id,
@@ -182,9 +187,9 @@ class StoreMessages(Item[int | None]):
             }
             for offset, message in enumerate(self.messages)
         ]
-        connection.execute(insert(WORDS), rows)
-        said = count + len(rows)
-        connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == self.id).values(turns=turn, said=said))
+        _HEAR.many(connection, rows)
+        said: int = count + len(rows)
+        _NEXT_TURN.one(connection, {"conversation": self.id, "turn": turn, "now_said": said})
         return said
 
 
@@ -281,5 +286,4 @@ def take_back(connection: Connection, id_: str, position: int | None = None) -> 
 
 def taint_alone(connection: Connection, id_: str, at: datetime) -> None:
     """The conversation, and no agent: for text that stays in it. It stays tainted since it first was."""
-    first = and_(CONVERSATIONS.c.id == id_, CONVERSATIONS.c.tainted_us.is_(None))
-    connection.execute(update(CONVERSATIONS).where(first).values(tainted_us=to_us(at)))
+    _TAINT.one(connection, {"conversation": id_, "at_us": to_us(at)})

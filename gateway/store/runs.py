@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal_column, select, update
 
+from audit.store.prepared import Prepared
 from gateway.domain.states import ProposalState, RunState
 from gateway.domain.strict_json import Json
 from gateway.store import conversations, steps, threads
@@ -18,11 +19,41 @@ from gateway.store.assistants import Metadata, as_text
 from gateway.store.items import Consequences, Item, Locks
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.steps import Step
-from gateway.store.tables import CONFIRMATIONS, MESSAGES, RUN_IS_ACTIVE, RUN_WAITS, RUNS
+from gateway.store.tables import CONFIRMATIONS, RUN_IS_ACTIVE, RUN_WAITS, RUNS
 from gateway.store.threads import Message, Thread
 from gateway.store.times import from_us, to_us
 
 _R, _W = RUNS.c, RUN_WAITS.c
+
+_THIS = _R.id == bindparam("run")
+_BY_ID_LOCKED = Prepared(select(RUNS).where(_THIS).with_for_update())
+_OF_CUSTOMER = select(RUNS).where(_THIS, _R.thread == bindparam("in_thread"), _R.customer == bindparam("of_customer"))
+_MINE = Prepared(_OF_CUSTOMER)
+_MINE_LOCKED = Prepared(_OF_CUSTOMER.with_for_update())
+_CREATE = Prepared(insert(RUNS))
+_CHANGING = ("state", "expires_us", "due_us", "lease", "principal", "body")
+_CHANGE = Prepared(update(RUNS).where(_THIS).values({name: bindparam(f"new_{name}") for name in _CHANGING}))
+_UNDER_WAY = Prepared(select(func.count()).select_from(RUNS).where(_R.customer == bindparam("of_customer"), RUN_IS_ACTIVE))
+_DUE = Prepared(
+    select(RUNS)
+    .where(_R.due_us <= bindparam("now_us"))
+    .order_by(_R.due_us)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ANY_DUE = Prepared(select(_R.id).where(_R.due_us <= bindparam("now_us")).limit(literal_column("1")))
+_LEASE = Prepared(update(RUNS).where(_THIS).values(lease=bindparam("new_lease"), due_us=bindparam("until_us")))
+_FORGET_WAITS = Prepared(delete(RUN_WAITS).where(_W.run == bindparam("run")))
+_WAIT = Prepared(insert(RUN_WAITS))
+_WAKE = Prepared(
+    update(RUNS)
+    .where(
+        _R.id.in_(select(_W.run).where(_W.confirmation == bindparam("spoken_of"))),
+        _R.lease.is_(literal_column("null")),
+        _R.due_us > bindparam("now_us"),
+    )
+    .values(due_us=bindparam("now_us"))
+)
 
 LOOK_AGAIN = timedelta(seconds=1)
 """When a run that waits is looked at again, once its customer has spoken and the call has not ended."""
@@ -59,10 +90,11 @@ class TooManyRuns:
 
 @dataclass(frozen=True, slots=True)
 class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
-    """A new run, queued, with messages before it; `opening` makes its thread too. It is had by `run.lease`, if any, until `due`. `most`:
-    how many of this customer may be under way with it.
+    """A new run, queued, with messages before it; `opening` makes its thread too. `run.lease`, if any, has it until `due`, and then it is
+    `begun` in the same write. `most`: how many of this customer may be under way with it.
 
-    Answered with it; None: not this customer's thread; the id of the thread's active run; TooManyRuns: nothing was written.
+    Answered with it as it was queued; None: not this customer's thread; the id of the thread's active run; TooManyRuns: nothing was
+    written.
     """
 
     run: Run
@@ -103,13 +135,35 @@ class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
             "body": as_text(run.body),
             "metadata": as_text(run.metadata),
         }
-        connection.execute(insert(RUNS), [row])
-        return thread, replace(run, created=from_us(created_us))
+        _CREATE.one(connection, row)
+        queued = replace(run, created=from_us(created_us))
+        if run.lease is not None:
+            _change(connection, begun(queued, run.created), to_us(self.due))
+        return thread, queued
+
+
+def begun(run: Run, at: datetime) -> Run:
+    """A queued run, once a worker has it."""
+    started = run.body["started_at"] or int(at.timestamp())
+    return replace(run, state=RunState.IN_PROGRESS, body={**run.body, "started_at": started})
+
+
+def _change(connection: Connection, run: Run, due_us: int | None) -> None:
+    """Write whatever of a run may change."""
+    values = {
+        "run": run.id,
+        "new_state": run.state,
+        "new_expires_us": to_us(run.expires),
+        "new_due_us": due_us,
+        "new_lease": run.lease,
+        "new_principal": run.principal,
+        "new_body": as_text(run.body),
+    }
+    _CHANGE.one(connection, values)
 
 
 def _under_way(connection: Connection, customer: str) -> int:
-    theirs = select(func.count()).select_from(RUNS).where(RUNS.c.customer == customer, RUN_IS_ACTIVE)
-    return int(connection.execute(theirs).scalar_one())
+    return int(_UNDER_WAY.rows(connection, {"of_customer": customer})[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +195,10 @@ class OutputsMismatch:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOutputs(Item[Run | OutputsMismatch | None]):
-    """The app's outputs of its functions: all of those that wait. The run is queued, had by `lease` until `due`; the conversation
-    is tainted.
+    """The app's outputs of its functions: all of those that wait. The run is queued; `lease`, if any, has it until `due`, and then it is
+    `begun` in the same write. The conversation is tainted.
 
-    Answered with the run; None: not this customer's; Mismatch. The same outputs once more change nothing.
+    Answered with the run as it was queued; None: not this customer's; Mismatch. The same outputs once more change nothing.
     """
 
     customer: str
@@ -172,15 +226,11 @@ class SubmitOutputs(Item[Run | OutputsMismatch | None]):
         if thread is not None:
             conversations.taint_alone(connection, thread.conversation, self.at)
         body = {**run.body, "required_action": None}
-        values = {
-            "state": RunState.QUEUED,
-            "body": as_text(body),
-            "principal": self.principal,
-            "lease": self.lease,
-            "due_us": to_us(self.due),
-        }
-        connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return replace(run, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
+        queued = replace(run, state=RunState.QUEUED, body=body, lease=self.lease, principal=self.principal)
+        _change(connection, queued, to_us(self.due))
+        if self.lease is not None:
+            _change(connection, begun(queued, self.at), to_us(self.due))
+        return queued
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +243,11 @@ class LeaseRuns(Item[Sequence[Run]]):
     most: int
 
     def apply(self, connection: Connection) -> Sequence[Run]:
-        due = select(RUNS).where(_R.due_us <= to_us(self.at)).order_by(_R.due_us).limit(self.most)
-        rows = connection.execute(due.with_for_update(skip_locked=True)).all()
-        if rows:
-            mine = _R.id.in_([row.id for row in rows])
-            connection.execute(update(RUNS).where(mine).values(lease=self.lease, due_us=to_us(self.until)))
-        return [replace(_run(row), lease=self.lease) for row in rows]
+        due = [_run(row) for row in _DUE.rows(connection, {"now_us": to_us(self.at), "most": self.most})]
+        if due:
+            until_us = to_us(self.until)
+            _LEASE.many(connection, [{"run": run.id, "new_lease": self.lease, "until_us": until_us} for run in due])
+        return [replace(run, lease=self.lease) for run in due]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,29 +296,29 @@ class AdvanceRun(Item[Run | RunState | None]):
     waits: tuple[str, ...] = ()
 
     def apply(self, connection: Connection) -> Run | RunState | None:
-        row = connection.execute(select(RUNS).where(_R.id == self.run).with_for_update()).one_or_none()
-        if row is None or row.lease != self.lease:
+        rows = _BY_ID_LOCKED.rows(connection, {"run": self.run})
+        run = _run(rows[0]) if rows else None
+        if run is None or run.lease != self.lease:
             return None
-        if row.state != self.before:
-            return RunState(row.state)
+        if run.state is not self.before:
+            return run.state
         for step in self.steps:
             steps.put(connection, step, self.at)
         for message in self.messages:
-            _put_message(connection, message, self.at)
-        values: dict[str, object] = {"state": self.state, "body": as_text(self.body)}
-        if self.due is not None:
-            due = self.at + LOOK_AGAIN if _is_spoken(connection, self.waits) else self.due
-            values |= {"due_us": to_us(due), "lease": None}
-        if self.expires is not None:
-            values["expires_us"] = to_us(self.expires)
-        if not self.state.is_active:
-            values |= {"due_us": None, "lease": None, "principal": OVER}
+            threads.put(connection, message, self.at)
         if self.waits or not self.state.is_active:
-            connection.execute(delete(RUN_WAITS).where(_W.run == self.run))
+            _FORGET_WAITS.one(connection, {"run": self.run})
         if self.waits:
-            connection.execute(insert(RUN_WAITS), [{"confirmation": wait, "run": self.run} for wait in self.waits])
-        connection.execute(update(RUNS).where(_R.id == self.run).values(values))
-        return find_any(connection, self.run)
+            _WAIT.many(connection, [{"confirmation": wait, "run": self.run} for wait in self.waits])
+        due_us = rows[0][7]
+        changed = replace(run, state=self.state, body=self.body, expires=self.expires or run.expires)
+        if not self.state.is_active:
+            due_us, changed = None, replace(changed, lease=None, principal=OVER)
+        elif self.due is not None:
+            due_us = to_us(self.at + LOOK_AGAIN if _is_spoken(connection, self.waits) else self.due)
+            changed = replace(changed, lease=None)
+        _change(connection, changed, due_us)
+        return changed
 
 
 def _was_submitted(connection: Connection, item: SubmitOutputs) -> bool:
@@ -289,41 +338,25 @@ def _is_spoken(connection: Connection, waits: Sequence[str]) -> bool:
     return any(row.state != ProposalState.OPEN and not (row.state == ProposalState.CONFIRMED and row.level > 3) for row in rows)
 
 
-def _put_message(connection: Connection, message: Message, at: datetime) -> None:
-    row = {
-        "id": message.id,
-        "thread": message.thread,
-        "run": message.run,
-        "created_us": threads.next_us(connection, message.thread, at),
-        "word": None,
-        "body": as_text(message.body),
-        "metadata": as_text(message.metadata),
-    }
-    connection.execute(insert(MESSAGES), [row])
-
-
 def follow(connection: Connection, what: Consequences) -> None:
     """The customer has spoken: a run that waits for it is looked at now; inside the change's own transaction."""
     if what.spoken_of is not None:
-        waits = select(_W.run).where(_W.confirmation == what.spoken_of)
-        mine = (_R.id.in_(waits), _R.lease.is_(None), _R.due_us > to_us(what.at))
-        connection.execute(update(RUNS).where(*mine).values(due_us=to_us(what.at)))
+        _WAKE.one(connection, {"spoken_of": what.spoken_of, "now_us": to_us(what.at)})
 
 
 def find(connection: Connection, customer: str, thread: str, run: str) -> Run | None:
     return _mine(connection, customer, thread, run, lock=False)
 
 
-def find_any(connection: Connection, run: str) -> Run | None:
-    """Whoever's it is: for the worker that has it."""
-    row = connection.execute(select(RUNS).where(_R.id == run)).one_or_none()
-    return None if row is None else _run(row)
+def is_any_due(connection: Connection, at: datetime) -> bool:
+    """Whether somebody must look at a run now."""
+    return bool(_ANY_DUE.rows(connection, {"now_us": to_us(at)}))
 
 
 def _mine(connection: Connection, customer: str, thread: str, run: str, *, lock: bool = True) -> Run | None:
-    wanted = select(RUNS).where(_R.id == run, _R.thread == thread, _R.customer == customer)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
-    return None if row is None else _run(row)
+    wanted = {"run": run, "in_thread": thread, "of_customer": customer}
+    rows = (_MINE_LOCKED if lock else _MINE).rows(connection, wanted)
+    return _run(rows[0]) if rows else None
 
 
 def page(connection: Connection, thread: str, page_request: PageRequest) -> tuple[Sequence[Run], bool]:
@@ -332,17 +365,18 @@ def page(connection: Connection, thread: str, page_request: PageRequest) -> tupl
     return [_run(row) for row in rows], more
 
 
-def _run(row: Row[Any]) -> Run:
+def _run(row: Sequence[Any]) -> Run:
+    id_, thread, customer, assistant, state, created_us, expires_us, _due_us, lease, principal, body, metadata = row
     return Run(
-        row.id,
-        row.thread,
-        row.customer,
-        row.assistant,
-        RunState(row.state),
-        from_us(row.created_us),
-        from_us(row.expires_us),
-        row.lease,
-        bytes(row.principal),
-        orjson.loads(row.body),
-        orjson.loads(row.metadata),
+        id_,
+        thread,
+        customer,
+        assistant,
+        RunState(state),
+        from_us(created_us),
+        from_us(expires_us),
+        lease,
+        bytes(principal),
+        orjson.loads(body),
+        orjson.loads(metadata),
     )

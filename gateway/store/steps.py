@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
+from audit.store.prepared import Prepared
 from gateway.domain.states import StepStatus
 from gateway.domain.strict_json import Json
 from gateway.store import threads
@@ -17,6 +18,19 @@ from gateway.store.tables import RUN_STEPS
 from gateway.store.times import from_us, to_us
 
 _S = RUN_STEPS.c
+
+_OF_RUN = select(RUN_STEPS).where(_S.run == bindparam("run"))
+_FOUND = Prepared(_OF_RUN.where(_S.id == bindparam("id")))
+_ALL = Prepared(_OF_RUN.order_by(_S.created_us))
+_LAST = Prepared(_OF_RUN.order_by(_S.created_us.desc()).limit(literal_column("1")))
+_SINCE = Prepared(
+    select(RUN_STEPS)
+    .where(_S.thread == bindparam("thread"), _S.created_us >= bindparam("since_us"))
+    .order_by(_S.created_us.desc())
+    .limit(bindparam("most"))
+)
+_CHANGE = Prepared(update(RUN_STEPS).where(_S.id == bindparam("step")).values(body=bindparam("new_body")))
+_CREATE = Prepared(insert(RUN_STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +63,30 @@ def with_calls(step: Step, changed: Mapping[str, Mapping[str, Json]]) -> Step:
 
 
 def put(connection: Connection, step: Step, at: datetime | None = None) -> None:
-    changed = connection.execute(update(RUN_STEPS).where(_S.id == step.id).values(body=as_text(step.body)))
-    if changed.rowcount or at is None:
+    """In the place of what stands under its id; `at`: where nothing does, as the last of its thread."""
+    body = as_text(step.body)
+    if _CHANGE.one(connection, {"step": step.id, "new_body": body}) or at is None:
         return
     row = {
         "id": step.id,
         "thread": step.thread,
         "run": step.run,
         "created_us": threads.next_us(connection, step.thread, at),
-        "body": as_text(step.body),
+        "body": body,
         "metadata": as_text(step.metadata),
     }
-    connection.execute(insert(RUN_STEPS), [row])
+    _CREATE.one(connection, row)
 
 
 def find(connection: Connection, run: str, id_: str) -> Step | None:
-    row = connection.execute(select(RUN_STEPS).where(_S.run == run, _S.id == id_)).one_or_none()
-    return None if row is None else _step(row)
+    rows = _FOUND.rows(connection, {"run": run, "id": id_})
+    return _step(rows[0]) if rows else None
 
 
 def open_one(connection: Connection, run: str) -> Step | None:
     """The step whose calls are not all answered; a run has one at most."""
-    last = connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us.desc()).limit(1)).one_or_none()
-    step = None if last is None else _step(last)
+    rows = _LAST.rows(connection, {"run": run})
+    step = _step(rows[0]) if rows else None
     return step if step is not None and step.body["status"] == StepStatus.IN_PROGRESS else None
 
 
@@ -83,15 +98,15 @@ def page(connection: Connection, run: str, page_request: PageRequest) -> tuple[S
 
 def of_run(connection: Connection, run: str) -> Sequence[Step]:
     """All steps of a run, the oldest first."""
-    return [_step(row) for row in connection.execute(select(RUN_STEPS).where(_S.run == run).order_by(_S.created_us))]
+    return [_step(row) for row in _ALL.rows(connection, {"run": run})]
 
 
 def since(connection: Connection, thread: str, begin: datetime, most: int) -> Sequence[Step]:
     """The last `most` steps of a thread's runs since then, the oldest of them first."""
-    wanted = select(RUN_STEPS).where(_S.thread == thread, _S.created_us >= to_us(begin))
-    rows = connection.execute(wanted.order_by(_S.created_us.desc()).limit(most)).all()
+    rows = _SINCE.rows(connection, {"thread": thread, "since_us": to_us(begin), "most": most})
     return [_step(row) for row in rows[::-1]]
 
 
-def _step(row: Row[Any]) -> Step:
-    return Step(row.id, row.thread, row.run, from_us(row.created_us), orjson.loads(row.body), orjson.loads(row.metadata))
+def _step(row: Sequence[Any]) -> Step:
+    id_, thread, run, created_us, body, metadata = row
+    return Step(id_, thread, run, from_us(created_us), orjson.loads(body), orjson.loads(metadata))

@@ -7,8 +7,21 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
+from audit.store.prepared import Prepared
 from gateway.domain.facts import HeardMessage
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
@@ -28,6 +41,31 @@ from gateway.store.tables import (
 from gateway.store.times import from_us, to_us
 
 _T, _M, _R = THREADS.c, MESSAGES.c, RUNS.c
+
+_THREAD = select(THREADS).where(_T.id == bindparam("thread"))
+_OF_ID = Prepared(_THREAD)
+_OF_CUSTOMER = _THREAD.where(_T.customer == bindparam("customer"))
+_FOUND = Prepared(_OF_CUSTOMER)
+_LOCKED = Prepared(_OF_CUSTOMER.with_for_update())
+_CREATE = Prepared(insert(THREADS))
+_ACTIVE_RUN = Prepared(select(_R.id).where(_R.thread == bindparam("thread"), RUN_IS_ACTIVE))
+_AT_US, _COUNT = bindparam("at_us", type_=BigInteger), bindparam("count", type_=BigInteger)
+_TICK = Prepared(
+    update(THREADS)
+    .where(_T.id == bindparam("thread"))
+    .values(
+        last_us=case(
+            (_T.last_us >= _AT_US, _T.last_us + _COUNT),
+            else_=_AT_US + _COUNT - literal_column("1"),
+        )
+    )
+    .returning(_T.last_us)
+)
+_ADD = Prepared(insert(MESSAGES))
+_OF_THREAD = select(MESSAGES).where(_M.thread == bindparam("thread"))
+_MESSAGE = Prepared(_OF_THREAD.where(_M.id == bindparam("id")))
+_NEWEST = Prepared(_OF_THREAD.order_by(_M.created_us.desc()).limit(bindparam("most")))
+_OLDEST = Prepared(_OF_THREAD.order_by(_M.created_us).limit(literal_column("1")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +132,7 @@ class CreateThread(Item[Thread]):
             "last_us": to_us(self.at),
             "metadata": as_text(self.metadata),
         }
-        connection.execute(insert(THREADS), [row])
+        _CREATE.one(connection, row)
         thread = Thread(self.id, self.customer, conversation, self.at, self.metadata)
         add(connection, thread, self.messages, self.at)
         return thread
@@ -194,19 +232,18 @@ def _holds_words(connection: Connection, thread: Thread) -> bool:
 
 def locked(connection: Connection, customer: str, thread: str) -> Thread | None:
     """The thread, if it is this customer's; nobody else changes it until the transaction ends."""
-    return _found(connection, select(THREADS).where(_T.id == thread, _T.customer == customer).with_for_update())
+    return _thread(_LOCKED.rows(connection, {"thread": thread, "customer": customer}))
 
 
 def active_run(connection: Connection, thread: str) -> str | None:
-    return connection.execute(select(_R.id).where(_R.thread == thread, RUN_IS_ACTIVE)).scalar_one_or_none()
+    rows = _ACTIVE_RUN.rows(connection, {"thread": thread})
+    return rows[0][0] if rows else None
 
 
 def next_us(connection: Connection, thread: str, at: datetime, count: int = 1) -> int:
     """The first of `count` moments of this thread that are later than all before: now, if the clock has gone on."""
-    last: int = connection.execute(select(_T.last_us).where(_T.id == thread)).scalar_one()
-    first = max(to_us(at), last + 1)
-    connection.execute(update(THREADS).where(_T.id == thread).values(last_us=first + count - 1))
-    return first
+    ((last,),) = _TICK.rows(connection, {"thread": thread, "at_us": to_us(at), "count": count})
+    return int(last) - count + 1
 
 
 def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], at: datetime) -> Sequence[Message]:
@@ -234,7 +271,7 @@ def add(connection: Connection, thread: Thread, messages: Sequence[AddMessage], 
             }
         )
         position += item.said is not None
-    connection.execute(insert(MESSAGES), rows)
+    _ADD.many(connection, rows)
     return [
         Message(item.id, thread.id, None, from_us(first + number), item.body, item.metadata, item.said is not None)
         for number, item in enumerate(messages)
@@ -245,24 +282,37 @@ _LABELLED = {"threads": THREADS, "messages": MESSAGES, "runs": RUNS, "run_steps"
 
 
 def find(connection: Connection, customer: str, id_: str) -> Thread | None:
-    return _found(connection, select(THREADS).where(_T.id == id_, _T.customer == customer))
+    return _thread(_FOUND.rows(connection, {"thread": id_, "customer": customer}))
 
 
 def of_id(connection: Connection, id_: str) -> Thread | None:
     """Whoever's it is: for who works for the thread's own run."""
-    return _found(connection, select(THREADS).where(_T.id == id_))
+    return _thread(_OF_ID.rows(connection, {"thread": id_}))
 
 
-def _found(connection: Connection, wanted: Any) -> Thread | None:
-    row = connection.execute(wanted).one_or_none()
-    return (
-        None if row is None else Thread(row.id, row.customer, row.conversation, from_us(row.created_us), orjson.loads(row.metadata))
-    )
+def _thread(rows: Sequence[Any]) -> Thread | None:
+    for id_, customer, conversation, created_us, _last_us, metadata in rows:
+        return Thread(id_, customer, conversation, from_us(created_us), orjson.loads(metadata))
+    return None
+
+
+def put(connection: Connection, message: Message, at: datetime) -> None:
+    """A new message of a run, as the last of its thread."""
+    row = {
+        "id": message.id,
+        "thread": message.thread,
+        "run": message.run,
+        "created_us": next_us(connection, message.thread, at),
+        "word": None,
+        "body": as_text(message.body),
+        "metadata": as_text(message.metadata),
+    }
+    _ADD.one(connection, row)
 
 
 def message(connection: Connection, thread: str, id_: str) -> Message | None:
-    row = connection.execute(select(MESSAGES).where(_M.thread == thread, _M.id == id_)).one_or_none()
-    return None if row is None else _message(row)
+    rows = _MESSAGE.rows(connection, {"thread": thread, "id": id_})
+    return _message(rows[0]) if rows else None
 
 
 def messages(connection: Connection, thread: str, run: str | None, page_request: PageRequest) -> tuple[Sequence[Message], bool]:
@@ -274,12 +324,14 @@ def messages(connection: Connection, thread: str, run: str | None, page_request:
 
 def newest(connection: Connection, thread: str, most: int) -> Sequence[Message]:
     """The last `most` messages, the oldest of them first; with the thread's first before them, if it is not among them."""
-    within = select(MESSAGES).where(_M.thread == thread)
-    rows = list(connection.execute(within.order_by(_M.created_us.desc()).limit(most)).all())[::-1]
-    first = connection.execute(within.order_by(_M.created_us).limit(1)).all()
-    return [_message(row) for row in ([*first, *rows] if rows and first[0].id != rows[0].id else rows)]
+    rows = _NEWEST.rows(connection, {"thread": thread, "most": most})[::-1]
+    found = [_message(row) for row in rows]
+    if len(rows) < most:
+        return found
+    first = [_message(row) for row in _OLDEST.rows(connection, {"thread": thread})]
+    return found if first[0].id == found[0].id else [*first, *found]
 
 
-def _message(row: Row[Any]) -> Message:
-    body, metadata = orjson.loads(row.body), orjson.loads(row.metadata)
-    return Message(row.id, row.thread, row.run, from_us(row.created_us), body, metadata, row.word is not None)
+def _message(row: Sequence[Any]) -> Message:
+    id_, thread, run, created_us, word, body, metadata = row
+    return Message(id_, thread, run, from_us(created_us), orjson.loads(body), orjson.loads(metadata), word is not None)

@@ -33,12 +33,11 @@ from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import open_gateway
-from gateway.app.serving import build_app, settle_the_interpreter
+from gateway.app.serving import build_app, in_front, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE, development
 from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Received, Recorded
-from gateway.doors.rest import in_front
 from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
@@ -183,7 +182,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
         load = bank_of(gateway).seed_load(customers)
         ready["customers"] = await prepare(gateway, folder, load, tokens, known=what != "new")
         noted = watch_steps(gateway)
-        app = in_front(build_app(gateway), gateway.door)
+        app = in_front(build_app(gateway), gateway)
     settle_the_interpreter()
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     ready["port"] = listening.getsockname()[1]

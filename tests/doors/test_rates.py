@@ -13,12 +13,11 @@ from fastapi import FastAPI
 from gateway.app.gateway import Gateway
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.main import open_gateway
-from gateway.app.serving import build_app
+from gateway.app.serving import build_app, in_front
 from gateway.app.settings import development
 from gateway.calls import hearing
 from gateway.calls.rates import PROTECTING, AtOnce, RequestRates
 from gateway.domain.principal import SCOPES
-from gateway.doors.rest import in_front
 from tests.support.banks import NOON
 from tests.support.databases import url
 
@@ -56,7 +55,7 @@ async def bounded(tmp_path: Path) -> AsyncIterator[Bounded]:
     )
     gateway = await open_gateway(settings)
     app = build_app(gateway)
-    transport = httpx.ASGITransport(app=in_front(app, gateway.door))
+    transport = httpx.ASGITransport(app=in_front(app, gateway))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         yield Bounded(gateway, app, http, tmp_path / "data")
     await gateway.close()

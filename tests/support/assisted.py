@@ -18,8 +18,7 @@ from sqlalchemy import select
 
 from gateway.app.gateway import Gateway
 from gateway.app.local_issuer import LocalIssuer
-from gateway.app.serving import build_app
-from gateway.doors import rest
+from gateway.app.serving import build_app, in_front
 from gateway.store.tables import RUNS
 from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server
 from tests.support.teller import Teller, teller
@@ -175,7 +174,7 @@ async def over(folder: Path, model: ScriptedModel, **changes: Any) -> AsyncItera
 async def served(gateway: Gateway) -> AsyncIterator[str]:
     """The base URL at which the gateway answers."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    server = uvicorn.Server(uvicorn.Config(rest.in_front(build_app(gateway), gateway.door), log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(in_front(build_app(gateway), gateway), log_level="warning", access_log=False))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 
     async def is_up() -> bool | None:

@@ -1,5 +1,6 @@
 """Runs and their steps, `/v1/threads/{id}/runs`: with a token of the scope `threads`. The model acts in them, never the customer."""
 
+import re
 import secrets
 from contextlib import ExitStack
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_THREADS, Principal
@@ -29,7 +30,7 @@ from gateway.doors.assistants_api.assistants import assistant_of, distinct
 from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door, too_often
+from gateway.doors.rest import Door, HotRoute, too_often
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.broadcast import Listener, event
@@ -38,7 +39,7 @@ from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.runs.sealed_principal import acting, going_on
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
-from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns
+from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns, begun
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
 POLL_AFTER = "openai-poll-after-ms"
@@ -52,6 +53,28 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
     _mount_beginning(app, door, api)
     _mount_going_on(app, door, api)
     _mount_steps(app, door, api)
+
+
+def in_front(app: ASGIApp, door: Door, api: Api) -> ASGIApp:
+    """The application with the route that clients ask again and again before it: routing and middleware cost more than the answer.
+
+    The path operation of the same path stays for OpenAPI, and for whatever are no ids of ours.
+    """
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        polled = _POLLED.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if polled is None:
+            await app(scope, receive, send)
+            return
+        scope["route"] = _POLLED_ROUTE
+        response = await door.answer(Request(scope, receive), partial(_get, api, *polled.groups()), SCOPE_THREADS)
+        await response(scope, receive, send)
+
+    return front
+
+
+_POLLED = re.compile("/v1/threads/(thread_[0-9a-f]{24})/runs/(run_[0-9a-f]{24})")
+_POLLED_ROUTE = HotRoute("/v1/threads/{thread_id}/runs/{run_id}")
 
 
 def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
@@ -212,17 +235,17 @@ def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) 
 async def _started(api: Api, door: Door, starting: StartRun, *, stream: bool) -> Response:
     with ExitStack() as stack:
         listener = _listening(api, door, starting.run.customer, starting.run.id, stack) if stream else None
-        begun = await api.book.write(starting)
-        if isinstance(begun, TooManyRuns):
+        started = await api.book.write(starting)
+        if isinstance(started, TooManyRuns):
             raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
-        if isinstance(begun, str):
-            message = f"Thread {starting.run.thread} already has an active run {begun}."
+        if isinstance(started, str):
+            message = f"Thread {starting.run.thread} already has an active run {started}."
             raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
-        if begun is None:
+        if started is None:
             raise missing("thread")
-        thread, run = begun
+        thread, run = started
         events = _beginning(starting.opening, thread, run)
-        _taken_up(api, run)
+        _taken_up(api, run, starting.run.created)
         if listener is not None:
             return Streamed(events, listener, stack.pop_all())
     return json_answer(objects.run(run), {POLL_AFTER: str(_SOON_MS)})
@@ -234,10 +257,11 @@ def _beginning(opening: CreateThread | None, thread: Thread, run: Run) -> list[b
     return [*opened, event("thread.run.created", shown), event("thread.run.queued", shown)]
 
 
-def _taken_up(api: Api, run: Run) -> None:
+def _taken_up(api: Api, run: Run, at: datetime) -> None:
+    """Drive a run that was queued, and begun in the same write, with our lease."""
     pool = api.with_model()
     if run.state is RunState.QUEUED and run.lease == pool.lease:
-        pool.take_up(run)
+        pool.take_up(begun(run, at))
 
 
 class Streamed(StreamingResponse):
@@ -318,7 +342,7 @@ async def _submit(api: Api, thread: str, id_: str, *rest: Any) -> Response:
             raise RequestFault(Fault.OUTPUTS_NOT_EXPECTED, _unexpected(run), param="tool_outputs")
         if run is None:
             raise missing("run")
-        _taken_up(api, run)
+        _taken_up(api, run, now)
         if listener is not None:
             events = [event(f"thread.run.{run.state}", objects.run(run))]
             if not run.is_active:
