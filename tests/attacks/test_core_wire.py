@@ -265,6 +265,8 @@ async def test_an_answer_that_trickles_ends_with_the_deadline(line: Line) -> Non
     [
         lambda it: b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 100_000 + b"\r\n\r\n",
         lambda it: b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000 + b"\r\n",
+        lambda it: http(wire.answered(it.number, it.key, []), 200, b"x: " + b"y" * 20_000 + b"\r\n"),
+        lambda it: http(wire.answered(it.number, it.key, []), 200, b"x: y\r\n" * 5_000),
         lambda it: http(wire.answered(it.number, it.key, [])).replace(b"200", b"204"),
         lambda it: http(wire.answered(it.number, it.key, []), 500),
         lambda it: http(wire.refused(it.number, it.key, wire.CoreFault.INVALID), 200),
@@ -298,13 +300,14 @@ async def test_a_second_answer_on_a_connection_is_never_the_next_request_s(line:
 
     true: Json = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "true"}}}}
     told = line.told()
-    async with hostile(two, well(true), connections=1, question_s=5.0, instruction_s=5.0, silence_s=2.0) as (core, _server):
+    async with hostile(two, well(true), connections=1, question_s=5.0, instruction_s=5.0, silence_s=2.0) as (core, server):
         assert await core.accounts("alice") == ()
         await asyncio.sleep(0.1)  # both forged answers wait in the connection's buffer
         answer = await core.submit(told, Permit(told.canonical(), Clock()() + timedelta(seconds=30)))
         assert isinstance(answer, Done)
         assert "forged" not in str(answer)
         assert "true" in str(answer)
+        assert server.connections == 2, "the connection on which something came unasked is used no more"
 
 
 async def test_no_cookie_is_kept_and_no_redirect_followed(line: Line) -> None:
