@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+from adapters import questions as asked
 
 # The values of answers, orders and money are part of the port's vocabulary: whoever speaks it imports them from here.
 from adapters.answers import (
@@ -302,6 +304,18 @@ class CoreBank(Protocol):
     async def check_payee(self, customer: str, name: str, identifier: str) -> PayeeCheck:
         """Whether the account `identifier` (see `adapters.function.AccountIdentifier`) is in this name; the answer is kept by the core
         as evidence. It may ask another bank. Whoever offers it holds the rate down: it tells who has which account."""
+
+    async def capabilities(self) -> frozenset[str]:
+        """What this core can beyond answering: `adapters.questions.TOGETHER`. Names that nobody knows are passed over."""
+
+    async def together(
+        self, questions: Sequence[asked.Question[Any]], ahead: asked.Question[Any] | None = None
+    ) -> Sequence[asked.Answered]:
+        """Several questions at once, each answered as its method would: fewer exchanges where a core is far away. CoreUnavailable.
+
+        The answers that there are: all, some or none; what has none is asked by its method when it is needed. `ahead` is a question whose
+        answer may not be wanted in the end; it goes to a core that announces `TOGETHER` alone.
+        Whoever asks holds the answer back until it is decided that it may be used."""
 
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Verify `permit` over `instruction.canonical()`, then act at most once under `instruction.key`."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapters.answers import ORDERS, OWN_ACCOUNTS
 from adapters.core import Acquaintance, CoreBank, Identified, Money, Order, ReferenceKind
 from adapters.identity import Scheme
+from adapters.questions import Question
 
 
 class Effect(StrEnum):
@@ -23,15 +24,6 @@ class Effect(StrEnum):
     IRREVERSIBLE = "I"
 
 
-EFFECT_MEANING = {
-    Effect.READ.value: "reads",
-    Effect.WRITE.value: "changes something that can be changed back",
-    Effect.PROTECT.value: "protects the customer, such as freezing a card",
-    Effect.IRREVERSIBLE.value: "cannot be undone once done, such as a payment",
-}
-"""What each letter stands for, in a few words."""
-
-
 class Level(IntEnum):
     """The least assurance for a function; policies may ask for more, never for less (banking.md section 1)."""
 
@@ -40,16 +32,6 @@ class Level(IntEnum):
     L2 = 2
     L3 = 3
     L4 = 4
-
-
-LEVEL_MEANING = {
-    Level.L0.name: "anybody",
-    Level.L1.name: "a signed-in customer",
-    Level.L2.name: "a two-factor sign-in a few minutes ago",
-    Level.L3.name: "the customer confirms this very call",
-    Level.L4.name: "and a second person approves it",
-}
-"""What each level asks for, in a few words; each includes those before it."""
 
 
 class Kind(StrEnum):
@@ -383,10 +365,19 @@ def lists_of(effect: Effect, argument: Argument) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFunction(BankingFunction):
-    """A function without effect. `read` asks the core and returns the raw output; None: the object is gone. Unfit may be raised."""
+    """A function without effect. `read` asks the core and returns the raw output; None: the object is gone. Unfit may be raised.
+
+    `ahead`: the question of the core that `read` begins with, where it may be asked together with the facts on which the call will be
+    decided; None: nothing is asked before the decision. Pure; Unfit may be raised.
+    """
 
     retention: str = KEPT_READS
     read: Callable[[CoreBank, Asker, Arguments], Awaitable[Mapping[str, object] | None]]
+    ahead: Callable[[Asker, Arguments], Question[Any]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ahead is not None and (self.effect is not Effect.READ or self.tells_limits):
+            raise ValueError(f"{self.name}: only a read that does not tell what the gateway decides on is asked ahead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,8 @@ from adapters.declared.paths import PATH_MUST, is_path, names_in
 from adapters.declared.schema import NAME, NAME_MUST, Check, read_argument
 from adapters.declared.section import Section
 from adapters.function import (
-    EFFECT_MEANING,
     KEPT_EFFECTS,
     KEPT_READS,
-    LEVEL_MEANING,
     AccountIdentifier,
     Argument,
     BareAmount,
@@ -38,6 +36,21 @@ from adapters.function import (
     lists_of,
     scheme_of,
 )
+
+# What each letter stands for, and what each level asks for, in a few words; each level includes those before it.
+_EFFECTS = {
+    Effect.READ.value: "reads",
+    Effect.WRITE.value: "changes something that can be changed back",
+    Effect.PROTECT.value: "protects the customer, such as freezing a card",
+    Effect.IRREVERSIBLE.value: "cannot be undone once done, such as a payment",
+}
+_LEVELS = {
+    Level.L0.name: "anybody",
+    Level.L1.name: "a signed-in customer",
+    Level.L2.name: "a two-factor sign-in a few minutes ago",
+    Level.L3.name: "the customer confirms this very call",
+    Level.L4.name: "and a second person approves it",
+}
 
 NAMES_OF_THE_POLICIES = frozenset({"call", "read", "write", "protect", "irreversible", "touch", "reveal"})
 """Actions of the policies that are groups, or are asked of every function."""
@@ -57,8 +70,8 @@ def read_function(name: str, given: Section, *, upstream: UpstreamAddress, facts
     """The function; whatever is wrong with it is found."""
     title = given.text("title", _TITLE, "must say in 3 to 60 characters what it is to the customer, such as Make a payment")
     summary = given.text("summary")
-    effect = Effect(given.one_of("effect", [str(item) for item in Effect], meaning=EFFECT_MEANING))
-    level = Level[given.one_of("level", [item.name for item in Level], meaning=LEVEL_MEANING)]
+    effect = Effect(given.one_of("effect", [str(item) for item in Effect], meaning=_EFFECTS))
+    level = Level[given.one_of("level", [item.name for item in Level], meaning=_LEVELS)]
     egress = given.flag("egress")
     method, path, approved = _request(given, effect)
     sent = _arguments(given, method, path, takes_pattern)

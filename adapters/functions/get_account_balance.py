@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 
-from adapters.core import CoreBank, Identified
+from adapters.core import Balance, CoreBank, Identified
 from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
 
 
+def _asks(asker: Asker, arguments: Arguments) -> Question[Balance | None]:
+    return Question.to(CoreBank.balance, arguments.must("account", Identified).id, arguments.must("type", str))
+
+
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    balance = await core.balance(arguments.must("account", Identified).id, arguments.must("type", str))
+    balance = await _asks(asker, arguments).ask(core)
     if balance is None:
         return None
     return {"type": balance.type, "amount": balance.amount, "as_of": balance.as_of}
@@ -38,4 +43,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "balances"}),
     read=_read,
+    ahead=_asks,
 )

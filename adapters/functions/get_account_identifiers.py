@@ -1,15 +1,20 @@
 """How others pay into an account: whole to the app, masked for the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from adapters.core import CoreBank, Identified
+from adapters.core import Account, CoreBank, Identified
 from adapters.function import Arguments, Asker, Effect, Field, Level, Mask, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
+
+
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[Account]]:
+    return Question.to(CoreBank.accounts, asker.customer)
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
     wanted = arguments.must("account", Identified).id
-    found = next((account for account in await core.accounts(asker.customer) if account.id == wanted), None)
+    found = next((account for account in await _asks(asker, arguments).ask(core) if account.id == wanted), None)
     if found is None:
         return None
     return {"iban": found.iban, "sort_code": found.sort_code, "number": found.number}
@@ -42,4 +47,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "identifiers", "whole_identifiers"}),
     read=_read,
+    ahead=_asks,
 )

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, Identified, Payment, ReferenceKind
 from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import naming
 from adapters.statuses import PAYMENT_CODES, PaymentStatus
 
 
+def _asks(asker: Asker, arguments: Arguments) -> Question[Payment | None]:
+    return Question.to(CoreBank.payment, arguments.must("payment", Identified).id)
+
+
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    found = await core.payment(arguments.must("payment", Identified).id)
+    found = await _asks(asker, arguments).ask(core)
     if found is None:
         return None
     return {
@@ -54,4 +59,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "transactions"}),
     read=_read,
+    ahead=_asks,
 )

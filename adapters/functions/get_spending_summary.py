@@ -1,18 +1,25 @@
 """What was spent, summed by the core. It holds less of anybody's text than a listing, so it is what a model should ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, Identified, ReferenceKind, SpendingGroup
 from adapters.function import Argument, Arguments, Asker, Choice, Effect, Field, Kind, Label, Level, ReadFunction, ReferenceList
+from adapters.questions import Question
 
 _PERIODS = ("this_month", "last_month", "last_3_months", "last_12_months")
+
+
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[SpendingGroup]]:
+    accounts = tuple([account.id for account in arguments.must("accounts", tuple) if isinstance(account, Identified)])
+    return Question.to(
+        CoreBank.spending, accounts, *_days(arguments.must("period", str), asker.today), arguments.must("group_by", str)
+    )
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
     start, end = _days(arguments.must("period", str), asker.today)
     group_by = arguments.must("group_by", str)
-    accounts = [account.id for account in arguments.must("accounts", tuple) if isinstance(account, Identified)]
     is_theirs = group_by == "counterparty"
     groups = [
         {
@@ -21,7 +28,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
             "total": it.total,
             "count": it.count,
         }
-        for it in await core.spending(accounts, start, end, group_by)
+        for it in await _asks(asker, arguments).ask(core)
     ]
     return {"from": start, "to": end, "groups": groups}
 
@@ -83,4 +90,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "transactions"}),
     read=_read,
+    ahead=_asks,
 )

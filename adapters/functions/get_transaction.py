@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, Identified, ReferenceKind, Transaction
 from adapters.function import Arguments, Asker, Effect, Field, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import TRANSACTION, naming, shown
 
 
+def _asks(asker: Asker, arguments: Arguments) -> Question[Transaction | None]:
+    return Question.to(CoreBank.transaction, arguments.must("transaction", Identified).id)
+
+
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    found = await core.transaction(arguments.must("transaction", Identified).id)
+    found = await _asks(asker, arguments).ask(core)
     return None if found is None else {"transaction": shown(found)}
 
 
@@ -25,4 +30,5 @@ FUNCTION = ReadFunction(
     output=(Field(name="transaction", type=TRANSACTION, data_class="transactions", description="The transaction."),),
     data_classes=frozenset({"basic", "identifiers", "transactions"}),
     read=_read,
+    ahead=_asks,
 )

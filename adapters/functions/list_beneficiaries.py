@@ -1,14 +1,19 @@
 """The payees that the customer saved for an account. Their names are the customer's own labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import Beneficiary, CoreBank, Identified, ReferenceKind
 from adapters.function import Arguments, Asker, Effect, Field, Level, Mask, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
 
 
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[Beneficiary]]:
+    return Question.to(CoreBank.beneficiaries, arguments.must("account", Identified).id)
+
+
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    saved = await core.beneficiaries(arguments.must("account", Identified).id)
+    saved = await _asks(asker, arguments).ask(core)
     return {
         "beneficiaries": [
             {
@@ -54,4 +59,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "identifiers", "payees"}),
     read=_read,
+    ahead=_asks,
 )

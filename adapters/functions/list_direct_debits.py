@@ -1,10 +1,15 @@
 """Who may collect from an account. A creditor's name and reference are the creditor's own text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, DirectDebit, Identified, ReferenceKind
 from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
+
+
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[DirectDebit]]:
+    return Question.to(CoreBank.direct_debits, arguments.must("account", Identified).id)
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
@@ -19,7 +24,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
                 "last_on": it.last_on,
                 "next_on": it.next_on,
             }
-            for it in await core.direct_debits(arguments.must("account", Identified).id)
+            for it in await _asks(asker, arguments).ask(core)
         ]
     }
 
@@ -51,4 +56,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "payees"}),
     read=_read,
+    ahead=_asks,
 )

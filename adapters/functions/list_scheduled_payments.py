@@ -1,10 +1,15 @@
 """Payments that wait for their day: what cancel_scheduled_payment can still stop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, Identified, Payment, ReferenceKind
 from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
+
+
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[Payment]]:
+    return Question.to(CoreBank.scheduled_payments, arguments.must("account", Identified).id)
 
 
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
@@ -17,7 +22,7 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
                 "counterparty_name": it.counterparty_name,
                 "reference": it.reference,
             }
-            for it in await core.scheduled_payments(arguments.must("account", Identified).id)
+            for it in await _asks(asker, arguments).ask(core)
         ]
     }
 
@@ -47,4 +52,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "payees"}),
     read=_read,
+    ahead=_asks,
 )

@@ -1,14 +1,19 @@
 """Payments that recur by the customer's order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from adapters.core import CoreBank, Identified, ReferenceKind
+from adapters.core import CoreBank, Identified, ReferenceKind, StandingOrder
 from adapters.function import Arguments, Asker, Effect, Field, Label, Level, ReadFunction
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT
 
 
+def _asks(asker: Asker, arguments: Arguments) -> Question[Sequence[StandingOrder]]:
+    return Question.to(CoreBank.standing_orders, arguments.must("account", Identified).id)
+
+
 async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    orders = await core.standing_orders(arguments.must("account", Identified).id)
+    orders = await _asks(asker, arguments).ask(core)
     return {
         "standing_orders": [
             {
@@ -54,4 +59,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "payees"}),
     read=_read,
+    ahead=_asks,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from adapters.core import CoreBank, Identified, TransactionFilter
+from adapters.core import CoreBank, Identified, TransactionFilter, TransactionPage
 from adapters.function import (
     Argument,
     Arguments,
@@ -18,11 +18,13 @@ from adapters.function import (
     ReadFunction,
     Text,
 )
+from adapters.questions import Question
 from adapters.shapes import ACCOUNT, TRANSACTION, shown
 
 
-async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
-    page = await core.transactions(
+def _asks(asker: Asker, arguments: Arguments) -> Question[TransactionPage]:
+    return Question.to(
+        CoreBank.transactions,
         TransactionFilter(
             account=arguments.must("account", Identified).id,
             start=arguments.must("from", date),
@@ -31,8 +33,12 @@ async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[s
             text=arguments.may("text", str),
             cursor=arguments.may("cursor", str),
             limit=arguments.must("limit", int),
-        )
+        ),
     )
+
+
+async def _read(core: CoreBank, asker: Asker, arguments: Arguments) -> Mapping[str, object] | None:
+    page = await _asks(asker, arguments).ask(core)
     return {"transactions": [shown(it) for it in page.transactions], "next_cursor": page.next_cursor}
 
 
@@ -80,4 +86,5 @@ FUNCTION = ReadFunction(
     ),
     data_classes=frozenset({"basic", "identifiers", "transactions"}),
     read=_read,
+    ahead=_asks,
 )

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Engine
 
 from adapters.core import CoreBank, ExecutionPermit, PermitRefused, PermitVerifier
-from adapters.cores.remote.client import ClientBounds, open_remote
+from adapters.cores.remote.bounds import ClientBounds
+from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.server import PermitReader
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item

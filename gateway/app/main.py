@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from adapters.core import CoreBank
-from adapters.cores.remote.client import ClientBounds
+from adapters.cores.remote.bounds import ClientBounds
 from adapters.declared.core import open_declared
 from adapters.declared.journal import FILE
 from adapters.function import BankingFunction

@@ -1,10 +1,28 @@
-"""Gathers the one immutable Facts of a call, through the ports. Nothing is decided here."""
+"""Gathers the one immutable Facts of a call, through the ports. Nothing is decided here.
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+What a core is asked for this goes in one exchange where it can, and with it what a read will ask once it is permitted. That answer is held
+by the core that the call carries, which gives it to whoever asks the very question: to the read, after the decision. The decision itself
+is synchronous code, and asks nothing.
+"""
 
-from adapters.core import Account, Acquaintance, CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
-from adapters.function import Allowance, Arguments, Asker, BankingFunction, Value, lists_of, scheme_of
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from adapters.core import CoreBank, CoreUnavailable, Identified, Money, ObjectFacts
+from adapters.function import (
+    Allowance,
+    Arguments,
+    Asker,
+    BankingFunction,
+    ReadFunction,
+    Unfit,
+    Value,
+    known_to_core,
+    lists_of,
+    scheme_of,
+)
 from adapters.identity import canonical
+from adapters.questions import Question, knowing
 from gateway.calls.arguments import unresolved
 from gateway.domain.errors import Code, Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.facts import Evidence, Facts, Snapshot, Utterances
@@ -24,40 +42,39 @@ async def gather(
     core: CoreBank,
     strong_session_s: int,
     snapshot: Snapshot | None = None,
-) -> Facts:
-    """Facts of one call. `snapshot`: the conversation and its customer, if they have just been read.
+) -> Call:
+    """The call with its facts. `snapshot`: the conversation and its customer, if they have just been read.
 
     RequestFault when the conversation is not this customer's, Refusal for an object that the core does not know or another customer's,
     Unavailable when the core does not answer.
     """
-    customer = received.principal.customer
-    acting = received.principal.acting
+    customer, acting = received.principal.customer, received.principal.acting
     snapshot = snapshot or await book.facts(customer, acting, received.request.conversation_id, received.set_at)
     if snapshot is None:
         raise no_such_conversation()
-    objects: dict[Identified, ObjectFacts] = {}
-    for name, identified in _identified(function, arguments):
-        try:
-            facts = await core.describe(identified)
-        except CoreUnavailable:
-            raise Unavailable("core_unavailable") from None
-        if facts is None or customer not in facts.owners:
-            raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
-        objects[identified] = facts
     money, now = arguments.amount(), received.received_at
     # A confirmed call needs no standing mandate, and must not use up the bounds of one.
-    may_be_automatic = must_be_grounded(function) and money is not None and received.confirmed is None
-    standing = await book.standing(customer) if may_be_automatic else ()
-    evidence, unowned = None, tuple(_objects_elsewhere(function, arguments))
-    if must_be_grounded(function) or unowned:
-        acquaintance = await _acquaintance(function, core, customer)
-        if not all(acquaintance.lists(identifier, names) for identifier, names in unowned):
-            raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
-        if must_be_grounded(function):
-            heard = Utterances() if received.confirmed else await book.heard(received.request.conversation_id, now)
-            asks_for_accounts = money is not None and (standing or names_an_account(heard.words))
-            evidence = Evidence(heard, acquaintance, await _accounts(core, customer) if asks_for_accounts else ())
-    return Facts(
+    is_grounded = must_be_grounded(function)
+    standing = await book.standing(customer) if is_grounded and money is not None and received.confirmed is None else ()
+    heard = Utterances()
+    if is_grounded and not received.confirmed:
+        heard = await book.heard(received.request.conversation_id, now)
+    asks_for_accounts = is_grounded and money is not None and (standing or names_an_account(heard.words))
+    try:
+        questions = list(_questions(function, arguments, customer, accounts=bool(asks_for_accounts)))
+        ahead = _ahead(received, function, arguments, snapshot) if questions else None
+        asked = knowing(core, await core.together(questions, ahead)) if len(questions) > 1 or ahead is not None else core
+        objects = await _objects(function, arguments, customer, asked)
+        evidence, unowned = None, tuple(_objects_elsewhere(function, arguments))
+        if is_grounded or unowned:
+            acquaintance = await function.acquaintance(asked, customer)
+            if not all(acquaintance.lists(identifier, names) for identifier, names in unowned):
+                raise Refusal(Code.DENIED, "object_unlisted")  # told as one that is gone; the trail knows better
+            if is_grounded:
+                evidence = Evidence(heard, acquaintance, await asked.accounts(customer) if asks_for_accounts else ())
+    except CoreUnavailable:
+        raise Unavailable("core_unavailable") from None
+    facts = Facts(
         as_of=now,
         level=received.confirmed.level if received.confirmed else received.principal.level(now, strong_session_s),
         customer=snapshot.customer,
@@ -69,26 +86,50 @@ async def gather(
         standing=standing,
         automatic=await book.automatic(customer, money.currency, now) if standing and money else {},
     )
+    return Call(received, function, arguments, facts, asked)
 
 
-async def _accounts(core: CoreBank, customer: str) -> Sequence[Account]:
+def _questions(function: BankingFunction, arguments: Arguments, customer: str, *, accounts: bool) -> Iterator[Question[Any]]:
+    """What the core is asked before anything is decided: whose the objects are, and what it knows of the customer."""
+    for _, identified in _identified(function, arguments):
+        yield Question.to(CoreBank.describe, identified)
+    if must_be_grounded(function) and function.acquaintance is known_to_core:
+        yield Question.to(CoreBank.acquaintance, customer)
+    if accounts:
+        yield Question.to(CoreBank.accounts, customer)
+
+
+def _ahead(received: Received, function: BankingFunction, arguments: Arguments, snapshot: Snapshot) -> Question[Any] | None:
+    """What a read will ask once it is permitted, if the core may be asked now: its objects are references that the gateway gave this
+    customer in this conversation, and no kill switch is over the call."""
+    if not isinstance(function, ReadFunction) or function.ahead is None or snapshot.switches.over(_subjects(received, function)):
+        return None
     try:
-        return await core.accounts(customer)
-    except CoreUnavailable:
-        raise Unavailable("core_unavailable") from None
+        return function.ahead(Asker(received.principal.customer, received.received_at.date()), arguments)
+    except Unfit:
+        return None  # told once the call is permitted
 
 
-async def _acquaintance(function: BankingFunction, core: CoreBank, customer: str) -> Acquaintance:
-    try:
-        return await function.acquaintance(core, customer)
-    except CoreUnavailable:
-        raise Unavailable("core_unavailable") from None
+async def _objects(
+    function: BankingFunction, arguments: Arguments, customer: str, core: CoreBank
+) -> Mapping[Identified, ObjectFacts]:
+    objects: dict[Identified, ObjectFacts] = {}
+    for name, identified in _identified(function, arguments):
+        facts = await core.describe(identified)
+        if facts is None or customer not in facts.owners:
+            raise unresolved(name)  # ownership is a rule of the policies too; here it also keeps the answers alike
+        objects[identified] = facts
+    return objects
 
 
 def kill_subjects(call: Call) -> Subjects:
     """What a kill switch can name."""
-    principal = call.received.principal
-    return Subjects(call.customer, principal.client, principal.agent, call.function.name)
+    return _subjects(call.received, call.function)
+
+
+def _subjects(received: Received, function: BankingFunction) -> Subjects:
+    principal = received.principal
+    return Subjects(principal.customer, principal.client, principal.agent, function.name)
 
 
 def not_killed(call: Call) -> None:

@@ -218,7 +218,7 @@ class CallPipeline:
             raise Refusal(Code.DENIED, "unknown_function")
         resolve = partial(parts.references.resolve, customer, request.conversation_id, today=received.received_at.date())
         arguments = confirmed.arguments if confirmed else parse(function, received.native.arguments, resolve)
-        facts = await gather(
+        call = await gather(
             received,
             function,
             arguments,
@@ -228,7 +228,7 @@ class CallPipeline:
             snapshot=snapshot,
         )
         received.steps.end("validate")
-        return Call(received, function, arguments, facts)
+        return call
 
     # 3 -- ground
 
@@ -250,7 +250,7 @@ class CallPipeline:
     async def _read(self, read: DecidedRead) -> Redacted:
         call = read.call
         try:
-            raw = await read.function.read(self._parts.core, await asker(call, self._parts.book), call.arguments)
+            raw = await read.function.read(call.core, await asker(call, self._parts.book), call.arguments)
         except CoreUnavailable:
             raise Unavailable("core_unavailable") from None
         except Unfit as refused:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import uvloop
 
-from adapters.cores.remote.client import ClientBounds
+from adapters.cores.remote.bounds import ClientBounds
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from gateway.app.clock import utc_now
 from gateway.app.cores import (

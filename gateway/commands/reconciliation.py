@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.core import CoreBank, CoreEffect, CoreUnavailable, Money
-from adapters.cores.remote.client import ClientBounds
+from adapters.cores.remote.bounds import ClientBounds
 from adapters.function import EffectFunction
 from adapters.functions import MANIFEST
 from audit.disclosure import value_of

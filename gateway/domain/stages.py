@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from adapters.core import CoreAnswer, ExecutionPermit, Identified, Instruction, NotSeen
+from adapters.core import CoreAnswer, CoreBank, ExecutionPermit, Identified, Instruction, NotSeen
 from adapters.function import Argument, Arguments, BankingFunction, EffectFunction, Kind, Level, ReadFunction, Text, scheme_of
 from adapters.identity import canonical
 from gateway.domain.doubts import Doubt, QuotedPart
@@ -77,12 +77,16 @@ class Received:
 
 @dataclass(frozen=True)
 class Call:
-    """Step 2's result, the flat call: who asks for what, over which objects, on which facts."""
+    """Step 2's result, the flat call: who asks for what, over which objects, on which facts.
+
+    `core`: what a read asks, once the call is decided. It may hold the answer to the read's question already, and for this call alone.
+    """
 
     received: Received
     function: BankingFunction
     arguments: Arguments
     facts: Facts
+    core: CoreBank = field(repr=False, compare=False)
 
     @property
     def customer(self) -> str:

@@ -154,7 +154,9 @@ CREDENTIALS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/submit", "/v1/status", "/v1/accounts", "/v1/nothing", "/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/submit", "/v1/status", "/v1/accounts", "/v1/together", "/v1/capabilities", "/v1/nothing", "/"]
+)
 @pytest.mark.parametrize("name", CREDENTIALS)
 async def test_a_wrong_credential_learns_nothing(line: Line, path: str, name: str) -> None:
     told = line.told()
@@ -206,6 +208,32 @@ async def test_what_is_not_exactly_a_request_is_named_and_never_repeated_back(li
         session.post(line.proxy_url + "/v1/accounts", data=slow()) as answer,
     ):
         assert (answer.status, json.loads(await answer.read())["error"]["code"]) == (408, "too_slow")
+
+
+async def test_only_what_leaves_nothing_behind_is_taken_together(line: Line) -> None:
+    known = (("Authorization", f"Bearer {'proxy-' * 8}"), (wire.REQUEST, NUMBER))
+    good = {"is": "accounts", "arguments": {"customer": line.bank.customer}}
+    told = json.loads(line.told().canonical())
+    flawed: list[object] = [
+        {"questions": [good, {"is": "submit", "arguments": told}]},
+        {"questions": [good, {"is": "status", "arguments": {"key": "key-1"}}]},
+        {"questions": [{"is": "check_payee", "arguments": {"customer": "alice", "name": "a", "identifier": "b"}}]},
+        {"questions": [{"is": "together", "arguments": {"questions": [good]}}]},
+        {"questions": [{"is": ["accounts"], "arguments": good["arguments"]}]},
+        {"questions": [{**good, "x": 1}]},
+        {"questions": [{"is": "accounts", "arguments": {"customer": 1}}]},
+        {"questions": [good] * 33},
+        {"questions": []},
+        [good],
+    ]
+    for flaw in flawed:
+        status, answer = await line.post("/v1/together", json.dumps(flaw).encode(), *known)
+        assert (status, answer["error"]["code"]) == (400, "malformed"), flaw
+    assert line.watched.instructions == 0
+    status, answer = await line.post("/v1/together", json.dumps({"questions": [good] * 32}).encode(), *known)
+    assert (status, len(answer["answer"])) == (200, 32)
+    alone = json.dumps(good["arguments"]).encode()
+    assert (await line.post("/v1/accounts", alone, *known))[1]["answer"] == answer["answer"][0]["answer"]
 
 
 # From a bank that turned hostile, or from whoever sits before it
@@ -265,6 +293,8 @@ async def test_an_answer_that_trickles_ends_with_the_deadline(line: Line) -> Non
     [
         lambda it: b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 100_000 + b"\r\n\r\n",
         lambda it: b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000 + b"\r\n",
+        lambda it: http(wire.answered(it.number, it.key, []), 200, b"x: " + b"y" * 20_000 + b"\r\n"),
+        lambda it: http(wire.answered(it.number, it.key, []), 200, b"x: y\r\n" * 5_000),
         lambda it: http(wire.answered(it.number, it.key, [])).replace(b"200", b"204"),
         lambda it: http(wire.answered(it.number, it.key, []), 500),
         lambda it: http(wire.refused(it.number, it.key, wire.CoreFault.INVALID), 200),
@@ -298,13 +328,14 @@ async def test_a_second_answer_on_a_connection_is_never_the_next_request_s(line:
 
     true: Json = {"is": "Done", "output": {"payment": {"identified": {"kind": "pay", "id": "true"}}}}
     told = line.told()
-    async with hostile(two, well(true), connections=1, question_s=5.0, instruction_s=5.0, silence_s=2.0) as (core, _server):
+    async with hostile(two, well(true), connections=1, question_s=5.0, instruction_s=5.0, silence_s=2.0) as (core, server):
         assert await core.accounts("alice") == ()
         await asyncio.sleep(0.1)  # both forged answers wait in the connection's buffer
         answer = await core.submit(told, Permit(told.canonical(), Clock()() + timedelta(seconds=30)))
         assert isinstance(answer, Done)
         assert "forged" not in str(answer)
         assert "true" in str(answer)
+        assert server.connections == 2, "the connection on which something came unasked is used no more"
 
 
 async def test_no_cookie_is_kept_and_no_redirect_followed(line: Line) -> None:

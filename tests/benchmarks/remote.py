@@ -3,9 +3,10 @@
     python -m tests.benchmarks.remote [--json] [--rounds N] [--seconds S]
 
 Two gateways in this process, each asked as a door asks it: one over the embedded sandbox bank, one over the same bank in a process of its
-own (`tellergate sandbox-bank`, which verifies permits). Rounds take turns; a ratio is the median of the ratios of the rounds. The last
-lines are the processor time of this process for one question at the port alone: what the HTTP client costs the gateway. Bounded in
-count and time; asserts nothing about time.
+own (`tellergate sandbox-bank`, which verifies permits). Rounds take turns; a ratio is the median of the ratios of the rounds. The lines
+after those are the processor time of this process for one question at the port alone, what the HTTP client costs the gateway, and for the
+parts of an exchange: writing a question, reading its answer, a permit as it is sent, and its verification, which is the bank's. Bounded
+in count and time; asserts nothing about time.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -24,9 +26,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.table import Table
 
-from adapters.core import Identified, ReferenceKind
+from adapters.core import Balance, Identified, Instruction, Money, ReferenceKind, Transfer
+from adapters.cores.remote import wire
+from audit.permits import LogPermitVerifier
 from gateway.app.clock import utc_now
-from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.cores import CorePermits, UnsafeNoPermits, embedded
 from gateway.app.development import grant
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
@@ -34,12 +38,14 @@ from gateway.app.main import open_gateway
 from gateway.app.settings import development
 from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
+from tests.support.banks import real_permit
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
 
 CUSTOMERS = 400
 ASKED_AT_ONCE = (1, 32)
 QUESTIONS = 2000
+ACCOUNT = Identified(ReferenceKind.ACCOUNT, "acc_1")
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,9 @@ async def run(folder: Path, rounds: int, seconds: float) -> dict[str, dict[str, 
     command = ("sandbox-bank", "--data", str(there), "--port", "0", "--credential-file", str(token), "--permit-key", str(trust))
     process, said = start(*command, "--json")
     try:
-        remote = replace(development(there), core_url=said["url"], core_credential_file=token)
-        gateways = {"embedded": await open_gateway(development(here)), "remote": await open_gateway(remote)}
+        own = replace(development(here), audit_wait_ms=20_000)  # a busy disk is no finding
+        remote = replace(development(there), audit_wait_ms=20_000, core_url=said["url"], core_credential_file=token)
+        gateways = {"embedded": await open_gateway(own), "remote": await open_gateway(remote)}
         found = await measured(gateways, names, rounds, seconds)
         for gateway in gateways.values():
             await gateway.close()
@@ -121,7 +128,34 @@ async def measured(gateways: dict[str, Gateway], names: list[str], rounds: int, 
         found[f"one question at the port, {callers} callers"] = {
             which: us for which, gateway in gateways.items() for us in [await question(gateway, customers[which][0], callers)]
         }
-    return found
+    return {**found, **parts()}
+
+
+def parts() -> dict[str, dict[str, float]]:
+    """Microseconds of processor for what an exchange consists of beside the network."""
+    key, now, number = Ed25519PrivateKey.generate(), utc_now(), "0" * 32
+    told = Instruction("key-1", "alice", "agent", Transfer(ACCOUNT, ACCOUNT, Money(1250, "GBP"), "rent"))
+    balance, answer = wire.QUESTIONS["balance"], Balance("acc_1", "ITAV", Money(1250, "GBP"), now)
+    frame = wire.answered(number, None, balance.answer.encode(answer))
+    permit, verifier = real_permit(key, told.canonical(), now + timedelta(seconds=60)), CorePermits(permits_verifier(key))
+    done = {
+        "a question is written": lambda: balance.request(("acc_1", "ITAV"), {}),
+        "its answer is read": lambda: balance.answer.decode(wire.read_frame(frame, number, None)),
+        "an instruction and its permit are written": lambda: (told.canonical(), permit.encode()),
+        "a permit is verified, by the bank": lambda: verifier.verify(permit, told.canonical(), now),
+    }
+    return {name: {"remote": microseconds(part)} for name, part in done.items()}
+
+
+def permits_verifier(key: Ed25519PrivateKey) -> LogPermitVerifier:
+    return LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")
+
+
+def microseconds(part: Callable[[], object]) -> float:
+    began = time.process_time()
+    for _ in range(QUESTIONS):
+        part()
+    return round((time.process_time() - began) * 1e6 / QUESTIONS, 1)
 
 
 async def known(gateway: Gateway, name: str) -> Customer:
@@ -160,7 +194,7 @@ async def ask(gateway: Gateway, customer: Customer, function: str, arguments: di
     asked = CallRequest("responses", customer.conversation, "turn", None, (native,), Trace("0" * 31 + "1"))
     (answered,) = await gateway.pipeline.take(principal(customer.name), asked)
     if answered.status != "done":
-        raise RuntimeError(f"the load cannot go on: {answered.code}")
+        raise RuntimeError(f"the load cannot go on: {answered.code} {answered.reason}")
 
 
 async def load(made: Callable[[], Awaitable[None]], callers: int, seconds: float) -> float:

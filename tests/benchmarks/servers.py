@@ -1,9 +1,11 @@
 """The servers that the benchmarks load: a bare FastAPI no-op, or a gateway in development mode with load-test customers.
 
     python -m tests.benchmarks.servers noop|bearer|dpop|new FOLDER CUSTOMERS [DATABASE]
+    python -m tests.benchmarks.servers remote|floor FOLDER CUSTOMERS BANK
 
-`dpop` is a gateway with an issuer of its own kind on loopback, whose tokens are bound to one client's key. `new` is as `bearer`, with
-customers who have not called yet.
+`remote` is a gateway over a core behind HTTP at this URL, `floor` is `tests/support/floor.py` before the same; the customers are those of
+FOLDER's `customers.json`, the bank's credential its `core.token`. `dpop` is a gateway with an issuer of its own kind on loopback, whose
+tokens are bound to one client's key. `new` is as `bearer`, with customers who have not called yet.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import json
 import socket
 import statistics
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +30,9 @@ from fastapi import FastAPI, Request, Response
 from joserfc.jwk import ECKey
 
 from adapters.core import Identified, ReferenceKind
+from adapters.cores.remote.bounds import ClientBounds
 from gateway.app.clock import utc_now
+from gateway.app.cores import behind_http
 from gateway.app.development import grant
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
@@ -41,6 +46,7 @@ from gateway.domain.stages import Received, Recorded
 from gateway.identity.compact import encode
 from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
+from tests.support.floor import AUDIENCE, ISSUER, floor_app
 from tests.support.oidc import jwt
 from tests.support.teller import bank_of, principal
 
@@ -162,15 +168,34 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 """Of ASGI."""
 
 
+async def the_floor(folder: Path, bank: str) -> tuple[FastAPI, list[dict[str, str]]]:
+    """The floor before this bank, and its customers, each with a token and an account."""
+    key, times = ECKey.generate_key("P-256", {"kid": "bench"}), {"iat": int(time.time()), "exp": int(time.time()) + 3600}
+    core = behind_http(bank, folder / "core.token", clock=utc_now, bounds=ClientBounds())
+    made = []
+    for customer in json.loads((folder / "customers.json").read_bytes()):
+        account, *_ = await core.bank.accounts(customer)
+        token = jwt({"alg": "ES256", "kid": "bench"}, {"iss": ISSUER, "aud": AUDIENCE, "sub": customer, **times}, key)
+        made.append({"token": token, "conversation": "", "debit": account.id, "credit": ""})
+    await core.close()
+    return floor_app(bank, (folder / "core.token").read_text().strip(), key, folder / "floor.log"), made
+
+
 async def serve(what: str, folder: Path, customers: int, database: str) -> None:
     ready: dict[str, object] = {}
     noted: dict[str, dict[str, list[int]]] = {}
+    gateway = None
     if what == "noop":
         app: Application = noop_app()
-        gateway = None
+    elif what == "floor":
+        app, ready["customers"] = await the_floor(folder, database)
     else:
-        settings, local = development(folder, database=database), LocalIssuer(folder, development=True)
-        settings = replace(settings, strong_session_s=3600, client_requests_per_minute=100_000_000)
+        is_remote = what == "remote"
+        settings, local = development(folder, database="" if is_remote else database), LocalIssuer(folder, development=True)
+        if is_remote:
+            settings = replace(settings, core_url=database, core_credential_file=folder / "core.token")
+        # a busy disk is no finding
+        settings = replace(settings, strong_session_s=3600, client_requests_per_minute=100_000_000, audit_wait_ms=20_000)
         tokens: Tokens = partial(local.token, agent="bench", strong=True)
         if what == "dpop":
             bound = BoundTokens()
@@ -179,7 +204,8 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
             ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
         gateway = await open_gateway(settings)
-        load = bank_of(gateway).seed_load(customers)
+        seeded = folder / "customers.json"
+        load = json.loads(seeded.read_bytes()) if is_remote else bank_of(gateway).seed_load(customers)
         ready["customers"] = await prepare(gateway, folder, load, tokens, known=what != "new")
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway)

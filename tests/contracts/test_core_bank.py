@@ -19,6 +19,7 @@ from adapters.core import (
     CancelScheduledPayment,
     CancelStandingOrder,
     CloseCard,
+    CoreBank,
     CreateStandingOrder,
     Declined,
     DirectDebit,
@@ -43,6 +44,7 @@ from adapters.core import (
     Transfer,
     UnfreezeCard,
 )
+from adapters.questions import TOGETHER, Question, knowing
 from tests.support.banks import CORES as BANKS
 from tests.support.banks import BankUnderTest
 from tests.support.declared import declared_under_test
@@ -867,6 +869,30 @@ async def test_effects_are_what_was_done_and_declined_by_key_and_amount(bank: Ba
     assert (await bank.core.effects(bank.clock() + timedelta(seconds=1))).effects in ([], ())
     with pytest.raises(ValueError):  # noqa: PT011 - a core behind HTTP says no more
         await bank.core.effects(began, "no cursor")
+
+
+async def test_what_is_asked_together_is_answered_as_each_alone(bank: BankUnderTest) -> None:
+    """Once before it is known whether the core takes several at once, and once after."""
+    questions: list[Question[Any]] = [
+        Question.to(CoreBank.describe, bank.main),
+        Question.to(CoreBank.describe, Identified(ReferenceKind.CARD, "none")),
+        Question.to(CoreBank.accounts, bank.customer),
+        Question.to(CoreBank.acquaintance, bank.customer),
+        Question.to(CoreBank.transactions, TransactionFilter(bank.main.id, date(2000, 1, 1), date(2100, 1, 1), limit=3)),
+        Question.to(CoreBank.product, "none"),
+        Question.to(CoreBank.funds, bank.main.id, Money(1, "GBP")),
+    ]
+    alone = [await question.ask(bank.core) for question in questions]
+    assert TOGETHER in await bank.core.capabilities()
+    for _ in range(3):
+        core = knowing(bank.core, await bank.core.together(questions[:-1], questions[-1]))
+        assert [await question.ask(core) for question in questions] == alone
+        await asyncio.sleep(0.05)
+    unknown = Question.to(CoreBank.balance, bank.main.id, "XXXX")
+    core = knowing(bank.core, await bank.core.together([questions[0]], unknown))
+    assert await questions[0].ask(core) == alone[0]
+    with pytest.raises(ValueError, match=r"balance|XXXX"):
+        await unknown.ask(core)
 
 
 async def test_what_does_not_exist_reads_as_nothing(bank: BankUnderTest) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from adapters.cores.remote import server as serving
+from adapters.cores.remote import wire
 from adapters.cores.remote.breaker import Breaker, BreakerLimits
 from gateway.app.clock import utc_now
 from gateway.domain.mandate import Limits
@@ -153,9 +154,10 @@ async def test_a_question_whose_answer_is_cut_or_garbled_anywhere_is_answered_tr
         honest = await asked.ask("get_account_balance", {"account": account})
         assert honest.output is not None
         faults: list[Plan] = []
-        relayed.for_questions = lambda path: faults.pop(0) if faults and path == "/v1/balance" else None
+        reads = ("/v1/balance", wire.TOGETHER_PATH)  # alone, and with the facts that it is decided on
+        relayed.for_questions = lambda path: faults.pop(0) if faults and path in reads else None
         statuses: Counter[str] = Counter()
-        for at, what, times in itertools.product(range(0, 620, long_or(11, 55)), ("cut_request", "cut_answer", "garbage"), (1, 3)):
+        for at, what, times in itertools.product(range(0, 990, long_or(11, 55)), ("cut_request", "cut_answer", "garbage"), (1, 3)):
             faults[:] = [Plan(what, at, is_done=True, is_reset=at % 2 == 0)] * times
             told = await asked.ask("get_account_balance", {"account": account})
             statuses[told.status] += 1

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
 from adapters.core import CoreBank, ExecutionPermit, Identified, PermitRefused, PermitVerifier, ReferenceKind
-from adapters.cores.remote.client import ClientBounds, open_remote
+from adapters.cores.remote.bounds import ClientBounds
+from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
 from adapters.cores.sandbox import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item

@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from adapters.core import Account, Acquaintance, Identified, KnownPayee, Money, ObjectFacts, ReferenceKind
+from adapters.core import Account, Acquaintance, CoreBank, Identified, KnownPayee, Money, ObjectFacts, ReferenceKind
 from adapters.function import Arguments, Level
 from adapters.functions import MANIFEST
 from gateway.domain.facts import ConversationFacts, CustomerFacts, Evidence, Facts, Use, Utterance, Utterances
@@ -72,4 +72,5 @@ def transfer_call(
         switches=EngagedSwitches(0, frozenset()),
         evidence=Evidence(heard, Acquaintance(tuple(payees or (payee,))), tuple(accounts)),
     )
-    return Call(received, TRANSFER, Arguments(given), replace(known, **facts))
+    nobody = cast(CoreBank, object())  # nothing is asked of it any more
+    return Call(received, TRANSFER, Arguments(given), replace(known, **facts), nobody)

@@ -13,55 +13,29 @@ it, an earlier one may have acted.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from ssl import SSLContext
-from types import SimpleNamespace
 from typing import Any, cast
-
-import aiohttp
-from yarl import URL
 
 from adapters.alarms import CoreAlarm
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, ExecutionPermit, Instruction, NotSeen, PermitRefused, Unknown
 from adapters.cores.remote import wire
+from adapters.cores.remote.bounds import ClientBounds
 from adapters.cores.remote.breaker import Breaker, BreakerLimits, State, Ticket
 from adapters.cores.remote.codec import Json, WireError
+from adapters.cores.remote.http import ExchangeFailed, HttpPool
+from adapters.cores.remote.together import Together, side_by_side
 from adapters.cores.remote.wire import CoreFault, Operation
+from adapters.questions import Answered, Question
 
 SKEW = timedelta(seconds=5)
 """How far the core's clock may be behind ours: so long after a permit's end its key is left alone."""
 
 _LOG = logging.getLogger("tellergate.core")
 _DICE = secrets.SystemRandom()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientBounds:
-    """How long and how often. Times in seconds, on a monotonic clock."""
-
-    question_s: float = 2.0
-    """From asking to the answer, with every repeat."""
-    instruction_s: float = 10.0
-    connect_s: float = 0.5
-    silence_s: float = 4.0
-    """Without a byte for so long, or for half of the deadline, a connection is given up."""
-    tries: int = 3
-    pause_s: float = 0.02
-    """Before the second try, doubled before each further one; the real pause is a random part of it."""
-    connections: int = 64
-    idle_s: float = 15.0
-    """How long an idle connection is kept: less than the server keeps it, so that it is rarely closed while something is sent."""
-
-
-class _Failed(Exception):
-    """One try without an answer. `is_final`: another try would fail alike. `is_stale`: the server had closed an idle connection."""
-
-    def __init__(self, why: str, *, sent: bool, is_final: bool = False, is_stale: bool = False) -> None:
-        super().__init__(why)
-        self.why, self.sent, self.is_final, self.is_stale = why, sent, is_final, is_stale
 
 
 @dataclass(slots=True)
@@ -104,29 +78,25 @@ class RemoteCore:
         limits: BreakerLimits | None = None,
         tls: SSLContext | None = None,
     ) -> None:
-        paths = (wire.SUBMIT_PATH, *(question.path for question in (*wire.QUESTIONS.values(), wire.STATUS_OF_KEY)))
-        self._urls = {path: URL(url.rstrip("/") + path) for path in paths}
         self._clock = clock
         self._bounds = bounds
         self._breaker = Breaker(limits, moved=_tell)
         self._on_their_way: dict[str, datetime] = {}
         """Keys under which bytes may still travel, with the end of their permit."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=bounds.connections, keepalive_timeout=bounds.idle_s, ssl=tls or True),
-            headers={
+        self._http = HttpPool(
+            url,
+            {
                 "Authorization": f"Bearer {credential}",
+                "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "Content-Type": "application/json",
                 "User-Agent": "tellergate",
             },
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trace_configs=[_noting_what_was_sent()],
+            tls=tls,
+            bounds=bounds,
+            most=wire.MAX_ANSWER_BYTES,
         )
-        self._question_waits, self._instruction_waits = (
-            aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect_s, sock_read=min(bounds.silence_s, given_s / 2))
-            for given_s in (bounds.question_s, bounds.instruction_s)
-        )
+        self._together = Together(self._capabilities)
         for name, operation in wire.QUESTIONS.items():
             setattr(self, name, partial(self._ask, operation))
 
@@ -137,14 +107,15 @@ class RemoteCore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        self._together.close()
+        self._http.close()
 
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Send the instruction until it is answered, as the module says. Cancelling it leaves its key on its way."""
         sending = self._prepared(instruction, permit)
         try:
             answer = await self._submit(sending)
-        except _Failed as failed:
+        except ExchangeFailed as failed:
             if sending.sent:
                 _LOG.log(*CoreAlarm.CORE_OUTCOME_UNKNOWN.line(cause=failed.why))
                 return Unknown(failed.why)
@@ -163,11 +134,34 @@ class RemoteCore:
             self._on_their_way.pop(key, None)
         return answer
 
+    async def together(self, questions: Sequence[Question[Any]], ahead: Question[Any] | None = None) -> Sequence[Answered]:
+        """In one exchange if the core announced that it takes several at once; else side by side, and `ahead` not at all."""
+        if not self._together.may_be(self._now()):
+            return await side_by_side(self, questions)
+        asked = (*questions, *([] if ahead is None else [ahead]))
+        if len(asked) < 2:
+            return ()
+        answers = await self._answered(wire.TOGETHER_PATH, wire.together(asked), None, partial(wire.answers_of, asked))
+        if answers is CoreFault.NOT_FOUND:  # another version of the core answers now
+            self._together.forget(self._now())
+            return await side_by_side(self, questions)
+        return cast(Sequence[Answered], _believed(answers, wire.TOGETHER_PATH))
+
     # Questions
 
     async def _ask(self, operation: Operation, *arguments: Any, **named: Any) -> Any:
-        body = operation.request(arguments, named)
         key = arguments[0] if operation is wire.STATUS_OF_KEY else None
+        body = operation.request(arguments, named)
+        return _believed(await self._answered(operation.path, body, key, operation.answer.decode), operation.name)
+
+    async def _capabilities(self) -> frozenset[str]:
+        """None of a core that was made before there were any. CoreUnavailable."""
+        operation = wire.QUESTIONS["capabilities"]
+        found = await self._answered(operation.path, operation.request((), {}), None, operation.answer.decode)
+        return frozenset() if found is CoreFault.NOT_FOUND else cast(frozenset[str], _believed(found, operation.name))
+
+    async def _answered(self, path: str, body: bytes, key: str | None, decode: Callable[[Json], Any]) -> Any:
+        """The answer to a question, or the core's fault where asking again would not help. CoreUnavailable."""
         deadline = self._now() + self._bounds.question_s
         for attempt in range(self._bounds.tries):
             ticket = self._breaker.question(self._now())
@@ -175,18 +169,15 @@ class RemoteCore:
                 raise CoreUnavailable("left_alone")
             try:
                 with _Ticket(self._breaker, ticket, self._now) as turn:
-                    answer = await self._exchange(operation.path, body, {}, key, deadline)
-                    decoded = None if isinstance(answer, CoreFault) else _decoded(operation, answer)
+                    answer = await self._exchange(path, body, {}, key, deadline)
+                    decoded = answer if isinstance(answer, CoreFault) else _decoded(decode, answer)
                     turn.answered = answer is not CoreFault.UNAVAILABLE
-            except _Failed as failed:
+            except ExchangeFailed as failed:
                 why, is_final = failed.why, failed.is_final
             else:
-                if answer is CoreFault.INVALID:
-                    raise ValueError(f"not a question of {operation.name}")
-                if not isinstance(answer, CoreFault):
+                if answer is not CoreFault.UNAVAILABLE:
                     return decoded
-                why, is_final = answer.value, answer is not CoreFault.UNAVAILABLE
-                _refused(answer)
+                why, is_final = answer.value, False
             if is_final or not await self._pause(attempt, deadline):
                 break
         raise CoreUnavailable(why)
@@ -202,6 +193,8 @@ class RemoteCore:
             raise PermitRefused("not a permit") from None
         if left_s <= 0:
             raise PermitRefused("expired")
+        if wire.PERMIT_FORM.fullmatch(encoded) is None:
+            raise PermitRefused("not a permit")
         if wire.KEY_FORM.fullmatch(instruction.key) is None:
             raise CoreUnavailable("not a key")
         headers = {wire.KEY: instruction.key, wire.PERMIT: encoded}
@@ -215,8 +208,8 @@ class RemoteCore:
         return _Sending(instruction, permit, headers, body, deadline)
 
     async def _submit(self, sending: _Sending) -> CoreAnswer:
-        """The core's answer; PermitRefused of the first try; _Failed after the last one."""
-        last = _Failed("left_alone", sent=False)
+        """The core's answer; PermitRefused of the first try; ExchangeFailed after the last one."""
+        last = ExchangeFailed("left_alone", sent=False)
         for attempt in range(self._bounds.tries):
             ticket = self._breaker.instruction()
             if ticket is None:
@@ -226,19 +219,19 @@ class RemoteCore:
                     answer = await self._exchange(
                         wire.SUBMIT_PATH, sending.body, sending.headers, sending.instruction.key, sending.deadline
                     )
-                    decoded = None if isinstance(answer, CoreFault) else _decoded_answer(answer)
+                    decoded = None if isinstance(answer, CoreFault) else _decoded(wire.ANSWER_TO_INSTRUCTION.decode, answer)
                     turn.answered = answer is not CoreFault.UNAVAILABLE
-            except _Failed as failed:
+            except ExchangeFailed as failed:
                 last = failed
                 sending.sent |= failed.sent
             else:
                 if decoded is not None:
-                    return decoded
+                    return cast(CoreAnswer, decoded)
                 _refused(answer)
                 if answer is CoreFault.PERMIT_REFUSED and not sending.sent:
                     raise PermitRefused("by the core")
                 sending.sent = True
-                last = _Failed(str(answer), sent=True, is_final=answer is not CoreFault.UNAVAILABLE)
+                last = ExchangeFailed(str(answer), sent=True, is_final=answer is not CoreFault.UNAVAILABLE)
             if last.is_final or not await self._pause(attempt, sending.deadline):
                 break
             if self._clock() >= sending.permit.expires:
@@ -250,28 +243,17 @@ class RemoteCore:
     async def _exchange(
         self, path: str, body: bytes, headers: Mapping[str, str], key: str | None, deadline: float
     ) -> Json | CoreFault:
-        """Once: what the frame holds. _Failed for everything that is not a whole frame of this request and this key."""
-        number, noted = secrets.token_hex(16), SimpleNamespace(connected=False, reused=False)
+        """Once: what the frame holds. ExchangeFailed for everything that is not a whole frame of this request and this key."""
+        number = secrets.token_hex(16)
+        silence_s = min(
+            self._bounds.silence_s, (self._bounds.instruction_s if path == wire.SUBMIT_PATH else self._bounds.question_s) / 2
+        )
+        headers = {**headers, wire.REQUEST: number}
+        status, answer = await self._http.post(path, body, headers, deadline, silence_s)
         try:
-            async with (
-                asyncio.timeout_at(deadline),
-                self._session.post(
-                    self._urls[path],
-                    data=body,
-                    headers={**headers, wire.REQUEST: number},
-                    timeout=self._instruction_waits if path == wire.SUBMIT_PATH else self._question_waits,
-                    allow_redirects=False,
-                    trace_request_ctx=noted,
-                ) as response,
-            ):
-                try:
-                    return _frame(response.status, await _whole(response), number, key)
-                except WireError as error:
-                    response.close()  # what comes next on this connection belongs to nothing
-                    raise _Failed(str(error), sent=True) from None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:  # OSError: TimeoutError is one, sockets raise others
-            is_stale = noted.reused and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-            raise _Failed(type(error).__name__, sent=noted.connected, is_stale=is_stale) from None
+            return _frame(status, answer, number, key)
+        except WireError as error:
+            raise ExchangeFailed(str(error), sent=True) from None
 
     async def _pause(self, attempt: int, deadline: float) -> bool:
         """Wait a random part of the pause after this try; whether another may follow."""
@@ -300,23 +282,25 @@ class _Ticket:
     def __exit__(self, of: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         answered: bool | None = self.answered
         if error is not None:
-            answered = False if isinstance(error, _Failed) and not error.is_stale else None
+            answered = False if isinstance(error, ExchangeFailed) and not error.is_stale else None
         self._breaker.ended(self._ticket, self._now(), answered=answered)
 
 
-def _decoded(operation: Operation, answer: Json) -> Any:
+def _decoded(decode: Callable[[Json], Any], answer: Json) -> Any:
     try:
-        return operation.answer.decode(answer)
+        return decode(answer)
     except WireError as error:
-        raise _Failed(str(error), sent=True) from None
+        raise ExchangeFailed(str(error), sent=True) from None
 
 
-def _decoded_answer(answer: Json) -> CoreAnswer:
-    try:
-        decoded: CoreAnswer = wire.ANSWER_TO_INSTRUCTION.decode(answer)
-    except WireError as error:
-        raise _Failed(str(error), sent=True) from None
-    return decoded
+def _believed(answer: Any, question: str) -> Any:
+    """An answer; ValueError for a question that the core does not know, CoreUnavailable for one that it refused."""
+    if answer is CoreFault.INVALID:
+        raise ValueError(f"not a question of {question}")
+    if isinstance(answer, CoreFault):
+        _refused(answer)
+        raise CoreUnavailable(answer.value)
+    return answer
 
 
 def _frame(status: int, body: bytes, number: str, key: str | None) -> Json | CoreFault:
@@ -324,32 +308,6 @@ def _frame(status: int, body: bytes, number: str, key: str | None) -> Json | Cor
     if status != (wire.STATUS[frame] if isinstance(frame, CoreFault) else 200):
         raise WireError("a status that does not fit its frame")
     return frame
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body, bounded. WireError beyond `MAX_ANSWER_BYTES`."""
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > wire.MAX_ANSWER_BYTES:
-            raise WireError("a larger answer than any")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _noting_what_was_sent() -> aiohttp.TraceConfig:
-    """From the moment that a request has its connection, a byte of it may go."""
-
-    async def connected(_session: aiohttp.ClientSession, noted: SimpleNamespace, _parameters: object) -> None:
-        noted.trace_request_ctx.connected = True
-
-    async def reused(_session: aiohttp.ClientSession, noted: SimpleNamespace, _parameters: object) -> None:
-        noted.trace_request_ctx.connected = noted.trace_request_ctx.reused = True
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(connected)
-    tracing.on_connection_reuseconn.append(reused)
-    return tracing
 
 
 def _refused(answer: object) -> None:

@@ -5,10 +5,10 @@ Owns who may ask (one bearer credential) and what crosses; what is asked and don
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from ssl import SSLContext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, ExecutionPermit
 from adapters.cores.remote import wire
 from adapters.cores.remote.codec import Json, WireError
 from adapters.cores.remote.wire import CoreFault, Operation
+from adapters.questions import Question, knowing
 
 BODY_WAIT_S = 5.0
 """How long the body of a request may take to arrive."""
@@ -51,6 +52,8 @@ class CoreServer:
                 instruction = _read(wire.instruction_of, body)
                 key = instruction.key
                 answer = wire.ANSWER_TO_INSTRUCTION.encode(await self._submit(request, instruction, body))
+            elif request.path == wire.TOGETHER_PATH:
+                answer = await self._together(_read(wire.questions_of, body))
             else:
                 operation = self._operations[request.path]
                 arguments = _read(operation.arguments, body)
@@ -65,7 +68,7 @@ class CoreServer:
         given = request.headers.getall("Authorization", [])
         if len(given) != 1 or not hmac.compare_digest(sha256(given[0].encode("utf-8", "replace")).digest(), self._credential):
             raise _RequestRefused(CoreFault.UNAUTHORIZED)
-        if request.path != wire.SUBMIT_PATH and request.path not in self._operations:
+        if request.path not in (wire.SUBMIT_PATH, wire.TOGETHER_PATH) and request.path not in self._operations:
             raise _RequestRefused(CoreFault.NOT_FOUND)
         if request.method != "POST":
             raise _RequestRefused(CoreFault.METHOD_NOT_ALLOWED)
@@ -95,13 +98,18 @@ class CoreServer:
             raise _RequestRefused(CoreFault.UNAVAILABLE) from None
 
     async def _ask(self, operation: Operation, arguments: dict[str, object]) -> Json:
+        found = await _answer(getattr(self._core, operation.name)(**arguments))
+        if isinstance(found, CoreFault):
+            raise _RequestRefused(found)
+        return operation.answer.encode(found)
+
+    async def _together(self, questions: Sequence[Question[Any]]) -> Json:
+        """Each as if it were asked alone; a core that can asks its own bank for all of them at once."""
         try:
-            found = await getattr(self._core, operation.name)(**arguments)
-        except ValueError:
-            raise _RequestRefused(CoreFault.INVALID) from None
+            core = knowing(self._core, await self._core.together(questions))
         except CoreUnavailable:
             raise _RequestRefused(CoreFault.UNAVAILABLE) from None
-        return operation.answer.encode(found)
+        return [wire.answer_of(question, await _answer(question.ask(core))) for question in questions]
 
 
 class _RequestRefused(Exception):
@@ -115,6 +123,16 @@ def _read(reader: Callable[[bytes], Read], body: bytes) -> Read:
         return reader(body)
     except WireError:
         raise _RequestRefused(CoreFault.MALFORMED) from None
+
+
+async def _answer(asked: Awaitable[object]) -> object:
+    """The core's answer, or the fault that it comes to."""
+    try:
+        return await asked
+    except ValueError:
+        return CoreFault.INVALID
+    except CoreUnavailable:
+        return CoreFault.UNAVAILABLE
 
 
 def _response(body: bytes, status: int) -> web.Response:

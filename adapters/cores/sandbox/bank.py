@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
@@ -47,6 +47,7 @@ from adapters.cores.sandbox.ledger import LedgerAnswer, Pend, name_for
 from adapters.cores.sandbox.products import PRODUCTS
 from adapters.cores.sandbox.reads import Reader
 from adapters.cores.sandbox.tables import account_owner, micros, open_engine
+from adapters.questions import TOGETHER, Answered, Question
 
 
 class Writer(Protocol):
@@ -154,6 +155,13 @@ class SandboxBank:
         check = PayeeCheck(name_for("v", micros(now), customer, name, identifier), outcome, actual, now + payees.LIFETIME)
         await self._keep(Keep("payee_check", stored.check_row(customer, name, identifier, check)))
         return check
+
+    async def capabilities(self) -> frozenset[str]:
+        return frozenset({TOGETHER})
+
+    async def together(self, questions: Sequence[Question[Any]], ahead: Question[Any] | None = None) -> Sequence[Answered]:
+        """Nothing: each question is a few microseconds of this process, whenever it is asked."""
+        return ()
 
     async def submit(self, instruction: Instruction, permit: ExecutionPermit) -> CoreAnswer:
         """Verify the permit, then act at most once. Raises PermitRefused, and what the writer raises (then nothing happened)."""

@@ -16,6 +16,8 @@ from adapters import core
 from adapters.core import MAX_MINOR, Done, Identified, Instruction, Money, ReferenceKind, RequestHuman
 from adapters.cores.remote import wire
 from adapters.cores.remote.codec import MAX_INTEGER, WireError, codec, dumps, loads
+from adapters.cores.remote.wire import CoreFault
+from adapters.questions import ASKED_TOGETHER, Question
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 currencies = st.sampled_from(["JPY", "GBP", "BHD"])
@@ -91,6 +93,24 @@ def test_every_question_and_its_answer_come_back_as_they_went(operation: wire.Op
     answer = drawn.draw(values(hints["return"]))
     frame = wire.answered("0" * 32, None, operation.answer.encode(answer))
     assert operation.answer.decode(wire.read_frame(frame, "0" * 32, None)) == answer
+
+
+@st.composite
+def asked_and_answered(draw: st.DrawFn) -> tuple[Question[Any], Any]:
+    """A question that is asked together with others, and its answer or a fault."""
+    name = draw(st.sampled_from(sorted(ASKED_TOGETHER)))
+    hints = get_type_hints(getattr(core.CoreBank, name))
+    arguments = tuple(draw(values(hints[parameter])) for parameter in wire.QUESTIONS[name].parameters)
+    return Question(name, arguments), draw(values(hints["return"]) | st.sampled_from(CoreFault))
+
+
+@given(st.lists(asked_and_answered(), min_size=1, max_size=4))
+def test_several_questions_and_their_answers_come_back_as_they_went(several: list[tuple[Question[Any], Any]]) -> None:
+    questions = [question for question, _ in several]
+    assert wire.questions_of(wire.together(questions)) == questions
+    sent = [wire.answer_of(question, answer) for question, answer in several]
+    came = wire.answers_of(questions, loads(dumps(sent)))
+    assert [(it.question, it.answer) for it in came] == [pair for pair in several if not isinstance(pair[1], CoreFault)]
 
 
 @given(st.dictionaries(texts, scalars, max_size=6))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,12 @@ from adapters.core import (
 )
 from adapters.cores.remote import wire
 from adapters.cores.remote.breaker import Breaker, BreakerLimits, State
-from adapters.cores.remote.client import SKEW, _tell
+from adapters.cores.remote.client import SKEW, _tell, open_remote
 from adapters.cores.remote.codec import Json
 from adapters.cores.remote.wire import CoreFault
+from adapters.questions import Answered, Question, knowing
 from tests.support.banks import Clock, Permit, remote
-from tests.support.scripted import CUT, Answer, Scripted, fault, http, raw, scripted, silence, well
+from tests.support.scripted import CUT, Answer, Request, Scripted, fault, http, raw, scripted, silence, well
 from tests.support.waiting import wait_until
 
 TOLD = Instruction(
@@ -219,6 +221,15 @@ async def test_a_key_that_no_header_holds_is_never_sent(key: str) -> None:
         assert server.connections == 0
 
 
+@pytest.mark.parametrize("encoded", ["", "a b", "a\r\nAuthorization: Bearer x", "é", "a" * 1025])
+async def test_a_permit_that_no_header_holds_is_never_sent(encoded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking([well(WIRED_DONE)]) as (core, server, clock):
+        monkeypatch.setattr(Permit, "encode", lambda _self: encoded)
+        with pytest.raises(PermitRefused):
+            await core.submit(TOLD, permit(clock))
+        assert server.connections == 0
+
+
 # Questions
 
 
@@ -260,7 +271,7 @@ async def test_a_cancelled_question_leaves_no_connection_and_no_ticket() -> None
         await wait_until(lambda: len(server.requests) == 1)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        assert core._session.connector._acquired == set()  # type: ignore[attr-defined]
+        assert not any(connection.is_usable for connection in core._http._open)  # type: ignore[attr-defined]
         server.answers[0] = well([])
         assert await core.accounts("alice") == (), "the next one probes, over the one connection that there may be"
 
@@ -270,3 +281,162 @@ async def test_a_server_that_closed_an_idle_connection_is_asked_over_another() -
         for _ in range(20):
             assert await core.accounts("alice") == ()
         assert server.connections >= 20
+
+
+# Several questions at once
+
+ACCOUNT = Identified(ReferenceKind.ACCOUNT, "a")
+DESCRIBE, ACCOUNTS = Question.to(CoreBank.describe, ACCOUNT), Question.to(CoreBank.accounts, "alice")
+AHEAD = Question.to(CoreBank.standing_orders, "a")
+
+
+def by_path(**answers: Answer) -> Answer:
+    """The answer for the last part of the request's path; `well(None)` for `describe`, `well([])` for the rest."""
+    known = {"describe": well(None), **answers}
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> bool:
+        return await known.get(request.path.rpartition("/")[2], well([]))(request, writer)
+
+    return answer
+
+
+async def found_out(core: Any) -> None:
+    """Ask something together, so that the core is asked what it can, and wait until it has said so."""
+    await core.together([DESCRIBE, ACCOUNTS])
+    await wait_until(lambda: core._together._asking is None)
+
+
+def paths(server: Scripted) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in server.requests]
+
+
+async def test_a_core_that_announces_it_takes_several_questions_in_one_exchange() -> None:
+    several = well([{"answer": None}, {"error": {"code": "unavailable"}}, {"answer": []}])
+    async with talking([by_path(capabilities=well(["together", "of another version"]), together=several)]) as (
+        core,
+        server,
+        _clock,
+    ):
+        await found_out(core)
+        server.requests.clear()
+        answers = await core.together([DESCRIBE, ACCOUNTS], AHEAD)
+        assert answers == [Answered(DESCRIBE, None), Answered(AHEAD, ())]
+        assert paths(server) == ["together"]
+        asked = knowing(core, answers)
+        assert (await DESCRIBE.ask(asked), await AHEAD.ask(asked), await ACCOUNTS.ask(asked)) == (None, (), ())
+        assert await asked.describe(Identified(ReferenceKind.ACCOUNT, "b")) is None
+        assert paths(server) == ["together", "accounts", "describe"], "what was not answered, and what is another question"
+        assert not hasattr(asked, "submit")
+        assert not hasattr(asked, "status")
+
+
+@pytest.mark.parametrize("capabilities", [well([]), well(["another"]), fault(CoreFault.NOT_FOUND)])
+async def test_a_core_that_does_not_is_asked_side_by_side_and_never_ahead(
+    capabilities: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So is one that was made before there were announcements; that is no alarm."""
+    async with talking([by_path(capabilities=capabilities)]) as (core, server, _clock):
+        await found_out(core)
+        server.requests.clear()
+        assert await core.together([DESCRIBE, ACCOUNTS], AHEAD) == [Answered(DESCRIBE, None), Answered(ACCOUNTS, ())]
+        assert sorted(paths(server)) == ["accounts", "describe"]
+        assert await core.together([DESCRIBE], AHEAD) == (), "one alone is asked by whoever needs it"
+        assert len(server.requests) == 2
+    assert caplog.records == []
+
+
+async def test_questions_side_by_side_are_on_their_way_at_the_same_time() -> None:
+    both = asyncio.Event()
+
+    async def waits(request: Request, writer: asyncio.StreamWriter) -> bool:
+        if {"describe", "accounts"} <= set(paths(server)):
+            both.set()
+        await both.wait()
+        return await by_path()(request, writer)
+
+    async with talking([waits]) as (core, server, _clock):
+        async with asyncio.timeout(10):
+            assert len(await core.together([DESCRIBE, ACCOUNTS])) == 2
+
+
+async def test_a_core_that_takes_several_no_more_is_asked_side_by_side_again() -> None:
+    async with talking([by_path(capabilities=well(["together"]), together=fault(CoreFault.NOT_FOUND))]) as (core, server, _clock):
+        await found_out(core)
+        server.requests.clear()
+        for _ in range(2):
+            assert len(await core.together([DESCRIBE, ACCOUNTS])) == 2
+        assert sorted(paths(server)) == ["accounts", "accounts", "describe", "describe", "together"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [{"answer": None}],
+        [{"answer": None}, {"answer": []}, {"answer": []}],
+        [{"answer": []}, {"answer": None}],
+        [{"answer": None}, {"answer": [], "error": {"code": "invalid"}}],
+        [{"answer": None}, {"error": {"code": "nothing that we know"}}],
+        [{"answer": None}, []],
+        {"answer": None},
+    ],
+)
+async def test_answers_that_do_not_fit_their_questions_are_none_of_them_believed(bad: Json) -> None:
+    async with talking([by_path(capabilities=well(["together"]), together=well(bad))], pause_s=0.001) as (core, server, _clock):
+        await found_out(core)
+        with pytest.raises(CoreUnavailable):
+            await core.together([DESCRIBE, ACCOUNTS])
+        assert paths(server).count("together") == 3
+
+
+async def test_a_core_that_does_not_answer_fails_several_questions_as_one() -> None:
+    async with talking([fault(CoreFault.UNAVAILABLE)], pause_s=0.001) as (core, _server, _clock):
+        with pytest.raises(CoreUnavailable):
+            await core.together([DESCRIBE, ACCOUNTS])
+        await wait_until(lambda: core._together._asking is None)  # type: ignore[attr-defined]
+        assert not core._together._may_be  # type: ignore[attr-defined]
+
+
+# The connections
+
+
+async def test_connections_are_kept_for_a_while_and_no_more_than_are_allowed() -> None:
+    async with talking([well([])], connections=3, idle_s=0.05) as (core, server, _clock):
+        await asyncio.gather(*(core.accounts("alice") for _ in range(30)))
+        assert server.connections <= 3
+        before = server.connections
+        assert await core.accounts("alice") == ()
+        assert server.connections == before, "kept"
+        await asyncio.sleep(0.1)
+        assert await core.accounts("alice") == ()
+        assert server.connections == before + 1, "idle for too long"
+
+
+async def test_a_cut_answer_without_a_length_is_no_answer() -> None:
+    """Where the end of a connection ends the body, a cut looks like an end."""
+    unbounded = raw(lambda it: b"HTTP/1.1 200 OK\r\n\r\n" + wire.answered(it.number, it.key, []))
+    async with talking([unbounded], pause_s=0.001) as (core, _server, _clock):
+        with pytest.raises(CoreUnavailable):
+            await core.accounts("alice")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_an_answer_in_chunks_is_read_however_it_is_cut(at_once: bool) -> None:
+    async def chunked(request: Request, writer: asyncio.StreamWriter) -> bool:
+        body = wire.answered(request.number, request.key, [])
+        message = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        for byte in [message] if at_once else [message[at : at + 1] for at in range(len(message))]:
+            writer.write(byte)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return True
+
+    async with talking([chunked]) as (core, server, _clock):
+        for _ in range(3):
+            assert await core.accounts("alice") == ()
+        assert server.connections == 1
+
+
+async def test_what_no_header_holds_is_refused_before_anything_is_sent() -> None:
+    for url, credential in (("http://127.0.0.1:1", "a\r\nX: y"), ("http://127.0.0.1:1/a b", "good"), ("http://127.0.0.1:1", "")):
+        with pytest.raises(ValueError, match="holds it"):
+            open_remote(url, credential=credential, clock=Clock())

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from adapters.core import CoreUnavailable
-from adapters.cores.remote.client import SKEW, ClientBounds
+from adapters.cores.remote.bounds import ClientBounds
+from adapters.cores.remote.client import SKEW
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
