@@ -33,6 +33,7 @@ from audit.store.writes import (
 )
 
 COUNTERS_CACHED = 65_536
+INTENTS_CACHED = 4_096
 
 ENDING = frozenset({RecordKind.OUTCOME, RecordKind.UNKNOWN, RecordKind.RECONCILED})
 
@@ -103,6 +104,7 @@ class _Group:
     tiles: list[Tile] = field(default_factory=list)
     new_intents: list[dict[str, object]] = field(default_factory=list)
     ended: list[dict[str, object]] = field(default_factory=list)
+    head: Head | None = None
 
 
 class Heads(Protocol):
@@ -125,6 +127,10 @@ class Committer:
         self._heads = heads
         self._frontier = Frontier()
         self._counters: OrderedDict[str, int] = OrderedDict()
+        self._known: Head | None = None
+        """The stored head as this process wrote it last, unless its last transaction failed."""
+        self._open: OrderedDict[int, bytes] = OrderedDict()
+        """Hashes of intents that this process wrote and nobody has ended."""
         self._staged: _Group | None = None
 
     @property
@@ -194,6 +200,9 @@ class Committer:
 
     def apply(self, connection: Connection, items: Sequence[Item]) -> Sequence[LogEntry | Exception | None]:
         """One transaction. Answers an Entry per record, None for the rest, IntentEnded where a record may not be."""
+        answered = self.at_once(connection, items)
+        if answered is not None:
+            return answered
         stored = lock_head(connection)
         if stored is None:
             raise LogCorrupt("the stored head is gone")
@@ -218,11 +227,37 @@ class Committer:
         self._staged = group
         return answers
 
+    def at_once(
+        self, connection: Connection, items: Sequence[Item], *, alone: bool = False
+    ) -> Sequence[LogEntry | Exception | None] | None:
+        """The same for records, on the head that this process wrote last. None if somebody wrote after it, or other items are among these;
+        then nothing was written. `alone`: by one statement, and None where there must be several.
+        """
+        known = self._known
+        if known is None or not all(isinstance(item, Pending) for item in items):
+            return None
+        found = known if self._heads.check(known) else self._signed(known)
+        records = [item for item in items if isinstance(item, Pending)]
+        group = self._begin(connection, records)
+        answers = [self._add(group, record) for record in records]
+        if (alone and group.tiles) or not self._write(connection, group, found.note, known):
+            self._known = None
+            return None
+        self._staged = group
+        return answers
+
     def committed(self, _answers: object) -> None:
         group, self._staged = self._staged, None
         if group is None:
             return
         self._frontier = group.frontier
+        if group.head is not None:
+            self._known = group.head
+        self._open.update({row["idx"]: row["hash"] for row in group.new_intents})  # type: ignore[misc]  # as `_add` made them
+        for row in group.ended:
+            self._open.pop(row["b_idx"], None)  # type: ignore[call-overload]
+        while len(self._open) > INTENTS_CACHED:
+            self._open.popitem(last=False)
         for key, last in group.counters.items():
             self._counters[key] = last
             self._counters.move_to_end(key)
@@ -231,7 +266,7 @@ class Committer:
 
     def failed(self) -> None:
         """The transaction may or may not have happened. What is kept is from before it; the next one catches up from the head."""
-        self._staged = None
+        self._staged = self._known = None
 
     def _catch_up(self, connection: Connection, stored: Head) -> None:
         """Take over what another process has committed. LogCorrupt unless it continues what this one knows.
@@ -242,6 +277,7 @@ class Committer:
             return
         if stored.size <= self._frontier.size:
             raise LogCorrupt("the stored log is not a continuation of what this process committed")
+        self._open.clear()
         frontier = self._frontier.copy()
         for hashed, customer, conversation in Reads(connection).grown(frontier.size, stored.size):
             frontier.push(hashed, [])
@@ -259,13 +295,12 @@ class Committer:
                 raise LogCorrupt("a sequence is not what the log's last leaf of it says")
             counters[key] = counter.last
         wanted = [record.record.intent.index for record in records if record.record.intent is not None]
-        known = read_intents(connection, wanted) if wanted else {}
-        return _Group(
-            self._frontier.copy(),
-            counters,
-            {index: payee.end_state for index, payee in known.items()},
-            {index: payee.hash for index, payee in known.items()},
-        )
+        intents = {index: self._open[index] for index in wanted if index in self._open}
+        ends: dict[int, str | None] = dict.fromkeys(intents)
+        unknown = [index for index in wanted if index not in intents]
+        for index, row in (read_intents(connection, unknown) if unknown else {}).items():
+            intents[index], ends[index] = row.hash, row.end_state
+        return _Group(self._frontier.copy(), counters, ends, intents)
 
     def _add(self, group: _Group, pending: Pending) -> LogEntry | Exception:
         record = pending.record
@@ -288,15 +323,18 @@ class Committer:
             group.ended.append({"b_idx": record.intent.index, "b_end_state": record.end_state.value})
         return entry
 
-    def _write(self, connection: Connection, group: _Group, signed: str) -> None:
+    def _write(self, connection: Connection, group: _Group, signed: str, known: Head | None = None) -> bool:
+        """False, and nothing was written, if the stored head is not the `known` one."""
         if not group.leaves:
-            return
+            return True
+        frontier, root = group.frontier, group.frontier.root()
+        group.head = Head(frontier.size, root, frontier.peaks, signed, **self._heads.vouched(frontier.size, root))
+        rows = {"leaves": group.leaves, "sealed": group.sealed, "intents": group.new_intents}
+        if not write_group(connection, rows, group.ended, group.head, known):
+            return False
         if group.tiles:
             write_tiles(connection, group.tiles)
-        frontier, root = group.frontier, group.frontier.root()
-        head = Head(frontier.size, root, frontier.peaks, signed, **self._heads.vouched(frontier.size, root))
-        rows = {"leaves": group.leaves, "sealed": group.sealed, "intents": group.new_intents}
-        write_group(connection, rows, group.ended, head)
+        return True
 
 
 def _keys(pending: Pending) -> list[str]:

@@ -60,6 +60,10 @@ class Lane(Protocol):
 
     async def rollback(self) -> None: ...
 
+    async def alone(self, work: Callable[[Connection], T]) -> T | None:
+        """Instead of a transaction: work of questions and one statement that changes something, which commits itself. None where that
+        saves nothing, and nothing was done. After an error of SQLAlchemy's nobody knows, save an IntegrityError."""
+
     async def close(self) -> None: ...
 
 
@@ -196,6 +200,10 @@ class SqliteLane:
         if self._connection is None:
             raise RuntimeError("commit follows begin")
         await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.commit)
+
+    async def alone(self, _work: Callable[[Connection], T]) -> T | None:
+        """The beginning of a transaction costs nothing here, and its commit must not run on the loop."""
+        return None
 
     async def rollback(self) -> None:
         if self._connection is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.database import DatabaseUnavailable, Lane
 
@@ -18,6 +19,8 @@ GROUP_MOST = 256
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+Alone = Callable[[Connection], "Sequence[Answer | Exception] | None"]
 
 
 class WriterFull(Exception):
@@ -38,7 +41,8 @@ class GroupWriter(Generic[Item, Answer]):
     `apply(connection, items)` makes the writes of a group inside the open transaction and returns one answer per item. An
     exception that it returns for an item goes to that item's caller only, and means that its writes were not made. If it raises,
     the group is rolled back and every item is tried alone, in a transaction of its own.
-    `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
+    `alone(items)` may give work that writes the group by one statement, for a lane to which that saves something, and that answers None
+    where it wrote nothing after all. `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
     rolled back or whose commit raised, so that what `apply` keeps in memory can be dropped.
 
     Durability: an answer is given after the commit. Concurrency: one event loop, one lane of the database; other processes may have
@@ -51,6 +55,7 @@ class GroupWriter(Generic[Item, Answer]):
         lane: Lane,
         apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]],
         *,
+        alone: "Callable[[Sequence[Item]], Alone[Answer] | None] | None" = None,
         committed: Callable[[Sequence[Answer | Exception]], None] | None = None,
         failed: Callable[[], None] | None = None,
         capacity: int = 4096,
@@ -58,6 +63,7 @@ class GroupWriter(Generic[Item, Answer]):
     ) -> None:
         self._lane = lane
         self._apply = apply
+        self._alone = alone
         self._committed = committed
         self._failed = failed
         self._capacity = capacity
@@ -111,6 +117,25 @@ class GroupWriter(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _write(self, items: list[Item]) -> Sequence[Answer | Exception]:
+        return await self._write_alone(items) or await self._write_transaction(items)
+
+    async def _write_alone(self, items: list[Item]) -> Sequence[Answer | Exception] | None:
+        work = None if self._alone is None else self._alone(items)
+        if work is None:
+            return None
+        try:
+            answers = await self._lane.alone(work)
+        except Exception as error:
+            if self._failed is not None:
+                self._failed()
+            if isinstance(error, SQLAlchemyError) and not isinstance(error, IntegrityError):
+                raise CommitUnknown from error
+            raise
+        if answers is not None and self._committed is not None:
+            self._committed(answers)
+        return answers
+
+    async def _write_transaction(self, items: list[Item]) -> Sequence[Answer | Exception]:
         await self._lane.begin()
         try:
             answers = await self._lane.run(lambda connection: self._apply(connection, items))

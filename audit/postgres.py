@@ -63,7 +63,7 @@ class PostgresDatabase:
                 hide_parameters=True,
             )
 
-        self._writing = engine(2, ANSWER_WAIT_S, "READ COMMITTED")
+        self._writing = engine(3, ANSWER_WAIT_S, "READ COMMITTED")
         self._reading = engine(READERS, ANSWER_WAIT_S, "AUTOCOMMIT")
         self._long = engine(2, LONG_ANSWER_WAIT_S, "REPEATABLE READ")
         self._schema = schema
@@ -109,6 +109,8 @@ class _PostgresLane:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._alone: Connection | None = None
 
     async def begin(self) -> None:
         """The server hears of the transaction with its first statement."""
@@ -133,8 +135,25 @@ class _PostgresLane:
     async def rollback(self) -> None:
         await self._drop()
 
+    async def alone(self, work: Callable[[Connection], T]) -> T | None:
+        """Begin and commit would each cost a round trip."""
+        try:
+            if self._alone is None:
+                with _operational():
+                    self._alone = await greenlet_spawn(self._committing.connect)
+        except OperationalError as error:
+            raise DatabaseUnavailable from error
+        try:
+            with _operational():
+                done: T = await greenlet_spawn(work, self._alone)
+        except BaseException:
+            self._alone = await _let_go(self._alone)
+            raise
+        return done
+
     async def close(self) -> None:
         await self._drop()
+        self._alone = await _let_go(self._alone)
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -143,14 +162,18 @@ class _PostgresLane:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            with _operational():
-                await greenlet_spawn(connection.rollback)
-                await greenlet_spawn(connection.close)
-        except SQLAlchemyError:
-            connection.invalidate()
+        await _let_go(connection)
+
+
+async def _let_go(connection: Connection | None) -> None:
+    if connection is None:
+        return
+    try:
+        with _operational():
+            await greenlet_spawn(connection.rollback)
+            await greenlet_spawn(connection.close)
+    except SQLAlchemyError:
+        connection.invalidate()
 
 
 async def _in_greenlet(engine: Engine, question: Callable[[Connection], T]) -> T:

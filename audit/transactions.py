@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audit.committer import Committer, Item, LogEntry
+from audit.committer import Committer, Item, LogEntry, Pending
 from audit.database import Lane
 from audit.group import GroupWriter
 
@@ -48,7 +48,7 @@ class Transactions:
         self._committer = committer
         self._change: Apply | None = None
         self._writer: GroupWriter[Write, CommittedWrite] = GroupWriter(
-            lane, self._apply, committed=self._committer.committed, failed=committer.failed
+            lane, self._apply, alone=self._alone, committed=self._committer.committed, failed=committer.failed
         )
         self.submit = self._writer.submit
         self.close = self._writer.close
@@ -58,6 +58,19 @@ class Transactions:
         if self._change is not None:
             raise RuntimeError("somebody shares these transactions already")
         self._change = change
+
+    def _alone(self, writes: Sequence[Write]) -> Callable[[Connection], Sequence[CommittedWrite | Exception] | None] | None:
+        items = [write.item for write in writes if write.change is None and isinstance(write.item, Pending)]
+        if len(items) != len(writes):
+            return None
+
+        def work(connection: Connection) -> Sequence[CommittedWrite | Exception] | None:
+            entries = self._committer.at_once(connection, items, alone=True)
+            if entries is None:
+                return None
+            return [entry if isinstance(entry, Exception) else CommittedWrite(entry=entry) for entry in entries]
+
+        return work
 
     def _apply(self, connection: Connection, writes: Sequence[Write]) -> Sequence[CommittedWrite | Exception]:
         answers = self._changed(connection, writes)

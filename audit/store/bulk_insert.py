@@ -15,15 +15,21 @@ _NEW_INTENT = ("idx", "hash", "call", "time")
 
 
 def write_at_once(
-    connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Mapping[str, object]
-) -> None:
-    """`new`: rows of leaves, sealed and intents; `ended`: `b_idx` and `b_end_state` of intents of earlier groups; `head`: the new one."""
-    parameters: dict[str, object] = dict(head)
+    connection: Connection,
+    new: Mapping[str, Sequence[Row]],
+    ended: Sequence[Row],
+    head: Mapping[str, object],
+    known: Mapping[str, object] | None,
+) -> bool:
+    """`new`: rows of leaves, sealed and intents; `ended`: `b_idx` and `b_end_state` of intents of earlier groups; `head`: the new one.
+    `known`: size, root and code of the head in whose place alone it may be put; False if another is stored, and nothing was written.
+    """
+    parameters: dict[str, object] = {**head, **(known or {})}
     for table, columns in _INSERTED.items():
         rows = new.get(table.name, ())
         parameters |= {f"{table.name}_{column}": [row[column] for row in rows] for column in columns}
     parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
-    _ALL.one(connection, parameters)
+    return (_ALL if known is None else _ALL_ON_KNOWN).rows(connection, parameters)[0][0] == 1
 
 
 def _type(column: "Column[object]") -> str:
@@ -36,7 +42,7 @@ def _insert(table: Table, columns: Iterable[str]) -> str:
     named = list(columns)
     given = ", ".join(f"CAST(:{table.name}_{argument} AS {_type(table.c[argument])}[])" for argument in named)
     into = ", ".join(f'"{argument}"' for argument in named)
-    return f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({given})"  # noqa: S608  # names of our own tables, no input
+    return f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({given}) WHERE EXISTS (SELECT FROM moved)"  # noqa: S608  # names of our own tables, no input
 
 
 _INSERTED: dict[Table, tuple[str, ...]] = {
@@ -46,9 +52,12 @@ _INSERTED: dict[Table, tuple[str, ...]] = {
 }
 _ENDED = (
     "UPDATE intents SET end_state = ended.state "
-    "FROM unnest(CAST(:ended_idx AS bigint[]), CAST(:ended_state AS text[])) AS ended(idx, state) WHERE intents.idx = ended.idx"
+    "FROM unnest(CAST(:ended_idx AS bigint[]), CAST(:ended_state AS text[])) AS ended(idx, state) "
+    "WHERE intents.idx = ended.idx AND EXISTS (SELECT FROM moved)"
 )
 _PARTS = {**{f"new_{table.name}": _insert(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}
 _WITH = ", ".join(f"{name} AS ({part})" for name, part in _PARTS.items())
 _HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note, origin = :origin, mac = :mac WHERE id = 1"
-_ALL = Prepared(text(f"WITH {_WITH} {_HEAD}"))
+_ON_KNOWN = "size = :known_size AND root = :known_root AND mac = :known_mac"
+_ALL = Prepared(text(f"WITH moved AS ({_HEAD} RETURNING id), {_WITH} SELECT count(*) FROM moved"))
+_ALL_ON_KNOWN = Prepared(text(f"WITH moved AS ({_HEAD} AND {_ON_KNOWN} RETURNING id), {_WITH} SELECT count(*) FROM moved"))

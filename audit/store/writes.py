@@ -74,22 +74,33 @@ def write_head(connection: Connection, new: Head) -> None:
         _HEAD_INSERT.one(connection, row)
 
 
-def write_group(connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Head) -> None:
-    """The records of a group and the head that holds them. `new`: rows of leaves, sealed and intents."""
+def write_group(
+    connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Head, known: Head | None
+) -> bool:
+    """The records of a group and the head that holds them. `new`: rows of leaves, sealed and intents. `known`: the head that must be stored
+    now, where its row is not locked; False, and nothing was written, if it is another.
+    """
     if connection.dialect.name == "postgresql":
-        write_at_once(connection, new, ended, _head_row(head))
-        return
+        return write_at_once(connection, new, ended, _head_row(head), None if known is None else _known(known))
+    if known is not None and _HEAD_MOVED.one(connection, {**_head_row(head), **_known(known)}) == 0:
+        return False
     for table, statement in (("leaves", _LEAVES), ("sealed", _SEALED), ("intents", _NEW_INTENTS)):
         if new[table]:
             statement.many(connection, new[table])
     if ended:
         _ENDED_INTENTS.many(connection, ended)
-    write_head(connection, head)
+    if known is None:
+        write_head(connection, head)
+    return True
 
 
 def _head_row(new: Head) -> dict[str, object]:
     row = {"id": 1, "size": new.size, "root": new.root, "peaks": b"".join(new.peaks), "note": new.note}
     return {**row, "origin": new.origin, "mac": new.mac}
+
+
+def _known(head: Head) -> dict[str, object]:
+    return {"known_size": head.size, "known_root": head.root, "known_mac": head.mac}
 
 
 def write_tiles(connection: Connection, full: Iterable[Tile]) -> None:
@@ -144,6 +155,16 @@ _HEAD_LOCKED = Prepared(_THE_HEAD.with_for_update())
 _HEAD_UPDATE = Prepared(
     update(head)
     .where(head.c.id == bindparam("b_id"))
+    .values({name: bindparam(name) for name in ("id", "size", "root", "peaks", "note", "origin", "mac")})
+)
+_HEAD_MOVED = Prepared(
+    update(head)
+    .where(
+        head.c.id == literal_column("1"),
+        head.c.size == bindparam("known_size"),
+        head.c.root == bindparam("known_root"),
+        head.c.mac == bindparam("known_mac"),
+    )
     .values({name: bindparam(name) for name in ("id", "size", "root", "peaks", "note", "origin", "mac")})
 )
 _HEAD_INSERT = Prepared(insert(head))
