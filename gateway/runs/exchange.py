@@ -11,7 +11,6 @@ import json
 import logging
 import random
 import ssl
-import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -226,7 +225,10 @@ def _asked_wait_s(headers: Mapping[str, str]) -> float | None:
         with contextlib.suppress(ValueError):
             return float(headers.get(name, "")) / of_a_second
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time()
+        until, now = (
+            parsedate_to_datetime(headers.get(name, "")) for name in ("retry-after", "date")
+        )  # both by the server's clock
+        return (until - now).total_seconds()
     return None
 
 
