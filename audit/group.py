@@ -41,8 +41,9 @@ class GroupWriter(Generic[Item, Answer]):
     `apply(connection, items)` makes the writes of a group inside the open transaction and returns one answer per item. An
     exception that it returns for an item goes to that item's caller only, and means that its writes were not made. If it raises,
     the group is rolled back and every item is tried alone, in a transaction of its own.
-    `alone(items)` may give work that writes the group by one statement, for a lane to which that saves something, and that answers None
-    where it wrote nothing after all. `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
+    `alone(items)` may give work that writes the group by one statement, for a lane to which that saves something; it answers None where
+    it wrote nothing after all.
+    `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
     rolled back or whose commit raised, so that what `apply` keeps in memory can be dropped.
 
     Durability: an answer is given after the commit. Concurrency: one event loop, one lane of the database; other processes may have

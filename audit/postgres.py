@@ -147,13 +147,15 @@ class _PostgresLane:
             with _operational():
                 done: T = await greenlet_spawn(work, self._alone)
         except BaseException:
-            self._alone = await _let_go(self._alone)
+            connection, self._alone = self._alone, None
+            await _let_go(connection)
             raise
         return done
 
     async def close(self) -> None:
         await self._drop()
-        self._alone = await _let_go(self._alone)
+        connection, self._alone = self._alone, None
+        await _let_go(connection)
 
     def _connected(self) -> Connection:
         if self._connection is None:

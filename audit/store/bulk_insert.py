@@ -29,7 +29,8 @@ def write_at_once(
         rows = new.get(table.name, ())
         parameters |= {f"{table.name}_{column}": [row[column] for row in rows] for column in columns}
     parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
-    return (_ALL if known is None else _ALL_ON_KNOWN).rows(connection, parameters)[0][0] == 1
+    ((moved,),) = (_ALL if known is None else _ALL_ON_KNOWN).rows(connection, parameters)
+    return bool(moved)
 
 
 def _type(column: "Column[object]") -> str:
@@ -59,5 +60,6 @@ _PARTS = {**{f"new_{table.name}": _insert(table, columns) for table, columns in 
 _WITH = ", ".join(f"{name} AS ({part})" for name, part in _PARTS.items())
 _HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note, origin = :origin, mac = :mac WHERE id = 1"
 _ON_KNOWN = "size = :known_size AND root = :known_root AND mac = :known_mac"
-_ALL = Prepared(text(f"WITH moved AS ({_HEAD} RETURNING id), {_WITH} SELECT count(*) FROM moved"))
-_ALL_ON_KNOWN = Prepared(text(f"WITH moved AS ({_HEAD} AND {_ON_KNOWN} RETURNING id), {_WITH} SELECT count(*) FROM moved"))
+_THEN = f"{_WITH} SELECT count(*) FROM moved"  # noqa: S608  # as above
+_ALL = Prepared(text(f"WITH moved AS ({_HEAD} RETURNING id), {_THEN}"))
+_ALL_ON_KNOWN = Prepared(text(f"WITH moved AS ({_HEAD} AND {_ON_KNOWN} RETURNING id), {_THEN}"))

@@ -27,6 +27,7 @@ from gateway.calls.arguments import unresolved
 from gateway.domain.errors import Code, Fault, Refusal, RequestFault, Unavailable
 from gateway.domain.facts import Evidence, Facts, Snapshot, Utterances
 from gateway.domain.kill_switch import Killed, Subjects
+from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import Book
 from gateway.domain.stages import Call, Received
 from gateway.grounding import must_be_grounded
@@ -55,10 +56,13 @@ async def gather(
     money, now = arguments.amount(), received.received_at
     # A confirmed call needs no standing mandate, and must not use up the bounds of one.
     is_grounded = must_be_grounded(function)
-    standing = await book.standing(customer) if is_grounded and money is not None and received.confirmed is None else ()
-    heard = Utterances()
-    if is_grounded and not received.confirmed:
-        heard = await book.heard(received.request.conversation_id, now)
+    known, heard = None, Utterances()
+    standing: tuple[StandingMandate, ...] = ()
+    if is_grounded or money is not None:
+        currency = "" if money is None else money.currency
+        known = await book.effect_facts(customer, received.request.conversation_id, currency, now)
+    if known is not None and is_grounded and not received.confirmed:
+        standing, heard = () if money is None else known.standing, known.heard
     asks_for_accounts = is_grounded and money is not None and (standing or names_an_account(heard.words))
     try:
         questions = list(_questions(function, arguments, customer, accounts=bool(asks_for_accounts)))
@@ -81,7 +85,7 @@ async def gather(
         conversation=snapshot.conversation,
         objects=objects,
         switches=snapshot.switches,
-        totals=None if money is None else await book.totals(customer, money.currency, now),
+        totals=None if money is None or known is None else known.spent,
         evidence=evidence,
         standing=standing,
         automatic=await book.automatic(customer, money.currency, now) if standing and money else {},

@@ -91,6 +91,15 @@ class Utterances:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectFacts:
+    """What the book knows of a call with an effect. `spent`: in its currency, over the windows that end now; zero where it has none."""
+
+    heard: Utterances
+    standing: tuple[StandingMandate, ...]
+    spent: Totals
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """On what the arguments of a call are grounded. Gathered only for calls that have something to ground."""
 

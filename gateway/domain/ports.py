@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from adapters.core import Money
-from gateway.domain.facts import DocumentText, HeardMessage, Snapshot, Use, Utterances
+from gateway.domain.facts import DocumentText, EffectFacts, HeardMessage, Snapshot, Use
 from gateway.domain.kill_switch import KillSwitch, Subjects
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
@@ -111,8 +111,9 @@ class Book(Protocol):
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
         """As they were at `at`: what taints the conversation later does not count. None when it is not this customer's, or not at all."""
 
-    async def heard(self, conversation: str, at: datetime) -> Utterances:
-        """What the customer said in their last turns, what they named, and what was used of it."""
+    async def effect_facts(self, customer: str, conversation: str, currency: str, at: datetime) -> EffectFacts:
+        """What the customer said in their last turns, what they named, and what was used of it; their standing mandates that were not
+        revoked; and what they spent in this currency (empty: in none). Read at once."""
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
         """The customer's standing mandates that were not revoked."""

@@ -1,22 +1,22 @@
-"""One question to a model's server over aiohttp, and the events of its answer. Owns the connections, and repeats what failed.
+"""One question to a model's server by the `openai` package, and the events of its answer. Owns the connections.
 
-No redirect is followed, no cookie kept, nothing is taken from the environment, no body of an error is read, none is unpacked. What is
-repeated, and when, is as in the `openai` package. Must never log what is asked or answered, nor the credential.
+The package builds the request, sends it, and repeats it; the events are read here, since its models of them cost seven times as
+much, and have no bounds. Its own way out is replaced by aiohttp's: no redirect is followed, no cookie kept, nothing is taken from the
+environment, no body of an error is read, none is unpacked. Must never log what is asked or answered, nor the credential.
 """
 
 import asyncio
 import contextlib
-import itertools
 import json
 import logging
-import random
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Never
 
 import aiohttp
+import httpx2
+import openai
 import orjson
 
 from gateway.domain.alarms import Alarm
@@ -36,13 +36,12 @@ _KEPT_S = 4.0
 _AFTER_THE_END_S = 0.1
 """So long the end of the body is waited for once the answer has ended, to keep its connection."""
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
-"""Before the next try: doubled each time, less up to a quarter of it, so that not all come back at once."""
-
-_ASKED_WAIT_MOST_S = 120.0
-"""So long a server may ask to be left alone (`Retry-After`); where it asks for more, the question is not repeated."""
+_SENT = ("content-type", "accept")
+_READ = ("content-type", "retry-after", "retry-after-ms")
+"""Headers. What else the package tells of this machine, or takes from its environment, stays here; of the server's it sees these."""
 
 _LOG = logging.getLogger("tellergate.runs.model")
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each question, no JSON: not what our log holds
 
 _REFUSED = "The model's server refused the request."
 _LIMITED = "The model's server is asked too often."
@@ -91,17 +90,20 @@ class Exchange:
     """Questions to one server. Concurrent use is safe. To be made where its loop runs, and closed."""
 
     def __init__(self, url: str, credential: str | None, limits: ExchangeLimits) -> None:
-        self._url = url.rstrip("/")
         self._limits = limits
-        self._headers = {
-            "accept": "text/event-stream",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": "tellergate",
-            **({} if credential is None else {"authorization": f"Bearer {credential}"}),
-        }
-        self._trust = ssl.create_default_context()
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = _Transport(credential, limits.idle_ms / 1000, ssl.create_default_context())
+        # Each of them is read from the environment when it is None; none is sent, since the transport sends what it knows.
+        self._client = openai.AsyncOpenAI(
+            base_url=url,
+            api_key="unused",
+            admin_api_key="",
+            organization="",
+            project="",
+            webhook_secret="",
+            max_retries=limits.retries,
+            timeout=None,
+            http_client=httpx2.AsyncClient(transport=self._transport, trust_env=False, follow_redirects=False),
+        )
 
     async def events(self, path: str, body: Mapping[str, object]) -> AsyncGenerator[dict[str, Json], None]:
         """The JSON objects of the answer's events, up to `[DONE]` or the end of the stream. Errors: ModelFailed alone."""
@@ -119,55 +121,41 @@ class Exchange:
                         for read in _objects(event):
                             yield read
             finally:
-                response.close()  # a connection whose body ended is back among the kept ones already
+                await response.aclose()
         except TimeoutError:
             raise ModelFailed("server_error", _TOO_LATE) from None
-        except (aiohttp.ClientError, OSError):
+        except openai.APIStatusError as error:
+            _LOG.log(*Alarm.MODEL_REFUSED.line(status=error.status_code))
+            raise by_status(error.status_code) from None
+        except (openai.OpenAIError, httpx2.HTTPError):
             raise ModelFailed("server_error", _FAILED) from None
         except EventTooLong:
             raise ModelFailed("server_error", _TOO_LONG) from None
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
-    async def _asked(self, path: str, content: bytes) -> aiohttp.ClientResponse:
-        """The response that begins an answer, after as many tries as it takes. ModelFailed."""
-        for tried in itertools.count():
-            is_last, asked_wait_s = tried >= self._limits.retries, None
-            try:
-                response = await self._opened().post(
-                    f"{self._url}{path}", data=content, headers=self._headers, allow_redirects=False
-                )
-            except (aiohttp.ClientError, OSError):  # not connected, or not in time
-                if is_last:
-                    raise failed(None) from None
-            else:
-                is_packed = response.headers.get("content-encoding", "identity").lower() != "identity"
-                if response.status == 200 and not is_packed:
-                    return response
-                response.close()  # what an error says is read by nobody: it may be endless
-                asked_wait_s = _asked_wait_s(response.headers)
-                if is_last or not _is_passing(response.status, asked_wait_s):
-                    raise _refused(response.status)
-            await asyncio.sleep(_wait_s(tried, asked_wait_s))
-        raise failed(None)  # never: the last try answers, or raises
+    async def _asked(self, path: str, content: bytes) -> httpx2.Response:
+        stream = True
+        response = await self._client.post(
+            path,
+            cast_to=httpx2.Response,
+            content=content,
+            options={"headers": {"accept": "text/event-stream"}},
+            stream=stream,
+            stream_cls=openai.AsyncStream[object],
+        )
+        if not isinstance(response, httpx2.Response):
+            raise malformed()  # never: it is what it was asked to be
+        if response.status_code == 200:
+            return response
+        await response.aclose()
+        raise malformed()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:  # made where the loop runs
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=_KEPT_S, ssl=self._trust),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.idle_ms / 1000),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            )
-        return self._session
-
-    async def _read(self, response: aiohttp.ClientResponse, deadline: float) -> AsyncGenerator[Event, None]:
+    async def _read(self, response: httpx2.Response, deadline: float) -> AsyncGenerator[Event, None]:
         """What the answer is, its first byte says, and not its type, which servers and proxies get wrong: a JSON object is all of it."""
         loop, events, size = asyncio.get_running_loop(), Events(), 0
-        chunks, whole = response.content.iter_any(), bytearray()
+        chunks, whole = response.aiter_raw(), bytearray()
         is_whole: bool | None = None
         until = deadline
         while True:
@@ -186,50 +174,13 @@ class Exchange:
                 continue
             for event in events.feed(chunk):
                 if event.content.strip() == b"[DONE]":
-                    with contextlib.suppress(aiohttp.ClientError, OSError):
+                    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
                         async with asyncio.timeout(_AFTER_THE_END_S):
                             await anext(chunks, None)
                     return
                 yield event
         for event in (Event("", bytes(whole.strip(_BEFORE))),) if is_whole else events.end():
             yield event
-
-
-def _refused(status: int) -> ModelFailed:
-    """What a response that begins no answer comes to; one that is packed, though it was not asked for, failed."""
-    if status == 200:
-        return failed(None)
-    if status < 300:
-        return malformed()
-    _LOG.log(*Alarm.MODEL_REFUSED.line(status=status))
-    return by_status(status)
-
-
-def _is_passing(status: int, asked_wait_s: float | None) -> bool:
-    """Whether the same question may be answered later."""
-    if asked_wait_s is not None and asked_wait_s > _ASKED_WAIT_MOST_S:
-        return False
-    return status in (200, 408, 409, 429) or status >= 500
-
-
-def _wait_s(tried: int, asked_wait_s: float | None) -> float:
-    if asked_wait_s is not None and asked_wait_s > 0:
-        return asked_wait_s
-    longest = min(_FIRST_WAIT_S * 2.0 ** min(tried, 10), _LONGEST_WAIT_S)
-    return longest * random.uniform(0.75, 1.0)  # noqa: S311  # spreads, and protects nothing
-
-
-def _asked_wait_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to be left alone, as a number or a date (RFC 9110 section 10.2.3); None where it says nothing."""
-    for name, of_a_second in (("retry-after-ms", 1000), ("retry-after", 1)):
-        with contextlib.suppress(ValueError):
-            return float(headers.get(name, "")) / of_a_second
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        until, now = (
-            parsedate_to_datetime(headers.get(name, "")) for name in ("retry-after", "date")
-        )  # both by the server's clock
-        return (until - now).total_seconds()
-    return None
 
 
 _BEFORE = b"\xef\xbb\xbf \t\r\n"
@@ -270,3 +221,64 @@ def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_number(name: str) -> Never:
     raise ValueError(f"{name} is no number")
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    """The package's way out, over aiohttp."""
+
+    def __init__(self, credential: str | None, connect_s: float, trust: ssl.SSLContext) -> None:
+        self._headers = {"accept-encoding": "identity", "user-agent": "tellergate"}
+        if credential is not None:
+            self._headers["authorization"] = f"Bearer {credential}"
+        self._connect_s = connect_s
+        self._trust = trust
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        sent = {name: request.headers[name] for name in _SENT if name in request.headers}
+        try:
+            response = await self._opened().request(
+                request.method, str(request.url), data=request.content, headers={**sent, **self._headers}, allow_redirects=False
+            )
+        except TimeoutError:
+            raise httpx2.ConnectTimeout("not connected in time") from None
+        except (aiohttp.ClientError, OSError):
+            raise httpx2.ConnectError("not connected") from None
+        headers = {name: response.headers[name] for name in _READ if name in response.headers}
+        if response.status != 200:
+            response.close()  # what an error says is read by nobody: it may be endless
+            return httpx2.Response(response.status, headers=headers)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            response.close()
+            raise httpx2.DecodingError("packed, though it was not asked for")
+        return httpx2.Response(200, headers=headers, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:  # made where the loop runs
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=_KEPT_S, ssl=self._trust),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError):
+            raise httpx2.ReadError("broken") from None
+
+    async def aclose(self) -> None:
+        self._response.close()  # a connection whose body ended is back among the kept ones already

@@ -13,16 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
+from audit.store.prepared import Prepared
 from audit.transactions import Apply, Transactions, Write
 from gateway.domain import mandate as mandates
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Refusal, Unavailable
-from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, HeardMessage, Snapshot, Utterances
+from gateway.domain.facts import ConversationFacts, CustomerFacts, DocumentText, EffectFacts, HeardMessage, Snapshot
 from gateway.domain.kill_switch import EngagedSwitches, Subjects
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate, StandingMandate
@@ -34,6 +35,7 @@ from gateway.store import (
     calls,
     conversations,
     customers,
+    effect_facts,
     kill_switches,
     proofs,
     runs,
@@ -165,11 +167,17 @@ class SqlBook:
     async def assistant_names(self, ids: Collection[str]) -> Mapping[str, str]:
         return await self.read(lambda connection: assistants.names(connection, ids)) if ids else {}
 
-    async def heard(self, conversation: str, at: datetime) -> Utterances:
-        return await self.read(lambda connection: conversations.heard(connection, conversation, at, at - self._words_age))
+    async def effect_facts(self, customer: str, conversation: str, currency: str, at: datetime) -> EffectFacts:
+        window = (at - self._words_age, at)
+        heard, standing, spent = await self.read(
+            lambda connection: effect_facts.effect_facts(connection, customer, conversation, currency, window)
+        )
+        return EffectFacts(heard, self._standing(customer, standing), spent)
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
-        rows = await self.read(lambda connection: standing_mandates.of(connection, customer))
+        return self._standing(customer, await self.read(lambda connection: standing_mandates.of(connection, customer)))
+
+    def _standing(self, customer: str, rows: Sequence[tuple[bytes, bytes]]) -> tuple[StandingMandate, ...]:
         held = [self._load_standing(terms, signature) for terms, signature in rows]
         return tuple(held_call for held_call in held if held_call is not None and held_call.customer == customer)
 
@@ -289,9 +297,24 @@ class SqlBook:
         return answer
 
 
+_LOCK = Prepared(
+    text(
+        "WITH held AS ("
+        " SELECT customer FROM customers WHERE customer = ANY(CAST(:customers AS text[])) ORDER BY customer FOR NO KEY UPDATE"
+        "), held_too AS ("
+        " SELECT id FROM conversations WHERE id = ANY(CAST(:conversations AS text[])) AND (SELECT count(*) FROM held) >= 0"
+        " ORDER BY id FOR NO KEY UPDATE"
+        ") SELECT count(*) FROM held_too"
+    )
+)
+"""Until the transaction ends. All customers first, since no conversation passes the condition before they are counted."""
+
+
 def _lock(connection: Connection, wanted: Sequence[Locks]) -> None:
     """What a group decides on does not move until it is committed. Always in this order: two processes cannot wait for each other."""
     if any(locks.kill_switches for locks in wanted):
         kill_switches.lock(connection)
-    customers.lock(connection, frozenset[str]().union(*(locks.customers for locks in wanted)))
-    conversations.lock(connection, frozenset[str]().union(*(locks.conversations for locks in wanted)))
+    theirs = sorted(frozenset[str]().union(*(locks.customers for locks in wanted)))
+    among = sorted(frozenset[str]().union(*(locks.conversations for locks in wanted)))
+    if theirs or among:
+        _LOCK.rows(connection, {"customers": theirs, "conversations": among})

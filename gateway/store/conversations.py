@@ -1,12 +1,12 @@
 """Conversations: what the customer said in them, who read what in them, and what was used of it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
 from gateway.domain.facts import DocumentText, HeardMessage, Use, Utterance, Utterances
@@ -15,6 +15,7 @@ from gateway.store.items import Item, Locks
 from gateway.store.kill_switches import KILL_EPOCH
 from gateway.store.tables import CALLS, CONFIRMATIONS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, READINGS, TAINTS, USES, WORDS
 from gateway.store.times import from_us, to_us
+from gateway.store.together import Question
 
 TAINT_LASTS = timedelta(days=1)
 """How long an agent that has read untrusted text counts as having read it, in every conversation of that customer."""
@@ -54,15 +55,8 @@ WITH_CUSTOMER = (
 """A conversation's owner and taint, with the owner's grant and the kill epoch: the columns of `conversation_of`. Parameters: `about`."""
 
 _WITH_CUSTOMER = Prepared(WITH_CUSTOMER)
-_LOCK = (
-    select(CONVERSATIONS.c.id)
-    .where(CONVERSATIONS.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(CONVERSATIONS.c.id)
-    .with_for_update(key_share=True)
-)
 _OPEN = Prepared(insert(CONVERSATIONS).values({name: bindparam(name) for name in ("id", "customer", "created_us", "turns")}))
 _IN_CONVERSATION = CONVERSATIONS.c.id == bindparam("conversation")
-_TURNS = Prepared(select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION))
 _HEAD = Prepared(select(CONVERSATIONS.c.customer, CONVERSATIONS.c.turns, CONVERSATIONS.c.said).where(_IN_CONVERSATION))
 _HEAR = Prepared(insert(WORDS))
 _NEXT_TURN = Prepared(update(CONVERSATIONS).where(_IN_CONVERSATION).values(turns=bindparam("turn"), said=bindparam("now_said")))
@@ -71,40 +65,39 @@ _TAINT = Prepared(
     .where(_IN_CONVERSATION, CONVERSATIONS.c.tainted_us.is_(literal_column("null")))
     .values(tainted_us=bindparam("at_us"))
 )
-_SAID = Prepared(
+_HEARD_AFTER = select(CONVERSATIONS.c.turns - literal_column(str(TURNS_HEARD))).where(_IN_CONVERSATION).scalar_subquery()
+_SAID = (
     select(
         WORDS.c.turn,
         WORDS.c.origin,
-        func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))),
+        func.substr(WORDS.c.text, literal_column("1"), literal_column(str(_CHARACTERS_MOST))).label("text"),
         WORDS.c.at_us,
         WORDS.c.reading,
     )
     .where(
         WORDS.c.conversation == bindparam("conversation"),
-        WORDS.c.turn > bindparam("after"),
+        WORDS.c.turn > _HEARD_AFTER,
         WORDS.c.at_us > bindparam("after_us"),
     )
     .order_by(WORDS.c.turn.desc(), WORDS.c.position.desc())  # as the index has them: no message of an earlier turn is looked at
     .limit(literal_column(str(_MESSAGES_MOST)))
 )
-_READ = Prepared(
+_READ = (
     select(READINGS.c.document, READINGS.c.text)
     .where(READINGS.c.conversation == bindparam("conversation"))
     .order_by(READINGS.c.at_us.desc())
     .limit(literal_column(str(_READINGS_MOST)))
 )
-_USED = Prepared(
+_USED = (
     select(USES.c.kind, USES.c.value, USES.c.turn)
     .select_from(USES.join(CALLS, CALLS.c.call_id == USES.c.call_id))
     .where(
         USES.c.conversation == bindparam("conversation"),
-        USES.c.turn > bindparam("after"),
+        USES.c.turn > _HEARD_AFTER,
         CALLS.c.state != literal_column("'voided'"),
     )
 )
-
-
-_WAITING = Prepared(
+_WAITING = (
     select(PROPOSED_CALLS.c.sources)
     .select_from(PROPOSED_CALLS.join(CONFIRMATIONS, CONFIRMATIONS.c.id == PROPOSED_CALLS.c.confirmation))
     .where(
@@ -118,6 +111,14 @@ _WAITING = Prepared(
         ),
     )
 )
+HEARD: Mapping[str, Question] = {
+    "turns": (select(CONVERSATIONS.c.turns).where(_IN_CONVERSATION), None),
+    "said": (_SAID, cast(WORDS.c.position, BigInteger)),  # counted through all turns
+    "read": (_READ, -READINGS.c.at_us),
+    "used": (_USED, None),
+    "waiting": (_WAITING, None),
+}
+"""Of what the customer said, what counts, for `utterances`. Parameters: `hearing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,36 +247,24 @@ def conversation_of(row: Sequence[Any]) -> ConversationHead:
     return ConversationHead(customer, bool(tainted), version, bool(frozen), kill_epoch)
 
 
-def heard(connection: Connection, conversation: str, at: datetime, oldest: datetime) -> Utterances:
-    """What counts of what the customer said since `oldest`: the last turns of it.
+def hearing(conversation: str, at: datetime, oldest: datetime) -> Mapping[str, object]:
+    """The parameters of `HEARD`: the last turns of what was said since `oldest`, as it is used `at` a time."""
+    return {"conversation": conversation, "after_us": to_us(oldest), "now_us": to_us(at)}
 
-    What waits for their confirmation, or was declined, is used by that.
-    """
-    rows = _TURNS.rows(connection, {"conversation": conversation})
-    turn = rows[0][0] if rows else 0
-    since = {"conversation": conversation, "after": turn - TURNS_HEARD}
+
+def utterances(rows: Mapping[str, Sequence[Sequence[Any]]]) -> Utterances:
+    """From the rows of `HEARD`. What waits for the customer's confirmation, or was declined, is used by that."""
+    waiting = (Use(*use) for (kept,) in rows["waiting"] for use in json.loads(kept)["uses"])
     return Utterances(
-        turn,
-        tuple(_utterance(*row) for row in reversed(_SAID.rows(connection, since | {"after_us": to_us(oldest)}))),
-        tuple(DocumentText(*row) for row in _READ.rows(connection, {"conversation": conversation})),
-        (*(Use(*row) for row in _USED.rows(connection, since)), *_waiting(connection, conversation, at, oldest)),
+        rows["turns"][0][0] if rows["turns"] else 0,
+        tuple(_utterance(*row) for row in rows["said"]),
+        tuple(DocumentText(*row) for row in rows["read"]),
+        (*(Use(*row) for row in rows["used"]), *waiting),
     )
 
 
 def _utterance(turn: int, origin: str, text: str, at_us: int, reading: str | None) -> Utterance:
     return Utterance(turn, origin, text, from_us(at_us), reading_of(reading))
-
-
-def _waiting(connection: Connection, conversation: str, at: datetime, oldest: datetime) -> Iterator[Use]:
-    since = {"conversation": conversation, "now_us": to_us(at), "after_us": to_us(oldest)}
-    for (kept,) in _WAITING.rows(connection, since):
-        yield from (Use(*use) for use in json.loads(kept)["uses"])
-
-
-def lock(connection: Connection, ids: Iterable[str]) -> None:
-    """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
-    if wanted := sorted(ids):
-        connection.execute(_LOCK, {"ids": wanted})
 
 
 def take_back(connection: Connection, id_: str, position: int | None = None) -> None:

@@ -1,6 +1,5 @@
 """What customers granted."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
@@ -15,12 +14,6 @@ _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUST
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
 _NAMES = select(CUSTOMERS.c.customer).order_by(CUSTOMERS.c.customer).limit(100)
 _FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
-_LOCK = (
-    select(CUSTOMERS.c.customer)
-    .where(CUSTOMERS.c.customer.in_(bindparam("customers", expanding=True)))
-    .order_by(CUSTOMERS.c.customer)
-    .with_for_update(key_share=True)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +42,6 @@ def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
 def names(connection: Connection) -> list[str]:
     """The first hundred customers who have been granted something, by name."""
     return list(connection.execute(_NAMES).scalars())
-
-
-def lock(connection: Connection, customers: Iterable[str]) -> None:
-    """Until the transaction ends, in the order of their names, so that two processes cannot wait for each other."""
-    if wanted := sorted(customers):
-        connection.execute(_LOCK, {"customers": wanted})
 
 
 def is_frozen(connection: Connection, customer: str) -> bool:

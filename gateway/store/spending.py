@@ -115,7 +115,7 @@ def _sum(name: str) -> Label[int]:
     return cast(func.coalesce(func.sum(_COUNTED.c[name]), _ZERO), BigInteger).label(name)
 
 
-SPENT_OF = select(*(_sum(name) for name in _MONEY))
+SPENT_OF: Any = select(*(_sum(name) for name in _MONEY))
 """One row: the columns of `Totals`. Parameters: customer, currency, and `windows`."""
 
 _TOTALS = Prepared(SPENT_OF)

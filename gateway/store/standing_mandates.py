@@ -13,11 +13,12 @@ from gateway.store.items import Item
 from gateway.store.tables import STANDING_MANDATES
 from gateway.store.times import to_us
 
-_OF = Prepared(
-    select(STANDING_MANDATES.c.terms, STANDING_MANDATES.c.signature).where(
-        STANDING_MANDATES.c.customer == bindparam("customer"), STANDING_MANDATES.c.revoked_us.is_(literal_column("null"))
-    )
+OF = select(STANDING_MANDATES.c.terms, STANDING_MANDATES.c.signature).where(
+    STANDING_MANDATES.c.customer == bindparam("customer"), STANDING_MANDATES.c.revoked_us.is_(literal_column("null"))
 )
+"""Those of a customer that were not revoked."""
+
+_OF = Prepared(OF)
 _STANDS = Prepared(
     select(STANDING_MANDATES.c.id).where(
         STANDING_MANDATES.c.id == bindparam("standing"), STANDING_MANDATES.c.revoked_us.is_(literal_column("null"))

@@ -388,6 +388,6 @@ async def test_words_count_for_as_long_as_the_bank_says(shared: Shared) -> None:
     book, reading = shared.books[0], read("Pay Anna £20").written()
     await book.store_messages("alice", shared.conversation, [HeardMessage("Pay Anna £20", "typed", reading)], NOW)
     before, after = NOW + timedelta(seconds=WORDS_AGE_S - 1), NOW + timedelta(seconds=WORDS_AGE_S)
-    (word,) = (await book.heard(shared.conversation, before)).words
+    (word,) = (await book.effect_facts("alice", shared.conversation, "", before)).heard.words
     assert (word.text, word.at, word.reading) == ("Pay Anna £20", NOW, reading_of(reading))
-    assert (await book.heard(shared.conversation, after)).words == ()
+    assert (await book.effect_facts("alice", shared.conversation, "", after)).heard.words == ()

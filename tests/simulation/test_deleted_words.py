@@ -34,7 +34,7 @@ async def words(served: Assisted, thread: str) -> list[tuple[int, str, str]]:
     book = served.gateway.book
     found = await book.read(lambda connection: threads.of_id(connection, thread))
     assert found is not None
-    heard = await book.heard(found.conversation, served.gateway.door.clock())
+    heard = (await book.effect_facts("alice", found.conversation, "", served.gateway.door.clock())).heard
     return [(word.turn, word.origin, word.text) for word in heard.words]
 
 
@@ -84,7 +84,7 @@ async def test_what_the_customer_deletes_counts_as_taken_back(served: Assisted) 
     found = await book.read(lambda connection: threads.of_id(connection, thread.id))
     assert found is not None
     await mine.delete(thread.id)
-    heard = await book.heard(found.conversation, served.gateway.door.clock())
+    heard = (await book.effect_facts("alice", found.conversation, "", served.gateway.door.clock())).heard
     assert {(word.origin, word.text) for word in heard.words} == {("deleted", "")}
     assert heard.turn == 3
 

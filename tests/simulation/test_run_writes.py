@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from audit.committer import Publication
 from gateway.app.serving import build_app, in_front
 from tests.support.assisted import Assisted, assisted
 from tests.support.models import Reply, asks, turns
@@ -15,14 +16,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def counted(all_of: Assisted, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """The durable writes of the gateway's database from now on. The record of a call is one more, in the log's own."""
-    lane, written = all_of.gateway.book._writer._lane, list[None]()
+    """The durable writes from now on, of the run and of the records of its calls. A checkpoint, each second, is not one of them."""
+    writer = all_of.gateway.log.transactions._writer
+    written: list[None] = []
 
-    async def commit(commits: Any = lane.commit) -> None:
-        written.append(None)
-        await commits()
+    async def write(items: Any, writes: Any = writer._write) -> Any:
+        answers = await writes(items)
+        if any(not isinstance(item.item, Publication) for item in items):
+            written.append(None)
+        return answers
 
-    monkeypatch.setattr(lane, "commit", commit)
+    monkeypatch.setattr(writer, "_write", write)
     return written
 
 
@@ -32,7 +36,7 @@ def lister(go_on: asyncio.Event | None = None) -> Any:
     return lambda body: answer if turns(body) else Reply(calls=(asks("list_accounts"),))
 
 
-async def test_a_run_with_one_call_takes_four_durable_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_with_one_call_takes_five_durable_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with assisted(tmp_path / "data", lister()) as all_of:
         assistant = await all_of.assistant("list_accounts")
         thread = await all_of.of().create(messages=[{"role": "user", "content": "List them"}])
@@ -41,14 +45,14 @@ async def test_a_run_with_one_call_takes_four_durable_writes(tmp_path: Path, mon
             await stream.until_done()
         (run,) = (await all_of.of().runs.list(thread.id)).data
         assert (run.status, [step.status for step in await all_of.steps(run)]) == ("completed", ["completed", "completed"])
-        assert len(written) == 4
+        assert len(written) == 5
 
 
-@pytest.mark.parametrize(("asks_first", "before"), [(True, 3), (False, 1)])
+@pytest.mark.parametrize(("asks_first", "before"), [(True, 4), (False, 1)])
 async def test_the_first_text_goes_out_before_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks_first: bool, before: int
 ) -> None:
-    """What the text rests on is durable by then: the run, the call's intent, its output. The text itself is written at its end."""
+    """What the text rests on is durable by then: the run, the call's intent, its record, its output. The text is written at its end."""
     go_on = asyncio.Event()
     script = lister(go_on) if asks_first else Reply(text="You have three accounts.\n" * 3, go_on=go_on)
     async with assisted(tmp_path / "data", script) as all_of:

@@ -15,6 +15,7 @@ from gateway.domain.ports import Claim
 from gateway.domain.proposal import NewProposal, drawn_up
 from gateway.domain.states import CallState
 from gateway.store import calls, confirmations, conversations, spending
+from gateway.store.effect_facts import effect_facts
 from gateway.store.tables import (
     APPROVERS,
     CALLS,
@@ -168,7 +169,8 @@ def _to_approve(size: int) -> Sequence[tuple[Table, Rows]]:
 
 
 def _heard(connection: Connection) -> object:
-    return conversations.heard(connection, "c", NOW, NOW - timedelta(seconds=conversations.WORDS_AGE_S))
+    window = (NOW - timedelta(seconds=conversations.WORDS_AGE_S), NOW)
+    return effect_facts(connection, "alice", "c", "", window)
 
 
 def _hear(connection: Connection) -> object:
