@@ -305,6 +305,10 @@ class CoreBank(Protocol):
         """Whether the account `identifier` (see `adapters.function.AccountIdentifier`) is in this name; the answer is kept by the core
         as evidence. It may ask another bank. Whoever offers it holds the rate down: it tells who has which account."""
 
+    @property
+    def is_near(self) -> bool:
+        """Whether a question costs no exchange with another process: then nobody needs to ask several together."""
+
     async def capabilities(self) -> frozenset[str]:
         """What this core can beyond answering: `adapters.questions.TOGETHER`. Names that nobody knows are passed over."""
 

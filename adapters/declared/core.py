@@ -46,7 +46,7 @@ SKEW = timedelta(seconds=5)
 """So long after a permit's end its key is not asked for: what was sent may still arrive."""
 
 _TRIES = 2
-_OURS = frozenset({"submit", "status", "executed"})
+_OURS = frozenset({"submit", "status", "executed", "is_near"})
 _LOG = logging.getLogger("tellergate.upstream")
 
 
@@ -87,6 +87,10 @@ class DeclaredCore:
         for name in vars(CoreBank):
             if not name.startswith("_") and name not in _OURS:
                 setattr(self, name, partial(self._ask, name))
+
+    @property
+    def is_near(self) -> bool:
+        return self._behind.is_near
 
     async def _ask(self, name: str, *arguments: object, **named: object) -> object:
         return await getattr(self._behind, name)(*arguments, **named)

@@ -65,9 +65,11 @@ async def gather(
         standing, heard = () if money is None else known.standing, known.heard
     asks_for_accounts = is_grounded and money is not None and (standing or names_an_account(heard.words))
     try:
-        questions = list(_questions(function, arguments, customer, accounts=bool(asks_for_accounts)))
-        ahead = _ahead(received, function, arguments, snapshot) if questions else None
-        asked = knowing(core, await core.together(questions, ahead)) if len(questions) > 1 or ahead is not None else core
+        asked = core
+        if not core.is_near:
+            questions = list(_questions(function, arguments, customer, accounts=bool(asks_for_accounts)))
+            ahead = _ahead(received, function, arguments, snapshot) if questions else None
+            asked = knowing(core, await core.together(questions, ahead)) if questions else core
         objects = await _objects(function, arguments, customer, asked)
         evidence, unowned = None, tuple(_objects_elsewhere(function, arguments))
         if is_grounded or unowned:

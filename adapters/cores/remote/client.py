@@ -101,6 +101,10 @@ class RemoteCore:
             setattr(self, name, partial(self._ask, operation))
 
     @property
+    def is_near(self) -> bool:
+        return False
+
+    @property
     def breaker(self) -> State:
         """For telemetry."""
         return self._breaker.state

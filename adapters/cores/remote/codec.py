@@ -187,25 +187,29 @@ def _record(of: type) -> Codec:
     def encode(value: Any) -> Json:
         if type(value) is not of:
             raise WireError(f"not {of.__name__}")
-        return {name: _at(name, item.encode, getattr(value, name)) for name, item in members}
+        encoded: dict[str, Json] = {}
+        for name, item in members:
+            try:
+                encoded[name] = item.encode(getattr(value, name))
+            except WireError as error:
+                raise WireError(f"{name}: {error}") from None
+        return encoded
 
     def decode(value: Json) -> Any:
         if type(value) is not dict or value.keys() != names:
             raise WireError(f"not exactly the fields of {of.__name__}")
-        given = {name: _at(name, item.decode, value[name]) for name, item in members}
+        given = {}
+        for name, item in members:
+            try:
+                given[name] = item.decode(value[name])
+            except WireError as error:
+                raise WireError(f"{name}: {error}") from None
         try:
             return of(**given)
         except ValueError:
             raise WireError(f"not a {of.__name__}") from None
 
     return Codec(encode, decode)
-
-
-def _at(name: str, step: Callable[[Any], Any], value: Any) -> Any:
-    try:
-        return step(value)
-    except WireError as error:
-        raise WireError(f"{name}: {error}") from None
 
 
 def _union(of: Sequence[Any]) -> Codec:

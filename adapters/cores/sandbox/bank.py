@@ -156,6 +156,10 @@ class SandboxBank:
         await self._keep(Keep("payee_check", stored.check_row(customer, name, identifier, check)))
         return check
 
+    @property
+    def is_near(self) -> bool:
+        return True
+
     async def capabilities(self) -> frozenset[str]:
         return frozenset({TOGETHER})
 
