@@ -29,9 +29,10 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from tests.support.databases import postgresql
+from tests.support.forks import Forked
 from tests.support.options import long_or
 from tests.support.processes import started
-from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
+from tests.support.teller import Teller, executed_keys, leaves_of, payment, what_does_not_hold
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.long
@@ -47,7 +48,7 @@ class Several:
 
     settings: Settings
     url: str
-    parent: int
+    process: Forked
     bank_folder: Path
     stop_bank: Any
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -57,15 +58,17 @@ class Several:
 
     def workers(self) -> list[int]:
         """Process ids of the workers that are there now."""
-        children = Path(f"/proc/{self.parent}/task/{self.parent}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in _command_line(child)]
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [int(child) for child in children if is_there(int(child))]
 
 
-def _command_line(process: str) -> bytes:
+def is_there(process: int) -> bool:
+    """Whether it runs: not one that has ended and only waits for its status to be asked for."""
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
-        return b""
+        return False
 
 
 @pytest.fixture
@@ -99,7 +102,7 @@ def several(tmp_path: Path) -> Iterator[Several]:
         serve = ("serve", "--dev", "--settings", str(file), *where, "--workers", str(WORKERS), "--port", "0", "--json")
         process, told = stack.enter_context(started(*serve))
         settings = replace(development(data, database=database), core_url=said["url"], core_credential_file=token, **chosen)
-        yield Several(settings, told["url"], process.pid, bank_folder, served.close)
+        yield Several(settings, told["url"], process, bank_folder, served.close)
 
 
 @asynccontextmanager
@@ -276,5 +279,33 @@ async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_st
             await gateway.kill_switches.lift(switch.id, "over", officer)
         assert await answers("after") == {"done"}
     assert await the_end(several) == []
-    os.kill(several.parent, signal.SIGKILL)
-    await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)
+    several.process.kill()
+    await wait_until(lambda: not any(map(is_there, workers)), most_s=60)
+
+
+async def test_a_signal_to_all_of_the_processes_at_once_ends_each_of_them_in_order(several: Several) -> None:
+    """As a service's supervisor sends it: to the workers as well as to the process that keeps them, which asks them once more."""
+    async with client(several) as http:
+        conversation, accounts = await conversation_of(several, http)
+        await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
+        asked = (
+            call(
+                several,
+                http,
+                conversation,
+                "initiate_transfer",
+                payment(accounts[0], accounts[1], f"1.{number:02}"),
+                native_id=f"n{number}",
+            )
+            for number in range(16)
+        )
+        calls = [asyncio.create_task(item) for item in asked]
+        await wait_until(lambda: len(several.told) > 2, most_s=60)  # the list of accounts, and some of the transfers
+        os.killpg(several.process.pid, signal.SIGTERM)
+        await asyncio.gather(*calls)
+    assert await asyncio.to_thread(several.process.wait, 60) == 0
+    async with beside(several) as gateway:
+        kinds = Counter(json.loads(leaf.leaf)["kind"] for leaf in await leaves_of(gateway))
+        opened = 1 + WORKERS  # the first makes tables and keys before there are workers
+        assert kinds["log.stop"] == opened, "each of them said that it stopped"
+    assert await the_end(several) == []
