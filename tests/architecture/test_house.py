@@ -96,6 +96,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(text_of(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of its tree."""
+    return tuple(ast.walk(parsed(path)))
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -105,15 +111,16 @@ def is_migration(path: Path) -> bool:
     return path.parent.name in ("history", "log_history", "keys_history")
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+@cache
+def functions(path: Path) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]:
+    return tuple(node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_keeps_the_sizes(path: Path) -> None:
     text = text_of(path)
     assert text.count("\n") <= LONGER.get(named(path), 400)
-    for function in functions(parsed(path)):
+    for function in functions(path):
         assert (function.end_lineno or 0) - function.lineno + 1 <= 60 or is_migration(path), function.name
         positional = [
             parameter for parameter in (*function.args.posonlyargs, *function.args.args) if parameter.arg not in ("self", "cls")
@@ -123,13 +130,12 @@ def test_a_module_keeps_the_sizes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_stand_at_the_top_and_broad_excepts_where_they_are_listed(path: Path) -> None:
-    tree = parsed(path)
     if named(path) not in LATE_IMPORTS:
-        for function in functions(tree):
+        for function in functions(path):
             assert not [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)], function.name
     broad = [
         node
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
     ]
@@ -140,15 +146,14 @@ def test_imports_stand_at_the_top_and_broad_excepts_where_they_are_listed(path: 
 def test_a_module_says_what_it_owns_and_uses_the_field_s_names(path: Path) -> None:
     tree = parsed(path)
     assert ast.get_docstring(tree) or not text_of(path).strip(), "a module's docstring says what it owns"
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             assert not re.search(r"(Manager|Service|Helper|Util)s?$", node.name)
 
 
 @pytest.mark.parametrize("path", PURE, ids=named)
 def test_a_pure_module_does_no_io_and_reads_no_clock(path: Path) -> None:
-    tree = parsed(path)
-    for node in ast.walk(tree):
+    for node in nodes(path):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not {name.split(".")[0] for name in names} & IMPURE_IMPORTS
@@ -161,8 +166,7 @@ def test_a_pure_module_does_no_io_and_reads_no_clock(path: Path) -> None:
 def test_a_verifier_imports_the_standard_library_and_cryptography_alone(name: str) -> None:
     allowed = {"__future__", "argparse", "base64", "binascii", "collections", "dataclasses", "datetime", "hashlib", "io", "json"}
     allowed |= {"pathlib", "re", "struct", "sys", "typing", "zipfile", "zlib", "cryptography", "enum", "itertools"}
-    tree = parsed(ROOT / "audit" / f"{name}.py")
-    for node in ast.walk(tree):
+    for node in nodes(ROOT / "audit" / f"{name}.py"):
         if isinstance(node, ast.Import):
             assert {alias.name.split(".")[0] for alias in node.names} <= allowed
         if isinstance(node, ast.ImportFrom):
@@ -220,9 +224,9 @@ TEXTS = {"output", "answer", "message", "run_id"}
 """Of calls and of whoever answers, or asks: an empty one is one, and only None is none."""
 
 
-def _tested(tree: ast.AST) -> Iterator[ast.expr]:
+def _tested(path: Path) -> Iterator[ast.expr]:
     """What is taken as true or false."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         match node:
             case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test):
                 yield test
@@ -248,7 +252,7 @@ def _last_name(node: ast.expr) -> object:
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_an_empty_text_is_not_taken_for_none(path: Path) -> None:
     """The app's output "" was told to the model as a call that nobody answered."""
-    found = [(node.lineno, ast.unparse(node)) for node in _tested(parsed(path)) if _last_name(node) in TEXTS]
+    found = [(node.lineno, ast.unparse(node)) for node in _tested(path) if _last_name(node) in TEXTS]
     assert found == []
 
 
@@ -264,7 +268,7 @@ def test_functions_are_short() -> None:
         (function.end_lineno or 0) - function.lineno + 1
         for path in MODULES
         if not is_migration(path)
-        for function in functions(parsed(path))
+        for function in functions(path)
     )
     assert lines[len(lines) * 95 // 100] <= 32
 
