@@ -33,7 +33,7 @@ from tests.support.forks import Forked
 from tests.support.options import long_or
 from tests.support.processes import started
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, what_does_not_hold
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAITS_S, wait_until
 
 pytestmark = pytest.mark.long
 
@@ -157,7 +157,7 @@ async def conversation_of(several: Several, http: httpx.AsyncClient) -> tuple[st
 
 
 def client(several: Several) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=several.url, headers={"authorization": f"Bearer {several.token()}"}, timeout=30)
+    return httpx.AsyncClient(base_url=several.url, headers={"authorization": f"Bearer {several.token()}"}, timeout=WAITS_S)
 
 
 async def the_end(several: Several) -> list[str]:
@@ -243,13 +243,13 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
         callers = [asyncio.create_task(caller(http, number)) for number in range(CALLERS)]
         killed = 0
         while killed < KILLS:
-            await wait_until(more(8), most_s=60)
+            await wait_until(more(8))
             await asyncio.sleep(chance.uniform(0, 0.1))
             there = several.workers()
             if len(there) > 1:  # somebody must be left to go on
                 os.kill(chance.choice(there), signal.SIGKILL)
                 killed += 1
-        await wait_until(more(20), most_s=60)
+        await wait_until(more(20))
         is_over.set()
         await asyncio.gather(*callers)
     assert await the_end(several) == []
@@ -257,7 +257,7 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
 
 async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_started_them(several: Several) -> None:
     """Two promises, one start of everything."""
-    await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
+    await wait_until(lambda: len(several.workers()) == WORKERS)
     workers = several.workers()
     async with beside(several) as gateway, client(several) as http:
         conversation, accounts = await conversation_of(several, http)
@@ -280,14 +280,14 @@ async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_st
         assert await answers("after") == {"done"}
     assert await the_end(several) == []
     several.process.kill()
-    await wait_until(lambda: not any(map(is_there, workers)), most_s=60)
+    await wait_until(lambda: not any(map(is_there, workers)))
 
 
 async def test_a_signal_to_all_of_the_processes_at_once_ends_each_of_them_in_order(several: Several) -> None:
     """As a service's supervisor sends it: to the workers as well as to the process that keeps them, which asks them once more."""
     async with client(several) as http:
         conversation, accounts = await conversation_of(several, http)
-        await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
+        await wait_until(lambda: len(several.workers()) == WORKERS)
         asked = (
             call(
                 several,
@@ -300,7 +300,7 @@ async def test_a_signal_to_all_of_the_processes_at_once_ends_each_of_them_in_ord
             for number in range(16)
         )
         calls = [asyncio.create_task(item) for item in asked]
-        await wait_until(lambda: len(several.told) > 2, most_s=60)  # the list of accounts, and some of the transfers
+        await wait_until(lambda: len(several.told) > 2)  # the list of accounts, and some of the transfers
         os.killpg(several.process.pid, signal.SIGTERM)
         await asyncio.gather(*calls)
     assert await asyncio.to_thread(several.process.wait, 60) == 0

@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from tests.support import peers
+from tests.support.waiting import WAITS_S
 
 TWO_FACTORS = "urn:bank:two-factor"
 SECRET = "window secret, with: signs & %"
@@ -89,7 +90,7 @@ class Oidc:
             "code_challenge_method": "S256",
             **({"acr_values": acr} if acr else {}),
         }
-        with httpx.Client(timeout=10) as http:
+        with httpx.Client(timeout=WAITS_S) as http:
             answered = http.get(f"{issuer}/auth", params=asked)
             while not (where := answered.headers["location"]).startswith(REDIRECT):
                 answered = http.get(httpx.URL(issuer).join(where))

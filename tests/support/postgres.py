@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import pytest
 
-START_S = 30
+START_S = 60
 
 
 @dataclass(frozen=True)
