@@ -48,6 +48,11 @@ def share(folder: Path | None) -> None:
     _Shared.folder, _Shared.is_own = folder, False
 
 
+def shared() -> Path | None:
+    """The folder that the workers of this run share; None in a process of its own."""
+    return None if _Shared.is_own else _Shared.folder
+
+
 def stop_shared() -> None:
     """Stop the server that the workers started, if one of them did, once they have ended."""
     if _Shared.folder is None or not _Shared.is_own:
