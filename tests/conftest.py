@@ -5,6 +5,7 @@
 HYPOTHESIS_PROFILE=explore looks for new ones. `tests/README.md` says which run holds what.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import blocked_loop, databases, postgres, templates
 from tests.support.options import OPTIONS, examples
+
+LONGEST = {"browser", "conformance", "contracts", "guides", "simulation"}
+"""Folders whose files take longest: servers, browsers and other processes are waited for there."""
 
 EXAMPLES = 100
 """Of a property test that says no number of its own, in the long form."""
@@ -51,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a third of the time a test waits for something. pyproject.toml says how many at most."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Worker) -> None:
     """One PostgreSQL for all workers of a run: they are told where the first of them that needs it starts it."""
     node.workerinput["postgres"] = str(postgres.shared_folder())
@@ -61,10 +71,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         postgres.stop_shared()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Nothing that is imported or collected goes away before the end: the garbage collector, which would take a quarter of the time that
+    collecting takes and look at all of it again while the tests run, leaves it alone.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take longest come first, so that the workers end together: those with a long form, and the guides."""
-    longest = {item.path for item in items if item.get_closest_marker("long") is not None or "guides" in item.path.parts}
+    """Files that take longest come first, so that the workers end together: those with a long form, and those in these folders."""
+    longest = {item.path for item in items if item.get_closest_marker("long") is not None or LONGEST & {*item.path.parts}}
     items.sort(key=lambda item: item.path not in longest)
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -84,6 +85,23 @@ IMPURE_IMPORTS = {
 IMPURE_CALLS = {"open", "print", "input", "now", "utcnow", "today"}
 
 
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The module's syntax tree, which nobody changes."""
+    return ast.parse(text_of(path))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of its tree."""
+    return tuple(ast.walk(parsed(path)))
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -93,15 +111,16 @@ def is_migration(path: Path) -> bool:
     return path.parent.name in ("history", "log_history", "keys_history")
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+@cache
+def functions(path: Path) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]:
+    return tuple(node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_keeps_the_sizes(path: Path) -> None:
-    text = path.read_text()
+    text = text_of(path)
     assert text.count("\n") <= LONGER.get(named(path), 400)
-    for function in functions(ast.parse(text)):
+    for function in functions(path):
         assert (function.end_lineno or 0) - function.lineno + 1 <= 60 or is_migration(path), function.name
         positional = [
             parameter for parameter in (*function.args.posonlyargs, *function.args.args) if parameter.arg not in ("self", "cls")
@@ -111,13 +130,12 @@ def test_a_module_keeps_the_sizes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_stand_at_the_top_and_broad_excepts_where_they_are_listed(path: Path) -> None:
-    tree = ast.parse(path.read_text())
     if named(path) not in LATE_IMPORTS:
-        for function in functions(tree):
+        for function in functions(path):
             assert not [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)], function.name
     broad = [
         node
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
     ]
@@ -126,17 +144,16 @@ def test_imports_stand_at_the_top_and_broad_excepts_where_they_are_listed(path: 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_says_what_it_owns_and_uses_the_field_s_names(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree) or not path.read_text().strip(), "a module's docstring says what it owns"
-    for node in ast.walk(tree):
+    tree = parsed(path)
+    assert ast.get_docstring(tree) or not text_of(path).strip(), "a module's docstring says what it owns"
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             assert not re.search(r"(Manager|Service|Helper|Util)s?$", node.name)
 
 
 @pytest.mark.parametrize("path", PURE, ids=named)
 def test_a_pure_module_does_no_io_and_reads_no_clock(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    for node in nodes(path):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not {name.split(".")[0] for name in names} & IMPURE_IMPORTS
@@ -149,8 +166,7 @@ def test_a_pure_module_does_no_io_and_reads_no_clock(path: Path) -> None:
 def test_a_verifier_imports_the_standard_library_and_cryptography_alone(name: str) -> None:
     allowed = {"__future__", "argparse", "base64", "binascii", "collections", "dataclasses", "datetime", "hashlib", "io", "json"}
     allowed |= {"pathlib", "re", "struct", "sys", "typing", "zipfile", "zlib", "cryptography", "enum", "itertools"}
-    tree = ast.parse((ROOT / "audit" / f"{name}.py").read_text())
-    for node in ast.walk(tree):
+    for node in nodes(ROOT / "audit" / f"{name}.py"):
         if isinstance(node, ast.Import):
             assert {alias.name.split(".")[0] for alias in node.names} <= allowed
         if isinstance(node, ast.ImportFrom):
@@ -160,7 +176,7 @@ def test_a_verifier_imports_the_standard_library_and_cryptography_alone(name: st
 def test_a_public_class_name_has_one_definition_over_all_packages() -> None:
     found: dict[str, list[str]] = {}
     for path in MODULES:
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and named(path) not in CARRIED_ALONE:
                 found.setdefault(node.name, []).append(named(path))
     assert {name: paths for name, paths in found.items() if len(paths) != 1} == {}
@@ -170,7 +186,7 @@ def test_a_package_of_the_gateway_says_what_it_owns_and_what_it_must_never_do() 
     rooms = [path for path in (ROOT / "gateway").rglob("__init__.py") if path.parent != ROOT / "gateway"]
     assert len(rooms) >= 12
     for path in rooms:
-        told = ast.get_docstring(ast.parse(path.read_text())) or ""
+        told = ast.get_docstring(parsed(path)) or ""
         assert "Owns " in told, named(path)
         assert "Must never " in told, named(path)
 
@@ -208,9 +224,9 @@ TEXTS = {"output", "answer", "message", "run_id"}
 """Of calls and of whoever answers, or asks: an empty one is one, and only None is none."""
 
 
-def _tested(tree: ast.AST) -> Iterator[ast.expr]:
+def _tested(path: Path) -> Iterator[ast.expr]:
     """What is taken as true or false."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         match node:
             case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test):
                 yield test
@@ -236,14 +252,14 @@ def _last_name(node: ast.expr) -> object:
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_an_empty_text_is_not_taken_for_none(path: Path) -> None:
     """The app's output "" was told to the model as a call that nobody answered."""
-    found = [(node.lineno, ast.unparse(node)) for node in _tested(ast.parse(path.read_text())) if _last_name(node) in TEXTS]
+    found = [(node.lineno, ast.unparse(node)) for node in _tested(path) if _last_name(node) in TEXTS]
     assert found == []
 
 
 def test_identifiers_are_compared_in_one_place() -> None:
     """Nobody else takes separators or capitals out of an identifier."""
     folding = re.compile(r"""\.replace\(["'][ -]["'], ""\)|"".join\(\w+\.split\(\)\)""")
-    assert [path.relative_to(ROOT).as_posix() for path in MODULES if folding.search(path.read_text())] == []
+    assert [path.relative_to(ROOT).as_posix() for path in MODULES if folding.search(text_of(path))] == []
 
 
 def test_functions_are_short() -> None:
@@ -252,13 +268,13 @@ def test_functions_are_short() -> None:
         (function.end_lineno or 0) - function.lineno + 1
         for path in MODULES
         if not is_migration(path)
-        for function in functions(ast.parse(path.read_text()))
+        for function in functions(path)
     )
     assert lines[len(lines) * 95 // 100] <= 32
 
 
 def test_every_setting_and_every_code_is_documented() -> None:
-    source = ast.parse((ROOT / "gateway" / "app" / "settings.py").read_text())
+    source = parsed(ROOT / "gateway" / "app" / "settings.py")
     body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body
     documented = {
         first.target.id
@@ -287,14 +303,14 @@ READS_THE_TIME = {
 def test_a_gateway_goes_by_the_clock_that_it_was_given() -> None:
     """Its last record was dated by the machine's clock, and the trail of a gateway whose clock was ahead ran backwards."""
     reading = re.compile(r"\butc_now\(\)|\bdatetime\.now\(|\btime\.time\(")
-    assert {named(path) for path in MODULES if reading.search(path.read_text())} == READS_THE_TIME
+    assert {named(path) for path in MODULES if reading.search(text_of(path))} == READS_THE_TIME
 
 
 def test_the_whole_book_is_known_to_the_composition_and_the_store_alone() -> None:
     """All others take a port: what they cannot reach, they cannot change."""
-    wide = [named(path) for path in MODULES if "SqlBook" in path.read_text()]
+    wide = [named(path) for path in MODULES if "SqlBook" in text_of(path)]
     assert {name.rsplit("/", 1)[0] for name in wide} == {"gateway/app", "gateway/store"}
 
 
 def test_no_port_names_a_database() -> None:
-    assert "sqlalchemy" not in "".join(path.read_text() for path in (ROOT / "gateway" / "domain").glob("*.py"))
+    assert "sqlalchemy" not in "".join(text_of(path) for path in (ROOT / "gateway" / "domain").glob("*.py"))

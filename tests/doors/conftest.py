@@ -17,6 +17,7 @@ from gateway.doors import examples
 from tests.support import databases
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started
+from tests.support.waiting import WAITS_S
 
 OBJECT = {
     "conversation_id": examples.CONVERSATION,
@@ -110,5 +111,5 @@ def serving(data: Path, *options: str, model: str | None = "http://127.0.0.1:9/v
         if OPTIONS.core == "remote":
             command += stack.enter_context(sandbox_bank(data))
         _, said = stack.enter_context(started(*command))
-        with httpx.Client(base_url=said["url"], timeout=10) as client:
+        with httpx.Client(base_url=said["url"], timeout=WAITS_S) as client:
             yield Served(said["url"], data, client)

@@ -15,6 +15,7 @@ from tests.doors.conftest import Served
 from tests.support.options import OPTIONS
 from tests.support.processes import started
 from tests.support.upstream import CREDENTIAL, UpstreamBank, manifest_text, upstream
+from tests.support.waiting import WAITS_S
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ async def window(folder: Path, vocabulary: str) -> AsyncIterator[tuple[UpstreamB
         entered = started(*command)
         _, said = await asyncio.to_thread(entered.__enter__)
         try:
-            with httpx.Client(base_url=said["url"], timeout=30) as http:
+            with httpx.Client(base_url=said["url"], timeout=WAITS_S) as http:
                 served = Served(said["url"], folder / "data", http)
 
                 yield bank, Asking(served)

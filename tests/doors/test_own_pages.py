@@ -16,6 +16,7 @@ from gateway.identity.compact import decode, encode
 from tests.doors.conftest import Served
 from tests.doors.test_mandates import CUSTOMER, dev, everything, pay, proposed, standing
 from tests.support import databases
+from tests.support.waiting import WAITS_S
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 pytest.importorskip("jinja2", reason="jinja2 is absent")
@@ -41,7 +42,7 @@ class Browser:
         self.served, self.customer = served, customer
         self.origin = served.url.replace("127.0.0.1", "localhost")
         own = {"origin": self.origin, "sec-fetch-site": "same-origin"}
-        self.http = httpx.Client(base_url=self.origin, headers=own, timeout=20)
+        self.http = httpx.Client(base_url=self.origin, headers=own, timeout=WAITS_S)
         self.passkey = SoftwarePasskey(served.data, customer, development=True)
         enrolling = served.token("identity", agent=None, scope=SCOPE_ENROL, client="identity")
         known = {"credential": self.passkey.credential, "public_key": encode(self.passkey.public_key)}

@@ -10,6 +10,7 @@ import pytest
 from gateway.app.local_issuer import LocalIssuer
 from tests.support import databases
 from tests.support.processes import started
+from tests.support.waiting import WAITS_S
 
 PATHS = ["/v1/function-calls", "/v1/conversations", "/v1/calls/call_" + "0" * 28, "/nowhere", "/openapi.json", "/"]
 
@@ -37,7 +38,7 @@ def test_every_answer_has_an_id_and_a_line(tmp_path: Path) -> None:
 
 
 def wait_for_lines(log: Path, count: int) -> list[dict[str, object]]:
-    until = time.monotonic() + 10
+    until = time.monotonic() + WAITS_S
     while time.monotonic() < until:
         lines = [json.loads(line) for line in log.read_text().splitlines() if '"request_id"' in line]
         if len(lines) >= count:

@@ -29,10 +29,11 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from tests.support.databases import postgresql
+from tests.support.forks import Forked
 from tests.support.options import long_or
 from tests.support.processes import started
-from tests.support.teller import Teller, executed_keys, payment, what_does_not_hold
-from tests.support.waiting import wait_until
+from tests.support.teller import Teller, executed_keys, leaves_of, payment, what_does_not_hold
+from tests.support.waiting import WAITS_S, wait_until
 
 pytestmark = pytest.mark.long
 
@@ -47,7 +48,7 @@ class Several:
 
     settings: Settings
     url: str
-    parent: int
+    process: Forked
     bank_folder: Path
     stop_bank: Any
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -57,15 +58,17 @@ class Several:
 
     def workers(self) -> list[int]:
         """Process ids of the workers that are there now."""
-        children = Path(f"/proc/{self.parent}/task/{self.parent}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in _command_line(child)]
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [int(child) for child in children if is_there(int(child))]
 
 
-def _command_line(process: str) -> bytes:
+def is_there(process: int) -> bool:
+    """Whether it runs: not one that has ended and only waits for its status to be asked for."""
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
-        return b""
+        return False
 
 
 @pytest.fixture
@@ -99,7 +102,7 @@ def several(tmp_path: Path) -> Iterator[Several]:
         serve = ("serve", "--dev", "--settings", str(file), *where, "--workers", str(WORKERS), "--port", "0", "--json")
         process, told = stack.enter_context(started(*serve))
         settings = replace(development(data, database=database), core_url=said["url"], core_credential_file=token, **chosen)
-        yield Several(settings, told["url"], process.pid, bank_folder, served.close)
+        yield Several(settings, told["url"], process, bank_folder, served.close)
 
 
 @asynccontextmanager
@@ -154,7 +157,7 @@ async def conversation_of(several: Several, http: httpx.AsyncClient) -> tuple[st
 
 
 def client(several: Several) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=several.url, headers={"authorization": f"Bearer {several.token()}"}, timeout=30)
+    return httpx.AsyncClient(base_url=several.url, headers={"authorization": f"Bearer {several.token()}"}, timeout=WAITS_S)
 
 
 async def the_end(several: Several) -> list[str]:
@@ -240,13 +243,13 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
         callers = [asyncio.create_task(caller(http, number)) for number in range(CALLERS)]
         killed = 0
         while killed < KILLS:
-            await wait_until(more(8), most_s=60)
+            await wait_until(more(8))
             await asyncio.sleep(chance.uniform(0, 0.1))
             there = several.workers()
             if len(there) > 1:  # somebody must be left to go on
                 os.kill(chance.choice(there), signal.SIGKILL)
                 killed += 1
-        await wait_until(more(20), most_s=60)
+        await wait_until(more(20))
         is_over.set()
         await asyncio.gather(*callers)
     assert await the_end(several) == []
@@ -254,7 +257,7 @@ async def test_any_of_four_processes_may_be_killed_at_any_time(several: Several)
 
 async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_started_them(several: Several) -> None:
     """Two promises, one start of everything."""
-    await wait_until(lambda: len(several.workers()) == WORKERS, most_s=60)
+    await wait_until(lambda: len(several.workers()) == WORKERS)
     workers = several.workers()
     async with beside(several) as gateway, client(several) as http:
         conversation, accounts = await conversation_of(several, http)
@@ -276,5 +279,33 @@ async def test_a_kill_switch_counts_in_all_processes_and_workers_end_with_who_st
             await gateway.kill_switches.lift(switch.id, "over", officer)
         assert await answers("after") == {"done"}
     assert await the_end(several) == []
-    os.kill(several.parent, signal.SIGKILL)
-    await wait_until(lambda: not any(b"spawn_main" in _command_line(str(worker)) for worker in workers), most_s=60)
+    several.process.kill()
+    await wait_until(lambda: not any(map(is_there, workers)))
+
+
+async def test_a_signal_to_all_of_the_processes_at_once_ends_each_of_them_in_order(several: Several) -> None:
+    """As a service's supervisor sends it: to the workers as well as to the process that keeps them, which asks them once more."""
+    async with client(several) as http:
+        conversation, accounts = await conversation_of(several, http)
+        await wait_until(lambda: len(several.workers()) == WORKERS)
+        asked = (
+            call(
+                several,
+                http,
+                conversation,
+                "initiate_transfer",
+                payment(accounts[0], accounts[1], f"1.{number:02}"),
+                native_id=f"n{number}",
+            )
+            for number in range(16)
+        )
+        calls = [asyncio.create_task(item) for item in asked]
+        await wait_until(lambda: len(several.told) > 2)  # the list of accounts, and some of the transfers
+        os.killpg(several.process.pid, signal.SIGTERM)
+        await asyncio.gather(*calls)
+    assert await asyncio.to_thread(several.process.wait, 60) == 0
+    async with beside(several) as gateway:
+        kinds = Counter(json.loads(leaf.leaf)["kind"] for leaf in await leaves_of(gateway))
+        opened = 1 + WORKERS  # the first makes tables and keys before there are workers
+        assert kinds["log.stop"] == opened, "each of them said that it stopped"
+    assert await the_end(several) == []

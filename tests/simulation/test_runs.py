@@ -25,6 +25,7 @@ from tests.support.assisted import Assisted, assisted, error_of, required, used,
 from tests.support.hostile_models import call, end, text
 from tests.support.models import Raw, Reply, asks, outputs, turns
 from tests.support.teller import executed_keys, leaves_of, what_does_not_hold
+from tests.support.waiting import WAITS_S
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -380,9 +381,9 @@ async def test_a_killed_run_goes_on_and_no_call_is_executed_twice(tmp_path: Path
     told: multiprocessing.Queue[tuple[str, str]] = forked.Queue()
     child = forked.Process(target=_run_until_killed, args=(tmp_path / "data", point, told))
     child.start()
-    await asyncio.to_thread(child.join, 60)
+    await asyncio.to_thread(child.join, WAITS_S)
     assert child.exitcode == -signal.SIGKILL, "the run never came to this point"
-    thread, id_ = told.get(timeout=10)
+    thread, id_ = told.get(timeout=WAITS_S)
     async with assisted(tmp_path / "data", mover) as all_of:
         begun = await all_of.of().runs.retrieve(id_, thread_id=thread)
         ended = await to_its_end(all_of, begun)

@@ -276,7 +276,7 @@ async def test_a_gateway_that_is_served_tells_by_itself(told: Told) -> None:
     async with app.router.lifespan_context(app):
         held = await told.held()
         await told.gateway.confirmations.decline("alice", str(held.confirmation), utc_now())
-        await wait_until(lambda: bool(told.receiver.taken), most_s=30)
+        await wait_until(lambda: bool(told.receiver.taken))
     assert [outcome(pair)[:2] for pair in told.receiver.taken] == [(held.call_id, "denied")]
 
 

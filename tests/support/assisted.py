@@ -22,6 +22,7 @@ from gateway.app.serving import build_app, in_front
 from gateway.store.tables import RUNS
 from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server
 from tests.support.teller import Teller, teller
+from tests.support.waiting import WAITS_S
 
 OWN = "threads customer_words function_calls"
 ASK_ANYWAY = 10
@@ -62,7 +63,7 @@ class Assisted:
                 base_url=f"{self.url}/v1",
                 api_key=token,
                 max_retries=0,
-                timeout=60,
+                timeout=WAITS_S,
                 http_client=DefaultAsyncHttpxClient(verify=_TLS),
                 _strict_response_validation=True,
             )
@@ -91,7 +92,7 @@ class Assisted:
         thread = await threads.create(messages=[{"role": "user", "content": message} for message in said])
         return thread, await threads.runs.create(thread_id=thread.id, assistant_id=assistant.id, **rest)
 
-    async def until(self, run: Run, *states: str, customer: str = "alice", ends_s: float = 30) -> Run:
+    async def until(self, run: Run, *states: str, customer: str = "alice", ends_s: float = WAITS_S) -> Run:
         """The run, once it is in one of these states; in any that it stays in, without."""
         wanted = states or (*OVER, "requires_action")
         row = select(RUNS).where(RUNS.c.id == run.id)
@@ -142,7 +143,7 @@ def required(run: Run) -> list[RequiredActionFunctionToolCall]:
     return run.required_action.submit_tool_outputs.tool_calls
 
 
-async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = 30) -> Any:
+async def wait_until(found: Callable[[], Awaitable[Any]], ends_s: float = WAITS_S) -> Any:
     """What `found` finds, looked for again and again; an error after `ends_s`."""
     async with asyncio.timeout(ends_s):
         while (what := await found()) is None:

@@ -15,6 +15,7 @@ from tests.support import databases
 from tests.support.assisted import OWN
 from tests.support.models import Script, ScriptedModel, model_server
 from tests.support.processes import started
+from tests.support.waiting import WAITS_S
 
 
 @contextmanager
@@ -31,13 +32,13 @@ def scripted(script: Script) -> Iterator[tuple[ScriptedModel, Callable[[asyncio.
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert started_up.wait(20), "the model's server never started"
+    assert started_up.wait(WAITS_S), "the model's server never started"
     model, loop = found
     try:
         yield model, lambda event: loop.call_soon_threadsafe(event.set)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
+        thread.join(WAITS_S)
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def chatting(folder: Path, model: ScriptedModel) -> Iterator[Served]:
     command += ["--database", databases.url(data), "--settings", str(settings)]
     with contextlib.ExitStack() as stack:
         _, said = stack.enter_context(started(*command))
-        client = stack.enter_context(httpx.Client(base_url=said["url"], timeout=10))
+        client = stack.enter_context(httpx.Client(base_url=said["url"], timeout=WAITS_S))
         yield Served(said["url"], data, client)
 
 

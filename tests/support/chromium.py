@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.identity.compact import encode
+from tests.support.waiting import WAITS_S
 
 PATH = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -91,7 +92,7 @@ def serving(app: Any, port: int) -> Iterator[None]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + WAITS_S
     while not server.started:
         assert time.monotonic() < end, "it never started"
         time.sleep(0.02)
@@ -99,4 +100,4 @@ def serving(app: Any, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(WAITS_S)

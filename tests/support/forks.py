@@ -1,12 +1,12 @@
 """Commands in processes that are forked off one which has imported all of them: a start takes milliseconds, not two seconds, of processor.
 
-One such process for each worker of a run. What it forks is the command as it is: a process with its own id, arguments, environment, folder,
+One such process for all workers of a run. What it forks is the command as it is: a process with its own id, arguments, environment, folder,
 standard streams and end. `fork` starts one for a test; a shell finds it as `tellergate` in `FOLDER`, with `ADDRESS` in its environment.
 Each command of the first lines of the README, and each that is run as another user, still starts from nothing.
 """
 
-import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -25,6 +25,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from tests.support import postgres
 
 FOLDER = Path(__file__).parent / "forked"
 """What stands first in the PATH of a shell."""
@@ -111,16 +113,28 @@ def command(*arguments: str) -> list[str]:
 
 @functools.cache
 def address() -> str:
-    """Where this worker's process takes what is to be run. It ends with this process."""
-    # Nobody writes to its standard input, which is closed when this process ends, whatever ends it.
-    command = [sys.executable, "-m", "tests.support.forks"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert process.stdin is not None
+    """Where the process of this run takes what is to be run: the first worker that needs it starts it."""
+    folder = postgres.shared()
+    if folder is None:
+        return _started(os.getpid())
+    told = folder / "forks"
+    with (folder / "forks.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(_started(os.getppid()))
+    return told.read_text()
+
+
+def _started(run: int) -> str:
+    """Where it listens. It ends with the process whose id is `run`, whatever ends that."""
+    command = [sys.executable, "-m", "tests.support.forks", str(run)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
-    atexit.register(process.wait)
-    atexit.register(process.stdin.close)  # before it: the last that is registered comes first
     with process.stdout as told:
-        return told.readline().strip()
+        name = told.readline().strip()
+    assert name, "it ended before it listened"
+    process.returncode = 0  # it outlives this worker on purpose
+    return name
 
 
 def _main() -> int:
@@ -142,28 +156,30 @@ def _main() -> int:
         listening.bind(f"\0{name}")  # in the abstract namespace: no file to clean up, in this process or in what it forks
         listening.listen(64)
         print(name, flush=True)
-        wanted = _Server(listening).run()
+        wanted = _Server(listening, os.pidfd_open(int(sys.argv[1]))).run()
     return 0 if wanted is None else _command(wanted)
 
 
 class _Server:
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, run: int) -> None:
         self._listening = listening
+        self._run = run
+        """Ready to be read when the process that runs the tests has ended."""
         self._asked_by: dict[int, socket.socket] = {}
         """Whom to tell of each process' end."""
 
     def run(self) -> "dict[str, Any] | None":
-        """In each forked process, what it is to run; in this one, nothing, when its standard input has ended."""
+        """In each forked process, what it is to run; in this one, nothing, when the run of the tests has ended."""
         ended, told = socket.socketpair()
         told.setblocking(False)
         signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         with selectors.DefaultSelector() as ready:
-            for source in (sys.stdin.buffer, self._listening, ended):
+            for source in (self._run, self._listening, ended):
                 ready.register(source, selectors.EVENT_READ)
             while True:
                 for key, _ in ready.select():
-                    if key.fileobj is sys.stdin.buffer:
+                    if key.fileobj == self._run:
                         for pid in self._asked_by:
                             os.kill(pid, signal.SIGKILL)
                         return None

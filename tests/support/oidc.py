@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ import httpx
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from tests.support.peers import installed
+from tests.support import peers
+from tests.support.waiting import WAITS_S
 
 TWO_FACTORS = "urn:bank:two-factor"
 SECRET = "window secret, with: signs & %"
@@ -90,7 +90,7 @@ class Oidc:
             "code_challenge_method": "S256",
             **({"acr_values": acr} if acr else {}),
         }
-        with httpx.Client(timeout=10) as http:
+        with httpx.Client(timeout=WAITS_S) as http:
             answered = http.get(f"{issuer}/auth", params=asked)
             while not (where := answered.headers["location"]).startswith(REDIRECT):
                 answered = http.get(httpx.URL(issuer).join(where))
@@ -129,10 +129,6 @@ def provider(folder: Path) -> Iterator[Oidc]:
     secret_file.write_text(SECRET + "\n")
     command = [shutil.which("node") or "node", "provider.mjs"]
     environment = {**os.environ, "WINDOW_SECRET": SECRET}
-    place = installed("oidc", "oidc-provider", "provider.mjs")
-    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        try:
-            yield Oidc(**json.loads(process.stdout.readline()), secret_file=secret_file)
-        finally:
-            process.terminate()
+    place = peers.installed("oidc", "oidc-provider", "provider.mjs")
+    with peers.served(command, place, environment) as said:
+        yield Oidc(**said, secret_file=secret_file)

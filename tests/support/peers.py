@@ -1,15 +1,43 @@
-"""Peers of the tests out of npm: installed beside their folder, or in a cache outside of the tree, by their lock's hash."""
+"""Peers of the tests out of npm: installed beside their folder, or in a cache outside of the tree, by their lock's hash; and started."""
 
 import hashlib
+import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.postgres import absent
 
 PEERS = Path(__file__).parents[1] / "peers"
+STARTS_S = 30.0
+STARTS = 3
+"""How often one is started that says nothing: Node was seen to stand still for ever while it started."""
+
+
+@contextmanager
+def served(command: list[str], place: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """A peer that runs in `place` until the block ends, and the line of JSON that it says when it is up.
+
+    AssertionError when it ends without a line, or STARTS of them say nothing for STARTS_S each.
+    """
+    for _ in range(STARTS):
+        with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            try:
+                if select.select([process.stdout], [], [], STARTS_S)[0]:
+                    line = process.stdout.readline()
+                    assert line, f"{command} ended before it said anything"
+                    yield json.loads(line)
+                    return
+            finally:
+                process.terminate()
+    raise AssertionError(f"{command} said nothing, {STARTS} times")
 
 
 def installed(name: str, package: str, program: str) -> Path:

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import pytest
 
-START_S = 30
+START_S = 60
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ def shared_folder() -> Path:
 def share(folder: Path | None) -> None:
     """Use the server that another process of this run shares here, and leave it running in the end."""
     _Shared.folder, _Shared.is_own = folder, False
+
+
+def shared() -> Path | None:
+    """The folder that the workers of this run share; None in a process of its own."""
+    return None if _Shared.is_own else _Shared.folder
 
 
 def stop_shared() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.cli import main
 from tests.support.databases import url
 from tests.support.forks import Forked, fork
+from tests.support.waiting import WAITS_S
 
 
 def start(*command: str, log: Path | None = None) -> tuple[Forked, dict[str, Any]]:
@@ -30,7 +31,7 @@ def started(*command: str, log: Path | None = None) -> Iterator[tuple[Forked, di
     finally:
         was_running = process.poll() is None
         process.terminate()
-        status = process.wait(20)
+        status = process.wait(WAITS_S)
         process.stdout.close()
         assert not was_running or status in (0, -15)
 

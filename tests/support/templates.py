@@ -1,10 +1,11 @@
 """What each start of a gateway makes anew and never differs is made once for each process of the tests, and repeated: the statements that
-make the tables, the seeded bank, the specialised rules. They are two thirds of the processor that a start costs.
+make the tables, the seeded bank, the specialised rules, the answers' types of the HTTP application. They are most of what a start costs.
 
 What makes them is the code itself, the first time; `unit/support/test_templates.py` holds that the others get the same. Commands that
 start from nothing repeat nothing, nor do the tests of the bank and of the policies, which call them by their own names.
 """
 
+import asyncio
 import contextlib
 import copy
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import fastapi.routing
 from sqlalchemy import Connection, create_engine, event, inspect
 
 from adapters.core import PermitVerifier
@@ -29,6 +31,9 @@ from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits
 from gateway.app.databases import HISTORIES
 from gateway.app.development import activated
+from gateway.app.main import open_gateway
+from gateway.app.serving import build_app
+from gateway.app.settings import development
 from policies.bundle import Bundle
 from policies.decision_cache import DecisionCache
 from policies.engine import Engine
@@ -45,6 +50,7 @@ def repeat() -> None:
     migration._make = _tables
     main.PolicyEngine = _engine  # type: ignore[attr-defined, assignment]
     cores.open_sandbox = _sandbox  # type: ignore[attr-defined, assignment]
+    fastapi.routing.create_model_field = _field  # type: ignore[attr-defined]
 
 
 def make_all() -> None:
@@ -56,6 +62,17 @@ def make_all() -> None:
         engine.dispose()
     _seeded(utc_now, utc_now().date())
     _rules(activated(read_bundle(MANIFEST)))
+    with TemporaryDirectory() as folder:
+        asyncio.run(_built(Path(folder)))
+
+
+async def _built(folder: Path) -> None:
+    """What a gateway and its application make at their first use, by one of each."""
+    gateway = await open_gateway(development(folder / "data"))
+    try:
+        build_app(gateway)
+    finally:
+        await gateway.close()
 
 
 def _tables(connection: Connection, history: History) -> None:
@@ -89,6 +106,15 @@ def _engine(bundle: Bundle) -> Engine:
 @lru_cache(maxsize=16)
 def _rules(bundle: Bundle) -> Engine:
     return Engine(bundle)
+
+
+_create_field = fastapi.routing.create_model_field  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _field(**known: Any) -> Any:
+    """The type of an answer of a route, which nobody changes; those of parameters are made elsewhere."""
+    return _create_field(**known)
 
 
 def _sandbox(path: Path, *, clock: Callable[[], datetime], writer: WriterFactory, permits: PermitVerifier) -> SandboxBank:

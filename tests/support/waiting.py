@@ -1,10 +1,14 @@
-"""Waiting for what must come, never for how long."""
+"""Waiting for what must come, never for how long: a test that waits goes on as soon as it comes, so a bound may be large, and a busy
+machine must not reach it.
+"""
 
 import asyncio
 from collections.abc import Callable
 
+WAITS_S = 60.0
 
-async def wait_until(holds: Callable[[], bool], *, most_s: float = 20.0) -> None:
+
+async def wait_until(holds: Callable[[], bool], *, most_s: float = WAITS_S) -> None:
     """Until it holds; an AssertionError after `most_s`."""
     deadline = asyncio.get_running_loop().time() + most_s
     while not holds():

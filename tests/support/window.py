@@ -16,9 +16,10 @@ import httpx
 
 from tests.support import databases, forks
 from tests.support.oidc import TWO_FACTORS, Client, Oidc
+from tests.support.waiting import WAITS_S
 
 
-def wait_until(what: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(what: Callable[[], bool], seconds: float = WAITS_S) -> None:
     """Ask until it holds; a bound, not a pause."""
     end = time.monotonic() + seconds
     while not what():
@@ -59,7 +60,7 @@ class Window:
             sent = [("authorization", f"{scheme} {token or client.access}"), *(headers or {}).items()]
             made = [client.proof(method, self.public_url + path)] if proofs is None else proofs
             sent += [("dpop", proof) for proof in made] if scheme == "DPoP" else []
-            with httpx.Client(verify=rest.get("verify", self.verify), timeout=20) as http:
+            with httpx.Client(verify=rest.get("verify", self.verify), timeout=WAITS_S) as http:
                 answered = http.request(method, self.url + path, content=content, headers=sent)
             told = answered.headers.get("dpop-nonce")
             if told is not None:
@@ -134,4 +135,4 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
             yield Window(url, settings.get("public_url") or url)
         finally:
             process.terminate()
-            assert process.wait(20) in (0, -15)
+            assert process.wait(WAITS_S) in (0, -15)

@@ -3,12 +3,13 @@
 python -m tests.attacks.meant [--json]
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.attacks.meant.attacks import attacks
-from tests.attacks.meant.play import Case, Customer, Mandate, Stage, stage
+from tests.attacks.meant.play import Case, Customer, Mandate, Played, Stage, stage
 from tests.attacks.meant.tasks import tasks
 
 
@@ -46,6 +47,9 @@ class Measured:
 
 Progress = Callable[[str], None]
 
+AT_ONCE = 8
+"""Cases that are played at once. Each has a customer of its own: they share the gateway's commits, and nothing else."""
+
 
 async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: None, *, every: int = 1) -> Measured:
     """Play each attack once for each kind of customer, or one attack of `every`; the tasks with an attentive one."""
@@ -54,12 +58,11 @@ async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: Non
         fallen, reached = {}, 0
         for customer in Customer:
             told(f"{mandate.value}: {len(hostile)} attacks, {customer.value}")
-            fallen[customer], reached = await _attacked(on, attacks()[::every], customer, mandate)
+            fallen[customer], reached = await _attacked(on, hostile, customer, mandate)
         told(f"{mandate.value}: {len(honest)} tasks")
         unasked = confirmed = confirmations = 0
         missed = []
-        for case in honest:
-            played = await on.play(case, Customer.ATTENTIVE, mandate)
+        for case, played in zip(honest, await _played(on, honest, Customer.ATTENTIVE, mandate), strict=True):
             confirmations += played.asked
             if not case.wanted(played.done) or case.beyond(played.done):
                 missed.append(case.name)
@@ -71,10 +74,20 @@ async def measure(folder: Path, mandate: Mandate, told: Progress = lambda _: Non
     return Measured(mandate, *counts)
 
 
+async def _played(on: Stage, cases: Sequence[Case], customer: Customer, mandate: Mandate) -> list[Played]:
+    """Each case's, in their order."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(case: Case) -> Played:
+        async with free:
+            return await on.play(case, customer, mandate)
+
+    return await asyncio.gather(*map(one, cases))
+
+
 async def _attacked(on: Stage, cases: list[Case], customer: Customer, mandate: Mandate) -> tuple[tuple[str, ...], int]:
     fallen, reached = [], 0
-    for case in cases:
-        played = await on.play(case, customer, mandate)
+    for case, played in zip(cases, await _played(on, cases, customer, mandate), strict=True):
         reached += bool(played.asked)
         if case.beyond(played.done):
             fallen.append(f"{case.kind}: {case.name}")

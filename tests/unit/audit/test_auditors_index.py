@@ -1,8 +1,8 @@
 """What auditors search by: right wherever its cursor stands, by an index at any size, and looked at in place."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.trail import RULES_HASH, START, Clock, a_record, activate_rules, an_e
 
 WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
 COUNT = 3 * BLOCK
+AT_ONCE = 50
 
 FILTERS = [
     Filter(since="2026-11-24T10:09:00.000000Z", until="2026-11-24T10:11:00.000000Z"),
@@ -53,23 +54,28 @@ async def long_log(log: Log, clock: Clock) -> Log:
     """A few blocks of leaves, whose times run a little backwards now and then."""
     await activate_rules(log)
     clock.forward(COUNT)
-    number = count()
-    while log.size() < COUNT:
-        n = next(number)
-        time = START + timedelta(seconds=n if n % 7 else max(n - 30, 0))
-        policy = Policy(
-            bundle_hash=RULES_HASH, bundle_version="7", decision="permit", policies=(f"rule-{n % 20}", "rule%"), reason="owner"
-        )
-        changes = {"call_id": f"call_{n}", "customer": f"C-{n % 5}", "trace_id": f"{n:032x}", "time": time, "policy": policy}
-        approver = Approver("officer-1", "all") if n % 50 == 0 else None
-        if n % 10:
-            await log.append(a_record(**changes, approver=approver))
-            continue
-        intent = await log.append(an_intent(**changes))
-        state = EndState.OUTCOME_UNKNOWN if n % 100 == 0 else EndState.EXECUTED
-        kind = RecordKind.UNKNOWN if n % 100 == 0 else RecordKind.OUTCOME
-        await log.append(an_end(intent.index, intent.leaf_hash, kind, state, **{**changes, "function": an_intent().function}))
+    for first in range(0, COUNT, AT_ONCE):  # together, or each would have a commit of its own
+        await asyncio.gather(*(recorded(log, number) for number in range(first, first + AT_ONCE)))
+        if log.size() >= COUNT:
+            break
     return log
+
+
+async def recorded(log: Log, n: int) -> None:
+    """A read, or an intent and its end."""
+    time = START + timedelta(seconds=n if n % 7 else max(n - 30, 0))
+    policy = Policy(
+        bundle_hash=RULES_HASH, bundle_version="7", decision="permit", policies=(f"rule-{n % 20}", "rule%"), reason="owner"
+    )
+    changes = {"call_id": f"call_{n}", "customer": f"C-{n % 5}", "trace_id": f"{n:032x}", "time": time, "policy": policy}
+    approver = Approver("officer-1", "all") if n % 50 == 0 else None
+    if n % 10:
+        await log.append(a_record(**changes, approver=approver))
+        return
+    intent = await log.append(an_intent(**changes))
+    state = EndState.OUTCOME_UNKNOWN if n % 100 == 0 else EndState.EXECUTED
+    kind = RecordKind.UNKNOWN if n % 100 == 0 else RecordKind.OUTCOME
+    await log.append(an_end(intent.index, intent.leaf_hash, kind, state, **{**changes, "function": an_intent().function}))
 
 
 async def every_answer(log: Log) -> list[list[int]]:

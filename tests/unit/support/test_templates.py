@@ -4,12 +4,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine
 
 from adapters.cores.sandbox import open_sandbox
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits
 from gateway.app.databases import HISTORIES, DatabaseName
+from gateway.app.main import open_gateway
+from gateway.app.serving import build_app
+from gateway.app.settings import development
 from tests.support import templates
 from tests.support.banks import Clock, ImmediateWriter, Permits
 
@@ -42,3 +46,13 @@ def test_a_copied_bank_is_that_of_the_code(tmp_path: Path) -> None:
     templates._sandbox(tmp_path / "copied later", clock=clock, writer=ImmediateWriter, permits=UnsafeNoPermits()).close()
     assert _dumped(tmp_path / "copied later") == _dumped(tmp_path / "later") != _dumped(tmp_path / "made")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copied later", "first", "later", "made", "second"]
+
+
+async def test_an_application_of_repeated_types_publishes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = await open_gateway(development(tmp_path / "data"))
+    try:
+        repeated = [build_app(gateway).openapi() for _ in range(2)]
+        monkeypatch.setattr("fastapi.routing.create_model_field", templates._create_field)
+        assert repeated == [build_app(gateway).openapi()] * 2
+    finally:
+        await gateway.close()
