@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import IO
 
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -27,6 +28,9 @@ from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
 from gateway.store.passkeys import SqlPasskeys
 
+Instruments = tuple[trace.TracerProvider, metrics.MeterProvider]
+"""The SDK's where somebody reads them; else those of the API that do nothing."""
+
 
 @dataclass(slots=True)
 class Gateway:
@@ -43,7 +47,7 @@ class Gateway:
     """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
     trust: Trust
     lock: IO[str] | None
-    instruments: tuple[TracerProvider, MeterProvider]
+    instruments: Instruments
     confirmations: CustomerConfirmations
     standing_mandates: StandingMandates
     kill_switches: KillSwitches
@@ -74,6 +78,7 @@ class Gateway:
         await self._close_core()
         await self.log.close()
         for instrument in self.instruments:
-            await asyncio.to_thread(instrument.shutdown)
+            if isinstance(instrument, TracerProvider | MeterProvider):
+                await asyncio.to_thread(instrument.shutdown)
         if self.lock is not None:
             self.lock.close()

@@ -12,9 +12,17 @@ from collections.abc import Callable
 import orjson
 from opentelemetry import trace
 from opentelemetry.metrics import Meter, Observation
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    NoOpTracerProvider,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TracerProvider,
+)
 
 from gateway.domain.request import Trace
 from gateway.domain.stages import Received, Recorded
@@ -75,6 +83,7 @@ class Telemetry:
         self._calls = meter.create_counter("tellergate.calls", description="Answered calls by function, status and code")
         self._seconds = meter.create_histogram("tellergate.call.duration", unit="s", description="From received to answered")
         self._share = sampled_share
+        self._listens = not isinstance(provider, NoOpTracerProvider)
 
     def answered(self, received: Received, answered: Recorded, function: str | None) -> None:
         """`function` is the declared function's name, None for one that is not declared: a model's word is no label."""
@@ -86,7 +95,7 @@ class Telemetry:
             which = {"reason": answered.reason.value} if answered.status == CallStatus.UNAVAILABLE and answered.reason else {}
             line = {**labels, **which, "call_id": answered.call_id, "trace_id": received.request.trace.trace_id}
             _LOG.info(orjson.dumps(line).decode())
-        if self._wanted(received.request.trace, answered):
+        if self._listens and self._wanted(received.request.trace, answered):
             self._span(received, answered, labels["function"])
 
     def _wanted(self, context: Trace, answered: Recorded) -> bool:
