@@ -33,11 +33,12 @@ class Curve:
 
 
 def growth(us: Mapping[int, float]) -> Growth:
-    """Judged over the last two decades of sizes: before, what a question costs by itself covers how it grows. Flat is what grows by no more
-    than `NOISE`. Else the costs are held against `a + b log n`, `a + b n` and `a + b n log n` or more, and the nearest says."""
+    """Judged over the last two decades of sizes: before, what a question costs by itself covers how it grows. Flat is what costs beside the
+    most no more than `NOISE` of what it costs beside the first of those. Else the costs are held against `a + b log n`, `a + b n` and
+    `a + b n ** 1.5`, and the nearest says."""
     most = max(us)
     late = {size: cost for size, cost in sorted(us.items()) if size * 100 >= most}
-    if len(late) < 2 or late[most] <= NOISE * min(late.values()):
+    if len(late) < 2 or late[most] <= NOISE * late[min(late)]:
         return Growth.FLAT
     shapes = {
         Growth.LOGARITHMIC: [math.log(size) for size in late],
