@@ -124,14 +124,17 @@ class GroupWriter(Generic[Item, Answer]):
         work = None if self._alone is None else self._alone(items)
         if work is None:
             return None
+        is_over = False
         try:
             answers = await self._lane.alone(work)
-        except Exception as error:
-            if self._failed is not None:
-                self._failed()
-            if isinstance(error, SQLAlchemyError) and not isinstance(error, IntegrityError):
-                raise CommitUnknown from error
+            is_over = True
+        except IntegrityError:  # nothing was written
             raise
+        except SQLAlchemyError as error:
+            raise CommitUnknown from error
+        finally:
+            if not is_over and self._failed is not None:
+                self._failed()
         if answers is not None and self._committed is not None:
             self._committed(answers)
         return answers

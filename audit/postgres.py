@@ -143,13 +143,14 @@ class _PostgresLane:
                     self._alone = await greenlet_spawn(self._committing.connect)
         except OperationalError as error:
             raise DatabaseUnavailable from error
+        connection, self._alone = self._alone, None
         try:
             with _operational():
-                done: T = await greenlet_spawn(work, self._alone)
-        except BaseException:
-            connection, self._alone = self._alone, None
-            await _let_go(connection)
-            raise
+                done: T = await greenlet_spawn(work, connection)
+            self._alone = connection
+        finally:
+            if self._alone is None:  # one that failed may not be used again
+                await _let_go(connection)
         return done
 
     async def close(self) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from gateway.domain.facts import Utterances
 from gateway.domain.limits import Totals
 from gateway.store import conversations, spending, standing_mandates
-from gateway.store.together import Together
+from gateway.store.together import QuestionSet
 
-_ALL = Together(**conversations.HEARD, standing=(standing_mandates.OF, None), spent=(spending.SPENT_OF, None))
+_ALL = QuestionSet(**conversations.HEARD, standing=(standing_mandates.OF, None), spent=(spending.SPENT_OF, None))
 
 
 def effect_facts(

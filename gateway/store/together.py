@@ -34,7 +34,7 @@ Rows = Mapping[str, Sequence[tuple[Any, ...]]]
 """By the name of their question, in its order."""
 
 
-class Together:
+class QuestionSet:
     """Questions by name. Parameters of one name are one for all."""
 
     def __init__(self, **questions: Question) -> None:
