@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from cedarpy import pst
 
-from policies.cedar import CedarAnswer, Policy
+from policies.cedar import Policy
 from policies.model import JSON, Decision
 from policies.static_analysis import parts
 
@@ -22,9 +22,6 @@ Key = tuple[object, ...]
 
 MOST_PLACES = 8192
 """About 2 KB each with a mandate of some twenty functions and accounts: 16 MB. Least recently used first out."""
-
-MOST_ANSWERS = 2048
-"""About 4 KB each with such a mandate."""
 
 _NOW = pst.GetAttr(pst.Var("context"), "now")
 _COMPARISONS = frozenset({"less", "less_eq", "greater", "greater_eq", "eq", "not_eq"})
@@ -91,32 +88,6 @@ class DecisionCache:
 
     def __init__(self) -> None:
         self.place = lru_cache(maxsize=MOST_PLACES)(_new_place)
-
-
-class CachedAnswer:
-    """Where the answer to one question is kept."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self) -> None:
-        self.answer: CedarAnswer | None = None
-
-    def kept(self, answer: CedarAnswer) -> CedarAnswer:
-        """The answer, which is remembered; but no error, which may be of this once alone, and none without a decision."""
-        if not answer.errors and answer.allowed is not None:
-            self.answer = answer
-        return answer
-
-
-class AnswerCache:
-    """Answers to questions without a time, under all that Cedar sees. Bounded and safe to share, as `DecisionCache` is."""
-
-    def __init__(self) -> None:
-        self.place = lru_cache(maxsize=MOST_ANSWERS)(_new_answer)
-
-
-def _new_answer(_key: Key) -> CachedAnswer:
-    return CachedAnswer()
 
 
 def _new_place(_key: Key) -> CachedDecision:

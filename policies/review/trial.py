@@ -40,7 +40,7 @@ class TrialReport:
 
 def trial(bundle: Bundle, cases: Sequence[Case]) -> TrialReport:
     """Every case decided by this bundle. BundleRefused if it is not fit to decide."""
-    engine = Engine(bundle)
+    engine = Engine(bundle, compiled=False)
     results = tuple(case_result(engine, case) for case in cases)
     decided = {policy for result in results for policy in result.decision.policies}
     called = {case.request.action for case in cases}
