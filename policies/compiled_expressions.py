@@ -150,7 +150,9 @@ def _code(expr: pst.Expr) -> Code:
             return _constant(value)
         case pst.EntityLit(uid):
             return _constant(_entity(str(uid.type), uid.id))
-        case pst.UnaryOp("datetime", pst.StringLit(text)) if is_time(moment := {"__extn": {"fn": "datetime", "arg": text}}):
+        case pst.UnaryOp("datetime", pst.StringLit(text)) if len(text) == EXACT and is_time(
+            moment := {"__extn": {"fn": "datetime", "arg": text}}
+        ):
             return _constant(moment)
         case pst.GetAttr() if expr == _LEVEL:
             return operator.attrgetter("level")
@@ -199,8 +201,8 @@ def _members_of(value: Value, entities: Slice) -> Mapping[str, JSON] | None:
 
 def _got(base: pst.Expr, attr: str) -> Code:
     if attr.startswith("__"):
-        raise Unsupported
-    if isinstance(base, pst.GetAttr) and isinstance(base.base, pst.Var):
+        raise Unsupported  # words of Cedar's JSON
+    if isinstance(base, pst.GetAttr) and isinstance(base.base, pst.Var) and not base.attr.startswith("__"):
         return _got_within(_members(base.base), base.attr, attr)
     members = _members(base)
 

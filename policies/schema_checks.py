@@ -206,13 +206,12 @@ class _Reader:
     def _entity(self) -> None:
         """Tags are left to Cedar, and so are the entities of an enumeration."""
         name = self._next()
-        if self._peek() == "enum":
-            self._skip_to(";")
-        self._skip_to("=", "tags", ";")
-        self._kinds[name] = record({})
-        if self._peek() == "=":
-            self._expect("=")
-            self._kinds[name] = self._type()
+        if self._peek() != "enum":
+            self._skip_to("=", "tags", ";")
+            self._kinds[name] = record({})
+            if self._peek() == "=":
+                self._expect("=")
+                self._kinds[name] = self._type()
         self._skip_to(";")
         self._expect(";")
 
