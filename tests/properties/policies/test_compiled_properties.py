@@ -15,7 +15,7 @@ from policies.engine import Engine
 from policies.model import Request
 from policies.reading import accept
 from tests.samples import bank
-from tests.samples.expressions import RULE, requests
+from tests.samples.expressions import CONDITION, RULE, SOUND, requests
 from tests.support.options import long_or
 
 _SCHEMA, _DEFAULT = accept(bank.bundle())
@@ -47,6 +47,15 @@ def by_python(policies: list[cedar.Policy], request: Request) -> Said | None:
     except (Unsupported, Unsure):
         return None
     return said.permitted, said.policies
+
+
+@settings(max_examples=long_or(20_000, 1_000), deadline=None)
+@given(condition=CONDITION, request=st.sampled_from(SOUND))
+def test_every_operator_says_what_it_says_in_cedar(condition: str, request: Request) -> None:
+    policies = list(cedar.parse(f"permit (principal, action, resource) when {{ {condition} }};"))
+    said = by_python(policies, request)
+    if said is not None:
+        assert said == by_cedar(policies, request)
 
 
 @settings(max_examples=long_or(25_000, 150), deadline=None)
