@@ -14,7 +14,7 @@ from cedarpy import pst
 
 from policies.cedar import Policy
 from policies.model import JSON, Uid
-from policies.schema_checks import EXACT, Slice, is_time
+from policies.schema_checks import EXACT, Slice, is_exact_time
 from policies.static_analysis import parts
 
 Value: TypeAlias = object
@@ -150,10 +150,8 @@ def _code(expr: pst.Expr) -> Code:
             return _constant(value)
         case pst.EntityLit(uid):
             return _constant(_entity(str(uid.type), uid.id))
-        case pst.UnaryOp("datetime", pst.StringLit(text)) if len(text) == EXACT and is_time(
-            moment := {"__extn": {"fn": "datetime", "arg": text}}
-        ):
-            return _constant(moment)
+        case pst.UnaryOp("datetime", pst.StringLit(text)) if is_exact_time(text):
+            return _constant({"__extn": {"fn": "datetime", "arg": text}})
         case pst.GetAttr() if expr == _LEVEL:
             return operator.attrgetter("level")
         case pst.GetAttr(pst.Var("context"), "assurance"):

@@ -18,7 +18,7 @@ Slice = Mapping[tuple[str, str], Mapping[str, JSON]]
 """The attributes of each entity of a request, under type and id."""
 
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*)*|[{}<>\[\],:;=?])')
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z)?", re.ASCII)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{3})?Z)?", re.ASCII)
 EXACT = len("2026-06-01T12:00:00.000Z")
 """The length of a datetime in the one form in which the order of texts is the order of times: to the millisecond, in UTC."""
 
@@ -107,6 +107,11 @@ def is_time(value: object) -> bool:
         return False
     text = inner.get("arg")
     return type(text) is str and _length_of_time(text) > 0
+
+
+def is_exact_time(text: str) -> bool:
+    """Whether it is the text of a datetime in that one form."""
+    return len(text) == EXACT and _length_of_time(text) > 0
 
 
 @lru_cache(maxsize=4096)

@@ -48,7 +48,7 @@ _HAS = [
     "context has money", "context has money.minor", "context has payee.first_settled_hours", "principal has mandate",
     "principal has mandate.ends", "resource has account", "resource has account.owners", "context.args has to.Beneficiary.status",
     "context.conversation has calls", 'Account::"absent" has owners', "context.args has execute_on", "context has now.year",
-    "context.channel has x",
+    "context.channel has x", 'Customer::"absent" has frozen', 'Account::"current" has currency',
 ]  # fmt: skip
 _SETS = ["principal.mandate.accounts", "principal.mandate.functions", "resource.owners", "resource.account.owners", "[]"]
 _DATETIMES = ["context.now", "principal.mandate.starts", "principal.mandate.ends", *(f'datetime("{time}")' for time in TIMES)]
@@ -80,9 +80,13 @@ _literal = st.one_of(*(st.lists(one, min_size=1, max_size=3) for one in (_long, 
     lambda made: f"[{', '.join(made)}]"
 )
 _set = st.one_of(st.sampled_from(_SETS), _literal)
+_mixed = st.sampled_from(["true", "false", "1", "0", '"1"', "context.payee.own_account"])
 _KINDS = [f"{name} is {kind}" for name in ("principal", "resource", "resource.account") for kind in ("Customer", "Account", "Bank")]
 _atom = st.one_of(
-    st.sampled_from([*_BOOLS, *_HAS, *_KINDS, 'resource is Account in Account::"current"', 'action == Action::"read"']),
+    st.sampled_from(_HAS),
+    _binary(_mixed, "== !=", _mixed),
+    _called(_mixed.map("[{}]".format), "contains", _mixed),
+    st.sampled_from([*_BOOLS, *_KINDS, 'resource is Account in Account::"current"', 'action == Action::"read"']),
     _binary(_long, "< <= > >= == !=", _long),
     _binary(_datetime, "< <= > >= == !=", _datetime),
     _binary(_string, "== !=", _string),
