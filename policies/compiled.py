@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from policies.cedar import Policy
-from policies.compiled_expressions import Question, Test, Unsure, policy_test, reads_level
+from policies.compiled_expressions import EvaluatedRequest, Test, Unsure, policy_test, reads_level
 from policies.ladder import Tally
 from policies.model import Request, Uid
 from policies.schema_checks import Context
@@ -22,7 +22,7 @@ class Rules:
             chosen = self._climbing if any(reads_level(clause.expr) for clause in policy.clauses) else self._steady
             chosen.add(policy)
 
-    def answer(self, question: Question, level: int) -> tuple[bool, list[str]]:
+    def answer(self, question: EvaluatedRequest, level: int) -> tuple[bool, list[str]]:
         """Whether Cedar allows it at this rung, and by which policies, without an error. Unsure if there is one: every policy is
         evaluated, for each could err.
         """
@@ -45,7 +45,7 @@ class _Satisfied:
     def add(self, policy: Policy) -> None:
         (self._permits if policy.effect == "permit" else self._forbids).append((policy.id, policy_test(policy)))
 
-    def of(self, question: Question) -> tuple[list[str], list[str]]:
+    def of(self, question: EvaluatedRequest) -> tuple[list[str], list[str]]:
         permits = [name for name, holds in self._permits if holds(question)]
         return permits, [name for name, holds in self._forbids if holds(question)]
 
@@ -69,13 +69,13 @@ class Compiled:
             or not self.call_terms.concern(principal, request.resource)
         ):
             raise Unsure
-        call = Question(principal, request.resource, context, entities)
+        call = EvaluatedRequest(principal, request.resource, context, entities)
         if not touched:
             return lambda level: _tally(*self.call.answer(call, level))
         bare = {**context, "args": {}}
         if not all(self.touch_terms.concern(principal, uid) for uid in touched):
             raise Unsure
-        touches = [Question(principal, uid, bare, entities) for uid in touched]
+        touches = [EvaluatedRequest(principal, uid, bare, entities) for uid in touched]
         return lambda level: _all_of([self.call.answer(call, level), *[self.touch.answer(one, level) for one in touches]])
 
 

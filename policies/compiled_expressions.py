@@ -18,10 +18,10 @@ from policies.schema_checks import EXACT, Slice, is_exact_time
 from policies.static_analysis import parts
 
 Value: TypeAlias = object
-Code: TypeAlias = "Callable[[Question], Value]"
-Test: TypeAlias = "Callable[[Question], bool]"
+Code: TypeAlias = "Callable[[EvaluatedRequest], Value]"
+Test: TypeAlias = "Callable[[EvaluatedRequest], bool]"
 _LEVEL = pst.GetAttr(pst.GetAttr(pst.Var("context"), "assurance"), "level")
-Members: TypeAlias = "Callable[[Question], Mapping[str, JSON] | None]"
+Members: TypeAlias = "Callable[[EvaluatedRequest], Mapping[str, JSON] | None]"
 
 
 class Unsure(Exception):
@@ -32,7 +32,7 @@ class Unsupported(Exception):
     """A rule that is not compiled: Cedar decides whatever it can concern."""
 
 
-class Question:
+class EvaluatedRequest:
     """What is asked about: one principal, resource and context, at a rung. `known` is what holds at every rung."""
 
     __slots__ = ("context", "entities", "known", "level", "principal", "principal_attributes", "resource", "resource_attributes")
@@ -79,7 +79,7 @@ def _every(tests: Sequence[Test]) -> Test:
     if len(tests) == 1:
         return tests[0]
 
-    def every(question: Question) -> bool:
+    def every(question: EvaluatedRequest) -> bool:
         for test in tests:  # noqa: SIM110 as a loop it takes half the time
             if not test(question):
                 return False
@@ -133,7 +133,7 @@ def _operands(expr: pst.Expr, op: str) -> Iterable[pst.Expr]:
 
 
 def _checked(code: Code) -> Test:
-    def checked(question: Question) -> bool:
+    def checked(question: EvaluatedRequest) -> bool:
         value = code(question)
         if value is True or value is False:
             return value
@@ -204,7 +204,7 @@ def _got(base: pst.Expr, attr: str) -> Code:
         return _got_within(_members(base.base), base.attr, attr)
     members = _members(base)
 
-    def got(question: Question) -> Value:
+    def got(question: EvaluatedRequest) -> Value:
         try:
             return members(question)[attr]  # type: ignore[index]
         except (KeyError, TypeError):
@@ -216,7 +216,7 @@ def _got(base: pst.Expr, attr: str) -> Code:
 def _got_within(members: Members, outer: str, attr: str) -> Code:
     """Two steps at once, which most are."""
 
-    def got(question: Question) -> Value:
+    def got(question: EvaluatedRequest) -> Value:
         try:
             found = members(question)[outer]  # type: ignore[index]
             return found[attr]  # type: ignore[call-overload, index]
@@ -235,7 +235,7 @@ def _having(members: Members, attrs: Sequence[str]) -> Test:
     if not rest:
         return lambda question: first in (members(question) or ())
 
-    def has(question: Question) -> bool:
+    def has(question: EvaluatedRequest) -> bool:
         found = members(question)
         if found is None or first not in found:
             return False
@@ -251,13 +251,13 @@ def _having(members: Members, attrs: Sequence[str]) -> Test:
 
 
 def _compared(compare: Callable[[Any, Any], bool], left: Code, right: Code, number: int | None) -> Test:
-    def compared(question: Question) -> bool:
+    def compared(question: EvaluatedRequest) -> bool:
         one, other = left(question), right(question)
         if type(one) is int and type(other) is int:
             return compare(one, other)
         return compare(_instant(one), _instant(other))
 
-    def compared_with_number(question: Question) -> bool:
+    def compared_with_number(question: EvaluatedRequest) -> bool:
         one = left(question)
         if type(one) is int:
             return compare(one, number)
@@ -271,7 +271,7 @@ def _related(relate: Callable[[Value, Value], bool], left: Code, right: Code) ->
 
 
 def _computed(compute: Callable[[int, int], int], left: Code, right: Code) -> Code:
-    def computed(question: Question) -> int:
+    def computed(question: EvaluatedRequest) -> int:
         one, other = left(question), right(question)
         if type(one) is int and type(other) is int and -(2**63) <= (value := compute(one, other)) < 2**63:
             return value

@@ -147,7 +147,7 @@ def requests(draw: st.DrawFn) -> Request:
         else:
             alike = [junk for junk in _JUNK if type(junk) is type(old)] if how == "alike" else []
             holder[name] = json.loads(json.dumps(draw(st.sampled_from(alike or _JUNK))))
-    if isinstance(parts["entities"], list) and draw(st.sampled_from([False] * 4 + [True])):
+    if isinstance(parts["entities"], list) and draw(st.sampled_from([False, False, True])):
         parts["entities"].append(draw(st.sampled_from(_MORE)))
     principal = draw(st.sampled_from([request.principal] * 9 + [Uid("Customer", "bob"), Uid("Account", "current")]))
     resource = draw(
@@ -161,7 +161,7 @@ def _entity_of(kind: str, identifier: str, **attributes: JSON) -> dict[str, JSON
 
 
 _MORE: list[Any] = [
-    bank.account("current"), bank.account("current", "bob"), bank.account("absent"),
+    *[bank.account("current", "bob")] * 4, bank.account("current"), bank.account("current", "bob"), bank.account("absent"),
     bank.customer("bob"), bank.customer("absent", mandate={}),
     _entity_of("DataClass", "basic"), _entity_of("DataClass", "x"), _entity_of("Bank", "bank"), _entity_of("Bank", "bank", x=1),
     _entity_of("Nothing", "x"), _entity_of("Action", "read"), {**_entity_of("Bank", "bank"), "tags": {"x": 1}},
