@@ -85,5 +85,5 @@ def _tally(permitted: bool, policies: Iterable[str]) -> Tally:
 
 def _all_of(answers: Sequence[tuple[bool, list[str]]]) -> Tally:
     """All of them or none. Of a refusal only the forbids count."""
-    permitted = all(allowed for allowed, _ in answers)
+    permitted = all([allowed for allowed, _ in answers])  # noqa: C419 as a generator it takes three times as long
     return _tally(permitted, {name for allowed, names in answers if allowed is permitted for name in names})

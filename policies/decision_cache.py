@@ -142,10 +142,10 @@ def _of_entity(expr: pst.Expr) -> bool:
 
 def instant(value: JSON) -> str | None:
     """The text of a datetime as Cedar's JSON has it, if it is in the one form whose texts are ordered as the times are."""
-    match value:
-        case {"__extn": {"arg": str(text)}} if is_time(value) and len(text) == EXACT:
-            return text
-    return None
+    if not is_time(value):
+        return None
+    text: str = value["__extn"]["arg"]  # type: ignore[assignment, call-overload, index]
+    return text if len(text) == EXACT else None
 
 
 def instants_in(text: str) -> frozenset[str] | None:

@@ -157,10 +157,12 @@ def record(members: Mapping[str, Member]) -> Check:
     def check(value: object) -> bool:
         if type(value) is not dict or not required <= value.keys():
             return False
-        for name, inner in value.items():
-            wanted = checks.get(name)
-            if wanted is None or not wanted(inner):
-                return False
+        try:
+            for name, inner in value.items():
+                if not checks[name](inner):
+                    return False
+        except KeyError:
+            return False
         return True
 
     return check
