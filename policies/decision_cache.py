@@ -9,13 +9,13 @@ asked each time.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 
 from cedarpy import pst
 
-from policies.cedar import CedarAnswer, Policy
+from policies.cedar import Policy
 from policies.model import JSON, Decision
+from policies.schema_checks import EXACT, is_exact_time, is_time
 from policies.static_analysis import parts
 
 Key = tuple[object, ...]
@@ -23,14 +23,9 @@ Key = tuple[object, ...]
 MOST_PLACES = 8192
 """About 2 KB each with a mandate of some twenty functions and accounts: 16 MB. Least recently used first out."""
 
-MOST_ANSWERS = 2048
-"""About 4 KB each with such a mandate."""
-
 _NOW = pst.GetAttr(pst.Var("context"), "now")
 _COMPARISONS = frozenset({"less", "less_eq", "greater", "greater_eq", "eq", "not_eq"})
 
-# In this one form the order of the texts is the order of the times
-_EXACT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z", re.ASCII)
 # Every form of a datetime that Cedar knows begins with a date
 _DATED = re.compile(r'"([0-9]{4}-[0-9]{2}-[0-9]{2}[^"]*)"', re.ASCII)
 _BEFORE_ALL, _AFTER_ALL = "", "~"
@@ -93,32 +88,6 @@ class DecisionCache:
         self.place = lru_cache(maxsize=MOST_PLACES)(_new_place)
 
 
-class CachedAnswer:
-    """Where the answer to one question is kept."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self) -> None:
-        self.answer: CedarAnswer | None = None
-
-    def kept(self, answer: CedarAnswer) -> CedarAnswer:
-        """The answer, which is remembered; but no error, which may be of this once alone, and none without a decision."""
-        if not answer.errors and answer.allowed is not None:
-            self.answer = answer
-        return answer
-
-
-class AnswerCache:
-    """Answers to questions without a time, under all that Cedar sees. Bounded and safe to share, as `DecisionCache` is."""
-
-    def __init__(self) -> None:
-        self.place = lru_cache(maxsize=MOST_ANSWERS)(_new_answer)
-
-
-def _new_answer(_key: Key) -> CachedAnswer:
-    return CachedAnswer()
-
-
 def _new_place(_key: Key) -> CachedDecision:
     return CachedDecision()
 
@@ -157,7 +126,7 @@ def _instants(expr: pst.Expr) -> Iterator[str | None]:
 def _compared(other: pst.Expr) -> Iterator[str | None]:
     """What stands on the other side: attributes of entities are found in their JSON; a literal is its own instant."""
     match other:
-        case pst.UnaryOp("datetime", pst.StringLit(text)) if _is_exact(text):
+        case pst.UnaryOp("datetime", pst.StringLit(text)) if is_exact_time(text):
             yield text
         case pst.GetAttr() if _of_entity(other):
             return
@@ -173,11 +142,10 @@ def _of_entity(expr: pst.Expr) -> bool:
 
 def instant(value: JSON) -> str | None:
     """The text of a datetime as Cedar's JSON has it, if it is in the one form whose texts are ordered as the times are."""
-    inner = value.get("__extn") if type(value) is dict and len(value) == 1 else None
-    if type(inner) is not dict or len(inner) != 2 or inner.get("fn") != "datetime":
+    if not is_time(value):
         return None
-    text = inner.get("arg")
-    return text if type(text) is str and _is_exact(text) else None
+    text: str = value["__extn"]["arg"]  # type: ignore[assignment, call-overload, index]
+    return text if len(text) == EXACT else None
 
 
 def instants_in(text: str) -> frozenset[str] | None:
@@ -189,14 +157,4 @@ def instants_in(text: str) -> frozenset[str] | None:
     if text.count('"fn":') != text.count('"fn":"datetime"') or "__expr" in text:
         return None
     found = frozenset(_DATED.findall(text))
-    return found if all(map(_is_exact, found)) else None
-
-
-def _is_exact(text: str) -> bool:
-    if _EXACT.fullmatch(text) is None:
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    return found if all(map(is_exact_time, found)) else None

@@ -13,7 +13,8 @@ import orjson
 from policies import cedar, ladder
 from policies.bundle import Bundle
 from policies.cedar import CedarAnswer, CedarRefused, Entities, Policy, PolicySet
-from policies.decision_cache import AnswerCache, CachedAnswer, DecisionCache, Key
+from policies.compiled_expressions import Unsure
+from policies.decision_cache import DecisionCache, Key
 from policies.disclosure import Disclosure
 from policies.ladder import Tally
 from policies.model import JSON, Assurance, Decision, Request, Uid
@@ -33,7 +34,9 @@ _RUNGS = {int(rung): rung for rung in Assurance}
 class Engine:
     """Decides by one bundle. Immutable to its callers and safe to share. BundleRefused if the bundle is not fit to decide."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, compiled: bool = True) -> None:
+        """Without `compiled` Cedar alone decides: what reviews and tools ask, and what the compiled rules are held against."""
+        self._compiled = compiled
         self.hash = bundle.hash
         self._schema, rules = accept(bundle)
         self._reasons = {rule.id: rule.reason for rule in rules}
@@ -53,7 +56,6 @@ class Engine:
         self._principal = lru_cache(maxsize=_KNOWN_SLICES)(self._parsed)
         self._slice = lru_cache(maxsize=_KNOWN_SLICES)(self._joined)
         self._memory = DecisionCache()
-        self._touched = AnswerCache()
 
     def decide(self, request: Request) -> Decision:
         """Permit, challenge or deny. Never raises for what the request holds: what is malformed is denied, and says so.
@@ -69,62 +71,57 @@ class Engine:
         if request.context.get("function") != declared.facts:
             return ladder.error(("the context speaks of another function than the bundle",))
         lenses = self._lenses[request.action]
+        lens = lenses.through(request.context)
         args = request.context.get("args")
         # Cedar takes entities in forms that only the schema tells from text: what could hide an object from `touch` is refused
-        if not isinstance(args, dict) or not lenses.arguments(args):
+        if not isinstance(args, dict) or (lens is lenses.whole and not lenses.arguments(args)):
             return ladder.error(("the arguments have not the shape that the schema gives them",))
         touched = list(declared.touched(args))
         try:
-            return self._decided(request, present, touched, lenses.through(request.context))
+            return self._remembered(request, present, touched, lens)
         except CedarRefused as refused:
             return ladder.error((str(refused),))
 
-    def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Specialisation) -> Decision:
+    def _remembered(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Specialisation) -> Decision:
         """What was decided of the same before, where `policies.decision_cache` shows that it still holds; else what the rules say."""
-        texts = _texts(request)
-
-        def asked() -> Decision:
-            return ladder.judge(present, lambda rungs: self._tallies(request, touched, texts, lens, rungs), self._reasons)
-
         lasting = lens.memorable
         moment = None if lasting is None else lasting.moment(request.context.get("now"))
         if lasting is None or moment is None or "money" in request.context:
-            return asked()  # of an amount nothing is remembered: only a duplicate would ask it again, and it would push out a read
-        context = request.context
+            # of an amount nothing is remembered: only a duplicate would ask it again, and it would push out a read
+            return self._decided(request, present, touched, lens)
+        context, texts = request.context, _texts(request)
         seen = as_json({name: context[name] for name in lasting.members if name in context})
         place = self._memory.place(_key(request, present, touched, (*texts, seen)))
         decision = place.recall(moment)
         if decision is None:
-            decision = asked()
+            decision = self._decided(request, present, touched, lens)
             place.keep(moment, lasting.flips(*texts), decision)
         return decision
+
+    def _decided(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Specialisation) -> Decision:
+        """What the rules say: compiled where they are sure, else by Cedar."""
+        if lens.compiled is not None and self._compiled:
+            try:
+                tally = lens.compiled.tallies(request, touched)
+                return ladder.judge(present, lambda rungs: [tally(int(rung)) for rung in rungs], self._reasons)
+            except Unsure:
+                pass
+        texts = _texts(request)
+        return ladder.judge(present, lambda rungs: self._tallies(request, touched, texts, lens, rungs), self._reasons)
 
     def _tallies(
         self, request: Request, touched: Sequence[Uid], texts: tuple[str, str], lens: Specialisation, rungs: Sequence[Assurance]
     ) -> Sequence[Tally]:
-        """What the rules say of the request and of every object that it touches, at each of these rungs."""
+        """What Cedar says of the request and of every object that it touches, at each of these rungs."""
         questions: list[cedar.Ask] = []
-        rows: list[list[tuple[CachedAnswer, CedarAnswer | None]]] = []
         for rung in rungs:
             assurance = {"level": int(rung)}
             context = as_json(shown(request.context, lens.members, assurance))
             questions.append(cedar.question(request.principal, request.action, request.resource, context))
             context = as_json(shown({**request.context, "args": {}}, lens.touch_members, assurance)) if touched else ""
-            places = [self._place(request, uid, context, texts, lens) for uid in touched]
-            questions += [
-                cedar.question(request.principal, TOUCH, uid, context)
-                for uid, place in zip(touched, places, strict=True)
-                if place.answer is None
-            ]
-            rows.append([(place, place.answer) for place in places])
+            questions += [cedar.question(request.principal, TOUCH, uid, context) for uid in touched]
         answers = iter(cedar.ask(questions, lens.rules, self._slice(*texts), lens.schema))
-        return [_together([next(answers), *(known or place.kept(next(answers)) for place, known in row)]) for row in rows]
-
-    def _place(self, request: Request, touched: Uid, context: str, texts: tuple[str, str], lens: Specialisation) -> CachedAnswer:
-        """Where the answer for a touched object is. Rules for a touch read little of a context: the same question comes again."""
-        if lens.touch_members is None or "now" in lens.touch_members:
-            return CachedAnswer()
-        return self._touched.place((request.action, request.principal, touched, context, texts))
+        return [_together([next(answers) for _ in range(1 + len(touched))]) for _ in rungs]
 
     def reveal(self, request: Request, classes: Iterable[str]) -> frozenset[str]:
         """Which of these data classes may leave in the answer to a permitted request. What is in error stays back."""
@@ -199,15 +196,17 @@ class _Declared:
 
 def _named(value: JSON) -> Iterator[Uid]:
     """Every entity in a value that fits its shape, in which entities have one form."""
-    match value:
-        case {"__entity": {"type": str(kind), "id": str(identifier)}}:
-            yield Uid(kind, identifier)
-        case Mapping():
+    if type(value) is dict:
+        uid = value.get("__entity")
+        if uid is not None:
+            yield Uid(uid["type"], uid["id"])
+        else:
             for member in value.values():
-                yield from _named(member)
-        case list():
-            for member in value:
-                yield from _named(member)
+                if type(member) is dict or type(member) is list:
+                    yield from _named(member)
+    elif type(value) is list:
+        for member in value:
+            yield from _named(member)
 
 
 def _together(answers: Sequence[CedarAnswer]) -> Tally:

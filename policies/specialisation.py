@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 from policies import schema_checks as shape
 from policies.cedar import Policy, PolicySet, Schema
+from policies.compiled import Compiled, Rules
+from policies.compiled_expressions import Unsupported
 from policies.decision_cache import Cacheable, memorable
 from policies.model import JSON
 from policies.partial_evaluation import folded
-from policies.schema_checks import Check, Context, Member
+from policies.schema_checks import Check, Context
 from policies.static_analysis import context_members
 
 
@@ -23,7 +25,7 @@ class Specialisation:
     """How a call is asked about: by which rules, under which schema, with which members of the context (None: all).
 
     The rules are those of the function and those of its touches together: their scopes keep them apart. `memorable` says how the
-    decision may be remembered (None: it may not).
+    decision may be remembered (None: it may not), `compiled` how it is made without Cedar (None: it is not).
     """
 
     rules: PolicySet
@@ -31,32 +33,24 @@ class Specialisation:
     members: tuple[str, ...] | None = None
     touch_members: tuple[str, ...] | None = None
     memorable: Cacheable | None = None
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Specialisations:
-    """Of one function: the whole, the narrow, and what the narrow one leaves out. `arguments` checks the shape of `args`.
+    """Of one function: the whole, and the narrow for a context that `takes` finds well-formed. `arguments` checks the shape of `args`.
 
     There is no narrow one where the context of a touch differs from that of the function.
     """
 
     whole: Specialisation
     narrow: Specialisation | None
+    takes: Check
     arguments: Check
-    unread: Mapping[str, Member]
-    known: frozenset[str]
 
     def through(self, context: Mapping[str, JSON]) -> Specialisation:
-        """The cheapest lens that decides this context rightly: the narrow one if all that it leaves out is surely well-formed."""
-        if self.narrow is None or not self.known.issuperset(context):
-            return self.whole
-        for name, member in self.unread.items():
-            if name in context:
-                if not member.check(context[name]):
-                    return self.whole
-            elif not member.optional:
-                return self.whole
-        return self.narrow
+        """The cheapest that decides this context rightly: the narrow one if the context is surely well-formed."""
+        return self.narrow if self.narrow is not None and self.takes(context) else self.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +88,24 @@ def grind(schema: Schema, subjects: Sequence[Subject], touch: str) -> dict[str, 
         if _alike(context, known[touch]):
             rules = constant[subject.action]
             members, touched = kept[subject.action], kept[touch]
-            lasting = memorable((*rules.call, *rules.touch), members | touched)
-            narrow = Specialisation(rules.rules(), narrow_schema, tuple(sorted(members)), tuple(sorted(touched)), lasting)
-        unread = {name: member for name, member in context.members.items() if name not in {*kept[subject.action], "args"}}
+            narrow = Specialisation(
+                rules.rules(),
+                narrow_schema,
+                tuple(sorted(members)),
+                tuple(sorted(touched)),
+                memorable((*rules.call, *rules.touch), members | touched),
+                _compiled(rules, context, known[touch]),
+            )
         whole = Specialisation(subject.rules(), schema)
-        made[subject.action] = Specialisations(whole, narrow, context.members["args"].check, unread, frozenset(context.members))
+        made[subject.action] = Specialisations(whole, narrow, context.takes, context.members["args"].check)
     return made
+
+
+def _compiled(rules: Subject, context: Context, touched: Context) -> Compiled | None:
+    try:
+        return Compiled(Rules(rules.call), Rules(rules.touch), context, touched)
+    except Unsupported:
+        return None
 
 
 def _constant(subject: Subject) -> Subject:

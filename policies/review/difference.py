@@ -38,7 +38,7 @@ class DifferenceReport:
 def difference(before: Bundle, after: Bundle, asked: Mapping[str, Request]) -> DifferenceReport:
     """What would change if `after` took the place of `before`. BundleRefused if one of them is not fit to decide."""
     old, new = ({rule.id: rule.policy for rule in accept(bundle)[1]} for bundle in (before, after))
-    engines = Engine(before), Engine(after)
+    engines = Engine(before, compiled=False), Engine(after, compiled=False)
     changes = []
     for name, request in asked.items():
         was, becomes = (engine.decide(request) for engine in engines)

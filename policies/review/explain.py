@@ -48,7 +48,7 @@ _NEEDED: Mapping[Assurance, str] = {
 def explain(bundle: Bundle, request: Request) -> Explanation:
     """Why this bundle decides this request as it does. BundleRefused if the bundle is not fit to decide."""
     schema, rules = accept(bundle)
-    decision = Engine(bundle).decide(request)
+    decision = Engine(bundle, compiled=False).decide(request)
     by_id = {rule.id: rule for rule in rules}
     decided = tuple(listed(by_id[policy]) for policy in decision.policies)
     needed = None if decision.rung is None else _NEEDED[decision.rung]

@@ -1,11 +1,12 @@
 """Whether a bundle keeps its cases, and whether the cases know the bundle."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.bundle import Bundle
 from policies.engine import Engine
 from policies.model import Decision
+from policies.review.agreement import disagreement
 from policies.review.cases import Case, Expected
 from policies.source import SourceLine
 
@@ -39,9 +40,11 @@ class TrialReport:
 
 
 def trial(bundle: Bundle, cases: Sequence[Case]) -> TrialReport:
-    """Every case decided by this bundle. BundleRefused if it is not fit to decide."""
-    engine = Engine(bundle)
-    results = tuple(case_result(engine, case) for case in cases)
+    """Every case decided by this bundle, by Cedar and by the compiled rules, which must agree. BundleRefused if it cannot decide."""
+    engine, compiled = Engine(bundle, compiled=False), Engine(bundle)
+    results = tuple(
+        _agreed(case_result(engine, case), disagreement(compiled, engine, case.request, n)) for n, case in enumerate(cases)
+    )
     decided = {policy for result in results for policy in result.decision.policies}
     called = {case.request.action for case in cases}
     return TrialReport(
@@ -56,6 +59,10 @@ def case_result(engine: Engine, case: Case) -> CaseResult:
     """One case decided by this engine."""
     decision = engine.decide(case.request) if case.data_class is None else engine.disclose(case.request, case.data_class)
     return CaseResult(case.name, case.place, tuple(_complaints(decision, case.expected)), decision)
+
+
+def _agreed(result: CaseResult, disagreement: str | None) -> CaseResult:
+    return result if disagreement is None else replace(result, complaints=(*result.complaints, disagreement))
 
 
 def _complaints(decision: Decision, expected: Expected) -> list[str]:

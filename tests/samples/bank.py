@@ -60,7 +60,7 @@ class _MadeWhenAsked(Mapping[str, Specialisations]):
             else:
                 context = contexts(str(self._schema.handle))[action]
                 whole = Specialisation(subject.rules(), self._schema)
-                self._made[action] = Specialisations(whole, None, context.members["args"].check, {}, frozenset(context.members))
+                self._made[action] = Specialisations(whole, None, context.takes, context.members["args"].check)
         return self._made[action]
 
     def __iter__(self) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.decision_cache import CachedAnswer, CachedDecision
+from policies.decision_cache import CachedDecision
 from policies.engine import Engine
 from policies.model import JSON, Request, Uid
 from tests.samples import bank
@@ -41,7 +41,6 @@ BROKEN: st.SearchStrategy[dict[str, JSON]] = st.sampled_from(
 
 def forgetful(engine: Engine) -> Engine:
     engine._memory.place = lambda _key: CachedDecision()  # type: ignore[assignment]
-    engine._touched.place = lambda _key: CachedAnswer()  # type: ignore[assignment]
     return engine
 
 

@@ -1,9 +1,11 @@
 """The default rules keep their cases, and the cases know every rule."""
 
+import operator
 from dataclasses import replace
 
 import pytest
 
+from policies import compiled_expressions
 from policies.bundle import RuleFile
 from policies.engine import Engine
 from policies.reading import without
@@ -64,6 +66,14 @@ cases:
         "reason is level, not mandated",
         "decided by levels.floor, not by mandate.granted",
     )
+
+
+@pytest.mark.parametrize(("operator_", "wrong"), [("less", operator.le), ("less_eq", operator.lt), ("greater", operator.ge)])
+def test_rules_that_are_compiled_otherwise_turn_cases_red(operator_: str, wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(compiled_expressions._COMPARISONS, operator_, wrong)
+    report = trial(bank.bundle(), cases())
+    assert not report.good
+    assert any("otherwise than Cedar" in complaint for result in report.results for complaint in result.complaints)
 
 
 def test_a_trial_is_json() -> None:

@@ -296,8 +296,8 @@ def test_rules_hold_for_functions_that_nobody_declared_yet() -> None:
 def test_every_default_function_is_decided_through_a_narrow_lens() -> None:
     """Else decisions would stay right and grow slow."""
     lenses = bank.engine()._lenses
-    assert all(one.narrow is not None for one in lenses.values())
-    assert set(lenses["get_limits"].unread) >= {"agent", "channel", "function", "grounding"}
+    assert all(one.narrow is not None and one.narrow.compiled is not None for one in lenses.values())
+    assert lenses["get_limits"].through(bank.context("get_limits")) is lenses["get_limits"].narrow
 
 
 def asked_of(function: EffectFunction | ReadFunction, level: int = 1, **members: JSON) -> Decision:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from policies import cedar
-from policies.decision_cache import Cacheable, CachedAnswer, CachedDecision, instant, instants_in, memorable
+from policies.decision_cache import Cacheable, CachedDecision, instant, instants_in, memorable
 from policies.engine import Engine
 from policies.model import JSON, Decision, PolicyEffect, Reason, Request, Uid
 from tests.samples import bank
@@ -26,9 +26,14 @@ def of(condition: str) -> Cacheable | None:
     return memorable(cedar.parse(f"permit (principal, action, resource) when {{ {condition} }};"), ["now", "money"])
 
 
+def by_cedar(rules: str | None = None) -> Engine:
+    """An engine that asks Cedar for all that it does not remember."""
+    return Engine(bank.bundle(rules), compiled=False)
+
+
 def under(condition: str, action: str = "action") -> Engine:
     head = '@id("forbid") @reason("limit") @says("Not this.")'
-    return Engine(bank.bundle(PERMIT + f"{head} forbid (principal, {action}, resource) when {{ {condition} }};\n"))
+    return by_cedar(PERMIT + f"{head} forbid (principal, {action}, resource) when {{ {condition} }};\n")
 
 
 def asked(engine: Engine, monkeypatch: pytest.MonkeyPatch, *requests: Request) -> int:
@@ -120,7 +125,7 @@ def test_the_default_rules_are_remembered() -> None:
 
 
 def test_the_same_again_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     assert asked(engine, monkeypatch, bank.balance()) == 1
     same = at("2026-12-31T23:59:59.999Z"), at("2026-01-01T00:00:00.001Z"), bank.balance()
     assert asked(engine, monkeypatch, *same) == 0
@@ -138,7 +143,7 @@ def test_a_rule_that_does_more_with_the_time_is_asked_each_time(action: str, mon
 
 
 def test_the_instants_of_the_mandate_are_kept_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     for before, at_it, after, effects in (
         ("2025-12-31T23:59:59.999Z", STARTS, "2026-01-01T00:00:00.001Z", "deny permit permit"),
         ("2026-12-31T23:59:59.999Z", ENDS, "2027-01-01T00:00:00.001Z", "permit deny deny"),
@@ -163,7 +168,7 @@ def test_the_instants_of_the_rules_are_kept() -> None:
 
 def test_a_datetime_that_stands_as_bare_text_is_an_instant_too() -> None:
     """With a schema Cedar takes one for the other."""
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     customer = bank.customer(mandate={"ends": "2026-07-01T00:00:00.000Z"})
     request = bank.balance(entities=(customer, bank.account("current")))
     assert engine.decide(request).effect is PolicyEffect.PERMIT
@@ -174,12 +179,12 @@ def test_a_datetime_that_stands_as_bare_text_is_an_instant_too() -> None:
 def test_another_form_of_a_datetime_is_asked_each_time(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
     customer = bank.customer(mandate={"ends": bank.at(ends)})
     request = bank.balance(entities=(customer, bank.account("current")))
-    assert asked(Engine(bank.bundle()), monkeypatch, request, request) == 2
+    assert asked(by_cedar(), monkeypatch, request, request) == 2
 
 
 def test_now_in_another_form_is_asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     request = at("2026-06-01T12:00:00Z")
-    assert asked(Engine(bank.bundle()), monkeypatch, request, request) == 2
+    assert asked(by_cedar(), monkeypatch, request, request) == 2
 
 
 NO_TIMES: list[object] = [
@@ -202,11 +207,11 @@ NO_TIMES: list[object] = [
 @pytest.mark.parametrize("now", NO_TIMES)
 def test_what_is_no_time_is_none_however_well_the_rest_is_known(now: JSON) -> None:
     assert instant(now) is None
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     request = bank.balance()
     assert engine.decide(request).effect is PolicyEffect.PERMIT
     odd = replace(request, context={**request.context, "now": now})
-    assert engine.decide(odd) == Engine(bank.bundle()).decide(odd)
+    assert engine.decide(odd) == by_cedar().decide(odd)
 
 
 @pytest.mark.parametrize(
@@ -249,10 +254,10 @@ CHANGES: Mapping[str, Request] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_differs_is_another_question(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     engine.decide(BASE)
     assert asked(engine, monkeypatch, CHANGES[change]) >= 1
-    assert engine.decide(CHANGES[change]) == Engine(bank.bundle()).decide(CHANGES[change])
+    assert engine.decide(CHANGES[change]) == by_cedar().decide(CHANGES[change])
     assert asked(engine, monkeypatch, BASE) == 0
 
 
@@ -274,15 +279,15 @@ PAYMENTS: Mapping[str, Request] = {
 
 @pytest.mark.parametrize("change", PAYMENTS)
 def test_what_moves_money_is_asked_each_time(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     assert asked(engine, monkeypatch, bank.transfer(3), bank.transfer(3)) == 2
     assert asked(engine, monkeypatch, PAYMENTS[change]) >= 1
-    assert engine.decide(PAYMENTS[change]) == Engine(bank.bundle()).decide(PAYMENTS[change])
+    assert engine.decide(PAYMENTS[change]) == by_cedar().decide(PAYMENTS[change])
 
 
 def test_a_touched_object_of_somebody_else_is_another_question() -> None:
     """The entities and the context are the same: only the argument names another object."""
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     theirs = bank.thing("Beneficiary", "theirs", "bob")
     entities = (bank.customer(), bank.account("current"), bank.thing("Beneficiary", "dairy"), theirs)
     own = bank.transfer(3, entities=entities)
@@ -291,80 +296,16 @@ def test_a_touched_object_of_somebody_else_is_another_question() -> None:
     assert engine.decide(replace(own, context={**own.context, "args": args})).reason is Reason.NOT_OWNER
 
 
-def of_payment(**changes: JSON) -> Request:
-    """A payment to a beneficiary, with its entities as they are or changed."""
-    frozen, owner, version = changes.get("frozen", False), changes.get("owner", "anna"), changes.get("version", 3)
-    customer = bank.customer(frozen=bool(frozen), mandate={"version": version})
-    entities = (customer, bank.account("current"), bank.account("savings"), bank.thing("Beneficiary", "dairy", str(owner)))
-    return bank.transfer(int(str(changes.get("level", 3))), minor=int(str(changes.get("minor", 1000))), entities=entities)
-
-
-def touches_asked(engine: Engine, monkeypatch: pytest.MonkeyPatch, *requests: Request) -> int:
-    """How often Cedar is asked for a touch in deciding these, one after the other."""
-    count, ask = 0, cedar.ask
-
-    def counted(questions: list[cedar.Ask], *arguments: object) -> list[cedar.CedarAnswer]:
-        nonlocal count
-        count += sum(question["action"]["id"] == "touch" for question in questions)  # type: ignore[index]
-        return ask(questions, *arguments)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(cedar, "ask", counted)
-        for request in requests:
-            engine.decide(request)
-    return count
-
-
-def test_a_touch_is_asked_once_for_all_payments_of_which_it_is_the_same_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
-    assert touches_asked(engine, monkeypatch, of_payment(), of_payment(minor=1001), of_payment(minor=1002)) == 1
-
-
-@pytest.mark.parametrize("change", [{"frozen": True}, {"owner": "bob"}, {"version": 4}])
-def test_a_touch_over_other_entities_is_another_question(change: dict[str, JSON], monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(bank.bundle())
-    engine.decide(of_payment())
-    assert touches_asked(engine, monkeypatch, of_payment(**change)) >= 1
-    assert engine.decide(of_payment(**change)) == Engine(bank.bundle()).decide(of_payment(**change))
-
-
-@pytest.mark.parametrize(
-    "condition", ["principal has mandate && context.now < principal.mandate.ends", "context.assurance.level < 3"]
-)
-def test_a_touch_whose_rules_read_the_context_is_another_question_with_another_one(
-    condition: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With `now` in it, it is never remembered; a level in it is a part of the question."""
-    engine = under(condition, 'action == Action::"touch"')
-    for request in (
-        of_payment(level=1),
-        at(STARTS, of_payment()),
-        at(ENDS, of_payment()),
-        of_payment(level=1),
-        of_payment(level=4),
-    ):
-        assert engine.decide(request) == under(condition, 'action == Action::"touch"').decide(request)
-    timed = "now" in condition
-    assert (touches_asked(engine, monkeypatch, of_payment(level=4), of_payment(level=4)) > 0) is timed
-
-
-def test_errors_of_a_touch_are_not_remembered() -> None:
-    place = CachedAnswer()
-    for answer in (cedar.CedarAnswer(True, (), ("overflow",)), cedar.CedarAnswer(None, (), ())):
-        assert place.kept(answer) is answer
-        assert place.answer is None
-
-
 def test_errors_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     request = bank.balance(entities=(bank.customer(),))
-    assert asked(Engine(bank.bundle()), monkeypatch, request, request) == 2
+    assert asked(by_cedar(), monkeypatch, request, request) == 2
     place = CachedDecision()
     place.keep(bank.NOW, (), Decision(PolicyEffect.DENY, Reason.ERROR, errors=("overflow",)))
     assert place.recall(bank.NOW) is None
 
 
 def test_a_refusal_stands_before_what_is_remembered() -> None:
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     request = bank.balance()
     assert engine.decide(request).effect is PolicyEffect.PERMIT
     changes: list[dict[str, JSON]] = [
@@ -395,7 +336,7 @@ def test_a_place_holds_between_two_instants_and_at_none() -> None:
 
 def test_remembering_is_bounded_and_least_recently_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.decision_cache.MOST_PLACES", 2)
-    engine = Engine(bank.bundle())
+    engine = by_cedar()
     first, second, third = bank.balance(), bank.balance(2), bank.balance(3)
     assert asked(engine, monkeypatch, first, second, first, third, first) == 3
     assert asked(engine, monkeypatch, second) == 1
