@@ -1,10 +1,11 @@
-"""A server of the core's wire that answers whatever its script says, well or badly, over plain sockets."""
+"""A server of the core's wire that answers whatever its script says, well or badly, over sockets or TLS."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 from adapters.cores.remote import wire
 from adapters.cores.remote.codec import Json
@@ -104,12 +105,12 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(answers: Sequence[Answer]) -> AsyncIterator[tuple[Scripted, str]]:
-    """Such a server on loopback, and its base URL."""
+async def scripted(answers: Sequence[Answer], tls: SSLContext | None = None) -> AsyncIterator[tuple[Scripted, str]]:
+    """Such a server on loopback, and its base URL. With `tls`, a connection is one whose handshake ended well."""
     made = Scripted(list(answers))
-    server = made.listening = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = made.listening = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield made, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield made, f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in list(made.tasks):
