@@ -21,6 +21,7 @@ from adapters.cores.remote.breaker import Breaker, State
 from adapters.declared.conversion import NotAnAnswer, parsed
 from adapters.declared.declarations import UpstreamAddress
 from adapters.declared.requests import UpstreamRequest
+from adapters.tls import nobody
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _TRIES = 2
@@ -166,7 +167,7 @@ class Upstream:
             if self._credential is not None:
                 headers["Authorization"] = f"Bearer {self._credential}"
             self._sessions[is_fresh] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls or True, force_close=is_fresh),
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls or nobody(), force_close=is_fresh),
                 headers=headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

@@ -22,6 +22,7 @@ from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.server import PermitReader
 from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
+from adapters.tls import tls_for
 from audit.checkpoint import NoteInvalid
 from audit.database import SqliteLane
 from audit.group import GroupWriter
@@ -96,17 +97,8 @@ def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds:
         raise UnsafeSettings("core_url is https, or http on loopback: the credential of the core would cross the network in clear")
     if credential_file is None:
         raise UnsafeSettings("core_credential_file must be set together with core_url")
-    tls = _client_tls() if address.scheme == "https" else None
-    bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds, tls=tls)
+    bank, remote = open_remote(url, credential=credential(credential_file), clock=clock, bounds=bounds, tls=tls_for(url))
     return Core(bank, remote.close, breaker=lambda: remote.breaker.value)
-
-
-def _client_tls() -> ssl.SSLContext:
-    """Whom https trusts. Made when a core is opened, not when a library is imported: SSL_CERT_FILE and SSL_CERT_DIR say whom else."""
-    tls = ssl.create_default_context()
-    tls.minimum_version = ssl.TLSVersion.TLSv1_2  # some builds of Python leave it to the system
-    tls.hostname_checks_common_name = False  # a free text, which an authority need not have checked (RFC 9525, 2)
-    return tls
 
 
 def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

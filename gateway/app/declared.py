@@ -1,6 +1,5 @@
 """Which functions are served: those of this distribution, those of a manifest, or both. Chosen here alone."""
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from adapters.declared.source import MAX_BYTES, ManifestFinding
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction, Effect
 from adapters.functions import MANIFEST
+from adapters.tls import tls_for
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -50,7 +50,7 @@ def served(settings: Settings) -> ServedFunctions:
         upstream = Upstream(
             manifest.upstream,
             credential=None if secret_file is None else secret_of(secret_file),
-            tls=ssl.create_default_context() if manifest.upstream.url.startswith("https") else None,
+            tls=tls_for(manifest.upstream.url),
         )
     except ValueError as error:
         raise UnsafeSettings(f"functions_credential_file: {error}") from None

@@ -19,6 +19,7 @@ from adapters.cores.remote.bounds import ClientBounds
 from adapters.declared.core import open_declared
 from adapters.declared.journal import FILE
 from adapters.function import BankingFunction
+from adapters.tls import tls_for
 from audit import leaf
 from audit.erasure import replay_destructions
 from audit.leaf import Record, RecordKind
@@ -279,6 +280,7 @@ def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhoo
     outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
+        tls=tls_for(settings.webhook_url),
         key=webhook_key(settings.data),
         book=book,
         outbox=SqlOutbox(book),

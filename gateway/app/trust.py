@@ -1,9 +1,9 @@
 """Settings become the gateway's identity: whose tokens are taken, how they are bound, who is asked whether they stand."""
 
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
+from adapters.tls import client_tls
 from gateway.app.key_files import private_file, secret_of
 from gateway.app.local_issuer import LocalIssuer
 from gateway.app.settings import Settings
@@ -38,8 +38,7 @@ def establish(settings: Settings, seen: SeenProofs) -> Trust:
         return Trust(
             AccessTokens(local, binding=TokenBinding(settings.binding)), challenges, None, _nothing, _nothing, lambda: True
         )
-    trust = None if settings.issuer_ca is None else ssl.create_default_context(cafile=settings.issuer_ca)
-    fetcher = Fetcher(loopback_http=settings.development, trust=trust)
+    fetcher = Fetcher(loopback_http=settings.development, trust=client_tls(settings.issuer_ca))
     keys = RemoteKeys(
         IssuerKeys(fetcher, settings.issuer, settings.jwks_uri, settings.issuer_metadata),
         Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s),

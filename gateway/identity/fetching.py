@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from adapters.tls import nobody
 from gateway.domain.strict_json import JsonError, Parsed, loads
 
 MAX_ANSWER_BYTES = 128 * 1024
@@ -79,7 +80,7 @@ class Fetcher:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made where the loop runs
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MOST, ssl=self._trust if self._trust is not None else True),
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MOST, ssl=self._trust or nobody()),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"accept": "application/json", "accept-encoding": "identity"},

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ import aiohttp
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from adapters.tls import nobody
 from audit.leaf import EndState
 from audit.log import Log
 from gateway.calls.history import history_of
@@ -83,6 +85,8 @@ class Webhooks:
     proposals: Proposals
     log: Log
     clock: Callable[[], datetime]
+    tls: ssl.SSLContext | None = None
+    """Whom the receiver's certificate must be of; None: asked over plain HTTP alone."""
     timeout_s: float = TIMEOUT_S
     jitter: Callable[[], float] = random.random
     _session: aiohttp.ClientSession | None = None
@@ -170,7 +174,7 @@ class Webhooks:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made where the loop runs
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+                connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True, ssl=self.tls or nobody()),
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

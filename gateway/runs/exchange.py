@@ -19,6 +19,7 @@ import httpx2
 import openai
 import orjson
 
+from adapters.tls import nobody, tls_for
 from gateway.domain.alarms import Alarm
 from gateway.domain.strict_json import Json
 from gateway.runs.events import MAX_EVENT_BYTES, Event, Events, EventTooLong
@@ -86,17 +87,12 @@ class ExchangeLimits:
     retries: int
 
 
-def _trust(url: str) -> ssl.SSLContext:
-    """The system's authorities; for a server that is not asked over TLS nobody's, since to read them takes 50 ms."""
-    return ssl.create_default_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 class Exchange:
     """Questions to one server. Concurrent use is safe. To be made where its loop runs, and closed."""
 
     def __init__(self, url: str, credential: str | None, limits: ExchangeLimits) -> None:
         self._limits = limits
-        self._transport = _Transport(credential, limits.idle_ms / 1000, _trust(url))
+        self._transport = _Transport(credential, limits.idle_ms / 1000, tls_for(url) or nobody())
         # Each of them is read from the environment when it is None; none is sent, since the transport sends what it knows.
         self._client = openai.AsyncOpenAI(
             base_url=url,

@@ -306,6 +306,20 @@ def test_a_gateway_goes_by_the_clock_that_it_was_given() -> None:
     assert {named(path) for path in MODULES if reading.search(text_of(path))} == READS_THE_TIME
 
 
+def test_whom_a_client_believes_is_said_in_one_place() -> None:
+    """What each made for itself believed a common name; a connector that is told nothing makes a context of its own."""
+    making = re.compile(r"create_default_context|PROTOCOL_TLS_CLIENT")
+    assert [named(path) for path in MODULES if making.search(text_of(path))] == ["adapters/tls.py"]
+    told = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}.get("ssl", "True")
+        for path in MODULES
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("TCPConnector")
+    ]
+    assert len(told) >= 4
+    assert not [said for said in told if "True" in said]
+
+
 def test_the_whole_book_is_known_to_the_composition_and_the_store_alone() -> None:
     """All others take a port: what they cannot reach, they cannot change."""
     wide = [named(path) for path in MODULES if "SqlBook" in text_of(path)]

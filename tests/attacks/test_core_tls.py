@@ -7,12 +7,13 @@ import re
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 
+import aiohttp
 import pytest
 import uvloop
 from cryptography import x509
@@ -25,11 +26,13 @@ from adapters.cores.remote.bounds import ClientBounds
 from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.codec import Json
 from adapters.cores.remote.server import CoreServer, listen
+from adapters.tls import client_tls, nobody, tls_for
 from gateway.app.cores import Core, behind_http, server_tls
 from gateway.app.key_files import credential
+from gateway.identity.fetching import Fetcher, NoAnswer
 from tests.support.banks import Clock, Permit, read_permit, sandbox, sandbox_under_test
 from tests.support.certificates import LOOPBACK, Authority, Issued
-from tests.support.scripted import Answer, Request, Scripted, http, scripted
+from tests.support.scripted import Answer, Request, Scripted, http, raw, scripted
 
 TOLD = Instruction(
     "key-1",
@@ -206,6 +209,37 @@ async def _nothing_happened(core: Core, url: str, token: Path, caplog: pytest.Lo
     told = "".join([*causes, *caplog.messages])
     for secret in (token.read_text(), url, "127.0.0.1", "localhost", str(token.parent)):
         assert secret not in told
+
+
+@pytest.mark.parametrize("alternative", [LOCALHOST, None], ids=["in an alternative name", "in the common name"])
+@on_each_loop
+async def test_every_other_client_goes_by_alternative_names_too(trusted: Authority, alternative: x509.DNSName | None) -> None:
+    """Keys of the issuer; models, webhooks and upstreams use the same context."""
+    believed: list[str] = []
+    shown = trusted.issue("localhost", alternative=alternative)
+    async with scripted([raw(lambda _: http(b"{}"))], serving(shown)) as (server, address):
+        url = address.replace("127.0.0.1", "localhost")
+        fetcher = Fetcher(loopback_http=False, trust=client_tls())
+        with suppress(NoAnswer):
+            assert await fetcher.get(f"{url}/keys") == {}
+            believed.append("issuer")
+        await fetcher.close()
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls_for(url) or nobody())) as session:
+            with suppress(aiohttp.ClientError):
+                async with session.get(url) as response:
+                    believed.append(await response.text())
+        assert (believed, len(server.requests)) == ((["issuer", "{}"], 2) if alternative else ([], 0))
+
+
+@pytest.mark.parametrize("believed", [False, True])
+@on_each_loop
+async def test_who_asks_over_plain_http_alone_believes_nobody(trusted: Authority, *, believed: bool) -> None:
+    async with scripted([raw(lambda _: http(b"{}"))], serving(trusted.issue("bank"))) as (server, address):
+        fetcher = Fetcher(loopback_http=True, trust=client_tls() if believed else None)
+        with nullcontext() if believed else pytest.raises(NoAnswer):
+            await fetcher.get(f"{address}/keys")
+        await fetcher.close()
+        assert len(server.requests) == int(believed)
 
 
 @pytest.mark.parametrize("answer", [None, b"", http(json.dumps({"is": "Done"}).encode()), b"\x15\x03\x03\x00\x02\x01\x00"])
