@@ -138,7 +138,9 @@ def make_files(folder: Path, random: Callable[[int], bytes]) -> None:
         try:
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
-            raise KeyRefused(f"{name}: is there already") from error
+            raise KeyRefused(
+                f"{name}: is there already, without a log that it signed; restore its database, or begin in an empty folder"
+            ) from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(random(SEED_BYTES))
             file.flush()
