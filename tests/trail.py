@@ -1,14 +1,17 @@
 """A small log with a clock and a source of randomness that repeat, and records as the gateway would fill them."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from audit.database import SqliteLane
 from audit.leaf import Committed, EndState, Function, IntentRef, Masked, Policy, Public, Record, RecordKind
 from audit.log import Log
 from audit.policies import activate
@@ -100,6 +103,36 @@ def an_end(
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@contextmanager
+def at_the_commit(log: Log, happens: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]) -> Iterator[None]:
+    """What `happens` in the place of whatever makes a group of records durable, which it is given: a commit, or the one statement that
+    commits itself."""
+    lane: Any = log.transactions._writer._lane
+    commit, alone = lane.commit, lane.alone
+
+    class NotWritten(Exception):
+        """Somebody else's head was found: the group is written by a transaction."""
+
+    async def all_at_once(work: Any) -> Any:
+        async def written() -> Any:
+            done = await alone(work)
+            if done is None:
+                raise NotWritten
+            return done
+
+        try:
+            return await happens(written)
+        except NotWritten:
+            return None
+
+    with patch.object(lane, "commit", lambda: happens(commit)):
+        if isinstance(lane, SqliteLane):
+            yield
+        else:
+            with patch.object(lane, "alone", all_at_once):
+                yield
 
 
 async def open_trail(folder: Path, clock: Clock, random: Random) -> Log:

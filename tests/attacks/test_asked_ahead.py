@@ -129,8 +129,12 @@ async def test_a_call_that_is_not_permitted_leaves_no_trace_of_what_was_asked_ah
         assert refused.output is None
         for place in (*told, *trail):
             assert not any(form in place for form in (CANARY.value, str(CANARY.minor), repr(CANARY)))
-        gc.collect()
-        assert [item for item in gc.get_objects() if isinstance(item, Answered)] == [], "nothing keeps it"
+        for _ in range(100):  # whoever watches the loop may hold a frame for a moment
+            gc.collect()
+            if not (kept := [item for item in gc.get_objects() if isinstance(item, Answered)]):
+                break
+            await asyncio.sleep(0.02)
+        assert kept == [], "nothing keeps it"
         gone_on = next(iter(tmp_path.rglob("bank.sqlite"))).parent
     for file in (item for item in gone_on.rglob("*") if item.is_file() and item.suffix != ".token"):
         assert CANARY.value.encode() not in file.read_bytes(), file.name

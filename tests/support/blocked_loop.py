@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import greenlet
 
@@ -77,6 +78,8 @@ class Watch:
     """Of the main thread. `found`: what held a loop since the last look at it."""
 
     main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
+    in_greenlet: bool = False
+    """Whether the main thread is in a greenlet, whose frames may be gone while another thread reads them."""
     beside: int = 0
     """The thread that looks, as the kernel names it: no loop waits for it."""
     found: list[str] = field(default_factory=list)
@@ -98,7 +101,7 @@ class Watch:
     def look(self) -> None:
         """Called by a thread beside: it costs nothing while no callback runs for long."""
         began_s = self.began_s
-        calls = [] if began_s is None else list(_calls_of_ours(sys._current_frames().get(self.main)))
+        calls = [] if began_s is None or self.in_greenlet else list(_calls_of_ours(sys._current_frames().get(self.main)))
         if began_s is None or not calls:
             self._judge(self.first, self.last)
             self.first = self.last = None
@@ -194,6 +197,10 @@ def watched() -> Iterator[Watch]:
         while not ended.wait(HELD_MOST_S / 5):
             watch.look()
 
+    def switched(_event: str, switch: tuple[Any, Any]) -> None:
+        watch.in_greenlet = switch[1].parent is not None
+
+    before = greenlet.settrace(switched)
     sampler = threading.Thread(target=beside, name="blocked-loop", daemon=True)
     asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
     gc.callbacks.append(watch.collecting)
@@ -205,6 +212,7 @@ def watched() -> Iterator[Watch]:
         gc.callbacks.remove(watch.collecting)
         ended.set()
         sampler.join()
+        greenlet.settrace(before)
 
 
 def _queued_s(beside: int) -> dict[str, float]:

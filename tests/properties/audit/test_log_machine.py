@@ -3,14 +3,14 @@
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from audit import verify
@@ -21,7 +21,7 @@ from audit.log import Log, LogUnavailable
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion
 from tests.support.bundles import bundled
 from tests.support.options import examples
-from tests.trail import Clock, Random, a_record, an_end, an_intent, open_trail
+from tests.trail import Clock, Random, a_record, an_end, an_intent, at_the_commit, open_trail
 
 CUSTOMERS = st.sampled_from(["C-1", "C-2", "C-3"])
 CONVERSATIONS = st.sampled_from(["conv_1", "conv_2", None])
@@ -98,19 +98,15 @@ class LogMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1), customer=CUSTOMERS, conversation=CONVERSATIONS, happened=st.booleans())
     def fault(self, which: int, customer: str, conversation: str | None, happened: bool) -> None:
         """A commit that raises: it failed and did not happen, or it failed and did happen."""
-        log, record, commit = (
-            self.logs[which],
-            a_record(customer=customer, conversation=conversation, policy=None),
-            Connection.commit,
-        )
+        log, record = self.logs[which], a_record(customer=customer, conversation=conversation, policy=None)
         self.runner.run(log.keys.key_for(customer, record.retention))
 
-        def broken(connection: Connection) -> None:
+        async def broken(commit: Callable[[], Awaitable[Any]]) -> None:
             if happened:
-                commit(connection)
+                await commit()
             raise OperationalError("COMMIT", None, OSError("disk"))
 
-        with patch.object(Connection, "commit", broken), pytest.raises(LogUnavailable):
+        with at_the_commit(log, broken), pytest.raises(LogUnavailable):
             self.runner.run(log.append(record, timeout_ms=10_000))
         stored = self.runner.run(log.read(lambda reads: reads.leaf(len(self.entries))))
         assert (stored is not None) == happened

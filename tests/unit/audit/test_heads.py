@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from audit.store.reads import LogCorrupt
 from audit.store.writes import read_head
 from gateway.app.databases import DatabaseName, open_log
 from tests.support.databases import on_database, places, sql
-from tests.trail import ORIGIN, Clock, Random, a_record, open_trail
+from tests.trail import ORIGIN, Clock, Random, a_record, at_the_commit, open_trail
 
 WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
 
@@ -75,14 +75,13 @@ async def test_a_commit_that_fails_leaves_no_signed_head_that_the_log_contradict
     signed: Signed, log: Log, clock: Clock, happened: bool
 ) -> None:
     await log.append(a_record(policy=None))
-    commit = Connection.commit
 
-    def broken(connection: Connection) -> None:
+    async def broken(commit: Callable[[], Awaitable[Any]]) -> None:
         if happened:
-            commit(connection)
+            await commit()
         raise OperationalError("COMMIT", None, OSError("disk"))
 
-    with patch.object(Connection, "commit", broken), pytest.raises(LogUnavailable):
+    with at_the_commit(log, broken), pytest.raises(LogUnavailable):
         await log.append(a_record(policy=None, call_id="lost"), timeout_ms=10_000)
     await log.append(a_record(policy=None, call_id="after"))
     clock.forward(1)

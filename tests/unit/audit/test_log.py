@@ -2,14 +2,12 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from audit.checkpoint import Note, verify_checkpoint
@@ -25,7 +23,7 @@ from audit.schema import validate
 from audit.store.reads import LogCorrupt
 from gateway.app.databases import DatabaseName
 from tests.support.databases import discard, dump, sql, sqlite_only
-from tests.trail import ORIGIN, Clock, a_record, an_end, an_intent
+from tests.trail import ORIGIN, Clock, a_record, an_end, an_intent, at_the_commit
 
 OVER = b'{"key":"k1"}'
 
@@ -205,18 +203,14 @@ async def test_a_checkpoint_is_published_when_the_log_grew_or_was_silent_for_a_m
     assert (await log.checkpoint()) == silent
 
 
-async def test_a_log_that_does_not_answer_in_time_is_unavailable_but_the_record_may_be_there(
-    log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit = Connection.commit
+async def test_a_log_that_does_not_answer_in_time_is_unavailable_but_the_record_may_be_there(log: Log) -> None:
 
-    def slow(connection: Connection) -> None:
-        time.sleep(0.15)
-        commit(connection)
+    async def slow(commit: Callable[[], Awaitable[Any]]) -> Any:
+        await asyncio.sleep(0.15)
+        return await commit()
 
     await log.append(a_record())
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "commit", slow)
+    with at_the_commit(log, slow):
         with pytest.raises(LogUnavailable, match="later"):
             await log.append(a_record(), timeout_ms=20)
         entry = await log.append(a_record(), timeout_ms=5000)
@@ -256,22 +250,19 @@ async def test_customers_who_come_at_once_get_their_keys_in_a_few_commits(log: L
     assert next(groups) < 40, "and not 300"
 
 
-async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(log: Log) -> None:
     """Both faults: failed and did not happen; failed and did happen."""
-    commit = Connection.commit
     await log.append(a_record())
     for happened in (False, True):
 
-        def broken(connection: Connection, happened: bool = happened) -> None:
+        async def broken(commit: Callable[[], Awaitable[Any]], happened: bool = happened) -> None:
             if happened:
-                commit(connection)
+                await commit()
             raise OperationalError("COMMIT", None, OSError("disk"))
 
         size = (await log.proof(0)).size
-        with monkeypatch.context() as patched:
-            patched.setattr(Connection, "commit", broken)
-            with pytest.raises(LogUnavailable, match="may have happened"):
-                await log.append(a_record())
+        with at_the_commit(log, broken), pytest.raises(LogUnavailable, match="may have happened"):
+            await log.append(a_record())
         entry = await log.append(a_record())
         assert entry.index == size + happened
         assert entry.customer_seq == entry.index + 1
