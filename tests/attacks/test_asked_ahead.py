@@ -1,6 +1,7 @@
 """What a core is asked for a read together with the facts on which the read is decided: a call that is not permitted shows nothing of it,
 nothing with an effect is ever asked so, and no answer passes for the answer to something else."""
 
+import asyncio
 import gc
 import inspect
 import json
