@@ -80,6 +80,8 @@ class Watch:
     main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
     in_greenlet: bool = False
     """Whether the main thread is in a greenlet, whose frames may be gone while another thread reads them."""
+    switches: int = 0
+    """Of the main thread, between greenlets."""
     beside: int = 0
     """The thread that looks, as the kernel names it: no loop waits for it."""
     found: list[str] = field(default_factory=list)
@@ -101,7 +103,11 @@ class Watch:
     def look(self) -> None:
         """Called by a thread beside: it costs nothing while no callback runs for long."""
         began_s = self.began_s
-        calls = [] if began_s is None or self.in_greenlet else list(_calls_of_ours(sys._current_frames().get(self.main)))
+        switches = self.switches
+        frame = sys._current_frames().get(self.main)
+        # Of the main greenlet's own frames none goes away while it is read; which it was is known if nobody switched meanwhile
+        is_own = not self.in_greenlet and self.switches == switches
+        calls = list(_calls_of_ours(frame)) if began_s is not None and is_own else []
         if began_s is None or not calls:
             self._judge(self.first, self.last)
             self.first = self.last = None
@@ -199,6 +205,7 @@ def watched() -> Iterator[Watch]:
 
     def switched(_event: str, switch: tuple[Any, Any]) -> None:
         watch.in_greenlet = switch[1].parent is not None
+        watch.switches += 1
 
     before = greenlet.settrace(switched)
     sampler = threading.Thread(target=beside, name="blocked-loop", daemon=True)
