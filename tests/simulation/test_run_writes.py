@@ -10,24 +10,25 @@ import pytest
 from audit.committer import Publication
 from gateway.app.serving import build_app, in_front
 from gateway.store.runs import FreeLeases, LeaseRuns, RenewLeases
+from gateway.store.sweeping import Sweep
 from tests.support.assisted import Assisted, assisted
 from tests.support.models import Reply, asks, turns
 
-OF_WORKERS = (LeaseRuns, RenewLeases, FreeLeases)
+CHORES = (LeaseRuns, RenewLeases, FreeLeases, Sweep)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def counted(all_of: Assisted, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """The durable writes from now on, of the run and of the records of its calls. A checkpoint, each second, is none of them, nor what
-    workers do for their leases now and then."""
+def counted(all_of: Assisted, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The durable writes from now on, of the run and of the records of its calls. A checkpoint, each second, is none of them, nor are
+    chores: leases, and what is swept."""
     writer = all_of.gateway.log.transactions._writer
-    written: list[None] = []
+    written: list[object] = []
 
     async def write(items: Any, writes: Any = writer._write) -> Any:
         answers = await writes(items)
-        if any(not isinstance(item.item, Publication) and not isinstance(item.change, OF_WORKERS) for item in items):
-            written.append(None)
+        if any(not isinstance(item.item, Publication) and not isinstance(item.change, CHORES) for item in items):
+            written.append([type(item.change or item.item).__name__ for item in items])
         return answers
 
     monkeypatch.setattr(writer, "_write", write)
@@ -49,7 +50,7 @@ async def test_a_run_with_one_call_takes_five_durable_writes(tmp_path: Path, mon
             await stream.until_done()
         (run,) = (await all_of.of().runs.list(thread.id)).data
         assert (run.status, [step.status for step in await all_of.steps(run)]) == ("completed", ["completed", "completed"])
-        assert len(written) == 5
+        assert len(written) == 5, written
 
 
 @pytest.mark.parametrize(("asks_first", "before"), [(True, 4), (False, 1)])
@@ -66,7 +67,7 @@ async def test_the_first_text_goes_out_before_it_is_written(
         async with all_of.of().runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
             async for event in stream:
                 if event.event == "thread.message.delta" and not go_on.is_set():
-                    assert len(written) == before
+                    assert len(written) == before, written
                     assert len(await all_of.said(thread.id)) == 1
                     (run,) = (await all_of.of().runs.list(thread.id)).data
                     outputs = [call.function.output for step in await all_of.steps(run) for call in step.step_details.tool_calls]
