@@ -255,7 +255,7 @@ class Committer:
             self._known = group.head
         self._open.update({row["idx"]: row["hash"] for row in group.new_intents})  # type: ignore[misc]  # as `_add` made them
         for row in group.ended:
-            self._open.pop(row["b_idx"], None)  # type: ignore[call-overload]
+            self._open.pop(row["b_idx"], None)  # type: ignore[call-overload]  # as above
         while len(self._open) > INTENTS_CACHED:
             self._open.popitem(last=False)
         for key, last in group.counters.items():

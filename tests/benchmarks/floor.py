@@ -7,38 +7,24 @@ one). Ours is `get_account_balance` with everything that a call has. Both ask th
 same callers, in turns; a share is the median of the rounds' shares. Bounded in count and time; asserts nothing about time.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.call import CALLERS, Customer, Measured, balances, bearer, http, line, load, noop_requests, processor_ns
 from tests.benchmarks.call import start as start_server
-from tests.benchmarks.remote import seeded
+from tests.benchmarks.remote import command, seeded
 from tests.support.processes import permits_of, start
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each run")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(run(Path(folder), options.rounds, options.seconds))
-    if options.json:
-        print(json.dumps(found))
-    else:
-        show(found)
-    return 0
+    return command(__doc__, run, show, seconds=2.0)
 
 
 async def run(folder: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:

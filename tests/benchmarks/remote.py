@@ -15,7 +15,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
@@ -57,11 +57,25 @@ class Customer:
     credit: str
 
 
+Figures = dict[str, dict[str, float]]
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    return command(__doc__, run, show, seconds=1.0)
+
+
+def command(
+    about: str | None,
+    run: Callable[[Path, int, float], Coroutine[object, object, Figures]],
+    show: Callable[[Figures], None],
+    *,
+    seconds: float,
+) -> int:
+    """Measure in a folder of its own, in rounds of so many seconds unless the command says otherwise, and print it."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each run")
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = uvloop.run(run(Path(folder), options.rounds, options.seconds))
