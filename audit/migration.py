@@ -16,6 +16,10 @@ from audit.store.tables import key_tables, log_tables
 
 _FOLDER = Path(__file__).parent / "store"
 
+UPGRADE_PAUSE_S = 60
+"""How long making or upgrading tables may stand still between two statements. A call's transaction may for `LOCK_WAIT_S` alone, since
+others wait for its locks; on a host that is suspended for that long, the start would fail with half of its statements said."""
+
 
 class HistoryUnknown(Exception):
     """The database is not one that this version can serve. The text says what to do; nothing was changed."""
@@ -57,6 +61,7 @@ async def prepare(database: Database, history: History, *, may_upgrade: bool) ->
 
     def work(connection: Connection) -> str | None:
         if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{UPGRADE_PAUSE_S}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
         found = history.revision(connection)
         if found is None:

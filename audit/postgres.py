@@ -28,6 +28,8 @@ READERS = 6
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not had within `lock_timeout`."""
 
+_OF_THE_DRIVER = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)  # TimeoutError is an OSError
+
 T = TypeVar("T")
 
 
@@ -200,5 +202,5 @@ def _operational() -> Iterator[None]:
         if isinstance(error, PoolTimeout):
             raise OperationalError(None, None, error) from error
         raise
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # TimeoutError is an OSError
+    except _OF_THE_DRIVER as error:
         raise OperationalError(None, None, error) from error

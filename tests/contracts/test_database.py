@@ -1,12 +1,13 @@
 """What every database does, files and schemas alike: the log, the gateway's store and the bank rely on no more than this."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, func, insert, select, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable
@@ -291,6 +292,19 @@ class TestPostgresql:
         assert answered >= 10, "the pool mends itself after each of its connections failed at most once"
         await writer.close()
         await other.close()
+
+    async def test_making_the_tables_may_stand_still_for_longer_than_a_call(
+        self, places: DatabaseLocations, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("audit.postgres.LOCK_WAIT_S", 0.3)
+        slow = MetaData()
+        Table("numbers", slow, Column("n", Integer, primary_key=True, autoincrement=False))
+        event.listen(slow, "after_create", lambda *_, **__: time.sleep(0.6))
+        opened = places.open(DatabaseName.GATEWAY, name="slow")
+        assert await prepare(opened, replace(HISTORY, tables=slow), may_upgrade=False) is None
+        await opened.write(put(1))
+        assert await opened.read(stored) == [1]
+        await opened.close()
 
     async def test_a_process_that_stands_still_in_a_transaction_loses_its_locks(
         self, places: DatabaseLocations, monkeypatch: pytest.MonkeyPatch
