@@ -116,7 +116,8 @@ def _no_loop_is_held(loop_watch: blocked_loop.Watch) -> Iterator[None]:
     loop_watch.found.clear()
     yield
     held, loop_watch.found[:] = list(loop_watch.found), []
-    assert not held, "the event loop was held: " + "; ".join(held)
+    if held:
+        pytest.fail("the event loop was held: " + "; ".join(held), pytrace=False)
 
 
 @pytest.fixture(autouse=True)

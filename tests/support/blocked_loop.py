@@ -11,19 +11,23 @@ import asyncio
 import contextlib
 import gc
 import os
-import sys
+import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
 
 import greenlet
 
 HELD_MOST_S = 0.05
+
+LOOK_EVERY_S = HELD_MOST_S / 5
+
+ASKS = signal.SIGURG
+"""The signal that asks the main thread what it is in: one that nobody here uses, and that is ignored where nobody waits for it."""
 
 AT_ONCE = 20
 """Held for so many times as long, a loop is held by the code and by nothing else; for less, the second time in the same function counts."""
@@ -58,13 +62,10 @@ ALLOWED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """At a callback that runs: which one, by when it began; the outermost call of ours that it is in, and the names of all of them; and
-    what had been used until then, in seconds."""
+class Moment:
+    """In a callback that runs: which one, by when it began, and what had been used until then, in seconds."""
 
     began_s: float
-    call: FrameType
-    stack: tuple[str, ...]
     at_s: float
     computed_s: float
     queued_s: Mapping[str, float]
@@ -73,23 +74,34 @@ class Look:
     """By the host, and by other threads that collected garbage."""
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Of a callback: from the first look at a call of ours in it to the last one."""
+
+    call: tuple[int, CodeType]
+    """The outermost call of ours, by its frame. The frame itself is not kept: what it holds would live longer than in the code."""
+    stack: tuple[str, ...]
+    """The names of all calls of ours, the innermost first."""
+    first: Moment
+    last: Moment
+
+
 @dataclass
 class Watch:
-    """Of the main thread. `found`: what held a loop since the last look at it."""
+    """Of the main thread. `found`: what held a loop since the last look at it.
+
+    A thread beside sees that a callback takes long, and sends the main thread a signal; what it is in, the main thread looks at itself, as
+    soon as it runs Python again: its frames change while another thread reads them.
+    """
 
     main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
-    in_greenlet: bool = False
-    """Whether the main thread is in a greenlet, whose frames may be gone while another thread reads them."""
-    switches: int = 0
-    """Of the main thread, between greenlets."""
     beside: int = 0
     """The thread that looks, as the kernel names it: no loop waits for it."""
     found: list[str] = field(default_factory=list)
     began_s: float | None = None
-    first: Look | None = None
-    """The first look at the call of ours that runs, or ran last."""
-    last: Look | None = None
-    """And the last one."""
+    asked: Moment | None = None
+    """When the thread beside sent the signal that was not answered yet."""
+    stretch: Stretch | None = None
     on_disk: bool = False
     """Whether it was seen to wait for the disk: how long that lasts is the disk's, and who else writes to it."""
     collected_s: float = 0.0
@@ -100,57 +112,59 @@ class Watch:
     once: set[str] = field(default_factory=set)
     """Where a loop was held once."""
 
-    def look(self) -> None:
-        """Called by a thread beside: it costs nothing while no callback runs for long."""
-        began_s = self.began_s
-        switches = self.switches
-        frame = sys._current_frames().get(self.main)
-        # Of the main greenlet's own frames none goes away while it is read; which it was is known if nobody switched meanwhile
-        is_own = not self.in_greenlet and self.switches == switches
-        calls = list(_calls_of_ours(frame)) if began_s is not None and is_own else []
-        if began_s is None or not calls:
-            self._judge(self.first, self.last)
-            self.first = self.last = None
+    def ask(self) -> None:
+        """Called by the thread beside: it costs the loop nothing while no callback runs for long."""
+        began_s, asked = self.began_s, self.asked
+        if began_s is None or time.perf_counter() - began_s < LOOK_EVERY_S:
             return
-        seen = self._seen(began_s, calls)
-        if self.first is not None and (self.first.began_s, self.first.call) == (began_s, calls[-1]):
-            self.last = seen
-            self.on_disk = self.on_disk or _waits_for_the_disk()
-        else:  # what a test does between two calls of ours is its own
-            self._judge(self.first, self.last)
-            self.first, self.last, self.on_disk = seen, None, _waits_for_the_disk()
+        self.on_disk = self.on_disk or _waits_for_the_disk()
+        if asked is None or asked.began_s != began_s:
+            self.asked = self._moment(began_s)
+            signal.pthread_kill(self.main, ASKS)
+
+    def look(self, _signal: int, frame: FrameType | None) -> None:
+        """The answer to the signal. Where the main thread was in C until now, it was there since it was asked."""
+        asked, self.asked = self.asked, None
+        is_own = greenlet.getcurrent().parent is None  # in a greenlet it waits for PostgreSQL, and the loop goes on
+        calls = list(_calls_of_ours(frame)) if is_own else []
+        if asked is None or asked.began_s != self.began_s or not calls:
+            return self.judge()
+        call, stack, now = (id(calls[-1]), calls[-1].f_code), tuple(map(_named, calls)), self._moment(asked.began_s)
+        known = self.stretch
+        if known is None or (known.call, known.first.began_s) != (call, asked.began_s):
+            self.judge()  # what a test does between two calls of ours is its own
+            known = Stretch(call, stack, asked, asked)
+        self.stretch = replace(known, stack=stack, last=now)
+        return None
 
     def ended(self, began_s: float) -> None:
         """A long callback that began then has ended, seen by itself."""
-        first, self.first, self.last = self.first, None, None
-        if first is not None and first.began_s == began_s:
-            self._judge(first, self._seen(began_s, [first.call], first.stack))
+        known = self.stretch
+        if known is not None and known.first.began_s == began_s:
+            self.stretch = replace(known, last=self._moment(began_s))
+        self.judge()
 
-    def _seen(self, began_s: float, calls: Sequence[FrameType], stack: tuple[str, ...] = ()) -> Look:
+    def _moment(self, began_s: float) -> Moment:
         computed_s = time.clock_gettime(time.pthread_getcpuclockid(self.main))
-        names = stack or tuple(map(_named, calls))
-        return Look(
-            began_s,
-            calls[-1],
-            names,
-            time.perf_counter(),
-            computed_s,
-            _queued_s(self.beside),
-            self.collected_s,
-            _stolen_s() + self.stopped_s,
-        )
+        stolen_s = _stolen_s() + self.stopped_s
+        return Moment(began_s, time.perf_counter(), computed_s, _queued_s(self.beside), self.collected_s, stolen_s)
 
-    def _judge(self, first: Look | None, last: Look | None) -> None:
-        if first is None or last is None or last.at_s - first.at_s <= HELD_MOST_S or self.on_disk or _is_allowed(last.stack):
+    def judge(self) -> None:
+        """Of the stretch that is over."""
+        known, self.stretch = self.stretch, None
+        on_disk, self.on_disk = self.on_disk, False
+        if known is None or on_disk or _is_allowed(known.stack):
+            return
+        first, last, place = known.first, known.last, known.stack[0]
+        if last.at_s - first.at_s <= HELD_MOST_S:
             return
         collected_s = last.collected_s - first.collected_s
         computed_s = last.computed_s - first.computed_s - collected_s
         queued_s = sum(max(0.0, waited_s - first.queued_s.get(thread, 0.0)) for thread, waited_s in last.queued_s.items())
         slept_s = max(0.0, last.at_s - first.at_s - computed_s - collected_s - queued_s - (last.stolen_s - first.stolen_s))
         held_s = slept_s + computed_s / max(1.0, _yardstick() / self.quickest_s)
-        place = last.stack[0]
         if held_s > HELD_MOST_S * AT_ONCE or (held_s > HELD_MOST_S and place in self.once):
-            self.found.append(f"{held_s * 1000:.0f} ms in " + " < ".join(last.stack))
+            self.found.append(f"{held_s * 1000:.0f} ms in " + " < ".join(known.stack))
         elif held_s > HELD_MOST_S:
             self.once.add(place)
 
@@ -165,7 +179,7 @@ class Watch:
 
 def _calls_of_ours(frame: FrameType | None) -> Iterator[FrameType]:
     """The calls of ours that the frame is in, the innermost first."""
-    while isinstance(frame, FrameType):  # beneath the first frame of a greenlet may be anything
+    while frame is not None:
         if frame.f_code.co_filename.startswith(OURS):
             yield frame
         frame = frame.f_back
@@ -188,7 +202,7 @@ def watched() -> Iterator[Watch]:
 
     def timed(handle: asyncio.Handle) -> None:
         if threading.get_ident() != watch.main or greenlet.getcurrent().parent is not None:
-            run(handle)  # a loop inside a greenlet is Playwright's own, and its frames are not to be read from another thread
+            run(handle)  # a loop inside a greenlet is Playwright's own
             return
         watch.began_s = began_s = time.perf_counter()
         try:
@@ -200,14 +214,10 @@ def watched() -> Iterator[Watch]:
 
     def beside() -> None:
         watch.beside = threading.get_native_id()
-        while not ended.wait(HELD_MOST_S / 5):
-            watch.look()
+        while not ended.wait(LOOK_EVERY_S):
+            watch.ask()
 
-    def switched(_event: str, switch: tuple[Any, Any]) -> None:
-        watch.in_greenlet = switch[1].parent is not None
-        watch.switches += 1
-
-    before = greenlet.settrace(switched)
+    before = signal.signal(ASKS, watch.look)
     sampler = threading.Thread(target=beside, name="blocked-loop", daemon=True)
     asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
     gc.callbacks.append(watch.collecting)
@@ -219,7 +229,7 @@ def watched() -> Iterator[Watch]:
         gc.callbacks.remove(watch.collecting)
         ended.set()
         sampler.join()
-        greenlet.settrace(before)
+        signal.signal(ASKS, before)
 
 
 def _queued_s(beside: int) -> dict[str, float]:
