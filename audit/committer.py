@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from audit.heads import Vouched
 from audit.leaf import EndState, Record, RecordKind, Rendered
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
+from audit.store.bulk_insert import SharedChange
 from audit.store.find import about_of
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
@@ -228,10 +229,11 @@ class Committer:
         return answers
 
     def at_once(
-        self, connection: Connection, items: Sequence[Item], *, alone: bool = False
+        self, connection: Connection, items: Sequence[Item], *, alone: bool = False, beside: SharedChange | None = None
     ) -> Sequence[LogEntry | Exception | None] | None:
         """The same for records, on the head that this process wrote last. None if somebody wrote after it, or other items are among these;
-        then nothing was written. `alone`: by one statement, and None where there must be several.
+        then nothing was written. `alone`: by one statement, and None where there must be several. `beside`: what others change in that
+        statement; None where it does not hold, or one of the records may not be.
         """
         known = self._known
         if known is None or not all(isinstance(item, Pending) for item in items):
@@ -240,7 +242,9 @@ class Committer:
         records = [item for item in items if isinstance(item, Pending)]
         group = self._begin(connection, records)
         answers = [self._add(group, record) for record in records]
-        if (alone and group.tiles) or not self._write(connection, group, found.note, known):
+        if beside is not None and any(isinstance(answer, Exception) for answer in answers):
+            return None
+        if (alone and group.tiles) or not self._write(connection, group, found.note, known, beside):
             self._known = None
             return None
         self._staged = group
@@ -323,14 +327,16 @@ class Committer:
             group.ended.append({"b_idx": record.intent.index, "b_end_state": record.end_state.value})
         return entry
 
-    def _write(self, connection: Connection, group: _Group, signed: str, known: Head | None = None) -> bool:
-        """False, and nothing was written, if the stored head is not the `known` one."""
+    def _write(
+        self, connection: Connection, group: _Group, signed: str, known: Head | None = None, beside: SharedChange | None = None
+    ) -> bool:
+        """False, and nothing was written, if the stored head is not the `known` one, or what is `beside` does not hold."""
         if not group.leaves:
             return True
         frontier, root = group.frontier, group.frontier.root()
         group.head = Head(frontier.size, root, frontier.peaks, signed, **self._heads.vouched(frontier.size, root))
         rows = {"leaves": group.leaves, "sealed": group.sealed, "intents": group.new_intents}
-        if not write_group(connection, rows, group.ended, group.head, known):
+        if not write_group(connection, rows, group.ended, group.head, known, beside=beside):
             return False
         if group.tiles:
             write_tiles(connection, group.tiles)

@@ -14,9 +14,14 @@ from sqlalchemy import Connection
 from audit.committer import Committer, Item, LogEntry, Pending
 from audit.database import Lane
 from audit.group import GroupWriter
+from audit.store.bulk_insert import SharedChange
 
 Apply = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Makes changes, and answers each: an exception means that this one was not made. What it raises rolls the group back."""
+
+
+AtOnce = Callable[[Connection, Sequence[Any]], SharedChange | None]
+"""The same changes in the one statement that records them, on PostgreSQL; it may ask questions first. None: `Apply` makes them."""
 
 
 def always(_answer: Any) -> bool:
@@ -47,28 +52,40 @@ class Transactions:
     def __init__(self, lane: Lane, committer: Committer) -> None:
         self._committer = committer
         self._change: Apply | None = None
+        self._at_once: AtOnce | None = None
         self._writer: GroupWriter[Write, CommittedWrite] = GroupWriter(
             lane, self._apply, alone=self._alone, committed=self._committer.committed, failed=committer.failed
         )
         self.submit = self._writer.submit
         self.close = self._writer.close
 
-    def share(self, change: Apply) -> None:
-        """From now on `change` makes the changes of others. They have one maker, so that it may order the locks of a whole group."""
+    def share(self, change: Apply, at_once: AtOnce | None = None) -> None:
+        """From now on `change` makes the changes of others, and `at_once` those that need no transaction. They have one maker, so that it
+        may order the locks of a whole group."""
         if self._change is not None:
             raise RuntimeError("somebody shares these transactions already")
-        self._change = change
+        self._change, self._at_once = change, at_once
 
     def _alone(self, writes: Sequence[Write]) -> Callable[[Connection], Sequence[CommittedWrite | Exception] | None] | None:
-        items = [write.item for write in writes if write.change is None and isinstance(write.item, Pending)]
-        if len(items) != len(writes):
+        items = [write.item for write in writes if isinstance(write.item, Pending)]
+        changes = [write.change for write in writes if write.change is not None]
+        if len(items) != len(writes) or (changes and self._at_once is None):
             return None
 
         def work(connection: Connection) -> Sequence[CommittedWrite | Exception] | None:
-            entries = self._committer.at_once(connection, items, alone=True)
+            beside = None if not changes or self._at_once is None else self._at_once(connection, changes)
+            if changes and beside is None:
+                return None
+            answers = _in_place(writes, () if beside is None else beside.answers)
+            if any(write.change is not None and not write.wants(answer) for write, answer in zip(writes, answers, strict=True)):
+                return None
+            entries = self._committer.at_once(connection, items, alone=True, beside=beside)
             if entries is None:
                 return None
-            return [entry if isinstance(entry, Exception) else CommittedWrite(entry=entry) for entry in entries]
+            return [
+                entry if isinstance(entry, Exception) else CommittedWrite(answer, entry)
+                for answer, entry in zip(answers, entries, strict=True)
+            ]
 
         return work
 
@@ -93,5 +110,10 @@ class Transactions:
             return [None] * len(writes)
         if self._change is None:
             raise RuntimeError("nobody shares these transactions")
-        answers = iter(self._change(connection, changes))
-        return [None if write.change is None else next(answers) for write in writes]
+        return _in_place(writes, self._change(connection, changes))
+
+
+def _in_place(writes: Sequence[Write], answers: Sequence[Any]) -> list[Any]:
+    """The answers of changes, each beside the write that holds it."""
+    remaining = iter(answers)
+    return [None if write.change is None else next(remaining) for write in writes]

@@ -3,6 +3,8 @@ held for one round trip and the commit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, text
 
@@ -14,22 +16,53 @@ Row = Mapping[str, object]
 _NEW_INTENT = ("idx", "hash", "call", "time")
 
 
+class SharedStatement:
+    """The statement that writes a group of records, with parts of others who have tables in the same database.
+
+    `gates`: named queries, in the order in which they lock rows. `holds`: a condition over them, without which nothing is written.
+    `changes`: named statements, each with `WHERE EXISTS (SELECT FROM moved)`: only where the records are written too. All of them see what
+    was committed when the statement began, and of a row that a gate locks what is committed when it has the lock.
+    """
+
+    def __init__(self, gates: Mapping[str, str], holds: str, changes: Mapping[str, str]) -> None:
+        before = "".join(f"{name} AS ({part}), " for name, part in gates.items())
+        after = "".join(f", {name} AS ({part})" for name, part in changes.items())
+        moved = f"moved AS ({_HEAD} AND {_ON_KNOWN} AND {holds} RETURNING id)"
+        self.prepared = Prepared(text(f"WITH {before}{moved}, {_WITH}{after} SELECT count(*) FROM moved"))  # noqa: S608  # our own parts
+
+
+@dataclass(frozen=True, slots=True)
+class SharedChange:
+    """What others change together with a group of records: by which statement, with which parameters, and what their callers are
+    answered if it was written."""
+
+    statement: SharedStatement
+    parameters: Mapping[str, object]
+    answers: Sequence[Any]
+
+
 def write_at_once(
     connection: Connection,
     new: Mapping[str, Sequence[Row]],
     ended: Sequence[Row],
     head: Mapping[str, object],
     known: Mapping[str, object] | None,
+    *,
+    beside: SharedChange | None = None,
 ) -> bool:
     """`new`: rows of leaves, sealed and intents; `ended`: `b_idx` and `b_end_state` of intents of earlier groups; `head`: the new one.
     `known`: size, root and code of the head in whose place alone it may be put; False if another is stored, and nothing was written.
+    `beside`: what others change with it, on a `known` head; False also where that does not hold.
     """
     parameters: dict[str, object] = {**head, **(known or {})}
     for table, columns in _INSERTED.items():
         rows = new.get(table.name, ())
         parameters |= {f"{table.name}_{column}": [row[column] for row in rows] for column in columns}
     parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
-    ((moved,),) = (_ALL if known is None else _ALL_ON_KNOWN).rows(connection, parameters)
+    statement = _ALL if known is None else _ALL_ON_KNOWN
+    if beside is not None:
+        statement, parameters = beside.statement.prepared, {**parameters, **beside.parameters}
+    ((moved,),) = statement.rows(connection, parameters)
     return bool(moved)
 
 

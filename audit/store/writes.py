@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from audit.merkle import HASH_BYTES, Tile
-from audit.store.bulk_insert import Row, write_at_once
+from audit.store.bulk_insert import Row, SharedChange, write_at_once
 from audit.store.prepared import Prepared
 from audit.store.tables import checkpoints, head, intents, leaves, sealed, tiles
 
@@ -75,13 +75,20 @@ def write_head(connection: Connection, new: Head) -> None:
 
 
 def write_group(
-    connection: Connection, new: Mapping[str, Sequence[Row]], ended: Sequence[Row], head: Head, known: Head | None
+    connection: Connection,
+    new: Mapping[str, Sequence[Row]],
+    ended: Sequence[Row],
+    head: Head,
+    known: Head | None,
+    *,
+    beside: SharedChange | None = None,
 ) -> bool:
     """The records of a group and the head that holds them. `new`: rows of leaves, sealed and intents. `known`: the head that must be stored
-    now, where its row is not locked; False, and nothing was written, if it is another.
+    now, where its row is not locked; False, and nothing was written, if it is another. `beside`: as `write_at_once`, on PostgreSQL alone.
     """
     if connection.dialect.name == "postgresql":
-        return write_at_once(connection, new, ended, _head_row(head), None if known is None else _known(known))
+        found = None if known is None else _known(known)
+        return write_at_once(connection, new, ended, _head_row(head), found, beside=beside)
     if known is not None and _HEAD_MOVED.one(connection, {**_head_row(head), **_known(known)}) == 0:
         return False
     for table, statement in (("leaves", _LEAVES), ("sealed", _SEALED), ("intents", _NEW_INTENTS)):

@@ -43,6 +43,7 @@ from gateway.store import (
     standing_mandates,
     webhooks,
 )
+from gateway.store.at_once import ClaimsAtOnce
 from gateway.store.conversations import WORDS_AGE_S
 from gateway.store.items import Item, Locks
 
@@ -67,9 +68,9 @@ class ItemWriter(Protocol):
 class SharedWriter:
     """The book's part in the transactions of a log, which closes them itself."""
 
-    def __init__(self, transactions: Transactions, apply: Apply) -> None:
+    def __init__(self, transactions: Transactions, apply: Apply, at_once: ClaimsAtOnce) -> None:
         self._transactions = transactions
-        transactions.share(apply)
+        transactions.share(apply, at_once)
 
     async def submit(self, item: Item[Any]) -> Any:
         return (await self._transactions.submit(Write(change=item))).answer
@@ -100,7 +101,7 @@ class SqlBook:
         self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
         self._writer: ItemWriter = (
-            GroupWriter(database.lane(), self._apply) if shared is None else SharedWriter(shared, self._apply)
+            GroupWriter(database.lane(), self._apply) if shared is None else SharedWriter(shared, self._apply, ClaimsAtOnce(tells))
         )
 
     async def close(self) -> None:
@@ -301,13 +302,16 @@ _LOCK = Prepared(
     text(
         "WITH held AS ("
         " SELECT customer FROM customers WHERE customer = ANY(CAST(:customers AS text[])) ORDER BY customer FOR NO KEY UPDATE"
+        "), moved AS ("
+        " UPDATE customers SET moves = moves + 1 WHERE customer = ANY(ARRAY(SELECT customer FROM held)) RETURNING customer"
         "), held_too AS ("
-        " SELECT id FROM conversations WHERE id = ANY(CAST(:conversations AS text[])) AND (SELECT count(*) FROM held) >= 0"
+        " SELECT id FROM conversations WHERE id = ANY(CAST(:conversations AS text[])) AND (SELECT count(*) FROM moved) >= 0"
         " ORDER BY id FOR NO KEY UPDATE"
         ") SELECT count(*) FROM held_too"
     )
 )
-"""Until the transaction ends. All customers first, since no conversation passes the condition before they are counted."""
+"""Until the transaction ends. All customers first, since no conversation passes the condition before they are counted. Whoever read
+something of these customers before, without a lock, finds by `moves` that it may be different now."""
 
 
 def _lock(connection: Connection, wanted: Sequence[Locks]) -> None:

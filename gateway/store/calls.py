@@ -33,7 +33,7 @@ from gateway.store import spending, standing_mandates
 from gateway.store.conversations import WITH_CUSTOMER, about
 from gateway.store.items import Consequences, Item, Locks, Settlement
 from gateway.store.spending import SPENT_OF, windows
-from gateway.store.tables import CALLS, PROPOSED_CALLS, USES
+from gateway.store.tables import CALLS, CONVERSATIONS, CUSTOMERS, PROPOSED_CALLS, USES
 from gateway.store.times import from_us, to_us
 
 LimitsOf = Callable[[Connection, str, int, str], Limits]
@@ -51,12 +51,14 @@ class ClaimCall(Item[Claimed]):
     def locks(self) -> Locks:
         return Locks(customers=frozenset({self.claim.customer}), conversations=frozenset({self.claim.conversation}))
 
-    def apply(self, connection: Connection) -> Claimed | Exception:
-        """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
-        wanted = self.claim
-        (row,) = _GROUNDS.rows(connection, _asked(wanted, self.duplicate_window_s))
-        grounds = _Grounds._make(row)
-        stored = grounds.stored
+    def grounds(self, connection: Connection) -> "Grounds":
+        """What it is decided on, as it stands now: one question."""
+        (row,) = _GROUNDS.rows(connection, _asked(self.claim, self.duplicate_window_s))
+        return Grounds._make(row)
+
+    def obstacle(self, connection: Connection, grounds: "Grounds") -> Claimed | Exception | None:
+        """The stored row of the same call, or why it may not be claimed; None if it may."""
+        wanted, stored = self.claim, grounds.stored
         if stored is not None:
             return stored.claimed() if stored.arguments_hash == wanted.arguments_hash else _conflict()
         # The decision was made outside this transaction; what it rested on is compared here, where nothing can move any more.
@@ -71,16 +73,28 @@ class ClaimCall(Item[Claimed]):
                 return Refusal(Code.DUPLICATE_SUSPECTED, "duplicate_suspected")
             if wanted.covered is not None and not _is_covered(connection, wanted, wanted.amount, wanted.covered):
                 return FactsMoved()
+        return None
+
+    def apply(self, connection: Connection) -> Claimed | Exception:
+        """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
+        wanted = self.claim
+        obstacle = self.obstacle(connection, self.grounds(connection))
+        if obstacle is not None:
+            return obstacle
         # A confirmation is used up by the very transaction that claims its effect, so that of two at once one finds it used.
         if wanted.confirmation is not None and _CONFIRMED.one(connection, {"proposed": wanted.call_id}) != 1:
             return Refusal(Code.DENIED, "confirmation_used")
-        row = _row(wanted)
+        row = self.row()
         _NEW.one(connection, row)
         if wanted.amount is not None:
             spending.move(connection, row, 1)
-        for use in wanted.uses:
-            of_call = {"call_id": wanted.call_id, "conversation": wanted.conversation}
-            _USE.one(connection, {**of_call, "kind": use.kind, "value": use.value, "turn": use.turn})
+        for use in self.use_rows():
+            _USE.one(connection, use)
+        return self.claimed()
+
+    def claimed(self) -> Claimed:
+        """The answer to a claim that is made now."""
+        wanted = self.claim
         return Claimed(
             call_id=wanted.call_id,
             customer=wanted.customer,
@@ -93,6 +107,35 @@ class ClaimCall(Item[Claimed]):
             at=wanted.at,
             fresh=True,
         )
+
+    def row(self) -> dict[str, object]:
+        """Of `calls`."""
+        wanted = self.claim
+        return {
+            "call_id": wanted.call_id,
+            "customer": wanted.customer,
+            "conversation": wanted.conversation,
+            "turn": wanted.turn,
+            "native_id": wanted.native_id,
+            "function": wanted.function,
+            "arguments_hash": wanted.arguments_hash,
+            "agent": wanted.agent,
+            "channel": wanted.channel,
+            "core_key": wanted.core_key,
+            "trace_id": wanted.trace_id,
+            "state": CallState.PENDING,
+            "created_us": to_us(wanted.at),
+            "currency": wanted.amount.currency if wanted.amount else None,
+            "minor": wanted.amount.minor if wanted.amount else None,
+            "payee": wanted.payee,
+            "standing_mandate": None if wanted.covered is None else wanted.covered.id,
+            "confirmation": wanted.confirmation,
+        }
+
+    def use_rows(self) -> Sequence[dict[str, object]]:
+        """Of `uses`."""
+        of_call = {"call_id": self.claim.call_id, "conversation": self.claim.conversation}
+        return [{**of_call, "kind": use.kind, "value": use.value, "turn": use.turn} for use in self.claim.uses]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +191,7 @@ class _CallRow(NamedTuple):
         )
 
 
-class _Grounds(NamedTuple):
+class Grounds(NamedTuple):
     """The row of `_GROUNDS`. `owner` None: no such conversation; `stored_call_id` None: nothing stands under these ids."""
 
     owner: str | None
@@ -156,6 +199,8 @@ class _Grounds(NamedTuple):
     mandate_version: int | None
     frozen: bool
     kill_epoch: int
+    moves: int | None
+    tainted_us: int | None
     day_minor: int
     week_minor: int
     month_minor: int
@@ -216,7 +261,7 @@ def _grounds_statement() -> Select[Any]:
     One row: the stored call under the same ids, if any; the conversation and its customer's grant; the totals; a call alike.
     """
     stored = _UNDER_THE_IDS.subquery("stored")
-    conversation = WITH_CUSTOMER.subquery("known")
+    conversation = WITH_CUSTOMER.add_columns(CUSTOMERS.c.moves, CONVERSATIONS.c.tainted_us).subquery("known")
     alike = (
         select(CALLS.c.call_id.label("like_this"))
         .where(
@@ -265,29 +310,6 @@ def _asked(wanted: Claim, duplicate_window_s: int) -> dict[str, object]:
         "after": to_us(wanted.at - timedelta(seconds=duplicate_window_s)),
         **about(wanted.conversation, wanted.agent or "", wanted.set_at),
         **windows(wanted.at),
-    }
-
-
-def _row(wanted: Claim) -> dict[str, object]:
-    return {
-        "call_id": wanted.call_id,
-        "customer": wanted.customer,
-        "conversation": wanted.conversation,
-        "turn": wanted.turn,
-        "native_id": wanted.native_id,
-        "function": wanted.function,
-        "arguments_hash": wanted.arguments_hash,
-        "agent": wanted.agent,
-        "channel": wanted.channel,
-        "core_key": wanted.core_key,
-        "trace_id": wanted.trace_id,
-        "state": CallState.PENDING,
-        "created_us": to_us(wanted.at),
-        "currency": wanted.amount.currency if wanted.amount else None,
-        "minor": wanted.amount.minor if wanted.amount else None,
-        "payee": wanted.payee,
-        "standing_mandate": None if wanted.covered is None else wanted.covered.id,
-        "confirmation": wanted.confirmation,
     }
 
 

@@ -40,12 +40,14 @@ _ZERO: ColumnElement[int] = literal_column("0")
 _WINDOWS = ("day", "week", "month")
 _MONEY = ("day_minor", "week_minor", "month_minor", "day_count")
 
+ADDED = (
+    " ON CONFLICT (customer, currency, hour, standing_mandate)"
+    " DO UPDATE SET minor = spent.minor + excluded.minor, payments = spent.payments + excluded.payments"
+)
 _ADD = Prepared(
     text(
-        "INSERT INTO spent (customer, currency, hour, standing_mandate, minor, payments)"
-        " VALUES (:customer, :currency, :hour, :standing_mandate, :minor, :payments)"
-        " ON CONFLICT (customer, currency, hour, standing_mandate)"
-        " DO UPDATE SET minor = spent.minor + excluded.minor, payments = spent.payments + excluded.payments"
+        "INSERT INTO spent (customer, currency, hour, standing_mandate, minor, payments)"  # noqa: S608  # our own parts
+        " VALUES (:customer, :currency, :hour, :standing_mandate, :minor, :payments)" + ADDED
     )
 )
 
@@ -53,7 +55,12 @@ _ADD = Prepared(
 def move(connection: Connection, call: Mapping[str, Any], sign: int) -> None:
     """Add a call that moves money to its hour (`sign` 1), or take it off (-1). `call`: customer, currency, minor, created_us and
     standing_mandate of its row. The customer is locked."""
-    row = {
+    _ADD.one(connection, row_of(call, sign))
+
+
+def row_of(call: Mapping[str, Any], sign: int) -> dict[str, object]:
+    """What `move` adds to the sum of an hour."""
+    return {
         "customer": call["customer"],
         "currency": call["currency"],
         "hour": call["created_us"] // HOUR_US,
@@ -61,7 +68,6 @@ def move(connection: Connection, call: Mapping[str, Any], sign: int) -> None:
         "minor": sign * call["minor"],
         "payments": sign,
     }
-    _ADD.one(connection, row)
 
 
 def windows(now: datetime) -> dict[str, int]:

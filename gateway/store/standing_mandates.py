@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, up
 
 from audit.store.prepared import Prepared
 from gateway.domain.mandate import StandingMandate
-from gateway.store.items import Item
+from gateway.store.items import Item, Locks
 from gateway.store.tables import STANDING_MANDATES
 from gateway.store.times import to_us
 
@@ -48,6 +48,10 @@ class RevokeStandingMandate(Item[bool]):
     customer: str
     id: str
     at: datetime
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset({self.customer}))  # a payment under it that is being claimed comes before, or not at all
 
     def apply(self, connection: Connection) -> bool:
         mine = (STANDING_MANDATES.c.id == self.id, STANDING_MANDATES.c.customer == self.customer)

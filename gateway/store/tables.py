@@ -29,6 +29,8 @@ CUSTOMERS = Table(
     Column("mandate", LargeBinary, nullable=False),
     Column("mandate_signature", LargeBinary, nullable=False),
     Column("frozen", Boolean, nullable=False),
+    # Counted by who locks a customer or claims without a lock: what was read before it is of an earlier state
+    Column("moves", BigInteger, nullable=False, server_default="0"),
 )
 
 CONVERSATIONS = Table(

@@ -5,7 +5,7 @@ it was taken.
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +27,19 @@ _EXPECT = text(
     "insert into webhooks (id, call_id, body, created_us, tries, next_us) "
     "values (:id, :call_id, :body, :created_us, 0, :next_us) on conflict do nothing"
 )
+
+WAITING = "SELECT id FROM webhooks WHERE call_id = ANY(CAST(:soon_call AS text[])) AND body = ''"
+HASTENED = (
+    "UPDATE webhooks SET next_us = soon.due, tries = 0"
+    " FROM unnest(CAST(:soon_call AS text[]), CAST(:soon_due AS bigint[])) AS soon(call, due)"
+    " WHERE webhooks.call_id = soon.call AND webhooks.body = '' AND webhooks.next_us > soon.due"
+)
+"""What `follow` does for calls that may have ended, as a part of another statement, and the rows that this changes. Parameters: `soon`."""
+
+
+def soon(ended: Mapping[str, datetime]) -> dict[str, object]:
+    """`ended`: when each call may have ended."""
+    return {"soon_call": [*ended], "soon_due": [to_us(at + SOON) for at in ended.values()]}
 
 
 @dataclass(frozen=True, slots=True)

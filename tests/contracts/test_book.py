@@ -379,9 +379,10 @@ def test_the_names_of_a_row_are_those_of_its_statement() -> None:
     assert tuple(column.name for column in calls._HEAD) == calls._CallRow._fields
     selected = [column.name for column in calls._grounds_statement().selected_columns]
     of_conversation, stored = [column.name for column in WITH_CUSTOMER.selected_columns], list(calls._CallRow._fields)
+    of_conversation += ["moves", "tainted_us"]
     assert selected == [*of_conversation, *(column.name for column in SPENT_OF.selected_columns), "like_this", *stored]
     named = [*("owner" if name == "customer" else name for name in of_conversation), "day_minor", "week_minor", "month_minor"]
-    assert list(calls._Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]
+    assert list(calls.Grounds._fields) == [*named, "day_count", "alike", *(f"stored_{name}" for name in stored)]
 
 
 async def test_words_count_for_as_long_as_the_bank_says(shared: Shared) -> None:

@@ -18,7 +18,7 @@ from tests.support.teller import Teller, payment
 from tests.trail import Clock, Random, a_record, an_end, an_intent
 
 READ_MOST = 2
-TRANSFER_MOST = 14
+TRANSFER_MOST = 6
 
 WAITS = (b"S", b"Q")
 """Sync, which ends a statement of the extended protocol, and a simple query (PostgreSQL, "Message Formats")."""

@@ -271,7 +271,7 @@ async def test_a_commit_that_failed_or_happened_after_all_leaves_the_log_whole(l
 async def test_a_database_that_does_not_take_the_write_is_unavailable_and_the_log_goes_on(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_asked: object) -> None:
+    def full(*_asked: object, **_beside: object) -> None:
         raise OperationalError("insert", None, OSError("database or disk is full"))
 
     await log.append(a_record())
