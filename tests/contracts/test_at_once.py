@@ -121,6 +121,10 @@ def rows(table: Any, column: str, value: str) -> Callable[[Connection], list[Any
     return lambda connection: list(connection.execute(select(table).where(table.c[column] == value)).mappings())
 
 
+def put(connection: Connection, *, table: Any, row: dict[str, object]) -> None:
+    connection.execute(insert(table), [row])
+
+
 async def warm(process: Process) -> None:
     """The next record goes on the head that this process wrote last."""
     await process.log.append(a_record(policy=None))
@@ -136,9 +140,7 @@ async def test_a_claim_and_its_end_are_whole_in_either_way(bank: Bank) -> None:
         proposed |= {"function": "f", "arguments": b"", "arguments_hash": bytes(32), "sources": b"", "claimed": False}
         waits = {"id": f"msg_{number}", "call_id": wanted.call_id, "body": b"", "created_us": 1, "tries": 3, "next_us": 10**18}
         for table, row in ((PROPOSED_CALLS, proposed), (WEBHOOKS, waits)):
-            await one.book._database.write(
-                lambda connection, table=table, row=row: connection.execute(insert(table), [row]) and None
-            )
+            await one.book._database.write(partial(put, table=table, row=row))
         await warm(one)
         if number == 1:
             await warm(other)  # whose head `one` does not know
@@ -228,7 +230,7 @@ async def test_a_confirmation_that_is_used_before_the_statement_is_not_used_twic
     wanted = bank.claim(theirs, 1, 10, confirmation="cnf_1")
     row = {"call_id": wanted.call_id, "confirmation": "cnf_1", "position": 0, "native_id": "n", "turn": "t", "function": "f"}
     row |= {"arguments": b"", "arguments_hash": bytes(32), "sources": b"", "claimed": False}
-    await one.book._database.write(lambda connection: connection.execute(insert(PROPOSED_CALLS), [row]) and None)
+    await one.book._database.write(partial(put, table=PROPOSED_CALLS, row=row))
     used = PROPOSED_CALLS.update().values(claimed=True)
     await warm(one)
     one.between(lambda: other.book._database.write(lambda connection: connection.execute(used) and None))
