@@ -1,7 +1,8 @@
-"""Settings become the relying party and its page. Both need the extra `confirm`: without it, development mode goes on without passkeys."""
+"""Settings become the relying party and its page. Both need the extra `confirm`: without it, and where the settings do
+not name them, there are no passkeys."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.routing import Route
@@ -16,6 +17,9 @@ from gateway.doors.mandates import MandateDependencies
 from gateway.doors.pages.session import KEY_BYTES, SessionSeal, SingleUse
 from gateway.doors.rest import Door
 
+if TYPE_CHECKING:
+    from gateway.doors.pages.shell import PageShell
+
 
 def verifier_of(settings: Settings) -> AssertionVerifier | None:
     """Of passkeys, where the settings name a relying party. UnsafeSettings when they do and the extra is missing."""
@@ -26,7 +30,7 @@ def verifier_of(settings: Settings) -> AssertionVerifier | None:
     try:
         from gateway.confirmations.passkeys import WebAuthnVerifier
     except ImportError:
-        if settings.development and not settings.confirm_origin:
+        if not settings.confirm_origin and not settings.relying_party:  # a page that nobody asked for
             return None
         raise UnsafeSettings("passkeys are set up, but the extra `confirm` is not installed") from None
     return WebAuthnVerifier(AssertionRules(party, frozenset(item for item in (origin, *settings.assertion_origins) if item)))
@@ -39,19 +43,15 @@ def page_of(
     seen: SingleUse,
     parts: MandateDependencies,
     *,
-    customers: Callable[[], Awaitable[Sequence[str]]],
+    further: "Callable[[PageShell], Sequence[Route]]",
 ) -> ASGIApp | None:
-    """The customer's confirm page, and their own pages beside it, where the settings have them."""
+    """The customer's confirm page, and their own pages beside it, where the settings have them. `further`: routes beside these."""
     if not settings.confirming_origin or party.verifier is None:
         return None
     from gateway.doors.pages.confirm import application
-    from gateway.doors.pages.enrol import Enrolment, enrol_routes
     from gateway.doors.pages.own import OwnPages
     from gateway.doors.pages.shell import PageShell
 
     seals = SessionSeal(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
     page = PageShell(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
-    further: Sequence[Route] = ()
-    if settings.development:
-        further = enrol_routes(page, Enrolment(customers, timedelta(seconds=settings.passkey_cooling_off_s)))
-    return application(page, OwnPages(parts.standing_mandates, parts.log, parts.book), further)
+    return application(page, OwnPages(parts.standing_mandates, parts.log, parts.book), further(page))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from audit.database import Database, SqliteDatabase
 from audit.keys import KeyStore, make_files, read_files
 from audit.log import Log
-from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, prepare
+from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
@@ -118,6 +118,20 @@ async def open_log(
         opened = await Log.open(log, signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
         undo.pop_all()
     return opened
+
+
+async def refuse_unmade(places: DatabaseLocations) -> None:
+    """HistoryUnknown where a database is empty or not there: a start that may not upgrade makes none either."""
+    for part in DatabaseName:
+        found = None
+        if places.is_there(part):
+            database = places.open(part, name="start")
+            try:
+                found = await database.read(HISTORIES[part].revision)
+            finally:
+                await database.close()
+        if found is None:
+            raise HistoryUnknown(f"{part.value}: there is no database yet; run `tellergate database upgrade`")
 
 
 async def is_trail(places: DatabaseLocations) -> bool:

@@ -13,6 +13,7 @@ from adapters.core import CoreBank
 from adapters.cores.sandbox.bank import SandboxBank
 from audit.leaf import Record, RecordKind
 from audit.log import Log
+from gateway.app.composition import Composition
 from gateway.app.confirm_page import verifier_of
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
@@ -37,6 +38,7 @@ class Gateway:
     """A running gateway, and what the command and the tests look at. Close it with `close`."""
 
     settings: Settings
+    composition: Composition
     pipeline: CallPipeline
     door: rest.Door
     recovery: Recovery

@@ -26,17 +26,16 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
-from gateway.app.bundle import read_bundle
 from gateway.app.clock import Clock, utc_now
+from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits, behind_http, embedded
-from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
-from gateway.app.development import activated, grant_made_up_customers
 from gateway.app.gateway import Gateway, Instruments
 from gateway.app.key_files import private_file, webhook_key
 from gateway.app.runs import running
 from gateway.app.settings import Settings
-from gateway.app.trust import Trust, establish
+from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
@@ -69,25 +68,24 @@ __version__ = version("tellergate")
 _LOG = logging.getLogger("tellergate.main")
 
 
-async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway:
-    """Build every part, recover what was left open, and start. UnsafeSettings, or the exception of the part that does not open."""
-    settings.checked()
-    if not settings.development:
-        raise UnsafeSettings(
-            "only development mode can run: this version signs mandates and the policy bundle with keys that it makes up at the start"
-        )
+async def open_gateway(settings: Settings, composition: Composition, *, clock: Clock = utc_now) -> Gateway:
+    """Build every part, recover what was left open, and start. UnsafeSettings, HistoryUnknown where the databases are not of this version
+    and the composition may not upgrade them, or the exception of the part that does not open."""
+    composition.check(settings)
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
         places = DatabaseLocations(data, settings.database, settings.keys_database)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
-        log = await open_log(places, writer_id=name, clock=clock)
+        if not composition.may_upgrade:
+            await refuse_unmade(places)
+        log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade)
         undo.push_async_callback(log.close)
         mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
-        await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=settings.development)
+        await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
         book = SqlBook(
             database,
             mandate_key=mandate_key.public_key(),
@@ -100,11 +98,12 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         offered = served(settings)
         core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
-        bundle = activated(read_bundle(offered.functions))
-        trust = establish(settings, book)
-        await grant_made_up_customers(book, core, mandate_key, clock(), offered)
+        bundle = composition.bundle(settings, offered)
+        trust = composition.trust(settings, book)
+        await composition.opened(Opened(book, core, mandate_key, clock(), offered))
         opened = _Opened(
             settings=settings,
+            composition=composition,
             offered=offered,
             trust=trust,
             bundle=bundle,
@@ -142,6 +141,7 @@ class _Opened:
     """What a gateway is assembled from: everything that had to be opened, or read, first."""
 
     settings: Settings
+    composition: Composition
     offered: ServedFunctions
     trust: Trust
     bundle: Bundle
@@ -168,6 +168,7 @@ def _assembled(opened: _Opened) -> Gateway:
     pipeline = _pipeline(opened, proposals, rates, ids, instruments)
     return Gateway(
         settings=settings,
+        composition=opened.composition,
         pipeline=pipeline,
         door=_door(opened, pipeline, proposals, rates),
         recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
@@ -190,7 +191,9 @@ def _assembled(opened: _Opened) -> Gateway:
         standing_mandates=_standing_mandates(settings, proposals, opened.offered.functions),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
         webhooks=_webhooks(settings, book, proposals),
-        running=running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records),
+        running=running(
+            settings, opened.composition.stand_in(settings), book=book, pipeline=pipeline, proposals=proposals, records=records
+        ),
         _close_core=core.close,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 RANGES: Mapping[str, tuple[int, int]] = {
     "port": (0, 65_535),
+    "workers": (1, 64),
     "strong_session_s": (1, 86_400),
     "passkey_cooling_off_s": (0, 30 * 86_400),
     "duplicate_window_s": (1, 30 * 86_400),

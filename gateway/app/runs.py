@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from gateway.app.composition import StandIn
 from gateway.app.key_files import private_file, secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
@@ -18,7 +19,6 @@ from gateway.runs.loop import RunDependencies
 from gateway.runs.model import Model
 from gateway.runs.pool import RunPool
 from gateway.runs.question import QuestionBuilder
-from gateway.runs.scripted_model import MODEL, StandInModel
 from gateway.runs.sealed_principal import KEY_BYTES, PrincipalSeal
 from gateway.store.book import SqlBook
 
@@ -32,9 +32,11 @@ class RunsApi:
     close: Callable[[], Awaitable[None]]
 
 
-def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records) -> RunsApi:
-    """To be called where the loop runs. UnsafeSettings for a credential that is none."""
-    model, broadcast = _model(settings), Broadcast()
+def running(
+    settings: Settings, stand_in: StandIn | None, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records
+) -> RunsApi:
+    """To be called where the loop runs. UnsafeSettings for a credential that is none. `stand_in` answers in the place of a model."""
+    model, broadcast = _model(settings) if stand_in is None else stand_in.model, Broadcast()
     seal = PrincipalSeal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
     hosts = frozenset(settings.answer_hosts)
     pool = None
@@ -66,7 +68,7 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
         hosts=hosts,
         lifetime=timedelta(seconds=settings.run_lifetime_s),
         runs_most=settings.runs_per_customer,
-        stand_in=stand_in_of(settings),
+        stand_in="" if stand_in is None else stand_in.name,
     )
 
     async def release() -> None:
@@ -81,14 +83,7 @@ def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, propos
     return RunsApi(api, release, close)
 
 
-def stand_in_of(settings: Settings) -> str:
-    """The name of the stand-in that answers the runs; empty where it does not."""
-    return MODEL if settings.stand_in_model and not settings.model_url else ""
-
-
 def _model(settings: Settings) -> Model | None:
-    if stand_in_of(settings):
-        return StandInModel(settings.development)
     if not settings.model_url:
         return None
     from gateway.runs.endpoint import open_model

@@ -6,7 +6,7 @@ import gc
 import itertools
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,11 +16,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from gateway.app.clock import Clock
+from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
-from gateway.app.landing import landing_of
 from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
 from gateway.app.stopping import asked_to_stop
@@ -28,9 +28,9 @@ from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, playground, rest
+from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
-from gateway.doors.pages import docs, hosts, landing
+from gateway.doors.pages import hosts
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -86,11 +86,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
-    if gateway.settings.playground:
-        playground.mount(app)
-    if gateway.settings.development:
-        docs.mount(app)
-        landing.mount(app, landing_of(gateway.settings, has_pages=gateway.relying_party().verifier is not None))
+    gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
     return app
 
 
@@ -141,21 +137,24 @@ def settle_the_interpreter() -> None:
     sys.setswitchinterval(0.0005)
 
 
-async def serve(settings: Settings, *, started: Callable[[str, Gateway, Callable[[], None]], None]) -> int:
+async def serve(
+    settings: Settings, composition: Composition, *, started: Callable[[str, Gateway, Callable[[], None]], None]
+) -> int:
     """Serve until SIGINT or SIGTERM, or until stopped; the exit status. `started` gets the base URL, the gateway and what stops the server.
 
     UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
     """
-    settings.checked()
+    composition.check(settings)
     with bound(settings) as listening:
         url = url_of(settings, listening)
         settings = replace(settings, public_url=settings.public_url or url)
-        return await serve_on(listening, settings, started=lambda gateway, stop: started(url, gateway, stop))
+        return await serve_on(listening, settings, composition, started=lambda gateway, stop: started(url, gateway, stop))
 
 
 async def serve_on(
     listening: socket.socket,
     settings: Settings,
+    composition: Composition,
     *,
     started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None,
     kept: bool = False,
@@ -163,7 +162,7 @@ async def serve_on(
     """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise. `kept`: as for `asked_to_stop`."""
     stopping = asyncio.Event()
     with asked_to_stop(stopping.set, kept=kept) as request:  # to its last line: the end is not cut off by what asked for it
-        await _served(listening, settings, started, stopping)
+        await _served(listening, lambda: open_gateway(settings, composition), started, stopping)
     return request.status
 
 
@@ -176,14 +175,17 @@ class _Server(uvicorn.Server):
 
 
 async def _served(
-    listening: socket.socket, settings: Settings, started: Callable[[Gateway, Callable[[], None]], None], stopping: asyncio.Event
+    listening: socket.socket,
+    opening: Callable[[], Coroutine[object, object, Gateway]],
+    started: Callable[[Gateway, Callable[[], None]], None],
+    stopping: asyncio.Event,
 ) -> None:
-    gateway = await open_gateway(settings)
+    gateway = await opening()
     try:
         if stopping.is_set():
             return
         listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
-        server = _Server(server_config(_application(gateway, lambda: started(gateway, stopping.set)), settings))
+        server = _Server(server_config(_application(gateway, lambda: started(gateway, stopping.set)), gateway.settings))
         settle_the_interpreter()
         ending = asyncio.create_task(_ended_in_order(stopping, server, gateway))
         try:
@@ -211,7 +213,7 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
         gateway.door,
         gateway.book,
         mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
-        customers=partial(gateway.book.read, customers.names),
+        further=lambda shell: gateway.composition.enrolment(shell, settings, partial(gateway.book.read, customers.names)),
     )
     if page is not None:
         app = hosts.beside(app, page, settings.confirming_origin)

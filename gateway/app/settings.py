@@ -1,16 +1,10 @@
 """Frozen settings. No insecure default: what is not set and has no safe value stops the start. Each field is documented by its string."""
 
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.app.ranges import RANGES
-from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.identity import TokenBinding
-from gateway.identity.fetching import is_safe_url
-from gateway.identity.jwks import OAUTH, OPENID
-from gateway.identity.keys import ALGORITHMS
+from gateway.identity.jwks import OPENID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +27,9 @@ class Settings:
 
     port: int = 8080
     """TCP port to listen on; 0 takes a free one."""
+
+    workers: int = 1
+    """Processes that serve the address. More than one share a PostgreSQL database and a core behind HTTP."""
 
     public_url: str = ""
     """Base URL under which clients reach the gateway, with a path if a proxy takes one off. DPoP proofs are compared with it, never with
@@ -138,6 +135,12 @@ class Settings:
 
     calls_kept_days: int = 400
     """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
+
+    policies: Path | None = None
+    """Folder of the signed policy bundle that decides. Needed outside development mode, which signs the one of this distribution."""
+
+    policy_officers: Path | None = None
+    """File of the officers who may sign a policy bundle, a name and a public key each, by which its signatures are believed."""
 
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
@@ -245,30 +248,6 @@ class Settings:
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
-    def checked(self) -> "Settings":
-        """These settings, or UnsafeSettings."""
-        if not self.issuer or not self.audience:
-            raise UnsafeSettings("issuer and audience must be set: without them a token that was made for anyone would do")
-        if self.development and self.host not in ("127.0.0.1", "::1", "localhost"):
-            raise UnsafeSettings("development mode listens on loopback only: its issuer gives a token to whoever reads its folder")
-        if self.log_level not in LOG_LEVELS:
-            raise UnsafeSettings(f"log_level is one of {', '.join(LOG_LEVELS)}")
-        if not 0 <= self.trace_share <= 1:
-            raise UnsafeSettings("trace_share lies between 0 and 1")
-        for name, (least, most) in RANGES.items():
-            if not least <= getattr(self, name) <= most:
-                raise UnsafeSettings(f"{name} lies between {least} and {most}")
-        if not self.has_external_issuer and not self.development:
-            raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
-        if self.has_external_issuer:
-            self._check_issuer()
-        if self.webhook_url and not is_safe_url(self.webhook_url, loopback_http=True):
-            raise UnsafeSettings("webhook_url is an https URL without user and fragment; http is for loopback")
-        self._check_model()
-        self._check_door()
-        self._check_confirming()
-        return self
-
     @property
     def confirming_origin(self) -> str:
         """Where the confirm page is; empty for nowhere. In development mode the host `localhost`, unless the gateway itself is there."""
@@ -282,108 +261,12 @@ class Settings:
         """Whether tokens come from the bank's OpenID provider, and not from the local issuer of development mode."""
         return self.issuer != DEV_ISSUER
 
-    def _check_issuer(self) -> None:
-        for name in ("issuer", "jwks_uri", "introspection_endpoint"):
-            url = getattr(self, name)
-            if url and not is_safe_url(url, loopback_http=self.development):
-                raise UnsafeSettings(f"{name} must be an https URL; http is for loopback in development mode")
-        if urlsplit(self.issuer).query:
-            raise UnsafeSettings("issuer has no query")
-        for name in ("token_algorithms", "dpop_algorithms"):
-            chosen = getattr(self, name)
-            if not chosen or not set(chosen) <= set(ALGORITHMS):
-                raise UnsafeSettings(f"{name} are some of {', '.join(ALGORITHMS)}")
-        if self.issuer_metadata not in (OPENID, OAUTH):
-            raise UnsafeSettings(f"issuer_metadata is {OPENID} or {OAUTH}")
-        if self.keys_refresh_s > self.keys_age_s:
-            raise UnsafeSettings("keys_refresh_s is at most keys_age_s")
-        if bool(self.introspection_endpoint) != bool(self.introspection_client and self.introspection_secret_file):
-            raise UnsafeSettings(
-                "introspection_endpoint needs introspection_client and introspection_secret_file, and they need it"
-            )
-        if not self.public_url and not self.development:
-            raise UnsafeSettings("public_url must be set: DPoP proofs are compared with it")
-
-    def _check_door(self) -> None:
-        if self.binding not in tuple(TokenBinding):
-            raise UnsafeSettings(f"binding is one of {', '.join(TokenBinding)}")
-        if self.public_url and not (
-            is_safe_url(self.public_url, loopback_http=self.development) and not urlsplit(self.public_url).query
-        ):
-            raise UnsafeSettings("public_url is an https URL without query and fragment; http is for loopback in development mode")
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise UnsafeSettings("tls_certificate and tls_key are set together")
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise UnsafeSettings("tls_client_ca needs tls_certificate: without TLS no client shows a certificate")
-        for network in self.trusted_proxies:
-            try:
-                is_everybody = ip_network(network).prefixlen == 0
-            except ValueError:
-                raise UnsafeSettings("trusted_proxies are addresses or networks, such as 10.0.0.8 or 10.0.0.0/24") from None
-            if is_everybody:
-                raise UnsafeSettings("trusted_proxies would be everybody, who could then show anybody's certificate")
-        if self.binding == TokenBinding.CERTIFICATE and self.tls_client_ca is None and not self.trusted_proxies:
-            raise UnsafeSettings("binding to certificates needs tls_client_ca or trusted_proxies: nobody could show one")
-
-    def _check_model(self) -> None:
-        if self.model_url and not is_safe_url(self.model_url, loopback_http=True):
-            raise UnsafeSettings("model_url is an https URL without user and fragment; http is for loopback")
-        if self.stand_in_model and not self.development:
-            raise UnsafeSettings("stand_in_model exists in development mode only; set model_url")
-        if self.model_api not in ("chat", "responses"):
-            raise UnsafeSettings("model_api is chat or responses")
-        if any(not host or host != host.lower() or set(host) & set("/:@ *") for host in self.answer_hosts):
-            raise UnsafeSettings("answer_hosts are exact host names in lower case, without scheme, port or wildcard")
-
-    def _check_confirming(self) -> None:
-        if bool(self.assertion_origins) and not (self.relying_party or self.confirm_origin):
-            raise UnsafeSettings("assertion_origins need relying_party or confirm_origin")
-        for origin in self.assertion_origins:
-            if not (origin.startswith(ANDROID_APP) or is_origin(origin, loopback_http=self.development)):
-                raise UnsafeSettings(f"assertion_origins are https origins, or of Android apps: {ANDROID_APP}HASH")
-        if self.relying_party and "." not in self.relying_party and not self.development:
-            raise UnsafeSettings("relying_party is a domain of the bank's own")
-        if not self.confirm_origin:
-            return
-        if not is_origin(self.confirm_origin, loopback_http=self.development):
-            raise UnsafeSettings("confirm_origin is an https origin, without a path; http is for localhost in development mode")
-        host = urlsplit(self.confirm_origin).hostname or ""
-        if self.public_url and urlsplit(self.public_url).netloc == urlsplit(self.confirm_origin).netloc:
-            raise UnsafeSettings("confirm_origin is a host of its own, not that of public_url: nothing else may be served there")
-        party = self.relying_party or host
-        if host != party and not host.endswith(f".{party}"):
-            raise UnsafeSettings("relying_party is the host of confirm_origin, or a domain above it")
-
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-def is_origin(text: str, *, loopback_http: bool) -> bool:
-    """Whether this is an origin as browsers spell it (RFC 6454 section 6.2): https, or http on localhost."""
-    parts = urlsplit(text)
-    is_safe = parts.scheme == "https" or (loopback_http and parts.scheme == "http" and parts.hostname == "localhost")
-    return is_safe and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}".lower() and "@" not in parts.netloc
-
+MODEL_APIS = ("chat", "responses")
 
 ANDROID_APP = "android:apk-key-hash:"
 """Origins of Android apps begin so in client data."""
 
 DEV_ISSUER = "https://issuer.tellergate.invalid"
 DEV_AUDIENCE = "tellergate"
-
-
-def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port: int = 8080) -> Settings:
-    """The settings of `serve --dev` and of the demo: the local issuer, whose bearer tokens nothing binds."""
-    return Settings(
-        data=data,
-        database=database,
-        development=True,
-        host=host,
-        port=port,
-        issuer=DEV_ISSUER,
-        audience=DEV_AUDIENCE,
-        binding=TokenBinding.OPTIONAL,
-        passkey_cooling_off_s=0,
-        playground=True,
-        stand_in_model=True,
-    ).checked()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from adapters.tls import client_tls
 from gateway.app.key_files import private_file, secret_of
-from gateway.app.local_issuer import LocalIssuer
 from gateway.app.settings import Settings
 from gateway.doors.wire import Challenges, protected_resource
 from gateway.identity import AccessTokens, Issuer, TokenBinding
@@ -30,15 +29,17 @@ class Trust:
     has_keys: Callable[[], bool]
 
 
-def establish(settings: Settings, seen: SeenProofs) -> Trust:
-    """The identity of these settings. UnsafeSettings for a secret that others may read; nothing is asked of the issuer yet."""
-    if not settings.has_external_issuer:
-        local = LocalIssuer(settings.data, development=settings.development).issuer
-        challenges = Challenges(acr_values=tuple(sorted(local.strong)), max_age_s=settings.strong_session_s)
-        return Trust(
-            AccessTokens(local, binding=TokenBinding(settings.binding)), challenges, None, _nothing, _nothing, lambda: True
-        )
-    fetcher = Fetcher(loopback_http=settings.development, trust=client_tls(settings.issuer_ca))
+def local_trust(settings: Settings, issuer: Issuer) -> Trust:
+    """The identity of an issuer in this process, whose keys are at hand. Its bearer tokens need no proof of possession."""
+    challenges = Challenges(acr_values=tuple(sorted(issuer.strong)), max_age_s=settings.strong_session_s)
+    identity = AccessTokens(issuer, binding=TokenBinding(settings.binding))
+    return Trust(identity, challenges, None, _nothing, _nothing, lambda: True)
+
+
+def establish(settings: Settings, seen: SeenProofs, *, loopback_http: bool = False) -> Trust:
+    """The identity of the bank's OpenID provider. UnsafeSettings for a secret that others may read; nothing is asked of the issuer yet.
+    `loopback_http`: whether it may be on loopback without TLS."""
+    fetcher = Fetcher(loopback_http=loopback_http, trust=client_tls(settings.issuer_ca))
     keys = RemoteKeys(
         IssuerKeys(fetcher, settings.issuer, settings.jwks_uri, settings.issuer_metadata),
         Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s),

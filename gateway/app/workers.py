@@ -24,12 +24,12 @@ from multiprocessing.process import BaseProcess
 
 import uvloop
 
+from gateway.app.composition import Composition
 from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
 from gateway.app.settings import Settings
 from gateway.app.stopping import ASKED, StopRequest
-from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.alarms import Alarm
 
 QUICK_DEATH_S = 5.0
@@ -46,35 +46,33 @@ _PROCESSES = multiprocessing.get_context("fork") if sys.platform == "linux" else
 """Elsewhere the system's own libraries forbid to fork."""
 
 
-def serve_several(settings: Settings, count: int, *, started: Callable[[str], None]) -> int:
-    """Serve with `count` processes until SIGINT or SIGTERM; the exit status.
+def serve_several(settings: Settings, composition: Composition, *, started: Callable[[str], None]) -> int:
+    """Serve with as many processes as `workers` says, until SIGINT or SIGTERM; the exit status.
 
     `started` gets the base URL, where requests wait for the first of them.
 
-    UnsafeSettings before anything listens: several processes share what one keeps to itself otherwise.
+    UnsafeSettings before anything listens.
     """
-    settings.checked()
-    if not settings.database or not settings.core_url:
-        raise UnsafeSettings("several workers share a database (PostgreSQL) and a core: set database and core_url")
+    composition.check(settings)
     with bound(settings) as listening:
         url = url_of(settings, listening)
         settings = replace(settings, public_url=settings.public_url or url)
-        asyncio.run(_tried(settings))  # makes keys and tables once, and says what is wrong where it is seen
+        asyncio.run(_tried(settings, composition))  # makes keys and tables once, and says what is wrong where it is seen
         listening.listen(1024)
         gc.collect()
         gc.freeze()  # or the first collection of each worker copies all pages
-        return _Workers(settings, listening, count).run(lambda: started(url))
+        return _Workers(settings, composition, listening).run(lambda: started(url))
 
 
-async def _tried(settings: Settings) -> None:
-    await (await open_gateway(settings)).close()
+async def _tried(settings: Settings, composition: Composition) -> None:
+    await (await open_gateway(settings, composition)).close()
 
 
 @dataclass(slots=True)
 class _Workers:
     settings: Settings
+    composition: Composition
     listening: socket.socket
-    count: int
     running: dict[BaseProcess, float] = field(default_factory=dict)
     """Each worker, and when it was started."""
     request: StopRequest = field(default_factory=StopRequest)
@@ -82,7 +80,7 @@ class _Workers:
     def run(self, started: Callable[[], None]) -> int:
         for asked in ASKED:
             signal.signal(asked, self._stop)
-        for _ in range(self.count):
+        for _ in range(self.settings.workers):
             self._start()
         started()
         while self.request.by is None:
@@ -110,7 +108,7 @@ class _Workers:
         os.kill(os.getpid(), number)
 
     def _start(self) -> None:
-        worker = _PROCESSES.Process(target=_work, args=(self.settings, self.listening, os.getpid()))
+        worker = _PROCESSES.Process(target=_work, args=(self.settings, self.composition, self.listening, os.getpid()))
         signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)  # until the worker has put this process' handlers away
         try:
             worker.start()
@@ -127,14 +125,14 @@ class _Workers:
             self._start()
 
 
-def _work(settings: Settings, listening: socket.socket, keeper: int) -> None:
+def _work(settings: Settings, composition: Composition, listening: socket.socket, keeper: int) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it, whose id is `keeper`, is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us: the keeper asks each by SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
     start_logging(settings)
     threading.Thread(target=_end_with, args=(keeper,), daemon=True).start()
-    uvloop.run(serve_on(listening, settings, kept=True))
+    uvloop.run(serve_on(listening, settings, composition, kept=True))
 
 
 def _end_with(keeper: int) -> None:

@@ -1,13 +1,14 @@
 """The nouns and verbs of the `tellergate` command, with their options. What a verb does is imported when it is run."""
 
 import argparse
-import os
-from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from gateway.commands.interrupts import ended_by_an_interrupt
+from gateway.commands.operator_line import operator_commands
+from gateway.commands.options import data_option as _data
+from gateway.commands.options import database_option as _database
+from gateway.commands.options import late as _late
+from gateway.commands.options import port as _port
 from gateway.commands.printing import GOOD, USAGE, failed
 from gateway.domain.principal import SCOPES
 
@@ -16,10 +17,6 @@ DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "a
 KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
-WORKERS_MOST = 64
-
-Command = Callable[[argparse.Namespace], int]
-
 
 def command_line() -> argparse.ArgumentParser:
     """The parser of every noun and verb."""
@@ -27,7 +24,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tellergate {version('tellergate')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _demo(commands.add_parser("demo", help="a bank assistant's function calls, from the model to the signed record"))
-    _serve(commands.add_parser("serve", help="serve the gateway over HTTP"))
+    operator_commands(commands)
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, confirming as a customer"))
     _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
     _policy(commands.add_parser("policy", help="check, test and explain the policies"))
@@ -50,40 +47,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after the story; status 0 only if everything held")
     parser.add_argument("--json", action="store_true", help="the story as one JSON object; implies --once")
     parser.add_argument("--data", type=Path, help="folder to keep; left out: a temporary one")
-    parser.set_defaults(command=_late("serving", "demo"), makes_folder=True)
-
-
-def _serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer unless one is set"
-    )
-    parser.add_argument(
-        "--settings",
-        type=Path,
-        default=_from_environment("SETTINGS"),
-        help="TOML file of settings. The environment (TELLERGATE_<SETTING>) wins over it, and what is said here over both",
-    )
-    parser.add_argument("--data", type=Path, help="folder of the databases and keys")
-    parser.add_argument("--database", help=_DATABASE_HELP)
-    parser.add_argument(
-        "--workers", type=_workers, default=1, help="processes on one address; more than one needs PostgreSQL and a core"
-    )
-    parser.add_argument("--host", help="address to listen on; default 127.0.0.1")
-    parser.add_argument("--port", type=_port, help="default 8080; 0 takes a free one")
-    parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
-    parser.add_argument("--core-url", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
-    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
-    parser.add_argument("--functions", type=Path, help="YAML manifest of functions behind an HTTP upstream; see `functions check`")
-    parser.add_argument("--functions-credential-file", type=Path, help="file with the bearer token for that upstream")
-    parser.add_argument(
-        "--model-url",
-        help="base URL of the model behind the assistants; left out: a scripted stand-in in development mode, else nothing can be run",
-    )
-    parser.add_argument("--model-api", choices=("chat", "responses"), help="which API it speaks; left out: chat")
-    parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
-    parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
-    parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
-    parser.set_defaults(command=_late("serving", "serve"), makes_folder=True)
+    parser.set_defaults(command=_late("development", "demo"), makes_folder=True)
 
 
 def _sandbox_bank(parser: argparse.ArgumentParser) -> None:
@@ -261,12 +225,6 @@ def _export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_late("audit", "export_bundle"))
 
 
-def _workers(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= WORKERS_MOST:
-        raise argparse.ArgumentTypeError(f"a number from 1 to {WORKERS_MOST}")
-    return int(text)
-
-
 def _databases(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     showing = commands.add_parser("status", help="the revision of each database, and the one that this version needs")
@@ -277,29 +235,6 @@ def _databases(parser: argparse.ArgumentParser) -> None:
         _data(item, "folder of the gateway")
         _database(item)
         item.add_argument("--json", action="store_true")
-
-
-_DATABASE_HELP = "PostgreSQL address instead of files in the folder; as it holds a password, better set TELLERGATE_DATABASE"
-
-
-def _from_environment(setting: str) -> str | None:
-    return os.environ.get(f"TELLERGATE_{setting}") or None
-
-
-def _data(parser: argparse.ArgumentParser, told: str) -> None:
-    """The folder that a command works on: by the option, or by TELLERGATE_DATA."""
-    default = _from_environment("DATA")
-    parser.add_argument("--data", type=Path, default=default and Path(default), required=default is None, help=told)
-
-
-def _database(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--database", default=_from_environment("DATABASE") or "", help=_DATABASE_HELP)
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError("a number from 0 to 65535")
-    return int(text)
 
 
 def _asked_by(parser: argparse.ArgumentParser) -> None:
@@ -383,13 +318,3 @@ def _complete(options: argparse.Namespace) -> int:
         return failed("the extra `completion` is not installed: pip install 'tellergate[completion]'", USAGE)
     print(shtab.complete(command_line(), shell=options.shell))
     return GOOD
-
-
-def _late(noun: str, verb: str) -> Command:
-    def command(options: argparse.Namespace) -> int:
-        with ended_by_an_interrupt():
-            module = import_module(f"gateway.commands.{noun}")
-        status: int = getattr(module, verb)(options)
-        return status
-
-    return command

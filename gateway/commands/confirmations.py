@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.app.development import noted_url
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.address import noted_url
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.software_passkey import SoftwarePasskey
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
-from gateway.commands.software_passkey import SoftwarePasskey
 from gateway.commands.tokens import no_issuer
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL
 from gateway.domain.proposal import canonical, challenge
@@ -67,8 +67,8 @@ class CustomerDevice:
     """The customer's device: their token, their software passkey."""
 
     def __init__(self, data: Path, customer: str, url: str) -> None:
-        self._issuer = LocalIssuer(data, development=True)
-        self._passkey = SoftwarePasskey(data, customer, development=True)
+        self._issuer = LocalIssuer(data)
+        self._passkey = SoftwarePasskey(data, customer)
         self._customer, self._url = customer, url.rstrip("/")
 
     async def confirm(self, confirmation: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The stand-in for a model behind the Responses API, for the demo: the rules of `gateway.runs.scripted_model` over HTTP."""
+"""The stand-in for a model behind the Responses API, for the demo: the rules of `gateway.app.development.scripted_model` over HTTP."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.responses import Response, StreamingResponse
 
-from gateway.runs.scripted_model import MODEL, LastTurn, StandInCall, next_step
+from gateway.app.development.scripted_model import MODEL, LastTurn, StandInCall, next_step
 
 Item = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.app.databases import DatabaseLocations, DatabaseName
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.domain.principal import (
     SCOPE_ASSISTANTS,
@@ -43,7 +43,7 @@ def dev_token(options: argparse.Namespace) -> int:
         if known and options.customer not in known:
             return failed(f"there is no customer {options.customer!r} here; there are {', '.join(known)}", USAGE)
     client = options.client or "dev-app"
-    token = LocalIssuer(options.data, development=True).token(
+    token = LocalIssuer(options.data).token(
         options.customer or client,
         agent=options.agent,
         strong=options.level == "L2",

@@ -33,6 +33,7 @@ LATE_IMPORTS = {
     "gateway/app/main.py",
     "gateway/app/databases.py",
     "gateway/app/confirm_page.py",
+    "gateway/app/development/composition.py",
     "gateway/app/runs.py",
 }
 """The command, and the composition root for optional extras."""
@@ -289,15 +290,16 @@ def test_every_setting_and_every_code_is_documented() -> None:
 
 READS_THE_TIME = {
     "gateway/app/clock.py",
-    "gateway/app/local_issuer.py",
+    "gateway/app/development/local_issuer.py",
     "gateway/doors/access_log.py",
-    "gateway/runs/scripted_model.py",
+    "gateway/app/development/scripted_model.py",
+    "gateway/app/host_checks.py",
     "gateway/commands/scripted_model.py",
     "gateway/commands/demo/story.py",
     "gateway/commands/reconciliation.py",
     "gateway/commands/erasing.py",
 }
-"""The clock itself, commands of a moment, stand-ins of development, and log lines."""
+"""The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""
 
 
 def test_a_gateway_goes_by_the_clock_that_it_was_given() -> None:
@@ -323,7 +325,7 @@ def test_whom_a_client_believes_is_said_in_one_place() -> None:
 def test_the_whole_book_is_known_to_the_composition_and_the_store_alone() -> None:
     """All others take a port: what they cannot reach, they cannot change."""
     wide = [named(path) for path in MODULES if "SqlBook" in text_of(path)]
-    assert {name.rsplit("/", 1)[0] for name in wide} == {"gateway/app", "gateway/store"}
+    assert {name.rsplit("/", 1)[0] for name in wide} == {"gateway/app", "gateway/app/development", "gateway/store"}
 
 
 def test_no_port_names_a_database() -> None:

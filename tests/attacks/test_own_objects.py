@@ -14,13 +14,13 @@ import pytest
 from adapters.declared.served import functions_of
 from adapters.declared.upstream import Upstream
 from gateway.app.clock import utc_now
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.settings import development
 from gateway.domain.facts import HeardMessage
 from gateway.domain.proposal import ConfirmationEvidence, Method
 from gateway.domain.request import CallRequest, NativeCall
 from gateway.domain.stages import Recorded
 from tests.support.declared import manifest_of
+from tests.support.opening import open_gateway
 from tests.support.teller import TRACE, Teller, principal
 from tests.support.upstream import OWN_ACCOUNT, OWN_CARD, OWN_CREDIT, OWN_ENTRY, Seen, UpstreamBank, manifest_text, upstream
 

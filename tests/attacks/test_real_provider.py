@@ -13,7 +13,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from tests.support import databases
 from tests.support.oidc import TWO_FACTORS, Client, Oidc, jwt, provider
 from tests.support.window import Window, code, wait_until, window
@@ -219,7 +219,7 @@ def test_a_token_for_another_audience_or_of_another_issuer_is_refused(oidc: Oidc
 
 
 def test_the_local_issuer_of_development_mode_counts_for_nothing_beside_a_real_one(served: Window, tmp_path: Path) -> None:
-    local = LocalIssuer(tmp_path, development=True).token("alice", agent="assistant", strong=True)
+    local = LocalIssuer(tmp_path).token("alice", agent="assistant", strong=True)
     answered = served.send(Client(access=local), "GET", PATH, scheme="Bearer")
     assert (answered.status_code, code(answered)) == (401, "invalid_token")
 

@@ -31,10 +31,10 @@ from sqlalchemy import Engine, event
 
 from audit.database import SqliteLane
 from audit.store.prepared import Prepared
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.settings import development
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.benchmarks.servers import prepare
+from tests.support.opening import open_gateway
 from tests.support.teller import bank_of, payment, principal
 
 READ, TRANSFER = "get_account_balance", "initiate_transfer"

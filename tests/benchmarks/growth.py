@@ -29,9 +29,8 @@ from sqlalchemy import insert
 
 from audit.database import open_sqlite
 from gateway.app.clock import utc_now
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
 from gateway.store.tables import CONVERSATIONS, CUSTOMERS, METADATA
 from gateway.store.times import to_us
 from tests.benchmarks.decision import with_policies
@@ -39,6 +38,7 @@ from tests.benchmarks.remote import Customer, partial_call
 from tests.benchmarks.remote import known as greeted
 from tests.benchmarks.trail import write
 from tests.support.growth import ALL, Growing, fill
+from tests.support.opening import open_gateway
 from tests.support.plot import Curve, svg
 from tests.support.teller import bank_of
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.app.clock import utc_now
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.domain.principal import Credentials
 from gateway.doors.credentials import CredentialReader
 from gateway.identity import AccessTokens, Issuer, TokenBinding
@@ -63,7 +63,7 @@ def identity(proofs: Proofs | None = None) -> AccessTokens:
 
 
 async def bearer(folder: Path) -> None:
-    local = LocalIssuer(folder, development=True)
+    local = LocalIssuer(folder)
     tokens, now = AccessTokens(local.issuer, binding=TokenBinding.OPTIONAL), utc_now()
     token = local.token("alice", agent="assistant")
     presented = Credentials(f"Bearer {token}", (), "POST", URL)

@@ -31,14 +31,14 @@ from adapters.cores.remote import wire
 from audit.permits import LogPermitVerifier
 from gateway.app.clock import utc_now
 from gateway.app.cores import CorePermits, UnsafeNoPermits, embedded
-from gateway.app.development import grant
+from gateway.app.development.customers import grant
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
 from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.support.banks import real_permit
+from tests.support.opening import open_gateway
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
 

@@ -34,7 +34,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from tests.benchmarks.call import ROOT, checked_out, processor_ns
 from tests.support.models import Reply, asks, model_server, turns
 
@@ -129,7 +129,7 @@ def _measured(folder: Path, trees: dict[str, Path], model: str, count: int, roun
 @contextlib.contextmanager
 def _gateway(tree: Path, data: Path, settings: Path, model: str) -> Iterator[tuple[str, int, Path]]:
     """Its address, process and folder."""
-    where = ("--data", str(data), "--port", "0", "--settings", str(settings))
+    where = ("--data", str(data), "--port", "0", "--config", str(settings))
     command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--json", *where, "--model-url", model]
     log = data.with_suffix(".log").open("w")
     paths = {**os.environ, "PYTHONPATH": str(tree)}
@@ -155,7 +155,7 @@ async def _rounds(gateways: dict[str, tuple[str, int, Path]], model: str, count:
 
 
 async def _prepared(session: aiohttp.ClientSession, url: str, process: int, data: Path) -> _Served:
-    issuer = LocalIssuer(data, development=True)
+    issuer = LocalIssuer(data)
     service = {"authorization": f"Bearer {issuer.token('dev-app', agent=None, scope='assistants')}"}
     own = issuer.token("alice", agent=None, strong=True, scope="threads customer_words function_calls")
     tool = {"type": "function", "function": {"name": "list_accounts"}}

@@ -33,13 +33,13 @@ from adapters.core import Identified, ReferenceKind
 from adapters.cores.remote.bounds import ClientBounds
 from gateway.app.clock import utc_now
 from gateway.app.cores import behind_http
-from gateway.app.development import grant
+from gateway.app.development.customers import grant
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import open_gateway
 from gateway.app.serving import build_app, in_front, settle_the_interpreter
-from gateway.app.settings import DEV_AUDIENCE, development
+from gateway.app.settings import DEV_AUDIENCE
 from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Received, Recorded
@@ -48,6 +48,7 @@ from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
 from gateway.identity.keys import public_key
 from tests.support.floor import AUDIENCE, ISSUER, floor_app
 from tests.support.oidc import jwt
+from tests.support.opening import open_gateway
 from tests.support.teller import bank_of, principal
 
 PUBLIC_URL = "http://127.0.0.1:1"
@@ -191,7 +192,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
         app, ready["customers"] = await the_floor(folder, database)
     else:
         is_remote = what == "remote"
-        settings, local = development(folder, database="" if is_remote else database), LocalIssuer(folder, development=True)
+        settings, local = development(folder, database="" if is_remote else database), LocalIssuer(folder)
         if is_remote:
             settings = replace(settings, core_url=database, core_credential_file=folder / "core.token")
         # a busy disk is no finding

@@ -27,11 +27,11 @@ from rich.table import Table
 
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.settings import development
 from tests.benchmarks.call import CALLERS, Customer, a_database, balances, bearer, line, load, noop_requests, start, transfers
 from tests.benchmarks.servers import prepare
+from tests.support.opening import open_gateway
 from tests.support.processes import started
 
 CUSTOMERS = 500
@@ -87,7 +87,7 @@ async def run(folder: Path, database: str, counts: list[int], rounds: int, secon
             core_credential_file=token,
         )
         gateway = await open_gateway(settings)
-        tokens = partial(LocalIssuer(data, development=True).token, agent="bench", strong=True)
+        tokens = partial(LocalIssuer(data).token, agent="bench", strong=True)
         customers = [Customer(**item) for item in await prepare(gateway, data, names, tokens)]
         await gateway.close()
         where = ("--data", str(data), "--database", database, "--core-url", said["url"], "--core-credential-file", str(token))

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.runs.scripted_model import MODEL
+from gateway.app.development.scripted_model import MODEL
 from tests.browser.test_confirm_page import contrast
 from tests.support import databases
 from tests.support.chromium import DESKTOP, PHONE, chromium, device

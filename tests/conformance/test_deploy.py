@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from adapters.alarms import CoreAlarm, DeclaredAlarm
-from gateway.app.settings_sources import from_file
+from gateway.app.settings_sources import gathered
 from gateway.cli import main
 from gateway.domain.alarms import Alarm, Chore
 from tests.support.databases import postgresql
@@ -154,7 +154,7 @@ def test_the_collector_s_pipelines_name_what_is_there() -> None:
 
 
 def test_the_settings_are_settings() -> None:
-    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(from_file(DEPLOY / "settings.toml"))
+    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(gathered({}, {}, DEPLOY / "settings.toml"))
 
 
 @cache
@@ -242,16 +242,16 @@ def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path:
             "core_instruction_ms": 20_000,
         }
         settings.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in chosen.items()))
-        serve = ("serve", "--dev", "--settings", str(settings), "--port", "0", "--json")
+        serve = ("serve", "--dev", "--config", str(settings), "--port", "0", "--json")
         gateways = [stack.enter_context(without_rights(place, *serve, SSL_CERT_FILE=ca)) for _ in range(2)]
         assert transferred(place / "state", [gateway["url"] for gateway in gateways])
 
 
 def transferred(data: Path, urls: list[str]) -> bool:
     """A conversation with one gateway, whose accounts the other one moves money between."""
-    from gateway.app.local_issuer import LocalIssuer
+    from gateway.app.development.local_issuer import LocalIssuer
 
-    authorization = {"authorization": f"Bearer {LocalIssuer(data, development=True).token('alice', agent='a', strong=True)}"}
+    authorization = {"authorization": f"Bearer {LocalIssuer(data).token('alice', agent='a', strong=True)}"}
 
     def call(url: str, name: str, arguments: object) -> dict[str, Any]:
         item = {"type": "function_call", "call_id": "n", "name": name, "arguments": json.dumps(arguments)}

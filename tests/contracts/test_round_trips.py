@@ -11,9 +11,9 @@ from sqlalchemy import make_url
 from audit.committer import IntentEnded
 from audit.inspection import verify_store
 from gateway.app.databases import DatabaseLocations, open_log
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.settings import development
 from tests.support.databases import postgresql
+from tests.support.opening import open_gateway
 from tests.support.teller import Teller, payment
 from tests.trail import Clock, Random, a_record, an_end, an_intent
 

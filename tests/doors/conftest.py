@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.cli import main
 from gateway.doors import examples
 from tests.support import databases
@@ -43,7 +43,7 @@ class Served:
 
     def token(self, customer: str = "alice", **claims: Any) -> str:
         claims = {"agent": "assistant", "strong": True, **claims}
-        return LocalIssuer(self.data, development=True).token(customer, **claims)
+        return LocalIssuer(self.data).token(customer, **claims)
 
     def post(self, path: str, body: object, *, token: str | None = None) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -106,7 +106,7 @@ def serving(data: Path, *options: str, model: str | None = "http://127.0.0.1:9/v
     limits += f'model_url = "{model}"\nmodel_retries = 0\n' if model is not None else ""
     limits += "requests_per_minute = 1000000\nwaits_per_customer = 1000\nruns_per_customer = 10000\n"
     settings.write_text(limits)  # one customer's tests are no day of theirs, nor the fuzzing under their token a minute
-    command += ["--settings", str(settings), *options]
+    command += ["--config", str(settings), *options]
     with contextlib.ExitStack() as stack:
         if OPTIONS.core == "remote":
             command += stack.enter_context(sandbox_bank(data))

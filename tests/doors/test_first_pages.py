@@ -3,13 +3,14 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from gateway.app.composition import Composition
+from gateway.app.development.composition import DEVELOPMENT
+from gateway.app.production import PRODUCTION
 from gateway.app.serving import build_app
 from gateway.doors.pages import docs
 from gateway.identity.compact import decode
@@ -20,9 +21,11 @@ PAGES = ("/", "/docs", "/console/landing/landing.css", "/console/playground", *F
 
 
 @asynccontextmanager
-async def client(folder: Path, host: str = "127.0.0.1:8080", **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    folder: Path, host: str = "127.0.0.1:8080", composition: Composition = DEVELOPMENT
+) -> AsyncIterator[httpx.AsyncClient]:
     async with teller(folder) as asked:
-        asked.gateway.settings = replace(asked.gateway.settings, **changes)
+        asked.gateway.composition = composition
         transport = httpx.ASGITransport(build_app(asked.gateway))
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as made:
             yield made
@@ -54,7 +57,7 @@ async def test_a_name_that_somebody_made_point_here_gets_no_tokens(tmp_path: Pat
 
 
 async def test_outside_development_mode_nothing_of_it_is_there(tmp_path: Path) -> None:
-    async with client(tmp_path / "data", development=False, playground=False, stand_in_model=False) as http:
+    async with client(tmp_path / "data", composition=PRODUCTION) as http:
         for path in PAGES:
             answered = await http.get(path)
             assert (answered.status_code, answered.json()["error"]["message"]) == (404, "no such path"), path

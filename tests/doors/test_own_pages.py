@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.app.development.software_passkey import SoftwarePasskey
 from gateway.cli import main
-from gateway.commands.software_passkey import SoftwarePasskey
 from gateway.domain.principal import SCOPE_ENROL
 from gateway.identity.compact import decode, encode
 from tests.doors.conftest import Served
@@ -43,7 +43,7 @@ class Browser:
         self.origin = served.url.replace("127.0.0.1", "localhost")
         own = {"origin": self.origin, "sec-fetch-site": "same-origin"}
         self.http = httpx.Client(base_url=self.origin, headers=own, timeout=WAITS_S)
-        self.passkey = SoftwarePasskey(served.data, customer, development=True)
+        self.passkey = SoftwarePasskey(served.data, customer)
         enrolling = served.token("identity", agent=None, scope=SCOPE_ENROL, client="identity")
         known = {"credential": self.passkey.credential, "public_key": encode(self.passkey.public_key)}
         assert served.post("/v1/passkeys", {"customer": customer, **known}, token=enrolling).status_code in (200, 409)

@@ -10,16 +10,16 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import open_gateway
 from gateway.app.serving import build_app, in_front
-from gateway.app.settings import development
 from gateway.calls import hearing
 from gateway.calls.rates import PROTECTING, AtOnce, RequestRates
 from gateway.domain.principal import SCOPES
 from tests.support.banks import NOON
 from tests.support.databases import url
+from tests.support.opening import open_gateway
 
 FEW = 3
 BARE = {"/livez", "/readyz", "/version"}
@@ -38,7 +38,7 @@ class Bounded:
     data: Path
 
     def token(self, customer: str, client: str) -> dict[str, str]:
-        issuer = LocalIssuer(self.data, development=True)
+        issuer = LocalIssuer(self.data)
         token = issuer.token(customer, agent=None, strong=True, scope=" ".join(SCOPES), client=client)
         return {"authorization": f"Bearer {token}"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from tests.support import databases
 from tests.support.processes import started
 from tests.support.waiting import WAITS_S
@@ -19,7 +19,7 @@ def test_every_answer_has_an_id_and_a_line(tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--database", databases.url(data)]
     with started(*command, log=log) as (_, said), httpx.Client(base_url=said["url"]) as http:
-        issuer = LocalIssuer(data, development=True)
+        issuer = LocalIssuer(data)
         headers = {"authorization": f"Bearer {issuer.token('alice', agent='assistant')}"}
         for number, path in enumerate(PATHS):
             for method in ("GET", "POST"):

@@ -11,10 +11,13 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.settings import Settings, development
-from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.runs.scripted_model import HELP, MODEL, StandInModel
+from gateway.app.development.composition import DEVELOPMENT
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.scripted_model import HELP, MODEL
+from gateway.app.development.settings import development
+from gateway.app.production import PRODUCTION
+from gateway.app.settings import Settings
+from gateway.app.settings_checks import findings
 from tests.support.assisted import OWN, function, served
 from tests.support.teller import teller
 
@@ -32,7 +35,7 @@ async def clients(folder: Path, **changes: Any) -> AsyncIterator[tuple[AsyncOpen
         sent.append(f"{request.method} {request.url.path}")
 
     async with teller(folder, **changes) as asked, served(asked.gateway) as url:
-        issuer = LocalIssuer(asked.gateway.settings.data, development=True)
+        issuer = LocalIssuer(asked.gateway.settings.data)
         keys = (issuer.token("dev-app", agent=None, scope="assistants"), issuer.token("alice", agent=None, strong=True, scope=OWN))
         http = httpx2.AsyncClient(event_hooks={"request": [note]})
         service, own = (AsyncOpenAI(base_url=f"{url}/v1", api_key=key, http_client=http, max_retries=2) for key in keys)
@@ -89,11 +92,9 @@ async def test_without_a_model_a_run_is_refused_and_asked_for_once(tmp_path: Pat
 
 
 def test_there_is_no_stand_in_outside_development_mode(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="development mode only"):
-        StandInModel(development=False)
-    bank = Settings(data=tmp_path, development=False, issuer="https://issuer.bank.example", audience="tellergate")
-    bank = replace(bank, public_url="https://window.bank.example")
-    assert bank.checked().stand_in_model is False
-    with pytest.raises(UnsafeSettings, match="stand_in_model"):
-        replace(bank, stand_in_model=True).checked()
-    assert development(tmp_path).stand_in_model is True
+    bank = Settings(data=tmp_path, development=False)
+    assert bank.stand_in_model is False
+    wrong = {finding.setting for finding in findings(replace(bank, stand_in_model=True))}
+    assert wrong - {finding.setting for finding in findings(bank)} == {"stand_in_model"}
+    assert PRODUCTION.stand_in(replace(bank, stand_in_model=True)) is None
+    assert (DEVELOPMENT.stand_in(development(tmp_path)) or ("",))[0] == MODEL

@@ -15,14 +15,14 @@ import pytest
 
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.settings import development
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_wire_faults import TurnedClock
 from tests.support.databases import url
 from tests.support.forks import Forked
+from tests.support.opening import open_gateway
 from tests.support.options import long_or
 from tests.support.processes import permits_of, start
 from tests.support.teller import Teller, executed_keys, open_accounts, payment, what_does_not_hold

@@ -14,7 +14,7 @@ import httpx
 
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, open_log
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.cli import main
 from tests.support import databases
 from tests.support.assisted import function
@@ -38,7 +38,7 @@ class Server:
         self.address = (host, port)
 
     def headers(self, customer: str, **claims: Any) -> dict[str, str]:
-        token = LocalIssuer(self.data, development=True).token(customer, agent=None, strong=True, **claims)
+        token = LocalIssuer(self.data).token(customer, agent=None, strong=True, **claims)
         return {"authorization": f"Bearer {token}", "content-type": "application/json"}
 
     async def asked_to_end(self, by: signal.Signals) -> None:

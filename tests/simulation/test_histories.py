@@ -24,8 +24,7 @@ from adapters.core import Money
 from audit.leaf import RecordKind
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.development.settings import development
 from gateway.calls.record import Records
 from gateway.confirmations.standing_mandates import MandateTerms
 from gateway.domain.errors import Unavailable
@@ -36,6 +35,7 @@ from gateway.domain.request import core_key
 from gateway.domain.stages import Recorded
 from tests.simulation.test_faults import FAULTS, LOG, Failing, break_one, of_kind
 from tests.support.databases import sql, sqlite_only
+from tests.support.opening import open_gateway
 from tests.support.options import long_or
 from tests.support.teller import Teller, executed_keys, payment, principal, what_does_not_hold
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.app.clock import utc_now
-from gateway.app.development import grant
+from gateway.app.development.customers import grant
 from gateway.app.key_files import private_file
 from gateway.calls import newcomers
 from gateway.calls.newcomers import Newcomers

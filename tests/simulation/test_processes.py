@@ -21,15 +21,16 @@ import pytest
 
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.main import open_gateway
-from gateway.app.settings import Settings, development
+from gateway.app.settings import Settings
 from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key
 from tests.support.databases import postgresql
 from tests.support.forks import Forked
+from tests.support.opening import open_gateway
 from tests.support.options import long_or
 from tests.support.processes import started
 from tests.support.teller import Teller, executed_keys, leaves_of, payment, what_does_not_hold
@@ -54,7 +55,7 @@ class Several:
     told: list[dict[str, Any]] = field(default_factory=list)
 
     def token(self) -> str:
-        return LocalIssuer(self.settings.data, development=True).token("alice", agent="assistant", strong=True)
+        return LocalIssuer(self.settings.data).token("alice", agent="assistant", strong=True)
 
     def workers(self) -> list[int]:
         """Process ids of the workers that are there now."""
@@ -99,7 +100,7 @@ def several(tmp_path: Path) -> Iterator[Several]:
         file = tmp_path / "settings.toml"
         file.write_text("".join(f"{name} = {value}\n" for name, value in chosen.items()))
         where = ("--data", str(data), "--database", database, "--core-url", said["url"], "--core-credential-file", str(token))
-        serve = ("serve", "--dev", "--settings", str(file), *where, "--workers", str(WORKERS), "--port", "0", "--json")
+        serve = ("serve", "--dev", "--config", str(file), *where, "--workers", str(WORKERS), "--port", "0", "--json")
         process, told = stack.enter_context(started(*serve))
         settings = replace(development(data, database=database), core_url=said["url"], core_credential_file=token, **chosen)
         yield Several(settings, told["url"], process, bank_folder, served.close)

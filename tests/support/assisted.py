@@ -16,8 +16,8 @@ from openai.types.beta import Assistant, Thread
 from openai.types.beta.threads import RequiredActionFunctionToolCall, Run
 from sqlalchemy import select
 
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.gateway import Gateway
-from gateway.app.local_issuer import LocalIssuer
 from gateway.app.serving import build_app, in_front
 from gateway.store.tables import RUNS
 from tests.support.models import Answers, Raw, Reply, Script, ScriptedModel, model_server
@@ -54,7 +54,7 @@ class Assisted:
 
     def token(self, customer: str = "alice", **claims: Any) -> str:
         claims = {"agent": None, "strong": True, "scope": OWN, **claims}
-        return LocalIssuer(self.gateway.settings.data, development=True).token(customer, **claims)
+        return LocalIssuer(self.gateway.settings.data).token(customer, **claims)
 
     def client(self, token: str) -> AsyncOpenAI:
         """The unmodified client, which checks each answer against its types."""

@@ -47,7 +47,7 @@ def chatting(folder: Path, model: ScriptedModel) -> Iterator[Served]:
     data, settings = folder / "data", folder / "settings.toml"
     settings.write_text(f'model_url = "{model.url}"\n')
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
-    command += ["--database", databases.url(data), "--settings", str(settings)]
+    command += ["--database", databases.url(data), "--config", str(settings)]
     with contextlib.ExitStack() as stack:
         _, said = stack.enter_context(started(*command))
         client = stack.enter_context(httpx.Client(base_url=said["url"], timeout=WAITS_S))

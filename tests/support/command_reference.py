@@ -46,6 +46,8 @@ RUNS = (
     ("policy explain", "policy explain CASE"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
+    ("settings check", "settings check --data gateway"),
+    ("settings show", "settings show --data gateway"),
     ("functions list", "functions list"),
     ("functions check", "functions check wrong.yaml"),
     ("functions import-openapi", "functions import-openapi api.json"),

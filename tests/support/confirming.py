@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import Counters
 from gateway.confirmations.assertion import AssertionRules
@@ -71,7 +71,7 @@ class Front:
         origin: str = ORIGIN,
         rp_id: str = RP_ID,
     ) -> None:
-        self.issuer = LocalIssuer(data, development=True)
+        self.issuer = LocalIssuer(data)
         identity = AccessTokens(self.issuer.issuer, binding=TokenBinding.OPTIONAL)
         self.now = datetime.now().astimezone()
         self.kept, self.passkeys, self.trail = kept, passkeys, Trail()

@@ -18,16 +18,17 @@ from audit.store.reads import StoredLeaf
 from gateway.app.clock import Clock, utc_now
 from gateway.app.cores import embedded, permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import credential, private_file
-from gateway.app.main import open_gateway
-from gateway.app.settings import Settings, development
+from gateway.app.settings import Settings
 from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import Mandate
 from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
 from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
+from tests.support.opening import open_gateway
 from tests.support.options import OPTIONS
 
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")

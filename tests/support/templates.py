@@ -30,13 +30,13 @@ from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits
 from gateway.app.databases import HISTORIES
-from gateway.app.development import activated
-from gateway.app.main import open_gateway
+from gateway.app.development.bundle import activated
+from gateway.app.development.settings import development
 from gateway.app.serving import build_app
-from gateway.app.settings import development
 from policies.bundle import Bundle
 from policies.decision_cache import DecisionCache
 from policies.engine import Engine
+from tests.support.opening import open_gateway
 
 Statements = list[tuple[str, Any]]
 """Each with its parameters, as the driver gets them."""

@@ -1,4 +1,4 @@
-"""The real gateway process with an external issuer: `tellergate serve --dev --settings FILE`, and how a client of it asks."""
+"""The real gateway process with an external issuer: `tellergate serve --dev --config FILE`, and how a client of it asks."""
 
 import itertools
 import json
@@ -127,7 +127,7 @@ def window(folder: Path, oidc: Oidc, **changes: Any) -> Iterator[Window]:
     }
     file = folder / "settings.toml"
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items() if value is not None))
-    command = forks.command("serve", "--dev", "--settings", str(file), "--json")
+    command = forks.command("serve", "--dev", "--config", str(file), "--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

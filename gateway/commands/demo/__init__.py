@@ -21,11 +21,11 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from audit.inspection import verify_store
+from gateway.app.development.scripted_model import MODEL
 from gateway.commands.confirmations import GatewayRefused, intent_lines
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway, gateway_server, scripted_model_server
 from gateway.commands.demo.story import CUSTOMER, DemoCall, DemoConversation, Scene
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed
-from gateway.runs.scripted_model import MODEL
 
 
 def demo(*, once: bool, as_json: bool, data: Path | None) -> int:

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 import uvicorn
 
-from gateway.app.development import note_url
+from gateway.app.development.address import note_url
+from gateway.app.development.composition import DEVELOPMENT
+from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.serving import serve
-from gateway.app.settings import development
 from gateway.commands.scripted_model import standin
 
 START_S = 30
@@ -61,7 +62,7 @@ def gateway_server(folder: Path, model: ModelEndpoint) -> Iterator[RunningGatewa
 
         settings = development(folder, port=0)
         model_settings = replace(settings, model_url=model.url, model_api="responses", model_credential_file=model.credential)
-        await serve(model_settings, started=ready)
+        await serve(model_settings, DEVELOPMENT, started=ready)
 
     yield from _on_thread(work, started)
 

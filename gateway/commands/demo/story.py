@@ -15,7 +15,7 @@ from typing import Any
 from openai import OpenAI
 
 from audit.query import Why, reveal
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.commands.confirmations import CustomerDevice
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
@@ -199,7 +199,7 @@ class DemoConversation:
         return self._client(self._issuer().token(CUSTOMER, agent=None, strong=True, scope=" ".join(scopes)))
 
     def _issuer(self) -> LocalIssuer:
-        return LocalIssuer(self.folder, development=True)
+        return LocalIssuer(self.folder)
 
     def _client(self, token: str) -> OpenAI:
         return OpenAI(base_url=f"{self.running.url}/v1", api_key=token, max_retries=0)

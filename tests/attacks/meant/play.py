@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from gateway.app.clock import utc_now
+from gateway.app.development.settings import development
 from gateway.app.key_files import private_file
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
 from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
@@ -29,6 +28,7 @@ from gateway.store.conversations import take_back
 from gateway.store.items import Item
 from gateway.store.standing_mandates import StoreStandingMandate
 from tests.attacks.meant.world import Bank, Done, World, served
+from tests.support.opening import open_gateway
 from tests.support.teller import TRACE, Teller, principal
 
 HIDDEN = "(kept hidden)"

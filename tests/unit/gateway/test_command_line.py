@@ -17,15 +17,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.app.local_issuer import LocalIssuer
+from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.settings import Settings
-from gateway.app.settings_sources import PREFIX, from_environment
+from gateway.app.settings_sources import CONFIG, PREFIX, gathered
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 from gateway.commands import printing
 from gateway.commands.command_line import command_line
+from gateway.commands.development import settings_of
 from gateway.commands.printing import USAGE
-from gateway.commands.serving import _chosen
 from gateway.domain.principal import SCOPES
 
 
@@ -58,7 +58,7 @@ MISSING: Mapping[str, list[str]] = {
     "rules": ["policy", "check", "--rules", "{}"],
     "rules to test": ["policy", "test", "--rules", "{}"],
     "cases": ["policy", "test", "--cases", "{}"],
-    "settings": ["serve", "--dev", "--data", "{}", "--settings", "{}"],
+    "settings": ["serve", "--dev", "--data", "{}", "--config", "{}"],
     "a permit key": ["sandbox-bank", "--data", "{}", "--credential-file", "{}c", "--permit-key", "{}"],
     "a folder for its webhook key": ["keys", "webhook", "--data", "{}"],
     "a folder for its kill switches": ["kill", "list", "--data", "{}"],
@@ -105,29 +105,30 @@ def test_every_setting_can_come_from_the_environment_in_its_own_type(name: str) 
     kind = type(getattr(Settings(data=Path("d"), development=False), name))
     for value in OTHER.values():
         try:
-            read = from_environment({f"{PREFIX}{name.upper()}": text_of(value), "PATH": "x", f"{PREFIX}SETTINGS": "f"})[name]
+            said = gathered({}, {f"{PREFIX}{name.upper()}": text_of(value), "PATH": "x"})[name]
         except UnsafeSettings as wrong:
             assert f"{PREFIX}{name.upper()}" in str(wrong)
         else:
             if kind is not type(None):
-                assert isinstance(read, kind | Path)
-    assert from_environment({f"{PREFIX}{name.upper()}": " "}) == {}
+                assert isinstance(said.value, kind | Path)
+            assert said.where == f"environment {PREFIX}{name.upper()}"
+    assert gathered({}, {f"{PREFIX}{name.upper()}": " "}) == {}
 
 
 @pytest.mark.parametrize("variable", [f"{PREFIX}DEVELOPMENT", f"{PREFIX}PRT", PREFIX, f"{PREFIX}port"])
 def test_a_variable_that_is_no_setting_stops_the_start(variable: str) -> None:
     with pytest.raises(UnsafeSettings, match="is not a setting"):
-        from_environment({variable: "true"})
+        gathered({}, {variable: "true"})
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('port = 1\nhost = "127.0.0.1"\naudit_wait_ms = 1\ncalls_per_minute = 1\n')
-    monkeypatch.setenv("TELLERGATE_SETTINGS", str(file))
+    monkeypatch.setenv(CONFIG, str(file))
     monkeypatch.setenv("TELLERGATE_PORT", "2")
     monkeypatch.setenv("TELLERGATE_AUDIT_WAIT_MS", "2")
     monkeypatch.setenv("TELLERGATE_DATA", str(tmp_path / "data"))
-    settings = _chosen(command_line().parse_args(["serve", "--dev", "--port", "3"]))
+    settings = settings_of(command_line().parse_args(["serve", "--dev", "--port", "3"]))
     assert (settings.port, settings.audit_wait_ms, settings.calls_per_minute) == (3, 2, 1)
     assert settings.data == tmp_path / "data"
 
@@ -148,7 +149,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
 def test_a_token_that_makes_no_sense_is_not_given(
     options: list[str], needed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    LocalIssuer(tmp_path, development=True)
+    LocalIssuer(tmp_path)
     assert main(["dev", "token", "--data", str(tmp_path), *options]) == 2
     told = capsys.readouterr()
     assert needed in told.err
@@ -156,7 +157,7 @@ def test_a_token_that_makes_no_sense_is_not_given(
 
 
 def test_every_scope_can_be_had_and_several_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    LocalIssuer(tmp_path, development=True)
+    LocalIssuer(tmp_path)
     back_end = ["assistants", "enrol_passkeys", "kill_switch"]
     customer = [scope for scope in SCOPES if scope not in back_end]
     for who, scopes in ((["--client", "bank"], back_end), (["--customer", "alice"], customer)):
@@ -220,8 +221,9 @@ def test_an_interrupt_in_the_first_seconds_leaves_no_traceback(arguments: list[s
 
 MAKING = {
     "tellergate demo", "tellergate serve", "tellergate sandbox-bank", "tellergate keys permits",
+    "tellergate settings check", "tellergate settings show",
 }  # fmt: skip
-"""They make the folder that they are told."""
+"""They make the folder that they are told, or tell of it."""
 
 NEEDED: Mapping[str, str] = {
     "--auditor": "eve", "--purpose": "p", "--case": "c", "--customer": "alice", "--officer": "o", "--reason": "r", "--hold": "h",

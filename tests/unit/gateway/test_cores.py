@@ -3,6 +3,7 @@
 import json
 import socket
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,16 @@ from audit.log import PERMIT_LIFETIME
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
+from gateway.app.development.settings import development
 from gateway.app.key_files import credential
-from gateway.app.main import open_gateway
-from gateway.app.settings import development
+from gateway.app.settings_checks import checked
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.cli import main
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Code
 from tests.support.databases import places, sqlite_only
+from tests.support.opening import open_gateway
 from tests.support.teller import Teller, over_http, sandbox_bank
 
 
@@ -130,7 +132,7 @@ def test_a_deadline_is_at_least_a_millisecond(tmp_path: Path, name: str) -> None
     settings = development(tmp_path)
     low: dict[str, Any] = {name: 0}
     with pytest.raises(UnsafeSettings, match=name):
-        type(settings)(data=tmp_path, development=True, issuer="a", audience="b", **low).checked()
+        checked(replace(settings, **low))
 
 
 def test_a_first_start_needs_the_core(tmp_path: Path, token: Path, nobody: str, capsys: pytest.CaptureFixture[str]) -> None:

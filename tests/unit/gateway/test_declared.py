@@ -26,9 +26,9 @@ from adapters.function import (
 from adapters.functions import MANIFEST
 from gateway.app.bundle import read_bundle
 from gateway.app.declared import served
-from gateway.app.development import limits_of
-from gateway.app.main import open_gateway
-from gateway.app.settings import Settings, development
+from gateway.app.development.customers import limits_of
+from gateway.app.development.settings import development
+from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls import catalogue
 from gateway.calls.arguments import canonical, parse
@@ -37,6 +37,7 @@ from gateway.cli import main
 from gateway.domain.errors import Refusal
 from policies.engine import Engine
 from policies.reading import read as read_rules
+from tests.support.opening import open_gateway
 from tests.support.teller import Teller
 from tests.support.upstream import CREDENTIAL, manifest_text
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,8 +14,6 @@ from joserfc.jws import JWSRegistry
 from sqlalchemy import String
 
 from adapters.function import Level
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Credentials, Principal
 from gateway.domain.strict_json import Parsed
@@ -260,12 +257,6 @@ async def test_a_strong_session_grows_weak_with_time() -> None:
 def test_without_an_issuer_or_an_audience_nothing_starts(missing: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="issuer and an audience"):
         AccessTokens(replace(ISSUER, **missing), binding=TokenBinding.OPTIONAL)
-
-
-def test_the_local_issuer_refuses_to_exist_outside_development_mode(tmp_path: Path) -> None:
-    with pytest.raises(UnsafeSettings):
-        LocalIssuer(tmp_path, development=False)
-    assert not (tmp_path / "dev").exists()
 
 
 async def test_authorization_details_are_carried_as_they_are_and_never_printed() -> None:

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.software_passkey import SoftwarePasskey
+from gateway.app.development.software_passkey import SoftwarePasskey
 from gateway.confirmations import assertion as seam
 from gateway.confirmations.assertion import AssertionRules, NotConfirmed, NotConfirmedReason, read_assertion
 from gateway.domain.proposal import canonical, challenge, matches_details
@@ -137,19 +136,13 @@ def test_details_are_those_of_this_intent_exactly_or_of_none() -> None:
 
 
 def test_the_software_passkey_signs_as_a_device_does_and_stays_the_same(tmp_path: Any) -> None:
-    device = SoftwarePasskey(tmp_path, "alice", development=True)
+    device = SoftwarePasskey(tmp_path, "alice")
     assertion = device.assertion(challenge(INTENT), relying_party=RP_ID, origin=ORIGIN)
     shown = replace(Authenticator().passkey(), credential=device.credential, public_key=device.public_key)
     from gateway.confirmations.passkeys import WebAuthnVerifier
 
     assert WebAuthnVerifier(RULES).verify(read_assertion(cast(Parsed, assertion)), shown, challenge(INTENT), NOW).sign_count == 0
-    assert SoftwarePasskey(tmp_path, "alice", development=True).credential == device.credential
-    assert SoftwarePasskey(tmp_path, "bob", development=True).credential != device.credential
+    assert SoftwarePasskey(tmp_path, "alice").credential == device.credential
+    assert SoftwarePasskey(tmp_path, "bob").credential != device.credential
     (key,) = [path for path in (tmp_path / "dev" / "passkeys").iterdir() if path.name.startswith("2bd806c97f0e00af")]
     assert key.stat().st_mode & 0o077 == 0
-
-
-def test_outside_development_mode_there_is_no_software_passkey(tmp_path: Any) -> None:
-    with pytest.raises(UnsafeSettings):
-        SoftwarePasskey(tmp_path, "alice", development=False)
-    assert not list(tmp_path.iterdir())

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from gateway.app.development.settings import development
 from gateway.app.key_files import private_file, secret_of
-from gateway.app.settings import DEV_ISSUER, Settings, development
-from gateway.app.settings_sources import from_file
+from gateway.app.settings import DEV_ISSUER, Settings
+from gateway.app.settings_checks import checked
+from gateway.app.settings_sources import gathered
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 
@@ -20,6 +22,11 @@ PRODUCTION = Settings(
     issuer="https://issuer.example",
     audience="tellergate",
     public_url="https://window.example",
+    strong_acr=("urn:bank:two-factor",),
+    core_url="https://core.example",
+    core_credential_file=Path("core.token"),
+    policies=Path("policies"),
+    policy_officers=Path("officers.toml"),
 )
 
 WHOLE = """
@@ -36,7 +43,7 @@ introspection_secret_file = "secret"
 def test_a_file_is_read_by_the_types_of_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(WHOLE)
-    found = from_file(file)
+    found = {name: said.value for name, said in gathered({}, {}, file).items()}
     assert found == {
         "data": tmp_path / "d",
         "port": 0,
@@ -73,16 +80,16 @@ def test_what_is_not_a_setting_or_of_another_type_is_wrong_use(
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(UnsafeSettings):
-        from_file(file)
-    assert main(["serve", "--dev", "--data", str(tmp_path / "data"), "--port", "0", "--settings", str(file)]) == 2
+        gathered({}, {}, file)
+    assert main(["serve", "--dev", "--data", str(tmp_path / "data"), "--port", "0", "--config", str(file)]) == 2
     assert "settings.toml" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 
 def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--dev", "--settings", str(tmp_path / "none.toml")]) == 2
+    assert main(["serve", "--dev", "--config", str(tmp_path / "none.toml")]) == 2
     assert main(["serve", "--dev"]) == 2
-    assert "data must be set" in capsys.readouterr().err
+    assert "data: must be set" in capsys.readouterr().err
 
 
 UNSAFE: dict[str, dict[str, Any]] = {
@@ -134,31 +141,31 @@ UNSAFE: dict[str, dict[str, Any]] = {
 
 
 def test_the_settings_of_a_bank_are_good() -> None:
-    assert PRODUCTION.checked() is PRODUCTION
+    assert checked(PRODUCTION) is PRODUCTION
 
 
 @pytest.mark.parametrize("name", UNSAFE)
 def test_unsafe_settings_do_not_start(name: str) -> None:
     with pytest.raises(UnsafeSettings):
-        replace(PRODUCTION, **UNSAFE[name]).checked()
+        checked(replace(PRODUCTION, **UNSAFE[name]))
 
 
 def test_a_confirm_page_has_a_host_of_its_own_and_in_development_mode_localhost(tmp_path: Path) -> None:
     page = replace(PRODUCTION, confirm_origin="https://confirm.bank.example", relying_party="bank.example")
-    assert replace(page, assertion_origins=("https://app.bank.example", "android:apk-key-hash:x")).checked().confirming_origin == (
+    assert checked(replace(page, assertion_origins=("https://app.bank.example", "android:apk-key-hash:x"))).confirming_origin == (
         "https://confirm.bank.example"
     )
-    assert PRODUCTION.checked().confirming_origin == ""
+    assert checked(PRODUCTION).confirming_origin == ""
     served = replace(development(tmp_path), public_url="http://127.0.0.1:8123")
-    assert served.checked().confirming_origin == "http://localhost:8123"
-    assert replace(served, host="localhost").checked().confirming_origin == "", "nowhere is left for it"
+    assert checked(served).confirming_origin == "http://localhost:8123"
+    assert checked(replace(served, host="localhost")).confirming_origin == "", "nowhere is left for it"
 
 
 def test_in_development_an_issuer_may_be_on_loopback_without_tls(tmp_path: Path) -> None:
     settings = replace(development(tmp_path), issuer="http://127.0.0.1:1", binding="any")
-    assert settings.checked().has_external_issuer
+    assert checked(settings).has_external_issuer
     with pytest.raises(UnsafeSettings):
-        replace(settings, issuer="http://issuer.example").checked()
+        checked(replace(settings, issuer="http://issuer.example"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines\n", b"\xff\xfe"])

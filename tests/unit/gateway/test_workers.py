@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.app import workers
-from gateway.app.settings import development
+from gateway.app.development.composition import DEVELOPMENT
+from gateway.app.development.settings import development
 from gateway.app.unsafe_settings import UnsafeSettings
 from tests.support.window import wait_until
 
@@ -19,7 +20,7 @@ from tests.support.window import wait_until
 def test_nothing_of_the_gateway_that_is_tried_before_is_left(tmp_path: Path) -> None:
     settings = replace(development(tmp_path), otlp_endpoint="http://127.0.0.1:9")  # what exports runs threads of its own
     before, known = set(threading.enumerate()), set(os.listdir("/proc/self/task"))
-    asyncio.run(workers._tried(settings))
+    asyncio.run(workers._tried(settings, DEVELOPMENT))
     assert set(threading.enumerate()) <= before
     wait_until(lambda: set(os.listdir("/proc/self/task")) <= known)  # one that was joined is the kernel's for a moment
 
@@ -33,5 +34,5 @@ def test_a_process_that_has_imported_the_workers_runs_one_thread() -> None:
 
 
 def test_several_that_would_share_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsafeSettings, match="several workers share a database"):
-        workers.serve_several(development(tmp_path), 2, started=lambda _url: None)
+    with pytest.raises(UnsafeSettings, match="workers: is 2: they share a PostgreSQL database"):
+        workers.serve_several(replace(development(tmp_path), workers=2), DEVELOPMENT, started=lambda _url: None)

@@ -11,11 +11,11 @@ from adapters.cores.sandbox import open_sandbox
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits
 from gateway.app.databases import HISTORIES, DatabaseName
-from gateway.app.main import open_gateway
+from gateway.app.development.settings import development
 from gateway.app.serving import build_app
-from gateway.app.settings import development
 from tests.support import templates
 from tests.support.banks import Clock, ImmediateWriter, Permits
+from tests.support.opening import open_gateway
 
 
 def _dumped(path: Path) -> list[str]:

@@ -1,10 +1,7 @@
-"""What development mode makes up, because nobody can sign it: the activated bundle, and what its customers granted. And where it listens,
-noted in its folder, so that `dev confirm` finds it.
-"""
+"""What the made-up customers of development mode granted, signed at its start with the folder's own key."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,19 +14,6 @@ from gateway.app.declared import ServedFunctions
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store.book import SqlBook
-from policies.bundle import Bundle, Role, SignedBundle, activate, sign
-
-
-def activated(bundle: Bundle) -> Bundle:
-    """The shipped bundle, signed by two officers whose keys are made up: in development mode nobody else could sign."""
-    officers = {name: Ed25519PrivateKey.generate() for name in (bundle.author, "development")}
-    signed = SignedBundle(
-        bundle,
-        sign(bundle, Role.AUTHOR, bundle.author, officers[bundle.author]),
-        sign(bundle, Role.ACTIVATOR, "development", officers["development"]),
-    )
-    return activate(signed, {name: key.public_key() for name, key in officers.items()})
-
 
 SANDBOX_LIMITS = {
     "GBP": Limits(payment_minor=250_000, day_minor=500_000, week_minor=1_000_000, month_minor=2_500_000, day_count=50),
@@ -99,17 +83,3 @@ async def grant_made_up_customers(
                 await grant(book, core.bank, key, customer, now, functions=offered.functions, version=seconds)
     except CoreUnavailable as error:
         raise UnsafeSettings(f"the core at core_url does not answer ({error}); start it first") from None
-
-
-def note_url(data: Path, url: str) -> None:
-    """Where the gateway of this folder listens now; the folder is development's own."""
-    (data / "dev").mkdir(mode=0o700, exist_ok=True)
-    (data / "dev" / "url").write_text(f"{url}\n")
-
-
-def noted_url(data: Path) -> str | None:
-    """Where the gateway of this folder listened last; None when it never did."""
-    try:
-        return (data / "dev" / "url").read_text().strip() or None
-    except FileNotFoundError:
-        return None

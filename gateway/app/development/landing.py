@@ -1,7 +1,7 @@
 """Settings become the first page of development mode."""
 
-from gateway.app.local_issuer import LocalIssuer
-from gateway.app.runs import stand_in_of
+from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.scripted_model import stand_in_of
 from gateway.app.settings import Settings
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CALLS, SCOPE_THREADS, SCOPE_WORDS
 from gateway.doors.pages.landing import Landing, LandingTokens
@@ -12,7 +12,7 @@ CUSTOMER = "alice"
 
 def landing_of(settings: Settings, *, has_pages: bool) -> Landing:
     """What the page tells of a gateway with these settings. Its tokens are of the local issuer, where there is one."""
-    issuer = None if settings.has_external_issuer else LocalIssuer(settings.data, development=settings.development)
+    issuer = None if settings.has_external_issuer else LocalIssuer(settings.data)
 
     def tokens() -> LandingTokens:
         if issuer is None:

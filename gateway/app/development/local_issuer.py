@@ -1,4 +1,4 @@
-"""The local token issuer of development mode. It refuses to exist outside of it."""
+"""The local token issuer of development mode."""
 
 import base64
 import secrets
@@ -12,7 +12,6 @@ from joserfc.jwk import OKPKey
 
 from gateway.app.key_files import private_file
 from gateway.app.settings import DEV_AUDIENCE, DEV_ISSUER
-from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS
 from gateway.domain.strict_json import Json
 from gateway.identity import ACR_STRONG, Issuer
@@ -26,9 +25,7 @@ TOKEN_LIFETIME_S = 3600
 class LocalIssuer:
     """Gives tokens of `DEV_ISSUER` for any customer. The key lies in the data folder; whoever reads it can be anybody."""
 
-    def __init__(self, data: Path, *, development: bool) -> None:
-        if not development:
-            raise UnsafeSettings("the local issuer exists in development mode only; configure your identity provider")
+    def __init__(self, data: Path) -> None:
         seed = private_file(data / "dev" / "issuer.key", 32)
         x = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
         jwk: dict[str, str | list[str]] = {

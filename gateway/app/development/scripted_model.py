@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from gateway.app.settings import Settings
 from gateway.runs.model import CallPiece, CallTurn, Finish, Finished, MessageTurn, Piece, Prompt, TextPart, TextPiece, Usage
 
 MODEL = "tellergate-stand-in"
@@ -144,15 +145,14 @@ def _refused(turn: LastTurn, name: str) -> str:
     return " ".join(["That was not possible.", error.get("message", "")]).strip()
 
 
+def stand_in_of(settings: Settings) -> str:
+    """The name of the stand-in that answers the runs; empty where it does not."""
+    return MODEL if settings.stand_in_model and not settings.model_url else ""
+
+
 @dataclass(frozen=True, slots=True)
 class StandInModel:
-    """The rules as the model of this process: nothing is sent anywhere. ValueError outside development mode."""
-
-    development: bool
-
-    def __post_init__(self) -> None:
-        if not self.development:
-            raise ValueError("the stand-in for a model exists in development mode only")
+    """The rules as the model of this process: nothing is sent anywhere."""
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         step = next_step(turn_of(prompt, datetime.now(UTC).date()))

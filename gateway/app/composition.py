@@ -1,0 +1,66 @@
+"""What differs between a gateway that serves customers and one of development mode. `main` assembles both from the same parts."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from gateway.app.cores import Core
+from gateway.app.declared import ServedFunctions
+from gateway.app.settings import Settings
+from gateway.app.trust import Trust
+from gateway.identity.dpop import SeenProofs
+from gateway.runs.model import Model
+from gateway.store.book import SqlBook
+from policies.bundle import Bundle
+
+if TYPE_CHECKING:
+    from gateway.doors.pages.shell import PageShell  # needs the extra `confirm`
+
+
+class StandIn(NamedTuple):
+    """What answers the runs in the place of a model, and the name under which it does."""
+
+    name: str
+    model: Model
+
+
+class Opened(NamedTuple):
+    """What is open when mandates may be made up: nobody is served yet."""
+
+    book: SqlBook
+    core: Core
+    mandate_key: Ed25519PrivateKey
+    now: datetime
+    offered: ServedFunctions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """Each part is called once at a start, before anything listens, and raises UnsafeSettings where it cannot be had.
+
+    Sent to worker processes as it is, so its parts are functions of modules.
+    """
+
+    mode: str
+    """What an operator is told: `production` or `development`."""
+    may_upgrade: bool
+    """Whether a start makes or upgrades the databases; otherwise one that is not of this version stops it."""
+    check: Callable[[Settings], object]
+    """Everything that is wrong with the settings and around them, at once."""
+    bundle: Callable[[Settings, ServedFunctions], Bundle]
+    """The policy bundle in force, over these functions."""
+    trust: Callable[[Settings, SeenProofs], Trust]
+    """Whose tokens are taken."""
+    stand_in: Callable[[Settings], StandIn | None]
+    """What answers the runs where no model is set, if anything does."""
+    opened: Callable[[Opened], Awaitable[None]]
+    """What else is made before the first call."""
+    pages: Callable[[FastAPI, Settings, bool], None]
+    """Mounts pages of its own on the API's host. The last argument: whether there is a confirm page."""
+    enrolment: "Callable[[PageShell, Settings, Callable[[], Awaitable[Sequence[str]]]], Sequence[Route]]"
+    """Further routes on the confirm page's host; its last argument asks for the customers' names."""

@@ -1,0 +1,26 @@
+"""The settings of development mode."""
+
+from pathlib import Path
+
+from gateway.app.settings import DEV_AUDIENCE, DEV_ISSUER, Settings
+from gateway.app.settings_checks import checked
+from gateway.identity import TokenBinding
+
+
+def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port: int = 8080) -> Settings:
+    """The settings of `serve --dev` and of the demo: the local issuer, whose bearer tokens nothing binds."""
+    return checked(
+        Settings(
+            data=data,
+            database=database,
+            development=True,
+            host=host,
+            port=port,
+            issuer=DEV_ISSUER,
+            audience=DEV_AUDIENCE,
+            binding=TokenBinding.OPTIONAL,
+            passkey_cooling_off_s=0,
+            playground=True,
+            stand_in_model=True,
+        )
+    )

@@ -1,0 +1,183 @@
+"""What is wrong around settings, on this host: files, folders, certificates, extras and limits. Every finding at once.
+
+Reads files and asks the operating system; no network and no database. What the settings say wrongly by themselves is in `settings_checks`.
+"""
+
+import os
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from gateway.app.data_folder import missing_keys, open_to_others
+from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import FindingCode, SettingFinding
+
+FILE_DESCRIPTORS_LEAST = 4096
+"""A connection each, of clients, the core, the database and the model: what a process has open under load, with room."""
+
+_SECRETS = ("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file")
+_PUBLIC = ("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers")
+_AUTHORITIES = ("tls_client_ca", "issuer_ca")
+
+_Findings = Iterator[SettingFinding]
+
+
+def host_findings(settings: Settings) -> Sequence[SettingFinding]:
+    """Everything on this host that keeps these settings from serving customers."""
+    return [finding for check in CHECKS for finding in check(settings)]
+
+
+def settings_file_findings(path: Path, settings: Settings) -> _Findings:
+    """Of the file that settings came from: who may write it decides what the gateway does, who may read it knows its password."""
+    mode = path.stat().st_mode
+    if mode & 0o022:
+        yield SettingFinding(path.name, FindingCode.OPEN_TO_OTHERS, "can be written by others", "chmod 600 it")
+    holds_password = any(_password(getattr(settings, name)) for name in ("database", "keys_database"))
+    if holds_password and mode & 0o044 and not mode & 0o022:
+        yield SettingFinding(
+            path.name,
+            FindingCode.OPEN_TO_OTHERS,
+            "can be read by others and may hold a password",
+            "chmod 600 it, or use PGPASSFILE",
+        )
+
+
+def _password(address: str) -> bool:
+    try:
+        return urlsplit(address).password is not None or "password=" in address
+    except ValueError:
+        return True
+
+
+def _files(settings: Settings) -> _Findings:
+    for name in (*_SECRETS, *_PUBLIC, "policies"):
+        path: Path | None = getattr(settings, name)
+        if path is not None:
+            yield from _file(name, path, secret=name in _SECRETS, folder=name == "policies")
+
+
+def _file(name: str, path: Path, *, secret: bool, folder: bool) -> _Findings:
+    kind = "folder" if folder else "file"
+    try:
+        if not (path.is_dir() if folder else path.is_file()):
+            yield SettingFinding(name, FindingCode.MISSING, f"names {path}, which is no {kind} that is there", f"make the {kind}")
+        elif not os.access(path, os.R_OK):
+            yield SettingFinding(
+                name, FindingCode.UNREADABLE, f"names {path}, which cannot be read", "let its owner run the gateway"
+            )
+        elif secret and (wrong := open_to_others(path)) is not None:
+            yield SettingFinding(
+                name, FindingCode.OPEN_TO_OTHERS, f"names {path}, which {wrong}", "chown it to us, and chmod 600 it"
+            )
+        elif path.stat().st_mode & 0o022:
+            yield SettingFinding(name, FindingCode.OPEN_TO_OTHERS, f"names {path}, which can be written by others", "chmod go-w it")
+    except OSError as error:
+        yield SettingFinding(name, FindingCode.UNREADABLE, f"names {path}: {error.strerror}", "let us read it")
+
+
+def _data(settings: Settings) -> _Findings:
+    made = "make it with `tellergate init --production`"
+    if not settings.data.is_dir():
+        yield SettingFinding("data", FindingCode.MISSING, f"names {settings.data}, which is no folder that is there", made)
+        return
+    if (wrong := open_to_others(settings.data)) is not None:
+        yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, f"names {settings.data}, which {wrong}", "chmod 700 it")
+    for wrong in missing_keys(settings):
+        yield SettingFinding(
+            "data", FindingCode.KEY_MISSING, wrong, f"restore it from where you keep its copy; for a new gateway, {made}"
+        )
+
+
+def _certificate(settings: Settings) -> _Findings:
+    if settings.tls_certificate is not None and settings.tls_certificate.is_file():
+        chain = _chain(settings.tls_certificate)
+        if not chain:
+            yield _unreadable("tls_certificate", settings.tls_certificate, "certificates in PEM")
+        else:
+            yield from _times("tls_certificate", chain[0])
+            if settings.tls_key is not None and settings.tls_key.is_file():
+                yield from _belongs(chain[0], settings.tls_key)
+    for name in _AUTHORITIES:
+        path: Path | None = getattr(settings, name)
+        if path is not None and path.is_file() and not _chain(path):
+            yield _unreadable(name, path, "certificates in PEM")
+
+
+def _chain(path: Path) -> Sequence[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return ()
+
+
+def _times(name: str, certificate: x509.Certificate) -> _Findings:
+    now = datetime.now(UTC)
+    if now >= certificate.not_valid_after_utc:
+        until = certificate.not_valid_after_utc.date()
+        yield SettingFinding(name, FindingCode.CERTIFICATE, f"ran out on {until}", "have it renewed")
+    if now < certificate.not_valid_before_utc:
+        since = certificate.not_valid_before_utc.date()
+        yield SettingFinding(name, FindingCode.CERTIFICATE, f"is valid from {since} on", "set the clock, or wait")
+
+
+def _belongs(certificate: x509.Certificate, path: Path) -> _Findings:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError):  # the last for one under a passphrase
+        yield _unreadable("tls_key", path, "a private key in PEM without a passphrase")
+        return
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        yield SettingFinding(
+            "tls_key", FindingCode.CERTIFICATE, "is not the key of tls_certificate", "name the two that belong together"
+        )
+
+
+def _unreadable(name: str, path: Path, what: str) -> SettingFinding:
+    return SettingFinding(name, FindingCode.UNREADABLE, f"names {path}, which does not hold {what}", "name the right file")
+
+
+def _extras(settings: Settings) -> _Findings:
+    needed = {
+        "database": (bool(settings.database), "postgresql", ("asyncpg", "greenlet")),
+        "keys_database": (bool(settings.keys_database), "postgresql", ("asyncpg", "greenlet")),
+        "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
+        "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
+        "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
+    }
+    for name, (is_set, extra, modules) in needed.items():
+        if is_set and not all(map(is_installed, modules)):
+            yield SettingFinding(
+                name,
+                FindingCode.EXTRA_MISSING,
+                f"needs the extra `{extra}`, which is not installed",
+                f"install tellergate[{extra}]",
+            )
+
+
+def is_installed(module: str) -> bool:
+    """Whether this module could be imported; nothing of its own is run."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package
+        return False
+
+
+def _limits(_settings: Settings) -> _Findings:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < FILE_DESCRIPTORS_LEAST:
+        yield SettingFinding(
+            "process",
+            FindingCode.TOO_FEW,
+            f"it may open {most} files and connections",
+            f"raise it to {FILE_DESCRIPTORS_LEAST} or more (ulimit -n, LimitNOFILE=)",
+        )
+
+
+CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, _files, _certificate, _extras, _limits)

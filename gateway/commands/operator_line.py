@@ -1,0 +1,71 @@
+"""The nouns and verbs of who runs a gateway for customers: serve, settings."""
+
+import argparse
+from pathlib import Path
+
+from gateway.commands.options import DATABASE_HELP, late, port
+
+WORKERS_MOST = 64
+
+
+def operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them."""
+    _serve(commands.add_parser("serve", help="serve the gateway over HTTP"))
+    _settings(commands.add_parser("settings", help="what is wrong with the settings, and where each comes from"))
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dev", action="store_true", help="the embedded default: sandbox bank, made-up customers, local issuer unless one is set"
+    )
+    _said(parser)
+    parser.set_defaults(command=_serving, makes_folder=True)
+
+
+def _serving(options: argparse.Namespace) -> int:
+    """One of two modules: what serves customers imports nothing of development mode."""
+    return late("development" if options.dev else "serving", "serve")(options)
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    checking = commands.add_parser("check", help="everything that is missing or unsafe for customers, at once")
+    checking.set_defaults(command=late("settings", "check"), makes_folder=True)
+    showing = commands.add_parser("show", help="each setting, its value without passwords, and where it comes from")
+    showing.set_defaults(command=late("settings", "show"), makes_folder=True)
+    for item in (checking, showing):
+        _said(item)
+
+
+def _said(parser: argparse.ArgumentParser) -> None:
+    """The options that say settings."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="TOML file of settings; left out: TELLERGATE_CONFIG, else tellergate.toml in the data folder, where there is one. "
+        "The environment (TELLERGATE_<SETTING>) wins over it, and what is said here over both",
+    )
+    parser.add_argument("--data", type=Path, help="folder of the databases and keys")
+    parser.add_argument("--database", help=DATABASE_HELP)
+    parser.add_argument("--workers", type=_workers, help="processes on one address, default 1; more need PostgreSQL and a core")
+    parser.add_argument("--host", help="address to listen on; default 127.0.0.1")
+    parser.add_argument("--port", type=port, help="default 8080; 0 takes a free one")
+    parser.add_argument("--audit-wait-ms", type=int, help="how long the log may take before a call is refused")
+    parser.add_argument("--core-url", help="base URL of the core, or of its proxy; left out: the embedded sandbox bank")
+    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
+    parser.add_argument("--functions", type=Path, help="YAML manifest of functions behind an HTTP upstream; see `functions check`")
+    parser.add_argument("--functions-credential-file", type=Path, help="file with the bearer token for that upstream")
+    parser.add_argument(
+        "--model-url",
+        help="base URL of the model behind the assistants; left out: a scripted stand-in in development mode, else nothing can be run",
+    )
+    parser.add_argument("--model-api", choices=("chat", "responses"), help="which API it speaks; left out: chat")
+    parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
+    parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= WORKERS_MOST:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {WORKERS_MOST}")
+    return int(text)

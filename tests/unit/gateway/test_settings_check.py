@@ -1,0 +1,416 @@
+"""`tellergate settings`: everything that is wrong at once, each with its code; each value with where it comes from, and no password."""
+
+import json
+import os
+import resource
+import string
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.app import host_checks
+from gateway.app.development.settings import development
+from gateway.app.host_checks import host_findings
+from gateway.app.production import PRODUCTION
+from gateway.app.settings import DEV_ISSUER, Settings
+from gateway.app.settings_checks import checked, findings
+from gateway.app.settings_sources import CONFIG, PREFIX, gathered
+from gateway.app.unsafe_settings import FindingCode, UnsafeSettings
+from gateway.cli import main
+from gateway.commands.settings import FLAGS, masked
+from tests.support.certificates import Authority
+from tests.support.production import home, private, written
+
+NOWHERE = Settings(data=Path("data"), development=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def said(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    status = main(["settings", *arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def found(settings: Settings) -> set[tuple[str, str]]:
+    return {(item.setting, item.code.value) for item in findings(settings)}
+
+
+# By the settings alone
+
+
+UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
+    "no cooling off": ({"passkey_cooling_off_s": 0}, ("passkey_cooling_off_s", "development_only")),
+    "the playground": ({"playground": True}, ("playground", "development_only")),
+    "the stand-in": ({"stand_in_model": True}, ("stand_in_model", "development_only")),
+    "the embedded bank": ({"core_url": ""}, ("core_url", "missing")),
+    "no strong acr": ({"strong_acr": ()}, ("strong_acr", "missing")),
+    "no policies": ({"policies": None}, ("policies", "missing")),
+    "no officers": ({"policy_officers": None}, ("policy_officers", "missing")),
+    "a core in clear": ({"core_url": "http://core.example"}, ("core_url", "in_clear")),
+    "a model in clear": ({"model_url": "http://model.example"}, ("model_url", "in_clear")),
+    "a collector in clear": ({"otlp_endpoint": "http://collector:4318"}, ("otlp_endpoint", "in_clear")),
+    "an issuer in clear": ({"issuer": "http://127.0.0.1:1"}, ("issuer", "in_clear")),
+    "an issuer that is none": ({"issuer": "issuer"}, ("issuer", "malformed")),
+    "development's issuer": ({"issuer": DEV_ISSUER}, ("issuer", "development_only")),
+    "open to everybody": ({"host": "0.0.0.0"}, ("host", "in_clear")),
+    "open to a network": ({"host": "10.1.2.3"}, ("host", "in_clear")),
+    "several on SQLite": ({"workers": 2}, ("workers", "conflict")),
+    "a database in clear": ({"database": "postgresql://t@db.example/t"}, ("database", "in_clear")),
+    "a database that may be in clear": ({"database": "postgresql://t@db.example/t?ssl=prefer"}, ("database", "in_clear")),
+    "the keys' database in clear": ({"keys_database": "postgresql://t@db.example/t"}, ("keys_database", "in_clear")),
+    "another database": ({"database": "mysql://t@db.example/t"}, ("database", "malformed")),
+    "no database in the address": ({"database": "postgresql://t@127.0.0.1"}, ("database", "malformed")),
+    "a port": ({"port": 70_000}, ("port", "out_of_range")),
+    "many workers": ({"workers": 65, "database": "postgresql:///t"}, ("workers", "out_of_range")),
+}
+
+BASE: dict[str, Any] = {
+    **dict.fromkeys(("issuer", "audience", "public_url", "core_url"), "https://a.example"),
+    **dict.fromkeys(("core_credential_file", "policies", "policy_officers"), Path("x")),
+    "strong_acr": ("x",),
+}
+
+SAFE: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "a database with TLS": {"database": "postgresql://t@db.example/t?ssl=verify-full"},
+    "a database on loopback": {"database": "postgresql://t:x@127.0.0.1:5432/t", "workers": 4},
+    "a database by a socket": {"database": "postgresql:///t?host=/run/postgresql"},
+    "behind proxies": {"host": "0.0.0.0", "trusted_proxies": ("10.0.0.8",)},
+    "TLS of its own": {"host": "::", "tls_certificate": Path("c"), "tls_key": Path("k")},
+    "another loopback address": {"host": "127.0.0.2"},
+    "a core on loopback": {"core_url": "http://127.0.0.1:9000"},
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_what_is_unsafe_for_customers_is_named_with_its_code_and_nothing_else_is(name: str, good: Settings) -> None:
+    changes, expected = UNSAFE[name]
+    assert found(replace(good, **changes)) == {expected}
+    with pytest.raises(UnsafeSettings, match=expected[0]):
+        PRODUCTION.check(replace(good, **changes))
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_what_is_safe_is_no_finding(name: str, good: Settings) -> None:
+    assert found(replace(good, **SAFE[name])) == set()
+
+
+@given(st.sets(st.sampled_from(sorted(UNSAFE)), min_size=2))
+def test_several_faults_are_all_found_at_once_and_a_start_says_all_of_them(names: set[str]) -> None:
+    chosen: dict[str, Any] = {}
+    expected = set()
+    for name in sorted(names):
+        changes, finding = UNSAFE[name]
+        if not changes.keys() & chosen.keys() and not {"database", "workers"} & changes.keys() & chosen.keys():
+            chosen |= changes
+            expected.add(finding)
+    if "database" in chosen:  # several workers may share it
+        expected.discard(("workers", "conflict"))
+        if chosen.get("workers") and not chosen.get("core_url", "x"):
+            expected.add(("workers", "conflict"))
+    settings = replace(NOWHERE, **(BASE | chosen))
+    assert expected <= found(settings)
+    with pytest.raises(UnsafeSettings) as raised:
+        checked(settings)
+    assert {(item.setting, item.code.value) for item in raised.value.findings} == found(settings)
+    assert all(f"{setting}: " in str(raised.value) for setting, _ in expected)
+
+
+def test_a_finding_says_what_was_wrong_and_what_to_do_and_never_a_value_that_may_be_secret(good: Settings) -> None:
+    settings = replace(good, database="postgresql://t:hunter2@db.example/t", model_url="https://u:hunter2@model.example")
+    told = findings(settings)
+    assert {item.setting for item in told} == {"database", "model_url"}
+    assert all(item.problem and item.remedy and "hunter2" not in str(item) for item in told)
+
+
+# On this host
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Settings:
+    return home(tmp_path / "home")
+
+
+def others_may_read(name: str) -> Callable[[Settings, Path], Settings]:
+    def change(settings: Settings, _folder: Path) -> Settings:
+        getattr(settings, name).chmod(0o640)
+        return settings
+
+    return change
+
+
+def named(name: str, text: str = "", mode: int = 0o600) -> Callable[[Settings, Path], Settings]:
+    """The setting names a file with this text."""
+
+    def change(settings: Settings, folder: Path) -> Settings:
+        path = private(folder / "file", text)
+        path.chmod(mode)
+        changes: dict[str, Any] = {name: path}
+        return replace(settings, **changes)
+
+    return change
+
+
+def without(path: str) -> Callable[[Settings, Path], Settings]:
+    def change(settings: Settings, _folder: Path) -> Settings:
+        (settings.data / path).unlink()
+        return settings
+
+    return change
+
+
+def certified(days: tuple[float, float] = (-1, 1), *, other_key: bool = False) -> Callable[[Settings, Path], Settings]:
+    def change(settings: Settings, folder: Path) -> Settings:
+        authority = Authority(folder)
+        server, other = authority.issue("server", days=days), authority.issue("other")
+        key = other.key if other_key else server.key
+        key.chmod(0o600)
+        return replace(settings, tls_certificate=server.certificate, tls_key=key, tls_client_ca=authority.file)
+
+    return change
+
+
+def data_open(settings: Settings, _folder: Path) -> Settings:
+    settings.data.chmod(0o750)
+    return settings
+
+
+def short_key(settings: Settings, _folder: Path) -> Settings:
+    (settings.data / "keys" / "runs.key").write_bytes(b"short")
+    return settings
+
+
+ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, str] | None]] = {
+    "as it is": (lambda settings, _: settings, None),
+    "no data folder": (lambda settings, folder: replace(settings, data=folder / "none"), ("data", "missing")),
+    "a data folder that others may open": (data_open, ("data", "open_to_others")),
+    "no key of mandates": (without("keys/mandates.key"), ("data", "key_missing")),
+    "no key of references": (without("keys/references.key"), ("data", "key_missing")),
+    "no key of the log": (without("audit/secrets/head.ed25519"), ("data", "key_missing")),
+    "no key of the customers' keys": (without("audit/secrets/customers.kek"), ("data", "key_missing")),
+    "no webhook key, which nobody needs": (without("keys/webhook.key"), None),
+    "half a key": (short_key, ("data", "key_missing")),
+    "a credential that others may read": (others_may_read("core_credential_file"), ("core_credential_file", "open_to_others")),
+    "a credential that is not there": (
+        lambda settings, folder: replace(settings, core_credential_file=folder / "none"),
+        ("core_credential_file", "missing"),
+    ),
+    "officers whom anybody may replace": (named("policy_officers", mode=0o666), ("policy_officers", "open_to_others")),
+    "a list that is not there": (
+        lambda settings, folder: replace(settings, screening_list=folder / "none"),
+        ("screening_list", "missing"),
+    ),
+    "policies in a file": (named("policies"), ("policies", "missing")),
+    "a good certificate": (certified(), None),
+    "a certificate that ran out": (certified((-3, -1)), ("tls_certificate", "certificate")),
+    "a certificate of tomorrow": (certified((1, 2)), ("tls_certificate", "certificate")),
+    "the key of another certificate": (certified(other_key=True), ("tls_key", "certificate")),
+    "an authority that is none": (named("issuer_ca", "no PEM"), ("issuer_ca", "unreadable")),
+}
+
+
+@pytest.mark.parametrize("name", ON_THE_HOST)
+def test_what_is_wrong_on_this_host_is_named_with_its_code(name: str, good: Settings, tmp_path: Path) -> None:
+    change, expected = ON_THE_HOST[name]
+    told = {(item.setting, item.code.value) for item in host_findings(change(good, tmp_path))}
+    assert told == ({expected} if expected else set())
+
+
+def test_a_key_that_is_missing_is_named(good: Settings) -> None:
+    (good.data / "keys" / "mandates.key").unlink()
+    (good.data / "audit" / "secrets" / "permits.ed25519").unlink()
+    with pytest.raises(UnsafeSettings) as raised:
+        PRODUCTION.check(good)
+    assert "keys/mandates.key" in str(raised.value)
+    assert "audit/secrets/permits.ed25519" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "module"),
+    [
+        ("database", "postgresql://127.0.0.1/t", "asyncpg"),
+        ("confirm_origin", "https://confirm.example", "webauthn"),
+        ("otlp_endpoint", "https://collector.example", "opentelemetry.exporter.otlp.proto.http"),
+    ],
+)
+def test_an_extra_that_is_missing_is_found_before_it_is_imported(
+    name: str, value: Any, module: str, good: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(good, **{name: value})
+    assert host_findings(settings) == []
+    monkeypatch.setattr(host_checks, "is_installed", lambda asked: asked != module)
+    assert [(item.setting, item.code) for item in host_findings(settings)] == [(name, FindingCode.EXTRA_MISSING)]
+
+
+def test_a_module_whose_package_is_missing_is_not_installed() -> None:
+    assert host_checks.is_installed("json.decoder")
+    assert not host_checks.is_installed("no_package.of_this_name")
+
+
+def test_too_few_file_descriptors_are_a_finding(good: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for most, told in ((1024, ["process"]), (4096, []), (resource.RLIM_INFINITY, [])):
+        monkeypatch.setattr(resource, "getrlimit", lambda _what, most=most: (most, most))
+        assert [item.setting for item in host_findings(good)] == told
+
+
+# The commands
+
+
+def test_check_says_everything_and_ends_with_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str], good: Settings) -> None:
+    file = written(good.data / "tellergate.toml", good)
+    assert said("check", "--data", str(good.data), capsys=capsys) == (0, {"good": True, "findings": []})
+    assert main(["settings", "check", "--data", str(good.data)]) == 0
+    assert "nothing is missing" in capsys.readouterr().out
+    written(file, replace(good, binding="optional", core_credential_file=tmp_path / "none"))
+    status, told = said("check", "--config", str(file), "--data", str(good.data), capsys=capsys)
+    assert status == 1
+    assert {(item["setting"], item["code"]) for item in told["findings"]} == {
+        ("binding", "development_only"),
+        ("core_credential_file", "missing"),
+    }
+    assert all(item["problem"] and item["remedy"] for item in told["findings"])
+    assert main(["settings", "check", "--data", str(good.data)]) == 1
+    assert "binding (development_only): " in capsys.readouterr().out
+    assert main(["serve", "--data", str(good.data)]) == 2, "a start says the same"
+    err = capsys.readouterr().err
+    assert "binding: " in err
+    assert "core_credential_file: " in err
+    assert sorted(path.name for path in good.data.iterdir()) == ["audit", "keys", "tellergate.toml"], "and makes nothing"
+
+
+def test_a_file_of_settings_that_others_may_change_is_a_finding(good: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(good.data / "tellergate.toml", replace(good, database="postgresql://t:hunter2@127.0.0.1/t"))
+    for mode, status in ((0o600, 0), (0o640, 1), (0o620, 1)):
+        file.chmod(mode)
+        got, told = said("check", "--data", str(good.data), capsys=capsys)
+        assert got == status, oct(mode)
+        assert [item["code"] for item in told["findings"]] == ["open_to_others"] * status
+        if status:
+            assert main(["serve", "--data", str(good.data)]) == 2
+
+
+UNREAD = {
+    "a name that is alike": ("isuer = 'x'", "not_a_setting", "did you mean issuer?"),
+    "a name that is not": ("zzzzzz = 1", "not_a_setting", "leave it out"),
+    "development mode": ("development = true", "not_a_setting", "--dev"),
+    "another type": ("port = '1'", "wrong_type", "an integer"),
+    "no TOML": ("port = 1\nhost = \n", "malformed", "line 2"),
+    "twice": ("port = 1\nport = 2", "malformed", "line 2"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_cannot_be_read_is_status_2_and_says_where(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, code, part = UNREAD[name]
+    file = private(tmp_path / "settings.toml", text)
+    for verb in ("check", "show"):
+        assert main(["settings", verb, "--config", str(file), "--data", str(tmp_path)]) == 2
+        printed = capsys.readouterr()
+        assert part in printed.out + printed.err
+        assert "settings.toml" in printed.out + printed.err
+    status, told = said("check", "--config", str(file), "--data", str(tmp_path), capsys=capsys)
+    assert (status, [item["code"] for item in told["findings"]]) == (2, [code])
+
+
+def test_all_that_cannot_be_read_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TELLERGATE_PROT", "1")
+    file = private(tmp_path / "settings.toml", "prot = 1\nhost = 1\n")
+    status, told = said("check", "--config", str(file), capsys=capsys)
+    assert (status, [item["code"] for item in told["findings"]]) == (2, ["not_a_setting", "not_a_setting", "wrong_type"])
+    assert said("check", "--config", str(tmp_path / "none.toml"), capsys=capsys)[0] == 2
+
+
+def test_show_says_each_value_and_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    text = '# first\nport = 1\nanswer_hosts = [\n  "a.example",\n]\n"audit_wait_ms" = 2\ndatabase = "postgresql://t:hunter2@db/t"\n'
+    private(data / "tellergate.toml", text)
+    monkeypatch.setenv("TELLERGATE_AUDIT_WAIT_MS", "3")
+    status, told = said("show", "--data", str(data), "--host", "127.0.0.2", capsys=capsys)
+    rows = {row["setting"]: (row["value"], row["from"]) for row in told["settings"]}
+    assert status == 0
+    assert rows.keys() == {field.name for field in fields(Settings)} - {"development"}
+    assert rows["host"] == ("127.0.0.2", "flag --host")
+    assert rows["audit_wait_ms"] == (3, "environment TELLERGATE_AUDIT_WAIT_MS")
+    assert rows["port"] == (1, "tellergate.toml:2")
+    assert rows["answer_hosts"] == (["a.example"], "tellergate.toml:3")
+    assert rows["database"] == ("postgresql://t:***@db/t", "tellergate.toml:7")
+    assert rows["issuer"] == ("", "default")
+    assert main(["settings", "show", "--data", str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "hunter2" not in printed
+    assert "tellergate.toml:6" not in printed, "the environment wins"
+
+
+def test_of_the_working_directory_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private(tmp_path / "tellergate.toml", "port = 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert gathered({"data": tmp_path / "data"}, {}) == {"data": (tmp_path / "data", "flag --data")}
+    assert gathered({}, {CONFIG: "tellergate.toml"})["port"] == (1, "tellergate.toml:1")
+
+
+SOURCES = ("flag", "environment", "file", "default")
+
+
+@given(sources=st.sets(st.sampled_from(SOURCES[:3])), ports=st.permutations(range(3)))
+def test_the_first_that_says_a_setting_wins(sources: set[str], ports: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    ports_of = dict(zip(SOURCES, (port + 1 for port in ports), strict=False))
+    file = tmp_path_factory.mktemp("said") / "settings.toml"
+    file.write_text(f"port = {ports_of['file']}\n" if "file" in sources else "")
+    read = gathered(
+        {"port": ports_of["flag"] if "flag" in sources else None},
+        {"TELLERGATE_PORT": str(ports_of["environment"]) if "environment" in sources else ""},
+        file,
+    )
+    winner = next(source for source in SOURCES if source in sources or source == "default")
+    assert ("port" in read) == (winner != "default")
+    if winner != "default":
+        assert read["port"].value == ports_of[winner]
+        assert read["port"].where.startswith({"file": "settings.toml:1"}.get(winner, winner))
+
+
+SECRETS = st.text(string.ascii_letters + string.digits + "#?/@:%&=+ \"'[]", min_size=6, max_size=20).map(
+    lambda text: f"hunter2{text}"
+)
+
+
+@given(secret=SECRETS, host=st.sampled_from(["db.example:5432", "[::1]:1", "/", ""]), query=st.sampled_from(["", "?ssl=require"]))
+def test_no_password_of_an_address_is_ever_shown(secret: str, host: str, query: str) -> None:
+    for address in (f"postgresql://user:{secret}@{host}/t{query}", f"postgresql://u@{host}/t?password={secret}", secret):
+        assert "hunter2" not in masked(address, address=True)
+
+
+@pytest.mark.parametrize("plain", ["", "https://issuer.bank.example/a?b=c", "127.0.0.1", "postgresql://t@db/t?ssl=require"])
+def test_what_holds_no_password_is_shown_as_it_is(plain: str) -> None:
+    assert masked(plain, address=plain.startswith("postgresql")) == plain
+
+
+def test_every_code_is_in_the_guide() -> None:
+    guide = (Path(__file__).parents[3] / "deploy" / "README.md").read_text()
+    rows = "".join(line.split("|")[1] for line in guide.splitlines() if line.startswith("| `"))
+    assert all(f"`{code.value}`" in rows for code in FindingCode)
+
+
+def test_every_flag_is_a_setting() -> None:
+    assert set(FLAGS) <= {field.name for field in fields(Settings)}
+
+
+def test_development_s_own_settings_are_good_in_its_mode(tmp_path: Path) -> None:
+    assert findings(development(tmp_path)) == []
+    assert {"binding", "playground", "stand_in_model"} <= {
+        item.setting for item in findings(replace(development(tmp_path), development=False))
+    }
