@@ -17,6 +17,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from audit.store.prepared import Asked
+
 LOCK_WAIT_S = 5.0
 """How long a writer waits for another process's lock. Beyond it nothing was written."""
 
@@ -75,6 +77,9 @@ class Database(Protocol):
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Ask as part of a call: quick statements, each of which sees what is committed."""
 
+    async def ask(self, question: Asked[T]) -> T:
+        """The same for a question of one statement, which costs less so."""
+
     async def read_long(self, question: Callable[[Connection], T]) -> T:
         """Ask beside the calls, without holding them up, over one snapshot: of a whole log, say."""
 
@@ -112,6 +117,9 @@ class SqliteDatabase:
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         return question(self._reader)
+
+    async def ask(self, question: Asked[T]) -> T:
+        return question.of(self._reader)
 
     async def read_long(self, question: Callable[[Connection], T]) -> T:
         def ask() -> T:

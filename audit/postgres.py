@@ -3,18 +3,20 @@
 Imported only where a PostgreSQL address is configured; needs the extra `postgresql`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, Connection, Engine, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from audit.database import LOCK_WAIT_S, MAKING, DatabaseUnavailable, Lane
+from audit.store.prepared import Asked
 
 ANSWER_WAIT_S = 10.0
 """How long the server may take to connect, or to answer one statement of a call."""
@@ -67,11 +69,17 @@ class PostgresDatabase:
 
         self._writing = engine(3, ANSWER_WAIT_S, "READ COMMITTED")
         self._reading = engine(READERS, ANSWER_WAIT_S, "AUTOCOMMIT")
+        self._readers = _Readers(self._reading.sync_engine)
         self._long = engine(2, LONG_ANSWER_WAIT_S, "REPEATABLE READ")
         self._schema = schema
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        return await _in_greenlet(self._reading.sync_engine, question)
+        return await self._readers.of(lambda connection: greenlet_spawn(_asked, connection, question))
+
+    async def ask(self, question: Asked[T]) -> T:
+        return question.answer(
+            await self._readers.of(lambda connection: question.statement.fetched(connection, question.parameters))
+        )
 
     async def read_long(self, question: Callable[[Connection], T]) -> T:
         return await _in_greenlet(self._long.sync_engine, question)
@@ -101,8 +109,53 @@ class PostgresDatabase:
             await self.write(make)
 
     async def close(self) -> None:
+        await self._readers.close()
         for engine in (self._writing, self._reading, self._long):
             await engine.dispose()
+
+
+class _Readers:
+    """Connections for questions, kept between them: to take one from the pool and give it back costs as much as an answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._free = asyncio.Semaphore(READERS)
+        self._idle: list[Connection] = []
+
+    async def of(self, asking: Callable[[Connection], Awaitable[T]]) -> T:
+        """What is answered over one of them. OperationalError when none is free within `LOCK_WAIT_S`."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(LOCK_WAIT_S):
+                    await self._free.acquire()
+            except TimeoutError as error:
+                raise OperationalError(None, None, error) from error
+        else:
+            await self._free.acquire()  # at once
+        connection: Connection | None = None
+        try:
+            with _operational():
+                connection = self._idle.pop() if self._idle else await greenlet_spawn(self._engine.connect)
+                answer = await asking(connection)
+            self._idle.append(connection)
+            connection = None
+        finally:
+            try:
+                await _let_go(connection)  # one that failed, or whose caller went away, may not be used again
+            finally:
+                self._free.release()
+        return answer
+
+    async def close(self) -> None:
+        while self._idle:
+            await _let_go(self._idle.pop())
+
+
+def _asked(connection: Connection, question: Callable[[Connection], T]) -> T:
+    answer = question(connection)
+    if connection.in_transaction():  # SQLAlchemy's own notion: the server knows of none
+        connection.rollback()
+    return answer
 
 
 class _PostgresLane:
@@ -193,7 +246,7 @@ async def _in_greenlet(engine: Engine, question: Callable[[Connection], T]) -> T
 
 @contextmanager
 def _operational() -> Iterator[None]:
-    """What the driver raises before SQLAlchemy sees it becomes SQLAlchemy's; a lock that was not had is DatabaseUnavailable."""
+    """What the driver raises before SQLAlchemy sees it, or past it, becomes SQLAlchemy's; a lock that was not had, DatabaseUnavailable."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -202,5 +255,9 @@ def _operational() -> Iterator[None]:
         if isinstance(error, PoolTimeout):
             raise OperationalError(None, None, error) from error
         raise
+    except asyncpg.LockNotAvailableError as error:
+        raise DatabaseUnavailable from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise IntegrityError(None, None, error, hide_parameters=True) from error
     except _OF_THE_DRIVER as error:
         raise OperationalError(None, None, error) from error

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import Database, DatabaseUnavailable, SqliteDatabase
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
-from audit.store.prepared import Prepared
+from audit.store.prepared import Asked, Prepared
 from audit.transactions import Apply, Transactions, Write
 from gateway.domain import mandate as mandates
 from gateway.domain.alarms import Alarm
@@ -109,12 +109,12 @@ class SqlBook:
         await self._database.close()
 
     async def facts(self, customer: str, agent: str, conversation: str, at: datetime) -> Snapshot | None:
-        row = await self._fresh(lambda connection: conversations.with_customer(connection, conversation, agent, at))
+        row = await self._fresh(self.ask(conversations.with_customer(conversation, agent, at)))
         if row is None or row.customer != customer:
             return None
         mandate = None if row.mandate_version is None else await self._mandate(customer, row.mandate_version)
         if self._switches.epoch != row.kill_epoch:
-            self._switches = await self._fresh(kill_switches.engaged)
+            self._switches = await self._fresh(self.read(kill_switches.engaged))
         return Snapshot(CustomerFacts(mandate, row.is_frozen), ConversationFacts(conversation, row.is_tainted), self._switches)
 
     async def _mandate(self, customer: str, version: int) -> Mandate | None:
@@ -154,7 +154,7 @@ class SqlBook:
         return await self.read(lambda connection: customers.is_frozen(connection, customer))
 
     async def stopped(self, subjects: Subjects) -> Obstacle | None:
-        return await self._fresh(lambda connection: kill_switches.stopped(connection, subjects))
+        return await self._fresh(self.ask(kill_switches.stopped(subjects)))
 
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         return await self.read(lambda connection: spending.totals(connection, customer, currency, now))
@@ -170,9 +170,7 @@ class SqlBook:
 
     async def effect_facts(self, customer: str, conversation: str, currency: str, at: datetime) -> EffectFacts:
         window = (at - self._words_age, at)
-        heard, standing, spent = await self.read(
-            lambda connection: effect_facts.effect_facts(connection, customer, conversation, currency, window)
-        )
+        heard, standing, spent = await self.ask(effect_facts.effect_facts(customer, conversation, currency, window))
         return EffectFacts(heard, self._standing(customer, standing), spent)
 
     async def standing(self, customer: str) -> tuple[StandingMandate, ...]:
@@ -256,13 +254,20 @@ class SqlBook:
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
-    async def _fresh(self, question: Callable[[Connection], T]) -> T:
+    async def ask(self, question: Asked[T]) -> T:
+        """The same for a question of one statement."""
+        try:
+            return await self._database.ask(question)
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise Unavailable("store_unavailable") from error
+
+    async def _fresh(self, answering: Coroutine[Any, Any, T]) -> T:
         """Within `FRESH_S`, or Unavailable: what comes later may be older than a switch that was engaged meanwhile."""
         if isinstance(self._database, SqliteDatabase):
-            return await self.read(question)  # a file answers at once, on the loop
+            return await answering  # a file answers at once, on the loop
         # A slow answer is as old as its question: between the two a switch may have been engaged that this call must not pass.
         clock = asyncio.get_running_loop().time
-        began_at, reading = clock(), asyncio.ensure_future(self.read(question))
+        began_at, reading = clock(), asyncio.ensure_future(answering)
         reading.add_done_callback(lambda late: late.cancelled() or late.exception())  # whether or not anybody still listens
         await asyncio.wait({reading}, timeout=FRESH_S)
         if not reading.done() or clock() - began_at > FRESH_S:  # the second: this process stood still meanwhile

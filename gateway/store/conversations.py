@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, cast, func, insert, literal_column, or_, select, update
 
-from audit.store.prepared import Prepared
+from audit.store.prepared import Asked, Prepared
 from gateway.domain.facts import DocumentText, HeardMessage, Use, Utterance, Utterances
 from gateway.domain.reading import reading_of
 from gateway.store.items import Item, Locks
@@ -52,7 +52,7 @@ WITH_CUSTOMER = (
     )
     .where(CONVERSATIONS.c.id == bindparam("conversation"))
 )
-"""A conversation's owner and taint, with the owner's grant and the kill epoch: the columns of `conversation_of`. Parameters: `about`."""
+"""A conversation's owner and taint, with the owner's grant and the kill epoch: the columns of `ConversationHead`. Parameters: `about`."""
 
 _WITH_CUSTOMER = Prepared(WITH_CUSTOMER)
 _OPEN = Prepared(insert(CONVERSATIONS).values({name: bindparam(name) for name in ("id", "customer", "created_us", "turns")}))
@@ -235,15 +235,16 @@ def about(conversation: str, agent: str, at: datetime) -> Mapping[str, object]:
     }
 
 
-def with_customer(connection: Connection, conversation: str, agent: str, at: datetime) -> ConversationHead | None:
+def with_customer(conversation: str, agent: str, at: datetime) -> Asked[ConversationHead | None]:
     """One statement, as it is on every call's way."""
-    rows = _WITH_CUSTOMER.rows(connection, about(conversation, agent, at))
-    return conversation_of(rows[0]) if rows else None
+    return Asked(_WITH_CUSTOMER, about(conversation, agent, at), _conversation_of)
 
 
-def conversation_of(row: Sequence[Any]) -> ConversationHead:
+def _conversation_of(rows: Sequence[Any]) -> ConversationHead | None:
     """From the columns of `WITH_CUSTOMER`."""
-    customer, tainted, version, frozen, kill_epoch = row
+    if not rows:
+        return None
+    customer, tainted, version, frozen, kill_epoch = rows[0]
     return ConversationHead(customer, bool(tainted), version, bool(frozen), kill_epoch)
 
 

@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
-
+from audit.store.prepared import Asked
 from gateway.domain.facts import Utterances
 from gateway.domain.limits import Totals
 from gateway.store import conversations, spending, standing_mandates
-from gateway.store.together import QuestionSet
+from gateway.store.together import QuestionSet, Rows
+
+Found = tuple[Utterances, Sequence[tuple[bytes, bytes]], Totals]
+"""What counts of what was said; of each standing mandate its terms and signature, as they are stored; what was spent."""
 
 _ALL = QuestionSet(**conversations.HEARD, standing=(standing_mandates.OF, None), spent=(spending.SPENT_OF, None))
 
 
-def effect_facts(
-    connection: Connection, customer: str, conversation: str, currency: str, window: tuple[datetime, datetime]
-) -> tuple[Utterances, Sequence[tuple[bytes, bytes]], Totals]:
-    """`currency` may be empty, and then nothing was spent. `window`: of the words that count, from its beginning to now. Of a standing
-    mandate its terms and signature, as they are stored."""
+def effect_facts(customer: str, conversation: str, currency: str, window: tuple[datetime, datetime]) -> Asked[Found]:
+    """`currency` may be empty, and then nothing was spent. `window`: of the words that count, from its beginning to now."""
     oldest, now = window
     asked = {
         "customer": customer,
@@ -25,6 +24,9 @@ def effect_facts(
         **spending.windows(now),
         **conversations.hearing(conversation, now, oldest),
     }
-    rows = _ALL.rows(connection, asked)
+    return _ALL.asked(asked, _found)
+
+
+def _found(rows: Rows) -> Found:
     ((*spent,),) = rows["spent"]
     return conversations.utterances(rows), [(terms, signature) for terms, signature in rows["standing"]], Totals(*spent)

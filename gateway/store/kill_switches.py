@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
 
-from audit.store.prepared import Prepared
+from audit.store.prepared import Asked, Prepared
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope, Subjects
 from gateway.domain.obstacle import Obstacle
 from gateway.store.items import Item, ItemStore, Locks
@@ -114,10 +114,14 @@ def engaged(connection: Connection) -> EngagedSwitches:
     return EngagedSwitches(epoch, frozenset())
 
 
-def stopped(connection: Connection, subjects: Subjects) -> Obstacle | None:
+def stopped(subjects: Subjects) -> Asked[Obstacle | None]:
     """Why an effect may not happen now: `frozen` (also a customer without a row), or `killed_` and a scope. One statement."""
     named = {"customer": subjects.customer, "client": subjects.client, "agent": subjects.agent, "function": subjects.function}
-    ((frozen, scope),) = _STOPPED.rows(connection, named)
+    return Asked(_STOPPED, named, _obstacle)
+
+
+def _obstacle(rows: Sequence[Any]) -> Obstacle | None:
+    ((frozen, scope),) = rows
     if scope is not None:
         return Obstacle(f"killed_{scope}")
     return None if frozen is not None and not frozen else Obstacle("frozen")

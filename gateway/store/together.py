@@ -4,8 +4,8 @@ Every row has the same columns: the number of its question, its place among that
 slots of each type, which a question fills from the left. What comes back is as if each had been asked alone, over one snapshot.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -23,7 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from audit.store.prepared import Prepared
+from audit.store.prepared import Asked, Prepared
+
+T = TypeVar("T")
 
 _SLOTS: tuple[type[TypeEngine[Any]], ...] = (BigInteger, Text, LargeBinary)
 
@@ -49,8 +51,15 @@ class QuestionSet:
         self._names = tuple(asked)
 
     def rows(self, connection: Connection, parameters: Mapping[str, object]) -> Rows:
+        return self._apart(self._statement.rows(connection, parameters))
+
+    def asked(self, parameters: Mapping[str, object], answer: Callable[[Rows], T]) -> Asked[T]:
+        """As one question, whose answer is made of its rows."""
+        return Asked(self._statement, parameters, lambda found: answer(self._apart(found)))
+
+    def _apart(self, answered: Sequence[Any]) -> Rows:
         found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self._names}
-        for row in sorted(self._statement.rows(connection, parameters), key=lambda row: (row[0], row[1])):
+        for row in sorted(answered, key=lambda row: (row[0], row[1])):
             name = self._names[row[0]]
             found[name].append(tuple([row[place] for place in self._places[name]]))
         return found

@@ -170,7 +170,7 @@ def _to_approve(size: int) -> Sequence[tuple[Table, Rows]]:
 
 def _heard(connection: Connection) -> object:
     window = (NOW - timedelta(seconds=conversations.WORDS_AGE_S), NOW)
-    return effect_facts(connection, "alice", "c", "", window)
+    return effect_facts("alice", "c", "", window).of(connection)
 
 
 def _hear(connection: Connection) -> object:

@@ -9,10 +9,14 @@ from sqlalchemy import Connection
 
 from audit.database import SqliteDatabase
 from audit.leaf import canonical
+from tests.support import blocked_loop
 from tests.support.blocked_loop import Watch
 
 
-async def test_a_question_that_takes_long_on_the_loop_is_named(tmp_path: Path, loop_watch: Watch) -> None:
+async def test_a_question_that_takes_long_on_the_loop_is_named(
+    tmp_path: Path, loop_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocked_loop, "AT_ONCE", 4)  # far from what it sleeps, however busy the machine is
     database = SqliteDatabase(tmp_path / "x.sqlite")
     await asyncio.sleep(0)  # a callback of its own
     await database.read(lambda _connection: time.sleep(1.2))
