@@ -14,9 +14,7 @@ from gateway.app.clock import utc_now
 from gateway.app.cores import (
     Core,
     UnsafeNoPermits,
-    banking_days,
     behind_http,
-    embedded,
     permit_verifier,
     read_permit,
     server_tls,
@@ -24,6 +22,7 @@ from gateway.app.cores import (
     verified_permit,
 )
 from gateway.app.databases import open_log
+from gateway.app.development.embedded_bank import banking_days, embedded
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.stopping import asked_to_stop
 from gateway.app.unsafe_settings import UnsafeSettings
