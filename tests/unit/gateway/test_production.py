@@ -6,7 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from gateway.cli import main
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store import customers
 from tests.support import databases
-from tests.support.production import home, private
+from tests.support.production import home, private, signed_policies
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = frozenset(function.name for function in MANIFEST)
@@ -231,6 +231,16 @@ def test_a_bundle_that_two_pinned_officers_did_not_sign_stops_the_start(name: st
 def test_a_bundle_for_other_functions_than_are_served_stops_the_start_and_names_them(good: Settings) -> None:
     with pytest.raises(UnsafeSettings, match=r"other functions than are served \(add_beneficiary"):
         bundle_in_force(good, ServedFunctions(functions=MANIFEST[1:]))
+
+
+def test_a_bundle_for_another_version_of_a_function_stops_the_start_although_its_schema_is_the_same(good: Settings) -> None:
+    bundle = read_bundle()
+    first, *others = bundle.functions
+    signed_policies(
+        (good.policies or Path()).parent, replace(bundle, functions=(replace(first, version=first.version + 1), *others))
+    )
+    with pytest.raises(UnsafeSettings, match=first.name):
+        bundle_in_force(good, ServedFunctions())
 
 
 # Mandates
