@@ -1,5 +1,6 @@
 """What a gateway for customers is made of: its folder, its settings file, the policy bundle that two officers signed, imported mandates."""
 
+import argparse
 import asyncio
 import base64
 import json
@@ -32,6 +33,7 @@ from gateway.app.settings_sources import PREFIX, gathered
 from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
+from gateway.commands.data_folder import locations
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store import customers
 from tests.support import databases
@@ -436,3 +438,13 @@ def test_without_the_mandate_key_or_a_database_nothing_is_made(
         assert "mandates.key is not there" in capsys.readouterr().err
     assert not (good.data / "keys" / "mandates.key").exists()
     assert not list(good.data.rglob("*.sqlite"))
+
+
+def test_commands_ask_the_keys_database_of_the_settings_and_an_option_wins(good: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    private(good.data / "tellergate.toml", 'database = "postgresql:///one"\nkeys_database = "postgresql:///keys"\n')
+    options = argparse.Namespace(data=good.data, database="")
+    assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///keys")
+    monkeypatch.setenv("TELLERGATE_KEYS_DATABASE", "postgresql:///other")
+    assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///other")
+    options.database = "postgresql:///said"
+    assert locations(options).url == "postgresql:///said"
