@@ -29,7 +29,7 @@ from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]

@@ -26,7 +26,7 @@ from gateway.app.development.embedded_bank import banking_days, embedded
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.stopping import asked_to_stop
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key
 

@@ -1,11 +1,7 @@
-"""The folder that a command works on, looked at before it does anything, and where its databases are."""
+"""The folder that a command works on, looked at before it does anything."""
 
 import argparse
-import os
 from pathlib import Path
-
-from gateway.app.databases import DatabaseLocations
-from gateway.app.settings_sources import gathered
 
 _PARTS = ("audit", "keys", "dev")
 """Folders of which a gateway makes one at least, whatever its databases and its mode are."""
@@ -25,11 +21,3 @@ def obstacle(options: argparse.Namespace) -> str | None:
         return None
     what = "is not a data folder" if data.is_dir() else "is not there"
     return f"{data} {what}; give the folder of `tellergate serve`"
-
-
-def locations(options: argparse.Namespace) -> DatabaseLocations:
-    """The databases of the folder of `--data`: as `--database` says, else as the gateway's settings do, in the environment or the folder's
-    file. UnsafeSettings for settings that cannot be read."""
-    said = gathered({"data": options.data, "database": options.database}, os.environ)
-    database, keys = (str(said[name].value) if name in said else "" for name in ("database", "keys_database"))
-    return DatabaseLocations(options.data, database, keys)

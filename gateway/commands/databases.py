@@ -5,7 +5,7 @@ import asyncio
 
 from audit.migration import HistoryUnknown, prepare
 from gateway.app.databases import HISTORIES, DatabaseName
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 
 

@@ -16,7 +16,7 @@ from audit.periods import after
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.commands.audit import why_of, with_log
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
 from gateway.store import erasure as store
 from gateway.store.erasure import StillInDoubt, StillStopped

@@ -23,7 +23,7 @@ from gateway.app.mandate_files import LINE_BYTES, LINES_MOST, LineRefused, Refus
 from gateway.app.mandate_import import MandateBatch, import_batch
 from gateway.app.settings_sources import gathered
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
 from gateway.oversight.kill_switches import OFFICER_MOST
 

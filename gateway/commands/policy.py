@@ -16,7 +16,7 @@ from audit.query import NotSealed, Why, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.app.databases import DatabaseLocations, DatabaseName
 from gateway.app.development.local_issuer import LocalIssuer
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.domain.principal import (
     SCOPE_ASSISTANTS,

@@ -33,7 +33,7 @@ from gateway.app.settings_sources import PREFIX, gathered
 from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
-from gateway.commands.data_folder import locations
+from gateway.commands.locations import locations
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store import customers
 from tests.support import databases
