@@ -1,6 +1,6 @@
 """What differs between a gateway that serves customers and one of development mode. `main` assembles both from the same parts."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from audit.log import Log
+from gateway.app.clock import Clock
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
 from gateway.app.settings import Settings
@@ -19,6 +21,7 @@ from gateway.store.book import SqlBook
 from policies.bundle import Bundle
 
 if TYPE_CHECKING:
+    from adapters.cores.sandbox.bank import SandboxBank
     from gateway.doors.pages.shell import PageShell  # needs the extra `confirm`
 
 
@@ -52,12 +55,16 @@ class Composition:
     """Whether a start makes or upgrades the databases; otherwise one that is not of this version stops it."""
     check: Callable[[Settings], object]
     """Everything that is wrong with the settings and around them, at once."""
+    core: Callable[[Settings, Log, Clock], Core]
+    """What stands behind the port of the core."""
     bundle: Callable[[Settings, ServedFunctions], Bundle]
     """The policy bundle in force, over these functions."""
     trust: Callable[[Settings, SeenProofs], Trust]
     """Whose tokens are taken."""
     stand_in: Callable[[Settings], StandIn | None]
     """What answers the runs where no model is set, if anything does."""
+    chores: "Callable[[SandboxBank | None], Sequence[Coroutine[object, object, None]]]"
+    """What else is done while it is served. The argument is the embedded bank, where there is one."""
     opened: Callable[[Opened], Awaitable[None]]
     """What else is made before the first call."""
     pages: Callable[[FastAPI, Settings, bool], None]

@@ -1,38 +1,34 @@
-"""What stands behind the `CoreBank` port: the embedded sandbox bank, or a core behind HTTP; and what serves one of them to others.
+"""What stands behind the `CoreBank` port of a gateway for customers: a core behind HTTP; and what serves a core to others.
 
-Chosen in `main` and in the commands; nobody else asks which it is.
+Chosen in the compositions and in the commands; nobody else asks which it is. The sandbox bank is development's.
 """
 
-import asyncio
 import base64
 import binascii
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine
-
-from adapters.core import CoreBank, ExecutionPermit, PermitRefused, PermitVerifier
+from adapters.core import CoreBank, ExecutionPermit, PermitRefused
 from adapters.cores.remote.bounds import ClientBounds
 from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.server import PermitReader
-from adapters.cores.sandbox.bank import SandboxBank, open_sandbox
-from adapters.cores.sandbox.items import Answer, Item
 from adapters.tls import tls_for
 from audit.checkpoint import NoteInvalid
-from audit.database import SqliteLane
-from audit.group import GroupWriter
 from audit.log import Log
 from audit.permits import LogPermitVerifier, Permit, PermitInvalid, decode
 from gateway.app.clock import Clock
 from gateway.app.key_files import credential
+from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.calls.chores import alarmed
-from gateway.domain.alarms import Chore
+
+if TYPE_CHECKING:
+    from adapters.cores.sandbox.bank import SandboxBank
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -43,7 +39,7 @@ class Core:
 
     bank: CoreBank
     close: Callable[[], Awaitable[None]]
-    sandbox: SandboxBank | None = None
+    sandbox: "SandboxBank | None" = None
     breaker: Callable[[], str] | None = None
     """State of the breaker, where there is one."""
 
@@ -70,24 +66,12 @@ class UnsafeNoPermits:
         """Anything is let through."""
 
 
-def embedded(path: Path, *, clock: Clock, permits: PermitVerifier) -> Core:
-    """The sandbox bank in this file, with a writer that groups what waits."""
-    writers: list[GroupWriter[Item, Answer]] = []
-
-    def writer(
-        engine: Engine, apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]]
-    ) -> GroupWriter[Item, Answer]:
-        writers.append(GroupWriter(SqliteLane(engine), apply))
-        return writers[-1]
-
-    bank = open_sandbox(path, clock=clock, writer=writer, permits=permits)
-
-    async def close() -> None:
-        for item in writers:
-            await item.close()
-        bank.close()
-
-    return Core(bank, close, bank)
+def core_of(settings: Settings, log: Log, clock: Clock) -> Core:
+    """The core at `core_url`. UnsafeSettings where none is set, or one that a credential must not be sent to."""
+    if not settings.core_url:
+        raise UnsafeSettings("core_url must be set: the embedded sandbox bank exists in development mode only")
+    bounds = ClientBounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
+    return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
 
 
 def behind_http(url: str, credential_file: Path | None, *, clock: Clock, bounds: ClientBounds) -> Core:
@@ -116,14 +100,6 @@ def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSL
     except ssl.SSLError:
         raise UnsafeSettings(f"{certificate.name} and {key.name} are no certificate with its key") from None
     return tls
-
-
-async def banking_days(bank: SandboxBank) -> None:
-    """The sandbox bank carries out what was scheduled for today, each minute: a real core does so by itself."""
-    while True:
-        with alarmed(Chore.SCHEDULED_PAYMENTS):
-            await bank.execute_due()
-        await asyncio.sleep(60)
 
 
 # Permits over the wire

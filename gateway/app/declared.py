@@ -63,6 +63,15 @@ def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFuncti
     return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ())), key=lambda item: item.name))
 
 
+def function_names(manifest_file: Path | None) -> frozenset[str]:
+    """The names of the functions that are served with this manifest, None for none. UnsafeSettings for one that must not be served."""
+    builtin = frozenset(item.name for item in MANIFEST)
+    if manifest_file is None:
+        return builtin
+    manifest = checked(manifest_file)
+    return frozenset(item.name for item in manifest.functions) | (builtin if manifest.builtin else frozenset())
+
+
 def examined(path: Path) -> tuple[Manifest | None, list[ManifestFinding]]:
     """A manifest and what was found in it; None as soon as one finding is more than a note. OSError."""
     with path.open("rb") as file:

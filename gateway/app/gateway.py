@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from adapters.core import CoreBank
-from adapters.cores.sandbox.bank import SandboxBank
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from gateway.app.composition import Composition
@@ -29,6 +28,9 @@ from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
 from gateway.store.passkeys import SqlPasskeys
 
+if TYPE_CHECKING:
+    from adapters.cores.sandbox.bank import SandboxBank
+
 Instruments = tuple[trace.TracerProvider, metrics.MeterProvider]
 """The SDK's where somebody reads them; else those of the API that do nothing."""
 
@@ -45,7 +47,7 @@ class Gateway:
     log: Log
     book: SqlBook
     core: CoreBank
-    bank: SandboxBank | None
+    bank: "SandboxBank | None"
     """The embedded sandbox bank; None where the core is elsewhere. For development's chores, and for who looks into it."""
     trust: Trust
     lock: IO[str] | None

@@ -5,6 +5,7 @@ Reads files and asks the operating system; no network and no database. What the 
 
 import os
 import resource
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -65,6 +66,9 @@ def _files(settings: Settings) -> _Findings:
 def _file(name: str, path: Path, *, secret: bool, folder: bool) -> _Findings:
     kind = "folder" if folder else "file"
     try:
+        if (parent := _replaceable(path)) is not None:
+            problem = f"names {path}, which whoever may write {parent} can replace"
+            yield SettingFinding(name, FindingCode.OPEN_TO_OTHERS, problem, f"chmod go-w {parent}")
         if not (path.is_dir() if folder else path.is_file()):
             yield SettingFinding(name, FindingCode.MISSING, f"names {path}, which is no {kind} that is there", f"make the {kind}")
         elif not os.access(path, os.R_OK):
@@ -81,11 +85,23 @@ def _file(name: str, path: Path, *, secret: bool, folder: bool) -> _Findings:
         yield SettingFinding(name, FindingCode.UNREADABLE, f"names {path}: {error.strerror}", "let us read it")
 
 
+def _replaceable(path: Path) -> Path | None:
+    """A folder above this path in which others may put something else in its place; None for none. One with the sticky bit is none."""
+    for parent in path.resolve().parents:
+        mode = parent.stat().st_mode if parent.exists() else 0
+        if mode & 0o022 and not mode & stat.S_ISVTX:
+            return parent
+    return None
+
+
 def _data(settings: Settings) -> _Findings:
     made = "make it with `tellergate init --production`"
     if not settings.data.is_dir():
         yield SettingFinding("data", FindingCode.MISSING, f"names {settings.data}, which is no folder that is there", made)
         return
+    if (parent := _replaceable(settings.data)) is not None:
+        problem = f"names {settings.data}, which whoever may write {parent} can replace"
+        yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, problem, f"chmod go-w {parent}")
     if (wrong := open_to_others(settings.data)) is not None:
         yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, f"names {settings.data}, which {wrong}", "chmod 700 it")
     for wrong in missing_keys(settings):

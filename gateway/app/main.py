@@ -15,7 +15,6 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from adapters.core import CoreBank
-from adapters.cores.remote.bounds import ClientBounds
 from adapters.declared.core import open_declared
 from adapters.declared.journal import FILE
 from adapters.function import BankingFunction
@@ -28,7 +27,7 @@ from audit.migration import prepare
 from audit.policies import activate
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
-from gateway.app.cores import Core, CorePermits, behind_http, embedded
+from gateway.app.cores import Core, CorePermits
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
@@ -96,7 +95,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         )
         undo.push_async_callback(book.close)
         offered = served(settings)
-        core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
+        core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
         bundle = composition.bundle(settings, offered)
         trust = composition.trust(settings, book)
@@ -292,14 +291,6 @@ def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhoo
         log=outcomes.log,
         clock=outcomes.clock,
     )
-
-
-def _core(settings: Settings, log: Log, clock: Clock) -> Core:
-    """Here alone it is chosen what stands behind the port."""
-    if not settings.core_url:
-        return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
-    bounds = ClientBounds(question_s=settings.core_question_ms / 1000, instruction_s=settings.core_instruction_ms / 1000)
-    return behind_http(settings.core_url, settings.core_credential_file, clock=clock, bounds=bounds)
 
 
 def _with_upstream(core: Core, offered: ServedFunctions, settings: Settings, log: Log, clock: Clock) -> Core:

@@ -30,7 +30,7 @@ def bundle_in_force(settings: Settings, offered: ServedFunctions) -> Bundle:
     try:
         bundle = activate(_signed(settings.policies), officers)
     except NotActivated as refused:
-        raise _refused(
+        raise _unfit(
             "policies", f"hold a bundle that must not decide: {refused}", "have it signed by two of policy_officers"
         ) from None
     _for_these(bundle, offered)
@@ -42,7 +42,7 @@ def _officers(path: Path) -> Mapping[str, Ed25519PublicKey]:
         said = tomllib.loads(path.read_text())
         return {name: Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True)) for name, key in said.items()}
     except (OSError, ValueError, TypeError, binascii.Error):
-        raise _refused(
+        raise _unfit(
             "policy_officers",
             f"name {path.name}, which is no list of officers",
             'give lines NAME = "PUBLIC KEY", 32 bytes in base64',
@@ -58,7 +58,7 @@ def _signed(folder: Path) -> SignedBundle:
             for role in Role
         }
     except (OSError, ValueError, TypeError, KeyError, binascii.Error):
-        raise _refused("policies", f"hold no {BUNDLE} with {SIGNATURES}", "give the folder of a signed bundle") from None
+        raise _unfit("policies", f"hold no {BUNDLE} with {SIGNATURES}", "give the folder of a signed bundle") from None
     return SignedBundle(bundle, signatures[Role.AUTHOR], signatures[Role.ACTIVATOR])
 
 
@@ -68,8 +68,8 @@ def _for_these(bundle: Bundle, offered: ServedFunctions) -> None:
     differ = sorted(name for name in said.keys() | served.keys() if said.get(name) != served.get(name))
     if differ or bundle.schema != cedar_schema(offered.functions):
         what = ", ".join(differ[:5]) or "their schema"
-        raise _refused("policies", f"hold a bundle for other functions than are served ({what})", "build and sign one for these")
+        raise _unfit("policies", f"hold a bundle for other functions than are served ({what})", "build and sign one for these")
 
 
-def _refused(name: str, problem: str, remedy: str) -> UnsafeSettings:
+def _unfit(name: str, problem: str, remedy: str) -> UnsafeSettings:
     return UnsafeSettings(findings=[SettingFinding(name, FindingCode.UNREADABLE, problem, remedy)])

@@ -1,11 +1,12 @@
 """The composition that serves customers: everything is the bank's own, or the start ends with what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from fastapi import FastAPI
 from starlette.routing import Route
 
 from gateway.app.composition import Composition, Opened
+from gateway.app.cores import core_of
 from gateway.app.host_checks import host_findings
 from gateway.app.policies_in_force import bundle_in_force
 from gateway.app.settings import Settings
@@ -32,6 +33,10 @@ def _no_stand_in(_settings: Settings) -> None: ...
 def _no_pages(_app: FastAPI, _settings: Settings, _has_pages: bool) -> None: ...
 
 
+def _no_chores(_bank: object) -> Sequence[Coroutine[object, object, None]]:
+    return ()
+
+
 def _no_routes(*_: object) -> Sequence[Route]:
     return ()
 
@@ -40,9 +45,11 @@ PRODUCTION = Composition(
     mode="production",
     may_upgrade=False,
     check=check,
+    core=core_of,
     bundle=bundle_in_force,
     trust=establish,
     stand_in=_no_stand_in,
+    chores=_no_chores,
     opened=_nothing,
     pages=_no_pages,
     enrolment=_no_routes,

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
-from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
 from gateway.app.main import __version__, open_gateway
@@ -56,8 +55,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             running.append(gateway.running.api.pool.run())
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
-        if gateway.bank is not None:
-            running.append(banking_days(gateway.bank))
+        running.extend(gateway.composition.chores(gateway.bank))
         chores = [asyncio.create_task(item) for item in running]
         started()
         try:

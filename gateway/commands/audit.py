@@ -28,7 +28,8 @@ from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRec
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
-from gateway.app.databases import DatabaseLocations, is_trail, open_log
+from gateway.app.databases import is_trail, open_log
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
@@ -40,7 +41,7 @@ _NOBODY = (
 
 def with_log(options: argparse.Namespace, work: _Work) -> int:
     """Do this with the log of the options' folder; the exit status."""
-    places = DatabaseLocations(options.data, options.database)
+    places = locations(options)
 
     async def run() -> int:
         if not await is_trail(places):

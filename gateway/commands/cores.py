@@ -14,19 +14,19 @@ from gateway.app.clock import utc_now
 from gateway.app.cores import (
     Core,
     UnsafeNoPermits,
-    banking_days,
     behind_http,
-    embedded,
     permit_verifier,
     read_permit,
     server_tls,
     trust_of,
     verified_permit,
 )
-from gateway.app.databases import DatabaseLocations, open_log
+from gateway.app.databases import open_log
+from gateway.app.development.embedded_bank import banking_days, embedded
 from gateway.app.key_files import credential, webhook_key
 from gateway.app.stopping import asked_to_stop
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.commands.locations import locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key
 
@@ -76,7 +76,7 @@ def permit_key(options: argparse.Namespace) -> int:
     """Print, or write, what verifies the permits of a folder's log."""
 
     async def run() -> str:
-        log = await open_log(DatabaseLocations(options.data, options.database), writer_id="command", clock=utc_now)
+        log = await open_log(locations(options), writer_id="command", clock=utc_now)
         try:
             return trust_of(log)
         finally:

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 
 from audit.migration import HistoryUnknown, prepare
-from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
+from gateway.app.databases import HISTORIES, DatabaseName
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 
 
@@ -14,21 +15,22 @@ def status(options: argparse.Namespace) -> int:
 
 
 def upgrade(options: argparse.Namespace) -> int:
-    """Upgrade what is older; a database that is not there yet is left to the gateway's first start."""
+    """Upgrade what is older, and make what is not there yet in a folder whose keys are; without keys it is left to the first start."""
     return asyncio.run(_each(options, upgrading=True))
 
 
 async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
-    places = DatabaseLocations(options.data, options.database)
+    places = locations(options)
     rows = []
+    makes = upgrading and (options.data / "audit" / "secrets").is_dir()
     for part in DatabaseName:
         history = HISTORIES[part]
-        if not places.is_there(part):
+        if not places.is_there(part) and not makes:
             return failed(f"there is no database of {part.value} in {options.data}", USAGE)
         database = places.open(part, name="command")
         try:
             found = await database.read(history.revision)
-            if upgrading and found is not None and found != history.head:
+            if upgrading and found != history.head and (makes or found is not None):
                 await prepare(database, history, may_upgrade=True)
                 found = await database.read(history.revision)
         except HistoryUnknown as unknown:

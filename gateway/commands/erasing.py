@@ -14,8 +14,9 @@ from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
 from gateway.app.clock import utc_now
-from gateway.app.databases import DatabaseLocations, DatabaseName
+from gateway.app.databases import DatabaseName
 from gateway.commands.audit import why_of, with_log
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
 from gateway.store import erasure as store
 from gateway.store.erasure import StillInDoubt, StillStopped
@@ -69,7 +70,7 @@ def erase(options: argparse.Namespace) -> int:
         if options.due:
             done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
-        database = DatabaseLocations(options.data, options.database).open(DatabaseName.GATEWAY, name="command")
+        database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
             done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)

@@ -21,6 +21,7 @@ from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
 from gateway.calls.record import BundleName, Records
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
@@ -97,7 +98,7 @@ def _with_switches(options: argparse.Namespace, work: _Work) -> int:
         if not 1 <= len(getattr(options, name, "-")) <= most:
             return failed(f"--{name} has 1 to {most} characters", USAGE)
     try:
-        return asyncio.run(_run(DatabaseLocations(options.data, options.database), work))
+        return asyncio.run(_run(locations(options), work))
     except Unavailable as unavailable:
         return failed(f"{unavailable.reason}: nothing was lifted; whether it was engaged is told by `kill list`", UNAVAILABLE)
 

@@ -1,9 +1,9 @@
-"""The nouns and verbs of who runs a gateway for customers: serve, settings."""
+"""The nouns and verbs of who runs a gateway for customers: init, mandates, serve, settings."""
 
 import argparse
 from pathlib import Path
 
-from gateway.commands.options import DATABASE_HELP, late, port
+from gateway.commands.options import DATABASE_HELP, data_option, database_option, late, port
 
 WORKERS_MOST = 64
 
@@ -11,7 +11,36 @@ WORKERS_MOST = 64
 def operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them."""
     _serve(commands.add_parser("serve", help="serve the gateway over HTTP"))
+    _init(
+        commands.add_parser("init", help="make what a gateway for customers needs: a folder with keys, a settings file to fill in")
+    )
+    _mandates(commands.add_parser("mandates", help="sign what customers granted to their assistants, and import it"))
     _settings(commands.add_parser("settings", help="what is wrong with the settings, and where each comes from"))
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--production", action="store_true", required=True, help="for customers; development mode makes its folder by itself"
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that is not there yet, or empty and its owner's alone")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=late("init", "init"))
+
+
+def _mandates(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    signing = commands.add_parser("sign", help="print each line of a file with a signature by the mandate key")
+    signing.set_defaults(command=late("mandates", "sign"))
+    importing = commands.add_parser("import", help="store the signed mandates of a file: all of them, or none; on record")
+    importing.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    importing.set_defaults(command=late("mandates", "import_file"))
+    for item in (signing, importing):
+        item.add_argument("file", type=Path, help="JSON lines, a mandate each")
+        data_option(item, "folder of the gateway")
+        item.add_argument(
+            "--json", action="store_true", help="what was imported and refused as JSON; signed lines are JSON in any case"
+        )
+    database_option(importing)
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:

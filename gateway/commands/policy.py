@@ -16,6 +16,7 @@ from audit.query import NotSealed, Why, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
+from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
@@ -156,7 +157,7 @@ def _of_record(options: argparse.Namespace) -> tuple[Sequence[Request], Sequence
     if options.data is None or options.auditor is None:
         raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
     why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
-    values, leaf = asyncio.run(_opened(DatabaseLocations(options.data, options.database), options.record, why))
+    values, leaf = asyncio.run(_opened(locations(options), options.record, why))
     sources = in_words(leaf.get("grounding") or {})
     if "sealed.decision_request" not in values and not sources:
         raise NotSealed

@@ -17,7 +17,8 @@ from audit.leaf import RecordKind, rfc3339
 from audit.log import Log
 from audit.query import NotSealed, Query, Why, open_sealed, page, question
 from gateway.app.clock import utc_now
-from gateway.app.cores import CorePermits, behind_http, embedded
+from gateway.app.cores import CorePermits, behind_http
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.commands.audit import time_of, why_of, with_log

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.app.databases import DatabaseLocations, DatabaseName
 from gateway.app.development.local_issuer import LocalIssuer
+from gateway.commands.locations import locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.domain.principal import (
     SCOPE_ASSISTANTS,
@@ -39,7 +40,7 @@ def dev_token(options: argparse.Namespace) -> int:
     if wrong is not None:
         return failed(wrong, USAGE)
     if options.customer is not None:
-        known = asyncio.run(_known_customers(DatabaseLocations(options.data, options.database)))
+        known = asyncio.run(_known_customers(locations(options)))
         if known and options.customer not in known:
             return failed(f"there is no customer {options.customer!r} here; there are {', '.join(known)}", USAGE)
     client = options.client or "dev-app"

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from audit.store.prepared import Prepared
 from gateway.domain.mandate import Mandate
-from gateway.store.items import Item
+from gateway.store.items import Item, Locks
 from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
@@ -33,6 +33,38 @@ class GrantMandate(Item[None]):
         change = update(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer).values(terms)
         if connection.execute(change).rowcount == 0:
             connection.execute(insert(CUSTOMERS).values(customer=granted.customer, **terms))
+
+
+class MandateNotNewer(Exception):
+    """A mandate is of no later version than the one that is stored. Nothing of what was given with it was stored."""
+
+    def __init__(self, customer: str, stored: int) -> None:
+        super().__init__("a mandate of the same version or a later one is stored")
+        self.customer, self.stored = customer, stored
+
+
+@dataclass(frozen=True, slots=True)
+class GrantMandates(Item[None]):
+    """Signed mandates of several customers, each once: all in the place of earlier ones, or none. Answered with MandateNotNewer for none.
+    A customer who is frozen stays so."""
+
+    granted: tuple[tuple[Mandate, bytes], ...]
+
+    @property
+    def locks(self) -> Locks:
+        return Locks(customers=frozenset(granted.customer for granted, _ in self.granted))
+
+    def apply(self, connection: Connection) -> MandateNotNewer | None:
+        for granted, _ in self.granted:
+            stored = mandate_version(connection, granted.customer)
+            if stored is not None and stored >= granted.version:
+                return MandateNotNewer(granted.customer, stored)
+        for granted, signature in self.granted:
+            stays_frozen = mandate_version(connection, granted.customer) is not None and is_frozen(connection, granted.customer)
+            GrantMandate(granted, signature).apply(connection)
+            if stays_frozen:
+                connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.customer == granted.customer).values(frozen=True))
+        return None
 
 
 def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:

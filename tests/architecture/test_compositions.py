@@ -18,6 +18,7 @@ from gateway.app.unsafe_settings import UnsafeSettings
 ROOT = Path(__file__).parents[2]
 
 OF_DEVELOPMENT = (
+    "adapters.cores.sandbox",
     "gateway.app.development",
     "gateway.commands.development",
     "gateway.commands.demo",

@@ -30,8 +30,9 @@ from adapters.core import Balance, Identified, Instruction, Money, ReferenceKind
 from adapters.cores.remote import wire
 from audit.permits import LogPermitVerifier
 from gateway.app.clock import utc_now
-from gateway.app.cores import CorePermits, UnsafeNoPermits, embedded
+from gateway.app.cores import CorePermits, UnsafeNoPermits
 from gateway.app.development.customers import grant
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import private_file

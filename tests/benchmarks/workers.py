@@ -26,7 +26,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from gateway.app.clock import utc_now
-from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.cores import UnsafeNoPermits
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
 from tests.benchmarks.call import CALLERS, Customer, a_database, balances, bearer, line, load, noop_requests, start, transfers

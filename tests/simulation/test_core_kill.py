@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from gateway.app.clock import utc_now
-from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.cores import UnsafeNoPermits
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.domain.mandate import Limits
 from gateway.domain.request import core_key

@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from gateway.app.clock import utc_now
-from gateway.app.cores import UnsafeNoPermits, embedded
+from gateway.app.cores import UnsafeNoPermits
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway

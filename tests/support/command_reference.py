@@ -46,8 +46,11 @@ RUNS = (
     ("policy explain", "policy explain CASE"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
-    ("settings check", "settings check --data gateway"),
-    ("settings show", "settings show --data gateway"),
+    ("init", "init --production customers"),
+    ("mandates sign", "mandates sign granted.jsonl --data customers"),
+    ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
+    ("settings check", "settings check --data customers"),
+    ("settings show", "settings show --data customers"),
     ("functions list", "functions list"),
     ("functions check", "functions check wrong.yaml"),
     ("functions import-openapi", "functions import-openapi api.json"),
@@ -67,6 +70,17 @@ SERVING = {
     " --bank-url BANK --bank-credential-file bank.token",
 }
 """Those that go on until interrupted: the line that they begin with."""
+
+
+GRANTED = {
+    "customer": "alice",
+    "version": 1,
+    "functions": ["list_accounts"],
+    "accounts": ["acc-1"],
+    "limits": {"GBP": {"payment_minor": 0, "day_minor": 0, "week_minor": 0, "month_minor": 0, "day_count": 0}},
+    "starts": "2026-01-01T00:00:00+00:00",
+    "ends": "2126-01-01T00:00:00+00:00",
+}
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
@@ -108,6 +122,11 @@ def answers() -> dict[str, Any]:
                     "index"
                 ]
                 (home / "confirmation.json").write_text(_typed(home, f"audit reveal {confirmed} --data demo {_ASKED} --json"))
+            if name == "init":
+                _typed(home, "database upgrade --data customers")
+                (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
+            if name == "mandates sign":
+                (home / "signed.jsonl").write_text(json.dumps(found[name]) + "\n")
             if name == "kill engage":
                 values["KILL"] = found[name]["id"]
         return found

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from tests.support import peers
+from tests.support.certificates import Issued
 from tests.support.waiting import WAITS_S
 
 TWO_FACTORS = "urn:bank:two-factor"
@@ -64,6 +66,7 @@ class Oidc:
     other: str
     audience: str
     secret_file: Path
+    verify: ssl.SSLContext | bool = True
 
     def sign_in(
         self,
@@ -90,7 +93,7 @@ class Oidc:
             "code_challenge_method": "S256",
             **({"acr_values": acr} if acr else {}),
         }
-        with httpx.Client(timeout=WAITS_S) as http:
+        with httpx.Client(timeout=WAITS_S, verify=self.verify) as http:
             answered = http.get(f"{issuer}/auth", params=asked)
             while not (where := answered.headers["location"]).startswith(REDIRECT):
                 answered = http.get(httpx.URL(issuer).join(where))
@@ -112,23 +115,28 @@ class Oidc:
         return client
 
     def revoke(self, client: Client, *, as_client: str = "assistant") -> None:
-        answered = httpx.post(f"{self.issuer}/token/revocation", data={"token": client.access, "client_id": as_client})
+        answered = httpx.post(
+            f"{self.issuer}/token/revocation", data={"token": client.access, "client_id": as_client}, verify=self.verify
+        )
         assert answered.status_code == 200, answered.text
 
     def control(self, action: str = "now", **down: str) -> dict[str, Any]:
         """`rotate` keys; `keys` and `introspection`: up or down. How often each was asked for."""
-        told: dict[str, Any] = httpx.get(f"{self.issuer}/control/{action}", params=down).json()
+        told: dict[str, Any] = httpx.get(f"{self.issuer}/control/{action}", params=down, verify=self.verify).json()
         return told
 
 
 @contextmanager
-def provider(folder: Path) -> Iterator[Oidc]:
-    """A provider that runs, and stops with the block."""
+def provider(folder: Path, tls: Issued | None = None, authority: Path | None = None) -> Iterator[Oidc]:
+    """A provider that runs, and stops with the block; with `tls`, over TLS, believed by `authority`."""
     secret_file = folder / "window.secret"
     secret_file.touch(mode=0o600)
     secret_file.write_text(SECRET + "\n")
     command = [shutil.which("node") or "node", "provider.mjs"]
     environment = {**os.environ, "WINDOW_SECRET": SECRET}
+    if tls is not None:
+        environment |= {"PROVIDER_CERTIFICATE": str(tls.certificate), "PROVIDER_KEY": str(tls.key)}
+    verify = True if authority is None else ssl.create_default_context(cafile=authority)
     place = peers.installed("oidc", "oidc-provider", "provider.mjs")
     with peers.served(command, place, environment) as said:
-        yield Oidc(**said, secret_file=secret_file)
+        yield Oidc(**said, secret_file=secret_file, verify=verify)

@@ -12,6 +12,7 @@ from gateway.app.bundle import read_bundle
 from gateway.app.data_folder import make_data_folder
 from gateway.app.policies_in_force import BUNDLE, SIGNATURES
 from gateway.app.settings import Settings
+from gateway.app.settings_texts import toml_value
 from policies.bundle import Bundle, Role, sign
 
 AUTHOR, ACTIVATOR = "tellergate", "bea"
@@ -59,13 +60,12 @@ def signed_policies(folder: Path, bundle: Bundle | None = None) -> None:
         path.chmod(0o600)
 
 
-def written(folder: Path, settings: Settings) -> Path:
+def written(file: Path, settings: Settings) -> Path:
     """A settings file that says these, where the data folder's own stands."""
     lines = []
     for name in Settings.__dataclass_fields__:
         value = getattr(settings, name)
         if name in ("data", "development") or value == getattr(Settings(data=Path(), development=False), name):
             continue
-        text = [str(item) for item in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        lines.append(f"{name} = {json.dumps(text)}\n")
-    return private(folder, "".join(lines))
+        lines.append(f"{name} = {toml_value(value)}\n")
+    return private(file, "".join(lines))

@@ -1,28 +1,15 @@
 """The reference of all settings in `deploy/README.md`, made from the code; `--write` renews it."""
 
-import ast
 import dataclasses
-import itertools
 import sys
 from pathlib import Path
 
 from gateway.app.settings import Settings
+from gateway.app.settings_texts import texts
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "deploy" / "README.md"
 _BEGIN, _END = "<!-- settings -->\n", "<!-- end of settings -->"
-
-
-def texts() -> dict[str, str]:
-    """What each setting is for: the string below it."""
-    source = ast.parse((ROOT / "gateway" / "app" / "settings.py").read_text())
-    body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body
-    return {
-        first.target.id: " ".join(second.value.value.split())
-        for first, second in itertools.pairwise(body)
-        if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name)
-        if isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant) and isinstance(second.value.value, str)
-    }
 
 
 def table() -> str:

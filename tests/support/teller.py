@@ -16,8 +16,9 @@ from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
 from audit.store.reads import StoredLeaf
 from gateway.app.clock import Clock, utc_now
-from gateway.app.cores import embedded, permit_verifier, read_permit, trust_of
+from gateway.app.cores import permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import credential, private_file

@@ -1,17 +1,22 @@
 """The composition of development mode: what nobody can sign or supply on a laptop is made up at the start."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from adapters.cores.sandbox.bank import SandboxBank
+from audit.log import Log
 from gateway.app.bundle import read_bundle
+from gateway.app.clock import Clock
 from gateway.app.composition import Composition, Opened, StandIn
+from gateway.app.cores import Core, CorePermits, core_of
 from gateway.app.declared import ServedFunctions
 from gateway.app.development.bundle import activated
 from gateway.app.development.customers import grant_made_up_customers
+from gateway.app.development.embedded_bank import banking_days, embedded
 from gateway.app.development.landing import landing_of
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.scripted_model import StandInModel, stand_in_of
@@ -33,6 +38,16 @@ def check(settings: Settings) -> None:
     if not settings.development:
         raise UnsafeSettings("these settings are for customers, and development mode is not; start without --dev")
     checked(settings)
+
+
+def _core(settings: Settings, log: Log, clock: Clock) -> Core:
+    if settings.core_url:
+        return core_of(settings, log, clock)
+    return embedded(settings.data / "bank.sqlite", clock=clock, permits=CorePermits(log.permit_verifier()))
+
+
+def _chores(bank: SandboxBank | None) -> Sequence[Coroutine[object, object, None]]:
+    return () if bank is None else (banking_days(bank),)
 
 
 def _bundle(_settings: Settings, offered: ServedFunctions) -> Bundle:
@@ -71,9 +86,11 @@ DEVELOPMENT = Composition(
     mode="development",
     may_upgrade=True,
     check=check,
+    core=_core,
     bundle=_bundle,
     trust=_trust,
     stand_in=_stand_in,
+    chores=_chores,
     opened=_opened,
     pages=_pages,
     enrolment=_enrolment,

@@ -1,17 +1,23 @@
 // A real OpenID provider for the tests, on loopback: RFC 9068 access tokens, DPoP with nonces, certificate-bound tokens, introspection
 // and revocation, sign-in without a browser, and a control that rotates keys and plays dead. Prints its addresses as one line of JSON.
 //
-// Two issuers of the same keys listen, so that a token of the wrong issuer is one whose signature is good. The package does not
+// With PROVIDER_CERTIFICATE and PROVIDER_KEY it speaks TLS. Two issuers of the same keys listen, so that a token of the wrong issuer is one whose signature is good. The package does not
 // introspect or revoke access tokens that are JWTs; both are asked about the refresh token of the same grant instead.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 
 import { Provider } from 'oidc-provider';
 
 const SECRET = process.env.WINDOW_SECRET;
 const AUDIENCE = 'https://window.example';
 const COOKIE_KEYS = [randomBytes(16).toString('hex')];
+const TLS = process.env.PROVIDER_CERTIFICATE && {
+  cert: readFileSync(process.env.PROVIDER_CERTIFICATE),
+  key: readFileSync(process.env.PROVIDER_KEY),
+};
 const NONCE_SECRET = randomBytes(32);
 
 const down = { keys: false, introspection: false };
@@ -140,15 +146,16 @@ async function answer(issuer, request, response) {
 
 async function listen() {
   const issuer = {};
-  const server = createServer((request, response) => {
+  const take = (request, response) => {
     Promise.resolve(answer(issuer, request, response)).catch((error) => {
       process.stderr.write(`${error.stack}\n`);
       response.statusCode = 500;
       response.end();
     });
-  });
+  };
+  const server = TLS ? createTlsServer(TLS, take) : createServer(take);
   await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
-  issuer.url = `http://127.0.0.1:${server.address().port}`;
+  issuer.url = `${TLS ? 'https' : 'http'}://127.0.0.1:${server.address().port}`;
   issuer.provider = built(issuer.url);
   issuers.push(issuer);
 }

@@ -22,8 +22,9 @@ from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.remote.wire import STATUS, CoreFault
 from audit.log import PERMIT_LIFETIME
 from gateway.app.clock import utc_now
-from gateway.app.cores import UnsafeNoPermits, behind_http, embedded, permit_verifier, read_permit, server_tls, trust_of
+from gateway.app.cores import UnsafeNoPermits, behind_http, permit_verifier, read_permit, server_tls, trust_of
 from gateway.app.databases import open_log
+from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.app.key_files import credential
 from gateway.app.settings_checks import checked

@@ -190,6 +190,19 @@ def short_key(settings: Settings, _folder: Path) -> Settings:
     return settings
 
 
+def in_an_open_folder(mode: int) -> Callable[[Settings, Path], Settings]:
+    """The list of officers lies below a folder with this mode."""
+
+    def change(settings: Settings, folder: Path) -> Settings:
+        path = folder / "open" / "below" / "officers.toml"
+        path.parent.mkdir(parents=True)
+        private(path, "")
+        path.parent.parent.chmod(mode)
+        return replace(settings, policy_officers=path)
+
+    return change
+
+
 ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, str] | None]] = {
     "as it is": (lambda settings, _: settings, None),
     "no data folder": (lambda settings, folder: replace(settings, data=folder / "none"), ("data", "missing")),
@@ -206,6 +219,9 @@ ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, st
         ("core_credential_file", "missing"),
     ),
     "officers whom anybody may replace": (named("policy_officers", mode=0o666), ("policy_officers", "open_to_others")),
+    "officers whom anybody may replace from above": (in_an_open_folder(0o777), ("policy_officers", "open_to_others")),
+    "officers whom a group may replace from above": (in_an_open_folder(0o770), ("policy_officers", "open_to_others")),
+    "officers in a folder like /tmp": (in_an_open_folder(0o1777), None),
     "a list that is not there": (
         lambda settings, folder: replace(settings, screening_list=folder / "none"),
         ("screening_list", "missing"),

@@ -1,0 +1,170 @@
+"""Mandates that a bank brings: a file of JSON lines, each a mandate and its signature. Every line is judged, and each refusal is named.
+
+    {"mandate": {"customer": "alice", "version": 1, "functions": [...], "accounts": [...], "limits": {"GBP": {...}},
+                 "starts": "2026-01-01T00:00:00+00:00", "ends": "2027-01-01T00:00:00+00:00"}, "signature": "BASE64"}
+
+The signature is Ed25519 over the mandate's canonical form, by the holder of the mandate key. Pure: nothing is stored here.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TypeGuard
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.domain.mandate import Limits, Mandate, load
+from gateway.domain.strict_json import MAX_INTEGER, JsonError, Parsed, loads
+
+LINE_BYTES = 64 * 1024
+LINES_MOST = 10_000
+TEXT_MOST = 64
+"""Characters of a customer's or an account's id, as of `sub` in a token."""
+LIST_MOST = 1_000
+"""Functions, accounts or currencies of one mandate."""
+
+_MEMBERS = tuple(field.name for field in fields(Mandate))
+_LIMITS = tuple(field.name for field in fields(Limits))
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+class LineRefused(ValueError):
+    """Why a line is not taken. The message holds nothing of it but the names of its members."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMandate:
+    """A line that was taken. `number` counts from 1."""
+
+    number: int
+    mandate: Mandate
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line that was not, and why."""
+
+    number: int
+    reason: str
+
+
+def judged(
+    lines: Sequence[bytes], *, key: Ed25519PublicKey, functions: Collection[str], now: datetime
+) -> tuple[Sequence[ImportedMandate], Sequence[RefusedLine]]:
+    """The mandates of these lines and the lines that are refused, empty ones left out. `functions`: the names that are served."""
+    taken: list[ImportedMandate] = []
+    refused: list[RefusedLine] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            mandate, signature = _signed(line, key)
+            _timely(mandate, functions, now)
+            if mandate.customer in seen:
+                raise LineRefused(f"its customer is that of line {seen[mandate.customer]}")
+        except LineRefused as error:
+            refused.append(RefusedLine(number, str(error)))
+        else:
+            seen[mandate.customer] = number
+            taken.append(ImportedMandate(number, mandate, signature))
+    return taken, refused
+
+
+def unsigned(line: bytes) -> Mandate:
+    """The mandate of a line without a signature: `{"mandate": {...}}`. LineRefused."""
+    return _mandate(_object(line, {"mandate"})["mandate"])
+
+
+def _signed(line: bytes, key: Ed25519PublicKey) -> tuple[Mandate, bytes]:
+    found = _object(line, {"mandate", "signature"})
+    mandate, text = _mandate(found["mandate"]), found["signature"]
+    try:
+        signature = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        load(mandate.canonical(), signature, key)
+    except (ValueError, binascii.Error):
+        raise LineRefused("signature: is not of the mandate key over this mandate") from None
+    return mandate, signature
+
+
+def _object(line: bytes, members: Collection[str]) -> Mapping[str, Parsed]:
+    try:
+        value = loads(line, max_bytes=LINE_BYTES)
+    except JsonError as error:
+        raise LineRefused(str(error)) from None
+    return _members(value, members, "the line")
+
+
+def _members(value: Parsed, members: Collection[str], where: str) -> Mapping[str, Parsed]:
+    if not isinstance(value, dict) or value.keys() != set(members):
+        raise LineRefused(f"{where}: must be an object of {', '.join(sorted(members))}")
+    return value
+
+
+def _mandate(value: Parsed) -> Mandate:
+    found = _members(value, _MEMBERS, "mandate")
+    customer, version, limits = found["customer"], found["version"], found["limits"]
+    if not _is_text(customer):
+        raise LineRefused(f"customer: must be a text of 1 to {TEXT_MOST} characters")
+    if not _is_whole(version) or version < 1:
+        raise LineRefused("version: must be a whole number from 1 on")
+    if not isinstance(limits, dict) or len(limits) > LIST_MOST or not all(_CURRENCY.fullmatch(name) for name in limits):
+        raise LineRefused("limits: must be an object by currency, such as GBP")
+    return Mandate(
+        customer=customer,
+        version=version,
+        functions=tuple(_names(found["functions"], "functions")),
+        accounts=tuple(_names(found["accounts"], "accounts")),
+        limits={currency: _limits(of, currency) for currency, of in limits.items()},
+        starts=_time(found["starts"], "starts"),
+        ends=_time(found["ends"], "ends"),
+    )
+
+
+def _names(value: Parsed, where: str) -> Iterator[str]:
+    if not isinstance(value, list) or not 1 <= len(value) <= LIST_MOST:
+        raise LineRefused(f"{where}: must be a list of 1 to {LIST_MOST}")
+    texts = [item for item in value if _is_text(item)]
+    if len(texts) != len(value) or len(set(texts)) != len(texts):
+        raise LineRefused(f"{where}: must be texts of 1 to {TEXT_MOST} characters, each once")
+    yield from sorted(texts)
+
+
+def _limits(value: Parsed, currency: str) -> Limits:
+    found = _members(value, _LIMITS, f"limits.{currency}")
+    amounts = {name: amount for name, amount in found.items() if _is_whole(amount) and amount >= 0}
+    if len(amounts) != len(found):
+        raise LineRefused(f"limits.{currency}: must be whole numbers, of minor units or of payments, from 0 on")
+    return Limits(**amounts)
+
+
+def _time(value: Parsed, where: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        time = None
+    if time is None or time.utcoffset() is None or time.isoformat() != value:
+        raise LineRefused(f"{where}: must be a time with its offset, such as 2026-01-01T00:00:00+00:00")
+    return time
+
+
+def _timely(mandate: Mandate, functions: Collection[str], now: datetime) -> None:
+    unknown = set(mandate.functions) - set(functions)
+    if unknown:
+        raise LineRefused(f"functions: {len(unknown)} that are not served; `functions list` names those that are")
+    if not mandate.starts < mandate.ends:
+        raise LineRefused("ends: must be after starts")
+    if mandate.ends <= now:
+        raise LineRefused("ends: has passed")
+
+
+def _is_text(value: Parsed) -> TypeGuard[str]:
+    return isinstance(value, str) and 1 <= len(value) <= TEXT_MOST and value.isprintable()
+
+
+def _is_whole(value: Parsed) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value <= MAX_INTEGER

@@ -1,0 +1,116 @@
+"""What each setting is for, as its documentation string says it, and a settings file for operators made of these."""
+
+import ast
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from gateway.app.settings import Settings
+
+DECIDED: Mapping[str, object] = {
+    "data": ".",
+    "public_url": "",
+    "issuer": "",
+    "audience": "",
+    "strong_acr": [],
+    "policies": "policies",
+    "policy_officers": "officers.toml",
+    "core_url": "",
+    "core_credential_file": "core.token",
+}
+"""What an operator must decide, with what stands there until they do: an empty value, or where the file would lie beside this one."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Where it keeps and where it listens": ("data", "database", "keys_database", "host", "port", "workers", "public_url"),
+    "TLS": ("tls_certificate", "tls_key", "tls_client_ca", "trusted_proxies"),
+    "Whose tokens are taken": (
+        *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
+        *("clock_skew_s", "keys_refresh_s", "keys_age_s", "keys_retry_s"),
+        *("introspection_endpoint", "introspection_client", "introspection_secret_file"),
+    ),
+    "What tokens are bound to": ("binding", "dpop_algorithms", "dpop_proof_s", "dpop_nonce_s"),
+    "The core": ("core_url", "core_credential_file", "core_question_ms", "core_instruction_ms"),
+    "What decides": ("policies", "policy_officers", "screening_list", "duplicate_window_s", "words_age_s", "strong_session_s"),
+    "How customers confirm": (
+        *(
+            "confirm_origin",
+            "relying_party",
+            "assertion_origins",
+            "passkey_cooling_off_s",
+            "proposals_waiting",
+            "proposals_per_day",
+        ),
+    ),
+    "Functions of the bank's own": ("functions", "functions_credential_file"),
+    "The model behind the assistants": (
+        *("model_url", "model_api", "model_credential_file", "model_timeout_ms", "model_idle_ms", "model_retries"),
+        *("model_context_tokens", "answer_hosts", "run_lifetime_s", "runs_at_once"),
+    ),
+    "Bounds": (
+        *("audit_wait_ms", "calls_per_minute", "requests_per_minute", "client_requests_per_minute", "waits_per_customer"),
+        *("runs_per_customer", "calls_per_request", "thread_writes_per_minute"),
+    ),
+    "What is kept, and for how long": ("texts_kept_days", "calls_kept_days"),
+    "What others are told": ("webhook_url", "log_level", "otlp_endpoint", "trace_share"),
+}
+"""Every setting that may be said for customers, in the order of the file."""
+
+OF_DEVELOPMENT = frozenset({"development", "playground", "stand_in_model"})
+"""What no file for customers says."""
+
+_WIDTH = 118
+
+
+@cache
+def texts() -> Mapping[str, str]:
+    """What each setting is for: the string below its field."""
+    source = ast.parse((files("gateway.app") / "settings.py").read_text())
+    body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__).body
+    return {
+        first.target.id: " ".join(second.value.value.split())
+        for first, second in itertools.pairwise(body)
+        if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name)
+        if isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant) and isinstance(second.value.value, str)
+    }
+
+
+def template() -> str:
+    """A settings file with every setting and what it is for: what must be decided to be filled in, the rest as comments."""
+    lines = [
+        "# Settings of a Tellergate gateway that serves customers. What stands here without a # must be decided; the others show their",
+        "# defaults. `tellergate settings check` says what is missing. Paths are relative to this file's folder.",
+    ]
+    for group, names in GROUPS.items():
+        lines += ["", "", f"# {group}"]
+        for name in names:
+            lines += ["", *_comment(texts()[name]), _line(name)]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> Iterator[str]:
+    line = "#"
+    for word in text.split():
+        if len(line) + 1 + len(word) > _WIDTH:
+            yield line
+            line = "#"
+        line += f" {word}"
+    yield line
+
+
+def _line(name: str) -> str:
+    if name in DECIDED:
+        return f"{name} = {toml_value(DECIDED[name])}"
+    default = next(field.default for field in dataclasses.fields(Settings) if field.name == name)
+    return f"# {name} = {toml_value('' if default is None else default)}"
+
+
+def toml_value(value: object) -> str:
+    """A setting's value as TOML spells it."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    spelled = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # of these types both spell alike
+    return spelled.replace("\x7f", "\\u007f")  # but for the one character that JSON takes as it is

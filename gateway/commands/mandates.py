@@ -1,0 +1,98 @@
+"""`tellergate mandates`: sign what customers granted, and import it: all of a file or nothing of it, and on record."""
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.database import DatabaseUnavailable
+from audit.keys import KeyRefused
+from audit.log import LogUnavailable
+from audit.store.reads import LogCorrupt
+from gateway.app.clock import utc_now
+from gateway.app.declared import function_names
+from gateway.app.key_files import private_file
+from gateway.app.mandate_files import LINE_BYTES, LINES_MOST, LineRefused, RefusedLine, judged, unsigned
+from gateway.app.mandate_import import MandateBatch, import_batch
+from gateway.app.settings_sources import gathered
+from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.commands.locations import locations
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
+from gateway.oversight.kill_switches import OFFICER_MOST
+
+
+def sign(options: argparse.Namespace) -> int:
+    """Print each line with its signature; a finding, and nothing is printed, where a line is no mandate."""
+    key = _key(options)
+    signed: list[str] = []
+    refused: list[RefusedLine] = []
+    for number, line in enumerate(_content(options.file).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            mandate = unsigned(line)
+        except LineRefused as error:
+            refused.append(RefusedLine(number, str(error)))
+        else:
+            signature = base64.b64encode(mandate.sign(key)).decode()
+            signed.append(json.dumps({"mandate": json.loads(mandate.canonical()), "signature": signature}, ensure_ascii=False))
+    if refused:
+        return _told(options, 0, refused)
+    print("\n".join(signed))
+    return GOOD
+
+
+def import_file(options: argparse.Namespace) -> int:
+    """Store the mandates of a file; a finding, and nothing is stored, where a line is refused."""
+    if not 1 <= len(options.officer) <= OFFICER_MOST:
+        return failed(f"--officer has 1 to {OFFICER_MOST} characters", USAGE)
+    content = _content(options.file)
+    said = gathered({"data": options.data}, os.environ).get("functions")
+    names = function_names(None if said is None else Path(str(said.value)))
+    key = _key(options)
+    taken, refused = judged(content.splitlines(), key=key.public_key(), functions=names, now=utc_now())
+    if refused or not taken:
+        return _told(options, 0, refused or [RefusedLine(1, "no mandate stands in the file")])
+    batch = MandateBatch(taken, hashlib.sha256(content).hexdigest(), options.officer)
+    try:
+        not_newer = asyncio.run(import_batch(locations(options), key, batch, clock=utc_now))
+    except (LogUnavailable, LogCorrupt, KeyRefused, SQLAlchemyError, DatabaseUnavailable) as error:
+        return failed(
+            f"{error}: whether it was imported is told by the trail; import it again, and what stands is refused", UNAVAILABLE
+        )
+    if not_newer is None:
+        return _told(options, len(taken), [])
+    number = next(item.number for item in taken if item.mandate.customer == not_newer.customer)
+    return _told(options, 0, [RefusedLine(number, f"version: must be more than {not_newer.stored}, which is stored")])
+
+
+def _key(options: argparse.Namespace) -> Ed25519PrivateKey:
+    path = options.data / "keys" / "mandates.key"
+    if not path.is_file():
+        raise UnsafeSettings(f"{path} is not there; restore it, or make a new gateway with `tellergate init --production`")
+    return Ed25519PrivateKey.from_private_bytes(private_file(path, 32))
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(LINE_BYTES * LINES_MOST + 1)
+    if len(content) > LINE_BYTES * LINES_MOST or content.count(b"\n") > LINES_MOST:
+        raise UnsafeSettings(f"{path.name} has more than {LINES_MOST} lines; import it in parts")
+    return content
+
+
+def _told(options: argparse.Namespace, imported: int, refused: Sequence[RefusedLine]) -> int:
+    if options.json:
+        print_json({"imported": imported, "refused": [{"line": item.number, "reason": item.reason} for item in refused]})
+    else:
+        for item in refused:
+            print(f"line {item.number}: {item.reason}")
+        print(f"{imported} mandates imported" if imported else "nothing was imported")
+    return FINDING if refused else GOOD

@@ -1,0 +1,450 @@
+"""What a gateway for customers is made of: its folder, its settings file, the policy bundle that two officers signed, imported mandates."""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from adapters.functions import MANIFEST
+from audit.log import Log
+from audit.migration import HistoryUnknown
+from gateway.app.bundle import read_bundle
+from gateway.app.clock import utc_now
+from gateway.app.data_folder import KEY_FILES, make_data_folder, missing_keys
+from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
+from gateway.app.declared import ServedFunctions
+from gateway.app.mandate_files import LineRefused, judged, unsigned
+from gateway.app.policies_in_force import SIGNATURES, bundle_in_force
+from gateway.app.settings import Settings
+from gateway.app.settings_sources import PREFIX, gathered
+from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
+from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.cli import main
+from gateway.commands.locations import locations
+from gateway.domain.mandate import Limits, Mandate
+from gateway.store import customers
+from tests.support import databases
+from tests.support.production import home, private, signed_policies
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+NAMES = frozenset(function.name for function in MANIFEST)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Settings:
+    return home(tmp_path / "home")
+
+
+# The settings file
+
+
+def test_the_file_to_fill_in_has_every_setting_with_what_it_is_for_and_is_read(tmp_path: Path) -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) | OF_DEVELOPMENT == {field.name for field in fields(Settings)}
+    file = private(tmp_path / "tellergate.toml", template())
+    said = gathered({}, {}, file)
+    assert {name for name, _ in said.items()} == set(DECIDED), "what must be decided, and nothing else"
+    assert said["data"].value == tmp_path
+    words = " ".join(template().replace("\n# ", " ").split())
+    assert all(texts()[name] in words for name in grouped)
+    assert max(map(len, template().splitlines())) <= 140
+
+
+def test_what_stands_there_as_a_comment_is_the_default(tmp_path: Path) -> None:
+    bare = "\n".join(line.removeprefix("# ") for line in template().splitlines() if line.startswith("# ") and " = " in line)
+    told = tomllib.loads("\n".join(line for line in bare.splitlines() if line.split(" = ")[0] in texts()))
+    assert told.keys() == {name for names in GROUPS.values() for name in names} - DECIDED.keys()
+    for field in fields(Settings):
+        if field.name in told:
+            expected: Any = list(field.default) if isinstance(field.default, tuple) else field.default
+            assert told[field.name] == ("" if expected is None else expected), field.name
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\\n\x7f'), max_size=20)
+
+
+@given(st.one_of(TEXT, st.integers(-9, 9), st.booleans(), st.lists(TEXT, max_size=3)))
+def test_a_value_is_spelled_as_toml_reads_it(value: object) -> None:
+    assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
+
+
+# The folder
+
+
+def test_init_makes_a_folder_that_is_its_owner_s_alone_with_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.umask(0)
+    try:
+        assert main(["init", "--production", str(tmp_path / "bank"), "--json"]) == 0
+    finally:
+        os.umask(before)
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"] == str(tmp_path / "bank" / "tellergate.toml")
+    assert [step.split(" --")[0] for step in told["next"][1:]] == [
+        "tellergate settings check", "tellergate database upgrade", "tellergate keys permits", "tellergate serve",
+    ]  # fmt: skip
+    made = [tmp_path / "bank", *(tmp_path / "bank").rglob("*")]
+    assert {path.name for path in made} >= {*KEY_FILES, "head.ed25519", "customers.kek", "tellergate.toml"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in made)
+    assert not list(missing_keys(Settings(data=tmp_path / "bank", development=False, webhook_url="x", confirm_origin="x")))
+
+
+def test_keys_differ_from_folder_to_folder(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        make_data_folder(tmp_path / name)
+    paths = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(paths) == len(KEY_FILES) + 5
+    assert all((tmp_path / "one" / path).read_bytes() != (tmp_path / "other" / path).read_bytes() for path in paths)
+
+
+def with_mode(mode: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        folder.chmod(mode)
+
+    return make
+
+
+def with_a_file(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "letter").touch()
+
+
+REFUSED: Mapping[str, tuple[Callable[[Path], None], str]] = {
+    "a file": (Path.touch, "is no folder"),
+    "not empty": (with_a_file, "is not empty"),
+    "open to its group": (with_mode(0o750), "can be opened by others"),
+    "open to everybody": (with_mode(0o705), "can be opened by others"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_init_refuses_a_folder_that_is_not_empty_or_open_to_others(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, reason = REFUSED[name]
+    make(tmp_path / "bank")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["init", "--production", str(tmp_path / "bank")]) == 2
+    assert reason in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+async def test_a_start_makes_no_database_and_says_which_command_does(good: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    places = databases.places(good.data)
+    with pytest.raises(HistoryUnknown, match="run `tellergate database upgrade`"):
+        await refuse_unmade(places)
+    assert not list(good.data.rglob("*.sqlite"))
+    arguments = ["--data", str(good.data), "--database", places.url]
+    assert await asyncio.to_thread(main, ["database", "upgrade", *arguments]) == 0
+    await refuse_unmade(places)
+    assert await asyncio.to_thread(main, ["database", "status", *arguments]) == 0
+
+
+def test_a_command_finds_the_databases_that_the_folder_s_settings_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_data_folder(tmp_path / "bank")
+    private(tmp_path / "bank" / "tellergate.toml", 'database = "mysql://somewhere/else"\n')
+    for command in (["database", "status"], ["kill", "list"], ["audit", "checkpoint"], ["keys", "permits"]):
+        assert main([*command, "--data", str(tmp_path / "bank")]) == 2, command
+        assert "postgresql://" in capsys.readouterr().err, "the address that is none was looked at"
+    assert not list((tmp_path / "bank").rglob("*.sqlite"))
+
+
+# The policy bundle
+
+
+def test_the_bundle_that_two_officers_signed_is_in_force(good: Settings) -> None:
+    assert bundle_in_force(good, ServedFunctions()) == read_bundle()
+
+
+def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Settings], None]:
+    def apply(settings: Settings) -> None:
+        path = (settings.policies or Path()) / SIGNATURES
+        said = json.loads(path.read_text())
+        change(said)
+        path.write_text(json.dumps(said))
+
+    return apply
+
+
+def one_for_both(said: dict[str, Any]) -> None:
+    said["activator"] = said["author"]
+
+
+def nobody_pinned(settings: Settings) -> None:
+    private(settings.policy_officers or Path(), "")
+
+
+def no_officers(settings: Settings) -> None:
+    private(settings.policy_officers or Path(), "a = 1")
+
+
+def one_key_under_two_names(settings: Settings) -> None:
+    path = settings.policy_officers or Path()
+    keys = tomllib.loads(path.read_text())
+    first = next(iter(keys.values()))
+    path.write_text("".join(f'{name} = "{first}"\n' for name in keys))
+
+
+def other_rules(settings: Settings) -> None:
+    path = (settings.policies or Path()) / "bundle.json"
+    path.write_bytes(path.read_bytes().replace(b"forbid", b"permit", 1))
+
+
+WRONG_BUNDLES: Mapping[str, tuple[Callable[[Settings], None], str]] = {
+    "one officer for both duties": (altered(one_for_both), "policies: hold"),
+    "no activator": (altered(lambda said: said.pop("activator")), "policies: hold no"),
+    "another's name": (altered(lambda said: said["activator"].update(name="carl")), "signer is unknown"),
+    "a signature that is none": (altered(lambda said: said["author"].update(value="????")), "policies: hold no"),
+    "an officer who is not pinned": (nobody_pinned, "signer is unknown"),
+    "one key under two names": (one_key_under_two_names, "policies: hold"),
+    "other rules than were signed": (other_rules, "does not match"),
+    "a list that is none": (no_officers, "policy_officers: name"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BUNDLES)
+def test_a_bundle_that_two_pinned_officers_did_not_sign_stops_the_start(name: str, good: Settings) -> None:
+    change, reason = WRONG_BUNDLES[name]
+    change(good)
+    with pytest.raises(UnsafeSettings, match=reason):
+        bundle_in_force(good, ServedFunctions())
+
+
+def test_a_bundle_for_other_functions_than_are_served_stops_the_start_and_names_them(good: Settings) -> None:
+    with pytest.raises(UnsafeSettings, match=r"other functions than are served \(add_beneficiary"):
+        bundle_in_force(good, ServedFunctions(functions=MANIFEST[1:]))
+
+
+def test_a_bundle_for_another_version_of_a_function_stops_the_start_although_its_schema_is_the_same(good: Settings) -> None:
+    bundle = read_bundle()
+    first, *others = bundle.functions
+    signed_policies(
+        (good.policies or Path()).parent, replace(bundle, functions=(replace(first, version=first.version + 1), *others))
+    )
+    with pytest.raises(UnsafeSettings, match=first.name):
+        bundle_in_force(good, ServedFunctions())
+
+
+# Mandates
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    limits = {"payment_minor": 1, "day_minor": 2, "week_minor": 3, "month_minor": 4, "day_count": 5}
+    times = {"starts": "2026-01-01T00:00:00+00:00", "ends": "2027-01-01T00:00:00+00:00"}
+    lists = {"functions": ["list_accounts"], "accounts": ["acc-1"]}
+    return {"customer": "alice", "version": 1, **lists, "limits": {"GBP": limits}, **times, **changes}
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+
+
+def line(key: Ed25519PrivateKey = KEY, **changes: Any) -> bytes:
+    mandate = body(**changes)
+    signature = unsigned(json.dumps({"mandate": mandate}).encode()).sign(key)
+    return json.dumps({"mandate": mandate, "signature": base64.b64encode(signature).decode()}).encode()
+
+
+def reasons(*lines: bytes) -> list[tuple[int, str]]:
+    _, refused = judged(lines, key=KEY.public_key(), functions=NAMES, now=NOW)
+    return [(item.number, item.reason.split(":")[0]) for item in refused]
+
+
+MALFORMED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "no customer": ({"customer": ""}, "customer"),
+    "a long customer": ({"customer": "a" * 65}, "customer"),
+    "a customer of control characters": ({"customer": "a\n"}, "customer"),
+    "a version that is none": ({"version": 0}, "version"),
+    "a version that is true": ({"version": True}, "version"),
+    "a version in words": ({"version": "1"}, "version"),
+    "no functions": ({"functions": []}, "functions"),
+    "functions twice": ({"functions": ["list_accounts", "list_accounts"]}, "functions"),
+    "one function in no list": ({"functions": "list_accounts"}, "functions"),
+    "no accounts": ({"accounts": []}, "accounts"),
+    "a fraction": ({"limits": {"GBP": {**body()["limits"]["GBP"], "day_minor": 1.5}}}, "limits.GBP"),
+    "below nothing": ({"limits": {"GBP": {**body()["limits"]["GBP"], "day_minor": -1}}}, "limits.GBP"),
+    "a limit that is absent": ({"limits": {"GBP": {"payment_minor": 1}}}, "limits.GBP"),
+    "a limit that is none": ({"limits": {"GBP": {**body()["limits"]["GBP"], "year_minor": 1}}}, "limits.GBP"),
+    "no currency": ({"limits": {"pounds": {}}}, "limits"),
+    "a time without its offset": ({"starts": "2026-01-01T00:00:00"}, "starts"),
+    "a time in another spelling": ({"ends": "2027-01-01T00:00:00Z"}, "ends"),
+    "a day": ({"ends": "2027-01-01"}, "ends"),
+    "one more member": ({"more": 1}, "mandate"),
+}
+REFUSED_LINES: Mapping[str, tuple[bytes, str]] = {
+    "of another key": (line(Ed25519PrivateKey.generate()), "signature"),
+    "of another mandate": (line().replace(b'"version": 1', b'"version": 2'), "signature"),
+    "not served": (line(functions=["list_accounts", "move_mountains"]), "functions"),
+    "ends before it starts": (line(ends="2025-01-01T00:00:00+00:00"), "ends"),
+    "has ended": (line(ends="2026-05-31T00:00:00+00:00"), "ends"),
+    "no JSON": (b"{", "not JSON by RFC 8259"),
+    "a key twice": (b'{"mandate": 1, "mandate": 2}', "a key stands twice in one object"),
+    "no object": (b"[]", "the line"),
+    "no signature": (json.dumps({"mandate": body()}).encode(), "the line"),
+    "a signature that is no text": (json.dumps({"mandate": body(), "signature": 1}).encode(), "signature"),
+    "too long": (b'"' + b"a" * 70_000 + b'"', "more than 65536 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_what_is_no_mandate_is_neither_signed_nor_imported(name: str) -> None:
+    changes, where = MALFORMED[name]
+    with pytest.raises(LineRefused, match=f"^{where}: "):
+        unsigned(json.dumps({"mandate": body(**changes)}).encode())
+    signed = json.dumps({"mandate": body(**changes), "signature": base64.b64encode(b"s" * 64).decode()}).encode()
+    assert reasons(signed) == [(1, where)]
+
+
+@pytest.mark.parametrize("name", REFUSED_LINES)
+def test_each_line_that_is_refused_is_named_with_its_reason(name: str) -> None:
+    wrong, reason = REFUSED_LINES[name]
+    assert reasons(line(customer="bob"), b"", wrong, line(customer="carol")) == [(3, reason)]
+
+
+def test_a_customer_stands_once_in_a_file() -> None:
+    assert reasons(line(), line(version=2), line(customer="bob")) == [(2, "its customer is that of line 1")]
+
+
+TEXTS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=64)
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2025, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # bounds are naive
+
+
+@given(
+    mandate=st.builds(
+        Mandate,
+        customer=TEXTS,
+        version=st.integers(1, 2**53 - 1),
+        functions=st.sets(st.sampled_from(sorted(NAMES)), min_size=1).map(tuple),
+        accounts=st.sets(TEXTS, min_size=1, max_size=5).map(tuple),
+        limits=st.dictionaries(st.sampled_from(["GBP", "EUR", "JPY"]), st.builds(Limits, *[st.integers(0, 2**53 - 1)] * 5)),
+        starts=TIMES,
+        ends=st.just(datetime(2030, 1, 1, tzinfo=UTC)),
+    )
+)
+def test_what_the_bank_signs_is_what_is_imported(mandate: Mandate) -> None:
+    written = {"mandate": json.loads(mandate.canonical()), "signature": base64.b64encode(mandate.sign(KEY)).decode()}
+    (taken,), refused = judged([json.dumps(written).encode()], key=KEY.public_key(), functions=NAMES, now=NOW)
+    assert not refused
+    assert taken.mandate.canonical() == mandate.canonical()
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_line_is_it_is_refused_and_nothing_else_happens(text: bytes) -> None:
+    taken, refused = judged([text], key=KEY.public_key(), functions=NAMES, now=NOW)
+    assert not taken
+    assert len(refused) == bool(text.strip())
+
+
+@pytest.fixture
+def bank(good: Settings) -> tuple[Path, list[str]]:
+    """A folder with databases, and how a command is told of them."""
+    url = databases.url(good.data)
+    private(good.data / "tellergate.toml", f"database = {json.dumps(url)}\n")
+    assert main(["database", "upgrade", "--data", str(good.data)]) == 0
+    return good.data, ["--data", str(good.data)]
+
+
+def signed(tmp_path: Path, capsys: pytest.CaptureFixture[str], where: list[str], *mandates: dict[str, Any]) -> Path:
+    lines = "".join(json.dumps({"mandate": mandate}) + "\n" for mandate in mandates)
+    capsys.readouterr()
+    assert main(["mandates", "sign", str(private(tmp_path / "granted", lines)), *where]) == 0
+    return private(tmp_path / "signed", capsys.readouterr().out)
+
+
+def imported(file: Path, where: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    capsys.readouterr()
+    status = main(["mandates", "import", str(file), "--officer", "ann", *where, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def stored(data: Path) -> dict[str, int | None]:
+    """The versions of the mandates that are stored."""
+
+    def versions(connection: Connection) -> dict[str, int | None]:
+        return {name: customers.mandate_version(connection, name) for name in ("alice", "bob", "carol")}
+
+    return databases.on_database(data, DatabaseName.GATEWAY, versions)
+
+
+def test_a_file_is_imported_whole_or_not_at_all_and_is_on_record(
+    bank: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, where = bank
+    alice, bob = body(), body(customer="bob", version=3)
+    assert imported(signed(tmp_path, capsys, where, alice, bob), where, capsys) == (0, {"imported": 2, "refused": []})
+    assert stored(data) == {"alice": 1, "bob": 3, "carol": None}
+    databases.sql(data, DatabaseName.GATEWAY, "update customers set frozen = true where customer = 'alice'")
+    again = signed(tmp_path, capsys, where, body(customer="carol"), body(version=2), bob)
+    assert imported(again, where, capsys) == (
+        1,
+        {"imported": 0, "refused": [{"line": 3, "reason": "version: must be more than 3, which is stored"}]},
+    )
+    assert stored(data) == {"alice": 1, "bob": 3, "carol": None}, "nothing of it"
+    half = private(tmp_path / "half", signed(tmp_path, capsys, where, body(customer="carol")).read_text() + "{}\n")
+    assert imported(half, where, capsys)[0] == 1
+    assert stored(data)["carol"] is None
+    assert imported(signed(tmp_path, capsys, where, body(version=2)), where, capsys)[0] == 0
+    frozen = databases.on_database(data, DatabaseName.GATEWAY, lambda connection: customers.is_frozen(connection, "alice"))
+    assert frozen, "a new mandate unfreezes nobody"
+    words = asyncio.run(recorded(databases.places(data)))
+    assert words == ["mandate_import"] * 2 + ["mandates_imported"] + ["mandate_import"] * 3 + [
+        "mandate_import",
+        "mandates_imported",
+    ]
+
+
+async def recorded(places: DatabaseLocations) -> list[str]:
+    """What the trail says of mandates, in its order."""
+    log: Log = await open_log(places, writer_id="test", clock=utc_now, may_upgrade=False)
+    try:
+        size, _ = await log.head()
+        leaves = await log.read(lambda reads: list(reads.leaves(0, size)))
+        said = [json.loads(item.leaf) for item in leaves]
+        return [item["facts"]["word"] for item in said if item["kind"] == "admin"]
+    finally:
+        await log.close()
+
+
+def test_without_the_mandate_key_or_a_database_nothing_is_made(
+    good: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--data", str(good.data)]
+    file = signed(tmp_path, capsys, where, body())
+    private(good.data / "tellergate.toml", "")
+    assert main(["mandates", "import", str(file), "--officer", "ann", *where]) == 2
+    assert "run `tellergate database upgrade`" in capsys.readouterr().err
+    (good.data / "keys" / "mandates.key").unlink()
+    for command in (["sign", str(file)], ["import", str(file), "--officer", "ann"]):
+        assert main(["mandates", *command, *where]) == 2
+        assert "mandates.key is not there" in capsys.readouterr().err
+    assert not (good.data / "keys" / "mandates.key").exists()
+    assert not list(good.data.rglob("*.sqlite"))
+
+
+def test_commands_ask_the_keys_database_of_the_settings_and_an_option_wins(good: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    private(good.data / "tellergate.toml", 'database = "postgresql:///one"\nkeys_database = "postgresql:///keys"\n')
+    options = argparse.Namespace(data=good.data, database="")
+    assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///keys")
+    monkeypatch.setenv("TELLERGATE_KEYS_DATABASE", "postgresql:///other")
+    assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///other")
+    options.database = "postgresql:///said"
+    assert locations(options).url == "postgresql:///said"
