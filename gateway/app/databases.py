@@ -34,7 +34,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0009"),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0010"),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }

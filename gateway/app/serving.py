@@ -51,6 +51,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _old_rows(gateway.book, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
+            gateway.policies.run(),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())

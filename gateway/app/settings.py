@@ -143,6 +143,11 @@ class Settings:
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
     changed. A file that cannot be read stops every payment. None: the core screens by itself."""
 
+    policy_officers: Path | None = None
+    """TOML file of the officers who may sign policy bundles: `[[officer]]` with `name`, `roles` (`author`, `activator`) and `public_key`;
+    writable by its owner alone. An activation that they did not sign never decides. None: none can be activated, and development mode
+    decides by the shipped bundle."""
+
     proposals_waiting: int = 5
     """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""
 

@@ -20,7 +20,7 @@ from audit.migration import HistoryUnknown
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
-from gateway.calls.record import BundleName, Records
+from gateway.calls.record import Records
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
@@ -131,4 +131,4 @@ class _LateTrail:
         except (LogUnavailable, LogCorrupt, KeyRefused, HistoryUnknown, SQLAlchemyError, DatabaseUnavailable, OSError) as error:
             raise Unavailable("audit_unavailable") from error
         self._undo.push_async_callback(log.close)
-        return await Records(log, BundleName("", ""), {}, WAIT_MS).kill_switch(switch, word, by, via, at)
+        return await Records(log, {}, WAIT_MS).kill_switch(switch, word, by, via, at)
