@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     with ended_by_an_interrupt():
-        from gateway.commands.command_line import Command, command_line
+        from gateway.commands.command_line import command_line
+        from gateway.commands.options import Command
 
         parser = command_line()
     options = parser.parse_args(arguments)

@@ -79,7 +79,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     openapi.publish(app)
-    health.mount(app, readiness_of(gateway))
+    health.mount(app, readiness_of(gateway), lambda: gateway.policies.decider.policies.bundle)
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))

@@ -1,13 +1,15 @@
 """The nouns and verbs of the `tellergate` command, with their options. What a verb does is imported when it is run."""
 
 import argparse
-import os
-from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from gateway.commands.interrupts import ended_by_an_interrupt
+from gateway.commands.options import DATABASE_HELP as _DATABASE_HELP
+from gateway.commands.options import data_option as _data
+from gateway.commands.options import database_option as _database
+from gateway.commands.options import from_environment as _from_environment
+from gateway.commands.options import late as _late
+from gateway.commands.policy_line import policy_verbs
 from gateway.commands.printing import GOOD, USAGE, failed
 from gateway.domain.principal import SCOPES
 
@@ -17,8 +19,6 @@ KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start
 """Kinds of records that can be asked for."""
 
 WORKERS_MOST = 64
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def command_line() -> argparse.ArgumentParser:
     _serve(commands.add_parser("serve", help="serve the gateway over HTTP"))
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, confirming as a customer"))
     _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
-    _policy(commands.add_parser("policy", help="check, test and explain the policies"))
+    policy_verbs(commands.add_parser("policy", help="check, test, build, sign and activate the policies"))
     _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
     _functions(commands.add_parser("functions", help="what a model may call"))
     _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
@@ -279,23 +279,6 @@ def _databases(parser: argparse.ArgumentParser) -> None:
         item.add_argument("--json", action="store_true")
 
 
-_DATABASE_HELP = "PostgreSQL address instead of files in the folder; as it holds a password, better set TELLERGATE_DATABASE"
-
-
-def _from_environment(setting: str) -> str | None:
-    return os.environ.get(f"TELLERGATE_{setting}") or None
-
-
-def _data(parser: argparse.ArgumentParser, told: str) -> None:
-    """The folder that a command works on: by the option, or by TELLERGATE_DATA."""
-    default = _from_environment("DATA")
-    parser.add_argument("--data", type=Path, default=default and Path(default), required=default is None, help=told)
-
-
-def _database(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--database", default=_from_environment("DATABASE") or "", help=_DATABASE_HELP)
-
-
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65_535:
         raise argparse.ArgumentTypeError("a number from 0 to 65535")
@@ -319,31 +302,6 @@ def _matching(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}")
     parser.add_argument("--decision", choices=("permit", "challenge", "deny"))
     parser.add_argument("--end-state", choices=("executed", "rejected_by_core", "not_attempted", "outcome_unknown"))
-
-
-def _policy(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    checking = commands.add_parser("check", help="would an engine take this bundle? findings with file and line")
-    checking.set_defaults(command=_late("policy", "check_bundle"))
-    testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
-    testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
-    testing.set_defaults(command=_late("policy", "test_bundle"))
-    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of the present ones")
-    comparing.add_argument("--cases", type=Path, help="folder of cases to ask; left out: those of this distribution")
-    comparing.set_defaults(command=_late("policy", "compare"))
-    explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
-    explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
-    explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
-    explaining.add_argument("--data", type=Path, help="folder of the gateway")
-    _database(explaining)
-    explaining.add_argument("--auditor", help="who asks; stands in the trail")
-    explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
-    explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
-    explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
-    explaining.set_defaults(command=_late("policy", "explain_one"))
-    for item in (checking, testing, comparing, explaining):
-        item.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
-        item.add_argument("--json", action="store_true")
 
 
 def _functions(parser: argparse.ArgumentParser) -> None:
@@ -383,13 +341,3 @@ def _complete(options: argparse.Namespace) -> int:
         return failed("the extra `completion` is not installed: pip install 'tellergate[completion]'", USAGE)
     print(shtab.complete(command_line(), shell=options.shell))
     return GOOD
-
-
-def _late(noun: str, verb: str) -> Command:
-    def command(options: argparse.Namespace) -> int:
-        with ended_by_an_interrupt():
-            module = import_module(f"gateway.commands.{noun}")
-        status: int = getattr(module, verb)(options)
-        return status
-
-    return command

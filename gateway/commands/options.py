@@ -1,0 +1,46 @@
+"""What verbs of several nouns share on the command line: the data folder, the database, and modules that are imported when they are run."""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from gateway.commands.interrupts import ended_by_an_interrupt
+
+Command = Callable[[argparse.Namespace], int]
+
+DATABASE_HELP = "PostgreSQL address instead of files in the folder; as it holds a password, better set TELLERGATE_DATABASE"
+
+
+def from_environment(setting: str) -> str | None:
+    """The value of TELLERGATE_<SETTING>; None where it is empty or not there."""
+    return os.environ.get(f"TELLERGATE_{setting}") or None
+
+
+def data_option(parser: argparse.ArgumentParser, told: str) -> None:
+    """The folder that a command works on: by the option, or by TELLERGATE_DATA."""
+    path_option(parser, "data", told)
+
+
+def path_option(parser: argparse.ArgumentParser, setting: str, told: str) -> None:
+    """A path that must be given: by the option, or by the environment as the setting of that name."""
+    default = from_environment(setting.upper())
+    name = f"--{setting.replace('_', '-')}"
+    parser.add_argument(name, type=Path, default=default and Path(default), required=default is None, help=told)
+
+
+def database_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--database", default=from_environment("DATABASE") or "", help=DATABASE_HELP)
+
+
+def late(noun: str, verb: str) -> Command:
+    """A verb that is imported when it is run."""
+
+    def command(options: argparse.Namespace) -> int:
+        with ended_by_an_interrupt():
+            module = import_module(f"gateway.commands.{noun}")
+        status: int = getattr(module, verb)(options)
+        return status
+
+    return command
