@@ -60,6 +60,7 @@ from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
 from gateway.store.confirmations import SqlProposals
 from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.policies import Activated
 from gateway.store.webhooks import SqlOutbox
 
 __version__ = version("tellergate")
@@ -106,7 +107,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             offered=offered,
             trust=trust,
             decider=Decider(found.policies),
-            version=found.version,
+            activated=found.activated,
             log=log,
             book=book,
             core=core,
@@ -145,7 +146,7 @@ class _Opened:
     offered: ServedFunctions
     trust: Trust
     decider: Decider
-    version: int
+    activated: Activated
     log: Log
     book: SqlBook
     core: Core
@@ -192,7 +193,7 @@ def _assembled(opened: _Opened) -> Gateway:
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
         webhooks=_webhooks(settings, book, proposals),
         running=running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records),
-        policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.version),
+        policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
         _close_core=core.close,
     )
 

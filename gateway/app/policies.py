@@ -18,14 +18,14 @@ from adapters.function import BankingFunction
 from audit.log import Log
 from audit.policies import last_activated
 from gateway.app.bundle import differences, read_bundle
-from gateway.app.development import activated
+from gateway.app.development import activated as signed_by_nobody
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.chores import alarmed
 from gateway.calls.decide import Decider
 from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.policies import BundleName, PoliciesInForce
 from gateway.store.items import ItemStore
-from gateway.store.policies import PolicyActivation, activation, newest_version
+from gateway.store.policies import NOTHING, Activated, PolicyActivation, activation, newest
 from policies.bundle import Bundle, NotActivated
 from policies.engine import Engine
 from policies.officers import Officer, parse_officers, verified
@@ -53,9 +53,9 @@ class AcceptedPolicies:
     activator: str | None
 
     @property
-    def version(self) -> int:
-        """The version of the activation; 0 of the shipped bundle, so that any activation is newer."""
-        return 0 if self.activator is None else self.bundle.version
+    def activated(self) -> Activated:
+        """The activation; NOTHING of the shipped bundle, so that any is newer."""
+        return NOTHING if self.activator is None else Activated(self.bundle.version, self.bundle.hash)
 
 
 def in_force(bundle: Bundle) -> PoliciesInForce:
@@ -106,20 +106,20 @@ async def policies_at_start(
 
     The signed trail says which activation was the last: whoever removes rows from the database does not bring back earlier rules.
     """
-    newest = await store.read(newest_version)
+    stored = await store.read(newest)
     told = await last_activated(log)
-    if told is not None and newest < int(str(told["version"])):
+    if told is not None and stored.version < int(str(told["version"])):
         raise UnsafeSettings(f"the trail has activation {told['version']} of the policies, and the database none so new")
-    row = await store.read(partial(activation, version=newest)) if newest else None
+    row = None if stored == NOTHING else await store.read(partial(activation, version=stored.version))
     if row is None and not development:
         raise UnsafeSettings("no policy bundle is active; activate one with `tellergate policy activate`")
     if row is None:
-        bundle = activated(read_bundle(functions))
+        bundle = signed_by_nobody(read_bundle(functions))
         return AcceptedPolicies(in_force(bundle), bundle, None)
     try:
         return accepted(row, pinned_officers(officers), functions)
     except PoliciesRefused as refused:
-        raise UnsafeSettings(f"version {newest} of the policies is active and must not decide: {refused}") from None
+        raise UnsafeSettings(f"version {stored.version} of the policies is active and must not decide: {refused}") from None
 
 
 @dataclass(slots=True)
@@ -130,10 +130,10 @@ class PolicyWatch:
     store: ItemStore
     officers: Path | None
     functions: Sequence[BankingFunction]
-    version: int
-    """Of the activation that decides; 0: the shipped bundle."""
+    served: Activated
+    """The activation that decides; NOTHING: the shipped bundle."""
     monotonic: Callable[[], float] = time.monotonic
-    refused: int | None = None
+    refused: Activated | None = None
     """The newest activation, where it must not decide here."""
     _again_at: float = field(default=0.0)
 
@@ -146,25 +146,27 @@ class PolicyWatch:
 
     async def look(self) -> None:
         """Put the newest activation in force, if it is newer and good; else an alarm, once a minute. Unavailable."""
-        newest = await self.store.read(newest_version)
-        if newest == self.version:
+        stored = await self.store.read(newest)
+        if stored == self.served:
             self.refused = None
             return
-        if newest == self.refused and self.monotonic() < self._again_at:
+        if stored == self.refused and self.monotonic() < self._again_at:
             return
-        self.refused, self._again_at = newest, self.monotonic() + RETRY_S  # until the opposite is shown, whatever is raised below
+        self.refused, self._again_at = stored, self.monotonic() + RETRY_S  # until the opposite is shown, whatever is raised below
         try:
-            found = await self._accepted(newest)
+            found = await self._accepted(stored)
         except (PoliciesRefused, UnsafeSettings) as refused:
-            _LOG.log(*Alarm.POLICIES_REFUSED.line(version=newest, why=str(refused)))
+            _LOG.log(*Alarm.POLICIES_REFUSED.line(version=stored.version, why=str(refused)))
             return
-        self.decider.policies, self.version, self.refused = found.policies, newest, None
-        _LOG.info('{"policies": %d, "bundle": "%s"}', newest, found.bundle.hash)
+        self.decider.policies, self.served, self.refused = found.policies, found.activated, None
+        _LOG.info('{"policies": %d, "bundle": "%s"}', found.bundle.version, found.bundle.hash)
 
-    async def _accepted(self, newest: int) -> AcceptedPolicies:
-        if newest < self.version:
-            raise PoliciesRefused(f"older than version {self.version}, which decides: activations are missing from the database")
-        row = await self.store.read(partial(activation, version=newest))
+    async def _accepted(self, stored: Activated) -> AcceptedPolicies:
+        if stored.version <= self.served.version:
+            raise PoliciesRefused(
+                f"not newer than version {self.served.version}, which decides: activations are missing from the database"
+            )
+        row = await self.store.read(partial(activation, version=stored.version))
         if row is None:
             raise PoliciesRefused("the activation is gone")
         # In a thread: to read rules takes long, and calls go on meanwhile

@@ -13,7 +13,7 @@ from audit.committer import LogEntry
 from audit.context import activations as activations_of_trail
 from audit.log import Log, LogUnavailable
 from audit.migration import prepare
-from audit.policies import activate
+from audit.policies import activate, last_activated
 from gateway.app.bundle import differences
 from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
@@ -73,7 +73,9 @@ async def _put_in_force(places: DatabaseLocations, signed: SignedBundle, *, is_n
         await opened_store(places, undo)  # is of this version
         log = await _opened_log(places, undo, is_new=is_new)
         log.transactions.share(lambda connection, items: [item.apply(connection) for item in items])
-        bundle = signed.bundle
+        bundle, told = signed.bundle, await last_activated(log)
+        if told is not None and bundle.version <= (before := int(str(told["version"]))):
+            raise NotNewer(before)  # also where the row of that activation is gone
         return await activate(
             log,
             bundle.canonical(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal_column, select, text
+from sqlalchemy import Connection, insert, literal_column, select, text
 
 from audit.store.prepared import Prepared
 from gateway.store.items import Item
@@ -15,7 +15,7 @@ from policies.bundle import BundleSignature, Role, SignedBundle, load
 
 _A = POLICY_ACTIVATIONS.c
 _EPOCH = "policy"
-_NEWEST = Prepared(select(func.coalesce(func.max(_A.version), literal_column("0")).label("version")))
+_NEWEST = Prepared(select(_A.version, _A.bundle).order_by(_A.version.desc()).limit(literal_column("1")))
 _BEGIN = Prepared(text(f"insert into epochs (name, value) values ('{_EPOCH}', 0) on conflict do nothing"))  # noqa: S608  # a constant
 _LOCK = select(EPOCHS.c.value).where(EPOCHS.c.name == _EPOCH).with_for_update()
 
@@ -26,6 +26,17 @@ class NotNewer(Exception):
     def __init__(self, newest: int) -> None:
         super().__init__(f"version {newest} was activated already; a new activation has a greater version")
         self.newest = newest
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """Which activation: its version, and the hash of its bundle."""
+
+    version: int
+    bundle: str
+
+
+NOTHING = Activated(0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ class Activate(Item[int]):
         _BEGIN.one(connection, {})
         connection.execute(_LOCK)
         bundle, author, activator = self.signed.bundle, self.signed.author, self.signed.activator
-        if bundle.version <= (before := newest_version(connection)):
-            return NotNewer(before)
+        if bundle.version <= (before := newest(connection)).version:
+            return NotNewer(before.version)
         row = {
             "version": bundle.version,
             "bundle": bundle.hash,
@@ -74,10 +85,9 @@ class Activate(Item[int]):
         return bundle.version
 
 
-def newest_version(connection: Connection) -> int:
-    """The version in force; 0 where nothing was ever activated. One row of an index: asked every second by every process."""
-    ((version,),) = _NEWEST.rows(connection, {})
-    return int(version)
+def newest(connection: Connection) -> Activated:
+    """What is in force; NOTHING where nothing was ever activated. One row of an index: asked every second by every process."""
+    return next((Activated(version, bundle) for version, bundle in _NEWEST.rows(connection, {})), NOTHING)
 
 
 def activation(connection: Connection, version: int) -> PolicyActivation | None:

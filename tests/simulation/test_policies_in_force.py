@@ -18,6 +18,7 @@ from gateway.app.policies import POLL_S, RETRY_S
 from gateway.app.serving import build_app
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.stages import Recorded
+from gateway.store.policies import Activated
 from gateway.store.tables import POLICY_ACTIVATIONS
 from policies.bundle import Bundle
 from tests.support.officers import a_bundle, kept_back, pinned, put_in_force
@@ -47,7 +48,7 @@ def numbers_of(answered: Recorded) -> bool:
 
 async def changed(asked: Teller, **values: object) -> None:
     """What nobody who signs did: somebody with the database changes the newest activation."""
-    newest = asked.gateway.policies.version + 1
+    newest = asked.gateway.policies.served.version + 1
     change = update(POLICY_ACTIVATIONS).where(POLICY_ACTIVATIONS.c.version == newest).values(**values)
     await asked.gateway.book._database.write(lambda connection: connection.execute(change))
 
@@ -203,14 +204,14 @@ async def test_a_bundle_that_is_mended_is_taken_over_after_a_minute(tmp_path: Pa
         await put_in_force(asked.gateway, bundle)
         await changed(asked, body=b"")
         await watch.look()
-        assert watch.refused == 1
+        assert watch.refused == Activated(1, bundle.hash)
         await changed(asked, body=bundle.canonical())
         await watch.look()
         assert in_force(asked) != bundle.hash
         now[0] += RETRY_S
         await watch.look()
         assert in_force(asked) == bundle.hash
-        assert [watch.refused, watch.version] == [None, 1]
+        assert [watch.refused, watch.served.version] == [None, 1]
 
 
 async def test_activations_that_are_missing_bring_no_earlier_rules_back(tmp_path: Path) -> None:
@@ -222,7 +223,12 @@ async def test_activations_that_are_missing_bring_no_earlier_rules_back(tmp_path
         await asked.gateway.book._database.write(lambda connection: connection.execute(gone))
         await asked.gateway.policies.look()
         assert in_force(asked) == a_bundle(2, NO_IDENTIFIERS).hash
-        assert asked.gateway.policies.refused == 1
+        assert asked.gateway.policies.refused == Activated(1, a_bundle(1).hash)
+        await put_in_force(asked.gateway, a_bundle(2))  # another one in the place of what is gone
+        await asked.gateway.policies.look()
+        assert in_force(asked) == a_bundle(2, NO_IDENTIFIERS).hash
+        assert asked.gateway.policies.refused == Activated(2, a_bundle(2).hash)
+        await asked.gateway.book._database.write(lambda connection: connection.execute(gone))
         settings = asked.gateway.settings
     with pytest.raises(UnsafeSettings, match="the trail has activation 2"):
         await open_gateway(settings)
@@ -262,7 +268,8 @@ async def test_without_pinned_officers_nothing_is_brought_into_force(tmp_path: P
     async with teller(tmp_path / "data") as asked:
         await put_in_force(asked.gateway, a_bundle(1, NO_IDENTIFIERS))
         await asked.gateway.policies.look()
-        assert (in_force(asked), asked.gateway.policies.refused) == (read_bundle().hash, 1)
+        assert in_force(asked) == read_bundle().hash
+        assert asked.gateway.policies.refused == Activated(1, a_bundle(1, NO_IDENTIFIERS).hash)
         settings = asked.gateway.settings
     with pytest.raises(UnsafeSettings, match="policy_officers"):
         await open_gateway(settings)

@@ -1,6 +1,7 @@
 """Officers of a bank who sign policy bundles: who they are, their pinned file, and activations that they stand for."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +13,7 @@ from gateway.app.gateway import Gateway
 from gateway.store.policies import Activate
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, sign
 from policies.officers import Officer, officer_entry
+from policies.review.acceptance import Complaint, complaints
 
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.ljust(32).encode()) for name in ("ada", "ben", "cem", "dot")}
 ROLES = {
@@ -53,6 +55,16 @@ def kept_back(data_class: str) -> str:
     """A rule by which this data class leaves in no answer."""
     says = f'@id("kept.{data_class}") @reason("forbidden") @says("Kept back.")'
     return f'{says} forbid (principal, action == Action::"reveal", resource) when {{ resource == DataClass::"{data_class}" }};'
+
+
+@cache
+def _complaints(bundle: Bundle) -> tuple[Complaint, ...]:
+    return complaints(bundle)
+
+
+def remembered_complaints(bundle: Bundle) -> tuple[Complaint, ...]:
+    """What is wrong with a bundle, looked for once: neither its version nor its author changes what its cases come to."""
+    return _complaints(replace(bundle, version=1, author=""))
 
 
 async def put_in_force(gateway: Gateway, bundle: Bundle, activator: str = "ben") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from adapters.functions import MANIFEST
 from gateway.app.clock import utc_now
@@ -18,13 +18,13 @@ from gateway.app.databases import DatabaseName
 from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
 from gateway.cli import main
-from gateway.commands import policy_line
+from gateway.commands import policy_activations, policy_bundles, policy_line
 from gateway.store.policies import Activate, NotNewer
 from gateway.store.tables import POLICY_ACTIVATIONS
 from policies.bundle import VERSION_MOST, Role, load
 from tests.samples.bank import POLICIES
 from tests.support.databases import places, url
-from tests.support.officers import KEYS, a_bundle, pinned, signed
+from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints, signed
 from tests.support.teller import teller
 
 
@@ -77,6 +77,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("TELLERGATE_DATABASE", url(tmp_path / "data"))
+    for module in (policy_bundles, policy_activations):
+        monkeypatch.setattr(module, "complaints", remembered_complaints)  # two seconds of processor each
     return Desk(tmp_path, capsys)
 
 
@@ -355,3 +357,22 @@ async def test_the_store_takes_only_greater_versions_whoever_writes(served: Desk
         assert await database.write(Activate(signed(a_bundle(3, "// y")), utc_now()).apply) == 3
     finally:
         await database.close()
+
+
+def test_a_version_that_the_trail_knows_is_activated_no_second_time_whatever_the_database_says(served: Desk) -> None:
+    served.build(2)
+    served.sign_both()
+    assert served.activate()[0] == 0
+    asyncio.run(_rows_removed(served.data))
+    (served.rules / "z.cedar").write_text("// nothing else\n")
+    served.build(2, out="second.bundle")
+    served.sign_both("second.bundle")
+    status, _, said = served.activate(out="second.bundle")
+    assert (status, "version 2 was activated already" in said) == (1, True)
+    assert served.list() == []
+
+
+async def _rows_removed(data: Path) -> None:
+    database = places(data).open(DatabaseName.GATEWAY, name="tests")
+    await database.write(lambda connection: connection.execute(delete(POLICY_ACTIVATIONS)))
+    await database.close()
