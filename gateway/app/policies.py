@@ -10,7 +10,7 @@ import logging
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -135,7 +135,8 @@ class PolicyWatch:
     monotonic: Callable[[], float] = time.monotonic
     refused: Activated | None = None
     """The newest activation, where it must not decide here."""
-    _again_at: float = field(default=0.0)
+    _tried: Activated | None = None
+    _again_at: float = 0.0
 
     async def run(self) -> None:
         """Look every second, for as long as the gateway serves."""
@@ -148,18 +149,20 @@ class PolicyWatch:
         """Put the newest activation in force, if it is newer and good; else an alarm, once a minute. Unavailable."""
         stored = await self.store.read(newest)
         if stored == self.served:
-            self.refused = None
+            self.refused = self._tried = None
             return
-        if stored == self.refused and self.monotonic() < self._again_at:
+        if stored == self._tried and self.monotonic() < self._again_at:
             return
-        self.refused, self._again_at = stored, self.monotonic() + RETRY_S  # until the opposite is shown, whatever is raised below
+        self._tried, self._again_at = stored, self.monotonic() + RETRY_S  # first, so that no fault below is met again each second
+        refused: Activated | None = stored
         try:
             found = await self._accepted(stored)
-        except (PoliciesRefused, UnsafeSettings) as refused:
-            _LOG.log(*Alarm.POLICIES_REFUSED.line(version=stored.version, why=str(refused)))
-            return
-        self.decider.policies, self.served, self.refused = found.policies, found.activated, None
-        _LOG.info('{"policies": %d, "bundle": "%s"}', found.bundle.version, found.bundle.hash)
+            self.decider.policies, self.served, refused = found.policies, found.activated, None
+            _LOG.info('{"policies": %d, "bundle": "%s"}', found.bundle.version, found.bundle.hash)
+        except (PoliciesRefused, UnsafeSettings) as why:
+            _LOG.log(*Alarm.POLICIES_REFUSED.line(version=stored.version, why=str(why)))
+        finally:
+            self.refused = refused
 
     async def _accepted(self, stored: Activated) -> AcceptedPolicies:
         if stored.version <= self.served.version:
