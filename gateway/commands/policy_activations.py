@@ -82,7 +82,7 @@ async def _put_in_force(places: DatabaseLocations, signed: SignedBundle, *, is_n
             version=str(bundle.version),
             author=signed.author.name,
             activator=signed.activator.name,
-            change=Activate(signed, utc_now()),
+            change=Activate(signed, log.now()),
         )
 
 

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.policies import activate
 from gateway.app.bundle import read_bundle
-from gateway.app.clock import utc_now
 from gateway.app.gateway import Gateway
 from gateway.store.policies import Activate
 from policies.bundle import Bundle, Role, RuleFile, SignedBundle, sign
@@ -71,5 +70,5 @@ async def put_in_force(gateway: Gateway, bundle: Bundle, activator: str = "ben")
     """As `policy activate` does once it has looked at everything; each gateway takes it over by its own watch."""
     signing = signed(bundle, activator)
     names = {"author": signing.author.name, "activator": signing.activator.name}
-    change = Activate(signing, utc_now())
+    change = Activate(signing, gateway.log.now())
     await activate(gateway.log, bundle.canonical(), version=str(bundle.version), change=change, **names)
