@@ -52,7 +52,7 @@ def activate_bundle(options: argparse.Namespace) -> int:
         return failed("\n".join(map(str, wrong)), FINDING)
     places = DatabaseLocations(options.data, options.database)
     try:
-        entry = asyncio.run(_put_in_force(places, signed, is_new=options.new))  # 4
+        entry = asyncio.run(_put_in_force(places, signed, is_new=options.makes_folder))  # 4
     except NotNewer as refused:
         return failed(str(refused), FINDING)
     except LogUnavailable:

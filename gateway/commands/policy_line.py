@@ -77,8 +77,10 @@ def _activating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     activating = commands.add_parser("activate", help="put a signed bundle in force, in every gateway on this database")
     activating.add_argument("bundle", type=Path, metavar="BUNDLE", help="its signatures stand beside it, in BUNDLE.signatures")
     path_option(activating, "policy_officers", _OFFICERS_HELP)
-    activating.add_argument("--new", action="store_true", help="of a gateway that was never started: make its databases and keys")
-    activating.set_defaults(command=late("policy_activations", "activate_bundle"), makes_folder=True)
+    activating.add_argument(
+        "--new", action="store_true", dest="makes_folder", help="of a gateway that was never started: make its databases and keys"
+    )
+    activating.set_defaults(command=late("policy_activations", "activate_bundle"))
     rolling = commands.add_parser("rollback", help="an earlier bundle's rules as a new bundle, to be signed by two and activated")
     rolling.add_argument("--to", type=_version, required=True, metavar="VERSION", help="the activation to go back to")
     rolling.set_defaults(command=late("policy_activations", "rollback"))
