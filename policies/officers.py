@@ -53,7 +53,7 @@ def officer_entry(officer: Officer) -> str:
     """The entry of an officer as `parse_officers` takes it."""
     roles = ", ".join(f'"{role}"' for role in sorted(officer.roles))
     key = base64.b64encode(officer.key.public_bytes_raw()).decode()
-    return f'[[officer]]\nname = {json.dumps(officer.name)}\nroles = [{roles}]\npublic_key = "{key}"\n'
+    return f'[[officer]]\nname = {json.dumps(officer.name, ensure_ascii=False)}\nroles = [{roles}]\npublic_key = "{key}"\n'
 
 
 def verified(signed: SignedBundle, officers: Mapping[str, Officer]) -> Bundle:
