@@ -1,11 +1,11 @@
-"""A bundle: schema, rules and function manifest as one thing that is hashed, signed by its author and activated by someone else.
+"""A bundle: schema, rules, cases and function manifest as one thing that is hashed, signed by its author and activated by someone else.
 
 Pure: keys and signatures are handed in. `policies.reading` says whether a bundle's rules are fit to decide.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -13,6 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _DOMAIN = b"tellergate policy bundle v1\0"
+
+VERSION_MOST = 2**31 - 1
+"""Versions are positive integers that each store can keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +47,29 @@ class FunctionEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What decides. Two bundles with one hash decide alike."""
+    """What decides. Two bundles with one hash decide alike.
+
+    `cases` are the files of what its rules were tried with, so that who signs and who activates it mean the same cases.
+    """
 
     version: int
     author: str
     schema: str
     rules: tuple[RuleFile, ...]
     functions: tuple[FunctionEntry, ...]
+    cases: tuple[RuleFile, ...] = ()
 
     def canonical(self) -> bytes:
-        """RFC 8785 JSON of everything, rules and functions sorted by name."""
-        body = {
+        """RFC 8785 JSON of everything, files and functions sorted by name; without cases it has no such member."""
+        body: dict[str, object] = {
             "author": self.author,
             "functions": [_members(function) for function in sorted(self.functions, key=lambda function: function.name)],
             "rules": [_members(rules) for rules in sorted(self.rules, key=lambda rules: rules.name)],
             "schema": self.schema,
             "version": self.version,
         }
+        if self.cases:
+            body["cases"] = [_members(case) for case in sorted(self.cases, key=lambda case: case.name)]
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property
@@ -82,17 +91,33 @@ def load(body: bytes) -> Bundle:
             version=fields["version"],
             author=fields["author"],
             schema=fields["schema"],
-            rules=tuple(RuleFile(**rules) for rules in fields["rules"]),
+            rules=_files(fields["rules"]),
+            cases=_files(fields.get("cases", ())),
             functions=tuple(
                 FunctionEntry(**{**function, "data_classes": tuple(function["data_classes"])}) for function in fields["functions"]
             ),
         )
+        texts = [
+            bundle.author,
+            bundle.schema,
+            *(text for file in (*bundle.rules, *bundle.cases) for text in (file.name, file.text)),
+        ]
+        if (
+            type(bundle.version) is not int
+            or not 1 <= bundle.version <= VERSION_MOST
+            or not all(isinstance(text, str) for text in texts)
+        ):
+            raise TypeError
         canonical = bundle.canonical()
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError, UnicodeError) as error:
         raise ValueError("not a bundle") from error
     if canonical != body:
         raise ValueError("not a bundle in canonical form")
     return bundle
+
+
+def _files(listed: Iterable[Mapping[str, str]]) -> tuple[RuleFile, ...]:
+    return tuple(RuleFile(**file) for file in listed)
 
 
 def _no_float(text: str) -> int:

@@ -57,8 +57,8 @@ class Composition:
     """Everything that is wrong with the settings and around them, at once."""
     core: Callable[[Settings, Log, Clock], Core]
     """What stands behind the port of the core."""
-    bundle: Callable[[Settings, ServedFunctions], Bundle]
-    """The policy bundle in force, over these functions."""
+    shipped: Callable[[ServedFunctions], Bundle | None]
+    """The policy bundle that decides until one is activated, over these functions; None: nothing is served without one."""
     trust: Callable[[Settings, SeenProofs], Trust]
     """Whose tokens are taken."""
     stand_in: Callable[[Settings], StandIn | None]

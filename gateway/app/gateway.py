@@ -14,6 +14,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import verifier_of
+from gateway.app.policies import PolicyWatch
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust
@@ -57,6 +58,7 @@ class Gateway:
     kill_switches: KillSwitches
     webhooks: Webhooks | None
     running: RunsApi
+    policies: PolicyWatch
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:

@@ -28,9 +28,13 @@ def readiness_of(gateway: Gateway) -> Readiness:
     async def keys() -> None:
         await gateway.log.subject_of(_NOBODY)
 
+    async def policies() -> None:
+        if gateway.policies.refused is not None:
+            raise LookupError("the newest activation must not decide here")
+
     needed = {"store": store, "log": gateway.log.head, "keys": keys, "core": core, "issuer_keys": issuer_keys}
     url = gateway.settings.model_url
-    return Readiness(needed, {"model": lambda: _connected(url)} if url else {})
+    return Readiness(needed, {"policies": policies, **({"model": lambda: _connected(url)} if url else {})})
 
 
 async def _connected(url: str) -> None:

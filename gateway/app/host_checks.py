@@ -57,10 +57,10 @@ def _password(address: str) -> bool:
 
 
 def _files(settings: Settings) -> _Findings:
-    for name in (*_SECRETS, *_PUBLIC, "policies"):
+    for name in (*_SECRETS, *_PUBLIC):
         path: Path | None = getattr(settings, name)
         if path is not None:
-            yield from _file(name, path, secret=name in _SECRETS, folder=name == "policies")
+            yield from _file(name, path, secret=name in _SECRETS)
 
 
 def _file(name: str, path: Path, *, secret: bool, folder: bool) -> _Findings:

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, op
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
 from gateway.app.key_files import private_file, webhook_key
+from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import running
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust
@@ -41,7 +42,7 @@ from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.pipeline import CallDependencies, CallPipeline
 from gateway.calls.rates import AtOnce, Rates, RequestRates
-from gateway.calls.record import BundleName, Records
+from gateway.calls.record import Records
 from gateway.calls.recovery import GRACE, Recovery
 from gateway.calls.references import KEY_BYTES, References
 from gateway.calls.screening import NoScreening, ScreeningList
@@ -58,9 +59,8 @@ from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
 from gateway.store.confirmations import SqlProposals
 from gateway.store.kill_switches import SqlKillSwitches
+from gateway.store.policies import Activated
 from gateway.store.webhooks import SqlOutbox
-from policies.bundle import Bundle
-from policies.engine import Engine as PolicyEngine
 
 __version__ = version("tellergate")
 
@@ -97,7 +97,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         offered = served(settings)
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
-        bundle = composition.bundle(settings, offered)
+        found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
         trust = composition.trust(settings, book)
         await composition.opened(Opened(book, core, mandate_key, clock(), offered))
         opened = _Opened(
@@ -105,7 +105,8 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             composition=composition,
             offered=offered,
             trust=trust,
-            bundle=bundle,
+            decider=Decider(found.policies),
+            activated=found.activated,
             log=log,
             book=book,
             core=core,
@@ -114,15 +115,16 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             mandate_key=mandate_key,
         )
         gateway = _assembled(opened)
-        await _started(gateway, bundle, clock, shared=places.shared)
+        await _started(gateway, found, clock, shared=places.shared)
         undo.pop_all()
         return gateway
 
 
-async def _started(gateway: Gateway, bundle: Bundle, clock: Clock, *, shared: bool) -> None:
+async def _started(gateway: Gateway, found: AcceptedPolicies, clock: Clock, *, shared: bool) -> None:
     """Record that it starts, and by which policies; then end what was left open, before the first call is taken."""
     await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock()))
-    await activate(gateway.log, bundle.canonical(), version=str(bundle.version), author=bundle.author)
+    bundle = found.bundle
+    await activate(gateway.log, bundle.canonical(), version=str(bundle.version), author=bundle.author, activator=found.activator)
     await replay_destructions(gateway.log)
     if gateway.running.api.pool is not None and not shared:
         await gateway.running.api.pool.free()
@@ -143,7 +145,8 @@ class _Opened:
     composition: Composition
     offered: ServedFunctions
     trust: Trust
-    bundle: Bundle
+    decider: Decider
+    activated: Activated
     log: Log
     book: SqlBook
     core: Core
@@ -187,23 +190,23 @@ def _assembled(opened: _Opened) -> Gateway:
             clock=clock,
             mandate_key=opened.mandate_key,
         ),
-        standing_mandates=_standing_mandates(settings, proposals, opened.offered.functions),
+        standing_mandates=_standing_mandates(opened, proposals),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
         webhooks=_webhooks(settings, book, proposals),
         running=running(
             settings, opened.composition.stand_in(settings), book=book, pipeline=pipeline, proposals=proposals, records=records
         ),
+        policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
         _close_core=core.close,
     )
 
 
 def _records(opened: _Opened) -> Records:
-    bundle = opened.bundle
     declared = {
         function.name: leaf.Function(function.name, function.version, schema_hash(function))
         for function in opened.offered.functions
     }
-    return Records(opened.log, BundleName(bundle.hash, str(bundle.version)), declared, opened.settings.audit_wait_ms)
+    return Records(opened.log, declared, opened.settings.audit_wait_ms)
 
 
 def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds, instruments: Instruments) -> CallPipeline:
@@ -218,7 +221,7 @@ def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds,
         references=outcomes.references,
         book=opened.book,
         core=core.bank,
-        decider=Decider(PolicyEngine(opened.bundle)),
+        decider=opened.decider,
         records=proposals.records,
         outcomes=outcomes,
         rates=rates,
@@ -250,13 +253,15 @@ def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: 
     )
 
 
-def _standing_mandates(settings: Settings, proposals: Proposals, functions: Sequence[BankingFunction]) -> StandingMandates:
+def _standing_mandates(opened: _Opened, proposals: Proposals) -> StandingMandates:
+    settings = opened.settings
     return StandingMandates(
         book=proposals.book,
         store=proposals.store,
         core=proposals.core,
         records=proposals.records,
-        functions=functions,
+        decider=opened.decider,
+        functions=opened.offered.functions,
         clock=proposals.clock,
         waiting_most=settings.proposals_waiting,
         day_most=settings.proposals_per_day,

@@ -7,8 +7,8 @@ from starlette.routing import Route
 
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import core_of
+from gateway.app.declared import ServedFunctions
 from gateway.app.host_checks import host_findings
-from gateway.app.policies_in_force import bundle_in_force
 from gateway.app.settings import Settings
 from gateway.app.settings_checks import findings
 from gateway.app.trust import establish
@@ -25,6 +25,9 @@ def check(settings: Settings) -> None:
 
 
 async def _nothing(_opened: Opened) -> None: ...
+
+
+def _no_bundle(_offered: ServedFunctions) -> None: ...
 
 
 def _no_stand_in(_settings: Settings) -> None: ...
@@ -46,7 +49,7 @@ PRODUCTION = Composition(
     may_upgrade=False,
     check=check,
     core=core_of,
-    bundle=bundle_in_force,
+    shipped=_no_bundle,
     trust=establish,
     stand_in=_no_stand_in,
     chores=_no_chores,

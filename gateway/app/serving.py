@@ -50,6 +50,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _old_rows(gateway.book, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
+            gateway.policies.run(),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
@@ -76,7 +77,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     openapi.publish(app)
-    health.mount(app, readiness_of(gateway))
+    health.mount(app, readiness_of(gateway), lambda: gateway.policies.decider.policies.bundle)
     rest.mount(app, gateway.door)
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))

@@ -136,15 +136,14 @@ class Settings:
     calls_kept_days: int = 400
     """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
 
-    policies: Path | None = None
-    """Folder of the signed policy bundle that decides. Needed outside development mode, which signs the one of this distribution."""
-
-    policy_officers: Path | None = None
-    """File of the officers who may sign a policy bundle, a name and a public key each, by which its signatures are believed."""
-
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has
     changed. A file that cannot be read stops every payment. None: the core screens by itself."""
+
+    policy_officers: Path | None = None
+    """TOML file of the officers who may sign policy bundles: `[[officer]]` with `name`, `roles` (`author`, `activator`) and `public_key`;
+    writable by its owner alone. An activation that they did not sign never decides. None: none can be activated, and development mode
+    decides by the shipped bundle."""
 
     proposals_waiting: int = 5
     """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""

@@ -63,7 +63,6 @@ def _needed(settings: Settings) -> _Findings:
             "strong_acr": "name the `acr` values that say two factors were used: without them nothing that needs two is possible",
             "core_url": "set it to the base URL of the core: the embedded sandbox bank exists in development mode only",
             "core_credential_file": "name the file with the bearer token for core_url",
-            "policies": "name the folder of the signed policy bundle",
             "policy_officers": "name the file of the officers' public keys, by which the policy bundle is believed",
         }
     for name, remedy in told.items():

@@ -17,8 +17,8 @@ from gateway.domain.errors import Code, Refusal
 from gateway.domain.facts import CustomerFacts, Facts
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate
-from gateway.domain.stages import BatchRemainder, Call, Decided, Grounded, Outcome
-from policies.engine import Engine
+from gateway.domain.policies import BundleName, PoliciesInForce
+from gateway.domain.stages import BatchRemainder, Call, Decided, Grounded, Held, Outcome
 from policies.model import JSON, Assurance, Decision, PolicyEffect, Reason, Request, Uid
 
 BANK = Uid("Bank", "bank")
@@ -34,35 +34,52 @@ _HARDNESS = {PolicyEffect.PERMIT: 0, PolicyEffect.CHALLENGE: 1, PolicyEffect.DEN
 class PolicyRefusal(Refusal):
     """What the policies do not permit as it stands; carries what they were asked and what they said, for the record."""
 
-    def __init__(self, code: Code, grounded: Grounded, requests: tuple[Request, ...], decision: Decision) -> None:
+    def __init__(
+        self, code: Code, grounded: Grounded, requests: tuple[Request, ...], decision: Decision, bundle: BundleName
+    ) -> None:
         super().__init__(code, decision.reason.value)
         self.grounded = grounded
         self.requests = requests
         self.decision = decision
+        self.bundle = bundle
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decider:
-    """The policies of one bundle."""
+    """Decides each call by the policies that are in force when its turn comes.
 
-    engine: Engine
+    Concurrency: `policies` is exchanged on the event loop, by one assignment, and read once for each decision.
+    """
+
+    policies: PoliciesInForce
 
     def decide(self, grounded: Grounded) -> Decided:
         """Permitted, or PolicyRefusal."""
+        policies = self.policies
         requests = tuple(_requests(grounded))
-        decisions = [self.engine.decide(request) for request in requests]
+        decisions = [policies.engine.decide(request) for request in requests]
         # One denial among several objects denies all: a call is done whole or not at all.
         decision = max(decisions, key=lambda one: (_HARDNESS[one.effect], one.rung or 0))
         if decision.effect is not PolicyEffect.PERMIT:
-            raise PolicyRefusal(_code(decision), grounded, requests, decision)
+            raise PolicyRefusal(_code(decision), grounded, requests, decision, policies.bundle)
         if grounded.outcome is Outcome.ASK and grounded.call.facts.level < Level.L3:
             # whatever the policies permit: a value whose source only the customer can judge is never acted on unasked
-            raise PolicyRefusal(Code.CONFIRMATION_REQUIRED, grounded, requests, decision)
-        return Decided(grounded, requests, decision)
+            raise PolicyRefusal(Code.CONFIRMATION_REQUIRED, grounded, requests, decision, policies.bundle)
+        return Decided(grounded, requests, decision, policies)
 
     def revealed(self, decided: Decided) -> frozenset[str]:
-        """The data classes of the function's allow-list that the policies let out to this customer's assistant."""
-        return self.engine.reveal(decided.requests[0], decided.call.function.data_classes)
+        """The data classes of the function's allow-list that the policies let out to this customer's assistant: those that decided it."""
+        return decided.policies.engine.reveal(decided.requests[0], decided.call.function.data_classes)
+
+
+def bundle_of(held: Held) -> BundleName:
+    """The bundle by which a call that waits for the customer was decided."""
+    refusal, reached = held.refused.refusal, held.refused.reached
+    if isinstance(refusal, PolicyRefusal):
+        return refusal.bundle
+    if isinstance(reached, Decided):
+        return reached.policies.bundle
+    raise TypeError("what waits for the customer was decided, or was refused by policies")
 
 
 def _code(decision: Decision) -> Code:

@@ -26,6 +26,7 @@ from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.policies import BundleName
 from gateway.domain.ports import BookChange, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
@@ -79,12 +80,6 @@ class _FunctionEntries(TypedDict, total=False):
     grounding: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleName:
-    hash: str
-    version: str
-
-
 @dataclass(slots=True)
 class Counters:
     """What is only counted, for the census: it would fill the trail with junk."""
@@ -98,7 +93,6 @@ class Records:
     """Writes the records of calls. Each method returns once its record is durable; Unavailable("audit_unavailable") otherwise."""
 
     log: Log
-    bundle: BundleName
     declared: Mapping[str, leaf.Function]
     wait_ms: int
     counters: Counters = field(default_factory=Counters)
@@ -171,7 +165,7 @@ class Records:
             else:
                 entries["function"] = function
         if isinstance(refusal, PolicyRefusal):
-            entries["policy"] = self._policy(refusal.decision)
+            entries["policy"] = _policy(refusal.decision, refusal.bundle)
             entries["grounding"] = _grounding(refusal.grounded)
             sealed = _replayable(refusal.requests)
         elif isinstance(refusal, Ungrounded):
@@ -185,7 +179,7 @@ class Records:
         refusal = held.refused.refusal
         requests: tuple[Request, ...] = ()
         if isinstance(refusal, PolicyRefusal):
-            entries["policy"], requests = self._policy(refusal.decision), refusal.requests
+            entries["policy"], requests = _policy(refusal.decision, refusal.bundle), refusal.requests
         facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
         sealed = {**_replayable(requests), "intent": dict(proposal.content)}
         return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **entries))
@@ -317,19 +311,20 @@ class Records:
 
     def _decided(self, decided: Decided) -> _FunctionEntries:
         entries = self._called(decided.call)
-        entries["policy"] = self._policy(decided.decision)
+        entries["policy"] = _policy(decided.decision, decided.policies.bundle)
         confirmed = decided.call.received.confirmed
         entries["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
         return entries
 
-    def _policy(self, decision: Decision) -> Policy:
-        return Policy(
-            bundle_hash=self.bundle.hash,
-            bundle_version=self.bundle.version,
-            decision=decision.effect.value,
-            policies=decision.policies,
-            reason=decision.reason.value,
-        )
+
+def _policy(decision: Decision, bundle: BundleName) -> Policy:
+    return Policy(
+        bundle_hash=bundle.hash,
+        bundle_version=bundle.version,
+        decision=decision.effect.value,
+        policies=decision.policies,
+        reason=decision.reason.value,
+    )
 
 
 def _grounding(grounded: Grounded) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from gateway.commands.options import data_option as _data
 from gateway.commands.options import database_option as _database
 from gateway.commands.options import late as _late
 from gateway.commands.options import port as _port
+from gateway.commands.policy_line import policy_verbs
 from gateway.commands.printing import GOOD, USAGE, failed
 from gateway.domain.principal import SCOPES
 
@@ -27,7 +28,7 @@ def command_line() -> argparse.ArgumentParser:
     operator_commands(commands)
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, confirming as a customer"))
     _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
-    _policy(commands.add_parser("policy", help="check, test and explain the policies"))
+    policy_verbs(commands.add_parser("policy", help="check, test, build, sign and activate the policies"))
     _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
     _functions(commands.add_parser("functions", help="what a model may call"))
     _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
@@ -254,31 +255,6 @@ def _matching(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}")
     parser.add_argument("--decision", choices=("permit", "challenge", "deny"))
     parser.add_argument("--end-state", choices=("executed", "rejected_by_core", "not_attempted", "outcome_unknown"))
-
-
-def _policy(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    checking = commands.add_parser("check", help="would an engine take this bundle? findings with file and line")
-    checking.set_defaults(command=_late("policy", "check_bundle"))
-    testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
-    testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
-    testing.set_defaults(command=_late("policy", "test_bundle"))
-    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of the present ones")
-    comparing.add_argument("--cases", type=Path, help="folder of cases to ask; left out: those of this distribution")
-    comparing.set_defaults(command=_late("policy", "compare"))
-    explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
-    explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
-    explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
-    explaining.add_argument("--data", type=Path, help="folder of the gateway")
-    _database(explaining)
-    explaining.add_argument("--auditor", help="who asks; stands in the trail")
-    explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
-    explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
-    explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
-    explaining.set_defaults(command=_late("policy", "explain_one"))
-    for item in (checking, testing, comparing, explaining):
-        item.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
-        item.add_argument("--json", action="store_true")
 
 
 def _functions(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ _UNUSED = "unused"
 
 def list_all(options: argparse.Namespace) -> int:
     """Every function with its effect and level."""
-    functions = _functions(options.functions)
+    functions = served_functions(options.functions)
     if options.json:
         rows = [
             {"name": function.name, "effect": function.effect.value, "level": function.level.name, "summary": function.summary}
@@ -37,13 +37,13 @@ def list_all(options: argparse.Namespace) -> int:
 
 def definitions_for(options: argparse.Namespace) -> int:
     """Definitions for one API, as JSON."""
-    print_json(definitions(_functions(options.functions), options.shape))
+    print_json(definitions(served_functions(options.functions), options.shape))
     return GOOD
 
 
 def reference(options: argparse.Namespace) -> int:
     """The reference page, in Markdown."""
-    page = reference_page(_functions(options.functions))
+    page = reference_page(served_functions(options.functions))
     if options.json:
         print_json({"markdown": page})
     else:
@@ -53,7 +53,7 @@ def reference(options: argparse.Namespace) -> int:
 
 def schema(options: argparse.Namespace) -> int:
     """The Cedar schema of the policies."""
-    text = cedar_schema(_functions(options.functions))
+    text = cedar_schema(served_functions(options.functions))
     if options.json:
         print_json({"cedar_schema": text})
     else:
@@ -100,7 +100,8 @@ def import_openapi(options: argparse.Namespace) -> int:
     return GOOD
 
 
-def _functions(path: Path | None) -> Sequence[BankingFunction]:
+def served_functions(path: Path | None) -> Sequence[BankingFunction]:
+    """Those of this distribution, with those of a manifest where one is given. UnsafeSettings for one that must not be served."""
     if path is None:
         return MANIFEST
     manifest = checked(path)

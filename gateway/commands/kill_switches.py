@@ -19,16 +19,16 @@ from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
-from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
-from gateway.calls.record import BundleName, Records
+from gateway.app.databases import is_trail, open_log
+from gateway.calls.record import Records
 from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.commands.stores import opened_store
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.stages import RecordPosition
 from gateway.doors.kill_switches import shown
 from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches
-from gateway.store.direct import DirectStore
 from gateway.store.kill_switches import SqlKillSwitches
 
 WAIT_MS = 5_000
@@ -104,17 +104,9 @@ def _with_switches(options: argparse.Namespace, work: _Work) -> int:
 
 
 async def _run(places: DatabaseLocations, work: _Work) -> int:
-    if not places.is_there(DatabaseName.GATEWAY):
-        return failed(f"there is no gateway in {places.data}; give the folder and database of `tellergate serve`", USAGE)
     async with AsyncExitStack() as undo:
-        database = places.open(DatabaseName.GATEWAY, name="command")
-        undo.push_async_callback(database.close)
-        history = HISTORIES[DatabaseName.GATEWAY]
-        if (found := await database.read(history.revision)) != history.head:
-            raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
-        switches = KillSwitches(
-            store=SqlKillSwitches(DirectStore(database)), trail=_LateTrail(places, undo), clock=utc_now, via="command"
-        )
+        store = await opened_store(places, undo)
+        switches = KillSwitches(store=SqlKillSwitches(store), trail=_LateTrail(places, undo), clock=utc_now, via="command")
         return await work(switches)
 
 
@@ -132,4 +124,4 @@ class _LateTrail:
         except (LogUnavailable, LogCorrupt, KeyRefused, HistoryUnknown, SQLAlchemyError, DatabaseUnavailable, OSError) as error:
             raise Unavailable("audit_unavailable") from error
         self._undo.push_async_callback(log.close)
-        return await Records(log, BundleName("", ""), {}, WAIT_MS).kill_switch(switch, word, by, via, at)
+        return await Records(log, {}, WAIT_MS).kill_switch(switch, word, by, via, at)

@@ -14,19 +14,26 @@ Command = Callable[[argparse.Namespace], int]
 DATABASE_HELP = "PostgreSQL address instead of files in the folder; as it holds a password, better set TELLERGATE_DATABASE"
 
 
-def _from_environment(setting: str) -> str | None:
+def from_environment(setting: str) -> str | None:
+    """The value of TELLERGATE_<SETTING>; None where it is empty or not there."""
     return os.environ.get(f"TELLERGATE_{setting}") or None
 
 
 def data_option(parser: argparse.ArgumentParser, told: str) -> None:
     """The folder that a command works on: by the option, or by TELLERGATE_DATA."""
-    default = _from_environment("DATA")
-    parser.add_argument("--data", type=Path, default=default and Path(default), required=default is None, help=told)
+    path_option(parser, "data", told)
+
+
+def path_option(parser: argparse.ArgumentParser, setting: str, told: str) -> None:
+    """A path that must be given: by the option, or by the environment as the setting of that name."""
+    default = from_environment(setting.upper())
+    name = f"--{setting.replace('_', '-')}"
+    parser.add_argument(name, type=Path, default=default and Path(default), required=default is None, help=told)
 
 
 def database_option(parser: argparse.ArgumentParser) -> None:
     """Where its databases are: by the option, or by TELLERGATE_DATABASE."""
-    parser.add_argument("--database", default=_from_environment("DATABASE") or "", help=DATABASE_HELP)
+    parser.add_argument("--database", default=from_environment("DATABASE") or "", help=DATABASE_HELP)
 
 
 def port(text: str) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from adapters.core import CoreBank, Identified
+from gateway.calls.decide import bundle_of
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.record import Records
 from gateway.confirmations.intent import arguments_bytes, intent_of, principal_bytes, repeat_key
@@ -38,7 +39,7 @@ class Proposals:
         try:
             agent = received.principal.acting
             name = (await self.book.assistant_names([agent])).get(agent)
-            proposal = await intent_of(held, self.core, self.records.bundle.hash, now, agent_name=name)
+            proposal = await intent_of(held, self.core, bundle_of(held[-1]).hash, now, agent_name=name)
             new = NewProposal(
                 proposal=proposal,
                 conversation=received.request.conversation_id,

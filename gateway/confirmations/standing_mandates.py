@@ -9,6 +9,7 @@ from hashlib import sha256
 from adapters.core import Account, CoreBank, CoreUnavailable, KnownPayee, Money
 from adapters.function import BankingFunction, Kind
 from adapters.identity import Scheme, canonical
+from gateway.calls.decide import Decider
 from gateway.calls.record import Records
 from gateway.confirmations.intent import number_of, principal_bytes, readable
 from gateway.domain.errors import Fault, Refusal, RequestFault, Unavailable
@@ -43,6 +44,7 @@ class StandingMandates:
     store: ProposalStore
     core: CoreBank
     records: Records
+    decider: Decider
     functions: Sequence[BankingFunction]
     clock: Callable[[], datetime]
     waiting_most: int
@@ -67,7 +69,7 @@ class StandingMandates:
         )
         agents = await self.book.assistant_names([terms.agent]) if terms.agent else {}
         shown = _Shown(named, account, agents.get(terms.agent or ""))
-        proposal = _proposal(mandate, terms, shown, self.records.bundle.hash, now)
+        proposal = _proposal(mandate, terms, shown, self.decider.policies.bundle.hash, now)
         new = NewProposal(
             proposal=proposal,
             conversation=None,

@@ -20,6 +20,7 @@ class Alarm(DeclaredAlarm):
     MANDATE_NOT_AS_SIGNED = AlarmForm("mandate_not_as_signed", logging.ERROR)
     MODEL_FAILED = AlarmForm("model_failed", logging.WARNING, ("code", "why", "run"))
     MODEL_REFUSED = AlarmForm("model_refused", logging.WARNING, ("status",))
+    POLICIES_REFUSED = AlarmForm("policies_refused", logging.ERROR, ("version", "why"))
     PROPOSAL_CHANGED = AlarmForm("proposal_changed", logging.ERROR)
     RUN_OUTCOME_UNKNOWN = AlarmForm("run_outcome_unknown", logging.WARNING, ("call_id",))
     RUN_WAITS = AlarmForm("run_waits", logging.WARNING, ("cause",))
@@ -39,6 +40,7 @@ class Chore(StrEnum):
     UNRECORDED = "unrecorded"
     CENSUS = "census"
     CONFIRMED = "confirmed"
+    POLICIES = "policies"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
     ROWS_SWEEP = "rows_sweep"

@@ -17,6 +17,7 @@ from gateway.domain.errors import MESSAGES, Code, Refusal
 from gateway.domain.facts import Facts, Use
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.obstacle import Obstacle
+from gateway.domain.policies import PoliciesInForce
 from gateway.domain.principal import Principal
 from gateway.domain.reasons import RefusalReason, reason_of
 from gateway.domain.request import CallRequest, NativeCall
@@ -133,11 +134,15 @@ class Grounded:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Step 4's result: permitted. What is not permitted never becomes a Decided. One request for each resource."""
+    """Step 4's result: permitted. What is not permitted never becomes a Decided. One request for each resource.
+
+    `policies`: those that permitted it. What may leave, and the call's records, go by them too, whatever is in force by then.
+    """
 
     grounded: Grounded
     requests: tuple[Request, ...]
     decision: Decision
+    policies: PoliciesInForce
 
     @property
     def call(self) -> Call:

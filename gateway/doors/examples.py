@@ -5,6 +5,7 @@ All of it is invented. Ids and references are of the right form and of nobody.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from gateway.domain.strict_json import Json
@@ -160,16 +161,14 @@ _STEP: dict[str, Json] = {
 _NEW_MESSAGE: Json = {"role": "user", "content": _QUESTION}
 _LABELS: Json = {"metadata": _METADATA}
 
+_CHECKS: Mapping[str, Json] = dict.fromkeys(("store", "log", "keys", "core", "issuer_keys", "policies"), "ok")
+_POLICIES: Json = {"version": "3", "bundle": sha256(b"an example").hexdigest()}
+
 EXAMPLES: Mapping[str, OperationExample] = {
     "get_liveness": OperationExample({"status": "live"}),
     "get_readiness": OperationExample(
-        {"status": "ready", "checks": dict.fromkeys(("store", "log", "keys", "core", "issuer_keys"), "ok")},
-        answers={
-            503: {
-                "status": "not_ready",
-                "checks": {"store": "ok", "log": "ok", "keys": "ok", "core": "unavailable", "issuer_keys": "ok"},
-            }
-        },
+        {"status": "ready", "checks": _CHECKS, "policies": _POLICIES},
+        answers={503: {"status": "not_ready", "checks": {**_CHECKS, "core": "unavailable"}, "policies": _POLICIES}},
     ),
     "get_version": OperationExample({"name": "tellergate", "version": "0.1.0", "api": "v1"}),
     "execute_function_calls": FUNCTION_CALLS,

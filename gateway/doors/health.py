@@ -1,10 +1,12 @@
 """Health and version, `/livez`, `/readyz` and `/version`: for load balancers and operators. Without a token, and nothing secret."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict
 
+from gateway.domain.policies import BundleName
 from gateway.doors.bodies import json_answer
 from gateway.oversight.health import DependencyState, Readiness
 
@@ -21,14 +23,24 @@ class Liveness(_Strict):
     status: Literal["live"]
 
 
-class ReadinessAnswer(_Strict):
-    """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, and `model` where one is configured.
+class ServedPolicies(_Strict):
+    """Which policy bundle decides in the process that answered."""
 
-    `not_ready` when one of them does not answer, but for the model: calls are taken without it.
+    version: str
+    bundle: str
+
+
+class ReadinessAnswer(_Strict):
+    """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, `policies`, and `model` where one is
+    configured. `policies` is what decides here: its version, and SHA-256 of its bundle.
+
+    `not_ready` when one of them does not answer, but for the model: calls are taken without it; and for `policies`, which is
+    `unavailable` while a newer activation must not decide here and the last good one goes on.
     """
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, DependencyState]
+    policies: ServedPolicies
 
 
 class VersionAnswer(_Strict):
@@ -39,8 +51,8 @@ class VersionAnswer(_Strict):
     api: Literal["v1"]
 
 
-def mount(app: FastAPI, readiness: Readiness) -> None:
-    """Put these routes into the application."""
+def mount(app: FastAPI, readiness: Readiness, policies: Callable[[], BundleName]) -> None:
+    """Put these routes into the application. `policies`: which bundle decides now."""
 
     @app.get("/livez", responses={200: {"model": Liveness, "description": "The process is up"}}, openapi_extra={"security": []})
     async def get_liveness() -> Response:
@@ -61,10 +73,12 @@ def mount(app: FastAPI, readiness: Readiness) -> None:
     async def get_readiness() -> Response:
         """Tell whether calls can be taken.
 
-        The state of each dependency. Answered within about a second; an answer is kept for a second.
+        The state of each dependency, and which policies decide. Answered within about a second; an answer is kept for a second.
         """
         report = await readiness.report()
-        answer = json_answer({"status": "ready" if report.ready else "not_ready", "checks": report.states})
+        served = policies()
+        told = {"status": "ready" if report.ready else "not_ready", "checks": report.states}
+        answer = json_answer({**told, "policies": {"version": served.version, "bundle": served.hash}})
         answer.status_code = 200 if report.ready else 503
         return answer
 

@@ -244,13 +244,28 @@ KILL_SWITCHES = Table(
     Index("kill_switches_engaged", "lifted_us", "scope"),
 )
 
+POLICY_ACTIVATIONS = Table(
+    "policy_activations",  # one row for each, never changed: the version is the bundle's own, and the greatest is in force
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("bundle", String(64), nullable=False, unique=True),  # SHA-256 of `body`, in hexadecimal
+    Column("body", LargeBinary, nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("author_signature", LargeBinary(64), nullable=False),
+    Column("activator", String(64), nullable=False),
+    Column("activator_signature", LargeBinary(64), nullable=False),
+    Column("activated_us", BigInteger, nullable=False),
+    CheckConstraint("author <> activator", name="two_sign"),
+)
+
 EPOCHS = Table(
     "epochs",
     METADATA,
     Column("name", String(16), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`kill`: grows with each change of a kill switch, so that every call sees with one number whether it has to look again."""
+"""`kill`: grows with each change of a kill switch, so that every call sees with one number whether it has to look again. `policy` is locked
+while a bundle is activated."""
 
 WEBHOOKS = Table(
     "webhooks",

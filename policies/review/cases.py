@@ -35,6 +35,7 @@ class CasesRefused(Exception):
 
     def __init__(self, message: str, place: SourceLine) -> None:
         super().__init__(f"{place.file}:{place.line}: {message}")
+        self.message = message
         self.place = place
 
 

@@ -15,7 +15,6 @@ from adapters.functions import MANIFEST
 from audit.query import Why, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
-from gateway.calls.decide import Decider
 from gateway.calls.output import output_text, result_item
 from gateway.domain.errors import Code
 from gateway.domain.stages import Recorded
@@ -170,4 +169,5 @@ def _forbid(asked: Teller, data_class: str) -> None:
     says = '@id("kept.back") @reason("forbidden") @says("Kept back.")'
     rule = f'{says} forbid (principal, action == Action::"reveal", resource) when {{ {when} }};'
     changed = replace(bundle, rules=(*bundle.rules, RuleFile("kept.cedar", rule)))
-    asked.gateway.pipeline._parts = replace(asked.gateway.pipeline._parts, decider=Decider(Engine(changed)))
+    decider = asked.gateway.pipeline._parts.decider
+    decider.policies = replace(decider.policies, engine=Engine(changed))

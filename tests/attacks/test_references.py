@@ -164,6 +164,6 @@ async def test_a_repeat_tells_no_more_than_the_policies_let_out_now(asked: Telle
         def revealed(self, decided: object) -> frozenset[str]:
             return frozenset()
 
-    asked.gateway.pipeline._parts = replace(parts, decider=Narrow(parts.decider.engine))
+    asked.gateway.pipeline._parts = replace(parts, decider=Narrow(parts.decider.policies))
     assert (await asked.ask("initiate_transfer", wanted, native_id="told")).output == {}
     asked.gateway.pipeline._parts = parts

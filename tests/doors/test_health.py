@@ -8,11 +8,12 @@ import httpx
 import pytest
 
 from adapters.core import CoreUnavailable
+from gateway.app.bundle import read_bundle
 from gateway.app.serving import build_app
 from tests.doors.conftest import Served
 from tests.support.teller import teller
 
-CHECKS = {"store", "log", "keys", "core", "issuer_keys"}
+CHECKS = {"store", "log", "keys", "core", "issuer_keys", "policies"}
 
 
 def test_the_real_server_is_live_and_ready_and_says_its_version(served: Served) -> None:
@@ -24,7 +25,9 @@ def check(bare: httpx.Client) -> None:
     assert bare.get("/livez").json() == {"status": "live"}
     ready = bare.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "checks": {**dict.fromkeys(CHECKS, "ok"), "model": "unavailable"}}, "port 9"
+    policies = {"version": "1", "bundle": read_bundle().hash}
+    checks = {**dict.fromkeys(CHECKS, "ok"), "model": "unavailable"}
+    assert ready.json() == {"status": "ready", "checks": checks, "policies": policies}, "port 9"
     told = bare.get("/version").json()
     assert (told["name"], told["api"], set(told)) == ("tellergate", "v1", {"name", "version", "api"})
     for path in ("/livez", "/readyz", "/version"):

@@ -86,7 +86,7 @@ def break_one(asked: Teller, what: str, failing: Callable[[Any], Part]) -> Part:
     replaced: dict[str, Any] = {what: broken}
     if what == "log":
         records = parts.records
-        replaced = {"records": Records(replaced["log"], records.bundle, records.declared, records.wait_ms)}
+        replaced = {"records": Records(replaced["log"], records.declared, records.wait_ms)}
     pipeline._parts = replace(parts, **replaced)
     return broken
 

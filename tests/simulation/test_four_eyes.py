@@ -93,7 +93,8 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with teller(tmp_path / "data") as asked:
         parts = asked.gateway.pipeline._parts
-        strict = Decider(cast(Engine, ApprovedAlone(parts.decider.engine)))
+        policies = parts.decider.policies
+        strict = Decider(dataclasses.replace(policies, engine=cast(Engine, ApprovedAlone(policies.engine))))
         asked.gateway.pipeline._parts = dataclasses.replace(parts, decider=strict)
         listed = await asked.ask("list_accounts", customer=INITIATOR)
         accounts = cast(list[dict[str, Any]], (listed.output or {})["accounts"])

@@ -186,7 +186,7 @@ class Histories(RuleBasedStateMachine):
                 log = Failing(
                     confirming.records.log, "append_with", LOG, done=broken == "recorded", when=of_kind(RecordKind.CONFIRMATION)
                 )
-                records = Records(log, confirming.records.bundle, confirming.records.declared, confirming.records.wait_ms)  # type: ignore[arg-type]
+                records = Records(log, confirming.records.declared, confirming.records.wait_ms)  # type: ignore[arg-type]
                 confirming = replace(confirming, records=records)
             kept = json.dumps({"intent_sha256": sha256(proposal.intent).hexdigest()}).encode()
             try:

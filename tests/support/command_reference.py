@@ -44,6 +44,13 @@ RUNS = (
     ("policy test", "policy test"),
     ("policy diff", "policy diff --rules RULES"),
     ("policy explain", "policy explain CASE"),
+    ("policy build", "policy build --rules RULES --cases FOLDER --version 1 --author ada --out rules-1.bundle"),
+    ("policy officer", "policy officer --name ada --role author --key ada.key"),
+    ("policy sign", "policy sign --role author --name ada --key ada.key rules-1.bundle"),
+    ("policy verify", "policy verify --policy-officers officers.toml rules-1.bundle"),
+    ("policy activate", "policy activate rules-1.bundle --policy-officers officers.toml --data demo"),
+    ("policy list", "policy list --data demo"),
+    ("policy rollback", "policy rollback --to 1 --version 2 --author ada --out rules-2.bundle --data demo"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
     ("init", "init --production customers"),
@@ -107,6 +114,7 @@ def answers() -> dict[str, Any]:
         (home / "api.json").write_text('{"openapi": "3.0.0", "info": {"title": "x", "version": "1"}, "paths": {}}')
         found: dict[str, Any] = {}
         values = {"RULES": str(ROOT / "policies" / "rules"), "CASE": "'a payment in a strong session'"}
+        values["FOLDER"] = str(ROOT / "policies" / "cases")
         (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
         for name, command in SERVING.items():
             found[name] = stack.enter_context(_serving(home, _filled(command, values)))
@@ -127,13 +135,18 @@ def answers() -> dict[str, Any]:
                 (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
             if name == "mandates sign":
                 (home / "signed.jsonl").write_text(json.dumps(found[name]) + "\n")
+            if name == "policy officer":
+                other = json.loads(_typed(home, "policy officer --name ben --role activator --key ben.key --json"))["entry"]
+                (home / "officers.toml").write_text(f"{found[name]['entry']}\n{other}")
+            if name == "policy sign":
+                _typed(home, "policy sign --role activator --name ben --key ben.key rules-1.bundle")
             if name == "kill engage":
                 values["KILL"] = found[name]["id"]
         return found
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\b(RULES|CASE|BANK|KILL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
 
 
 def _environment() -> dict[str, str]:

@@ -25,7 +25,7 @@ from adapters.cores.sandbox.tables import open_engine
 from adapters.functions import MANIFEST
 from audit import migration
 from audit.migration import History
-from gateway.app import main
+from gateway.app import policies
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.cores import UnsafeNoPermits
@@ -49,7 +49,7 @@ _MADE: dict[tuple[History, str], Statements] = {}
 def repeat() -> None:
     """From now on, gateways that start in this process, and in what is forked off it, repeat what does not differ."""
     migration._make = _tables
-    main.PolicyEngine = _engine  # type: ignore[attr-defined, assignment]
+    policies.Engine = _engine  # type: ignore[attr-defined, assignment]
     embedded_bank.open_sandbox = _sandbox  # type: ignore[attr-defined, assignment]
     fastapi.routing.create_model_field = _field  # type: ignore[attr-defined]
 

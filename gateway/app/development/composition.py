@@ -50,7 +50,7 @@ def _chores(bank: SandboxBank | None) -> Sequence[Coroutine[object, object, None
     return () if bank is None else (banking_days(bank),)
 
 
-def _bundle(_settings: Settings, offered: ServedFunctions) -> Bundle:
+def _shipped(offered: ServedFunctions) -> Bundle:
     return activated(read_bundle(offered.functions))
 
 
@@ -87,7 +87,7 @@ DEVELOPMENT = Composition(
     may_upgrade=True,
     check=check,
     core=_core,
-    bundle=_bundle,
+    shipped=_shipped,
     trust=_trust,
     stand_in=_stand_in,
     chores=_chores,

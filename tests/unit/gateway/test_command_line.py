@@ -227,7 +227,7 @@ MAKING = {
 
 NEEDED: Mapping[str, str] = {
     "--auditor": "eve", "--purpose": "p", "--case": "c", "--customer": "alice", "--officer": "o", "--reason": "r", "--hold": "h",
-    "--out": "out.zip", "--credential-file": "c",
+    "--out": "out.zip", "--credential-file": "c", "--policy-officers": "o.toml", "--to": "1", "--version": "2", "--author": "a",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from gateway.domain.errors import Code
 from gateway.domain.facts import Utterance
 from gateway.domain.limits import Totals
 from gateway.domain.mandate import StandingMandate
+from gateway.domain.policies import BundleName, PoliciesInForce
 from gateway.domain.stages import BatchRemainder, Call, Grounded, Outcome
 from gateway.grounding import ground
 from policies.engine import Engine
@@ -52,7 +53,7 @@ def a_call(payee: KnownPayee = HARBOUR, **given: Any) -> Call:
 
 @pytest.mark.parametrize("level", [Level.L1, Level.L2])
 def test_what_only_the_customer_can_judge_is_asked_though_every_policy_permits_it(level: Level) -> None:
-    decider = Decider(cast(Engine, PermitsEverything()))
+    decider = Decider(PoliciesInForce(cast(Engine, PermitsEverything()), BundleName("", "1")))
     grounded = Grounded(a_call(level=level), {"amount": "calculated"}, Outcome.ASK)
     with pytest.raises(PolicyRefusal) as refused:
         decider.decide(grounded)
