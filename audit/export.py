@@ -17,7 +17,7 @@ from typing import IO, BinaryIO
 from audit import verify
 from audit.bundle_file import BundleFile
 from audit.catching_up import catch_up_to_ask
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
@@ -93,8 +93,8 @@ def trust_policy(log: Log) -> bytes:
         "v": 1,
         "origin": log.origin,
         "log": [key.encode() for key in log.log_keys()],
-        "exports": [named(f"{log.origin}/exports", log.signers.exports).key.encode()],
-        "permits": [named(f"{log.origin}/permits", log.signers.permits).key.encode()],
+        "exports": [named(f"{log.origin}/exports", log.signers.exports.signer()).key.encode()],
+        "permits": [named(f"{log.origin}/permits", log.signers.permits.signer()).key.encode()],
     }
     return _json(body)
 
@@ -158,7 +158,7 @@ async def export(
 def _size_of(log: Log, note: bytes, size: int) -> int:
     try:
         text = verify.own_text(note)
-        known = verify_checkpoint(Note.parse(text.encode()), log.origin, log.log_keys()).checkpoint
+        known = log.signers.verify(Note.parse(text.encode()), log.origin).checkpoint
     except (NoteInvalid, ValueError):
         raise ValueError("a checkpoint that was given is damaged, or not of this log") from None
     if not 0 < known.size <= size:
@@ -247,7 +247,7 @@ class _Bundle:
             "records": records,
             "disclosures": opened,
         }
-        signer = named(f"{self._log.origin}/exports", self._log.signers.exports)
+        signer = named(f"{self._log.origin}/exports", self._log.signers.exports.signer())
         into.close(lambda files: sign_note(_json({**about, "files": files}).decode() + "\n", [signer]).encode().encode())
         return into.size
 

@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, verify_checkpoint
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint
 from audit.committer import Committer, LogEntry, Pending, Publication, Removal
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, WriterClosed, WriterFull
 from audit.heads import LogHeads
-from audit.keys import DataKey, KeyStore, SignerUnavailable, SigningKeys
+from audit.keyring import SignerUnavailable
+from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
@@ -38,6 +39,9 @@ APPEND_TIMEOUT_MS = 5_000
 
 PERMIT_LIFETIME = timedelta(seconds=30)
 """First send before this; afterwards only the status is asked."""
+
+PERMIT_OVERLAP = timedelta(minutes=2)
+"""So long after a rotation a permit by the key before it is taken: more than it lives, and clocks differ."""
 
 PERMITS_WAITING_MOST = 16_384
 """Intents whose permit was not asked for yet."""
@@ -108,7 +112,6 @@ class Log:
         self._database = database
         self._clock = clock
         self._random = random
-        self._log_keys = signers.log_keys(origin)
         self._heads = LogHeads(origin, signers, keys)
         self._committer = Committer(self._heads)
         self.transactions = Transactions(database.lane(), self._committer)
@@ -234,12 +237,16 @@ class Log:
         return issue(covered, self._clock(), PERMIT_LIFETIME, self.signers.permits.sign)
 
     def permit_verifier(self) -> LogPermitVerifier:
-        """What the core side checks permits with. It holds the public key only."""
-        return LogPermitVerifier(self.signers.permits.public, self.origin)
+        """What the core side checks permits with. It holds public keys only: those that may have signed one that is still good."""
+        return LogPermitVerifier(self.permit_keys, self.origin)
+
+    def permit_keys(self) -> Sequence[bytes]:
+        """The public keys of permits that may still be good: the active one, one that has yet to begin, and the one before a while on."""
+        return self.signers.permits.publics(PERMIT_OVERLAP.total_seconds())
 
     def log_keys(self) -> list[VerifierKey]:
         """The public keys that sign published checkpoints: Ed25519 and ML-DSA-44, both under the log's origin."""
-        return [log_key.key for log_key in self._log_keys]
+        return [log_key.key for log_key in self.signers.log_keys(self.origin)]
 
     def now(self) -> datetime:
         """The log's clock."""
@@ -310,7 +317,7 @@ class Log:
                 return None
             tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
-            note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
+            note = sign_checkpoint(checkpoint, self.signers.log_keys(self.origin, now_s), now_s).encode()
             await self._submit(Write(Publication(tree, note, now_s)))
             return note
 
@@ -368,7 +375,7 @@ class Log:
     def _is_due(self, head: Head, last: Head, now_s: int) -> bool:
         """A log that grew is published at most once a second, one that did not each `SILENCE_MOST`."""
         try:
-            known = verify_checkpoint(Note.parse(last.note.encode()), self.origin, self.log_keys())
+            known = self.signers.verify(Note.parse(last.note.encode()), self.origin)
         except NoteInvalid as error:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
         age_s = None if known.time_s is None else now_s - known.time_s

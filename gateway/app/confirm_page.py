@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gateway.app.key_files import private_file
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.confirmations.assertion import AssertionRules, AssertionVerifier
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.doors.mandates import MandateDependencies
-from gateway.doors.pages.session import KEY_BYTES, SessionSeal, SingleUse
+from gateway.doors.pages.session import SessionSeal
 from gateway.doors.rest import Door
 
 
@@ -36,7 +35,7 @@ def page_of(
     settings: Settings,
     party: RelyingParty,
     door: Door,
-    seen: SingleUse,
+    seals: SessionSeal,
     parts: MandateDependencies,
     *,
     customers: Callable[[], Awaitable[Sequence[str]]],
@@ -49,7 +48,6 @@ def page_of(
     from gateway.doors.pages.own import OwnPages
     from gateway.doors.pages.shell import PageShell
 
-    seals = SessionSeal(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
     page = PageShell(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
     further: Sequence[Route] = ()
     if settings.development:

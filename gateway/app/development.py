@@ -15,7 +15,7 @@ from adapters.functions import MANIFEST
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.domain.mandate import Limits, Mandate
+from gateway.domain.mandate import Limits, Mandate, MandateSigner
 from gateway.store.book import SqlBook
 from policies.bundle import Bundle, Role, SignedBundle, activate, sign
 
@@ -60,7 +60,7 @@ def limits_of(functions: Sequence[BankingFunction]) -> dict[str, Limits]:
 async def grant(
     book: SqlBook,
     bank: CoreBank,
-    key: Ed25519PrivateKey,
+    key: MandateSigner,
     customer: str,
     now: datetime,
     *,
@@ -81,9 +81,7 @@ async def grant(
     await book.grant(mandate, mandate.sign(key))
 
 
-async def grant_made_up_customers(
-    book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: ServedFunctions
-) -> None:
+async def grant_made_up_customers(book: SqlBook, core: Core, key: MandateSigner, now: datetime, offered: ServedFunctions) -> None:
     """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
 
     UnsafeSettings when the core cannot be asked for their accounts.

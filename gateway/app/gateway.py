@@ -14,6 +14,7 @@ from adapters.cores.sandbox.bank import SandboxBank
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from gateway.app.confirm_page import verifier_of
+from gateway.app.keys import GatewayKeys
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust
@@ -53,6 +54,7 @@ class Gateway:
     kill_switches: KillSwitches
     webhooks: Webhooks | None
     running: RunsApi
+    keys: GatewayKeys
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import IO
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
@@ -22,6 +21,7 @@ from adapters.function import BankingFunction
 from adapters.tls import tls_for
 from audit import leaf
 from audit.erasure import replay_destructions
+from audit.keyring import SignedRows
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
@@ -33,7 +33,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, op
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.development import activated, grant_made_up_customers
 from gateway.app.gateway import Gateway, Instruments
-from gateway.app.key_files import private_file, webhook_key
+from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys
 from gateway.app.runs import running
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust, establish
@@ -45,7 +45,7 @@ from gateway.calls.pipeline import CallDependencies, CallPipeline
 from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import BundleName, Records
 from gateway.calls.recovery import GRACE, Recovery
-from gateway.calls.references import KEY_BYTES, References
+from gateway.calls.references import References
 from gateway.calls.screening import NoScreening, ScreeningList
 from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.confirmations.confirming import CustomerConfirmations
@@ -82,15 +82,17 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         places = DatabaseLocations(data, settings.database, settings.keys_database)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
-        log = await open_log(places, writer_id=name, clock=clock)
+        storage = file_keys(data, settings.key_passphrase_file, may_be_plain=settings.development)
+        log = await open_log(places, writer_id=name, clock=clock, storage=storage)
         undo.push_async_callback(log.close)
-        mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+        keys = GatewayKeys(storage, clock)
+        mandate_key = SignedRows(keys[MANDATES])
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=settings.development)
         book = SqlBook(
             database,
-            mandate_key=mandate_key.public_key(),
+            mandate_key=mandate_key,
             duplicate_window_s=settings.duplicate_window_s,
             words_age_s=settings.words_age_s,
             tells=bool(settings.webhook_url),
@@ -101,7 +103,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
         core = _with_upstream(_core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
         bundle = activated(read_bundle(offered.functions))
-        trust = establish(settings, book)
+        trust = establish(settings, book, keys[DPOP_NONCES])
         await grant_made_up_customers(book, core, mandate_key, clock(), offered)
         opened = _Opened(
             settings=settings,
@@ -114,6 +116,7 @@ async def open_gateway(settings: Settings, *, clock: Clock = utc_now) -> Gateway
             clock=clock,
             lock=lock,
             mandate_key=mandate_key,
+            keys=keys,
         )
         gateway = _assembled(opened)
         await _started(gateway, bundle, clock, shared=places.shared)
@@ -150,7 +153,8 @@ class _Opened:
     core: Core
     clock: Clock
     lock: IO[str] | None
-    mandate_key: Ed25519PrivateKey
+    mandate_key: SignedRows
+    keys: GatewayKeys
 
     @property
     def functions(self) -> Mapping[str, BankingFunction]:
@@ -160,7 +164,7 @@ class _Opened:
 def _assembled(opened: _Opened) -> Gateway:
     settings, book, core, clock, functions = opened.settings, opened.book, opened.core, opened.clock, opened.functions
     records, rates = _records(opened), Rates(settings.calls_per_minute)
-    references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
+    references = References(opened.keys[REFERENCES])
     outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
     ids = CallIds()
@@ -189,8 +193,9 @@ def _assembled(opened: _Opened) -> Gateway:
         ),
         standing_mandates=_standing_mandates(settings, proposals, opened.offered.functions),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
-        webhooks=_webhooks(settings, book, proposals),
-        running=running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records),
+        webhooks=_webhooks(settings, book, proposals, opened.keys),
+        running=running(settings, book=book, pipeline=pipeline, proposals=proposals, records=records, keys=opened.keys[RUNS]),
+        keys=opened.keys,
         _close_core=core.close,
     )
 
@@ -274,14 +279,14 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
     )
 
 
-def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhooks | None:
+def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals, keys: GatewayKeys) -> Webhooks | None:
     if not settings.webhook_url:
         return None
     outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
         tls=tls_for(settings.webhook_url),
-        key=webhook_key(settings.data),
+        keys=keys[WEBHOOK],
         book=book,
         outbox=SqlOutbox(book),
         outcomes=outcomes,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from gateway.app.key_files import private_file, secret_of
+from audit.keyring import KeyRing
+from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
@@ -19,7 +20,7 @@ from gateway.runs.model import Model
 from gateway.runs.pool import RunPool
 from gateway.runs.question import QuestionBuilder
 from gateway.runs.scripted_model import MODEL, StandInModel
-from gateway.runs.sealed_principal import KEY_BYTES, PrincipalSeal
+from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.store.book import SqlBook
 
 
@@ -32,10 +33,12 @@ class RunsApi:
     close: Callable[[], Awaitable[None]]
 
 
-def running(settings: Settings, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records) -> RunsApi:
+def running(
+    settings: Settings, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records, keys: KeyRing
+) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none."""
     model, broadcast = _model(settings), Broadcast()
-    seal = PrincipalSeal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
+    seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
     pool = None
     if model is not None:

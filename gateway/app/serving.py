@@ -20,6 +20,7 @@ from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
+from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
 from gateway.app.landing import landing_of
 from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
@@ -31,6 +32,7 @@ from gateway.domain.alarms import Chore
 from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, playground, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import docs, hosts, landing
+from gateway.doors.pages.session import SessionSeal
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -51,6 +53,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _old_rows(gateway.book, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
+            _rotated(gateway.keys),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
@@ -111,6 +114,14 @@ async def _settled(webhooks: Webhooks) -> None:
             if second % 3600 == 0:
                 await webhooks.forget()
         await asyncio.sleep(1)
+
+
+async def _rotated(keys: GatewayKeys) -> None:
+    """Take over, every two seconds, the keys that were rotated: before they begin. Those of the log are looked at by what publishes."""
+    while True:
+        await asyncio.sleep(2)
+        with alarmed(Chore.KEYS):
+            await asyncio.to_thread(keys.refresh)
 
 
 async def _old_proofs(book: SqlBook, clock: Clock) -> None:
@@ -209,7 +220,7 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
         settings,
         gateway.relying_party(),
         gateway.door,
-        gateway.book,
+        SessionSeal(gateway.keys[CONFIRM_PAGE], gateway.book),
         mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
         customers=partial(gateway.book.read, customers.names),
     )

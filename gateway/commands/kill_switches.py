@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.functions import MANIFEST
 from audit.database import DatabaseUnavailable
-from audit.keys import KeyRefused
+from audit.keyring import KeyRefused
 from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown
 from audit.store.reads import LogCorrupt

@@ -41,5 +41,6 @@ class Chore(StrEnum):
     CONFIRMED = "confirmed"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
+    KEYS = "keys"
     ROWS_SWEEP = "rows_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"

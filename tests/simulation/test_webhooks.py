@@ -85,7 +85,7 @@ async def told(tmp_path: Path) -> AsyncIterator[Told]:
         payee = next(str(item["beneficiary"]) for item in payees if "Harbour" in str(item["name"]))
         made = Told(asked, receiver, account, payee)
         made.webhooks.clock = made.now
-        receiver.public_key = public_key(made.webhooks.key.public_key())
+        receiver.public_key = public_key(made.webhooks.keys.public)
         yield made
 
 

@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
@@ -19,7 +17,7 @@ from gateway.app.clock import Clock, utc_now
 from gateway.app.cores import embedded, permit_verifier, read_permit, trust_of
 from gateway.app.databases import open_log
 from gateway.app.gateway import Gateway
-from gateway.app.key_files import credential, private_file
+from gateway.app.key_files import credential
 from gateway.app.main import open_gateway
 from gateway.app.settings import Settings, development
 from gateway.domain.facts import HeardMessage
@@ -28,6 +26,7 @@ from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
 from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
+from tests.support.keys import mandate_signer
 from tests.support.options import OPTIONS
 
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c")
@@ -103,7 +102,7 @@ class Teller:
         assert known is not None
         assert known.customer.mandate is not None
         changed = replace(known.customer.mandate, version=known.customer.mandate.version + 1, **changes)  # type: ignore[arg-type]
-        key = Ed25519PrivateKey.from_private_bytes(private_file(self.gateway.settings.data / "keys" / "mandates.key", 32))
+        key = mandate_signer(self.gateway.settings.data)
         await self.gateway.book.grant(changed, changed.sign(key))
         return changed
 
