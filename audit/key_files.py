@@ -90,14 +90,19 @@ class FileKeys:
             self._replace(purpose, [*entries, (key, secret)])
         return key
 
+    def check_retirable(self, purpose: KeyPurpose, key_id: bytes) -> int:
+        """At which place of its purpose the key is. KeyRefused as `retire`."""
+        keys = self.load(purpose)
+        place = next((place for place, key in enumerate(keys) if key.id == key_id), None)
+        if place is None:
+            raise KeyRefused(f"{purpose.name}: there is no such key")
+        if place + 1 == len(keys) or keys[place + 1].begins_s > self._now_s():
+            raise KeyRefused(f"{purpose.name}: the key is in use; rotate first, and retire it once the next one has begun")
+        return place
+
     def retire(self, purpose: KeyPurpose, key_id: bytes) -> None:
         with self._locked(purpose):
-            entries = self._entries(purpose)
-            place = next((place for place, (key, _) in enumerate(entries) if key.id == key_id), None)
-            if place is None:
-                raise KeyRefused(f"{purpose.name}: there is no such key")
-            if place + 1 == len(entries) or entries[place + 1][0].begins_s > self._now_s():
-                raise KeyRefused(f"{purpose.name}: the key is in use; rotate first, and retire it once the next one has begun")
+            place, entries = self.check_retirable(purpose, key_id), self._entries(purpose)
             if purpose.kind.signs:
                 entries[place] = (replace(entries[place][0], signer=None), b"")
             else:

@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import Note, NoteInvalid, SigningKey, VerifiedCheckpoint, VerifierKey, verify_checkpoint
@@ -73,10 +74,8 @@ class SigningKeys:
         keys = [VerifierKey(origin, ring.type, ring.active(stated_s).public) for ring in (self.head, self.head_pq)]
         return verify_checkpoint(note, origin, keys)
 
-    def refresh(self) -> None:
-        """Take over what was rotated. KeyRefused. Reads files: for a thread."""
-        for ring in (self.head, self.head_pq, self.permits, self.exports):
-            ring.refresh()
+    def all(self) -> tuple[KeyRing, ...]:
+        return (self.head, self.head_pq, self.permits, self.exports)
 
 
 def named(name: str, signer: Signer) -> SigningKey:
@@ -166,6 +165,21 @@ class KeyStore:
         if wrapped is None:
             raise KeyDestroyed
         return self._unwrap(wrapped, subject, retention)
+
+    async def rewrap(self) -> int:
+        """Wrap by the active key what an older one wrapped, in small transactions; how many. The wrapped bytes of before are overwritten as
+        those of `destroy` are.
+        """
+        active, count = self.wrapping.active().id, 0
+        after: tuple[str, str] = ("", "")
+        while page := await self._database.read(partial(_page_after, after=after)):
+            after = page[-1][0], page[-1][1]
+            older = [row for row in page if self.wrapping.sealed_by(row[2]) != active]
+            await self._database.write(partial(self._wrap_again, rows=older))
+            count += len(older)
+        if count:
+            await self._database.overwrite_deleted()
+        return count
 
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased."""
@@ -264,6 +278,13 @@ class KeyStore:
         connection.execute(insert(data_keys).values(row))
         return DataKey(subject, AESGCM(key))
 
+    def _wrap_again(self, connection: Connection, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        for subject, retention, wrapped in rows:
+            bound = _bound(subject, retention)
+            again = self.wrapping.seal(self._random(NONCE_BYTES), self.wrapping.unseal(wrapped, bound), bound)
+            same = (data_keys.c.subject == subject, data_keys.c.retention == retention, data_keys.c.wrapped == wrapped)
+            connection.execute(update(data_keys).where(*same).values(wrapped=again))
+
     def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
         wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
         return connection.execute(wanted).scalar()
@@ -277,6 +298,13 @@ class KeyStore:
 
 def _subject_of(connection: Connection, customer: str) -> str | None:
     return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
+
+
+def _page_after(connection: Connection, after: tuple[str, str]) -> list[tuple[str, str, bytes]]:
+    wanted = select(data_keys.c.subject, data_keys.c.retention, data_keys.c.wrapped)
+    wanted = wanted.where(tuple_(data_keys.c.subject, data_keys.c.retention) > after)
+    rows = connection.execute(wanted.order_by(data_keys.c.subject, data_keys.c.retention).limit(KEYS_AT_ONCE))
+    return [(row.subject, row.retention, row.wrapped) for row in rows]
 
 
 def _bound(subject: str, retention: str) -> bytes:

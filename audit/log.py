@@ -22,11 +22,12 @@ from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, WriterClosed, WriterFull
 from audit.heads import LogHeads
-from audit.keyring import SignerUnavailable
+from audit.keyring import KeyRefused, SignerUnavailable
 from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
+from audit.rotation_records import RotationRecords
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
@@ -117,6 +118,7 @@ class Log:
         self.transactions = Transactions(database.lane(), self._committer)
         """Of this log's database, for who has tables beside it there."""
         self._templates = Templates()
+        self._rotations = RotationRecords()
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
         self.erasing = asyncio.Lock()
@@ -241,7 +243,7 @@ class Log:
         return LogPermitVerifier(self.permit_keys, self.origin)
 
     def permit_keys(self) -> Sequence[bytes]:
-        """The public keys of permits that may still be good: the active one, one that has yet to begin, and the one before a while on."""
+        """The public keys of permits: the active one, one that has yet to begin, and for a while the one before."""
         return self.signers.permits.publics(PERMIT_OVERLAP.total_seconds())
 
     def log_keys(self) -> list[VerifierKey]:
@@ -309,6 +311,7 @@ class Log:
         then. LogUnavailable when the database does not answer.
         """
         async with self._publishing:
+            await self.take_over_rotations()
             now_s = int(self._clock().timestamp())
             with _answering():
                 await self.keys.refresh()
@@ -320,6 +323,13 @@ class Log:
             note = sign_checkpoint(checkpoint, self.signers.log_keys(self.origin, now_s), now_s).encode()
             await self._submit(Write(Publication(tree, note, now_s)))
             return note
+
+    async def take_over_rotations(self) -> None:
+        """Before a checkpoint is signed by a new key, it is on record. LogUnavailable: unread, a key might sign whose time is over."""
+        try:
+            await self._rotations.take_over(self, (*self.signers.all(), self.keys.wrapping))
+        except KeyRefused as error:
+            raise LogUnavailable("the keys cannot be read again; nothing was signed") from error
 
     async def remove_sealed(self, indexes: Sequence[int]) -> None:
         """Remove sealed blobs for good. Only `audit.erasure` calls this, after the record of it. LogUnavailable."""

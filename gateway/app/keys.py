@@ -1,13 +1,15 @@
 """Every secret key of an installation, by purpose: where it lies and what opens it. `deploy/README.md` has the same table."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from audit.key_files import FileKeys, read_passphrase
 from audit.key_format import KeyMissing, Passphrase
 from audit.keyring import KeyKind, KeyPurpose, KeyRing, KeyStorage
 from audit.keys import LOG_PURPOSES
+from audit.log import Log
+from audit.rotation_records import RotationRecords
 from gateway.app.clock import Clock
 
 MANDATES = KeyPurpose("mandates", KeyKind.ED25519, "keys/mandates.key", "no mandate is believed; each is granted anew")
@@ -59,6 +61,7 @@ class GatewayKeys:
 
     def __init__(self, storage: KeyStorage, clock: Clock) -> None:
         """KeyMissing with the purpose and what to do; KeyRefused as `KeyStorage.load`."""
+        self._records = RotationRecords()
         self._rings: dict[KeyPurpose, KeyRing] = {}
         for purpose in GATEWAY_PURPOSES:
             try:
@@ -72,10 +75,6 @@ class GatewayKeys:
     def __getitem__(self, purpose: KeyPurpose) -> KeyRing:
         return self._rings[purpose]
 
-    def all(self) -> Iterable[KeyRing]:
-        return self._rings.values()
-
-    def refresh(self) -> None:
-        """Take over what was rotated. KeyRefused: the keys stay what they were. Reads files: for a thread."""
-        for ring in self._rings.values():
-            ring.refresh()
+    async def take_over(self, log: Log) -> None:
+        """Use what was rotated, and put it on record. KeyRefused: the keys stay what they were. LogUnavailable."""
+        await self._records.take_over(log, list(self._rings.values()))

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.confirm_page import page_of
 from gateway.app.cores import banking_days
@@ -53,7 +54,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _old_rows(gateway.book, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
-            _rotated(gateway.keys),
+            _rotated(gateway.keys, gateway.log),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
@@ -116,12 +117,12 @@ async def _settled(webhooks: Webhooks) -> None:
         await asyncio.sleep(1)
 
 
-async def _rotated(keys: GatewayKeys) -> None:
+async def _rotated(keys: GatewayKeys, log: Log) -> None:
     """Take over, every two seconds, the keys that were rotated: before they begin. Those of the log are looked at by what publishes."""
     while True:
         await asyncio.sleep(2)
         with alarmed(Chore.KEYS):
-            await asyncio.to_thread(keys.refresh)
+            await keys.take_over(log)
 
 
 async def _old_proofs(book: SqlBook, clock: Clock) -> None:
