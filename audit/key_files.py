@@ -100,10 +100,12 @@ class FileKeys:
             raise KeyRefused(f"{purpose.name}: the key is in use; rotate first, and retire it once the next one has begun")
         return place
 
-    def retire(self, purpose: KeyPurpose, key_id: bytes) -> None:
+    def retire(self, purpose: KeyPurpose, key_id: bytes, *, distrust: bool = False) -> None:
+        if distrust and purpose.evidence:
+            raise KeyRefused(f"{purpose.name}: what these keys signed is evidence, and verifies for ever")
         with self._locked(purpose):
             place, entries = self.check_retirable(purpose, key_id), self._entries(purpose)
-            if purpose.kind.signs:
+            if purpose.kind.signs and not distrust:
                 entries[place] = (replace(entries[place][0], signer=None), b"")
             else:
                 del entries[place]

@@ -63,12 +63,15 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyPurpose:
-    """One duty of keys. `file`: below the data folder. `lost`: what cannot be done any more without them."""
+    """One duty of keys. `file`: below the data folder. `lost`: what cannot be done any more without them. `evidence`: what they sign must
+    verify for as long as somebody keeps it.
+    """
 
     name: str
     kind: KeyKind
     file: str
     lost: str
+    evidence: bool = False
 
 
 class Signer(Protocol):
@@ -201,8 +204,10 @@ class KeyStorage(Protocol):
     def rotate(self, purpose: KeyPurpose, begins_s: int, endorse: Callable[[RingKey, RingKey], str]) -> RingKey:
         """Make a key that begins then, the last one yet. `endorse` gets the one before it and the new one, for its `statement`."""
 
-    def retire(self, purpose: KeyPurpose, key_id: bytes) -> None:
-        """Destroy a key that is followed by another one that has begun. Of a signing key the public part stays. KeyRefused otherwise."""
+    def retire(self, purpose: KeyPurpose, key_id: bytes, *, distrust: bool = False) -> None:
+        """Destroy a key that is followed by another one that has begun. Of a signing key the public part stays, and verifies on, unless
+        `distrust`: then nothing that it signed is believed. KeyRefused otherwise, and for distrust of an `evidence` purpose.
+        """
 
 
 class KeyRing:

@@ -33,7 +33,9 @@ KEYS_CACHED = 16_384
 NO_CUSTOMER = "-"
 """Subject of records without a customer."""
 
-HEAD = KeyPurpose("log-ed25519", KeyKind.ED25519, "audit/secrets/head.ed25519", "the log cannot be written: begin a new one")
+HEAD = KeyPurpose(
+    "log-ed25519", KeyKind.ED25519, "audit/secrets/head.ed25519", "the log cannot be written: begin a new one", evidence=True
+)
 HEAD_PQ = KeyPurpose(
     "log-mldsa44", KeyKind.MLDSA44, "audit/secrets/head.mldsa44", "no checkpoint can be published: begin a new log"
 )

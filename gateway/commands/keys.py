@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -104,16 +105,19 @@ def retire(options: argparse.Namespace) -> int:
             key_id = bytes.fromhex(options.id)
         except ValueError:
             return failed("ID is 16 hexadecimal digits, as `keys list` shows it", USAGE)
+        if options.distrust and (purpose.evidence or not purpose.kind.signs):
+            return failed(f"--distrust is for what signs and is no evidence; a key of {purpose.name} is retired without it", USAGE)
         storage.check_retirable(purpose, key_id)
         wrapped = await log.keys.rewrap() if purpose is CUSTOMERS else 0
         # Before it is destroyed: what is on record as destroyed was meant to be, and the head gets a code by the active key
-        await _record(log, "key.retire", purpose, options.id)
-        await asyncio.to_thread(storage.retire, purpose, key_id)
-        told = {"purpose": purpose.name, "retired": options.id, "wrapped_again": wrapped}
+        await _record(log, "key.distrust" if options.distrust else "key.retire", purpose, options.id)
+        await asyncio.to_thread(partial(storage.retire, purpose, key_id, distrust=options.distrust))
+        told = {"purpose": purpose.name, "retired": options.id, "wrapped_again": wrapped, "distrusted": options.distrust}
         if options.json:
             print_json(told)
         else:
-            print(f"{purpose.name}: {options.id} is retired; running gateways let go of it within seconds")
+            after = "start running gateways again: they hold mandates that they verified before" if options.distrust else ""
+            print(f"{purpose.name}: {options.id} is retired; {after or 'running gateways let go of it within seconds'}")
         return GOOD
 
     return _with_log(options, work)

@@ -66,6 +66,11 @@ def keys_options(
     retiring = commands.add_parser("retire", help="destroy a key that another one follows; of one that signs the public part stays")
     retiring.add_argument("purpose", choices=PURPOSE_NAMES, metavar="PURPOSE", help="see `keys list`")
     retiring.add_argument("id", metavar="ID", help="as `keys list` shows it")
+    retiring.add_argument(
+        "--distrust",
+        action="store_true",
+        help="believe nothing that it signed, as after a theft; not for the log's keys and exports",
+    )
     making = commands.add_parser("make", help="begin with a new key in the place of one that is lost; not for the keys of the log")
     making.add_argument("purpose", choices=PURPOSE_NAMES[5:], metavar="PURPOSE", help="the one that the start of the gateway named")
     publishing = commands.add_parser("export-public", help="every public key, with its id and the purpose that it verifies")

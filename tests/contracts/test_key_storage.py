@@ -156,6 +156,28 @@ def test_a_key_in_use_or_unknown_is_not_retired(storage: KeyStorage, time: Time)
     assert len(storage.load(purpose)) == 2
 
 
+def test_what_a_distrusted_key_signed_is_not_believed_and_evidence_is_never_distrusted(storage: KeyStorage, time: Time) -> None:
+    kept = KeyPurpose("kept", KeyKind.ED25519, "keys/kept.key", "nothing", evidence=True)
+    for purpose in (PURPOSES[KeyKind.ED25519], kept):
+        storage.make(purpose)
+        ring = KeyRing(purpose, storage, time)
+        rows, old = SignedRows(ring), ring.active()
+        row = rows.sign(b"m")
+        storage.rotate(purpose, 1_005, unendorsed)
+        time.now_s = 1_005
+        if purpose.evidence:
+            with pytest.raises(KeyRefused):
+                storage.retire(purpose, old.id, distrust=True)
+            rows.verify(row, b"m")
+            continue
+        storage.retire(purpose, old.id, distrust=True)
+        ring.refresh()
+        for signature in (row, row[8:]):
+            with pytest.raises(InvalidSignature):
+                rows.verify(signature, b"m")
+        time.now_s = 1_000
+
+
 def test_what_goes_wrong_while_a_key_is_endorsed_leaves_everything_as_it_was(storage: KeyStorage) -> None:
     purpose = PURPOSES[KeyKind.ED25519]
     storage.make(purpose)

@@ -41,12 +41,12 @@ class MemoryKeys:
         keys.append(replace(key, statement=endorse(keys[-1], key)))
         return keys[-1]
 
-    def retire(self, purpose: KeyPurpose, key_id: bytes) -> None:
+    def retire(self, purpose: KeyPurpose, key_id: bytes, *, distrust: bool = False) -> None:
         keys = self._kept[purpose.name]
         place = next((place for place, key in enumerate(keys) if key.id == key_id), None)
-        if place is None or place + 1 == len(keys) or keys[place + 1].begins_s > self._now_s():
+        if (distrust and purpose.evidence) or place is None or place + 1 == len(keys) or keys[place + 1].begins_s > self._now_s():
             raise KeyRefused(f"{purpose.name}: no such key, or it is in use")
-        if purpose.kind.signs:
+        if purpose.kind.signs and not distrust:
             keys[place] = replace(keys[place], signer=None)
         else:
             del keys[place]
