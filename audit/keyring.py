@@ -238,6 +238,15 @@ class KeyRing:
         self._version = version
         return True
 
+    def looked_again(self) -> bool:
+        """Whether there are keys that this process had not heard of, since it stood still, say. For who meets what none of its keys made:
+        it costs a look at a file's date, and if that changed a read, where it is called.
+        """
+        try:
+            return self.refresh()
+        except KeyRefused:
+            return False
+
     def active(self, at_s: float | None = None) -> RingKey:
         """The key that makes something now, or made it at that time."""
         keys = self._keys
@@ -301,6 +310,14 @@ class KeyRing:
 
     def unseal(self, sealed: bytes, bound: bytes) -> bytes:
         """InvalidTag for what none of the keys sealed, bound to this. What was sealed before keys had ids is nonce and ciphertext."""
+        try:
+            return self._unseal(sealed, bound)
+        except InvalidTag:
+            if not self.looked_again():
+                raise
+            return self._unseal(sealed, bound)
+
+    def _unseal(self, sealed: bytes, bound: bytes) -> bytes:
         named = sealed[1 : 1 + ID_BYTES] if sealed.startswith(_SEALED) else b""
         for key in self._keys:
             if key.id == named:

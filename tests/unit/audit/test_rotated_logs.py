@@ -112,6 +112,24 @@ async def test_a_rotation_is_on_record_before_a_new_key_signs_whoever_stopped_wh
     await again.close()
 
 
+async def test_a_process_that_stood_still_while_a_key_began_goes_on(
+    open_log: Callable[[], Awaitable[Log]], clock: Clock, tmp_path: Path
+) -> None:
+    """It published nothing meanwhile, and the other one wrote by keys that it has not heard of."""
+    still, other = await open_log(), await open_log()
+    await activate_rules(still)
+    begin_next(tmp_path, clock, *LOG_PURPOSES)
+    await other.publish(force=True)
+    clock.forward(LEAD_S)
+    for turn in range(2):
+        await other.append(a_record(call_id=f"call_{turn}"))
+    assert len(still.signers.head.keys) == 1
+    await still.append(a_record(call_id="call_2"))
+    assert await verify_store(still) == []
+    await still.close()
+    await other.close()
+
+
 async def test_a_process_that_cannot_read_its_keys_again_publishes_nothing(log: Log, clock: Clock, tmp_path: Path) -> None:
     """It might sign by a key whose time is over. It comes back by itself."""
     await activate_rules(log)
