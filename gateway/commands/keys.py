@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import base64
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -77,10 +76,9 @@ def seal(options: argparse.Namespace) -> int:
 def rotate_one(options: argparse.Namespace) -> int:
     """Make the next key of a purpose and put it on record."""
     purposes = [HEAD, HEAD_PQ] if options.purpose == "log" else [BY_NAME[options.purpose]]
-    begins_s = int(time.time()) + 1 + options.lead
 
     async def work(log: Log, storage: FileKeys) -> int:
-        made = []
+        made, begins_s = [], int(log.now().timestamp()) + 1 + options.lead
         for purpose in purposes:
             before = storage.load(purpose)[-1]
             made.append((purpose, before, await asyncio.to_thread(rotate, storage, purpose, log.origin, begins_s)))
@@ -208,7 +206,7 @@ def _vkey(origin: str, purpose: KeyPurpose, key: RingKey) -> str:
 
 async def _record(log: Log, action: str, purpose: KeyPurpose, key_id: str) -> None:
     facts: dict[str, Plain] = {"action": action, "purpose": purpose.name, "key": key_id}
-    await log.append(Record(kind=RecordKind.ADMIN, time=utc_now(), facts=facts))
+    await log.append(Record(kind=RecordKind.ADMIN, time=log.now(), facts=facts))
 
 
 def _with_log(options: argparse.Namespace, work: Callable[[Log, FileKeys], Awaitable[int]]) -> int:
