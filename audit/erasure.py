@@ -210,7 +210,7 @@ async def _certificate(log: Log, erased: Certificate) -> Certificate:
         "record": index,
     }
     text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
-    note = sign_note(text, [named(f"{log.origin}/exports", log.signers.exports)]).encode()
+    note = sign_note(text, [named(f"{log.origin}/exports", log.signers.exports.signer())]).encode()
     hashes = await log.read(lambda reads: inclusion_proof(index, size, Nodes(reads, size)))
     proof = tlog_proof(index, hashes, checkpoint)
     return replace(erased, note=note, proof=proof)

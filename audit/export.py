@@ -17,7 +17,7 @@ from typing import IO, BinaryIO
 from audit import verify
 from audit.bundle_file import BundleFile
 from audit.catching_up import catch_up_to_ask
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
@@ -36,6 +36,7 @@ from audit.query import (
     question,
     sequence_of,
 )
+from audit.rotation_records import statements
 from audit.store.find import Filter, find
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
@@ -57,6 +58,7 @@ consistency/      earlier checkpoints are prefixes of the last (RFC 6962 section
                   with the earlier root where its tree is a perfect one
 disclosures/      index, path and RFC 9901 disclosure of what was revealed
 trust.json        the public keys; get your own copy from the bank on another way, and pass it as --trust
+rotations/        each rotation of a signing key, under the index of its record: signed by the key before it and by the new one
 policy/           the bundles of rules that decided, each under its SHA-256, by which records name it
 manifest.note     size and SHA-256 of every other member, signed by the export key (C2SP signed-note)
 verify.py         checks all of this; needs Python 3.11 and the package `cryptography` (50 or newer)
@@ -93,8 +95,8 @@ def trust_policy(log: Log) -> bytes:
         "v": 1,
         "origin": log.origin,
         "log": [key.encode() for key in log.log_keys()],
-        "exports": [named(f"{log.origin}/exports", log.signers.exports).key.encode()],
-        "permits": [named(f"{log.origin}/permits", log.signers.permits).key.encode()],
+        "exports": [named(f"{log.origin}/exports", log.signers.exports.signer()).key.encode()],
+        "permits": [named(f"{log.origin}/permits", log.signers.permits.signer()).key.encode()],
     }
     return _json(body)
 
@@ -158,7 +160,7 @@ async def export(
 def _size_of(log: Log, note: bytes, size: int) -> int:
     try:
         text = verify.own_text(note)
-        known = verify_checkpoint(Note.parse(text.encode()), log.origin, log.log_keys()).checkpoint
+        known = log.signers.verify(Note.parse(text.encode()), log.origin).checkpoint
     except (NoteInvalid, ValueError):
         raise ValueError("a checkpoint that was given is damaged, or not of this log") from None
     if not 0 < known.size <= size:
@@ -208,14 +210,16 @@ class _Bundle:
         self._size = Checkpoint.parse(Note.parse(note.encode()).text).size
         self._nodes = Nodes(reads, self._size)
         known = activations(reads, self._size)
+        self._rotations = statements(reads, self._size)
         if contents.indexes is None:
             proven = before(reads, contents.after, self._size, known) if contents.after else set()
+            proven |= {index for index in self._rotations if index < contents.after}
             shipped = {*proven, *(index for index in known.values() if index >= contents.after)}
         else:
             chosen = sorted(set(contents.indexes))
             if not chosen or chosen[-1] >= self._size:
                 raise ValueError("no such record")
-            proven = shipped = {*chosen, *deciding(reads, chosen, known)}
+            proven = shipped = {*chosen, *deciding(reads, chosen, known), *self._rotations}
         self._proven = sorted(proven)
         self._policies = kept(reads.connection, [digest for digest, index in known.items() if index in shipped])
 
@@ -234,6 +238,8 @@ class _Bundle:
         for digest, body in sorted(self._policies.items()):
             into.add(f"policy/{digest}.json", body)
         into.add_lines("proofs", (_line(index, inclusion_proof(index, self._size, self._nodes)) for index in self._proven))
+        for index, statement in self._rotations.items():
+            into.add(f"rotations/{index:016d}.note", statement.encode())
         into.add("trust.json", trust_policy(self._log))
         into.add("verify.py", _VERIFIER)
         about = {
@@ -247,7 +253,7 @@ class _Bundle:
             "records": records,
             "disclosures": opened,
         }
-        signer = named(f"{self._log.origin}/exports", self._log.signers.exports)
+        signer = named(f"{self._log.origin}/exports", self._log.signers.exports.signer())
         into.close(lambda files: sign_note(_json({**about, "files": files}).decode() + "\n", [signer]).encode().encode())
         return into.size
 

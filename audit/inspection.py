@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from audit.checkpoint import Note, NoteInvalid, verify_checkpoint
+from audit.checkpoint import Note, NoteInvalid
 from audit.log import Log
 from audit.merkle import Frontier, Tile, leaf_hash
 from audit.rules import RULES, RecordRules
@@ -143,7 +143,7 @@ def _check_intents(reads: Reads, seen: _Seen, size: int) -> None:
 def _check_checkpoints(log: Log, reads: Reads, seen: _Seen, size: int) -> None:
     for row in reads.connection.execute(select(checkpoints).where(checkpoints.c.size <= size)).all():
         try:
-            verified = verify_checkpoint(Note.parse(str(row.note).encode()), log.origin, log.log_keys())
+            verified = log.signers.verify(Note.parse(str(row.note).encode()), log.origin)
         except NoteInvalid as error:
             seen.find(f"a published checkpoint does not verify ({error})")
             continue

@@ -1,32 +1,26 @@
-"""Keys: what signs, and what seals.
+"""Keys of the log: what signs, and what seals.
 
-Four signing keys with separate duties (tree head in Ed25519 and in ML-DSA-44, permits, exports), behind the `Signer` protocol, so
-that an HSM can hold them. The customers' data keys live in a database of their own, outside the log's backups, wrapped by a
-key-encryption key, together with the mapping from customers to pseudonyms and the list of destructions.
+Four signing keys with separate duties (tree head in Ed25519 and in ML-DSA-44, permits, exports), each a `KeyRing`. The customers' data
+keys live in a database of their own, outside the log's backups, wrapped by a key-encryption key, together with the mapping from
+customers to pseudonyms and the list of destructions.
 """
 
-import hmac
-import os
-import stat
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from functools import partial
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from audit.checkpoint import KeyType, SigningKey, VerifierKey
+from audit.checkpoint import Note, NoteInvalid, SigningKey, VerifiedCheckpoint, VerifierKey, verify_checkpoint
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import b64url
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
+from audit.keyring import NONCE_BYTES, KeyKind, KeyPurpose, KeyRefused, KeyRing, KeyStorage, Signer
 from audit.leaf import rfc3339
 from audit.store.tables import data_keys, destructions, schedules, subjects
 
@@ -39,82 +33,51 @@ KEYS_CACHED = 16_384
 NO_CUSTOMER = "-"
 """Subject of records without a customer."""
 
-SEED_BYTES = 32
-
-
-class KeyRefused(Exception):
-    """A key file is absent, malformed or readable by others. The text names the file and holds no key."""
-
-
-class SignerUnavailable(Exception):
-    """What signs did not: nothing was signed."""
+HEAD = KeyPurpose(
+    "log-ed25519", KeyKind.ED25519, "audit/secrets/head.ed25519", "the log cannot be written: begin a new one", evidence=True
+)
+HEAD_PQ = KeyPurpose(
+    "log-mldsa44", KeyKind.MLDSA44, "audit/secrets/head.mldsa44", "no checkpoint can be published: begin a new log"
+)
+PERMITS = KeyPurpose("permits", KeyKind.ED25519, "audit/secrets/permits.ed25519", "the core takes no instruction")
+EXPORTS = KeyPurpose(
+    "exports", KeyKind.ED25519, "audit/secrets/exports.ed25519", "no evidence bundle and no certificate can be signed"
+)
+CUSTOMERS = KeyPurpose("customers", KeyKind.SEAL, "audit/secrets/customers.kek", "everything sealed is unreadable, for ever")
+LOG_PURPOSES = (HEAD, HEAD_PQ, PERMITS, EXPORTS, CUSTOMERS)
+"""Every purpose of keys that the log has. The last one also vouches for heads (HMAC, by a key derived from it)."""
 
 
 class KeyDestroyed(Exception):
     """The subject's data key was destroyed: what it sealed cannot be read by anybody."""
 
 
-class Signer(Protocol):
-    """Something that signs with one private key, which it need not give away.
-
-    Durability: none. Concurrency: any thread. Retry: safe. Errors: SignerUnavailable.
-    """
-
-    @property
-    def type(self) -> KeyType: ...
-
-    @property
-    def public(self) -> bytes:
-        """The raw public key: 32 bytes for Ed25519, 1312 for ML-DSA-44."""
-
-    def sign(self, message: bytes) -> bytes:
-        """The raw signature: RFC 8032, or FIPS 204 with the empty context."""
-
-
-class FileSigner:
-    """A `Signer` over a private key that was read from a file."""
-
-    def __init__(self, key: Ed25519PrivateKey | MLDSA44PrivateKey) -> None:
-        self._key = key
-        self.type = KeyType.ED25519 if isinstance(key, Ed25519PrivateKey) else KeyType.MLDSA44
-        self.public = key.public_key().public_bytes_raw()
-
-    @classmethod
-    def read(cls, path: Path, wanted: KeyType) -> "FileSigner":
-        """From PEM (PKCS 8) or 32 raw bytes of seed. KeyRefused when others may read it or it is not a key of this type."""
-        content = read_private(path)
-        try:
-            if content.startswith(b"-----BEGIN"):
-                key = load_pem_private_key(content, None)
-                if not isinstance(key, Ed25519PrivateKey | MLDSA44PrivateKey):
-                    raise KeyRefused(f"{path.name}: neither Ed25519 nor ML-DSA-44")
-                signer = cls(key)
-            elif wanted is KeyType.ED25519:
-                signer = cls(Ed25519PrivateKey.from_private_bytes(content))
-            else:
-                signer = cls(MLDSA44PrivateKey.from_seed_bytes(content))
-        except (ValueError, TypeError) as error:
-            raise KeyRefused(f"{path.name}: not a private key") from error
-        if signer.type is not wanted:
-            raise KeyRefused(f"{path.name}: a key of another type")
-        return signer
-
-    def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
-
-
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
     """The log's signing keys, by duty."""
 
-    head: Signer
-    head_pq: Signer
-    permits: Signer
-    exports: Signer
+    head: KeyRing
+    head_pq: KeyRing
+    permits: KeyRing
+    exports: KeyRing
 
-    def log_keys(self, origin: str) -> list[SigningKey]:
-        """Both keys of the log: they sign published checkpoints under the log's own name."""
-        return [named(origin, self.head), named(origin, self.head_pq)]
+    def log_keys(self, origin: str, at_s: float | None = None) -> list[SigningKey]:
+        """Both keys of the log: they sign published checkpoints under the log's own name, now or at that time."""
+        return [named(origin, self.head.signer(at_s)), named(origin, self.head_pq.signer(at_s))]
+
+    def verify(self, note: Note, origin: str) -> VerifiedCheckpoint:
+        """A published checkpoint of this log, signed by the keys of the time that it states. NoteInvalid."""
+        signers = {signature.key_id for signature in note.signatures}
+        known = [VerifierKey(origin, self.head_pq.type, key.public) for key in self.head_pq.keys]
+        stating = next((key for key in known if key.id in signers), None)
+        if stating is None:
+            raise NoteInvalid("a required signature is absent or doubled")
+        stated_s = verify_checkpoint(note, origin, [stating]).time_s or 0
+        keys = [VerifierKey(origin, ring.type, ring.active(stated_s).public) for ring in (self.head, self.head_pq)]
+        return verify_checkpoint(note, origin, keys)
+
+    def all(self) -> tuple[KeyRing, ...]:
+        return (self.head, self.head_pq, self.permits, self.exports)
 
 
 def named(name: str, signer: Signer) -> SigningKey:
@@ -122,46 +85,19 @@ def named(name: str, signer: Signer) -> SigningKey:
     return SigningKey(VerifierKey(name, signer.type, signer.public), signer.sign)
 
 
-_FILES = {
-    "head.ed25519": KeyType.ED25519,
-    "head.mldsa44": KeyType.MLDSA44,
-    "permits.ed25519": KeyType.ED25519,
-    "exports.ed25519": KeyType.ED25519,
-}
-_KEK = "customers.kek"
-
-
-def make_files(folder: Path, random: Callable[[int], bytes]) -> None:
-    """Create the key files of a new log, each 0600. KeyRefused if one is there already: keys are never written over."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (*_FILES, _KEK):
-        try:
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
+def make_keys(storage: KeyStorage) -> None:
+    """The keys of a new log. KeyRefused if one is there already: keys are never written over."""
+    for purpose in LOG_PURPOSES:
+        if not storage.make(purpose):
             raise KeyRefused(
-                f"{name}: is there already, without a log that it signed; restore its database, or begin in an empty folder"
-            ) from error
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(random(SEED_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+                f"{purpose.file}: is there already, without a log that it signed; restore its database, or begin in an empty folder"
+            )
 
 
-def read_files(folder: Path) -> tuple[SigningKeys, bytes]:
-    """The signing keys and the key-encryption key. KeyRefused as `FileSigner.read`."""
-    signers = [FileSigner.read(folder / name, wanted) for name, wanted in _FILES.items()]
-    return SigningKeys(*signers), read_private(folder / _KEK)
-
-
-def read_private(path: Path) -> bytes:
-    """A file that nobody but its owner may read or write; KeyRefused otherwise."""
-    try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise KeyRefused(f"{path.name}: others may read or write it")
-            return file.read(65_536)
-    except OSError as error:
-        raise KeyRefused(f"{path.name}: cannot be read") from error
+def open_keys(storage: KeyStorage, clock: Callable[[], datetime]) -> tuple[SigningKeys, KeyRing]:
+    """The signing keys, and those that wrap the customers' keys. KeyRefused as `KeyStorage.load`."""
+    *signing, customers = (KeyRing(purpose, storage, lambda: clock().timestamp()) for purpose in LOG_PURPOSES)
+    return SigningKeys(*signing), customers
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +123,12 @@ class KeyStore:
     KeyDestroyed; SQLAlchemy's and DatabaseUnavailable when the database is out of reach.
     """
 
-    def __init__(self, database: Database, kek: bytes, clock: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
-        if len(kek) != 32:
-            raise KeyRefused("the key-encryption key has 32 bytes")
+    def __init__(
+        self, database: Database, wrapping: KeyRing, clock: Callable[[], datetime], random: Callable[[int], bytes]
+    ) -> None:
+        """`wrapping`: of `CUSTOMERS`."""
         self._database = database
-        self._kek = AESGCM(kek)
-        self._head_key = hmac.digest(kek, b"tellergate/head/v1", "sha256")
+        self.wrapping = wrapping
         self._clock = clock
         self._random = random
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
@@ -209,7 +145,11 @@ class KeyStore:
 
     def vouch(self, head: bytes) -> bytes:
         """A code over a head of the log that only this installation can make, and that proves nothing to anybody else."""
-        return hmac.digest(self._head_key, head, "sha256")
+        return self.wrapping.mac(head)
+
+    def vouched(self, head: bytes, code: bytes) -> bool:
+        """Whether `vouch` made this code, by whichever of its keys."""
+        return self.wrapping.is_mac(head, code)
 
     async def key_for(self, customer: str | None, retention: str) -> DataKey:
         """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
@@ -227,6 +167,21 @@ class KeyStore:
         if wrapped is None:
             raise KeyDestroyed
         return self._unwrap(wrapped, subject, retention)
+
+    async def rewrap(self) -> int:
+        """Wrap by the active key what an older one wrapped, in small transactions; how many. The wrapped bytes of before are overwritten as
+        those of `destroy` are.
+        """
+        active, count = self.wrapping.active().id, 0
+        after: tuple[str, str] = ("", "")
+        while page := await self._database.read(partial(_page_after, after=after)):
+            after = page[-1][0], page[-1][1]
+            older = [row for row in page if self.wrapping.sealed_by(row[2]) != active]
+            await self._database.write(partial(self._wrap_again, rows=older))
+            count += len(older)
+        if count:
+            await self._database.overwrite_deleted()
+        return count
 
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased."""
@@ -319,11 +274,18 @@ class KeyStore:
         if subject is None:
             subject = b64url(self._random(16))
             connection.execute(insert(subjects).values(customer=new.customer, subject=subject))
-        nonce, key = self._random(12), self._random(32)
-        wrapped = nonce + self._kek.encrypt(nonce, key, _bound(subject, new.retention))
+        nonce, key = self._random(NONCE_BYTES), self._random(32)
+        wrapped = self.wrapping.seal(nonce, key, _bound(subject, new.retention))
         row = {"subject": subject, "retention": new.retention, "wrapped": wrapped, "created": rfc3339(self._clock())}
         connection.execute(insert(data_keys).values(row))
         return DataKey(subject, AESGCM(key))
+
+    def _wrap_again(self, connection: Connection, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        for subject, retention, wrapped in rows:
+            bound = _bound(subject, retention)
+            again = self.wrapping.seal(self._random(NONCE_BYTES), self.wrapping.unseal(wrapped, bound), bound)
+            same = (data_keys.c.subject == subject, data_keys.c.retention == retention, data_keys.c.wrapped == wrapped)
+            connection.execute(update(data_keys).where(*same).values(wrapped=again))
 
     def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
         wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
@@ -331,13 +293,20 @@ class KeyStore:
 
     def _unwrap(self, wrapped: bytes, subject: str, retention: str) -> AESGCM:
         try:
-            return AESGCM(self._kek.decrypt(wrapped[:12], wrapped[12:], _bound(subject, retention)))
+            return AESGCM(self.wrapping.unseal(wrapped, _bound(subject, retention)))
         except InvalidTag as error:
             raise KeyRefused("a data key does not unwrap: another key-encryption key, or changed bytes") from error
 
 
 def _subject_of(connection: Connection, customer: str) -> str | None:
     return connection.execute(select(subjects.c.subject).where(subjects.c.customer == customer)).scalar()
+
+
+def _page_after(connection: Connection, after: tuple[str, str]) -> list[tuple[str, str, bytes]]:
+    wanted = select(data_keys.c.subject, data_keys.c.retention, data_keys.c.wrapped)
+    wanted = wanted.where(tuple_(data_keys.c.subject, data_keys.c.retention) > after)
+    rows = connection.execute(wanted.order_by(data_keys.c.subject, data_keys.c.retention).limit(KEYS_AT_ONCE))
+    return [(row.subject, row.retention, row.wrapped) for row in rows]
 
 
 def _bound(subject: str, retention: str) -> bytes:

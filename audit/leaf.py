@@ -37,6 +37,7 @@ class RecordKind(StrEnum):
     RECONCILED = "reconciled"
     CONFIRMATION = "confirmation"
     POLICY_ACTIVATE = "policy.activate"
+    KEY_ROTATE = "key.rotate"
     KEY_DESTROY = "key.destroy"
     HOLD_PLACE = "hold.place"
     HOLD_RELEASE = "hold.release"

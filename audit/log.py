@@ -16,16 +16,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint, verify_checkpoint
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_checkpoint
 from audit.committer import Committer, LogEntry, Pending, Publication, Removal
 from audit.database import Database, DatabaseUnavailable
 from audit.disclosure import SALT_BYTES
 from audit.group import CommitUnknown, WriterClosed, WriterFull
 from audit.heads import LogHeads
-from audit.keys import DataKey, KeyStore, SignerUnavailable, SigningKeys
+from audit.keyring import KeyRefused, SignerUnavailable
+from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
+from audit.rotation_records import RotationRecords
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
@@ -38,6 +40,9 @@ APPEND_TIMEOUT_MS = 5_000
 
 PERMIT_LIFETIME = timedelta(seconds=30)
 """First send before this; afterwards only the status is asked."""
+
+PERMIT_OVERLAP = timedelta(minutes=2)
+"""So long after a rotation a permit by the key before it is taken: more than it lives, and clocks differ."""
 
 PERMITS_WAITING_MOST = 16_384
 """Intents whose permit was not asked for yet."""
@@ -108,12 +113,12 @@ class Log:
         self._database = database
         self._clock = clock
         self._random = random
-        self._log_keys = signers.log_keys(origin)
         self._heads = LogHeads(origin, signers, keys)
         self._committer = Committer(self._heads)
         self.transactions = Transactions(database.lane(), self._committer)
         """Of this log's database, for who has tables beside it there."""
         self._templates = Templates()
+        self._rotations = RotationRecords()
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
         self.erasing = asyncio.Lock()
@@ -234,12 +239,16 @@ class Log:
         return issue(covered, self._clock(), PERMIT_LIFETIME, self.signers.permits.sign)
 
     def permit_verifier(self) -> LogPermitVerifier:
-        """What the core side checks permits with. It holds the public key only."""
-        return LogPermitVerifier(self.signers.permits.public, self.origin)
+        """What the core side checks permits with. It holds public keys only: those that may have signed one that is still good."""
+        return LogPermitVerifier(self.permit_keys, self.origin)
+
+    def permit_keys(self) -> Sequence[bytes]:
+        """The public keys of permits: the active one, one that has yet to begin, and for a while the one before."""
+        return self.signers.permits.publics(PERMIT_OVERLAP.total_seconds())
 
     def log_keys(self) -> list[VerifierKey]:
         """The public keys that sign published checkpoints: Ed25519 and ML-DSA-44, both under the log's origin."""
-        return [log_key.key for log_key in self._log_keys]
+        return [log_key.key for log_key in self.signers.log_keys(self.origin)]
 
     def now(self) -> datetime:
         """The log's clock."""
@@ -302,6 +311,7 @@ class Log:
         then. LogUnavailable when the database does not answer.
         """
         async with self._publishing:
+            await self.take_over_rotations()
             now_s = int(self._clock().timestamp())
             with _answering():
                 await self.keys.refresh()
@@ -310,9 +320,16 @@ class Log:
                 return None
             tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
-            note = sign_checkpoint(checkpoint, self._log_keys, now_s).encode()
+            note = sign_checkpoint(checkpoint, self.signers.log_keys(self.origin, now_s), now_s).encode()
             await self._submit(Write(Publication(tree, note, now_s)))
             return note
+
+    async def take_over_rotations(self) -> None:
+        """Before a checkpoint is signed by a new key, it is on record. LogUnavailable: unread, a key might sign whose time is over."""
+        try:
+            await self._rotations.take_over(self, (*self.signers.all(), self.keys.wrapping))
+        except KeyRefused as error:
+            raise LogUnavailable("the keys cannot be read again; nothing was signed") from error
 
     async def remove_sealed(self, indexes: Sequence[int]) -> None:
         """Remove sealed blobs for good. Only `audit.erasure` calls this, after the record of it. LogUnavailable."""
@@ -368,7 +385,7 @@ class Log:
     def _is_due(self, head: Head, last: Head, now_s: int) -> bool:
         """A log that grew is published at most once a second, one that did not each `SILENCE_MOST`."""
         try:
-            known = verify_checkpoint(Note.parse(last.note.encode()), self.origin, self.log_keys())
+            known = self.signers.verify(Note.parse(last.note.encode()), self.origin)
         except NoteInvalid as error:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
         age_s = None if known.time_s is None else now_s - known.time_s

@@ -5,9 +5,10 @@ covers one intent. It never leaves for a caller or a model; callers get a log pr
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -125,11 +126,14 @@ def issue(covered: Covered, issued: datetime, lifetime: timedelta, sign: Callabl
 class LogPermitVerifier:
     """Checks permits of one log. Holds no state: that an intent acts once is held by its idempotency key at the core."""
 
-    def __init__(self, public_key: bytes, origin: str) -> None:
-        """`public_key`: 32 bytes, Ed25519. NoteInvalid for one of low order."""
-        check_ed25519_key(public_key)
-        self._public = Ed25519PublicKey.from_public_bytes(public_key)
+    def __init__(self, public_keys: Callable[[], Sequence[bytes]], origin: str) -> None:
+        """`public_keys`: which may have signed a permit, 32 bytes of Ed25519 each; asked each time, since keys are rotated. NoteInvalid
+        for one of low order.
+        """
+        self._public_keys = public_keys
         self._origin = origin
+        for key in public_keys():
+            _loaded(key)
 
     def verify(self, permit: Permit, over: bytes, now: datetime) -> None:
         """Return if `permit` is authentic, of this log, unexpired at `now`, and covers `over`; PermitInvalid otherwise."""
@@ -148,10 +152,24 @@ class LogPermitVerifier:
         if digest != permit.digest:
             raise PermitInvalid("covers another instruction")
         covered = Covered(permit.log, permit.index, permit.leaf_hash, permit.salt, permit.digest)
-        try:
-            self._public.verify(permit.signature, _message(covered, permit.issued, permit.expires))
-        except InvalidSignature as error:
-            raise PermitInvalid("the signature does not verify") from error
+        message = _message(covered, permit.issued, permit.expires)
+        if not any(_verifies(key, permit.signature, message) for key in self._public_keys()):
+            raise PermitInvalid("the signature does not verify")
+
+
+def _verifies(key: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        _loaded(key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _loaded(key: bytes) -> Ed25519PublicKey:
+    """Every permit is verified by the same few keys. NoteInvalid for one of low order."""
+    check_ed25519_key(key)
+    return Ed25519PublicKey.from_public_bytes(key)
 
 
 def _message(covered: Covered, issued: datetime, expires: datetime) -> bytes:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from audit.checkpoint import NoteInvalid
 from audit.disclosure import b64url
 from audit.leaf import EndState, LeafInvalid, RecordKind
+from audit.rotation import read_rotation
 from audit.schema import check_canonical, check_needed, check_shapes, check_state, parse
 
 BACK_MOST = timedelta(minutes=15)
@@ -30,6 +32,7 @@ RULES: Mapping[str, str] = {
     "customer": "the records of a customer count from 1 without a gap",
     "conversation": "the records of a conversation count from 1 without a gap",
     "activated": "what decided was activated by an earlier record",
+    "rotated": "a rotation of a signing key is signed by the key before it and by the new one",
     "end": "an end names, by index and hash, an earlier intent that is open; only `reconciled` follows `unknown`",
     "call": "an end is of the call of its intent",
     "open": "no intent is without an end for more than 15 minutes",
@@ -79,6 +82,8 @@ class RecordRules:
         time = self._timed(index, found)
         self._counted(index, found)
         self._decided(index, found)
+        if found["kind"] == RecordKind.KEY_ROTATE:
+            self._rotated(index, found)
         if found["kind"] == RecordKind.INTENT:
             self._open[index] = _Open(b64url(hashed), time, found["call"])
         elif found["kind"] in _ENDS:
@@ -140,6 +145,14 @@ class RecordRules:
             self._activated.add(facts.get("bundle"))
         if isinstance(policy, dict) and policy["bundle"] not in self._activated:
             self._breach("activated", index)
+
+    def _rotated(self, index: int, found: Fields) -> None:
+        facts = found["facts"]
+        if isinstance(facts, dict) and "statement" in facts:
+            try:
+                read_rotation(str(facts["statement"]), self.origin)
+            except NoteInvalid:
+                self._breach("rotated", index)
 
     def _ended(self, index: int, found: Fields) -> None:
         named = found["intent"]

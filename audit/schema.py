@@ -227,6 +227,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "unknown": _ENDING,
     "reconciled": _ENDING,
     "policy.activate": ("facts",),
+    "key.rotate": ("facts",),
     "audit.query": ("actor", "facts"),
     "audit.reveal": ("actor", "facts"),
     "audit.export": ("actor", "facts"),

@@ -8,9 +8,11 @@ as a stream: memory grows with customers, conversations and open intents, not wi
  1. The file is a zip exactly as the export writes it. Headers and directory are made again from its members and compared byte by
     byte, so that no byte of it can be ignored: no comment, no extra field, no time stamp, nothing between or behind the members.
  2. The keys: from `--trust`, which you got on another way than the bundle; else the bundle's own, and then a bundle that somebody
-    signed with keys of their own looks good. Compare the printed fingerprints.
+    signed with keys of their own looks good. Compare the printed fingerprints. A key that was rotated is followed, from whichever one
+    is trusted, by statements that the older and the newer key signed both; each is on record in the log.
  3. The manifest is signed by the export key, and lists every member but itself with its size and SHA-256.
- 4. Every checkpoint is of this log and signed by every key of the log (Ed25519, and ML-DSA-44, whose signature states the time).
+ 4. Every checkpoint is of this log and signed by every key of the log (Ed25519, and ML-DSA-44, whose signature states the time); by the
+    ones of that time.
  5. Every record keeps each rule of `RULES`, by itself and beside those before it.
  6. The tree: of a whole log the root is computed again at the size of each checkpoint; what follows a checkpoint continues its tree;
     of a selection each record has an inclusion proof (RFC 6962) under the last checkpoint.
@@ -76,6 +78,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "customer": ("completeness", "the records of a customer count from 1 without a gap"),
     "conversation": ("completeness", "the records of a conversation count from 1 without a gap"),
     "activated": ("integrity", "what decided was activated by an earlier record"),
+    "rotated": ("authenticity", "a rotation of a signing key is signed by the key before it and by the new one"),
     "end": ("integrity", "an end names, by index and hash, an earlier intent that is open; only `reconciled` follows `unknown`"),
     "call": ("integrity", "an end is of the call of its intent"),
     "open": ("completeness", "no intent is without an end for more than 15 minutes"),
@@ -145,6 +148,8 @@ class Bundle:
     origin: str = ""
     manifest: Json = field(default_factory=dict)
     trust: Mapping[str, list["Key"]] = field(default_factory=dict)
+    successions: Mapping[str, list["Succession"]] = field(default_factory=dict)
+    recorded: set[str] = field(default_factory=set)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     newest: bytes = b""
     time_s: int = 0
@@ -201,6 +206,7 @@ def verify_stream(
     try:
         bundle = Bundle(file, walk(file), told)  # 1
         step_keys(bundle, trust, report)  # 2
+        step_rotations(bundle, report)
         step_manifest(bundle)  # 3
         step_checkpoints(bundle, pinned, after, report)  # 4
         step_records(bundle, report)  # 5, 6 and 9
@@ -352,6 +358,57 @@ def own_text(raw: bytes) -> str:
     return text.strip("\n") + "\n"
 
 
+Succession = list[tuple[int, Key]]
+"""The keys of one duty in their order, each with the second since 1970 at which it began."""
+
+
+def read_rotation(raw: bytes, origin: str) -> tuple[int, Key, Key]:
+    """When the new key begins, the older one and the new one, after both signatures verified."""
+    text, signatures = read_note(raw)
+    head, _, begins, old, new, rest = text.decode().split("\n")
+    if head != f"{origin}/rotation" or re.fullmatch(r"[1-9][0-9]{0,15}", begins, re.ASCII) is None or rest:
+        raise Finding("authenticity", "2. not a rotation of a key of this log")
+    keys = parse_key(old), parse_key(new)
+    if (keys[0].name, keys[0].kind) != (keys[1].name, keys[1].kind) or keys[0] == keys[1] or len(signatures) != 2:
+        raise Finding("authenticity", "2. a rotation leads from one key to another of its kind, and both sign it")
+    for key, (name, key_id, blob) in zip(keys, signatures, strict=True):
+        signer = Key(head, key.kind, key.public)
+        if (name, key_id) != (signer.name, signer.id):
+            raise Finding("authenticity", "2. a rotation is signed by the older key first, then by the new one")
+        signer.verify(blob, text if key.kind == 1 else b"tellergate/rotation/v1\n\x00" + text)
+    return int(begins), *keys
+
+
+def step_rotations(bundle: Bundle, report: Report) -> None:
+    names = [name for name in bundle.entries if name.startswith("rotations/")]
+    rotations = [read_rotation(bundle.read(name), bundle.origin) for name in names]
+    after, before = {old: (begins, new) for begins, old, new in rotations}, {new: (begins, old) for begins, old, new in rotations}
+    if not len(after) == len(before) == len(set(rotations)):
+        raise Finding("authenticity", "2. two keys follow the same one, or one follows two")
+    bundle.successions = {role: [succession(key, after, before) for key in keys] for role, keys in bundle.trust.items()}
+    for line in (line for lines in bundle.successions.values() for line in lines if len(line) > 1):
+        digest = hashlib.sha256(line[-1][1].public).hexdigest()
+        report.notes.append(f"{line[0][1].name} (type {line[0][1].kind}) was rotated; its last key has the SHA-256 {digest}")
+
+
+def succession(key: Key, after: Mapping[Key, tuple[int, Key]], before: Mapping[Key, tuple[int, Key]]) -> Succession:
+    """Every key before and after the one that is trusted."""
+    line = [(0, key)]
+    while line[-1][1] in after and len(line) <= len(after):
+        line.append(after[line[-1][1]])
+    while line[0][1] in before and len(line) <= 2 * len(after):
+        begins, old = before[line[0][1]]
+        line[:1] = [(0, old), (begins, line[0][1])]
+    if [begins for begins, _ in line] != sorted({begins for begins, _ in line}):
+        raise Finding("authenticity", "2. keys do not follow each other in time")
+    return line
+
+
+def key_at(line: Succession, time_s: float) -> Key:
+    """The key of this duty at this time."""
+    return next(key for begins, key in reversed(line) if begins <= time_s)
+
+
 # 3. The manifest.
 
 
@@ -379,7 +436,9 @@ def signature_by(key: Key, signatures: Sequence[tuple[str, bytes, bytes]]) -> by
 
 def step_manifest(bundle: Bundle) -> None:
     text, signatures = read_note(bundle.read(MANIFEST))
-    for key in bundle.trust["exports"]:
+    made_s = seconds(text_of(json.loads(text)["created"])) if any(len(line) > 1 for line in bundle.successions["exports"]) else 0
+    for line in bundle.successions["exports"]:
+        key = key_at(line, made_s)
         key.verify(signature_by(key, signatures), text)
     if len(signatures) != len(bundle.trust["exports"]):
         raise Finding("integrity", "3. the manifest bears a signature of an unknown key")
@@ -412,8 +471,10 @@ def read_checkpoint(raw: bytes, bundle: Bundle) -> tuple[int, bytes, int]:
     if origin != bundle.origin or re.fullmatch(r"0|[1-9][0-9]{0,18}", decimal, re.ASCII) is None or rest:
         raise Finding("authenticity", "4. not a checkpoint of this log")
     size, root = int(decimal), hash_of(encoded)
-    time_s = 0
-    for key in bundle.trust["log"]:
+    lines, time_s = bundle.successions["log"], 0
+    stating = {key.id for line in lines for _, key in line if key.kind == 6}
+    stated_s = next((int.from_bytes(blob[:8]) for _, key_id, blob in signatures if key_id in stating), 0)
+    for key in (key_at(line, stated_s) for line in lines):
         blob = signature_by(key, signatures)
         if key.kind == 1:
             key.verify(blob, text)
@@ -436,7 +497,7 @@ def kept_checkpoint(name: str, raw: bytes, bundle: Bundle) -> tuple[int, bytes]:
     text, signatures = read_note(notes[0])
     if text.count(b"\n") != 3:
         raise InputUnreadable(name, "it is no checkpoint")
-    known = {(key.name, key.id) for key in bundle.trust["log"]}
+    known = {(key.name, key.id) for line in bundle.successions["log"] for _, key in line}
     if known.isdisjoint((signer, key_id) for signer, key_id, _ in signatures):
         raise Finding("authenticity", f"4. the {name} checkpoint is of another log, or signed by other keys than this bundle's")
     try:
@@ -546,7 +607,7 @@ SHAPES: Mapping[str, Test] = {
     "log": ID,
     "writer": ID,
     "kind": one_of(
-        "deny read intent outcome unknown reconciled confirmation policy.activate key.destroy hold.place hold.release "
+        "deny read intent outcome unknown reconciled confirmation policy.activate key.rotate key.destroy hold.place hold.release "
         "audit.query audit.reveal audit.export admin census log.start log.stop"
     ),
     "time": real_time,
@@ -595,6 +656,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "unknown": ("call", "intent", "end_state"),
     "reconciled": ("call", "intent", "end_state"),
     "policy.activate": ("facts",),
+    "key.rotate": ("facts",),
     "audit.query": ("actor", "facts"),
     "audit.reveal": ("actor", "facts"),
     "audit.export": ("actor", "facts"),
@@ -679,6 +741,7 @@ class Records:
             self.latest_s = max(self.latest_s, time_s)
             self.count(index, found)
             self.decide(index, found)
+            self.rotate(index, found)
             if found["kind"] == "intent":
                 digest = b64url(hashlib.sha256(b"\x00" + leaf).digest())
                 self.intents[index] = Intent(digest, time_s, found["call"])
@@ -704,6 +767,19 @@ class Records:
             self.bundle.decided.add(text_of(policy["bundle"]))
             if policy["bundle"] not in self.activated and index >= self.bundle.after:
                 self.breach("activated", index)
+
+    def rotate(self, index: int, found: Json) -> None:
+        facts = found.get("facts")
+        if found["kind"] != "key.rotate" or type(facts) is not dict or "statement" not in facts:
+            return
+        statement, name = str(facts["statement"]).encode(), f"rotations/{index:016d}.note"
+        try:
+            read_rotation(statement, self.bundle.origin)
+        except (Finding, ValueError):
+            self.breach("rotated", index)
+        if name not in self.bundle.entries or self.bundle.read(name) != statement:
+            self.report.find("authenticity", f"5. record {index}: the rotation on record is not the one in rotations/")
+        self.bundle.recorded.add(name)
 
     def end(self, index: int, found: Json) -> None:
         reference = found["intent"]
@@ -734,6 +810,8 @@ class Records:
             if not intent.unknown and self.bundle.whole and self.bundle.time_s - intent.time_s > OPEN_MOST_S:
                 self.breach("open", whole_number(at))
         self.report.facts["intents"] = self.states
+        if {name for name in self.bundle.entries if name.startswith("rotations/")} - self.bundle.recorded:
+            self.report.find("authenticity", "5. a rotation that is followed is not on record")
         for name, claim in self.claimed - self.last.keys():
             self.report.find("completeness", f"5. the bundle claims all records of {name} {claim!r} and has none")
         if self.bundle.whole or self.claimed:

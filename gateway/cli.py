@@ -39,6 +39,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     with ended_by_an_interrupt():
         from sqlalchemy.exc import DatabaseError
 
+        from audit.keyring import KeyRefused
         from audit.migration import HistoryUnknown
         from gateway.app.unsafe_settings import UnsafeSettings
         from gateway.commands.data_folder import obstacle
@@ -50,7 +51,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return failed(wrong, USAGE)
     try:
         return command(options)
-    except (UnsafeSettings, HistoryUnknown) as error:
+    except (UnsafeSettings, HistoryUnknown, KeyRefused) as error:
         return failed(f"refused: {error}", USAGE)
     except BrokenPipeError:
         raise

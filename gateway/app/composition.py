@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from audit.keyring import KeyRing
 from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust
+from gateway.domain.mandate import MandateSigner
 from gateway.identity.dpop import SeenProofs
 from gateway.runs.model import Model
 from gateway.store.book import SqlBook
@@ -37,7 +38,7 @@ class Opened(NamedTuple):
 
     book: SqlBook
     core: Core
-    mandate_key: Ed25519PrivateKey
+    mandate_key: MandateSigner
     now: datetime
     offered: ServedFunctions
 
@@ -53,13 +54,15 @@ class Composition:
     """What an operator is told: `production` or `development`."""
     may_upgrade: bool
     """Whether a start makes or upgrades the databases; otherwise one that is not of this version stops it."""
+    keys_may_be_plain: bool
+    """Whether key files may be unsealed: what a laptop has, and a bank never."""
     check: Callable[[Settings], object]
     """Everything that is wrong with the settings and around them, at once."""
     core: Callable[[Settings, Log, Clock], Core]
     """What stands behind the port of the core."""
     shipped: Callable[[ServedFunctions], Bundle | None]
     """The policy bundle that decides until one is activated, over these functions; None: nothing is served without one."""
-    trust: Callable[[Settings, SeenProofs], Trust]
+    trust: Callable[[Settings, SeenProofs, KeyRing], Trust]
     """Whose tokens are taken."""
     stand_in: Callable[[Settings], StandIn | None]
     """What answers the runs where no model is set, if anything does."""

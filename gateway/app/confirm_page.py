@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gateway.app.key_files import private_file
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.confirmations.assertion import AssertionRules, AssertionVerifier
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.doors.mandates import MandateDependencies
-from gateway.doors.pages.session import KEY_BYTES, SessionSeal, SingleUse
+from gateway.doors.pages.session import SessionSeal
 from gateway.doors.rest import Door
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def page_of(
     settings: Settings,
     party: RelyingParty,
     door: Door,
-    seen: SingleUse,
+    seals: SessionSeal,
     parts: MandateDependencies,
     *,
     further: "Callable[[PageShell], Sequence[Route]]",
@@ -52,6 +51,5 @@ def page_of(
     from gateway.doors.pages.own import OwnPages
     from gateway.doors.pages.shell import PageShell
 
-    seals = SessionSeal(private_file(settings.data / "keys" / "confirm-page.key", KEY_BYTES), seen)
     page = PageShell(origin=settings.confirming_origin, relying_party=party, seals=seals, door=door, clock=door.clock)
     return application(page, OwnPages(parts.standing_mandates, parts.log, parts.book), further(page))

@@ -106,19 +106,22 @@ def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSL
 
 
 def trust_of(log: Log) -> str:
-    """What another process needs to verify this log's permits: its origin and its public permit key, as JSON."""
-    key = base64.b64encode(log.signers.permits.public).decode()
-    return json.dumps({"origin": log.origin, "permit_key": key})
+    """What another process needs to verify this log's permits: its origin, its public permit key, and those that overlap, as JSON."""
+    keys = [base64.b64encode(key).decode() for key in log.permit_keys()]
+    return json.dumps({"origin": log.origin, "permit_key": keys[0], "permit_keys": keys})
 
 
 def permit_verifier(path: Path) -> CorePermits:
     """The verifier of a file that `trust_of` wrote. UnsafeSettings for any other."""
     try:
         content = json.loads(path.read_bytes()[:4096])
-        if not isinstance(content, dict) or content.keys() != {"origin", "permit_key"} or not isinstance(content["origin"], str):
+        if not isinstance(content, dict) or not isinstance(content["origin"], str):
             raise TypeError
-        return CorePermits(LogPermitVerifier(base64.b64decode(content["permit_key"], validate=True), content["origin"]))
-    except (TypeError, ValueError, binascii.Error, NoteInvalid):
+        if content.keys() not in ({"origin", "permit_key"}, {"origin", "permit_key", "permit_keys"}):
+            raise TypeError
+        keys = [base64.b64decode(key, validate=True) for key in content.get("permit_keys", [content["permit_key"]])]
+        return CorePermits(LogPermitVerifier(lambda: keys, content["origin"]))
+    except (TypeError, ValueError, KeyError, binascii.Error, NoteInvalid):
         raise UnsafeSettings(f"{path.name} is not what `tellergate keys permits` writes") from None
 
 

@@ -16,9 +16,11 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from audit.database import Database, SqliteDatabase
-from audit.keys import KeyStore, make_files, read_files
+from audit.keyring import KeyStorage
+from audit.keys import KeyStore, make_keys, open_keys
 from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
+from gateway.app.keys import file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
@@ -48,11 +50,13 @@ _FILES = {
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLocations:
-    """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's."""
+    """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's. `passphrase_file`
+    opens the key files, as `gateway.app.keys.passphrase` says."""
 
     data: Path
     url: str = ""
     keys_url: str = ""
+    passphrase_file: Path | None = None
 
     @property
     def shared(self) -> bool:
@@ -100,21 +104,25 @@ async def open_log(
     origin: str | None = None,
     random: Callable[[int], bytes] = os.urandom,
     may_upgrade: bool = True,
+    storage: KeyStorage | None = None,
 ) -> Log:
     """The signed log, begun with new keys where there is none, and then under `origin`, or a name of its own. KeyRefused, LogCorrupt,
-    HistoryUnknown.
+    HistoryUnknown. `storage`: of the keys; None: the files of the data folder. With the log begins the installation: the gateway's own
+    keys are made then, and never later.
     """
+    storage = storage or file_keys(places.data, places.passphrase_file, random=random)
     async with AsyncExitStack() as undo:
         log, keys = (places.open(part, name=writer_id) for part in (DatabaseName.LOG, DatabaseName.KEYS))
         undo.push_async_callback(log.close)
         undo.push_async_callback(keys.close)
+        if await log.read(LOG_HISTORY.revision) is None:
+            make_gateway_keys(storage)  # before the log's tables: who finds these finds the keys as well
         found = await prepare(log, LOG_HISTORY, may_upgrade=may_upgrade)
         await prepare(keys, KEYS_HISTORY, may_upgrade=may_upgrade)
-        secrets = places.data / "audit" / "secrets"
         if found is None:
-            make_files(secrets, random)
-        signers, kek = read_files(secrets)
-        stored_keys = KeyStore(keys, kek, clock, random)
+            make_keys(storage)
+        signers, wrapping = open_keys(storage, clock)
+        stored_keys = KeyStore(keys, wrapping, clock, random)
         opened = await Log.open(log, signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
         undo.pop_all()
     return opened

@@ -14,6 +14,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import verifier_of
+from gateway.app.keys import GatewayKeys
 from gateway.app.policies import PolicyWatch
 from gateway.app.runs import RunsApi
 from gateway.app.settings import Settings
@@ -59,6 +60,7 @@ class Gateway:
     webhooks: Webhooks | None
     running: RunsApi
     policies: PolicyWatch
+    keys: GatewayKeys
     _close_core: Callable[[], Awaitable[None]]
 
     def relying_party(self) -> RelyingParty:

@@ -1,4 +1,4 @@
-"""Key files of the gateway: made once, readable by their owner alone."""
+"""Credentials, and development's own keys, in files: made once, readable by their owner alone. Other keys: `gateway.app.keys`."""
 
 import os
 import re
@@ -6,8 +6,6 @@ import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.app.unsafe_settings import UnsafeSettings
 
@@ -22,11 +20,6 @@ def private_file(path: Path, size: int) -> bytes:
     if len(content) != size:
         raise UnsafeSettings(f"{path.name} must hold {size} bytes")
     return content
-
-
-def webhook_key(data: Path) -> Ed25519PrivateKey:
-    """With which `call.settled` is signed, made on first use."""
-    return Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "webhook.key", 32))
 
 
 def credential(path: Path, *, make: bool = False) -> str:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import IO
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
@@ -21,6 +20,7 @@ from adapters.function import BankingFunction
 from adapters.tls import tls_for
 from audit import leaf
 from audit.erasure import replay_destructions
+from audit.keyring import SignedRows
 from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
@@ -31,7 +31,7 @@ from gateway.app.cores import Core, CorePermits
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
-from gateway.app.key_files import private_file, webhook_key
+from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import running
 from gateway.app.settings import Settings
@@ -44,7 +44,7 @@ from gateway.calls.pipeline import CallDependencies, CallPipeline
 from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import Records
 from gateway.calls.recovery import GRACE, Recovery
-from gateway.calls.references import KEY_BYTES, References
+from gateway.calls.references import References
 from gateway.calls.screening import NoScreening, ScreeningList
 from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
 from gateway.confirmations.confirming import CustomerConfirmations
@@ -79,15 +79,17 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         name = f"gateway-{os.getpid()}"
         if not composition.may_upgrade:
             await refuse_unmade(places)
-        log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade)
+        storage = file_keys(data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain)
+        log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
         undo.push_async_callback(log.close)
-        mandate_key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+        keys = GatewayKeys(storage, clock)
+        mandate_key = SignedRows(keys[MANDATES])
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
         book = SqlBook(
             database,
-            mandate_key=mandate_key.public_key(),
+            mandate_key=mandate_key,
             duplicate_window_s=settings.duplicate_window_s,
             words_age_s=settings.words_age_s,
             tells=bool(settings.webhook_url),
@@ -98,7 +100,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
-        trust = composition.trust(settings, book)
+        trust = composition.trust(settings, book, keys[DPOP_NONCES])
         await composition.opened(Opened(book, core, mandate_key, clock(), offered))
         opened = _Opened(
             settings=settings,
@@ -113,6 +115,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             clock=clock,
             lock=lock,
             mandate_key=mandate_key,
+            keys=keys,
         )
         gateway = _assembled(opened)
         await _started(gateway, found, clock, shared=places.shared)
@@ -152,7 +155,8 @@ class _Opened:
     core: Core
     clock: Clock
     lock: IO[str] | None
-    mandate_key: Ed25519PrivateKey
+    mandate_key: SignedRows
+    keys: GatewayKeys
 
     @property
     def functions(self) -> Mapping[str, BankingFunction]:
@@ -162,7 +166,7 @@ class _Opened:
 def _assembled(opened: _Opened) -> Gateway:
     settings, book, core, clock, functions = opened.settings, opened.book, opened.core, opened.clock, opened.functions
     records, rates = _records(opened), Rates(settings.calls_per_minute)
-    references = References(private_file(settings.data / "keys" / "references.key", KEY_BYTES))
+    references = References(opened.keys[REFERENCES])
     outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
     ids = CallIds()
@@ -192,11 +196,18 @@ def _assembled(opened: _Opened) -> Gateway:
         ),
         standing_mandates=_standing_mandates(opened, proposals),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
-        webhooks=_webhooks(settings, book, proposals),
+        webhooks=_webhooks(settings, book, proposals, opened.keys),
         running=running(
-            settings, opened.composition.stand_in(settings), book=book, pipeline=pipeline, proposals=proposals, records=records
+            settings,
+            opened.composition.stand_in(settings),
+            book=book,
+            pipeline=pipeline,
+            proposals=proposals,
+            records=records,
+            keys=opened.keys[RUNS],
         ),
         policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
+        keys=opened.keys,
         _close_core=core.close,
     )
 
@@ -281,14 +292,14 @@ def _proposals(settings: Settings, *, book: SqlBook, core: CoreBank, records: Re
     )
 
 
-def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals) -> Webhooks | None:
+def _webhooks(settings: Settings, book: SqlBook, proposals: Proposals, keys: GatewayKeys) -> Webhooks | None:
     if not settings.webhook_url:
         return None
     outcomes = proposals.outcomes
     return Webhooks(
         url=settings.webhook_url,
         tls=tls_for(settings.webhook_url),
-        key=webhook_key(settings.data),
+        keys=keys[WEBHOOK],
         book=book,
         outbox=SqlOutbox(book),
         outcomes=outcomes,

@@ -14,9 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TypeGuard
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from gateway.domain.mandate import Limits, Mandate, load
+from gateway.domain.mandate import Limits, Mandate, MandateVerifier, load
 from gateway.domain.strict_json import MAX_INTEGER, JsonError, Parsed, loads
 
 LINE_BYTES = 64 * 1024
@@ -53,7 +51,7 @@ class RefusedLine:
 
 
 def judged(
-    lines: Sequence[bytes], *, key: Ed25519PublicKey, functions: Collection[str], now: datetime
+    lines: Sequence[bytes], *, key: MandateVerifier, functions: Collection[str], now: datetime
 ) -> tuple[Sequence[ImportedMandate], Sequence[RefusedLine]]:
     """The mandates of these lines and the lines that are refused, empty ones left out. `functions`: the names that are served."""
     taken: list[ImportedMandate] = []
@@ -80,7 +78,7 @@ def unsigned(line: bytes) -> Mandate:
     return _mandate(_object(line, {"mandate"})["mandate"])
 
 
-def _signed(line: bytes, key: Ed25519PublicKey) -> tuple[Mandate, bytes]:
+def _signed(line: bytes, key: MandateVerifier) -> tuple[Mandate, bytes]:
     found = _object(line, {"mandate", "signature"})
     mandate, text = _mandate(found["mandate"]), found["signature"]
     try:

@@ -8,13 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
+from gateway.domain.mandate import MandateVerifier
 from gateway.store.book import SqlBook
 from gateway.store.customers import GrantMandates, MandateNotNewer
 
@@ -33,7 +32,7 @@ class MandateBatch:
 
 
 async def import_batch(
-    places: DatabaseLocations, key: Ed25519PrivateKey, batch: MandateBatch, *, clock: Clock
+    places: DatabaseLocations, key: MandateVerifier, batch: MandateBatch, *, clock: Clock
 ) -> MandateNotNewer | None:
     """Store the whole batch and record it, or nothing: then whose mandate is not newer than the stored one. A gateway may run meanwhile,
     and goes by the new mandates from its next call on. LogUnavailable, KeyRefused, LogCorrupt, HistoryUnknown."""
@@ -43,7 +42,7 @@ async def import_batch(
         undo.push_async_callback(log.close)
         database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
-        SqlBook(database, mandate_key=key.public_key(), duplicate_window_s=0, shared=log.transactions)  # makes the log's changes
+        SqlBook(database, mandate_key=key, duplicate_window_s=0, shared=log.transactions)  # makes the log's changes
         return await _on_record(log, batch, clock())
 
 

@@ -47,6 +47,7 @@ def _no_routes(*_: object) -> Sequence[Route]:
 PRODUCTION = Composition(
     mode="production",
     may_upgrade=False,
+    keys_may_be_plain=False,
     check=check,
     core=core_of,
     shipped=_no_bundle,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from audit.keyring import KeyRing
 from gateway.app.composition import StandIn
-from gateway.app.key_files import private_file, secret_of
+from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import Rates
@@ -19,7 +20,7 @@ from gateway.runs.loop import RunDependencies
 from gateway.runs.model import Model
 from gateway.runs.pool import RunPool
 from gateway.runs.question import QuestionBuilder
-from gateway.runs.sealed_principal import KEY_BYTES, PrincipalSeal
+from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.store.book import SqlBook
 
 
@@ -33,11 +34,18 @@ class RunsApi:
 
 
 def running(
-    settings: Settings, stand_in: StandIn | None, *, book: SqlBook, pipeline: CallPipeline, proposals: Proposals, records: Records
+    settings: Settings,
+    stand_in: StandIn | None,
+    *,
+    book: SqlBook,
+    pipeline: CallPipeline,
+    proposals: Proposals,
+    records: Records,
+    keys: KeyRing,
 ) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none. `stand_in` answers in the place of a model."""
     model, broadcast = _model(settings) if stand_in is None else stand_in.model, Broadcast()
-    seal = PrincipalSeal(private_file(settings.data / "keys" / "runs.key", KEY_BYTES))
+    seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
     pool = None
     if model is not None:

@@ -15,11 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
+from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
 from gateway.app.main import __version__, open_gateway
 from gateway.app.settings import Settings
 from gateway.app.stopping import asked_to_stop
@@ -30,6 +32,7 @@ from gateway.domain.alarms import Chore
 from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
+from gateway.doors.pages.session import SessionSeal
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -51,6 +54,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
+            _rotated(gateway.keys, gateway.log),
         ]
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
@@ -106,6 +110,14 @@ async def _settled(webhooks: Webhooks) -> None:
             if second % 3600 == 0:
                 await webhooks.forget()
         await asyncio.sleep(1)
+
+
+async def _rotated(keys: GatewayKeys, log: Log) -> None:
+    """Take over, every two seconds, the keys that were rotated: before they begin. Those of the log are looked at by what publishes."""
+    while True:
+        await asyncio.sleep(2)
+        with alarmed(Chore.KEYS):
+            await keys.take_over(log)
 
 
 async def _old_proofs(book: SqlBook, clock: Clock) -> None:
@@ -210,7 +222,7 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
         settings,
         gateway.relying_party(),
         gateway.door,
-        gateway.book,
+        SessionSeal(gateway.keys[CONFIRM_PAGE], gateway.book),
         mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book),
         further=lambda shell: gateway.composition.enrolment(shell, settings, partial(gateway.book.read, customers.names)),
     )

@@ -60,6 +60,10 @@ class Settings:
     jwks_uri: str = ""
     """Where the issuer's keys are. Empty: as its metadata says."""
 
+    key_passphrase_file: Path | None = None
+    """File with the passphrase of the sealed key files, private to its owner. None: the systemd credential `tellergate-keys`, if there is
+    one, else the keys are plain, which only development mode takes."""
+
     issuer_ca: Path | None = None
     """PEM file of the certificates that the issuer's own certificate must lead to. None: those of the system."""
 

@@ -27,6 +27,7 @@ DECIDED: Mapping[str, object] = {
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where it keeps and where it listens": ("data", "database", "keys_database", "host", "port", "workers", "public_url"),
     "TLS": ("tls_certificate", "tls_key", "tls_client_ca", "trusted_proxies"),
+    "Its keys": ("key_passphrase_file",),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
         *("clock_skew_s", "keys_refresh_s", "keys_age_s", "keys_retry_s"),

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from adapters.tls import client_tls
-from gateway.app.key_files import private_file, secret_of
+from audit.keyring import KeyRing
+from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.doors.wire import Challenges, protected_resource
 from gateway.identity import AccessTokens, Issuer, TokenBinding
-from gateway.identity.dpop import NONCE_KEY_BYTES, DpopRules, Nonces, Proofs, SeenProofs
+from gateway.identity.dpop import DpopRules, Nonces, Proofs, SeenProofs
 from gateway.identity.fetching import Fetcher
 from gateway.identity.introspection import Introspection
 from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
@@ -36,7 +37,7 @@ def local_trust(settings: Settings, issuer: Issuer) -> Trust:
     return Trust(identity, challenges, None, _nothing, _nothing, lambda: True)
 
 
-def establish(settings: Settings, seen: SeenProofs, *, loopback_http: bool = False) -> Trust:
+def establish(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing, *, loopback_http: bool = False) -> Trust:
     """The identity of the bank's OpenID provider. UnsafeSettings for a secret that others may read; nothing is asked of the issuer yet.
     `loopback_http`: whether it may be on loopback without TLS."""
     fetcher = Fetcher(loopback_http=loopback_http, trust=client_tls(settings.issuer_ca))
@@ -54,7 +55,10 @@ def establish(settings: Settings, seen: SeenProofs, *, loopback_http: bool = Fal
         settings.token_lifetime_s,
     )
     identity = AccessTokens(
-        issuer, binding=TokenBinding(settings.binding), proofs=_proofs(settings, seen), standing=_standing(settings, fetcher)
+        issuer,
+        binding=TokenBinding(settings.binding),
+        proofs=_proofs(settings, seen, nonce_keys),
+        standing=_standing(settings, fetcher),
     )
 
     async def close() -> None:
@@ -68,10 +72,8 @@ def establish(settings: Settings, seen: SeenProofs, *, loopback_http: bool = Fal
 async def _nothing() -> None: ...
 
 
-def _proofs(settings: Settings, seen: SeenProofs) -> Proofs:
-    nonces = None
-    if settings.dpop_nonce_s:
-        nonces = Nonces(private_file(settings.data / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
+def _proofs(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing) -> Proofs:
+    nonces = Nonces(nonce_keys, settings.dpop_nonce_s) if settings.dpop_nonce_s else None
     return Proofs(
         DpopRules(
             seen=seen,

@@ -10,28 +10,27 @@ from collections.abc import Sequence
 from datetime import date
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from adapters.core import Identified, ReferenceKind
+from audit.keyring import KeyRing
 
 LIFETIME_DAYS = 7
 MAX_REFERENCE_CHARS = 96
-KEY_BYTES = 64
 _EPOCH = date(2020, 1, 1)
 
 
 class References:
-    """Issues and resolves references under one key of 64 bytes (AES-256-SIV). Pure computation; safe to share."""
+    """Issues references by the active key of a ring (AES-256-SIV), and resolves those of each. Pure computation; safe to share."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESSIV(key)
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
 
     def issue(self, customer: str, conversation: str, identified: Identified, today: date) -> str:
         """The reference for this identifier, the same for a whole day, good until the end of `today` + LIFETIME_DAYS."""
         # SIV is deterministic: the same object has the same reference for a whole day, so that a model can recognise it.
         expires = (today - _EPOCH).days + LIFETIME_DAYS
         plain = expires.to_bytes(2, "big") + identified.id.encode()
-        sealed = self._cipher.encrypt(plain, _bound_to(customer, conversation, identified.kind))
+        sealed = self._keys.seal_same(plain, _bound_to(customer, conversation, identified.kind))
         return f"{identified.kind.value}_{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
     def resolve(
@@ -44,7 +43,7 @@ class References:
             return None
         try:
             sealed = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-            plain = self._cipher.decrypt(sealed, _bound_to(customer, conversation, kind))
+            plain = self._keys.unseal_same(sealed, _bound_to(customer, conversation, kind))
         except (InvalidTag, binascii.Error, ValueError):
             return None
         if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != body:

@@ -4,6 +4,7 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
+from gateway.commands.keys_line import keys_options
 from gateway.commands.operator_line import operator_commands
 from gateway.commands.options import data_option as _data
 from gateway.commands.options import database_option as _database
@@ -14,7 +15,16 @@ from gateway.commands.printing import GOOD, USAGE, failed
 from gateway.domain.principal import SCOPES
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
-DUTY_KINDS = ("policy.activate", "key.destroy", "hold.place", "hold.release", "audit.query", "audit.reveal", "audit.export")
+DUTY_KINDS = (
+    "policy.activate",
+    "key.rotate",
+    "key.destroy",
+    "hold.place",
+    "hold.release",
+    "audit.query",
+    "audit.reveal",
+    "audit.export",
+)
 KINDS = (*CALL_KINDS, *DUTY_KINDS, "confirmation", "admin", "census", "log.start", "log.stop")
 """Kinds of records that can be asked for."""
 
@@ -34,7 +44,9 @@ def command_line() -> argparse.ArgumentParser:
     _sandbox_bank(commands.add_parser("sandbox-bank", help="serve the sandbox bank over HTTP, as a core in a process of its own"))
     _core_proxy(commands.add_parser("core-proxy", help="a proxy before a core: nothing passes without a permit of the log"))
     _kill(commands.add_parser("kill", help="stop everything, a customer, an agent or a function, and let it go on"))
-    _keys(commands.add_parser("keys", help="public keys for other processes"))
+    keys_options(
+        commands.add_parser("keys", help="list, seal and rotate keys; public keys for other processes"), _data, _database, _late
+    )
     _completion(commands.add_parser("completion", help="print what completes these commands in a shell"))
     return parser
 
@@ -75,20 +87,6 @@ def _listening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
     parser.add_argument("--credential-file", type=Path, required=True, help="who may ask; made on first use, private to its owner")
     parser.add_argument("--json", action="store_true", help="say where it listens as JSON")
-
-
-def _keys(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    permits = commands.add_parser("permits", help="what a core or its proxy verifies permits with: the log's origin and public key")
-    _data(permits, "folder of the gateway; a new one gets its keys")
-    _database(permits)
-    permits.add_argument("--out", type=Path, help="file to write instead of printing")
-    permits.add_argument("--json", action="store_true", help="it is JSON in any case")
-    permits.set_defaults(command=_late("cores", "permit_key"), makes_folder=True)
-    webhook = commands.add_parser("webhook", help="the public key with which a receiver of `call.settled` verifies it")
-    _data(webhook, "folder of the gateway")
-    webhook.add_argument("--json", action="store_true")
-    webhook.set_defaults(command=_late("cores", "webhook_public_key"))
 
 
 def _kill(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import uvloop
 
 from adapters.cores.remote.bounds import ClientBounds
 from adapters.cores.remote.server import CoreServer, PermitReader, listen
+from audit.keyring import KeyRing
 from gateway.app.clock import utc_now
 from gateway.app.cores import (
     Core,
@@ -23,10 +24,11 @@ from gateway.app.cores import (
 )
 from gateway.app.databases import open_log
 from gateway.app.development.embedded_bank import banking_days, embedded
-from gateway.app.key_files import credential, webhook_key
+from gateway.app.key_files import credential
+from gateway.app.keys import WEBHOOK
 from gateway.app.stopping import asked_to_stop
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.locations import locations
+from gateway.commands.locations import key_files, locations
 from gateway.commands.printing import GOOD, USAGE, failed, print_json
 from gateway.oversight.webhooks import public_key
 
@@ -124,7 +126,7 @@ def webhook_public_key(options: argparse.Namespace) -> int:
     """Print the key with which a receiver of webhooks verifies them."""
     if not (options.data / "keys").is_dir():
         return failed(f"there is no gateway in {options.data}; give the folder of `tellergate serve`", USAGE)
-    key = public_key(webhook_key(options.data).public_key())
+    key = public_key(KeyRing(WEBHOOK, key_files(options)).public)
     if options.json:
         print_json({"public_key": key})
     else:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from audit.keys import HEAD
 from audit.migration import HistoryUnknown, prepare
 from gateway.app.databases import HISTORIES, DatabaseName
 from gateway.commands.locations import locations
@@ -22,7 +23,7 @@ def upgrade(options: argparse.Namespace) -> int:
 async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
     places = locations(options)
     rows = []
-    makes = upgrading and (options.data / "audit" / "secrets").is_dir()
+    makes = upgrading and (options.data / HEAD.file).is_file()
     for part in DatabaseName:
         history = HISTORIES[part]
         if not places.is_there(part) and not makes:

@@ -10,8 +10,9 @@ from gateway.commands.printing import GOOD, print_json
 
 
 def init(options: argparse.Namespace) -> int:
-    """Make the folder and say what comes next. UnsafeSettings, and nothing is made, where the folder is not empty or not ours alone."""
-    make_data_folder(options.folder)
+    """Make the folder and say what comes next. UnsafeSettings, and nothing is made, where the folder is not empty or not ours alone;
+    KeyRefused without a passphrase for the keys."""
+    make_data_folder(options.folder, options.passphrase_file)
     file = options.folder / SETTINGS_FILE
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as settings:
         settings.write(template())

@@ -9,21 +9,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import DatabaseUnavailable
-from audit.keys import KeyRefused
+from audit.key_format import KeyMissing
+from audit.keyring import KeyRefused, KeyRing, SignedRows
 from audit.log import LogUnavailable
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.declared import function_names
-from gateway.app.key_files import private_file
+from gateway.app.keys import MANDATES
 from gateway.app.mandate_files import LINE_BYTES, LINES_MOST, LineRefused, RefusedLine, judged, unsigned
 from gateway.app.mandate_import import MandateBatch, import_batch
 from gateway.app.settings_sources import gathered
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.locations import locations
+from gateway.commands.locations import key_files, locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
 from gateway.oversight.kill_switches import OFFICER_MOST
 
@@ -57,7 +57,7 @@ def import_file(options: argparse.Namespace) -> int:
     said = gathered({"data": options.data}, os.environ).get("functions")
     names = function_names(None if said is None else Path(str(said.value)))
     key = _key(options)
-    taken, refused = judged(content.splitlines(), key=key.public_key(), functions=names, now=utc_now())
+    taken, refused = judged(content.splitlines(), key=key, functions=names, now=utc_now())
     if refused or not taken:
         return _told(options, 0, refused or [RefusedLine(1, "no mandate stands in the file")])
     batch = MandateBatch(taken, hashlib.sha256(content).hexdigest(), options.officer)
@@ -73,11 +73,12 @@ def import_file(options: argparse.Namespace) -> int:
     return _told(options, 0, [RefusedLine(number, f"version: must be more than {not_newer.stored}, which is stored")])
 
 
-def _key(options: argparse.Namespace) -> Ed25519PrivateKey:
-    path = options.data / "keys" / "mandates.key"
-    if not path.is_file():
-        raise UnsafeSettings(f"{path} is not there; restore it, or make a new gateway with `tellergate init --production`")
-    return Ed25519PrivateKey.from_private_bytes(private_file(path, 32))
+def _key(options: argparse.Namespace) -> SignedRows:
+    try:
+        return SignedRows(KeyRing(MANDATES, key_files(options)))
+    except KeyMissing:
+        path = options.data / MANDATES.file
+        raise UnsafeSettings(f"{path} is not there; restore it, or make a new gateway with `tellergate init --production`") from None
 
 
 def _content(path: Path) -> bytes:

@@ -23,6 +23,12 @@ def _init(parser: argparse.ArgumentParser) -> None:
         "--production", action="store_true", required=True, help="for customers; development mode makes its folder by itself"
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that is not there yet, or empty and its owner's alone")
+    parser.add_argument(
+        "--passphrase-file",
+        type=Path,
+        help="file with the passphrase that seals the keys, outside of the folder; left out: TELLERGATE_KEY_PASSPHRASE_FILE, or the "
+        "systemd credential `tellergate-keys`",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(command=late("init", "init"))
 

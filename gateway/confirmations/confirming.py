@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from adapters.core import CoreBank, CoreUnavailable, Identified
 from adapters.function import Arguments, BankingFunction, Level
 from gateway.calls.arguments import restored
@@ -25,7 +23,7 @@ from gateway.confirmations.intent import exactly, stored_principal
 from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
-from gateway.domain.mandate import SignedMandate, standing_of
+from gateway.domain.mandate import MandateSigner, SignedMandate, standing_of
 from gateway.domain.ports import ProposalNotOpen, ProposalStore
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, ProposalChange, ProposedCall, StoredProposal
 from gateway.domain.request import CallRequest, NativeCall, Trace
@@ -53,7 +51,7 @@ class CustomerConfirmations:
     records: Records
     functions: Mapping[str, BankingFunction]
     clock: Callable[[], datetime]
-    mandate_key: Ed25519PrivateKey
+    mandate_key: MandateSigner
 
     async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
         stored = await self._for(customer, confirmation_id)

@@ -43,5 +43,6 @@ class Chore(StrEnum):
     POLICIES = "policies"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
+    KEYS = "keys"
     ROWS_SWEEP = "rows_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _DOMAIN = b"tellergate/mandate/v1\x00"
 _STANDING_DOMAIN = b"tellergate/standing-mandate/v1\x00"
@@ -24,6 +24,20 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+class MandateSigner(Protocol):
+    """What signs mandates: an Ed25519 private key, or a ring of them."""
+
+    def sign(self, data: bytes, /) -> bytes:
+        """The signature, which may begin with its key's id."""
+
+
+class MandateVerifier(Protocol):
+    """What knows the gateway's signatures again: an Ed25519 public key, or a ring of them."""
+
+    def verify(self, signature: bytes, data: bytes, /) -> None:
+        """InvalidSignature unless it is ours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +71,7 @@ class Mandate:
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def sign(self, key: Ed25519PrivateKey) -> bytes:
+    def sign(self, key: "MandateSigner") -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_DOMAIN + self.canonical())
 
@@ -100,7 +114,7 @@ class StandingMandate:
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def sign(self, key: Ed25519PrivateKey) -> bytes:
+    def sign(self, key: "MandateSigner") -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_STANDING_DOMAIN + self.canonical())
 
@@ -117,7 +131,7 @@ class SignedMandate:
     signature: bytes
 
 
-def load_standing(body: bytes, signature: bytes, key: Ed25519PublicKey) -> StandingMandate:
+def load_standing(body: bytes, signature: bytes, key: "MandateVerifier") -> StandingMandate:
     """The standing mandate of a stored row. ValueError when the signature is not ours."""
     try:
         key.verify(signature, _STANDING_DOMAIN + body)
@@ -139,7 +153,7 @@ def standing_of(body: bytes) -> StandingMandate:
     )
 
 
-def load(body: bytes, signature: bytes, key: Ed25519PublicKey) -> Mandate:
+def load(body: bytes, signature: bytes, key: "MandateVerifier") -> Mandate:
     """The mandate of a stored row. ValueError when the signature is not ours or the body is not the one that was signed."""
     try:
         key.verify(signature, _DOMAIN + body)

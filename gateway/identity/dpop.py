@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from audit.keyring import KeyRing
 from gateway.domain.errors import Fault
 from gateway.domain.principal import DPOP, Credentials, NotAuthenticated
 from gateway.domain.strict_json import Parsed
@@ -17,7 +18,6 @@ from gateway.identity.compact import Compact, Malformed, encode, media_type, num
 from gateway.identity.keys import PublicKey, has_private_part, public_key, thumbprint
 
 MAX_PROOF_BYTES = 4096
-NONCE_KEY_BYTES = 32
 _TYPE = "dpop+jwt"
 
 _CACHED_KEYS = 20_000
@@ -41,26 +41,31 @@ class Nonces:
     One is good in its own slot and the next, so for `lifetime_s` at least and twice that at most.
     """
 
-    def __init__(self, key: bytes, lifetime_s: int) -> None:
-        self._key = key
+    def __init__(self, keys: KeyRing, lifetime_s: int) -> None:
+        self._keys = keys
         self._lifetime_s = lifetime_s
         self._current = (-1, "")
 
     def current(self, now_s: float) -> str:
         slot = int(now_s) // self._lifetime_s
         if self._current[0] != slot:
-            self._current = (slot, self._of(slot))
+            self._current = (slot, _nonce(self._keys.mac(_named(slot))))
         return self._current[1]
 
     def is_good(self, nonce: str, now_s: float) -> bool:
         slot = int(now_s) // self._lifetime_s
-        return hmac.compare_digest(nonce.encode(), self.current(now_s).encode()) or hmac.compare_digest(
-            nonce.encode(), self._of(slot - 1).encode()
-        )
+        if hmac.compare_digest(nonce.encode(), self.current(now_s).encode()):
+            return True
+        good = (code for number in (slot, slot - 1) for code in self._keys.macs(_named(number)))
+        return any(hmac.compare_digest(nonce.encode(), _nonce(code).encode()) for code in good)
 
-    def _of(self, slot: int) -> str:
-        made = hmac.new(self._key, b"tellergate/dpop-nonce/v1\x00" + slot.to_bytes(8, signed=True), hashlib.sha256)
-        return encode(made.digest()[:16])
+
+def _named(slot: int) -> bytes:
+    return b"tellergate/dpop-nonce/v1\x00" + slot.to_bytes(8, signed=True)
+
+
+def _nonce(code: bytes) -> str:
+    return encode(code[:16])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

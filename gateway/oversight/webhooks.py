@@ -9,15 +9,15 @@ import base64
 import logging
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import aiohttp
 import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from adapters.tls import nobody
+from audit.keyring import KeyRing, Signer
 from audit.leaf import EndState
 from audit.log import Log
 from gateway.calls.history import history_of
@@ -47,20 +47,21 @@ _ALARM_AFTER = 3
 _LOG = logging.getLogger("tellergate.webhooks")
 
 
-def public_key(key: Ed25519PublicKey) -> str:
-    """As Standard Webhooks spells it."""
-    return "whpk_" + base64.b64encode(key.public_bytes_raw()).decode()
+def public_key(key: bytes) -> str:
+    """As Standard Webhooks spells it. `key`: 32 bytes, Ed25519."""
+    return "whpk_" + base64.b64encode(key).decode()
 
 
-def signed(key: Ed25519PrivateKey, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks: a signature over `id.timestamp.body`."""
+def signed(keys: Sequence[Signer], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks: a signature over `id.timestamp.body` by each key, so that a receiver may know any of them."""
     timestamp = str(int(at.timestamp()))
-    signature = key.sign(f"{message_id}.{timestamp}.".encode() + body)
+    over = f"{message_id}.{timestamp}.".encode() + body
+    signatures = ["v1a," + base64.b64encode(key.sign(over)).decode() for key in keys]
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": "v1a," + base64.b64encode(signature).decode(),
+        "webhook-signature": " ".join(signatures),
     }
 
 
@@ -78,7 +79,7 @@ class Webhooks:
     """The outbox's deliveries. Any number of workers may do them: who takes a row has it alone for `LEASE`."""
 
     url: str
-    key: Ed25519PrivateKey
+    keys: KeyRing
     book: Book
     outbox: WebhookOutbox
     outcomes: CallOutcomes
@@ -163,7 +164,7 @@ class Webhooks:
         return Recorded(call_id, "", CallStatus.UNAVAILABLE, code, None, None, None, reason=reason_of(code))
 
     async def _post(self, message_id: str, body: bytes) -> None:
-        headers = signed(self.key, message_id, self.clock(), body)
+        headers = signed(self.keys.signers(), message_id, self.clock(), body)
         try:
             async with self._opened().post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:

@@ -5,12 +5,9 @@ from dataclasses import asdict, replace
 
 import orjson
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from audit.keyring import NONCE_BYTES, KeyRing
 from gateway.domain.principal import Principal
-
-KEY_BYTES = 32
-_NONCE_BYTES = 12
 
 
 def acting(principal: Principal, assistant: str) -> Principal:
@@ -30,18 +27,17 @@ def going_on(began: Principal, principal: Principal) -> Principal | None:
 class PrincipalSeal:
     """AES-256-GCM over the principal and its token, for one run. The token is needed to ask its issuer whether it still stands."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
 
     def seal(self, principal: Principal, run: str) -> bytes:
         plain = {**asdict(principal), "scopes": sorted(principal.scopes)}
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, orjson.dumps(plain), run.encode())
+        return self._keys.seal(os.urandom(NONCE_BYTES), orjson.dumps(plain), run.encode())
 
     def open(self, sealed: bytes, run: str) -> Principal:
         """ValueError: not sealed by us, or for another run."""
         try:
-            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], run.encode())
+            plain = self._keys.unseal(sealed, run.encode())
         except InvalidTag:
             raise ValueError("not what was sealed for this run") from None
         kept = orjson.loads(plain)

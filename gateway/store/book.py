@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -85,7 +84,7 @@ class SqlBook:
         self,
         database: Database,
         *,
-        mandate_key: Ed25519PublicKey,
+        mandate_key: mandates.MandateVerifier,
         duplicate_window_s: int,
         words_age_s: int = WORDS_AGE_S,
         tells: bool = False,

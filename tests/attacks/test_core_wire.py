@@ -81,7 +81,9 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
     with sandbox(tmp_path, permits=UnsafeNoPermits()) as (sandboxed, clock):
         bank = await sandbox_under_test(sandboxed, clock)
         watched = Watched(sandboxed)
-        verified = verified_permit(CorePermits(LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
+        verified = verified_permit(
+            CorePermits(LogPermitVerifier(lambda: [key.public_key().public_bytes_raw()], "tests.invalid/log")), clock
+        )
         async with (
             served(watched, "bank-", read_permit) as bank_url,
             remote(bank_url, "bank-", clock) as behind,

@@ -186,6 +186,14 @@ def instructed(dice: random.Random, records: list[Fields]) -> None:
     without("instruction")(dice, records)
 
 
+def rotated_by_nobody(dice: random.Random, records: list[Fields]) -> None:
+    """A key that follows another, says the bank alone."""
+    record = some(dice, records, "audit.export")
+    name = f"{record['log']}/rotation"
+    said = ["", "x", "a\nb\n\n— x AAAA\n", None, 5, f"{name}\nlog-ed25519\n1\nx\ny\n\n— {name} AAAAAAAA\n"]
+    record["kind"], record["facts"]["statement"] = "key.rotate", dice.choice(said)
+
+
 def left_open(_dice: random.Random, records: list[Fields]) -> None:
     """So long that nobody may have left it open."""
     for record in records:
@@ -215,6 +223,7 @@ LIES: dict[str, tuple[Lie, set[str]]] = {
     "rules that were activated later": (activated_later, {"activated", "end"}),
     "another log": (set_in("log", ["other.example/log", "bank.example/Log"]), {"log"}),
     "what is committed and not sealed": (unsealed, {"sealed"}),
+    "a rotation of a key that nobody signed": (rotated_by_nobody, {"rotated"}),
     "an intent left open": (left_open, {"open"}),
 }
 """Each lie, and the rules by which it may be found."""

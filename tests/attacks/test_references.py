@@ -14,12 +14,10 @@ from adapters.core import Identified, ReferenceKind
 from adapters.function import Amount, Argument, BankingFunction, Choice, Count, Day, Reference, ReferenceList, Text
 from adapters.functions import MANIFEST
 from gateway.app.clock import utc_now
-from gateway.app.key_files import private_file
 from gateway.calls.output import output_text
-from gateway.calls.references import KEY_BYTES
-from gateway.calls.references import References as Issuer
 from gateway.domain.errors import RequestFault
 from tests.support.arguments import FITTING
+from tests.support.keys import references_of
 from tests.support.teller import Teller, bank_of, executed_keys, payment, teller
 
 OWN: dict[ReferenceKind, str] = {
@@ -113,7 +111,7 @@ async def test_what_is_not_a_reference_of_this_conversation_is_one_and_the_same(
 ) -> None:
     conversation, other = await asked.conversation("alice"), await asked.gateway.book.open_conversation("alice", utc_now())
     brunos = await asked.conversation("bruno")
-    issuer = Issuer(private_file(asked.gateway.settings.data / "keys" / "references.key", KEY_BYTES))
+    issuer = references_of(asked.gateway.settings.data)
     today = utc_now().date()
     mine = Identified(kind, identifier(asked, "alice", kind))
     another = ReferenceKind.QUOTE  # which no function takes

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from audit.keyring import KeyKind
 from gateway.app.clock import utc_now
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.domain.principal import Credentials
@@ -26,6 +27,7 @@ from gateway.identity.dpop import DpopRules, Nonces, Proofs
 from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from tests.support.databases import book_in
+from tests.support.keys import one_key
 from tests.support.oidc import Client, jwt
 
 URL = "https://window.example/v1/function-calls"
@@ -90,7 +92,7 @@ async def fresh(local: LocalIssuer, presented: Credentials, now: datetime) -> ob
 
 async def proofs(name: str, seen: object) -> None:
     now, client = utc_now(), Client()
-    nonces = Nonces(bytes(32), 300)
+    nonces = Nonces(one_key(KeyKind.MAC, bytes(32)), 300)
     client.access = bound(client.key, now)
     tokens = identity(Proofs(DpopRules(seen=seen, algorithms=frozenset({"ES256"}), nonces=nonces, age_s=600)))  # type: ignore[arg-type]
     made = itertools.cycle(

@@ -35,10 +35,9 @@ from gateway.app.development.customers import grant
 from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.key_files import private_file
-from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.support.banks import real_permit
+from tests.support.keys import mandate_signer, references_of
 from tests.support.opening import open_gateway
 from tests.support.processes import permits_of, start
 from tests.support.teller import payment, principal
@@ -163,7 +162,7 @@ def parts() -> dict[str, dict[str, float]]:
 
 
 def permits_verifier(key: Ed25519PrivateKey) -> LogPermitVerifier:
-    return LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")
+    return LogPermitVerifier(lambda: [key.public_key().public_bytes_raw()], "tests.invalid/log")
 
 
 def microseconds(part: Callable[[], object]) -> float:
@@ -175,8 +174,8 @@ def microseconds(part: Callable[[], object]) -> float:
 
 async def known(gateway: Gateway, name: str) -> Customer:
     """A mandate, a conversation, references, and a first balance: a data key and a pseudonym in the trail."""
-    key = Ed25519PrivateKey.from_private_bytes(private_file(gateway.settings.data / "keys" / "mandates.key", 32))
-    references = References(private_file(gateway.settings.data / "keys" / "references.key", KEY_BYTES))
+    key = mandate_signer(gateway.settings.data)
+    references = references_of(gateway.settings.data)
     now = utc_now()
     await grant(gateway.book, gateway.core, key, name, now)
     conversation = await gateway.book.open_conversation(name, now)

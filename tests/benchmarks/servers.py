@@ -31,22 +31,23 @@ from joserfc.jwk import ECKey
 
 from adapters.core import Identified, ReferenceKind
 from adapters.cores.remote.bounds import ClientBounds
+from audit.keyring import KeyRing
 from gateway.app.clock import utc_now
 from gateway.app.cores import behind_http
 from gateway.app.development.customers import grant
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.key_files import private_file
+from gateway.app.keys import DPOP_NONCES, file_keys
 from gateway.app.serving import build_app, in_front, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE
-from gateway.calls.references import KEY_BYTES, References
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Received, Recorded
 from gateway.identity.compact import encode
-from gateway.identity.dpop import NONCE_KEY_BYTES, Nonces
+from gateway.identity.dpop import Nonces
 from gateway.identity.keys import public_key
 from tests.support.floor import AUDIENCE, ISSUER, floor_app
+from tests.support.keys import mandate_signer, references_of
 from tests.support.oidc import jwt
 from tests.support.opening import open_gateway
 from tests.support.teller import bank_of, principal
@@ -75,8 +76,8 @@ async def prepare(
 ) -> list[dict[str, str]]:
     """Load-test customers with a mandate, a conversation, a token and references to their two accounts. `known`: each has called once,
     and so has a data key and a pseudonym in the trail; otherwise the first alone."""
-    references = References(private_file(data / "keys" / "references.key", KEY_BYTES))
-    key = Ed25519PrivateKey.from_private_bytes(private_file(data / "keys" / "mandates.key", 32))
+    references = references_of(data)
+    key = mandate_signer(data)
     now = utc_now()
     made: list[dict[str, str]] = []
     for customer in customers:
@@ -202,7 +203,7 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             bound = BoundTokens()
             await bound.publish()
             settings, tokens = replace(settings, **bound.settings()), bound.token  # type: ignore[arg-type]
-            nonces = Nonces(private_file(folder / "keys" / "dpop-nonces.key", NONCE_KEY_BYTES), settings.dpop_nonce_s)
+            nonces = Nonces(KeyRing(DPOP_NONCES, file_keys(folder)), settings.dpop_nonce_s)
             ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
         gateway = await open_gateway(settings)
         seeded = folder / "customers.json"

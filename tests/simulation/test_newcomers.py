@@ -4,15 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.app.clock import utc_now
 from gateway.app.development.customers import grant
-from gateway.app.key_files import private_file
 from gateway.calls import newcomers
 from gateway.calls.newcomers import Newcomers
 from gateway.domain.errors import Unavailable
 from gateway.domain.states import CallStatus
+from tests.support.keys import mandate_signer
 from tests.support.teller import Teller, bank_of, open_accounts, teller
 
 NEW = 40
@@ -59,7 +58,7 @@ async def test_beginnings_are_spaced_and_whoever_would_wait_too_long_is_told_at_
 
 async def _granted(asked: Teller) -> list[str]:
     gateway = asked.gateway
-    key = Ed25519PrivateKey.from_private_bytes(private_file(gateway.settings.data / "keys" / "mandates.key", 32))
+    key = mandate_signer(gateway.settings.data)
     customers = bank_of(gateway).seed_load(NEW)
     for customer in customers:
         await grant(gateway.book, gateway.core, key, customer, utc_now())

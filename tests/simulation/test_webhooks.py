@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from adapters.core import Unknown
+from audit.rotation_records import rotate
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.app.gateway import Gateway
+from gateway.app.keys import GATEWAY_PURPOSES, WEBHOOK, file_keys
 from gateway.app.serving import build_app
 from gateway.calls.record import Records
 from gateway.domain.errors import Unavailable
@@ -85,7 +87,7 @@ async def told(tmp_path: Path) -> AsyncIterator[Told]:
         payee = next(str(item["beneficiary"]) for item in payees if "Harbour" in str(item["name"]))
         made = Told(asked, receiver, account, payee)
         made.webhooks.clock = made.now
-        receiver.public_key = public_key(made.webhooks.key.public_key())
+        receiver.public_key = public_key(made.webhooks.keys.public)
         yield made
 
 
@@ -225,6 +227,32 @@ async def test_any_byte_that_is_changed_is_no_webhook_of_ours(told: Told) -> Non
             verified(told.receiver.public_key, {**headers, name: changed}, body)
     with pytest.raises(InvalidSignature):
         verified(told.receiver.public_key, headers, body.replace(b"done", b"dona"))
+
+
+async def test_a_call_that_was_held_before_a_rotation_goes_on_and_receivers_of_either_key_believe_it(told: Told) -> None:
+    """Every key of the gateway is rotated between the question and the customer's word."""
+    held = await told.held()
+    data, log = told.gateway.settings.data, told.gateway.log
+    begins_s = int(datetime.now(UTC).timestamp()) + 2
+    for purpose in GATEWAY_PURPOSES:
+        rotate(file_keys(data), purpose, log.origin, begins_s)
+    await told.gateway.keys.take_over(log)
+    await asyncio.sleep(begins_s - datetime.now(UTC).timestamp())
+    new = public_key(told.webhooks.keys.public)
+    assert new != told.receiver.public_key
+    assert (await told.confirm(held)).status == "done"
+    assert await told.later(seconds=2) == 1
+    _, headers, body = told.receiver.asked[0]
+    for key in (told.receiver.public_key, new):
+        assert verified(key, headers, body)["status"] == "done"
+    file_keys(data).retire(WEBHOOK, told.webhooks.keys.keys[0].id)
+    await told.gateway.keys.take_over(log)
+    await told.confirm(await told.held("21.00"))
+    await told.later(seconds=2)
+    _, headers, body = told.receiver.asked[1]
+    assert verified(new, headers, body)["status"] == "done"
+    with pytest.raises(InvalidSignature):
+        verified(told.receiver.public_key, headers, body)
 
 
 async def test_several_workers_share_the_outbox_and_none_sends_what_another_has(told: Told) -> None:

@@ -228,7 +228,9 @@ async def behind_a_proxy(path: Path) -> AsyncIterator[BankUnderTest]:
     key = Ed25519PrivateKey.generate()
     with sandbox(path, permits=UnsafeNoPermits()) as (sandboxed, clock):
         bank = await sandbox_under_test(sandboxed, clock)
-        verified = verified_permit(CorePermits(LogPermitVerifier(key.public_key().public_bytes_raw(), "tests.invalid/log")), clock)
+        verified = verified_permit(
+            CorePermits(LogPermitVerifier(lambda: [key.public_key().public_bytes_raw()], "tests.invalid/log")), clock
+        )
         async with (
             served(bank.core, "bank-", cores.read_permit) as bank_url,
             remote(bank_url, "bank-", clock) as behind,

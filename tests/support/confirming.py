@@ -11,6 +11,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from audit.keyring import KeyKind
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.calls.rates import AtOnce, Rates, RequestRates
 from gateway.calls.record import Counters
@@ -27,6 +28,7 @@ from gateway.doors.pages.session import SessionSeal
 from gateway.doors.pages.shell import PageShell
 from gateway.doors.wire import Challenges
 from gateway.identity import AccessTokens, TokenBinding
+from tests.support.keys import one_key
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys
 
 API = "http://window.bank.example"
@@ -102,7 +104,11 @@ class Front:
         confirmations.mount(app, self.door, confirmations.ConfirmationDependencies(self.party, timedelta(seconds=cooling_off_s)))
         self.api = app
         page = PageShell(
-            origin=origin, relying_party=self.party, seals=SessionSeal(b"k" * 32, Seen()), door=self.door, clock=lambda: self.now
+            origin=origin,
+            relying_party=self.party,
+            seals=SessionSeal(one_key(KeyKind.MAC, b"k" * 32), Seen()),
+            door=self.door,
+            clock=lambda: self.now,
         )
         self.app = hosts.beside(app, application(page), origin)
 

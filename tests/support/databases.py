@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select, text
 
 from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
+from gateway.domain.mandate import MandateVerifier
 from gateway.store.book import SqlBook
 from tests.support.postgres import Server, server
 
@@ -118,7 +118,7 @@ def _in_postgresql(statement: str) -> str:
     return statement
 
 
-async def book_in(folder: Path, key: Ed25519PublicKey, *, duplicate_window_s: int = 1) -> SqlBook:
+async def book_in(folder: Path, key: MandateVerifier, *, duplicate_window_s: int = 1) -> SqlBook:
     """The book of calls of this folder, wherever its database is."""
     database = places(folder).open(DatabaseName.GATEWAY, name="tests")
     await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)

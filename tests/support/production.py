@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.app.policies_in_force import BUNDLE, SIGNATURES
 
 from gateway.app.bundle import read_bundle
 from gateway.app.data_folder import make_data_folder
-from gateway.app.policies_in_force import BUNDLE, SIGNATURES
 from gateway.app.settings import Settings
 from gateway.app.settings_texts import toml_value
 from policies.bundle import Bundle, Role, sign

@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from adapters.cores.remote.server import CoreServer, listen
 from adapters.cores.sandbox import SandboxBank
 from audit.inspection import verify_store
@@ -21,7 +19,7 @@ from gateway.app.databases import open_log
 from gateway.app.development.embedded_bank import embedded
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
-from gateway.app.key_files import credential, private_file
+from gateway.app.key_files import credential
 from gateway.app.settings import Settings
 from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import Mandate
@@ -29,6 +27,7 @@ from gateway.domain.principal import SCOPE_CALLS, Principal
 from gateway.domain.request import CallRequest, NativeCall, Trace, core_key
 from gateway.domain.stages import Recorded
 from tests.support.databases import places, url
+from tests.support.keys import mandate_signer
 from tests.support.opening import open_gateway
 from tests.support.options import OPTIONS
 
@@ -105,7 +104,7 @@ class Teller:
         assert known is not None
         assert known.customer.mandate is not None
         changed = replace(known.customer.mandate, version=known.customer.mandate.version + 1, **changes)  # type: ignore[arg-type]
-        key = Ed25519PrivateKey.from_private_bytes(private_file(self.gateway.settings.data / "keys" / "mandates.key", 32))
+        key = mandate_signer(self.gateway.settings.data)
         await self.gateway.book.grant(changed, changed.sign(key))
         return changed
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from adapters.cores.sandbox.bank import SandboxBank
+from audit.keyring import KeyRing
 from audit.log import Log
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import Clock
@@ -54,9 +55,9 @@ def _shipped(offered: ServedFunctions) -> Bundle:
     return activated(read_bundle(offered.functions))
 
 
-def _trust(settings: Settings, seen: SeenProofs) -> Trust:
+def _trust(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing) -> Trust:
     if settings.has_external_issuer:
-        return establish(settings, seen, loopback_http=True)
+        return establish(settings, seen, nonce_keys, loopback_http=True)
     return local_trust(settings, LocalIssuer(settings.data).issuer)
 
 
@@ -85,6 +86,7 @@ def _enrolment(page: "PageShell", settings: Settings, customers: Callable[[], Aw
 DEVELOPMENT = Composition(
     mode="development",
     may_upgrade=True,
+    keys_may_be_plain=True,
     check=check,
     core=_core,
     shipped=_shipped,

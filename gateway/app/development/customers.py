@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from adapters.core import CoreBank, CoreUnavailable, exponent
 from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.function import BankingFunction, BareAmount, Choice
@@ -12,7 +10,7 @@ from adapters.functions import MANIFEST
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.domain.mandate import Limits, Mandate
+from gateway.domain.mandate import Limits, Mandate, MandateSigner
 from gateway.store.book import SqlBook
 
 SANDBOX_LIMITS = {
@@ -44,7 +42,7 @@ def limits_of(functions: Sequence[BankingFunction]) -> dict[str, Limits]:
 async def grant(
     book: SqlBook,
     bank: CoreBank,
-    key: Ed25519PrivateKey,
+    key: MandateSigner,
     customer: str,
     now: datetime,
     *,
@@ -65,9 +63,7 @@ async def grant(
     await book.grant(mandate, mandate.sign(key))
 
 
-async def grant_made_up_customers(
-    book: SqlBook, core: Core, key: Ed25519PrivateKey, now: datetime, offered: ServedFunctions
-) -> None:
+async def grant_made_up_customers(book: SqlBook, core: Core, key: MandateSigner, now: datetime, offered: ServedFunctions) -> None:
     """Development mode's customers, each once; those of a manifest at each start, since it may have changed, unless they are frozen.
 
     UnsafeSettings when the core cannot be asked for their accounts.

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
 
+from audit.keyring import KeyRing
 from gateway.domain.strict_json import JsonError, loads
 from gateway.identity.compact import Malformed, decode, encode
 
-KEY_BYTES = 32
 SIGN_IN = timedelta(minutes=2)
 """How long a challenge to sign in is good."""
 
@@ -40,21 +40,19 @@ class Session:
 class SessionSeal:
     """Makes and opens what only the gateway can make."""
 
-    def __init__(self, key: bytes, seen: SingleUse) -> None:
-        if len(key) != KEY_BYTES:
-            raise ValueError(f"the key of the page's seals has {KEY_BYTES} bytes")
-        self._key = key
+    def __init__(self, keys: KeyRing, seen: SingleUse) -> None:
+        self._keys = keys
         self._seen = seen
 
     def challenge(self, confirmation: str | None, now: datetime) -> bytes:
         """A new challenge to sign in for this confirmation."""
         made = secrets.token_bytes(16) + int((now + SIGN_IN).timestamp()).to_bytes(8, "big")
-        return made + self._mac(b"sign-in", confirmation, made)
+        return made + self._keys.mac(_bound(b"sign-in", confirmation, made))
 
     def is_ours(self, challenge: bytes, confirmation: str | None, now: datetime) -> bool:
         """Whether we made it for this confirmation, and it is not too old. It may have been used."""
         made, mac = challenge[:-_MAC], challenge[-_MAC:]
-        if len(made) != 24 or not hmac.compare_digest(mac, self._mac(b"sign-in", confirmation, made)):
+        if len(made) != 24 or not self._keys.is_mac(_bound(b"sign-in", confirmation, made), mac):
             return False
         return now.timestamp() < int.from_bytes(made[16:], "big")
 
@@ -67,23 +65,24 @@ class SessionSeal:
         """The value of a session's cookie."""
         expires_s = int((now + SESSION).timestamp())
         made = f"{encode(customer.encode())}.{expires_s}"
-        return f"{made}.{encode(self._mac(b'session', confirmation, made.encode()))}"
+        return f"{made}.{encode(self._keys.mac(_bound(b'session', confirmation, made.encode())))}"
 
     def session(self, cookie: str | None, confirmation: str | None, now: datetime) -> Session | None:
         """The session of a cookie; None for anything but one of ours, for this confirmation, that still runs."""
         made, _, mac = (cookie or "").rpartition(".")
-        if not hmac.compare_digest(mac.encode(), encode(self._mac(b"session", confirmation, made.encode())).encode()):
+        codes = self._keys.macs(_bound(b"session", confirmation, made.encode()))
+        if not any(hmac.compare_digest(mac.encode(), encode(code).encode()) for code in codes):
             return None
         customer, expires = made.split(".")
         if now.timestamp() >= int(expires):
             return None
         return Session(decode(customer).decode(), confirmation, int(expires))
 
-    def _mac(self, purpose: bytes, confirmation: str | None, over: bytes) -> bytes:
-        """Over what it is for, as well: a length before each part, so that no part runs into the next."""
-        bound = (b"own-pages", b"") if confirmation is None else (b"confirm-page", confirmation.encode())
-        parts = b"".join(len(part).to_bytes(4, "big") + part for part in (purpose, *bound, over))
-        return hmac.digest(self._key, b"tellergate/seal/v2\x00" + parts, "sha256")
+
+def _bound(purpose: bytes, confirmation: str | None, over: bytes) -> bytes:
+    """What is authenticated says what it is for, as well: a length before each part, so that no part runs into the next."""
+    bound = (b"own-pages", b"") if confirmation is None else (b"confirm-page", confirmation.encode())
+    return b"tellergate/seal/v2\x00" + b"".join(len(part).to_bytes(4, "big") + part for part in (purpose, *bound, over))
 
 
 def signed_challenge(client_data: bytes) -> bytes:

@@ -12,12 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from gateway.app.clock import utc_now
 from gateway.app.development.settings import development
-from gateway.app.key_files import private_file
 from gateway.domain.facts import HeardMessage
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.ports import ProposalNotOpen
@@ -28,6 +26,7 @@ from gateway.store.conversations import take_back
 from gateway.store.items import Item
 from gateway.store.standing_mandates import StoreStandingMandate
 from tests.attacks.meant.world import Bank, Done, World, served
+from tests.support.keys import mandate_signer
 from tests.support.opening import open_gateway
 from tests.support.teller import TRACE, Teller, principal
 
@@ -180,7 +179,7 @@ class Stage:
     async def _sign(self, name: str) -> None:
         """To everyone whom the customer knows, 100 at most, 250 a day, five payments."""
         now = utc_now()
-        key = Ed25519PrivateKey.from_private_bytes(private_file(self.teller.gateway.settings.data / "keys" / "mandates.key", 32))
+        key = mandate_signer(self.teller.gateway.settings.data)
         terms = StandingMandate(
             id=f"std_{name}",
             customer=name,

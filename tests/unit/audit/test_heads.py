@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
 from audit.inspection import verify_store
-from audit.keys import FileSigner, SignerUnavailable, named
+from audit.keyring import FileSigner, SignerUnavailable
+from audit.keys import named
 from audit.log import Log, LogUnavailable
 from audit.merkle import subtree_root
 from audit.migration import LOG_HISTORY, prepare

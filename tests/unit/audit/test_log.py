@@ -14,7 +14,8 @@ from audit.checkpoint import Note, verify_checkpoint
 from audit.committer import IntentEnded
 from audit.disclosure import b64url
 from audit.group import GroupWriter, WriterFull
-from audit.keys import KeyRefused, KeyStore
+from audit.keyring import KeyRefused
+from audit.keys import KeyStore
 from audit.leaf import EndState, LeafInvalid, Public, RecordKind
 from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
 from audit.merkle import leaf_hash, subtree_root, verify_inclusion

@@ -17,7 +17,7 @@ OVER = b'{"key":"k1","order":"transfer"}'
 SALT = b"\x09" * 16
 LIFETIME = timedelta(seconds=30)
 PERMIT = issue(Covered(ORIGIN, 7, b"\x04" * 32, SALT, instruction_digest(SALT, OVER)), START, LIFETIME, KEY.sign)
-VERIFIER = LogPermitVerifier(KEY.public_key().public_bytes_raw(), ORIGIN)
+VERIFIER = LogPermitVerifier(lambda: [KEY.public_key().public_bytes_raw()], ORIGIN)
 
 
 def test_a_permit_covers_its_instruction_until_it_expires() -> None:
@@ -91,7 +91,7 @@ def test_a_permit_of_another_log_under_the_same_key_is_refused() -> None:
 
 def test_a_verifier_with_a_key_of_low_order_is_refused() -> None:
     with pytest.raises(NoteInvalid):
-        LogPermitVerifier(bytes(32), ORIGIN)
+        LogPermitVerifier(lambda: [bytes(32)], ORIGIN)
 
 
 def test_a_permit_crosses_to_another_process_and_comes_back() -> None:
@@ -134,4 +134,4 @@ def test_a_decoded_permit_covers_what_it_covered_and_no_longer() -> None:
         (OVER, ORIGIN, START + LIFETIME),
     ):
         with pytest.raises(PermitInvalid):
-            LogPermitVerifier(KEY.public_key().public_bytes_raw(), origin).verify(permit, over, now)
+            LogPermitVerifier(lambda: [KEY.public_key().public_bytes_raw()], origin).verify(permit, over, now)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from audit.keys import KeyDestroyed, KeyRefused
+from audit.keyring import KeyRefused
+from audit.keys import KeyDestroyed
 from audit.leaf import EndState, Policy, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, page, reveal

@@ -236,7 +236,7 @@ def with_folder(verb: argparse.ArgumentParser, folder: Path) -> list[str]:
     words = verb.prog.removeprefix("tellergate ").split()
     for action in verb._actions:
         if not action.option_strings and action.nargs is None:
-            words.append("7")
+            words.append(str(next(iter(action.choices))) if action.choices else "7")
         elif action.required and (name := action.option_strings[0]) in NEEDED:
             words += [name, NEEDED[name]]
     for group in verb._mutually_exclusive_groups:

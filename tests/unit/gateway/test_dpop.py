@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from sqlalchemy import Connection
 
+from audit.keyring import KeyKind
 from gateway.app.databases import DatabaseName
 from gateway.domain.errors import Fault, Unavailable
 from gateway.domain.principal import Credentials, NotAuthenticated
@@ -23,6 +24,7 @@ from gateway.identity.jwks import FixedKeys
 from gateway.identity.keys import public_key
 from gateway.store import proofs as table
 from tests.support.databases import book_in, on_database
+from tests.support.keys import one_key
 from tests.support.oidc import Client, jwt
 
 URL = "https://window.example/v1/function-calls"
@@ -125,7 +127,7 @@ async def test_a_refused_proof_leaves_no_row(client: Client) -> None:
         with pytest.raises(NotAuthenticated):
             await check(proofs(seen), client, proof(client, **wrong))
     with pytest.raises(NotAuthenticated) as refused:
-        await check(proofs(seen, nonces=Nonces(bytes(32), 300)), client, proof(client))
+        await check(proofs(seen, nonces=Nonces(one_key(KeyKind.MAC, bytes(32)), 300)), client, proof(client))
     assert refused.value.fault is Fault.USE_DPOP_NONCE
     assert seen.rows == {}
 
@@ -169,7 +171,11 @@ async def test_a_token_bound_to_something_that_is_no_thumbprint_is_refused(clien
 
 
 def test_a_nonce_is_good_for_its_lifetime_and_at_most_twice_that_in_every_process() -> None:
-    one, other, stranger = Nonces(bytes(32), 300), Nonces(bytes(32), 300), Nonces(b"x" * 32, 300)
+    one, other, stranger = (
+        Nonces(one_key(KeyKind.MAC, bytes(32)), 300),
+        Nonces(one_key(KeyKind.MAC, bytes(32)), 300),
+        Nonces(one_key(KeyKind.MAC, b"x" * 32), 300),
+    )
     start = 300 * 6_000_000
     nonce = one.current(start + 299)
     assert other.current(start) == nonce

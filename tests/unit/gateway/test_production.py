@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.app.policies_in_force import SIGNATURES, bundle_in_force
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
@@ -27,7 +28,6 @@ from gateway.app.data_folder import KEY_FILES, make_data_folder, missing_keys
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions
 from gateway.app.mandate_files import LineRefused, judged, unsigned
-from gateway.app.policies_in_force import SIGNATURES, bundle_in_force
 from gateway.app.settings import Settings
 from gateway.app.settings_sources import PREFIX, gathered
 from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
