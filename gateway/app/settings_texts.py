@@ -79,8 +79,10 @@ def texts() -> Mapping[str, str]:
     }
 
 
-def template() -> str:
-    """A settings file with every setting and what it is for: what must be decided to be filled in, the rest as comments."""
+def template(said: Mapping[str, object] | None = None) -> str:
+    """A settings file with every setting and what it is for: what must be decided to be filled in, the rest as comments. `said`: what is
+    decided already."""
+    decided = {**DECIDED, **(said or {})}
     lines = [
         "# Settings of a Tellergate gateway that serves customers. What stands here without a # must be decided; the others show their",
         "# defaults. `tellergate settings check` says what is missing. Paths are relative to this file's folder.",
@@ -88,7 +90,7 @@ def template() -> str:
     for group, names in GROUPS.items():
         lines += ["", "", f"# {group}"]
         for name in names:
-            lines += ["", *_comment(texts()[name]), _line(name)]
+            lines += ["", *_comment(texts()[name]), _line(name, decided)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,9 +104,9 @@ def _comment(text: str) -> Iterator[str]:
     yield line
 
 
-def _line(name: str) -> str:
-    if name in DECIDED:
-        return f"{name} = {toml_value(DECIDED[name])}"
+def _line(name: str, decided: Mapping[str, object]) -> str:
+    if name in decided:
+        return f"{name} = {toml_value(decided[name])}"
     default = next(field.default for field in dataclasses.fields(Settings) if field.name == name)
     return f"# {name} = {toml_value('' if default is None else default)}"
 

@@ -15,7 +15,8 @@ def init(options: argparse.Namespace) -> int:
     make_data_folder(options.folder, options.passphrase_file)
     file = options.folder / SETTINGS_FILE
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as settings:
-        settings.write(template())
+        passphrase = options.passphrase_file
+        settings.write(template({} if passphrase is None else {"key_passphrase_file": passphrase.resolve()}))
     steps = [f"fill in {file}", *(f"tellergate {command} --data {options.folder}" for command in STEPS)]
     if options.json:
         print_json({"settings": str(file), "next": steps})
