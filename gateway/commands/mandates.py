@@ -78,7 +78,9 @@ def _key(options: argparse.Namespace) -> SignedRows:
         return SignedRows(KeyRing(MANDATES, key_files(options)))
     except KeyMissing:
         path = options.data / MANDATES.file
-        raise UnsafeSettings(f"{path} is not there; restore it, or make a new gateway with `tellergate init --production`") from None
+        raise UnsafeSettings(
+            f"{path} is not there; restore it, or make a new gateway with `tellergate init --production`"
+        ) from None
 
 
 def _content(path: Path) -> bytes:

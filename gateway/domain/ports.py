@@ -101,7 +101,7 @@ class Book(Protocol):
     A call with an effect goes through it like this:
 
         snapshot = await book.facts("alice", "assistant", "conv_1", now)  # None: not her conversation
-        claimed, intent = await log.append_with(book.claiming(claim), record)  # both are durable, or neither; Refusal: neither
+        claimed, intent = await log.append_with(await book.claiming(claim), record)  # both are durable, or neither; Refusal: neither
         if not claimed.fresh:                    # the same ids before: tell the stored answer, do nothing
             return await outcomes.answer(claimed, native_id)
         ...                                      # the core is asked
@@ -143,7 +143,7 @@ class Book(Protocol):
         As of less than a second ago, as `facts` are: Unavailable when the store takes longer.
         """
 
-    def claiming(self, claim: Claim) -> BookChange[Claimed]:
+    async def claiming(self, claim: Claim) -> BookChange[Claimed]:
         """Claim, or give the row that stands under the same ids. Refusal: conflict, limit or suspected duplicate; FactsMoved."""
 
     async def earlier(self, conversation: str, turn: str, native_id: str, arguments_hash: bytes) -> Claimed | None:

@@ -1,6 +1,6 @@
 """The claims and settlements of a group in the one statement that records them, on PostgreSQL, where each statement costs a round trip.
 
-What a claim is decided on is read before, without a lock. The statement locks the customer and the conversation and compares: the
+What a claim is decided on is asked before it waits for its turn, without a lock (`ClaimCall.ahead`). The statement locks the customer and the conversation and compares: the
 customer's `moves`, which whoever changes anything that a claim rests on counts up, the grant, and the conversation's taint. If anything
 moved, nothing is written, and the group is written by a transaction that locks first and asks after that (`gateway.store.book`). So is
 whatever is no plain claim or settlement, and every claim that may not be made.
@@ -104,10 +104,9 @@ class ClaimsAtOnce:
             return None
         found: list[tuple[ClaimCall, Grounds]] = []
         for claim in claims:
-            grounds = claim.grounds(connection)
-            if claim.obstacle(connection, grounds) is not None:
+            if claim.ahead is None or claim.obstacle(connection, claim.ahead) is not None:
                 return None
-            found.append((claim, grounds))
+            found.append((claim, claim.ahead))
         answers = [item.claimed() if isinstance(item, ClaimCall) else None for item in items]
         return SharedChange(self._statement, {**_claimed(found), **_settled(settlements)}, answers)
 

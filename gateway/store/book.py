@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -99,6 +100,8 @@ class SqlBook:
         self._tells = tells
         self._switches = EngagedSwitches(-1, frozenset())
         self._mandates: OrderedDict[tuple[str, int], Mandate] = OrderedDict()
+        self._asks_ahead = shared is not None and not isinstance(database, SqliteDatabase)
+        """A round trip that the one writer would make for each claim of a group, one after the other, each caller makes itself."""
         self._writer: ItemWriter = (
             GroupWriter(database.lane(), self._apply) if shared is None else SharedWriter(shared, self._apply, ClaimsAtOnce(tells))
         )
@@ -202,8 +205,12 @@ class SqlBook:
     async def unsettled(self, before: datetime) -> Sequence[Claimed]:
         return await self.read(lambda connection: calls.unsettled(connection, before))
 
-    def claiming(self, claim: Claim) -> Item[Claimed]:
-        return calls.ClaimCall(claim, self._limits, self._duplicate_window_s)
+    async def claiming(self, claim: Claim) -> Item[Claimed]:
+        item = calls.ClaimCall(claim, self._limits, self._duplicate_window_s)
+        if not self._asks_ahead:
+            return item
+        grounds = await self.ask(item.grounds())
+        return replace(item, ahead=grounds)
 
     def _limits(self, connection: Connection, customer: str, version: int, currency: str) -> mandates.Limits:
         mandate = self._read_mandate(connection, customer, version)

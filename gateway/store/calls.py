@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from adapters.core import Money
-from audit.store.prepared import Prepared
+from audit.store.prepared import Asked, Prepared
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.limits import Totals, exceeded, standing_holds
 from gateway.domain.mandate import Limits, StandingMandate
@@ -46,15 +46,16 @@ class ClaimCall(Item[Claimed]):
     """Limits of (customer, mandate version, currency), from the signed mandate."""
     duplicate_window_s: int
     """How long the same payment again is suspected to be the same one."""
+    ahead: "Grounds | None" = None
+    """What it is decided on as it stood before the transaction, for who compares it there (`gateway.store.at_once`)."""
 
     @property
     def locks(self) -> Locks:
         return Locks(customers=frozenset({self.claim.customer}), conversations=frozenset({self.claim.conversation}))
 
-    def grounds(self, connection: Connection) -> "Grounds":
-        """What it is decided on, as it stands now: one question."""
-        (row,) = _GROUNDS.rows(connection, _asked(self.claim, self.duplicate_window_s))
-        return Grounds._make(row)
+    def grounds(self) -> "Asked[Grounds]":
+        """What it is decided on: one question."""
+        return Asked(_GROUNDS, _asked(self.claim, self.duplicate_window_s), lambda rows: Grounds._make(rows[0]))
 
     def obstacle(self, connection: Connection, grounds: "Grounds") -> Claimed | Exception | None:
         """The stored row of the same call, or why it may not be claimed; None if it may."""
@@ -78,7 +79,7 @@ class ClaimCall(Item[Claimed]):
     def apply(self, connection: Connection) -> Claimed | Exception:
         """Insert the row, or give the stored one, or say why not. Everything is checked before the only write."""
         wanted = self.claim
-        obstacle = self.obstacle(connection, self.grounds(connection))
+        obstacle = self.obstacle(connection, self.grounds().of(connection))
         if obstacle is not None:
             return obstacle
         # A confirmation is used up by the very transaction that claims its effect, so that of two at once one finds it used.

@@ -30,7 +30,7 @@ from gateway.store.book import SqlBook
 from gateway.store.conversations import taint_alone
 from gateway.store.standing_mandates import StoreStandingMandate
 from gateway.store.tables import CALLS, CUSTOMERS, PROPOSED_CALLS, USES, WEBHOOKS
-from tests.contracts.test_book import KEY, MANDATE, NOW, STANDING, Shared, a_claim
+from tests.contracts.test_book import KEY, MANDATE, NOW, STANDING, Shared, a_claim, claim
 from tests.support.databases import postgresql
 from tests.trail import Clock, Random, a_record, an_end, an_intent
 
@@ -45,7 +45,7 @@ class Process:
     """Of each group with claims or settlements: whether it was offered to the one statement."""
 
     async def claim(self, wanted: Claim) -> Claimed:
-        claimed, _ = await self.recorded(self.book.claiming(wanted), an_intent(call_id=wanted.call_id, policy=None))
+        claimed, _ = await self.recorded(await self.book.claiming(wanted), an_intent(call_id=wanted.call_id, policy=None))
         answer: Claimed = claimed
         return answer
 
@@ -214,7 +214,7 @@ async def test_what_moves_before_the_statement_is_seen(bank: Bank) -> None:
 
     theirs = await bank.customer()
     wanted, first = bank.claim(theirs, 1, 10, payee="acc:p"), bank.claim(theirs, 2, 10, payee="acc:p")
-    await refused(wanted, Code.DUPLICATE_SUSPECTED, lambda: other.book.write(other.book.claiming(first)))
+    await refused(wanted, Code.DUPLICATE_SUSPECTED, lambda: claim(other.book, first))
 
     theirs = await bank.customer()
     wanted = bank.claim(theirs, 1, 10)
@@ -246,7 +246,7 @@ async def test_a_call_that_was_settled_before_the_statement_keeps_its_end(bank: 
     one, other = bank.processes
     theirs = await bank.customer()
     wanted = bank.claim(theirs, 1, 10)
-    _, entry = await one.recorded(one.book.claiming(wanted), an_intent(call_id=wanted.call_id, policy=None))
+    _, entry = await one.recorded(await one.book.claiming(wanted), an_intent(call_id=wanted.call_id, policy=None))
     await warm(one)
     one.between(lambda: other.book.write(other.book.settling(wanted.call_id, CallState.VOIDED, NOW)))
     end = an_end(entry.index, entry.leaf_hash, call_id=wanted.call_id, policy=None)

@@ -94,7 +94,7 @@ def a_claim(shared: Shared, number: int, minor: int | None, **changes: object) -
 
 
 async def claim(book: SqlBook, wanted: Claim) -> Claimed:
-    return await book.write(book.claiming(wanted))
+    return await book.write(await book.claiming(wanted))
 
 
 async def claim_all(shared: Shared, wanted: list[Claim]) -> list[Claimed | BaseException]:
