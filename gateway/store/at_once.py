@@ -1,9 +1,9 @@
 """The claims and settlements of a group in the one statement that records them, on PostgreSQL, where each statement costs a round trip.
 
-What a claim is decided on is asked before it waits for its turn, without a lock (`ClaimCall.ahead`). The statement locks the customer and the conversation and compares: the
-customer's `moves`, which whoever changes anything that a claim rests on counts up, the grant, and the conversation's taint. If anything
-moved, nothing is written, and the group is written by a transaction that locks first and asks after that (`gateway.store.book`). So is
-whatever is no plain claim or settlement, and every claim that may not be made.
+What a claim is decided on is asked before it waits for its turn, without a lock (`ClaimCall.ahead`). The statement locks the customer and
+the conversation and compares: the customer's `moves`, which whoever changes anything that a claim rests on counts up, the grant, and the
+conversation's taint. If anything moved, nothing is written, and the group is written by a transaction that locks first and asks after that
+(`gateway.store.book`). So is whatever is no plain claim or settlement, and every claim that may not be made.
 
 Rows are locked in the order of that transaction: customers, conversations, proposals, calls, then the head of the log.
 """
