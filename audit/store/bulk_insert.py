@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Table, text
+import orjson
+from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, Table, text
 
 from audit.store.prepared import Prepared
 from audit.store.tables import intents, leaves, sealed
@@ -55,10 +56,8 @@ def write_at_once(
     `beside`: what others change with it, on a `known` head; False also where that does not hold.
     """
     parameters: dict[str, object] = {**head, **(known or {})}
-    for table, columns in _INSERTED.items():
-        rows = new.get(table.name, ())
-        parameters |= {f"{table.name}_{column}": [row[column] for row in rows] for column in columns}
-    parameters |= {"ended_idx": [row["b_idx"] for row in ended], "ended_state": [row["b_end_state"] for row in ended]}
+    parameters |= {f"new_{table.name}": as_rows(new.get(table.name, ())) for table in _INSERTED}
+    parameters["ended"] = as_rows(ended)
     statement = _ALL if known is None else _ALL_ON_KNOWN
     if beside is not None:
         statement, parameters = beside.statement.prepared, {**parameters, **beside.parameters}
@@ -66,17 +65,39 @@ def write_at_once(
     return bool(moved)
 
 
-def _type(column: "Column[object]") -> str:
-    if isinstance(column.type, LargeBinary):
-        return "bytea"
-    return "bigint" if isinstance(column.type, BigInteger) else "text"
+def as_rows(rows: Sequence[Row]) -> str:
+    """The parameter of `given`: rows as JSON, bytes in hexadecimal. Of arrays the driver looks at each element several times in Python."""
+    return orjson.dumps(rows, default=_hex).decode()
 
 
-def _insert(table: Table, columns: Iterable[str]) -> str:
-    named = list(columns)
-    given = ", ".join(f"CAST(:{table.name}_{argument} AS {_type(table.c[argument])}[])" for argument in named)
-    into = ", ".join(f'"{argument}"' for argument in named)
-    return f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({given}) WHERE EXISTS (SELECT FROM moved)"  # noqa: S608  # names of our own tables, no input
+def _hex(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError
+
+
+def given(parameter: str, columns: Mapping[str, str]) -> str:
+    """Rows of a parameter, made by `as_rows`, as a table with these columns and types of PostgreSQL."""
+    typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    return f"json_to_recordset(CAST(CAST(:{parameter} AS text) AS json)) AS given({typed})"
+
+
+def inserted(table: Table, columns: Iterable[str]) -> str:
+    """A change that inserts the rows of the parameter `new_` and the table's name, if the records are written."""
+    kinds = {name: _type(table.c[name]) for name in columns}
+    named = ", ".join(f'"{name}"' for name in kinds)
+    return f"INSERT INTO {table.name} ({named}) SELECT {named} FROM {given(f'new_{table.name}', kinds)} WHERE {IF_RECORDED}"  # noqa: S608  # our own names
+
+
+def _type(column: "Column[Any]") -> str:
+    for kind, name in ((LargeBinary, "bytea"), (BigInteger, "bigint"), (Boolean, "boolean")):
+        if isinstance(column.type, kind):
+            return name
+    return "integer" if column.type.python_type is int else "text"
+
+
+IF_RECORDED = "EXISTS (SELECT FROM moved)"
+"""The condition of every change beside the records."""
 
 
 _INSERTED: dict[Table, tuple[str, ...]] = {
@@ -85,11 +106,10 @@ _INSERTED: dict[Table, tuple[str, ...]] = {
     intents: _NEW_INTENT,
 }
 _ENDED = (
-    "UPDATE intents SET end_state = ended.state "
-    "FROM unnest(CAST(:ended_idx AS bigint[]), CAST(:ended_state AS text[])) AS ended(idx, state) "
-    "WHERE intents.idx = ended.idx AND EXISTS (SELECT FROM moved)"
+    f"UPDATE intents SET end_state = given.b_end_state FROM {given('ended', {'b_idx': 'bigint', 'b_end_state': 'text'})}"  # noqa: S608
+    f" WHERE intents.idx = given.b_idx AND {IF_RECORDED}"
 )
-_PARTS = {**{f"new_{table.name}": _insert(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}
+_PARTS = {**{f"into_{table.name}": inserted(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}
 _WITH = ", ".join(f"{name} AS ({part})" for name, part in _PARTS.items())
 _HEAD = "UPDATE head SET size = :size, root = :root, peaks = :peaks, note = :note, origin = :origin, mac = :mac WHERE id = 1"
 _ON_KNOWN = "size = :known_size AND root = :known_root AND mac = :known_mac"

@@ -11,9 +11,9 @@ Rows are locked in the order of that transaction: customers, conversations, prop
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, LargeBinary, Table
+from sqlalchemy import Connection, Table
 
-from audit.store.bulk_insert import SharedChange, SharedStatement
+from audit.store.bulk_insert import IF_RECORDED, SharedChange, SharedStatement, as_rows, given, inserted
 from gateway.domain.states import RELEASED, CallState
 from gateway.store import spending
 from gateway.store.calls import ClaimCall, Grounds, SettleCall
@@ -21,41 +21,35 @@ from gateway.store.tables import CALLS, SPENT, USES
 from gateway.store.times import to_us
 from gateway.store.webhooks import HASTENED, WAITING, soon
 
-_IF_RECORDED = "EXISTS (SELECT FROM moved)"
+# ruff: noqa: S608  # every statement is made of our own parts, and every value a parameter
 _OPEN = "state IN ('pending', 'unknown')"
-_SETTLED = "unnest(CAST(:settled_call AS text[]), CAST(:settled_state AS text[]), CAST(:settled_at AS bigint[]))"
-
-
-def _type(column: "Column[Any]") -> str:
-    for kind, name in ((LargeBinary, "bytea"), (BigInteger, "bigint"), (Boolean, "boolean")):
-        if isinstance(column.type, kind):
-            return name
-    return "integer" if column.type.python_type is int else "text"
-
-
-def _insert(table: Table, columns: Sequence[str], conflict: str = "") -> str:
-    given = ", ".join(f"CAST(:{table.name}_{name} AS {_type(table.c[name])}[])" for name in columns)
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({given}) WHERE {_IF_RECORDED}{conflict}"  # noqa: S608  # our own parts
-
-
-_INSERTED: Mapping[Table, tuple[str, ...]] = {
+_COLUMNS: Mapping[Table, tuple[str, ...]] = {
     CALLS: tuple(column.name for column in CALLS.c if column.name != "settled_us"),
     SPENT: tuple(column.name for column in SPENT.c),
     USES: tuple(column.name for column in USES.c),
 }
+_CLAIMED = given(
+    "claimed",
+    {
+        "customer": "text",
+        "conversation": "text",
+        "moves": "bigint",
+        "mandate_version": "integer",
+        "frozen": "boolean",
+        "tainted_us": "bigint",
+    },
+)
+_SETTLED = given("settled", {"call_id": "text", "state": "text", "at": "bigint"})
 
 _GATES = {
     "same_customers": (
-        "SELECT known.customer FROM customers AS known JOIN"
-        " unnest(CAST(:claim_customer AS text[]), CAST(:claim_moves AS bigint[]), CAST(:claim_mandate AS integer[]),"
-        " CAST(:claim_frozen AS boolean[])) AS wanted(customer, moves, mandate, frozen)"
-        " ON known.customer = wanted.customer AND known.moves = wanted.moves AND known.mandate_version = wanted.mandate"
-        " AND known.frozen = wanted.frozen ORDER BY known.customer FOR NO KEY UPDATE OF known"
+        f"SELECT known.customer FROM customers AS known JOIN {_CLAIMED} ON known.customer = given.customer AND known.moves = given.moves"
+        " AND known.mandate_version = given.mandate_version AND known.frozen = given.frozen"
+        " ORDER BY known.customer FOR NO KEY UPDATE OF known"
     ),
     "same_conversations": (
-        "SELECT known.id FROM conversations AS known JOIN"
-        " unnest(CAST(:claim_conversation AS text[]), CAST(:claim_tainted AS bigint[])) AS wanted(id, tainted_us)"
-        " ON known.id = wanted.id AND known.tainted_us IS NOT DISTINCT FROM wanted.tainted_us"
+        f"SELECT known.id FROM conversations AS known JOIN {_CLAIMED} ON known.id = given.conversation"
+        " AND known.tainted_us IS NOT DISTINCT FROM given.tainted_us"
         " WHERE (SELECT count(*) FROM same_customers) >= 0 ORDER BY known.id FOR NO KEY UPDATE OF known"
     ),
     "unused": (
@@ -63,7 +57,7 @@ _GATES = {
         " AND (SELECT count(*) FROM same_conversations) >= 0 ORDER BY call_id FOR NO KEY UPDATE"
     ),
     "unsettled": (
-        f"SELECT call_id FROM calls WHERE call_id = ANY(CAST(:settled_call AS text[])) AND {_OPEN}"  # noqa: S608  # our own parts
+        f"SELECT call_id FROM calls WHERE call_id IN (SELECT call_id FROM {_SETTLED}) AND {_OPEN}"
         " AND (SELECT count(*) FROM unused) >= 0 ORDER BY call_id FOR NO KEY UPDATE"
     ),
 }
@@ -71,20 +65,20 @@ _HOLDS = (
     "(SELECT count(*) FROM same_customers) = :claims AND (SELECT count(*) FROM same_conversations) = :claims"
     " AND (SELECT count(*) FROM unused) = :confirmations AND (SELECT count(*) FROM unsettled) >= 0"
 )
-_HOLDS_AND_TOLD = f"{_HOLDS} AND (SELECT count(*) FROM waiting) >= 0"  # noqa: S608  # our own parts
+_HOLDS_AND_TOLD = f"{_HOLDS} AND (SELECT count(*) FROM waiting) >= 0"
 _CHANGES = {
-    "new_calls": _insert(CALLS, _INSERTED[CALLS]),
-    "new_spent": _insert(SPENT, _INSERTED[SPENT], spending.ADDED),
-    "new_uses": _insert(USES, _INSERTED[USES]),
-    "now_used": f"UPDATE proposed_calls SET claimed = true WHERE call_id = ANY(CAST(:confirmed AS text[])) AND {_IF_RECORDED}",  # noqa: S608  # our own parts
-    "counted": f"UPDATE customers SET moves = moves + 1 WHERE customer = ANY(CAST(:claim_customer AS text[])) AND {_IF_RECORDED}",  # noqa: S608  # our own parts
+    "into_calls": inserted(CALLS, _COLUMNS[CALLS]),
+    "into_spent": inserted(SPENT, _COLUMNS[SPENT]) + spending.ADDED,
+    "into_uses": inserted(USES, _COLUMNS[USES]),
+    "now_used": f"UPDATE proposed_calls SET claimed = true WHERE call_id = ANY(CAST(:confirmed AS text[])) AND {IF_RECORDED}",
+    "counted": f"UPDATE customers SET moves = moves + 1 WHERE customer IN (SELECT customer FROM same_customers) AND {IF_RECORDED}",
     "now_settled": (
-        f"UPDATE calls SET state = given.state, settled_us = given.at FROM {_SETTLED} AS given(id, state, at)"  # noqa: S608  # our own parts
-        f" WHERE calls.call_id = given.id AND calls.{_OPEN} AND {_IF_RECORDED}"
+        f"UPDATE calls SET state = given.state, settled_us = given.at FROM {_SETTLED}"
+        f" WHERE calls.call_id = given.call_id AND calls.{_OPEN} AND {IF_RECORDED}"
     ),
 }
-_TOLD = {"waiting": f"{WAITING} AND (SELECT count(*) FROM unsettled) >= 0 ORDER BY id FOR NO KEY UPDATE"}  # noqa: S608  # our own parts
-_HASTENED = {"now_hastened": f"{HASTENED} AND {_IF_RECORDED}"}
+_TOLD = {"waiting": f"{WAITING} AND (SELECT count(*) FROM unsettled) >= 0 ORDER BY id FOR NO KEY UPDATE"}
+_HASTENED = {"now_hastened": f"{HASTENED} AND {IF_RECORDED}"}
 
 
 class ClaimsAtOnce:
@@ -117,33 +111,32 @@ def _each_once(items: Sequence[ClaimCall] | Sequence[SettleCall]) -> bool:
 
 
 def _claimed(found: Sequence[tuple[ClaimCall, Grounds]]) -> dict[str, object]:
-    claims = [item.claim for item, _ in found]
     rows = [item.row() for item, _ in found]
-    confirmed = [claim.call_id for claim in claims if claim.confirmation is not None]
-    into: Mapping[Table, Sequence[Mapping[str, object]]] = {
-        CALLS: rows,
-        SPENT: [spending.row_of(row, 1) for row in rows if row["minor"] is not None],
-        USES: [use for item, _ in found for use in item.use_rows()],
-    }
-    inserted = {f"{table.name}_{name}": [row[name] for row in into[table]] for table, names in _INSERTED.items() for name in names}
+    confirmed = [item.claim.call_id for item, _ in found if item.claim.confirmation is not None]
     return {
-        **inserted,
-        "claim_customer": [claim.customer for claim in claims],
-        "claim_moves": [grounds.moves for _, grounds in found],
-        "claim_mandate": [grounds.mandate_version for _, grounds in found],
-        "claim_frozen": [grounds.frozen for _, grounds in found],
-        "claim_conversation": [claim.conversation for claim in claims],
-        "claim_tainted": [grounds.tainted_us for _, grounds in found],
-        "claims": len(claims),
+        "new_calls": as_rows(rows),
+        "new_spent": as_rows([spending.row_of(row, 1) for row in rows if row["minor"] is not None]),
+        "new_uses": as_rows([use for item, _ in found for use in item.use_rows()]),
+        "claimed": as_rows(
+            [
+                {
+                    "customer": item.claim.customer,
+                    "conversation": item.claim.conversation,
+                    "moves": grounds.moves,
+                    "mandate_version": grounds.mandate_version,
+                    "frozen": grounds.frozen,
+                    "tainted_us": grounds.tainted_us,
+                }
+                for item, grounds in found
+            ]
+        ),
+        "claims": len(found),
         "confirmed": confirmed,
         "confirmations": len(confirmed),
     }
 
 
 def _settled(settlements: Sequence[SettleCall]) -> dict[str, object]:
-    return {
-        "settled_call": [item.call_id for item in settlements],
-        "settled_state": [str(item.state) for item in settlements],
-        "settled_at": [to_us(item.at) for item in settlements],
-        **soon({item.call_id: item.at for item in settlements if item.state is not CallState.UNKNOWN}),
-    }
+    rows = [{"call_id": item.call_id, "state": str(item.state), "at": to_us(item.at)} for item in settlements]
+    told = soon({item.call_id: item.at for item in settlements if item.state is not CallState.UNKNOWN})
+    return {"settled": as_rows(rows), **told}
