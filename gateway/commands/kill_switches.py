@@ -19,7 +19,7 @@ from audit.log import LogUnavailable
 from audit.migration import HistoryUnknown
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
-from gateway.app.databases import is_trail, open_log
+from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.calls.record import Records
 from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
