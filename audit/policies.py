@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from audit.committer import LogEntry
@@ -36,10 +37,14 @@ async def activate(
 
 
 async def last_activated(log: Log) -> Mapping[str, Plain] | None:
-    """What the trail's last activation says, of one that two officers signed; None where the last one was signed by nobody, or there is
-    none. LogUnavailable, LogCorrupt.
+    """What the trail says as `last_activation`, beside the calls. LogUnavailable, LogCorrupt."""
+    return await log.read_long(lambda reads: last_activation(reads.connection))
+
+
+def last_activation(connection: Connection) -> Mapping[str, Plain] | None:
+    """What the last activation in a log's database says, of one that two officers signed; None where the last one was signed by nobody,
+    or there is none. LogCorrupt.
     """
-    wanted = Filter(kinds=(RecordKind.POLICY_ACTIVATE,))
-    found = await log.read_long(lambda reads: find_last(reads.connection, wanted, LEAVES_MOST, 1))
+    found = find_last(connection, Filter(kinds=(RecordKind.POLICY_ACTIVATE,)), LEAVES_MOST, 1)
     facts: dict[str, Plain] = json.loads(found[0].leaf)["facts"] if found else {}
     return facts if "activator" in facts else None

@@ -36,7 +36,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0010"),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0011"),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }
@@ -131,23 +131,21 @@ async def open_log(
 async def refuse_unmade(places: DatabaseLocations) -> None:
     """HistoryUnknown where a database is empty or not there: a start that may not upgrade makes none either."""
     for part in DatabaseName:
-        found = None
-        if places.is_there(part):
-            database = places.open(part, name="start")
-            try:
-                found = await database.read(HISTORIES[part].revision)
-            finally:
-                await database.close()
-        if found is None:
+        if await revision_of(places, part) is None:
             raise HistoryUnknown(f"{part.value}: there is no database yet; run `tellergate database upgrade`")
 
 
 async def is_trail(places: DatabaseLocations) -> bool:
     """Whether there is a log already: commands never begin one."""
-    if not places.is_there(DatabaseName.LOG):
-        return False
-    database = places.open(DatabaseName.LOG, name="command")
+    return await revision_of(places, DatabaseName.LOG) is not None
+
+
+async def revision_of(places: DatabaseLocations, part: DatabaseName) -> str | None:
+    """The revision of a database; None where it is empty or not there, and none is made. SQLAlchemyError where it does not answer."""
+    if not places.is_there(part):
+        return None
+    database = places.open(part, name="command")
     try:
-        return await database.read(LOG_HISTORY.revision) is not None
+        return await database.read(HISTORIES[part].revision)
     finally:
         await database.close()

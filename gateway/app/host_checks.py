@@ -63,14 +63,13 @@ def _files(settings: Settings) -> _Findings:
             yield from _file(name, path, secret=name in _SECRETS)
 
 
-def _file(name: str, path: Path, *, secret: bool, folder: bool) -> _Findings:
-    kind = "folder" if folder else "file"
+def _file(name: str, path: Path, *, secret: bool) -> _Findings:
     try:
         if (parent := _replaceable(path)) is not None:
             problem = f"names {path}, which whoever may write {parent} can replace"
             yield SettingFinding(name, FindingCode.OPEN_TO_OTHERS, problem, f"chmod go-w {parent}")
-        if not (path.is_dir() if folder else path.is_file()):
-            yield SettingFinding(name, FindingCode.MISSING, f"names {path}, which is no {kind} that is there", f"make the {kind}")
+        if not path.is_file():
+            yield SettingFinding(name, FindingCode.MISSING, f"names {path}, which is no file that is there", "make the file")
         elif not os.access(path, os.R_OK):
             yield SettingFinding(
                 name, FindingCode.UNREADABLE, f"names {path}, which cannot be read", "let its owner run the gateway"

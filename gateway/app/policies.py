@@ -15,16 +15,17 @@ from functools import partial
 from pathlib import Path
 
 from adapters.function import BankingFunction
+from audit.leaf import Plain
 from audit.log import Log
 from audit.policies import last_activated
 from gateway.app.bundle import differences
-from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.calls.chores import alarmed
 from gateway.calls.decide import Decider
 from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.policies import BundleName, PoliciesInForce
 from gateway.store.items import ItemStore
-from gateway.store.policies import NOTHING, Activated, PolicyActivation, activation, newest
+from gateway.store.policies import NOTHING, Activated, PolicyActivation, activation, newest, newest_activation
 from policies.bundle import Bundle, NotActivated
 from policies.engine import Engine
 from policies.officers import Officer, parse_officers, verified
@@ -85,17 +86,22 @@ def accepted(row: PolicyActivation, officers: Mapping[str, Officer], functions: 
 def pinned_officers(path: Path | None) -> Mapping[str, Officer]:
     """The officers of this file. UnsafeSettings where there is none, others than its owner may change it, or it cannot be understood."""
     if path is None:
-        raise UnsafeSettings("policy_officers must name the file of the officers who may sign policy bundles")
+        raise _no_officers(FindingCode.MISSING, "is not set", "name the file of the officers who may sign policy bundles")
     try:
         mode, text = path.stat().st_mode, path.read_text()
     except (OSError, UnicodeDecodeError):
-        raise UnsafeSettings(f"{path.name}: the file of the officers cannot be read") from None
+        raise _no_officers(FindingCode.UNREADABLE, f"names {path}, which cannot be read", "name the officers' file") from None
     if stat.S_IMODE(mode) & 0o022:
-        raise UnsafeSettings(f"{path.name} must be writable by its owner alone (chmod go-w)")
+        raise _no_officers(FindingCode.OPEN_TO_OTHERS, f"{path.name} must be writable by its owner alone", "chmod go-w it")
     try:
         return parse_officers(text)
     except ValueError as error:
-        raise UnsafeSettings(f"{path.name}: {error}") from None
+        remedy = "make its entries with `tellergate policy officer`"
+        raise _no_officers(FindingCode.MALFORMED, f"{path.name}: {error}", remedy) from None
+
+
+def _no_officers(code: FindingCode, problem: str, remedy: str) -> UnsafeSettings:
+    return UnsafeSettings(findings=[SettingFinding("policy_officers", code, problem, remedy)])
 
 
 async def policies_at_start(
@@ -103,22 +109,40 @@ async def policies_at_start(
 ) -> AcceptedPolicies:
     """What is in force when a gateway starts: the newest activation, or, where there was none, the `shipped` bundle of development mode.
     UnsafeSettings where nothing may decide: there is no last good bundle to go on with.
-
-    The signed trail says which activation was the last: whoever removes rows from the database does not bring back earlier rules.
     """
-    stored = await store.read(newest)
-    told = await last_activated(log)
-    if told is not None and stored.version < int(str(told["version"])):
-        raise UnsafeSettings(f"the trail has activation {told['version']} of the policies, and the database none so new")
-    row = None if stored == NOTHING else await store.read(partial(activation, version=stored.version))
-    if row is None:
-        if shipped is None:
-            raise UnsafeSettings("no policy bundle is active; activate one with `tellergate policy activate`")
+    row = await store.read(newest_activation)
+    refuse_earlier(row, await last_activated(log))
+    if row is None and shipped is not None:
         return AcceptedPolicies(in_force(shipped), shipped, None)
+    return decides_first(row, officers, functions)
+
+
+def refuse_earlier(row: PolicyActivation | None, told: Mapping[str, Plain] | None) -> None:
+    """UnsafeSettings where the newest activation of the database is older than the last one that the signed trail tells of: whoever
+    removes rows from the database does not bring back earlier rules.
+    """
+    if told is not None and (0 if row is None else row.version) < int(str(told["version"])):
+        raise _none_decides(
+            f"the trail has activation {told['version']}, and the database none so new",
+            "keep everything, and call security (RUNBOOK.md, policies_refused)",
+        )
+
+
+def decides_first(row: PolicyActivation | None, officers: Path | None, functions: Sequence[BankingFunction]) -> AcceptedPolicies:
+    """The policies of the newest activation, before any decided. UnsafeSettings where there is none, or it must not decide here."""
+    if row is None:
+        raise _none_decides("no bundle is active", "activate one with `tellergate policy activate`")
     try:
         return accepted(row, pinned_officers(officers), functions)
     except PoliciesRefused as refused:
-        raise UnsafeSettings(f"version {stored.version} of the policies is active and must not decide: {refused}") from None
+        raise _none_decides(
+            f"version {row.version} is active and must not decide: {refused}",
+            "activate a newer one that may (RUNBOOK.md, policies_refused)",
+        ) from None
+
+
+def _none_decides(problem: str, remedy: str) -> UnsafeSettings:
+    return UnsafeSettings(findings=[SettingFinding("policies", FindingCode.NOT_ACTIVE, problem, remedy)])
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ DECIDED: Mapping[str, object] = {
     "issuer": "",
     "audience": "",
     "strong_acr": [],
-    "policies": "policies",
     "policy_officers": "officers.toml",
     "core_url": "",
     "core_credential_file": "core.token",
@@ -35,7 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "What tokens are bound to": ("binding", "dpop_algorithms", "dpop_proof_s", "dpop_nonce_s"),
     "The core": ("core_url", "core_credential_file", "core_question_ms", "core_instruction_ms"),
-    "What decides": ("policies", "policy_officers", "screening_list", "duplicate_window_s", "words_age_s", "strong_session_s"),
+    "What decides": ("policy_officers", "screening_list", "duplicate_window_s", "words_age_s", "strong_session_s"),
     "How customers confirm": (
         *(
             "confirm_origin",

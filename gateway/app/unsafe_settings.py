@@ -36,11 +36,17 @@ class FindingCode(StrEnum):
     """An optional part of the distribution that is needed and not installed."""
     TOO_FEW = "too_few"
     """A limit of the operating system that is too low to serve."""
+    UNAVAILABLE = "unavailable"
+    """A database that does not answer."""
+    NOT_UPGRADED = "not_upgraded"
+    """A database that was not made yet, or is of another version."""
+    NOT_ACTIVE = "not_active"
+    """No policy bundle is active, or the active one must not decide here."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingFinding:
-    """One fault. `setting` is its name, or `process` where the operating system's limits are meant."""
+    """One fault. `setting` is its name; `process` where the operating system's limits are meant, `policies` for what was activated."""
 
     setting: str
     code: FindingCode

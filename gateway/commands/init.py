@@ -29,5 +29,12 @@ def init(options: argparse.Namespace) -> int:
     return GOOD
 
 
-STEPS = ("settings check", "database upgrade", "keys permits", "serve")
-"""The commands that follow, in their order."""
+STEPS = (
+    "database upgrade",
+    "keys permits",
+    "policy activate BUNDLE",
+    "mandates import FILE --officer YOU",
+    "settings check",
+    "serve",
+)
+"""The commands that follow, in their order; `settings check` says at any time what is missing still."""

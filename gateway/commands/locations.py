@@ -1,4 +1,4 @@
-"""Where the databases are of the folder that a command works on."""
+"""Where the databases are of the folder that a command works on, and the files that its settings name."""
 
 import argparse
 import os
@@ -24,3 +24,10 @@ def key_files(options: argparse.Namespace) -> FileKeys:
     """The key files of that folder, opened by the passphrase that the same settings name. KeyRefused."""
     places = locations(options)
     return file_keys(places.data, places.passphrase_file)
+
+
+def named_file(options: argparse.Namespace, setting: str) -> Path | None:
+    """The file that this setting names, by the same sources, its option first where the command has one; None: nobody names one.
+    UnsafeSettings for settings that cannot be read."""
+    said = gathered({"data": options.data, setting: getattr(options, setting, None)}, os.environ)
+    return Path(str(said[setting].value)) if setting in said else None

@@ -5,7 +5,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from gateway.app.declared import function_names
 from gateway.app.keys import MANDATES
 from gateway.app.mandate_files import LINE_BYTES, LINES_MOST, LineRefused, RefusedLine, judged, unsigned
 from gateway.app.mandate_import import MandateBatch, import_batch
-from gateway.app.settings_sources import gathered
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.locations import key_files, locations
+from gateway.commands.locations import key_files, locations, named_file
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
 from gateway.oversight.kill_switches import OFFICER_MOST
 
@@ -54,8 +52,7 @@ def import_file(options: argparse.Namespace) -> int:
     if not 1 <= len(options.officer) <= OFFICER_MOST:
         return failed(f"--officer has 1 to {OFFICER_MOST} characters", USAGE)
     content = _content(options.file)
-    said = gathered({"data": options.data}, os.environ).get("functions")
-    names = function_names(None if said is None else Path(str(said.value)))
+    names = function_names(named_file(options, "functions"))
     key = _key(options)
     taken, refused = judged(content.splitlines(), key=key, functions=names, now=utc_now())
     if refused or not taken:

@@ -65,7 +65,7 @@ def _serving(options: argparse.Namespace) -> int:
 def _settings(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     checking = commands.add_parser("check", help="everything that is missing or unsafe for customers, at once")
-    checking.set_defaults(command=late("settings", "check"), makes_folder=True)
+    checking.set_defaults(command=late("settings_check", "check"), makes_folder=True)
     showing = commands.add_parser("show", help="each setting, its value without passwords, and where it comes from")
     showing.set_defaults(command=late("settings", "show"), makes_folder=True)
     for item in (checking, showing):

@@ -20,6 +20,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is
 from gateway.app.policies import pinned_officers
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.functions import served_functions
+from gateway.commands.locations import locations, named_file
 from gateway.commands.policy_bundles import FileRefused, findings, read_signed, write_bundle
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.commands.stores import opened_store
@@ -38,21 +39,20 @@ def activate_bundle(options: argparse.Namespace) -> int:
     3. The engine takes its rules, and all of its cases hold.
     4. Its version is greater than every earlier one; it is durable together with the record of it, or not at all.
     """
-    officers = pinned_officers(options.policy_officers)
+    officers = pinned_officers(named_file(options, "policy_officers"))
     try:
         signed = read_signed(options.bundle)
         bundle = verified(signed, officers)  # 1
     except (FileRefused, NotActivated) as refused:
         return failed(str(refused), FINDING)
-    if found := differences(bundle, served_functions(options.functions)):  # 2
+    if found := differences(bundle, served_functions(named_file(options, "functions"))):  # 2
         return failed(f"the bundle was written for other functions: {'; '.join(found)}", FINDING)
     if wrong := complaints(bundle):  # 3
         if options.json:
             print_json({"bundle": bundle.hash, "version": bundle.version, "findings": findings(wrong)})
         return failed("\n".join(map(str, wrong)), FINDING)
-    places = DatabaseLocations(options.data, options.database)
     try:
-        entry = asyncio.run(_put_in_force(places, signed, is_new=options.makes_folder))  # 4
+        entry = asyncio.run(_put_in_force(locations(options), signed, is_new=options.makes_folder))  # 4
     except NotNewer as refused:
         return failed(str(refused), FINDING)
     except LogUnavailable:
@@ -109,7 +109,7 @@ def rollback(options: argparse.Namespace) -> int:
     if not is_name(options.author):
         return failed(f"--author has 1 to {NAME_MOST} printable characters", USAGE)
     try:
-        earlier = asyncio.run(_earlier(DatabaseLocations(options.data, options.database), options.to))
+        earlier = asyncio.run(_earlier(locations(options), options.to))
     except FileRefused as refused:
         return failed(str(refused), FINDING)
     except (LogUnavailable, Unavailable):
@@ -148,7 +148,7 @@ async def _earlier(places: DatabaseLocations, version: int) -> Bundle:
 def list_all(options: argparse.Namespace) -> int:
     """Every activation, the newest first, as the database has it. Reading them is no question to the trail."""
     try:
-        found = asyncio.run(_listed(DatabaseLocations(options.data, options.database)))
+        found = asyncio.run(_listed(locations(options)))
     except Unavailable:
         return failed("the database does not answer", UNAVAILABLE)
     rows = [

@@ -76,7 +76,10 @@ def _signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _activating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     activating = commands.add_parser("activate", help="put a signed bundle in force, in every gateway on this database")
     activating.add_argument("bundle", type=Path, metavar="BUNDLE", help="its signatures stand beside it, in BUNDLE.signatures")
-    path_option(activating, "policy_officers", _OFFICERS_HELP)
+    activating.add_argument("--policy-officers", type=Path, help=f"{_OFFICERS_HELP}; left out: as that says")
+    activating.add_argument(
+        "--functions", type=Path, help="manifest of the declared functions that are served too; left out: as the setting"
+    )
     activating.add_argument(
         "--new", action="store_true", dest="makes_folder", help="of a gateway that was never started: make its databases and keys"
     )
@@ -87,14 +90,13 @@ def _activating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     listing = commands.add_parser("list", help="every activation: by whom, when, which is in force")
     listing.set_defaults(command=late("policy_activations", "list_all"))
     building = commands.choices["build"]
-    for item in (building, activating):
-        default = from_environment("FUNCTIONS")
-        item.add_argument(
-            "--functions",
-            type=Path,
-            default=default and Path(default),
-            help="manifest of the declared functions that are served too",
-        )
+    default = from_environment("FUNCTIONS")
+    building.add_argument(
+        "--functions",
+        type=Path,
+        default=default and Path(default),
+        help="manifest of the declared functions that are served too",
+    )
     for item in (building, rolling):
         item.add_argument("--version", type=_version, required=True, help="greater than that of every earlier activation")
         item.add_argument("--author", required=True, help="the officer who will sign as its author")

@@ -1,19 +1,16 @@
-"""`tellergate settings`: what is wrong with the settings, all at once; each one's value and where it comes from."""
+"""`tellergate settings show`: each setting's value and where it comes from. Which sources say settings, for other commands too."""
 
 import argparse
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.app.host_checks import host_findings, settings_file_findings
-from gateway.app.settings import Settings
-from gateway.app.settings_checks import findings
 from gateway.app.settings_sources import Said, defaults, gathered, settings_file
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
-from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.commands.printing import GOOD, USAGE, failed, print_json, print_table
 
 FLAGS = (
     "data",
@@ -55,32 +52,6 @@ def values(said: Mapping[str, Said]) -> dict[str, Any]:
         remedy = "name it by --data, TELLERGATE_DATA or in the file of --config"
         raise UnsafeSettings(findings=[SettingFinding("data", FindingCode.MISSING, "must be set", remedy)])
     return {name: item.value for name, item in said.items()}
-
-
-def check(options: argparse.Namespace) -> int:
-    """Print every finding; 0 for none, 1 for some, 2 where the settings cannot be read."""
-    try:
-        settings = Settings(development=False, **values(said_by(options)))
-    except UnsafeSettings as unread:
-        return _told(options, unread.findings, USAGE)
-    found = [*findings(settings), *host_findings(settings)]
-    if (file := file_of(options)) is not None:
-        found.extend(settings_file_findings(file, settings))
-    return _told(options, found, FINDING if found else GOOD)
-
-
-def _told(options: argparse.Namespace, found: Sequence[SettingFinding], status: int) -> int:
-    if options.json:
-        rows = [
-            {"setting": item.setting, "code": item.code.value, "problem": item.problem, "remedy": item.remedy} for item in found
-        ]
-        print_json({"good": not found, "findings": rows})
-    elif not found:
-        print("nothing is missing or unsafe")
-    else:
-        for item in found:
-            print(f"{item.setting} ({item.code.value}): {item.problem}; {item.remedy}")
-    return status
 
 
 def show(options: argparse.Namespace) -> int:

@@ -90,6 +90,11 @@ def newest(connection: Connection) -> Activated:
     return next((Activated(version, bundle) for version, bundle in _NEWEST.rows(connection, {})), NOTHING)
 
 
+def newest_activation(connection: Connection) -> PolicyActivation | None:
+    """The row of what is in force; None where nothing was ever activated."""
+    return activation(connection, newest(connection).version)
+
+
 def activation(connection: Connection, version: int) -> PolicyActivation | None:
     """The activation of this version; None: there is none."""
     row = connection.execute(select(POLICY_ACTIVATIONS).where(_A.version == version)).one_or_none()

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tests.support import databases
 from tests.support.certificates import Authority, Issued
 from tests.support.guides import Block, blocks, commands
 from tests.support.oidc import TWO_FACTORS, Oidc, provider
-from tests.support.production import private, signed_policies
+from tests.support.production import private
 from tests.support.waiting import WAITS_S
 from tests.support.window import Window
 
@@ -56,13 +57,14 @@ class Operator:
 
     def run(self, line: str) -> tuple[int, str]:
         """The same of a command that ends by itself."""
-        words = [word for word in shlex.split(line) if word != ">"]
-        to = self.home / words.pop() if ">" in line else None
+        words = shlex.split(line)
+        *words, how, name = words if words[-2] in (">", ">>") else (*words, "", "")
         ran = subprocess.run(
             self._command(words[1:]), check=False, cwd=self.home, env=environment(), capture_output=True, text=True
         )
-        if to is not None:
-            to.write_text(ran.stdout)
+        if how:
+            with (self.home / name).open("a" if how == ">>" else "w") as file:
+                file.write(ran.stdout)
         return ran.returncode, ran.stdout + ran.stderr
 
     @contextlib.contextmanager
@@ -113,7 +115,6 @@ def fill_in(folder: Path, oidc: Oidc, authority: Authority, served: Issued, data
     """What an operator decides, and the files that their settings name."""
     served.key.chmod(0o600)
     private(folder / "core.token", "t" * 40)
-    signed_policies(folder)
     filled(
         folder,
         database=database,
@@ -161,9 +162,11 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
     database = databases.postgresql(tmp_path) if on == "postgresql" else ""
     with contextlib.ExitStack() as stack:
         operator = Operator(tmp_path, stack)
+        for name in ("rules", "cases"):
+            shutil.copytree(ROOT / "policies" / name, tmp_path / name)
         typed = commands(guide())
         assert [line.split()[1] for line in typed if line.startswith("tellergate ")] == [
-            "init", "settings", "database", "keys", "sandbox-bank", "mandates", "mandates", "serve",
+            "init", "database", "keys", "sandbox-bank", *["policy"] * 6, "mandates", "mandates", "settings", "serve",
         ]  # fmt: skip
         for line in typed:
             if "mandates sign" in line:
@@ -177,9 +180,16 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
                     assert status == expected
                     assert all(name in printed for name in ("issuer", "audience", "public_url", "core_url", "core_credential_file"))
                 fill_in(tmp_path / "bank", oidc, authority, authority.issue(f"gateway-{on}"), database)
-                status, printed = operator.run("tellergate serve --data bank")
-                assert (status, "run `tellergate database upgrade`" in printed) == (2, True), printed
+                status, printed = operator.run("tellergate settings check --data bank")
+                assert (status, "run `tellergate database upgrade`" in printed, "policy_officers" in printed) == (1, True, True), (
+                    printed
+                )
                 assert not list((tmp_path / "bank").rglob("*.sqlite")), "and makes none"
+            if "--role activator --key ben.key >>" in line:
+                for command, expected in (("settings check", 1), ("serve", 2)):
+                    status, printed = operator.run(f"tellergate {command} --data bank")
+                    assert status == expected
+                    assert "no bundle is active; activate one with `tellergate policy activate`" in printed
         window = Window(operator.urls["serve"], oidc.audience, oidc.verify)
         alice, bob = oidc.sign_in("alice"), oidc.sign_in("bob")
         done = window.transfer(alice)

@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from audit.policies import activate
 from gateway.app.bundle import read_bundle
-from gateway.app.main import open_gateway
 from gateway.app.policies import POLL_S, RETRY_S
 from gateway.app.serving import build_app
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.stages import Recorded
-from gateway.store.policies import Activated
+from gateway.store.policies import Activate, Activated
 from gateway.store.tables import POLICY_ACTIVATIONS
-from policies.bundle import Bundle
-from tests.support.officers import a_bundle, kept_back, pinned, put_in_force
+from policies.bundle import Bundle, Role, SignedBundle, sign
+from policies.officers import Officer, officer_entry
+from tests.support.officers import KEYS, a_bundle, kept_back, pinned, put_in_force
+from tests.support.opening import open_gateway
 from tests.support.teller import Teller, leaves_of, output_of, teller, what_does_not_hold
 from tests.support.waiting import wait_until
 
@@ -265,6 +267,44 @@ async def test_a_bundle_for_other_functions_is_refused_with_the_difference(
         (why,) = [json.loads(record.message)["why"] for record in caplog.records if record.name == "tellergate.policies"]
         assert f"the bundle does not know {second.name}" in why
         assert f"{first.name} is served with another level, schema_hash" in why
+
+
+async def test_a_bundle_for_another_version_of_a_function_is_refused_although_its_schema_is_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, *others = a_bundle(1).functions
+    other = replace(a_bundle(1), functions=(replace(first, version=first.version + 1), *others))
+    async with teller(tmp_path / "data", policy_officers=pinned(tmp_path)) as asked:
+        await put_in_force(asked.gateway, other)
+        with caplog.at_level(logging.ERROR, "tellergate.policies"):
+            await asked.gateway.policies.look()
+        assert in_force(asked) == read_bundle().hash
+        (why,) = [json.loads(record.message)["why"] for record in caplog.records if record.name == "tellergate.policies"]
+        assert f"{first.name} is served with another version" in why
+        settings = asked.gateway.settings
+    with pytest.raises(UnsafeSettings, match=f"{first.name} is served with another version"):
+        await open_gateway(settings)
+
+
+@pytest.mark.parametrize("second", ["cem", "ada-too"])
+async def test_one_person_for_both_duties_brings_nothing_into_force(second: str, tmp_path: Path) -> None:
+    """By one name in two roles, or by one key under two names."""
+    author = "cem" if second == "cem" else "ada"
+    officers = pinned(tmp_path)
+    officers.write_text(officers.read_text() + officer_entry(Officer("ada-too", frozenset(Role), KEYS["ada"].public_key())))
+    bundle = a_bundle(1, NO_IDENTIFIERS, author=author)
+    both = [sign(bundle, role, name, KEYS[author]) for role, name in ((Role.AUTHOR, author), (Role.ACTIVATOR, second))]
+    async with teller(tmp_path / "data", policy_officers=officers) as asked:
+        log = asked.gateway.log
+        names = {"author": author, "activator": second}
+        change = Activate(SignedBundle(bundle, *both), log.now())
+        await activate(log, bundle.canonical(), version="1", change=change, **names)
+        await asked.gateway.policies.look()
+        assert in_force(asked) == read_bundle().hash
+        assert asked.gateway.policies.refused == Activated(1, bundle.hash)
+        settings = asked.gateway.settings
+    with pytest.raises(UnsafeSettings, match="the author cannot activate" if second == "cem" else "share a key"):
+        await open_gateway(settings)
 
 
 async def test_without_pinned_officers_nothing_is_brought_into_force(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.log import Log
 from audit.policies import activate
 from gateway.app.bundle import read_bundle
 from gateway.app.gateway import Gateway
@@ -68,7 +69,11 @@ def remembered_complaints(bundle: Bundle) -> tuple[Complaint, ...]:
 
 async def put_in_force(gateway: Gateway, bundle: Bundle, activator: str = "ben") -> None:
     """As `policy activate` does once it has looked at everything; each gateway takes it over by its own watch."""
+    await activated(gateway.log, bundle, activator)
+
+
+async def activated(log: Log, bundle: Bundle, activator: str = "ben") -> None:
+    """The same on a log whose transactions the gateway's store shares."""
     signing = signed(bundle, activator)
     names = {"author": signing.author.name, "activator": signing.activator.name}
-    change = Activate(signing, gateway.log.now())
-    await activate(gateway.log, bundle.canonical(), version=str(bundle.version), change=change, **names)
+    await activate(log, bundle.canonical(), version=str(bundle.version), change=Activate(signing, log.now()), **names)

@@ -1,21 +1,18 @@
 """A home of a gateway that serves customers, as an operator has it: the data folder with its keys, the files that its settings name."""
 
-import base64
-import json
 import secrets
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.app.policies_in_force import BUNDLE, SIGNATURES
-
-from gateway.app.bundle import read_bundle
+from audit.migration import prepare
+from gateway.app.clock import utc_now
 from gateway.app.data_folder import make_data_folder
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
 from gateway.app.settings import Settings
 from gateway.app.settings_texts import toml_value
-from policies.bundle import Bundle, Role, sign
-
-AUTHOR, ACTIVATOR = "tellergate", "bea"
+from policies.bundle import Bundle
+from tests.support.databases import in_a_thread
+from tests.support.officers import a_bundle, activated, pinned
 
 
 def home(folder: Path, **changes: Any) -> Settings:
@@ -29,10 +26,8 @@ def home(folder: Path, **changes: Any) -> Settings:
         "strong_acr": ("urn:bank:two-factor",),
         "core_url": "https://core.bank.example",
         "core_credential_file": private(folder / "core.token", secrets.token_urlsafe(32)),
-        "policies": folder / "policies",
-        "policy_officers": folder / "officers.toml",
+        "policy_officers": pinned(folder),
     }
-    signed_policies(folder)
     return Settings(data=folder / "data", development=False, **{**settings, **changes})
 
 
@@ -43,21 +38,25 @@ def private(path: Path, text: str) -> Path:
     return path
 
 
-def signed_policies(folder: Path, bundle: Bundle | None = None) -> None:
-    """The bundle (None: that of this distribution) signed by two officers, and the file of their keys."""
-    bundle = bundle or read_bundle()
-    keys = {name: Ed25519PrivateKey.generate() for name in (AUTHOR, ACTIVATOR)}
-    (folder / "policies").mkdir(mode=0o700, exist_ok=True)
-    (folder / "policies" / BUNDLE).write_bytes(bundle.canonical())
-    signatures = {
-        role: {"name": name, "value": base64.b64encode(sign(bundle, role, name, keys[name]).value).decode()}
-        for role, name in ((Role.AUTHOR, AUTHOR), (Role.ACTIVATOR, ACTIVATOR))
-    }
-    (folder / "policies" / SIGNATURES).write_text(json.dumps(signatures))
-    lines = [f'{name} = "{base64.b64encode(key.public_key().public_bytes_raw()).decode()}"\n' for name, key in keys.items()]
-    (folder / "officers.toml").write_text("".join(lines))
-    for path in (folder / "officers.toml", folder / "policies" / BUNDLE, folder / "policies" / SIGNATURES):
-        path.chmod(0o600)
+def put_in_force(settings: Settings, bundle: Bundle | None = None) -> None:
+    """This bundle, None for one with the rules of this distribution, signed by two officers of `home`, as `policy activate` leaves it: in
+    the databases, which are made where they are not there."""
+    bundle = bundle or a_bundle(1)
+    places = DatabaseLocations(settings.data, settings.database, settings.keys_database)
+
+    async def work() -> None:
+        for part in DatabaseName:
+            database = places.open(part, name="tests")
+            await prepare(database, HISTORIES[part], may_upgrade=False)
+            await database.close()
+        log = await open_log(places, writer_id="tests", clock=utc_now, may_upgrade=False)
+        try:
+            log.transactions.share(lambda connection, items: [item.apply(connection) for item in items])
+            await activated(log, bundle)
+        finally:
+            await log.close()
+
+    in_a_thread(work())
 
 
 def written(file: Path, settings: Settings) -> Path:

@@ -15,8 +15,8 @@ from sqlalchemy import delete, update
 from adapters.functions import MANIFEST
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
-from gateway.app.main import open_gateway
-from gateway.app.settings import Settings, development
+from gateway.app.development.settings import development
+from gateway.app.settings import Settings
 from gateway.cli import main
 from gateway.commands import policy_activations, policy_bundles, policy_line
 from gateway.store.policies import Activate, NotNewer
@@ -25,6 +25,7 @@ from policies.bundle import VERSION_MOST, Role, load
 from tests.samples.bank import POLICIES
 from tests.support.databases import places, url
 from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints, signed
+from tests.support.opening import open_gateway
 from tests.support.teller import teller
 
 

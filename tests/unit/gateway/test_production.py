@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.app.policies_in_force import SIGNATURES, bundle_in_force
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
@@ -22,22 +21,25 @@ from sqlalchemy import Connection
 from adapters.functions import MANIFEST
 from audit.log import Log
 from audit.migration import HistoryUnknown
-from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.data_folder import KEY_FILES, make_data_folder, missing_keys
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
-from gateway.app.declared import ServedFunctions
+from gateway.app.main import open_gateway
 from gateway.app.mandate_files import LineRefused, judged, unsigned
+from gateway.app.production import PRODUCTION
 from gateway.app.settings import Settings
 from gateway.app.settings_sources import PREFIX, gathered
 from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
+from gateway.commands import policy_activations, policy_bundles
 from gateway.commands.locations import locations
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store import customers
+from tests.samples.bank import POLICIES
 from tests.support import databases
-from tests.support.production import home, private, signed_policies
+from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints
+from tests.support.production import home, private, put_in_force
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = frozenset(function.name for function in MANIFEST)
@@ -100,7 +102,8 @@ def test_init_makes_a_folder_that_is_its_owner_s_alone_with_every_key(tmp_path: 
     told = json.loads(capsys.readouterr().out)
     assert told["settings"] == str(tmp_path / "bank" / "tellergate.toml")
     assert [step.split(" --")[0] for step in told["next"][1:]] == [
-        "tellergate settings check", "tellergate database upgrade", "tellergate keys permits", "tellergate serve",
+        "tellergate database upgrade", "tellergate keys permits", "tellergate policy activate BUNDLE",
+        "tellergate mandates import FILE", "tellergate settings check", "tellergate serve",
     ]  # fmt: skip
     made = [tmp_path / "bank", *(tmp_path / "bank").rglob("*")]
     assert {path.name for path in made} >= {*KEY_FILES, "head.ed25519", "customers.kek", "tellergate.toml"}
@@ -163,7 +166,15 @@ async def test_a_start_makes_no_database_and_says_which_command_does(good: Setti
 def test_a_command_finds_the_databases_that_the_folder_s_settings_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_data_folder(tmp_path / "bank")
     private(tmp_path / "bank" / "tellergate.toml", 'database = "mysql://somewhere/else"\n')
-    for command in (["database", "status"], ["kill", "list"], ["audit", "checkpoint"], ["keys", "permits"]):
+    rollback = ["policy", "rollback", "--to", "1", "--version", "2", "--author", "ada", "--out", str(tmp_path / "bundle")]
+    for command in (
+        ["database", "status"],
+        ["kill", "list"],
+        ["audit", "checkpoint"],
+        ["keys", "permits"],
+        ["policy", "list"],
+        rollback,
+    ):
         assert main([*command, "--data", str(tmp_path / "bank")]) == 2, command
         assert "postgresql://" in capsys.readouterr().err, "the address that is none was looked at"
     assert not list((tmp_path / "bank").rglob("*.sqlite"))
@@ -172,77 +183,53 @@ def test_a_command_finds_the_databases_that_the_folder_s_settings_name(tmp_path:
 # The policy bundle
 
 
-def test_the_bundle_that_two_officers_signed_is_in_force(good: Settings) -> None:
-    assert bundle_in_force(good, ServedFunctions()) == read_bundle()
+async def start(settings: Settings) -> None:
+    """A start for customers, as far as it comes."""
+    await (await open_gateway(settings, PRODUCTION)).close()
 
 
-def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Settings], None]:
-    def apply(settings: Settings) -> None:
-        path = (settings.policies or Path()) / SIGNATURES
-        said = json.loads(path.read_text())
-        change(said)
-        path.write_text(json.dumps(said))
-
-    return apply
-
-
-def one_for_both(said: dict[str, Any]) -> None:
-    said["activator"] = said["author"]
-
-
-def nobody_pinned(settings: Settings) -> None:
-    private(settings.policy_officers or Path(), "")
+async def test_a_gateway_for_customers_starts_by_the_bundle_that_two_officers_activated_and_by_no_other(good: Settings) -> None:
+    settings = replace(good, database=databases.url(good.data))
+    await asyncio.to_thread(main, ["database", "upgrade", "--data", str(good.data), "--database", settings.database])
+    with pytest.raises(UnsafeSettings, match="no bundle is active; activate one with `tellergate policy activate`"):
+        await start(settings)
+    put_in_force(settings)
+    gateway = await open_gateway(settings, PRODUCTION)
+    assert gateway.policies.decider.policies.bundle.hash == a_bundle(1).hash
+    await gateway.close()
+    with pytest.raises(UnsafeSettings, match="version 1 is active and must not decide: ben is not among the pinned officers"):
+        await start(replace(settings, policy_officers=pinned(settings.data, "ada", "cem")))
 
 
-def no_officers(settings: Settings) -> None:
-    private(settings.policy_officers or Path(), "a = 1")
-
-
-def one_key_under_two_names(settings: Settings) -> None:
-    path = settings.policy_officers or Path()
-    keys = tomllib.loads(path.read_text())
-    first = next(iter(keys.values()))
-    path.write_text("".join(f'{name} = "{first}"\n' for name in keys))
-
-
-def other_rules(settings: Settings) -> None:
-    path = (settings.policies or Path()) / "bundle.json"
-    path.write_bytes(path.read_bytes().replace(b"forbid", b"permit", 1))
-
-
-WRONG_BUNDLES: Mapping[str, tuple[Callable[[Settings], None], str]] = {
-    "one officer for both duties": (altered(one_for_both), "policies: hold"),
-    "no activator": (altered(lambda said: said.pop("activator")), "policies: hold no"),
-    "another's name": (altered(lambda said: said["activator"].update(name="carl")), "signer is unknown"),
-    "a signature that is none": (altered(lambda said: said["author"].update(value="????")), "policies: hold no"),
-    "an officer who is not pinned": (nobody_pinned, "signer is unknown"),
-    "one key under two names": (one_key_under_two_names, "policies: hold"),
-    "other rules than were signed": (other_rules, "does not match"),
-    "a list that is none": (no_officers, "policy_officers: name"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_BUNDLES)
-def test_a_bundle_that_two_pinned_officers_did_not_sign_stops_the_start(name: str, good: Settings) -> None:
-    change, reason = WRONG_BUNDLES[name]
-    change(good)
-    with pytest.raises(UnsafeSettings, match=reason):
-        bundle_in_force(good, ServedFunctions())
-
-
-def test_a_bundle_for_other_functions_than_are_served_stops_the_start_and_names_them(good: Settings) -> None:
-    with pytest.raises(UnsafeSettings, match=r"other functions than are served \(add_beneficiary"):
-        bundle_in_force(good, ServedFunctions(functions=MANIFEST[1:]))
-
-
-def test_a_bundle_for_another_version_of_a_function_stops_the_start_although_its_schema_is_the_same(good: Settings) -> None:
-    bundle = read_bundle()
-    first, *others = bundle.functions
-    signed_policies(
-        (good.policies or Path()).parent, replace(bundle, functions=(replace(first, version=first.version + 1), *others))
-    )
-    with pytest.raises(UnsafeSettings, match=first.name):
-        bundle_in_force(good, ServedFunctions())
+def test_a_bundle_is_activated_by_the_settings_of_the_folder_alone(
+    bank: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, where = bank
+    for module in (policy_bundles, policy_activations):
+        monkeypatch.setattr(module, "complaints", remembered_complaints)  # seconds of processor each
+    bundle, folders = tmp_path / "rules.bundle", ["--rules", str(POLICIES / "rules"), "--cases", str(POLICIES / "cases")]
+    assert main(["policy", "build", *folders, "--version", "1", "--author", "ada", "--out", str(bundle)]) == 0
+    for role, name in (("author", "ada"), ("activator", "ben")):
+        (tmp_path / name).write_bytes(KEYS[name].private_bytes_raw())
+        (tmp_path / name).chmod(0o600)
+        assert main(["policy", "sign", "--role", role, "--name", name, "--key", str(tmp_path / name), str(bundle)]) == 0
+    activate = ["policy", "activate", str(bundle), *where]
+    assert main(activate) == 2
+    assert "policy_officers: is not set" in capsys.readouterr().err
+    file = data / "tellergate.toml"
+    private(file, file.read_text() + f"policy_officers = {json.dumps(str(pinned(tmp_path, 'ada')))}\n")
+    assert main(activate) == 1
+    assert "ben is not among the pinned officers" in capsys.readouterr().err
+    pinned(tmp_path)
+    private(tmp_path / "functions.yaml", "version: 1\n")
+    monkeypatch.setenv("TELLERGATE_FUNCTIONS", str(tmp_path / "functions.yaml"))
+    assert main(activate) == 2
+    assert "functions.yaml" in capsys.readouterr().err, "the functions that the gateway serves are looked at"
+    monkeypatch.delenv("TELLERGATE_FUNCTIONS")
+    assert main(activate) == 0
+    capsys.readouterr()
+    assert main(["policy", "list", *where, "--json"]) == 0
+    assert [row["version"] for row in json.loads(capsys.readouterr().out)["data"]] == [1]
 
 
 # Mandates

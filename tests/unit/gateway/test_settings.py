@@ -25,7 +25,6 @@ PRODUCTION = Settings(
     strong_acr=("urn:bank:two-factor",),
     core_url="https://core.example",
     core_credential_file=Path("core.token"),
-    policies=Path("policies"),
     policy_officers=Path("officers.toml"),
 )
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.app import host_checks
+from gateway.app.databases import DatabaseName
 from gateway.app.development.settings import development
 from gateway.app.host_checks import host_findings
 from gateway.app.production import PRODUCTION
@@ -23,8 +24,10 @@ from gateway.app.settings_sources import CONFIG, PREFIX, gathered
 from gateway.app.unsafe_settings import FindingCode, UnsafeSettings
 from gateway.cli import main
 from gateway.commands.settings import FLAGS, masked
+from tests.support import databases
 from tests.support.certificates import Authority
-from tests.support.production import home, private, written
+from tests.support.officers import a_bundle, pinned
+from tests.support.production import home, private, put_in_force, written
 
 NOWHERE = Settings(data=Path("data"), development=False)
 
@@ -54,7 +57,6 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "the stand-in": ({"stand_in_model": True}, ("stand_in_model", "development_only")),
     "the embedded bank": ({"core_url": ""}, ("core_url", "missing")),
     "no strong acr": ({"strong_acr": ()}, ("strong_acr", "missing")),
-    "no policies": ({"policies": None}, ("policies", "missing")),
     "no officers": ({"policy_officers": None}, ("policy_officers", "missing")),
     "a core in clear": ({"core_url": "http://core.example"}, ("core_url", "in_clear")),
     "a model in clear": ({"model_url": "http://model.example"}, ("model_url", "in_clear")),
@@ -76,7 +78,7 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
 
 BASE: dict[str, Any] = {
     **dict.fromkeys(("issuer", "audience", "public_url", "core_url"), "https://a.example"),
-    **dict.fromkeys(("core_credential_file", "policies", "policy_officers"), Path("x")),
+    **dict.fromkeys(("core_credential_file", "policy_officers"), Path("x")),
     "strong_acr": ("x",),
 }
 
@@ -139,6 +141,15 @@ def test_a_finding_says_what_was_wrong_and_what_to_do_and_never_a_value_that_may
 @pytest.fixture
 def good(tmp_path: Path) -> Settings:
     return home(tmp_path / "home")
+
+
+@pytest.fixture
+def ready(good: Settings) -> Settings:
+    """All that a start needs: a settings file, databases, and policies in force."""
+    settings = replace(good, database=databases.url(good.data))
+    written(good.data / "tellergate.toml", settings)
+    put_in_force(settings)
+    return settings
 
 
 def others_may_read(name: str) -> Callable[[Settings, Path], Settings]:
@@ -226,7 +237,7 @@ ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, st
         lambda settings, folder: replace(settings, screening_list=folder / "none"),
         ("screening_list", "missing"),
     ),
-    "policies in a file": (named("policies"), ("policies", "missing")),
+    "officers in a folder": (lambda settings, folder: replace(settings, policy_officers=folder), ("policy_officers", "missing")),
     "a good certificate": (certified(), None),
     "a certificate that ran out": (certified((-3, -1)), ("tls_certificate", "certificate")),
     "a certificate of tomorrow": (certified((1, 2)), ("tls_certificate", "certificate")),
@@ -282,8 +293,12 @@ def test_too_few_file_descriptors_are_a_finding(good: Settings, monkeypatch: pyt
 # The commands
 
 
-def test_check_says_everything_and_ends_with_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str], good: Settings) -> None:
-    file = written(good.data / "tellergate.toml", good)
+def test_check_says_everything_and_ends_with_its_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ready: Settings
+) -> None:
+    good = ready
+    file = good.data / "tellergate.toml"
+    before = sorted(good.data.rglob("*"))
     assert said("check", "--data", str(good.data), capsys=capsys) == (0, {"good": True, "findings": []})
     assert main(["settings", "check", "--data", str(good.data)]) == 0
     assert "nothing is missing" in capsys.readouterr().out
@@ -301,18 +316,100 @@ def test_check_says_everything_and_ends_with_its_status(tmp_path: Path, capsys: 
     err = capsys.readouterr().err
     assert "binding: " in err
     assert "core_credential_file: " in err
-    assert sorted(path.name for path in good.data.iterdir()) == ["audit", "keys", "tellergate.toml"], "and makes nothing"
+    assert sorted(good.data.rglob("*")) == before, "and makes nothing"
 
 
 def test_a_file_of_settings_that_others_may_change_is_a_finding(good: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    file = written(good.data / "tellergate.toml", replace(good, database="postgresql://t:hunter2@127.0.0.1/t"))
-    for mode, status in ((0o600, 0), (0o640, 1), (0o620, 1)):
+    file = written(good.data / "tellergate.toml", replace(good, database="postgresql://t:hunter2@127.0.0.1:1/t"))
+    for mode, codes in ((0o600, []), (0o640, ["open_to_others"]), (0o620, ["open_to_others"])):
         file.chmod(mode)
         got, told = said("check", "--data", str(good.data), capsys=capsys)
-        assert got == status, oct(mode)
-        assert [item["code"] for item in told["findings"]] == ["open_to_others"] * status
-        if status:
+        assert (got, [item["code"] for item in told["findings"]]) == (1, [*codes, "unavailable"]), oct(mode)
+        if codes:
             assert main(["serve", "--data", str(good.data)]) == 2
+            assert file.name in capsys.readouterr().err
+
+
+def in_database(statement: str) -> Callable[[Settings, Path], Settings]:
+    def change(settings: Settings, _folder: Path) -> Settings:
+        databases.sql(settings.data, DatabaseName.GATEWAY, statement)
+        return settings
+
+    return change
+
+
+def other_officers(settings: Settings, folder: Path) -> Settings:
+    return replace(settings, policy_officers=pinned(folder, "ada", "cem"))
+
+
+def officers_open(settings: Settings, _folder: Path) -> Settings:
+    assert settings.policy_officers is not None
+    settings.policy_officers.chmod(0o666)
+    return settings
+
+
+def older(settings: Settings, _folder: Path) -> Settings:
+    databases.sql(settings.data, DatabaseName.GATEWAY, "update gateway_version set version_num = '0010'")
+    return settings
+
+
+def of_other_functions(settings: Settings, _folder: Path) -> Settings:
+    put_in_force(settings, replace(a_bundle(2), functions=a_bundle(2).functions[1:]))
+    return settings
+
+
+IN_DATABASES: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, str, str]]] = {
+    "an officer who left": (other_officers, ("policies", "not_active", "ben is not among the pinned officers")),
+    "bytes that were altered": (
+        in_database("update policy_activations set author = 'cem'"),
+        ("policies", "not_active", "version 1 is active and must not decide"),
+    ),
+    "an activation that was removed": (
+        in_database("delete from policy_activations"),
+        ("policies", "not_active", "the trail has activation 1, and the database none so new"),
+    ),
+    "a bundle for other functions": (of_other_functions, ("policies", "not_active", "the bundle does not know add_beneficiary")),
+    "an older version": (older, ("database", "not_upgraded", "tables of gateway of revision 0010")),
+    "officers whom anybody may replace": (officers_open, ("policy_officers", "open_to_others", "can be written by others")),
+    "functions that are none": (named("functions", "version: 1"), ("functions", "malformed", "file:")),
+    "a server that does not answer": (
+        lambda settings, _: replace(settings, database="postgresql://t@127.0.0.1:1/t"),
+        ("database", "unavailable", "does not answer"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_DATABASES)
+def test_what_is_wrong_in_the_databases_is_said_once_and_stops_a_start(
+    name: str, ready: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, (setting, code, problem) = IN_DATABASES[name]
+    settings = change(ready, tmp_path)
+    written(settings.data / "tellergate.toml", settings)
+    status, told = said("check", "--data", str(settings.data), capsys=capsys)
+    (finding,) = told["findings"]
+    assert (status, finding["setting"], finding["code"]) == (1, setting, code)
+    assert problem in finding["problem"]
+    assert finding["remedy"]
+    assert main(["serve", "--data", str(settings.data)]) == (3 if code == "unavailable" else 2)
+    if setting == "policies":
+        assert f"policies: {finding['problem']}; {finding['remedy']}" in capsys.readouterr().err
+
+
+def test_before_anything_was_made_check_says_so_and_makes_nothing(good: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = replace(good, database=databases.url(good.data))
+    written(good.data / "tellergate.toml", settings)
+    before = sorted(good.data.rglob("*"))
+    status, told = said("check", "--data", str(good.data), capsys=capsys)
+    assert (status, {(item["setting"], item["code"]) for item in told["findings"]}) == (1, {("database", "not_upgraded")})
+    assert len(told["findings"]) == len(DatabaseName)
+    assert all("tellergate database upgrade" in item["remedy"] for item in told["findings"])
+    assert sorted(good.data.rglob("*")) == before
+    assert main(["database", "upgrade", "--data", str(good.data)]) == 0
+    capsys.readouterr()
+    status, told = said("check", "--data", str(good.data), capsys=capsys)
+    (finding,) = told["findings"]
+    assert (finding["setting"], finding["code"], finding["problem"]) == ("policies", "not_active", "no bundle is active")
 
 
 UNREAD = {
