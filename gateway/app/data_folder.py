@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from audit.key_files import FileKeys
+from audit.key_format import PassphraseRefused
 from audit.keyring import KeyRefused
 from audit.keys import make_keys
-from gateway.app.keys import PURPOSES, file_keys, make_gateway_keys
+from gateway.app.keys import PURPOSES, make_gateway_keys, passphrase
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
 
@@ -23,19 +25,26 @@ def make_data_folder(folder: Path, passphrase_file: Path | None = None) -> None:
             )
         if (wrong := open_to_others(folder)) is not None:
             raise UnsafeSettings(f"{folder} {wrong}; chmod 700 it, or name one that is not there yet")
-    storage = file_keys(folder, passphrase_file, may_be_plain=False)
+    storage = _sealed(folder, passphrase_file)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_gateway_keys(storage)
     make_keys(storage)
 
 
-def missing_keys(settings: Settings) -> Iterator[str]:
+def sealed_keys(settings: Settings) -> FileKeys:
+    """The key files that these settings open. KeyRefused without a passphrase, or for one that is none."""
+    return _sealed(settings.data, settings.key_passphrase_file)
+
+
+def _sealed(folder: Path, passphrase_file: Path | None) -> FileKeys:
+    words = passphrase(passphrase_file)
+    if words is None:
+        raise PassphraseRefused("there is no passphrase for the keys: no file with it is named, and there is no systemd credential")
+    return FileKeys(folder, passphrase=words, may_be_plain=False)
+
+
+def missing_keys(storage: FileKeys) -> Iterator[str]:
     """What is wrong with each key file: its path in the folder, and why."""
-    try:
-        storage = file_keys(settings.data, settings.key_passphrase_file, may_be_plain=False)
-    except KeyRefused as refused:
-        yield str(refused)
-        return
     for purpose in PURPOSES:
         try:
             storage.load(purpose)

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gateway.app.data_folder import missing_keys, open_to_others
+from audit.keyring import KeyRefused
+from gateway.app.data_folder import missing_keys, open_to_others, sealed_keys
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding
 
@@ -103,7 +104,14 @@ def _data(settings: Settings) -> _Findings:
         yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, problem, f"chmod go-w {parent}")
     if (wrong := open_to_others(settings.data)) is not None:
         yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, f"names {settings.data}, which {wrong}", "chmod 700 it")
-    for wrong in missing_keys(settings):
+    try:
+        storage = sealed_keys(settings)
+    except KeyRefused as refused:
+        yield SettingFinding(
+            "key_passphrase_file", FindingCode.UNREADABLE, str(refused), "name the file with the passphrase of the keys"
+        )
+        return
+    for wrong in missing_keys(storage):
         yield SettingFinding(
             "data", FindingCode.KEY_MISSING, wrong, f"restore it from where you keep its copy; for a new gateway, {made}"
         )

@@ -18,8 +18,10 @@ from tests.support.officers import a_bundle, activated, pinned
 def home(folder: Path, **changes: Any) -> Settings:
     """Everything that a start needs but the databases, in this folder; good settings over it."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    make_data_folder(folder / "data")
+    words = passphrase_file(folder)
+    make_data_folder(folder / "data", words)
     settings = {
+        "key_passphrase_file": words,
         "issuer": "https://issuer.bank.example",
         "audience": "https://window.example",
         "public_url": "https://window.example",
@@ -29,6 +31,11 @@ def home(folder: Path, **changes: Any) -> Settings:
         "policy_officers": pinned(folder),
     }
     return Settings(data=folder / "data", development=False, **{**settings, **changes})
+
+
+def passphrase_file(folder: Path) -> Path:
+    """What seals the keys, beside the data folder."""
+    return private(folder / "passphrase", "the passphrase of the tests' keys")
 
 
 def private(path: Path, text: str) -> Path:
@@ -42,7 +49,7 @@ def put_in_force(settings: Settings, bundle: Bundle | None = None) -> None:
     """This bundle, None for one with the rules of this distribution, signed by two officers of `home`, as `policy activate` leaves it: in
     the databases, which are made where they are not there."""
     bundle = bundle or a_bundle(1)
-    places = DatabaseLocations(settings.data, settings.database, settings.keys_database)
+    places = DatabaseLocations(settings.data, settings.database, settings.keys_database, settings.key_passphrase_file)
 
     async def work() -> None:
         for part in DatabaseName:

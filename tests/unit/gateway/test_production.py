@@ -22,8 +22,9 @@ from adapters.functions import MANIFEST
 from audit.log import Log
 from audit.migration import HistoryUnknown
 from gateway.app.clock import utc_now
-from gateway.app.data_folder import KEY_FILES, make_data_folder, missing_keys
+from gateway.app.data_folder import make_data_folder, missing_keys, sealed_keys
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
+from gateway.app.keys import PURPOSES
 from gateway.app.main import open_gateway
 from gateway.app.mandate_files import LineRefused, judged, unsigned
 from gateway.app.production import PRODUCTION
@@ -39,7 +40,7 @@ from gateway.store import customers
 from tests.samples.bank import POLICIES
 from tests.support import databases
 from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints
-from tests.support.production import home, private, put_in_force
+from tests.support.production import home, passphrase_file, private, put_in_force
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = frozenset(function.name for function in MANIFEST)
@@ -49,11 +50,16 @@ NAMES = frozenset(function.name for function in MANIFEST)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(
+        "audit.key_format.Passphrase.chosen", lambda _self: (b"salt" * 4, 10)
+    )  # tests of key files pay scrypt's cost
 
 
 @pytest.fixture
-def good(tmp_path: Path) -> Settings:
-    return home(tmp_path / "home")
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    made = home(tmp_path / "home")
+    monkeypatch.setenv("TELLERGATE_KEY_PASSPHRASE_FILE", str(made.key_passphrase_file))
+    return made
 
 
 # The settings file
@@ -93,10 +99,17 @@ def test_a_value_is_spelled_as_toml_reads_it(value: object) -> None:
 # The folder
 
 
+def test_init_makes_nothing_without_a_passphrase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--production", str(tmp_path / "bank")]) == 2
+    assert "passphrase" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_init_makes_a_folder_that_is_its_owner_s_alone_with_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = os.umask(0)
     try:
-        assert main(["init", "--production", str(tmp_path / "bank"), "--json"]) == 0
+        words = passphrase_file(tmp_path)
+        assert main(["init", "--production", str(tmp_path / "bank"), "--passphrase-file", str(words), "--json"]) == 0
     finally:
         os.umask(before)
     told = json.loads(capsys.readouterr().out)
@@ -106,16 +119,20 @@ def test_init_makes_a_folder_that_is_its_owner_s_alone_with_every_key(tmp_path: 
         "tellergate mandates import FILE", "tellergate settings check", "tellergate serve",
     ]  # fmt: skip
     made = [tmp_path / "bank", *(tmp_path / "bank").rglob("*")]
-    assert {path.name for path in made} >= {*KEY_FILES, "head.ed25519", "customers.kek", "tellergate.toml"}
+    assert {str(path.relative_to(tmp_path / "bank")) for path in made} >= {
+        *(purpose.file for purpose in PURPOSES),
+        "tellergate.toml",
+    }
     assert all(path.stat().st_mode & 0o077 == 0 for path in made)
-    assert not list(missing_keys(Settings(data=tmp_path / "bank", development=False, webhook_url="x", confirm_origin="x")))
+    assert not list(missing_keys(sealed_keys(Settings(data=tmp_path / "bank", development=False, key_passphrase_file=words))))
+    assert f'key_passphrase_file = "{words}"\n' in (tmp_path / "bank" / "tellergate.toml").read_text()
 
 
 def test_keys_differ_from_folder_to_folder(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        make_data_folder(tmp_path / name)
+        make_data_folder(tmp_path / name, passphrase_file(tmp_path))
     paths = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-    assert len(paths) == len(KEY_FILES) + 5
+    assert len(paths) == len(PURPOSES)
     assert all((tmp_path / "one" / path).read_bytes() != (tmp_path / "other" / path).read_bytes() for path in paths)
 
 
@@ -146,8 +163,9 @@ def test_init_refuses_a_folder_that_is_not_empty_or_open_to_others(
 ) -> None:
     make, reason = REFUSED[name]
     make(tmp_path / "bank")
+    words = passphrase_file(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["init", "--production", str(tmp_path / "bank")]) == 2
+    assert main(["init", "--production", str(tmp_path / "bank"), "--passphrase-file", str(words)]) == 2
     assert reason in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -164,7 +182,7 @@ async def test_a_start_makes_no_database_and_says_which_command_does(good: Setti
 
 
 def test_a_command_finds_the_databases_that_the_folder_s_settings_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_data_folder(tmp_path / "bank")
+    make_data_folder(tmp_path / "bank", passphrase_file(tmp_path))
     private(tmp_path / "bank" / "tellergate.toml", 'database = "mysql://somewhere/else"\n')
     rollback = ["policy", "rollback", "--to", "1", "--version", "2", "--author", "ada", "--out", str(tmp_path / "bundle")]
     for command in (
@@ -430,6 +448,7 @@ def test_without_the_mandate_key_or_a_database_nothing_is_made(
 def test_commands_ask_the_keys_database_of_the_settings_and_an_option_wins(good: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     private(good.data / "tellergate.toml", 'database = "postgresql:///one"\nkeys_database = "postgresql:///keys"\n')
     options = argparse.Namespace(data=good.data, database="")
+    monkeypatch.delenv("TELLERGATE_KEY_PASSPHRASE_FILE")
     assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///keys")
     monkeypatch.setenv("TELLERGATE_KEYS_DATABASE", "postgresql:///other")
     assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///other")

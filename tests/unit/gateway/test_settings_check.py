@@ -36,6 +36,9 @@ NOWHERE = Settings(data=Path("data"), development=False)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(
+        "audit.key_format.Passphrase.chosen", lambda _self: (b"salt" * 4, 10)
+    )  # tests of key files pay scrypt's cost
 
 
 def said(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
@@ -222,7 +225,10 @@ ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, st
     "no key of references": (without("keys/references.key"), ("data", "key_missing")),
     "no key of the log": (without("audit/secrets/head.ed25519"), ("data", "key_missing")),
     "no key of the customers' keys": (without("audit/secrets/customers.kek"), ("data", "key_missing")),
-    "no webhook key, which nobody needs": (without("keys/webhook.key"), None),
+    "no webhook key": (without("keys/webhook.key"), ("data", "key_missing")),
+    "no passphrase": (lambda settings, _: replace(settings, key_passphrase_file=None), ("key_passphrase_file", "unreadable")),
+    "a passphrase that others may read": (others_may_read("key_passphrase_file"), ("key_passphrase_file", "unreadable")),
+    "another passphrase": (named("key_passphrase_file", "a passphrase of something else"), ("data", "key_missing")),
     "half a key": (short_key, ("data", "key_missing")),
     "a credential that others may read": (others_may_read("core_credential_file"), ("core_credential_file", "open_to_others")),
     "a credential that is not there": (
