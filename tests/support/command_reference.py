@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.cli import main
 from gateway.commands.command_line import command_line
 from tests.support import forks
 from tests.support.guides import ROOT
+from tests.support.production import passphrase_file
 
 GUIDE = ROOT / "gateway" / "commands" / "README.md"
 _BEGIN, _END = "<!-- commands -->\n", "<!-- end of commands -->"
@@ -53,7 +55,7 @@ RUNS = (
     ("policy rollback", "policy rollback --to 1 --version 2 --author ada --out rules-2.bundle --data demo"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
-    ("init", "init --production customers"),
+    ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
     ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
     ("settings check", "settings check --data customers"),
@@ -69,6 +71,12 @@ RUNS = (
     ("kill lift", "kill lift KILL --officer ann --reason over --data demo"),
     ("keys permits", "keys permits --data demo"),
     ("keys webhook", "keys webhook --data demo"),
+    ("keys list", "keys list --data demo"),
+    ("keys export-public", "keys export-public --data demo"),
+    ("keys rotate", "keys rotate runs --lead 1 --data demo"),
+    ("keys retire", "keys retire runs KEY --data demo"),
+    ("keys make", "keys make webhook --data gateway"),
+    ("keys seal", "keys seal --passphrase-file passphrase --data gateway"),
 )
 SERVING = {
     "serve": "serve --dev --data data --port 0",
@@ -115,6 +123,7 @@ def answers() -> dict[str, Any]:
         found: dict[str, Any] = {}
         values = {"RULES": str(ROOT / "policies" / "rules"), "CASE": "'a payment in a strong session'"}
         values["FOLDER"] = str(ROOT / "policies" / "cases")
+        passphrase_file(home)
         (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
         for name, command in SERVING.items():
             found[name] = stack.enter_context(_serving(home, _filled(command, values)))
@@ -142,11 +151,15 @@ def answers() -> dict[str, Any]:
                 _typed(home, "policy sign --role activator --name ben --key ben.key rules-1.bundle")
             if name == "kill engage":
                 values["KILL"] = found[name]["id"]
+            if name == "keys rotate":
+                values["KEY"] = found[name]["rotated"][0]["old"]
+                time.sleep(3)  # until the new one has begun
+                (home / "gateway" / "keys" / "webhook.key").unlink()
         return found
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
 
 
 def _environment() -> dict[str, str]:
