@@ -1,6 +1,6 @@
-"""Where a call's processor time goes: a gateway in this process on SQLite, under a profiler, summed by part.
+"""Where a call's processor time goes: a gateway in this process, on SQLite or PostgreSQL, under a profiler, summed by part.
 
-    python -m tests.benchmarks.budget [--json] [--calls N] [--callers N] [--functions N]
+    python -m tests.benchmarks.budget [--json] [--calls N] [--callers N] [--functions N] [--postgresql]
 
 A function's own time counts for the part that it stands in, and what it asks of the interpreter or of a driver counts for it too: the
 parts add up to the whole. A profiler makes small functions look dearer than they are, so that the parts tell shares; the time of a call is
@@ -32,8 +32,10 @@ from sqlalchemy import Engine, event
 from audit.database import SqliteLane
 from audit.store.prepared import Prepared
 from gateway.app.development.settings import development
+from gateway.app.settings import Settings
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from tests.benchmarks.servers import prepare
+from tests.support.databases import postgresql
 from tests.support.opening import open_gateway
 from tests.support.teller import bank_of, payment, principal
 
@@ -86,9 +88,12 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=2000, help="of each kind, for each measurement")
     parser.add_argument("--callers", type=int, default=32)
     parser.add_argument("--functions", type=int, default=0, help="also the dearest functions, this many")
+    parser.add_argument("--postgresql", action="store_true", help="on a server of its own, on this machine")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(measured(Path(folder), options.calls, options.callers, options.functions))
+        place = Path(folder)
+        settings = development(place, database=postgresql(place) if options.postgresql else "")
+        found = uvloop.run(measured(settings, options.calls, options.callers, options.functions))
     if options.json:
         print(json.dumps([vars(work) for work in found]))
     else:
@@ -96,8 +101,9 @@ def main() -> int:
     return 0
 
 
-async def measured(folder: Path, calls: int, callers: int, functions: int) -> list[Work]:
-    gateway = await open_gateway(replace(development(folder), audit_wait_ms=60_000, calls_per_minute=1_000_000))
+async def measured(settings: Settings, calls: int, callers: int, functions: int) -> list[Work]:
+    folder = settings.data
+    gateway = await open_gateway(replace(settings, audit_wait_ms=60_000, calls_per_minute=1_000_000))
     customers = bank_of(gateway).seed_load(CUSTOMERS)
     known = await prepare(gateway, folder, customers, lambda customer: customer)
     numbers = count()
