@@ -65,7 +65,7 @@ class DatabaseLocations:
 
     def open(self, part: DatabaseName, *, name: str) -> Database:
         """The database of this part; its tables may not be there yet. UnsafeSettings for an address that is none."""
-        url = self.keys_url or self.url if part is DatabaseName.KEYS else self.url
+        url = self._url_of(part)
         if not url:
             path = self.file(part)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +83,10 @@ class DatabaseLocations:
 
     def is_there(self, part: DatabaseName) -> bool:
         """Whether the file of this part is there; an address is taken to be."""
-        return self.shared or self.file(part).exists()
+        return bool(self._url_of(part)) or self.file(part).exists()
+
+    def _url_of(self, part: DatabaseName) -> str:
+        return self.keys_url or self.url if part is DatabaseName.KEYS else self.url
 
 
 def _address(url: str) -> URL:

@@ -69,6 +69,10 @@ def activate_bundle(options: argparse.Namespace) -> int:
 async def _put_in_force(places: DatabaseLocations, signed: SignedBundle, *, is_new: bool) -> LogEntry:
     async with AsyncExitStack() as undo:
         if is_new:
+            if (places.data / "audit" / "secrets").is_dir() and not await is_trail(places):
+                raise UnsafeSettings(
+                    f"{places.data} has its keys; make its databases with `tellergate database upgrade`, without `--new`"
+                )
             await _made(places)
         await opened_store(places, undo)  # is of this version
         log = await _opened_log(places, undo, is_new=is_new)

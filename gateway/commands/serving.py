@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import uvloop
 
+from audit.store.reads import LogCorrupt
 from gateway.app import serving, workers
 from gateway.app.composition import Composition
 from gateway.app.host_checks import settings_file_findings
@@ -12,7 +13,7 @@ from gateway.app.logs import start_logging
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.printing import print_json
+from gateway.commands.printing import FINDING, failed, print_json
 from gateway.commands.settings import file_of, said_by, values
 
 
@@ -29,7 +30,10 @@ def serve(options: argparse.Namespace) -> int:
         else:
             print(f"Tellergate listens on {url} for {settings.public_url}; tokens: of {settings.issuer}", flush=True)
 
-    return served(settings, PRODUCTION, told)
+    try:
+        return served(settings, PRODUCTION, told)
+    except LogCorrupt as error:
+        return failed(f"refused: the log is not what was signed: {error}; run `tellergate audit verify`", FINDING)
 
 
 def listening(url: str, settings: Settings, composition: Composition) -> dict[str, object]:

@@ -11,10 +11,13 @@ from gateway.store.direct import DirectStore
 async def opened_store(places: DatabaseLocations, undo: AsyncExitStack) -> DirectStore:
     """The store that is there, closed by `undo`; never made. UnsafeSettings where there is none, HistoryUnknown of another version."""
     if not places.is_there(DatabaseName.GATEWAY):
-        raise UnsafeSettings(f"there is no gateway in {places.data}; give the folder and database of `tellergate serve`")
+        remedy = "give the folder and database of `tellergate serve`, or make its databases with `tellergate database upgrade`"
+        raise UnsafeSettings(f"there is no gateway in {places.data}; {remedy}")
     database = places.open(DatabaseName.GATEWAY, name="command")
     undo.push_async_callback(database.close)
     history = HISTORIES[DatabaseName.GATEWAY]
     if (found := await database.read(history.revision)) != history.head:
-        raise HistoryUnknown(f"the gateway's database is of revision {found}, and this version needs another")
+        raise HistoryUnknown(
+            f"the gateway's database is of revision {found}, needed is {history.head}; run `tellergate database upgrade`"
+        )
     return DirectStore(database)

@@ -63,7 +63,7 @@ async def test_four_processes_take_an_activation_over_and_a_rollback_too(tmp_pat
         )
         _, said = stack.enter_context(started(*bank, "--json"))
         where = ("--data", str(data), "--database", database, "--core-url", said["url"], "--core-credential-file", str(token))
-        serve = ("serve", "--dev", "--settings", str(settings), *where, "--port", "0", "--json")
+        serve = ("serve", "--dev", "--config", str(settings), *where, "--port", "0", "--json")
         told: list[Any] = [stack.enter_context(started(*serve))[1] for _ in range(PROCESSES)]
         urls = [str(item["url"]) for item in told]
         for bundle in (own, back):

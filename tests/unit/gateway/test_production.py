@@ -37,9 +37,11 @@ from gateway.commands import policy_activations, policy_bundles
 from gateway.commands.locations import locations
 from gateway.domain.mandate import Limits, Mandate
 from gateway.store import customers
+from policies.officers import signatures_file
 from tests.samples.bank import POLICIES
 from tests.support import databases
 from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints
+from tests.support.officers import signed as signed_bundle
 from tests.support.production import home, passphrase_file, private, put_in_force
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -219,6 +221,24 @@ async def test_a_gateway_for_customers_starts_by_the_bundle_that_two_officers_ac
         await start(replace(settings, policy_officers=pinned(settings.data, "ada", "cem")))
 
 
+def test_before_its_databases_are_made_nothing_is_activated_and_the_command_that_makes_them_is_named(
+    good: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "rules.bundle"
+    bundle.write_bytes(a_bundle(1).canonical())
+    signatures = {
+        signature.role: signature for signature in (signed_bundle(a_bundle(1)).author, signed_bundle(a_bundle(1)).activator)
+    }
+    (tmp_path / "rules.bundle.signatures").write_bytes(signatures_file(signatures))
+    monkeypatch.setattr(policy_activations, "complaints", lambda _bundle: ())  # it has no cases
+    before = sorted(good.data.rglob("*"))
+    where = ["--data", str(good.data), "--database", databases.url(good.data), "--policy-officers", str(good.policy_officers)]
+    for new in ([], ["--new"]):
+        assert main(["policy", "activate", str(bundle), *where, *new]) == 2
+        assert "`tellergate database upgrade`" in capsys.readouterr().err
+        assert sorted(good.data.rglob("*")) == before
+
+
 def test_a_bundle_is_activated_by_the_settings_of_the_folder_alone(
     bank: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +268,11 @@ def test_a_bundle_is_activated_by_the_settings_of_the_folder_alone(
     capsys.readouterr()
     assert main(["policy", "list", *where, "--json"]) == 0
     assert [row["version"] for row in json.loads(capsys.readouterr().out)["data"]] == [1]
+
+
+def test_the_keys_database_may_have_an_address_of_its_own_beside_files(tmp_path: Path) -> None:
+    places = DatabaseLocations(tmp_path, "", "postgresql:///keys")
+    assert [part for part in DatabaseName if places.is_there(part)] == [DatabaseName.KEYS]
 
 
 # Mandates

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import socket
 import string
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -336,9 +337,9 @@ def test_a_file_of_settings_that_others_may_change_is_a_finding(good: Settings, 
             assert file.name in capsys.readouterr().err
 
 
-def in_database(statement: str) -> Callable[[Settings, Path], Settings]:
+def in_database(statement: str, part: DatabaseName = DatabaseName.GATEWAY) -> Callable[[Settings, Path], Settings]:
     def change(settings: Settings, _folder: Path) -> Settings:
-        databases.sql(settings.data, DatabaseName.GATEWAY, statement)
+        databases.sql(settings.data, part, statement)
         return settings
 
     return change
@@ -351,11 +352,6 @@ def other_officers(settings: Settings, folder: Path) -> Settings:
 def officers_open(settings: Settings, _folder: Path) -> Settings:
     assert settings.policy_officers is not None
     settings.policy_officers.chmod(0o666)
-    return settings
-
-
-def older(settings: Settings, _folder: Path) -> Settings:
-    databases.sql(settings.data, DatabaseName.GATEWAY, "update gateway_version set version_num = '0010'")
     return settings
 
 
@@ -375,7 +371,14 @@ IN_DATABASES: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, s
         ("policies", "not_active", "the trail has activation 1, and the database none so new"),
     ),
     "a bundle for other functions": (of_other_functions, ("policies", "not_active", "the bundle does not know add_beneficiary")),
-    "an older version": (older, ("database", "not_upgraded", "tables of gateway of revision 0010")),
+    "a damaged trail": (
+        in_database("update leaves set function = 'list_cards' where kind = 'policy.activate'", DatabaseName.LOG),
+        ("database", "unreadable", "holds a damaged trail"),
+    ),
+    "an older version": (
+        in_database("update gateway_version set version_num = '0010'"),
+        ("database", "not_upgraded", "tables of gateway of revision 0010"),
+    ),
     "officers whom anybody may replace": (officers_open, ("policy_officers", "open_to_others", "can be written by others")),
     "functions that are none": (named("functions", "version: 1"), ("functions", "malformed", "file:")),
     "a server that does not answer": (
@@ -397,9 +400,20 @@ def test_what_is_wrong_in_the_databases_is_said_once_and_stops_a_start(
     assert (status, finding["setting"], finding["code"]) == (1, setting, code)
     assert problem in finding["problem"]
     assert finding["remedy"]
-    assert main(["serve", "--data", str(settings.data)]) == (3 if code == "unavailable" else 2)
+    assert main(["serve", "--data", str(settings.data)]) == {"unavailable": 3, "unreadable": 1}.get(code, 2)
     if setting == "policies":
         assert f"policies: {finding['problem']}; {finding['remedy']}" in capsys.readouterr().err
+
+
+def test_an_address_that_must_not_be_used_is_not_asked(ready: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:  # whoever asks would be heard
+        server.setblocking(False)
+        settings = replace(ready, database=f"postgresql://t:hunter2@0.0.0.0:{server.getsockname()[1]}/t")
+        written(settings.data / "tellergate.toml", settings)
+        status, told = said("check", "--data", str(settings.data), capsys=capsys)
+        assert (status, [(item["setting"], item["code"]) for item in told["findings"]]) == (1, [("database", "in_clear")])
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_before_anything_was_made_check_says_so_and_makes_nothing(good: Settings, capsys: pytest.CaptureFixture[str]) -> None:
