@@ -115,7 +115,8 @@ async def test_no_call_is_decided_by_a_mixture_while_policies_are_exchanged(tmp_
         a_bundle(2, NO_IDENTIFIERS).hash: lambda answered: answered.status == "done" and not numbers_of(answered),
         a_bundle(3, STOPPED).hash: lambda answered: answered.status == "denied",
     }
-    async with teller(tmp_path / "data", policy_officers=pinned(tmp_path)) as asked:
+    busy = {"calls_per_minute": 1_000_000, "audit_wait_ms": 20_000}  # they ask as fast as they can, while rules are read
+    async with teller(tmp_path / "data", policy_officers=pinned(tmp_path), **busy) as asked:
         answered: list[Recorded] = []
         switched = 0
 
