@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from adapters.cores.remote.bounds import ClientBounds
 from gateway.app.clock import utc_now
 from gateway.app.cores import behind_http
 from gateway.app.settings_texts import toml_value
-from tests.support import databases
+from tests.support import databases, forks
 from tests.support.certificates import Authority, Issued
 from tests.support.guides import Block, blocks, commands
 from tests.support.oidc import TWO_FACTORS, Oidc, provider
+from tests.support.options import long_or
 from tests.support.production import private
 from tests.support.waiting import WAITS_S
 from tests.support.window import Window
@@ -84,12 +84,12 @@ class Operator:
                 process.communicate(timeout=WAITS_S)
 
     def _command(self, words: list[str]) -> list[str]:
-        return [sys.executable, "-m", "gateway.cli", *(re.sub(r"^(8080|9000)$", "0", word) for word in words)]
+        return forks.command(*(re.sub(r"^(8080|9000)$", "0", word) for word in words))
 
 
 def environment() -> dict[str, str]:
     known = {name: value for name, value in os.environ.items() if not name.startswith("TELLERGATE_")}
-    return {**known, "PYTHONPATH": str(ROOT)}
+    return {**known, forks.ADDRESS: forks.address()}
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,8 @@ def granted(url: str, token: Path) -> str:
     return json.dumps({"mandate": mandate}) + "\n"
 
 
-@pytest.mark.parametrize("on", ["sqlite", "postgresql"])
+@pytest.mark.long
+@pytest.mark.parametrize("on", long_or(["sqlite", "postgresql"], ["postgresql"]))
 def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
     on: str, oidc: Oidc, authority: Authority, tmp_path: Path
 ) -> None:

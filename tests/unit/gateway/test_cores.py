@@ -89,7 +89,7 @@ async def test_the_trust_of_a_log_is_its_origin_and_its_public_key_alone(tmp_pat
     log = await open_log(places(tmp_path / "data"), writer_id="tests", clock=utc_now)
     file = tmp_path / "permits.json"
     file.write_text(trust_of(log))
-    assert json.loads(file.read_text()).keys() == {"origin", "permit_key"}
+    assert json.loads(file.read_text()).keys() == {"origin", "permit_key", "permit_keys"}
     permit_verifier(file)
     await log.close()
 
