@@ -19,6 +19,7 @@ from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
+from gateway.app.descriptors import BACKLOG
 from gateway.app.front import Front
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
@@ -38,9 +39,6 @@ from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
 from gateway.store.sweeping import RetentionTimes, sweep
-
-BACKLOG = 1024
-"""Connections that wait to be taken."""
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
