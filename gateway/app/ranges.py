@@ -5,6 +5,7 @@ from collections.abc import Mapping
 RANGES: Mapping[str, tuple[int, int]] = {
     "port": (0, 65_535),
     "workers": (1, 64),
+    "hsts_s": (0, 10 * 31_536_000),
     "connections": (16, 1_000_000),
     "connections_per_address": (1, 1_000_000),
     "connections_reserved": (0, 10_000),

@@ -41,6 +41,10 @@ class Settings:
     tls_key: Path | None = None
     """PEM file of its private key, readable by its owner alone."""
 
+    hsts_s: int = 31_536_000
+    """For how many seconds browsers that were here come back over TLS alone (`Strict-Transport-Security`), where the gateway ends TLS
+    itself; behind a proxy the proxy says so. 0: not said, and never in development mode."""
+
     tls_client_ca: Path | None = None
     """PEM file of the certificates that clients' certificates must lead to. With it clients may show one, and tokens be bound to it."""
 

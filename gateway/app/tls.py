@@ -101,6 +101,7 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
     """How uvicorn serves the application, over TLS if the settings say so. UnsafeSettings: others may read the private key."""
     if settings.tls_key is not None:
         refuse_others(settings.tls_key)
+    is_pinned = settings.tls_certificate is not None and settings.hsts_s and not settings.development
     return _Config(
         app,
         front,
@@ -110,6 +111,7 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
         access_log=False,
         log_level="warning",
         server_header=False,
+        headers=[("strict-transport-security", f"max-age={settings.hsts_s}")] if is_pinned else [],
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=30,
