@@ -252,3 +252,16 @@ def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_pat
                 engaged = fresh.post("/v1/kill-switches", json=wanted, headers=officer)
             assert engaged.status_code == 200, engaged.text
         assert flooded_s < 2 * quiet_s, (flooded_s, quiet_s)
+
+
+def test_what_comes_before_the_handshake_is_not_taken_for_a_request(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server = authority.issue("server")
+    trusted = ssl.create_default_context(cafile=authority.file)
+    with fronted(tmp_path, tls_certificate=str(server.certificate), tls_key=str(server.key)) as front:
+        for _ in range(20):
+            connection = front.connect()
+            connection.sendall(START + b"\r\n")  # with the very first packet
+            with pytest.raises(OSError, match=r"SSL|EOF|reset"), trusted.wrap_socket(connection, server_hostname="127.0.0.1"):
+                pass
+        assert not [line for line in front.log.read_text().splitlines() if "livez" in line]
