@@ -4,7 +4,6 @@ Reads files and asks the operating system; no network and no database. What the 
 """
 
 import os
-import resource
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,12 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from audit.keyring import KeyRefused
+from gateway.app import descriptors
 from gateway.app.data_folder import missing_keys, open_to_others, sealed_keys
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding
 
 FILE_DESCRIPTORS_LEAST = 4096
-"""A connection each, of clients, the core, the database and the model: what a process has open under load, with room."""
+"""No process for customers has fewer, however few connections its settings say."""
 
 _SECRETS = ("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file")
 _PUBLIC = ("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers")
@@ -192,14 +192,15 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def _limits(_settings: Settings) -> _Findings:
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < FILE_DESCRIPTORS_LEAST:
+def _limits(settings: Settings) -> _Findings:
+    most, needed = descriptors.most(), max(FILE_DESCRIPTORS_LEAST, descriptors.needed(settings))
+    if most is not None and most < needed:
         yield SettingFinding(
             "process",
             FindingCode.TOO_FEW,
-            f"it may open {most} files and connections",
-            f"raise it to {FILE_DESCRIPTORS_LEAST} or more (ulimit -n, LimitNOFILE=)",
+            f"it may open {most} files and connections, and needs {needed}: connections {settings.connections}, connections_reserved "
+            f"{settings.connections_reserved}, those that wait {descriptors.BACKLOG}, its own {descriptors.OWN}",
+            "raise the hard limit (ulimit -Hn, LimitNOFILE=), or choose fewer connections",
         )
 
 

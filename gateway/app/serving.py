@@ -19,6 +19,8 @@ from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
+from gateway.app.descriptors import BACKLOG
+from gateway.app.front import Front
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
 from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
@@ -37,9 +39,6 @@ from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
 from gateway.store.sweeping import RetentionTimes, sweep
-
-BACKLOG = 1024
-"""Connections that wait to be taken."""
 
 
 def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -196,7 +195,8 @@ async def _served(
         if stopping.is_set():
             return
         listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
-        server = _Server(server_config(_application(gateway, lambda: started(gateway, stopping.set)), gateway.settings))
+        application = _application(gateway, lambda: started(gateway, stopping.set))
+        server = _Server(server_config(application, gateway.settings, _front(gateway)))
         settle_the_interpreter()
         ending = asyncio.create_task(_ended_in_order(stopping, server, gateway))
         try:
@@ -229,6 +229,12 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
     if page is not None:
         app = hosts.beside(app, page, settings.confirming_origin)
     return access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
+
+
+def _front(gateway: Gateway) -> Front:
+    meter = gateway.instruments[1].get_meter("tellergate")
+    refused = meter.create_counter("tellergate.front.refused", description="Connections that the front closed, by cause")
+    return Front(gateway.settings, refused)
 
 
 def in_front(app: ASGIApp, gateway: Gateway) -> ASGIApp:

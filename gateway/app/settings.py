@@ -41,12 +41,47 @@ class Settings:
     tls_key: Path | None = None
     """PEM file of its private key, readable by its owner alone."""
 
+    hsts_s: int = 31_536_000
+    """For how many seconds browsers that were here come back over TLS alone (`Strict-Transport-Security`), where the gateway ends TLS
+    itself; behind a proxy the proxy says so. 0: not said, and never in development mode."""
+
     tls_client_ca: Path | None = None
     """PEM file of the certificates that clients' certificates must lead to. With it clients may show one, and tokens be bound to it."""
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies that end TLS. Only from them is the header `Client-Cert` taken (RFC 9440), and they must strip it
     from what clients send. No other header about the client or the URL is taken from anybody."""
+
+    connections: int = 2048
+    """Connections that a process has open at once. A further one is closed as it comes, so that files and connections of ours are left."""
+
+    connections_per_address: int = 512
+    """The same of one address, or of one IPv6 network of 64 bits. For `trusted_proxies` and `backend_addresses` there is no such bound."""
+
+    backend_addresses: tuple[str, ...] = ()
+    """Addresses or networks of the bank's own back end, from where kill switches are engaged: beyond `connections` they alone are taken."""
+
+    connections_reserved: int = 64
+    """How many more connections `backend_addresses` may have open when all others are taken."""
+
+    head_bytes: int = 16_384
+    """Bytes of a request's line and headers; more is 431. What follows a body in chunks, and is no body, has as many."""
+
+    head_fields: int = 100
+    """Headers of a request; more are 431."""
+
+    url_bytes: int = 8_192
+    """Bytes of a request's path and query; more are 414."""
+
+    head_s: int = 10
+    """How many seconds a TLS handshake may take, and then a request's line and headers from the opening of the connection or their first
+    byte. Beyond it 408, or without a byte nothing, and the connection is closed."""
+
+    body_idle_s: int = 30
+    """How many seconds a request's body may pause. Beyond it 408, and the connection is closed."""
+
+    keep_alive_s: int = 65
+    """How many seconds a connection without a request stays open: longer than proxies keep theirs, who else ask on one that ends."""
 
     issuer: str = ""
     """Exact `iss` of the access tokens that are taken (RFC 9068). Development mode has its own, unless one is set."""

@@ -142,14 +142,8 @@ def _transport(settings: Settings) -> _Findings:
         yield SettingFinding("tls_certificate", FindingCode.CONFLICT, "and tls_key stand apart", "set both, or none")
     if settings.tls_client_ca is not None and settings.tls_certificate is None:
         yield SettingFinding("tls_client_ca", FindingCode.CONFLICT, "stands without TLS", "set tls_certificate and tls_key too")
-    for network in settings.trusted_proxies:
-        try:
-            everybody = ip_network(network).prefixlen == 0
-        except ValueError:
-            yield _malformed("trusted_proxies", "holds no address or network", "give such as 10.0.0.8 or 10.0.0.0/24")
-            continue
-        if everybody:
-            yield _malformed("trusted_proxies", "would be everybody", "name the proxies: they may show anybody's certificate")
+    yield from _networks(settings, "trusted_proxies", "name the proxies: they may show anybody's certificate")
+    yield from _networks(settings, "backend_addresses", "name the back end: the bound of one address does not hold for it")
     if settings.binding == TokenBinding.CERTIFICATE and settings.tls_client_ca is None and not settings.trusted_proxies:
         yield SettingFinding(
             "binding", FindingCode.CONFLICT, "is to certificates, which nobody can show", "set tls_client_ca or trusted_proxies"
@@ -163,6 +157,17 @@ def _transport(settings: Settings) -> _Findings:
             "is open to others without TLS",
             "set tls_certificate and tls_key, or name in trusted_proxies the proxies that end TLS",
         )
+
+
+def _networks(settings: Settings, name: str, not_everybody: str) -> _Findings:
+    for network in getattr(settings, name):
+        try:
+            everybody = ip_network(network).prefixlen == 0
+        except ValueError:
+            yield _malformed(name, "holds no address or network", "give such as 10.0.0.8 or 10.0.0.0/24")
+            continue
+        if everybody:
+            yield _malformed(name, "would be everybody", not_everybody)
 
 
 def _conveniences(settings: Settings) -> _Findings:

@@ -25,7 +25,11 @@ DECIDED: Mapping[str, object] = {
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where it keeps and where it listens": ("data", "database", "keys_database", "host", "port", "workers", "public_url"),
-    "TLS": ("tls_certificate", "tls_key", "tls_client_ca", "trusted_proxies"),
+    "TLS": ("tls_certificate", "tls_key", "hsts_s", "tls_client_ca", "trusted_proxies"),
+    "The front": (
+        *("connections", "connections_per_address", "backend_addresses", "connections_reserved", "head_bytes", "head_fields"),
+        *("url_bytes", "head_s", "body_idle_s", "keep_alive_s"),
+    ),
     "Its keys": ("key_passphrase_file",),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),

@@ -25,6 +25,7 @@ from multiprocessing.process import BaseProcess
 import uvloop
 
 from gateway.app.composition import Composition
+from gateway.app.descriptors import BACKLOG
 from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import bound, serve_on, url_of
@@ -58,7 +59,7 @@ def serve_several(settings: Settings, composition: Composition, *, started: Call
         url = url_of(settings, listening)
         settings = replace(settings, public_url=settings.public_url or url)
         asyncio.run(_tried(settings, composition))  # makes keys and tables once, and says what is wrong where it is seen
-        listening.listen(1024)
+        listening.listen(BACKLOG)
         gc.collect()
         gc.freeze()  # or the first collection of each worker copies all pages
         return _Workers(settings, composition, listening).run(lambda: started(url))

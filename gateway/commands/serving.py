@@ -1,12 +1,13 @@
 """`tellergate serve` for customers: the production composition, and nothing of development mode."""
 
 import argparse
+import logging
 from collections.abc import Callable
 
 import uvloop
 
 from audit.store.reads import LogCorrupt
-from gateway.app import serving, workers
+from gateway.app import descriptors, serving, workers
 from gateway.app.composition import Composition
 from gateway.app.host_checks import settings_file_findings
 from gateway.app.logs import start_logging
@@ -15,6 +16,9 @@ from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.printing import FINDING, failed, print_json
 from gateway.commands.settings import file_of, said_by, values
+from gateway.domain.alarms import Alarm
+
+_LOG = logging.getLogger("tellergate.serving")
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -45,6 +49,10 @@ def listening(url: str, settings: Settings, composition: Composition) -> dict[st
 def served(settings: Settings, composition: Composition, told: Callable[[str], None]) -> int:
     """Serve, in this process or by several; the exit status."""
     start_logging(settings)
+    descriptors.raise_limit()
+    most, needed = descriptors.most(), descriptors.needed(settings)
+    if most is not None and most < needed:  # for customers it was refused
+        _LOG.log(*Alarm.DESCRIPTORS_FEW.line(most=most, needed=needed))
     if settings.workers == 1:
         return uvloop.run(serving.serve(settings, composition, started=lambda url, _gateway, _stop: told(url)))
     return workers.serve_several(settings, composition, started=told)

@@ -13,6 +13,8 @@ class Alarm(DeclaredAlarm):
     CHORE_FAILED = AlarmForm("chore_failed", logging.WARNING, ("chore", "cause"))
     DEFECT = AlarmForm("defect", logging.ERROR, ("error", "at", "request_id"))
     DEPENDENCY_UNAVAILABLE = AlarmForm("dependency_unavailable", logging.WARNING, ("dependency", "request_id"))
+    DESCRIPTORS_FEW = AlarmForm("descriptors_few", logging.WARNING, ("most", "needed"))
+    FRONT_REFUSED = AlarmForm("front_refused", logging.WARNING, ("connections", "requests"))
     INTROSPECTION_NOT_ANSWERED = AlarmForm("introspection_not_answered", logging.ERROR, ("why",))
     ISSUER_KEY_REFUSED = AlarmForm("issuer_key_refused", logging.ERROR, ("why",))
     ISSUER_KEYS_NOT_FETCHED = AlarmForm("issuer_keys_not_fetched", logging.ERROR, ("why", "held_s"))

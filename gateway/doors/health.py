@@ -79,7 +79,8 @@ def mount(app: FastAPI, readiness: Readiness, policies: Callable[[], BundleName]
         served = policies()
         told = {"status": "ready" if report.ready else "not_ready", "checks": report.states}
         answer = json_answer({**told, "policies": {"version": served.version, "bundle": served.hash}})
-        answer.status_code = 200 if report.ready else 503
+        if not report.ready:
+            answer.status_code, answer.headers["retry-after"] = 503, "1"
         return answer
 
     @app.get("/version", responses={200: {"model": VersionAnswer, "description": "What runs here"}}, openapi_extra={"security": []})

@@ -53,7 +53,7 @@ async def test_without_a_dependency_it_is_live_and_not_ready(tmp_path: Path, nam
         finally:
             part._database = kept
         assert live.status_code == 200
-        assert ready.status_code == 503
+        assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
         assert ready.json()["status"] == "not_ready"
         assert ready.json()["checks"][name] == "unavailable"
         assert "s3cr3t" not in ready.text

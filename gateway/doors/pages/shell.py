@@ -150,7 +150,8 @@ _TEMPLATES = Environment(
 
 
 def html(name: str, known: Mapping[str, object], *, status: int = 200) -> Response:
-    return Response(_TEMPLATES.get_template(name).render(known), status_code=status, media_type="text/html")
+    later = {"retry-after": "60"} if status == 503 else None
+    return Response(_TEMPLATES.get_template(name).render(known), status_code=status, media_type="text/html", headers=later)
 
 
 def with_headers(app: ASGIApp, *, is_secure: bool, creates_passkeys: bool) -> ASGIApp:

@@ -1,0 +1,67 @@
+"""A real nginx with the very file of `deploy/`, its ports, files and folders replaced by the test's own."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.certificates import Authority
+from tests.support.postgres import absent
+from tests.support.waiting import WAITS_S
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "front-tls.conf"
+
+
+def free_port() -> int:
+    """One that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextmanager
+def nginx(folder: Path, authority: Authority, port: int, upstream: int) -> Iterator[str]:
+    """It listens with TLS on `port` of loopback and asks `upstream`; its base URL. Skips the test by name where there is none."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        absent("nginx (nginx-light)")
+    issued = authority.issue("front")
+    replaced = {
+        "/run/tellergate-front.pid": f"{folder}/nginx.pid",
+        "/etc/tellergate/front.pem": str(issued.certificate),
+        "/etc/tellergate/front.key": str(issued.key),
+        "/etc/tellergate/clients.pem": str(authority.file),
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "server 127.0.0.1:8081;": f"server 127.0.0.1:{upstream};",
+        "    server 127.0.0.1:8082;\n": "",
+    }
+    text = CONFIGURATION.read_text()
+    for before, after in replaced.items():
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    temporary = "".join(f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    text = re.sub(r"^http \{\n", f"http {{\n{temporary}", text, flags=re.MULTILINE)
+    file = folder / "nginx.conf"
+    file.write_text(f"user root;\n{text}" if folder.owner() == "root" else text)
+    with subprocess.Popen([program, "-c", str(file), "-e", str(folder / "nginx.log"), "-g", "daemon off;"]) as process:
+        try:
+            until = time.monotonic() + WAITS_S
+            while not _listens(port):
+                assert process.poll() is None, (folder / "nginx.log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
