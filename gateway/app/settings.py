@@ -43,7 +43,7 @@ class Settings:
 
     hsts_s: int = 31_536_000
     """For how many seconds browsers that were here come back over TLS alone (`Strict-Transport-Security`), where the gateway ends TLS
-    itself; behind a proxy the proxy says so. 0: not said, and never in development mode."""
+    itself; behind a proxy the proxy says so. 0: not said, as in development mode."""
 
     tls_client_ca: Path | None = None
     """PEM file of the certificates that clients' certificates must lead to. With it clients may show one, and tokens be bound to it."""

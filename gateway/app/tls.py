@@ -101,7 +101,7 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
     """How uvicorn serves the application, over TLS if the settings say so. UnsafeSettings: others may read the private key."""
     if settings.tls_key is not None:
         refuse_others(settings.tls_key)
-    is_pinned = settings.tls_certificate is not None and settings.hsts_s and not settings.development
+    is_pinned = settings.tls_certificate is not None and settings.hsts_s
     return _Config(
         app,
         front,
