@@ -295,6 +295,11 @@ class Settings:
         return f"{ours.scheme or 'http'}://localhost:{ours.port or self.port}"
 
     @property
+    def told_hsts_s(self) -> int:
+        """For how many seconds browsers are told to stay with TLS; 0: they are told nothing."""
+        return 0 if self.development or self.tls_certificate is None else self.hsts_s
+
+    @property
     def has_external_issuer(self) -> bool:
         """Whether tokens come from the bank's OpenID provider, and not from the local issuer of development mode."""
         return self.issuer != DEV_ISSUER
