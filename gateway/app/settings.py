@@ -43,7 +43,7 @@ class Settings:
 
     hsts_s: int = 31_536_000
     """For how many seconds browsers that were here come back over TLS alone (`Strict-Transport-Security`), where the gateway ends TLS
-    itself; behind a proxy the proxy says so. 0: not said, as in development mode."""
+    itself; behind a proxy the proxy says so. 0: not said, and never in development mode."""
 
     tls_client_ca: Path | None = None
     """PEM file of the certificates that clients' certificates must lead to. With it clients may show one, and tokens be bound to it."""
@@ -293,6 +293,11 @@ class Settings:
             return self.confirm_origin
         ours = urlsplit(self.public_url)
         return f"{ours.scheme or 'http'}://localhost:{ours.port or self.port}"
+
+    @property
+    def told_hsts_s(self) -> int:
+        """For how many seconds browsers are told to stay with TLS; 0: they are told nothing."""
+        return 0 if self.development or self.tls_certificate is None else self.hsts_s
 
     @property
     def has_external_issuer(self) -> bool:

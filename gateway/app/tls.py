@@ -101,7 +101,6 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
     """How uvicorn serves the application, over TLS if the settings say so. UnsafeSettings: others may read the private key."""
     if settings.tls_key is not None:
         refuse_others(settings.tls_key)
-    is_pinned = settings.tls_certificate is not None and settings.hsts_s
     return _Config(
         app,
         front,
@@ -111,7 +110,7 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
         access_log=False,
         log_level="warning",
         server_header=False,
-        headers=[("strict-transport-security", f"max-age={settings.hsts_s}")] if is_pinned else [],
+        headers=[("strict-transport-security", f"max-age={settings.told_hsts_s}")] if settings.told_hsts_s else [],
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=30,

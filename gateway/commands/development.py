@@ -26,7 +26,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """What somebody says, over the settings of development mode; over the plain defaults where it is said whose tokens are taken."""
     chosen = values(said_by(options))
     if "issuer" in chosen:
-        return Settings(development=True, **{"hsts_s": 0, **chosen})
+        return Settings(development=True, **chosen)
     return replace(development(chosen.pop("data")), **chosen)
 
 

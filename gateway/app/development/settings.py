@@ -20,7 +20,6 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
             audience=DEV_AUDIENCE,
             binding=TokenBinding.OPTIONAL,
             passkey_cooling_off_s=0,
-            hsts_s=0,
             playground=True,
             stand_in_model=True,
         )

@@ -31,7 +31,7 @@ def front(**changes: Any) -> Front:
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({}, "max-age=31536000"), ({"hsts_s": 60}, "max-age=60"), ({"hsts_s": 0}, None)],
+    [({}, "max-age=31536000"), ({"hsts_s": 60}, "max-age=60"), ({"hsts_s": 0}, None), ({"development": True}, None)],
 )
 async def test_over_its_own_tls_browsers_are_told_to_stay_with_it(
     changes: dict[str, Any], told: str | None, tmp_path: Path
