@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from gateway.domain.errors import Code
 from gateway.domain.mandate import Limits
 from tests.support.teller import executed_keys, payment, teller, what_does_not_hold
@@ -76,3 +78,9 @@ async def test_a_mandate_that_is_taken_away_counts_at_once(tmp_path: Path) -> No
         await asked.granting("alice", functions=("list_accounts",))
         answered = await asked.transfer("2.00")
         assert (answered.status, answered.code) == ("denied", Code.DENIED)
+
+
+@pytest.fixture(autouse=True)
+def _a_late_answer_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred at once on a busy machine: what an answer of the database means that comes late is another test's."""
+    monkeypatch.setattr("gateway.store.book.FRESH_S", 30.0)
