@@ -22,6 +22,7 @@ from gateway.app.keys import GATEWAY_PURPOSES, PURPOSES, REFERENCES, RUNS, file_
 from gateway.cli import main
 from gateway.commands.keys_line import PURPOSE_NAMES
 from tests.support.databases import places
+from tests.support.options import OPTIONS
 from tests.support.teller import teller
 
 WHY = Why(auditor="auditor-1", purpose="tests", case_id="case-1")
@@ -84,32 +85,34 @@ async def test_every_purpose_is_rotated_while_the_gateway_runs_and_what_was_made
     async with teller(data) as asked:
         (account, *_) = await asked.accounts()
         made: dict[str, str] = {}
-        for name in ("log", *PURPOSE_NAMES[2:]):
+        # A core behind HTTP is given the file of permit keys by its operator, before the next one begins
+        purposes = [name for name in PURPOSE_NAMES if name != "permits" or OPTIONS.core == "embedded"]
+        for name in ("log", *purposes[2:]):
             status, told = await beside(keys, "rotate", name, "--lead", "3")
             assert (status, told["recorded"]) == (0, True), name
             made |= {item["purpose"]: item["new"] for item in told["rotated"]}
         status, listed = await beside(keys, "list")
         assert status == 0
-        assert all(made[name] in in_state(listed, name).values() and len(in_state(listed, name)) == 2 for name in PURPOSE_NAMES)
+        assert all(made[name] in in_state(listed, name).values() and len(in_state(listed, name)) == 2 for name in purposes)
         await asked.gateway.keys.take_over(asked.gateway.log)
         await asked.gateway.log.publish(force=True)
         await asyncio.sleep(5)
         status, later = await beside(keys, "list")
-        assert all(in_state(later, name)["active"] == made[name] for name in PURPOSE_NAMES)
+        assert all(in_state(later, name)["active"] == made[name] for name in purposes)
         read = await asked.ask("get_account_balance", {"account": account})
         assert read.status == "done", "a reference by the older key resolves"
         assert (await asked.transfer("1.00")).status in ("done", "confirmation_required")
         assert await asked.gateway.log.publish(force=True)
         assert await verify_store(asked.gateway.log) == []
         facts = await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)
-        assert sorted(item["purpose"] for item in facts) == sorted(PURPOSE_NAMES)
+        assert sorted(item["purpose"] for item in facts) == sorted(purposes)
         assert {item["purpose"] for item in facts if "statement" in item} == {
-            purpose.name for purpose in PURPOSES if purpose.kind.signs
+            purpose.name for purpose in PURPOSES if purpose.kind.signs and purpose.name in purposes
         }
     async with teller(data) as asked:
         assert (await asked.ask("list_accounts")).status == "done", "and another start knows mandates of both keys"
         assert await verify_store(asked.gateway.log) == []
-        assert len(await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)) == len(PURPOSE_NAMES)
+        assert len(await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)) == len(purposes)
 
 
 async def test_a_key_is_retired_once_the_next_one_has_begun_and_customers_records_open_on(data: Path, keys: Keys) -> None:
