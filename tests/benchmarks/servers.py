@@ -28,6 +28,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request, Response
 from joserfc.jwk import ECKey
+from opentelemetry.metrics import NoOpMeterProvider
 
 from adapters.core import Identified, ReferenceKind
 from adapters.cores.remote.bounds import ClientBounds
@@ -37,10 +38,12 @@ from gateway.app.cores import behind_http
 from gateway.app.development.customers import grant
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
+from gateway.app.front import Front
 from gateway.app.gateway import Gateway
 from gateway.app.keys import DPOP_NONCES, file_keys
 from gateway.app.serving import build_app, in_front, settle_the_interpreter
 from gateway.app.settings import DEV_AUDIENCE
+from gateway.app.tls import server_config
 from gateway.domain.request import CallRequest, NativeCall, Trace
 from gateway.domain.stages import Received, Recorded
 from gateway.identity.compact import encode
@@ -59,6 +62,13 @@ PUBLIC_URL = "http://127.0.0.1:1"
 async def noop(request: Request) -> Response:
     await request.body()
     return Response(b'{"nothing":true}', media_type="application/json")
+
+
+def bare(app: "Application") -> uvicorn.Config:
+    """As anybody would serve it."""
+    return uvicorn.Config(
+        app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False, proxy_headers=False
+    )
 
 
 def noop_app() -> FastAPI:
@@ -189,8 +199,10 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
     gateway = None
     if what == "noop":
         app: Application = noop_app()
+        config = bare(app)
     elif what == "floor":
         app, ready["customers"] = await the_floor(folder, database)
+        config = bare(app)
     else:
         is_remote = what == "remote"
         settings, local = development(folder, database="" if is_remote else database), LocalIssuer(folder)
@@ -203,20 +215,20 @@ async def serve(what: str, folder: Path, customers: int, database: str) -> None:
             bound = BoundTokens()
             await bound.publish()
             settings, tokens = replace(settings, **bound.settings()), bound.token  # type: ignore[arg-type]
-            nonces = Nonces(KeyRing(DPOP_NONCES, file_keys(folder)), settings.dpop_nonce_s)
-            ready["client"] = {"key": bound.client.private_bytes_raw().hex(), "nonce": nonces.current(utc_now().timestamp())}
+            ready["client"] = {"key": bound.client.private_bytes_raw().hex()}
         gateway = await open_gateway(settings)
+        if what == "dpop":
+            nonces = Nonces(KeyRing(DPOP_NONCES, file_keys(folder)), settings.dpop_nonce_s)
+            ready["client"]["nonce"] = nonces.current(utc_now().timestamp())  # type: ignore[index]
         seeded = folder / "customers.json"
         load = json.loads(seeded.read_bytes()) if is_remote else bank_of(gateway).seed_load(customers)
         ready["customers"] = await prepare(gateway, folder, load, tokens, known=what != "new")
         noted = watch_steps(gateway)
         app = in_front(build_app(gateway), gateway)
+        config = server_config(app, settings, Front(settings, NoOpMeterProvider().get_meter("bench").create_counter("refused")))
     settle_the_interpreter()
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     ready["port"] = listening.getsockname()[1]
-    config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False, proxy_headers=False
-    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     print(json.dumps(ready), flush=True)
