@@ -237,8 +237,12 @@ def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_pat
                 assert answered.json()["results"][0]["status"] == "done", answered.text
             return statistics.median(took)
 
+        def usual_s() -> float:
+            """Of the best of several stretches: whoever else uses the machine does so in one of them."""
+            return min(median_s(20) for _ in range(6))
+
         median_s(20)
-        quiet_s = median_s(40)
+        quiet_s = usual_s()
         with contextlib.ExitStack() as stack:
             half_open = []
             for _ in range(1100):
@@ -246,7 +250,7 @@ def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_pat
                 with contextlib.suppress(ConnectionError):
                     connection.sendall(START + b"a:b\r\n" * 20)
                 half_open.append(connection)
-            flooded_s = median_s(40)
+            flooded_s = usual_s()
             wanted = {"scope": "client", "subject": "some-app", "reason": "a flood"}
             with front.client("127.0.0.2") as fresh:
                 engaged = fresh.post("/v1/kill-switches", json=wanted, headers=officer)
