@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from audit.key_format import (
@@ -157,7 +158,13 @@ class FileKeys:
 
 def read_passphrase(path: Path) -> Passphrase:
     """The first line of a file that its owner alone may read. KeyExposed, KeyMissing, PassphraseRefused."""
-    return Passphrase(read_private(path).split(b"\n")[0].rstrip(b"\r"))
+    return _known(read_private(path).split(b"\n")[0].rstrip(b"\r"))
+
+
+@lru_cache(maxsize=4)
+def _known(words: bytes) -> Passphrase:
+    """One for the same words: a start looks at the keys, then opens them, and pays for scrypt once."""
+    return Passphrase(words)
 
 
 def read_private(path: Path) -> bytes:
