@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Asked, Prepared
 from gateway.domain.kill_switch import EngagedSwitches, KillSwitch, NotLifted, Scope, Subjects
 from gateway.domain.obstacle import Obstacle
+from gateway.store import epochs
 from gateway.store.items import Item, ItemStore, Locks
 from gateway.store.tables import CUSTOMERS, EPOCHS, KILL_SWITCHES
 from gateway.store.times import from_us, to_us
@@ -41,8 +42,6 @@ _STOPPED = Prepared(
         select(_K.scope).where(_OVER).limit(literal_column("1")).scalar_subquery().label("scope"),
     )
 )
-_BEGIN = Prepared(text(f"insert into epochs (name, value) values ('{EPOCH}', 0) on conflict do nothing"))  # noqa: S608  # a constant
-_LOCK = select(EPOCHS.c.value).where(EPOCHS.c.name == EPOCH).with_for_update()
 _GROW = Prepared(update(EPOCHS).where(_IS_EPOCH).values(value=EPOCHS.c.value + literal_column("1")))
 
 
@@ -129,8 +128,7 @@ def _obstacle(rows: Sequence[Any]) -> Obstacle | None:
 
 def lock(connection: Connection) -> None:
     """Until the transaction ends. Before any other lock of it, so that two processes cannot wait for each other."""
-    _BEGIN.one(connection, {})
-    connection.execute(_LOCK)
+    epochs.lock(connection, EPOCH)
 
 
 def find(connection: Connection, switch: str) -> KillSwitch | None:

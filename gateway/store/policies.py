@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal_column, select, text
+from sqlalchemy import Connection, insert, literal_column, select
 
 from audit.store.prepared import Prepared
+from gateway.store import epochs
 from gateway.store.items import Item
-from gateway.store.tables import EPOCHS, POLICY_ACTIVATIONS
+from gateway.store.tables import POLICY_ACTIVATIONS
 from gateway.store.times import from_us, to_us
 from policies.bundle import BundleSignature, Role, SignedBundle, load
 
 _A = POLICY_ACTIVATIONS.c
 _EPOCH = "policy"
 _NEWEST = Prepared(select(_A.version, _A.bundle).order_by(_A.version.desc()).limit(literal_column("1")))
-_BEGIN = Prepared(text(f"insert into epochs (name, value) values ('{_EPOCH}', 0) on conflict do nothing"))  # noqa: S608  # a constant
-_LOCK = select(EPOCHS.c.value).where(EPOCHS.c.name == _EPOCH).with_for_update()
 
 
 class NotNewer(Exception):
@@ -66,8 +65,7 @@ class Activate(Item[int]):
     at: datetime
 
     def apply(self, connection: Connection) -> int | NotNewer:
-        _BEGIN.one(connection, {})
-        connection.execute(_LOCK)
+        epochs.lock(connection, _EPOCH)
         bundle, author, activator = self.signed.bundle, self.signed.author, self.signed.activator
         if bundle.version <= (before := newest(connection)).version:
             return NotNewer(before.version)
