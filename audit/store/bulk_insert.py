@@ -106,7 +106,7 @@ _INSERTED: dict[Table, tuple[str, ...]] = {
     intents: _NEW_INTENT,
 }
 _ENDED = (
-    f"UPDATE intents SET end_state = given.b_end_state FROM {given('ended', {'b_idx': 'bigint', 'b_end_state': 'text'})}"  # noqa: S608
+    f"UPDATE intents SET end_state = given.b_end_state FROM {given('ended', {'b_idx': 'bigint', 'b_end_state': 'text'})}"  # noqa: S608  # our own names
     f" WHERE intents.idx = given.b_idx AND {IF_RECORDED}"
 )
 _PARTS = {**{f"into_{table.name}": inserted(table, columns) for table, columns in _INSERTED.items()}, "ends": _ENDED}

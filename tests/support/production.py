@@ -1,14 +1,18 @@
 """A home of a gateway that serves customers, as an operator has it: the data folder with its keys, the files that its settings name."""
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from audit.migration import prepare
 from gateway.app.clock import utc_now
 from gateway.app.data_folder import make_data_folder
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log
 from gateway.app.settings import Settings
+from gateway.app.settings_sources import PREFIX
 from gateway.app.settings_texts import toml_value
 from policies.bundle import Bundle
 from tests.support.databases import in_a_thread
@@ -36,6 +40,13 @@ def home(folder: Path, **changes: Any) -> Settings:
 def passphrase_file(folder: Path) -> Path:
     """What seals the keys, beside the data folder."""
     return private(folder / "passphrase", "the passphrase of the tests' keys")
+
+
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting in the environment, and seals that cost little: tests of key files pay for scrypt."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("audit.key_format.Passphrase.chosen", lambda _self: (b"salt" * 4, 10))
 
 
 def private(path: Path, text: str) -> Path:

@@ -29,7 +29,7 @@ from gateway.app.main import open_gateway
 from gateway.app.mandate_files import LineRefused, judged, unsigned
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import Settings
-from gateway.app.settings_sources import PREFIX, gathered
+from gateway.app.settings_sources import gathered
 from gateway.app.settings_texts import DECIDED, GROUPS, OF_DEVELOPMENT, template, texts, toml_value
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
@@ -42,7 +42,7 @@ from tests.samples.bank import POLICIES
 from tests.support import databases
 from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints
 from tests.support.officers import signed as signed_bundle
-from tests.support.production import home, passphrase_file, private, put_in_force
+from tests.support.production import home, nothing_said, passphrase_file, private, put_in_force
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = frozenset(function.name for function in MANIFEST)
@@ -50,11 +50,7 @@ NAMES = frozenset(function.name for function in MANIFEST)
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(
-        "audit.key_format.Passphrase.chosen", lambda _self: (b"salt" * 4, 10)
-    )  # tests of key files pay scrypt's cost
+    nothing_said(monkeypatch)
 
 
 @pytest.fixture

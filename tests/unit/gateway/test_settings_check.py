@@ -1,7 +1,6 @@
 """`tellergate settings`: everything that is wrong at once, each with its code; each value with where it comes from, and no password."""
 
 import json
-import os
 import resource
 import socket
 import string
@@ -21,25 +20,21 @@ from gateway.app.host_checks import host_findings
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import DEV_ISSUER, Settings
 from gateway.app.settings_checks import checked, findings
-from gateway.app.settings_sources import CONFIG, PREFIX, gathered
+from gateway.app.settings_sources import CONFIG, gathered
 from gateway.app.unsafe_settings import FindingCode, UnsafeSettings
 from gateway.cli import main
 from gateway.commands.settings import FLAGS, masked
 from tests.support import databases
 from tests.support.certificates import Authority
 from tests.support.officers import a_bundle, pinned
-from tests.support.production import home, private, put_in_force, written
+from tests.support.production import home, nothing_said, private, put_in_force, written
 
 NOWHERE = Settings(data=Path("data"), development=False)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(
-        "audit.key_format.Passphrase.chosen", lambda _self: (b"salt" * 4, 10)
-    )  # tests of key files pay scrypt's cost
+    nothing_said(monkeypatch)
 
 
 def said(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
