@@ -1,4 +1,4 @@
-"""What a customer granted to an assistant: functions, accounts, limits per currency, validity. Signed; no row means no rights."""
+"""What a customer granted to an assistant: functions, accounts, limits per currency, validity, restrictions. Signed; no row means no rights."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,10 @@ class MandateVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mandate:
-    """One loaded row; compared by identity, so that what is derived from it can be cached by it."""
+    """One loaded row; compared by identity, so that what is derived from it can be cached by it.
+
+    `restrictions`: names of rules of the policy bundle that are for this customer, such as `known_payees_only`; they only forbid.
+    """
 
     customer: str
     version: int
@@ -51,13 +54,14 @@ class Mandate:
     limits: Mapping[str, Limits]
     starts: datetime
     ends: datetime
+    restrictions: tuple[str, ...] = ()
 
     def limits_in(self, currency: str) -> Limits:
         return self.limits.get(currency, NO_LIMITS)
 
     def canonical(self) -> bytes:
-        """The bytes that are signed: RFC 8785 JSON of every field."""
-        body = {
+        """The bytes that are signed: RFC 8785 JSON of every field, without restrictions where there are none."""
+        body: dict[str, object] = {
             "accounts": sorted(self.accounts),
             "customer": self.customer,
             "ends": self.ends.isoformat(),
@@ -69,6 +73,8 @@ class Mandate:
             "starts": self.starts.isoformat(),
             "version": self.version,
         }
+        if self.restrictions:
+            body["restrictions"] = sorted(self.restrictions)
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def sign(self, key: "MandateSigner") -> bytes:
@@ -168,6 +174,7 @@ def load(body: bytes, signature: bytes, key: "MandateVerifier") -> Mandate:
         limits={currency: Limits(**limits) for currency, limits in fields["limits"].items()},
         starts=datetime.fromisoformat(fields["starts"]),
         ends=datetime.fromisoformat(fields["ends"]),
+        restrictions=tuple(fields.get("restrictions", ())),
     )
     if mandate.canonical() != body:
         raise ValueError("the mandate is not in canonical form")
