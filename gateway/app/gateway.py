@@ -71,6 +71,7 @@ class Gateway:
             standing=self.trust.identity,
             verifier=verifier_of(self.settings),
             clock=self.door.clock,
+            takes_tokens=self.settings.confirm_by_token,
         )
 
     async def close(self) -> None:

@@ -157,6 +157,10 @@ class Settings:
     assertion_origins: tuple[str, ...] = ()
     """Further origins where assertions may be made: the bank's own app or pages, exactly as WebAuthn spells them."""
 
+    confirm_by_token: bool = True
+    """Whether a token whose `authorization_details` repeat an intent confirms it (RFC 9396). False where the issuer does not show its
+    customers what they approve; then only passkeys confirm."""
+
     passkey_cooling_off_s: int = 86_400
     """How many seconds after its enrolment a passkey confirms nothing yet."""
 

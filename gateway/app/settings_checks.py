@@ -223,6 +223,13 @@ def _confirming(settings: Settings) -> _Findings:
         yield SettingFinding(
             "assertion_origins", FindingCode.CONFLICT, "stand without a relying party", "set relying_party or confirm_origin"
         )
+    if not settings.confirm_by_token and not (settings.relying_party or settings.confirming_origin):
+        yield SettingFinding(
+            "confirm_by_token",
+            FindingCode.CONFLICT,
+            "is off and there is no relying party: customers could confirm nothing",
+            "set confirm_origin or relying_party, or turn it on",
+        )
     for origin in settings.assertion_origins:
         if not (origin.startswith(ANDROID_APP) or is_origin(origin, loopback_http=loopback)):
             yield _malformed("assertion_origins", "holds no origin", f"give https origins, or of Android apps {ANDROID_APP}HASH")

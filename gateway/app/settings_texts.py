@@ -44,6 +44,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "confirm_origin",
             "relying_party",
             "assertion_origins",
+            "confirm_by_token",
             "passkey_cooling_off_s",
             "proposals_waiting",
             "proposals_per_day",
