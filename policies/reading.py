@@ -80,7 +80,10 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 
 def read(bundle: Bundle) -> ParsedBundle:
-    """Read and judge a bundle: schema, manifest, syntax, annotations, strict validation, monotony, restrictions. Never raises for its content."""
+    """Read and judge a bundle: schema, manifest, syntax, annotations, strict validation, monotony and restrictions.
+
+    Never raises for its content.
+    """
     findings: list[BundleFinding] = []
     schema: Schema | None = None
     try:

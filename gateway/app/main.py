@@ -54,6 +54,7 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
+from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
@@ -196,6 +197,14 @@ def _assembled(opened: _Opened) -> Gateway:
         ),
         standing_mandates=_standing_mandates(opened, proposals),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
+        granted=GrantedMandates(
+            book=book,
+            records=records,
+            key=opened.mandate_key,
+            decider=opened.decider,
+            functions=functions.keys(),
+            clock=clock,
+        ),
         webhooks=_webhooks(settings, book, proposals, opened.keys),
         running=running(
             settings,

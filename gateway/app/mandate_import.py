@@ -1,8 +1,6 @@
 """Mandates that a bank brings come into the gateway's database: all of a batch or none, and on record."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,9 +11,10 @@ from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
-from gateway.domain.mandate import MandateVerifier
+from gateway.calls.record import mandate_record
+from gateway.domain.mandate import MandateNotNewer, MandateVerifier
 from gateway.store.book import SqlBook
-from gateway.store.customers import GrantMandates, MandateNotNewer
+from gateway.store.customers import GrantMandates
 
 WAIT_MS = 5_000
 AT_ONCE = 64
@@ -63,13 +62,4 @@ async def _on_record(log: Log, batch: MandateBatch, now: datetime) -> MandateNot
 
 
 def _intended(item: ImportedMandate, common: dict[str, str], now: datetime) -> Record:
-    mandate = item.mandate
-    digest = hashlib.sha256(mandate.canonical()).hexdigest()
-    facts: dict[str, Plain] = {**common, "word": "mandate_import", "version": mandate.version, "mandate_sha256": digest}
-    return Record(
-        kind=RecordKind.ADMIN,
-        time=now,
-        customer=mandate.customer,
-        facts=facts,
-        sealed={"mandate": json.loads(mandate.canonical())},
-    )
+    return mandate_record(item.mandate, "mandate_import", common, now)

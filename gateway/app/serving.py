@@ -31,7 +31,7 @@ from gateway.app.tls import server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, rest
+from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
@@ -85,6 +85,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
     kill_switches.mount(app, gateway.door, gateway.kill_switches)
+    granted_mandates.mount(app, gateway.door, gateway.granted)
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)

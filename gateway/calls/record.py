@@ -26,6 +26,7 @@ from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.mandate import Mandate
 from gateway.domain.policies import BundleName
 from gateway.domain.ports import BookChange, Claimed, Passkey
 from gateway.domain.principal import Principal
@@ -215,6 +216,10 @@ class Records:
         facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=customer, facts=facts))
 
+    async def granted(self, mandate: Mandate, word: str, by: str, change: BookChange[None], at: datetime) -> RecordPosition:
+        """What the bank lets a customer's assistants do from now on, with the change: both or neither. What it refuses is raised."""
+        return await self._append(mandate_record(mandate, word, {"by": by}, at), change)
+
     async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> RecordPosition:
         """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
         facts: dict[str, Plain] = {"assistant": assistant, "word": word, "by": by, "sha256": digest}
@@ -339,6 +344,14 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
     secret = {argument.name for argument in call.function.arguments if argument.kind is ArgumentKind.CREDENTIAL}
     shown = {name: value for name, value in canonical(call.arguments).items() if name not in secret}  # not even sealed
     return {name: Public(value) if name in chosen and isinstance(value, str) else Committed(value) for name, value in shown.items()}
+
+
+def mandate_record(mandate: Mandate, word: str, said: Mapping[str, Plain], at: datetime) -> Record:
+    """What the bank grants to a customer's assistants, or no longer: its terms sealed, their SHA-256 and `said` in clear."""
+    terms = mandate.canonical()
+    facts: dict[str, Plain] = {**said, "word": word, "version": mandate.version, "mandate_sha256": sha256(terms).hexdigest()}
+    sealed = {"mandate": json.loads(terms)}
+    return Record(kind=RecordKind.ADMIN, time=at, customer=mandate.customer, facts=facts, sealed=sealed)
 
 
 def _told_to_app(redacted: Redacted) -> dict[str, Plain]:

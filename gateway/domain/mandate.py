@@ -1,10 +1,10 @@
-"""What a customer granted to an assistant: functions, accounts, limits per currency, validity, restrictions. Signed; no row means no rights."""
+"""What a customer granted to an assistant: functions, accounts, limits per currency, validity, restrictions. Signed; no row, no rights."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from cryptography.exceptions import InvalidSignature
 
@@ -56,6 +56,10 @@ class Mandate:
     ends: datetime
     restrictions: tuple[str, ...] = ()
 
+    def state(self, at: datetime) -> Literal["to_come", "in_force", "ended"]:
+        """At this time. One that ended without having begun has ended."""
+        return "ended" if self.ends <= at else "to_come" if at < self.starts else "in_force"
+
     def limits_in(self, currency: str) -> Limits:
         return self.limits.get(currency, NO_LIMITS)
 
@@ -80,6 +84,14 @@ class Mandate:
     def sign(self, key: "MandateSigner") -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_DOMAIN + self.canonical())
+
+
+class MandateNotNewer(Exception):
+    """A mandate is of no later version than the one that is stored. Nothing of what was given with it was stored."""
+
+    def __init__(self, customer: str, stored: int) -> None:
+        super().__init__("a mandate of the same version or a later one is stored")
+        self.customer, self.stored = customer, stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,8 @@ def taken(text: str) -> bool:
     return restrictions.fault(policy) is None
 
 
-def with_restrictions(names: set[str] | frozenset[str], **attributes: object) -> Request:
-    customer = bank.customer(**attributes)
-    attrs = {**customer["attrs"], **({"restrictions": sorted(names)} if names else {})}  # type: ignore[dict-item]
-    return bank.balance(entities=({**customer, "attrs": attrs}, bank.account("current")))
+def with_restrictions(names: frozenset[str], *, frozen: bool = False) -> Request:
+    return bank.balance(entities=(bank.customer(frozen=frozen, restrictions=sorted(names)), bank.account("current")))
 
 
 def permits(rules: PolicySet, request: Request) -> bool:

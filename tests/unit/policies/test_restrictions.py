@@ -4,7 +4,7 @@ import pytest
 
 from policies import cedar, restrictions
 from policies.engine import Engine
-from policies.model import PolicyEffect, Reason
+from policies.model import JSON, PolicyEffect, Reason
 from policies.reading import BundleFault, read
 from tests.samples import bank
 
@@ -62,9 +62,8 @@ def test_the_finding_points_to_the_line() -> None:
     assert finding.place.line == 4
 
 
-def restricted(*names: str, **attributes: object) -> dict[str, object]:
-    entity = bank.customer(**attributes)
-    return {**entity, "attrs": {**entity["attrs"], "restrictions": list(names)}}  # type: ignore[dict-item]
+def restricted(*names: str) -> dict[str, JSON]:
+    return bank.customer(restrictions=names)
 
 
 def test_a_restriction_that_no_rule_asks_for_denies_everything_but_the_emergency_door() -> None:
