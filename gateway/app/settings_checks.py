@@ -159,6 +159,34 @@ def _transport(settings: Settings) -> _Findings:
         )
 
 
+def _operations(settings: Settings) -> _Findings:
+    """The listener of the people who operate the gateway: theirs alone, and never in clear beyond this host."""
+    if (settings.operations_tls_certificate is None) != (settings.operations_tls_key is None):
+        problem = "and operations_tls_key stand apart"
+        yield SettingFinding("operations_tls_certificate", FindingCode.CONFLICT, problem, "set both, or none")
+    if settings.operations_client_ca is not None and settings.operations_tls_certificate is None:
+        remedy = "set operations_tls_certificate and operations_tls_key too"
+        yield SettingFinding("operations_client_ca", FindingCode.CONFLICT, "stands without TLS", remedy)
+    if not settings.operations_port:
+        return
+    if (settings.operations_host, settings.operations_port) == (settings.host, settings.port):
+        yield SettingFinding("operations_port", FindingCode.CONFLICT, "is the API's", "choose a port of its own")
+    if settings.development and not is_loopback(settings.operations_host):
+        yield _development_only("operations_host", "is beyond loopback", "development mode listens on loopback only")
+    elif not is_loopback(settings.operations_host) and settings.operations_tls_certificate is None:
+        remedy = "set operations_tls_certificate and operations_tls_key"
+        yield SettingFinding("operations_host", FindingCode.IN_CLEAR, "is open to others without TLS", remedy)
+    if not settings.operations_url:
+        if not settings.development:
+            remedy = "set it to the origin under which people reach the operations listener"
+            yield SettingFinding("operations_url", FindingCode.MISSING, "is not set", remedy)
+    elif not is_origin(settings.operations_url, loopback_http=settings.development):
+        yield _malformed("operations_url", "is no https origin", "give https://HOST, or https://HOST:PORT, without a path")
+    elif _parts(settings.operations_url).netloc in {_parts(url).netloc for url in (settings.public_url, settings.confirm_origin)}:
+        remedy = "give an origin of its own: browsers keep what is of one host together"
+        yield SettingFinding("operations_url", FindingCode.CONFLICT, "is where customers are served", remedy)
+
+
 def _networks(settings: Settings, name: str, not_everybody: str) -> _Findings:
     for network in getattr(settings, name):
         try:
@@ -283,6 +311,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _addresses,
     _issuer,
     _transport,
+    _operations,
     _conveniences,
     _processes,
     _confirming,

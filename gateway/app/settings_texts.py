@@ -30,6 +30,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("connections", "connections_per_address", "backend_addresses", "connections_reserved", "head_bytes", "head_fields"),
         *("url_bytes", "head_s", "body_idle_s", "keep_alive_s"),
     ),
+    "Where people operate it": (
+        *("operations_port", "operations_host", "operations_url", "operations_tls_certificate", "operations_tls_key"),
+        "operations_client_ca",
+    ),
     "Its keys": ("key_passphrase_file",),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
