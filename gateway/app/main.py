@@ -25,6 +25,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
+from gateway.app.alignment import refuse_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
@@ -88,6 +89,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
+        await refuse_apart(database, may_watch=composition.may_upgrade)
         book = SqlBook(
             database,
             mandate_key=mandate_key,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log
+from gateway.app.alignment import refuse_apart
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
@@ -34,13 +35,14 @@ async def import_batch(
     places: DatabaseLocations, key: MandateVerifier, batch: MandateBatch, *, clock: Clock
 ) -> MandateNotNewer | None:
     """Store the whole batch and record it, or nothing: then whose mandate is not newer than the stored one. A gateway may run meanwhile,
-    and goes by the new mandates from its next call on. LogUnavailable, KeyRefused, LogCorrupt, HistoryUnknown."""
+    and goes by the new mandates from its next call on. UnsafeSettings, LogUnavailable, KeyRefused, LogCorrupt, HistoryUnknown."""
     await refuse_unmade(places)
     async with AsyncExitStack() as undo:
         log = await open_log(places, writer_id="command", clock=clock, may_upgrade=False)
         undo.push_async_callback(log.close)
         database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
+        await refuse_apart(database)
         SqlBook(database, mandate_key=key, duplicate_window_s=0, shared=log.transactions)  # makes the log's changes
         return await _on_record(log, batch, clock())
 

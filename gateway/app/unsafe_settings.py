@@ -40,6 +40,12 @@ class FindingCode(StrEnum):
     """A database that does not answer."""
     NOT_UPGRADED = "not_upgraded"
     """A database that was not made yet, or is of another version."""
+    BOOK_BEHIND_LOG = "book_behind_log"
+    """The gateway's database is older than the log: it was restored from a backup, and has forgotten what happened since."""
+    LOG_BEHIND_BOOK = "log_behind_book"
+    """The log is older than the gateway's database: it was restored from a backup, or cut."""
+    ANOTHER_LOG = "another_log"
+    """The log is not the one that the gateway's database knows."""
     NOT_ACTIVE = "not_active"
     """No policy bundle is active, or the active one must not decide here."""
 

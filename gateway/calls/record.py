@@ -28,7 +28,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.mandate import Mandate
 from gateway.domain.policies import BundleName
-from gateway.domain.ports import BookChange, Claimed, Passkey
+from gateway.domain.ports import BookChange, Claim, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
@@ -133,7 +133,9 @@ class Records:
         )
         return await self._append(record, settling)
 
-    async def intend(self, effect: DecidedEffect, instruction: Instruction, claiming: BookChange[Claimed]) -> Intended | Claimed:
+    async def intend(
+        self, effect: DecidedEffect, instruction: Instruction, claiming: BookChange[Claimed], claim: Claim
+    ) -> Intended | Claimed:
         """The claim and the intent in one, durable before a byte goes to the core, with the permit that the log gives for it; or the row
         of an earlier call under the same ids. Refusal and FactsMoved: nothing was claimed, and nothing recorded."""
         decided, over = effect.decided, instruction.canonical()
@@ -141,7 +143,7 @@ class Records:
             kind=RecordKind.INTENT,
             instruction=over,
             core_key=instruction.key,
-            sealed=_replayable(decided.requests),
+            sealed={**_replayable(decided.requests), "claim": claim_on_record(claim)},
             **self._decided(decided),
         )
         claimed, entry = await self._written(claiming, record, wants=lambda answer: answer.fresh)
@@ -320,6 +322,19 @@ class Records:
         confirmed = decided.call.received.confirmed
         entries["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
         return entries
+
+
+def claim_on_record(claim: Claim) -> dict[str, JSON]:
+    """What the book keeps of a claim and no other part of the record says: from it the row is made again where the book was lost."""
+    return {
+        "turn": claim.turn,
+        "native_id": claim.native_id,
+        "arguments_sha256": claim.arguments_hash.hex(),
+        "channel": claim.channel,
+        "payee": claim.payee,
+        "currency": None if claim.amount is None else claim.amount.currency,
+        "minor": None if claim.amount is None else claim.amount.minor,
+    }
 
 
 def _policy(decision: Decision, bundle: BundleName) -> Policy:
