@@ -6,7 +6,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from audit.key_format import (
     PLAIN,
     SEALED,
+    KeptKey,
     KeyExposed,
     KeyMissing,
     KeyUnsealed,
@@ -53,7 +54,7 @@ class FileKeys:
         return self._data / purpose.file
 
     def load(self, purpose: KeyPurpose) -> Sequence[RingKey]:
-        return [key for key, _ in self._entries(purpose)]
+        return [kept.key for kept in self._entries(purpose)]
 
     def version(self, purpose: KeyPurpose) -> object:
         try:
@@ -74,22 +75,27 @@ class FileKeys:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists():
             return False
-        secret = self._random(purpose.kind.secret_bytes)
-        key = key_of(purpose, secret, made_s=int(self._now_s()), begins_s=0)
-        return write_new(path, self._encoded(purpose, [(key, secret)]))
+        made = self._new(purpose, 0)
+        if write_new(path, self._encoded(purpose, [made])):
+            return True
+        self._destroy(purpose, made)  # another process was first
+        return False
 
     def rotate(self, purpose: KeyPurpose, begins_s: int, endorse: Callable[[RingKey, RingKey], str]) -> RingKey:
         """KeyRefused also for a time before the last key begins."""
         with self._locked(purpose):
             entries = self._entries(purpose)
-            last = entries[-1][0]
+            last = entries[-1].key
             if begins_s <= last.begins_s:
                 raise KeyRefused(f"{purpose.name}: the key before it begins later, or has not begun: rotate again after it has")
-            secret = self._random(purpose.kind.secret_bytes)
-            key = key_of(purpose, secret, made_s=int(self._now_s()), begins_s=begins_s)
-            key = replace(key, statement=endorse(last, key))
-            self._replace(purpose, [*entries, (key, secret)])
-        return key
+            made = self._new(purpose, begins_s)
+            with ExitStack() as undo:
+                undo.callback(self._destroy, purpose, made)
+                made = made._replace(key=replace(made.key, statement=endorse(last, made.key)))
+                content = self._encoded(purpose, [*entries, made])
+                undo.pop_all()  # from here on the file may name the key, whatever fails
+            replace_file(self.path(purpose), content)
+        return made.key
 
     def check_retirable(self, purpose: KeyPurpose, key_id: bytes) -> int:
         """At which place of its purpose the key is. KeyRefused as `retire`."""
@@ -106,11 +112,20 @@ class FileKeys:
             raise KeyRefused(f"{purpose.name}: what these keys signed is evidence, and verifies for ever")
         with self._locked(purpose):
             place, entries = self.check_retirable(purpose, key_id), self._entries(purpose)
+            # Before the file says so: who stops in between asks again, and no key lives on that is said to be gone
+            self._destroy(purpose, entries[place])
             if purpose.kind.signs and not distrust:
-                entries[place] = (replace(entries[place][0], signer=None), b"")
+                entries[place] = KeptKey(replace(entries[place].key, signer=None))
             else:
                 del entries[place]
             self._replace(purpose, entries)
+
+    def _new(self, purpose: KeyPurpose, begins_s: int) -> KeptKey:
+        secret = self._random(purpose.kind.secret_bytes)
+        return KeptKey(key_of(purpose, secret, made_s=int(self._now_s()), begins_s=begins_s), secret)
+
+    def _destroy(self, purpose: KeyPurpose, kept: KeptKey) -> None:
+        """What there is of a key beside its file."""
 
     def seal(self, purpose: KeyPurpose, passphrase: Passphrase) -> None:
         """Write the file again, sealed under this passphrase; the one of this object opens it, where it is sealed."""
@@ -118,7 +133,7 @@ class FileKeys:
             entries = self._entries(purpose)
             replace_file(self.path(purpose), sealed(purpose, keys_json(purpose, entries), passphrase))
 
-    def _entries(self, purpose: KeyPurpose) -> list[tuple[RingKey, bytes]]:
+    def _entries(self, purpose: KeyPurpose) -> list[KeptKey]:
         path = self.path(purpose)
         content = read_private(path)
         if content.startswith(SEALED):
@@ -128,9 +143,9 @@ class FileKeys:
         if content.startswith(PLAIN):
             return decoded(purpose, path.name, content[len(PLAIN) :])
         secret = older_secret(purpose, path.name, content)
-        return [(key_of(purpose, secret, made_s=int(path.stat().st_mtime), begins_s=0), secret)]
+        return [KeptKey(key_of(purpose, secret, made_s=int(path.stat().st_mtime), begins_s=0), secret)]
 
-    def _encoded(self, purpose: KeyPurpose, entries: Sequence[tuple[RingKey, bytes]]) -> bytes:
+    def _encoded(self, purpose: KeyPurpose, entries: Sequence[KeptKey]) -> bytes:
         plain = keys_json(purpose, entries)
         if self._passphrase is not None:
             return sealed(purpose, plain, self._passphrase)
@@ -138,7 +153,7 @@ class FileKeys:
             raise KeyUnsealed(f"{purpose.file} would not be sealed: give a passphrase (`key_passphrase_file`)")
         return PLAIN + plain
 
-    def _replace(self, purpose: KeyPurpose, entries: Sequence[tuple[RingKey, bytes]]) -> None:
+    def _replace(self, purpose: KeyPurpose, entries: Sequence[KeptKey]) -> None:
         replace_file(self.path(purpose), self._encoded(purpose, entries))
 
     @contextmanager

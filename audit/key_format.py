@@ -11,8 +11,9 @@ import binascii
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,7 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from audit.keyring import FileSecret, FileSigner, KeyKind, KeyPurpose, KeyRefused, RingKey, secret_key_id, signing_key_id
+from audit.keyring import KeyKind, KeyPurpose, KeyRefused, RingKey, secret_key_id, signing_key_id
+from audit.memory_keys import FileSecret, FileSigner
 
 PASSPHRASE_LEAST = 16
 """Characters of a passphrase: fewer are guessed, whatever scrypt costs."""
@@ -32,6 +34,20 @@ SCRYPT_LOG2_N = 17
 _LOG2_N_BOUNDS = range(10, 19)
 PLAIN, SEALED = b"tellergate keys 1 plain\n", b"tellergate keys 1 sealed\n"
 _CHECK_LABEL = b"tellergate/passphrase-check/v1"
+
+
+class KeptKey(NamedTuple):
+    """A key, and what is kept of it: its bytes, or where in a device it is; of a retired one neither. A key that `wraps` has both: what
+    is kept beside the device vouches for heads alone.
+    """
+
+    key: RingKey
+    secret: bytes = b""
+    object_id: bytes = b""
+
+
+ObjectKey = Callable[[KeyPurpose, KeptKey], RingKey]
+"""Gives a key that is kept in a device what signs or seals by it."""
 
 
 class KeyMissing(KeyRefused):
@@ -92,50 +108,57 @@ def key_of(purpose: KeyPurpose, secret: bytes, *, made_s: int, begins_s: int) ->
     return RingKey(signing_key_id(kind, signer.public), made_s, begins_s, public=signer.public, signer=signer)
 
 
-def keys_json(purpose: KeyPurpose, entries: Sequence[tuple[RingKey, bytes]]) -> bytes:
+def keys_json(purpose: KeyPurpose, entries: Sequence[KeptKey]) -> bytes:
     keys = [
         {
-            "id": key.id.hex(),
-            "made": key.made_s,
-            "begins": key.begins_s,
-            "public": _b64(key.public),
-            "secret": _b64(secret),
-            "statement": key.statement,
+            "id": kept.key.id.hex(),
+            "made": kept.key.made_s,
+            "begins": kept.key.begins_s,
+            "public": _b64(kept.key.public),
+            "secret": _b64(kept.secret),
+            "statement": kept.key.statement,
+            **({"object": kept.object_id.hex()} if kept.object_id else {}),
         }
-        for key, secret in entries
+        for kept in entries
     ]
-    return _canonical({"purpose": purpose.name, "kind": purpose.kind.value, "keys": keys}) + b"\n"
+    return canonical({"purpose": purpose.name, "kind": purpose.kind.value, "keys": keys}) + b"\n"
 
 
-def decoded(purpose: KeyPurpose, name: str, content: bytes) -> list[tuple[RingKey, bytes]]:
+def decoded(purpose: KeyPurpose, name: str, content: bytes, object_key: ObjectKey | None = None) -> list[KeptKey]:
+    """`object_key`: for keys in a device; without it there may be none. KeyDamaged."""
     try:
         found = json.loads(content)
         if (found["purpose"], found["kind"]) != (purpose.name, purpose.kind.value):
             raise KeyDamaged(f"{name}: holds keys of {found['purpose']!s:.64}, and belongs elsewhere")
-        entries = [_entry(purpose, item) for item in found["keys"]]
+        entries = [_entry(purpose, item, object_key) for item in found["keys"]]
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise KeyDamaged(f"{name}: is damaged; restore it from where the keys are kept safe") from error
-    begins = [key.begins_s for key, _ in entries]
+    begins = [kept.key.begins_s for kept in entries]
     if not entries or begins != sorted(set(begins)):
         raise KeyDamaged(f"{name}: is damaged; restore it from where the keys are kept safe")
     return entries
 
 
-def _entry(purpose: KeyPurpose, item: dict[str, object]) -> tuple[RingKey, bytes]:
+def _entry(purpose: KeyPurpose, item: dict[str, object], object_key: ObjectKey | None) -> KeptKey:
     """ValueError for a key that is not the one of its id."""
     secret, public = (base64.b64decode(str(item[name]), validate=True) for name in ("secret", "public"))
     made_s, begins_s, statement = item["made"], item["begins"], item["statement"]
+    object_id = bytes.fromhex(str(item.get("object", "")))
     if not isinstance(made_s, int) or not isinstance(begins_s, int) or not isinstance(statement, str):
         raise ValueError("malformed")
-    if secret:
-        if len(secret) != purpose.kind.secret_bytes:
-            raise ValueError("of another length")
+    if secret and len(secret) != purpose.kind.secret_bytes:
+        raise ValueError("of another length")
+    if object_id:
+        if object_key is None:
+            raise ValueError("in a device, which files know nothing of")
+        key = object_key(purpose, KeptKey(RingKey(bytes.fromhex(str(item["id"])), made_s, begins_s, public), secret, object_id))
+    elif secret:
         key = key_of(purpose, secret, made_s=made_s, begins_s=begins_s)
     else:
         key = RingKey(signing_key_id(purpose.kind, public), made_s, begins_s, public=public)
-    if key.id.hex() != item["id"] or key.public != public or not (secret or purpose.kind.signs):
+    if key.id.hex() != item["id"] or key.public != public or not (secret or object_id or purpose.kind.signs):
         raise ValueError("not the key of this id")
-    return replace(key, statement=statement), secret
+    return KeptKey(replace(key, statement=statement), secret, object_id)
 
 
 def older_secret(purpose: KeyPurpose, name: str, content: bytes) -> bytes:
@@ -156,7 +179,7 @@ def older_secret(purpose: KeyPurpose, name: str, content: bytes) -> bytes:
 def sealed(purpose: KeyPurpose, plain: bytes, passphrase: Passphrase) -> bytes:
     salt, log2_n = passphrase.chosen()
     key, nonce = passphrase.derive(salt, log2_n), secrets.token_bytes(12)
-    head = _canonical(
+    head = canonical(
         {
             "purpose": purpose.name,
             "kdf": "scrypt",
@@ -192,7 +215,7 @@ def opened(purpose: KeyPurpose, name: str, content: bytes, passphrase: Passphras
         raise KeyDamaged(f"{name}: is damaged; restore it from where the keys are kept safe") from error
 
 
-def _canonical(found: object) -> bytes:
+def canonical(found: object) -> bytes:
     return json.dumps(found, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -5,23 +5,22 @@ A purpose's keys come from a `KeyStorage` (files: `audit.key_files`). What needs
 key's bytes, so that a storage may keep them in a device.
 """
 
+import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from audit.checkpoint import KeyType
-
-T = TypeVar("T")
 
 ID_BYTES = 8
 NONCE_BYTES = 12
@@ -31,7 +30,6 @@ _SEALED = b"\x01"
 """First byte of what `KeyRing.seal` makes: this version, before the key's id. What has none was sealed before keys had ids."""
 
 _ID_LABEL = b"tellergate/key-id/v1\x00"
-_HEAD_LABEL = b"tellergate/head/v1"
 
 
 class KeyRefused(Exception):
@@ -39,7 +37,7 @@ class KeyRefused(Exception):
 
 
 class SignerUnavailable(Exception):
-    """What signs did not: nothing was signed."""
+    """What holds the key does not answer: nothing was signed, sealed or opened."""
 
 
 class KeyKind(StrEnum):
@@ -64,7 +62,7 @@ class KeyKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class KeyPurpose:
     """One duty of keys. `file`: below the data folder. `lost`: what cannot be done any more without them. `evidence`: what they sign must
-    verify for as long as somebody keeps it.
+    verify for as long as somebody keeps it. `wraps`: they seal other keys, and a device never gives them away.
     """
 
     name: str
@@ -72,6 +70,7 @@ class KeyPurpose:
     file: str
     lost: str
     evidence: bool = False
+    wraps: bool = False
 
 
 class Signer(Protocol):
@@ -88,11 +87,16 @@ class Signer(Protocol):
         """The raw public key: 32 bytes for Ed25519, 1312 for ML-DSA-44."""
 
     def sign(self, message: bytes) -> bytes:
-        """The raw signature: RFC 8032, or FIPS 204 with the empty context."""
+        """The raw signature: RFC 8032, or FIPS 204 with the empty context. May wait for a device: not for an event loop."""
+
+    async def sign_beside(self, message: bytes) -> bytes:
+        """The same for an event loop, which goes on while a device is waited for."""
 
 
 class SecretKey(Protocol):
-    """A symmetric key, which it need not give away. TypeError for what its kind does not do. Concurrency: any thread."""
+    """A symmetric key, which it need not give away. TypeError for what its kind does not do. Concurrency: any thread. `encrypt` and
+    `decrypt` of a purpose that `wraps` may wait for a device; the rest is computation. Errors: SignerUnavailable.
+    """
 
     def mac(self, message: bytes) -> bytes:
         """HMAC-SHA-256, 32 bytes."""
@@ -103,59 +107,17 @@ class SecretKey(Protocol):
     def decrypt(self, nonce: bytes, sealed: bytes, bound: bytes) -> bytes:
         """InvalidTag for what this key did not encrypt, bound to this."""
 
+    async def encrypt_beside(self, nonce: bytes, plain: bytes, bound: bytes) -> bytes:
+        """As `encrypt`, for an event loop."""
+
+    async def decrypt_beside(self, nonce: bytes, sealed: bytes, bound: bytes) -> bytes:
+        """As `decrypt`, for an event loop."""
+
     def encrypt_same(self, plain: bytes, bound: Sequence[bytes]) -> bytes:
         """AES-256-SIV (RFC 5297): the same in, the same out."""
 
     def decrypt_same(self, sealed: bytes, bound: Sequence[bytes]) -> bytes:
         """InvalidTag for what this key did not encrypt, bound to this."""
-
-
-class FileSigner:
-    """A `Signer` over a private key in this process."""
-
-    def __init__(self, key: Ed25519PrivateKey | MLDSA44PrivateKey) -> None:
-        self._key = key
-        self.type = KeyType.ED25519 if isinstance(key, Ed25519PrivateKey) else KeyType.MLDSA44
-        self.public = key.public_key().public_bytes_raw()
-
-    def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
-
-
-class FileSecret:
-    """A `SecretKey` in this process."""
-
-    def __init__(self, kind: KeyKind, secret: bytes) -> None:
-        """KeyRefused for a wrong length."""
-        if kind.signs or len(secret) != kind.secret_bytes:
-            raise KeyRefused(f"a key of {kind.value} has {kind.secret_bytes} bytes")
-        # A sealing key also vouches for heads: by a key derived from it, so that one key never serves two algorithms
-        self._mac_key = hmac.digest(secret, _HEAD_LABEL, "sha256") if kind is KeyKind.SEAL else secret
-        self._gcm = AESGCM(secret) if kind is KeyKind.SEAL else None
-        self._siv = AESSIV(secret) if kind is KeyKind.SIV else None
-
-    def mac(self, message: bytes) -> bytes:
-        if self._siv is not None:
-            raise TypeError("a key of references authenticates nothing else")
-        return hmac.digest(self._mac_key, message, "sha256")
-
-    def encrypt(self, nonce: bytes, plain: bytes, bound: bytes) -> bytes:
-        return _of_kind(self._gcm).encrypt(nonce, plain, bound)
-
-    def decrypt(self, nonce: bytes, sealed: bytes, bound: bytes) -> bytes:
-        return _of_kind(self._gcm).decrypt(nonce, sealed, bound)
-
-    def encrypt_same(self, plain: bytes, bound: Sequence[bytes]) -> bytes:
-        return _of_kind(self._siv).encrypt(plain, list(bound))
-
-    def decrypt_same(self, sealed: bytes, bound: Sequence[bytes]) -> bytes:
-        return _of_kind(self._siv).decrypt(sealed, list(bound))
-
-
-def _of_kind(cipher: T | None) -> T:
-    if cipher is None:
-        raise TypeError("a key of another kind")
-    return cipher
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +252,10 @@ class KeyRing:
         """By the active key. SignerUnavailable."""
         return self.signer().sign(message)
 
+    async def sign_beside(self, message: bytes) -> bytes:
+        """As `sign`, for an event loop. SignerUnavailable."""
+        return await self.signer().sign_beside(message)
+
     def mac(self, message: bytes) -> bytes:
         """By the active key: 32 bytes."""
         return _secret(self.active()).mac(message)
@@ -318,19 +284,32 @@ class KeyRing:
             return self._unseal(sealed, bound)
 
     def _unseal(self, sealed: bytes, bound: bytes) -> bytes:
-        named = sealed[1 : 1 + ID_BYTES] if sealed.startswith(_SEALED) else b""
-        for key in self._keys:
-            if key.id == named:
-                try:
-                    return _unsealed(key, sealed[1 + ID_BYTES :], bound)
-                except InvalidTag:
-                    break  # or a nonce of the older form that happens to begin like that
-        for key in self.usable():
-            try:
-                return _unsealed(key, sealed, bound)
-            except InvalidTag:
-                continue
+        for key, part in self._tries(sealed):
+            with suppress(InvalidTag):
+                return _secret(key).decrypt(part[:NONCE_BYTES], part[NONCE_BYTES:], bound)
         raise InvalidTag
+
+    async def seal_beside(self, nonce: bytes, plain: bytes, bound: bytes) -> bytes:
+        """As `seal`, for an event loop: what waits for a device waits beside it. SignerUnavailable."""
+        key = self.active()
+        return _SEALED + key.id + nonce + await _secret(key).encrypt_beside(nonce, plain, bound)
+
+    async def unseal_beside(self, sealed: bytes, bound: bytes) -> bytes:
+        """As `unseal`, for an event loop. SignerUnavailable."""
+        for looks in (True, False):
+            for key, part in self._tries(sealed):
+                with suppress(InvalidTag):
+                    return await _secret(key).decrypt_beside(part[:NONCE_BYTES], part[NONCE_BYTES:], bound)
+            if looks and not await asyncio.to_thread(self.looked_again):
+                break
+        raise InvalidTag
+
+    def _tries(self, sealed: bytes) -> Iterator[tuple[RingKey, bytes]]:
+        """Which keys may have sealed it, and the nonce and ciphertext that each would have made: the one that it names, then, as a nonce
+        of the older form may happen to begin like a name, every other."""
+        named = sealed[1 : 1 + ID_BYTES] if sealed.startswith(_SEALED) else b""
+        tries = [(key, sealed[1 + ID_BYTES :]) for key in self._keys if key.id == named] + [(key, sealed) for key in self.usable()]
+        return ((key, part) for key, part in tries if len(part) >= NONCE_BYTES + TAG_BYTES)
 
     def seal_same(self, plain: bytes, bound: Sequence[bytes]) -> bytes:
         """By the active key: the same in, the same out, until it is rotated. Without an id: it is short, and shown."""
@@ -357,12 +336,6 @@ def _secret(key: RingKey) -> SecretKey:
     return key.secret
 
 
-def _unsealed(key: RingKey, sealed: bytes, bound: bytes) -> bytes:
-    if len(sealed) < NONCE_BYTES + TAG_BYTES:
-        raise InvalidTag
-    return _secret(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
-
-
 class SignedRows:
     """Signatures that stand beside what they sign, in a row: the key's id, then the signature. Signs and verifies by one ring."""
 
@@ -373,6 +346,11 @@ class SignedRows:
         """Key id and signature by the active key. SignerUnavailable."""
         signer = self._ring.signer()
         return signing_key_id(self._ring.purpose.kind, signer.public) + signer.sign(data)
+
+    async def sign_beside(self, data: bytes) -> bytes:
+        """As `sign`, for an event loop. SignerUnavailable."""
+        signer = self._ring.signer()
+        return signing_key_id(self._ring.purpose.kind, signer.public) + await signer.sign_beside(data)
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """InvalidSignature unless a key of the ring made it. One without an id is older than ids: each key is tried."""

@@ -43,7 +43,9 @@ PERMITS = KeyPurpose("permits", KeyKind.ED25519, "audit/secrets/permits.ed25519"
 EXPORTS = KeyPurpose(
     "exports", KeyKind.ED25519, "audit/secrets/exports.ed25519", "no evidence bundle and no certificate can be signed"
 )
-CUSTOMERS = KeyPurpose("customers", KeyKind.SEAL, "audit/secrets/customers.kek", "everything sealed is unreadable, for ever")
+CUSTOMERS = KeyPurpose(
+    "customers", KeyKind.SEAL, "audit/secrets/customers.kek", "everything sealed is unreadable, for ever", wraps=True
+)
 LOG_PURPOSES = (HEAD, HEAD_PQ, PERMITS, EXPORTS, CUSTOMERS)
 """Every purpose of keys that the log has. The last one also vouches for heads (HMAC, by a key derived from it)."""
 

@@ -1,5 +1,6 @@
-"""What every storage of keys does alike: in files, plain and sealed, and in memory."""
+"""What every storage of keys does alike: in files, plain and sealed, in a PKCS#11 token, and in memory."""
 
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import TestCase
@@ -24,11 +25,13 @@ from audit.keyring import (
     SignerUnavailable,
     verifies,
 )
+from audit.token_keys import TokenKeys
 from tests.support.keys import MemoryKeys
+from tests.support.softhsm import new_token, opened
 from tests.trail import Random
 
-PURPOSES = {kind: KeyPurpose(kind.value, kind, f"keys/{kind.value}.key", "nothing") for kind in KeyKind}
-STORAGES = ("memory", "plain files", "sealed files")
+PURPOSES = {kind: KeyPurpose(kind.value, kind, f"keys/{kind.value}.key", "nothing", wraps=kind is KeyKind.SEAL) for kind in KeyKind}
+STORAGES = ("memory", "plain files", "sealed files", "token")
 NONCE = bytes(NONCE_BYTES)
 
 
@@ -45,8 +48,16 @@ class Time:
 def storage_of(name: str, folder: Path, time: Time) -> KeyStorage:
     if name == "memory":
         return MemoryKeys(Random(), time)
+    if name == "token":
+        return TokenKeys(folder, opened(_label()), random=Random(), now_s=time)
     passphrase = Passphrase(b"correct horse battery", log2_n=10) if name == "sealed files" else None
     return FileKeys(folder, passphrase=passphrase, may_be_plain=passphrase is None, random=Random(), now_s=time)
+
+
+@cache
+def _label() -> str:
+    """One token for all: its keys have ids of their own, and the files say which are whose."""
+    return new_token()
 
 
 @pytest.fixture
@@ -307,3 +318,4 @@ def run_of(name: str) -> type[TestCase]:
 TestRotationsInMemory = run_of("memory")
 TestRotationsInPlainFiles = run_of("plain files")
 TestRotationsInSealedFiles = run_of("sealed files")
+TestRotationsInAToken = run_of("token")

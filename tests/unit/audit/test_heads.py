@@ -10,9 +10,10 @@ from sqlalchemy.exc import OperationalError
 
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note, verify_checkpoint
 from audit.inspection import verify_store
-from audit.keyring import FileSigner, SignerUnavailable
+from audit.keyring import SignerUnavailable
 from audit.keys import named
 from audit.log import Log, LogUnavailable
+from audit.memory_keys import FileSigner
 from audit.merkle import subtree_root
 from audit.migration import LOG_HISTORY, prepare
 from audit.query import Query, Why, page

@@ -198,7 +198,7 @@ async def test_public_keys_are_exported_with_names_and_no_secret_is_ever_printed
     data: Path, keys: Keys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await worked(data)
-    secrets = [base64.b64encode(secret).decode() for purpose in PURPOSES for _, secret in FileKeys(data)._entries(purpose)]
+    secrets = [base64.b64encode(kept.secret).decode() for purpose in PURPOSES for kept in FileKeys(data)._entries(purpose)]
     assert len(secrets) == len(PURPOSES)
     status, told = await beside(keys, "export-public")
     assert status == 0
