@@ -28,7 +28,7 @@ _SECRETS = (
     "operations_tls_key",
 )
 _PUBLIC = (
-    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers"),
+    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
     *("operations_tls_certificate", "operations_client_ca"),
 )
 _AUTHORITIES = ("tls_client_ca", "issuer_ca", "operations_client_ca")

@@ -208,6 +208,13 @@ class Settings:
     writable by its owner alone. An activation that they did not sign never decides. None: none can be activated, and development mode
     decides by the shipped bundle."""
 
+    segment_claim: str = ""
+    """Claim of access tokens that names the customer's segment, for `mandate_templates`. Empty: none does."""
+
+    mandate_templates: Path | None = None
+    """TOML file of mandates by segment; writable by its owner alone. A customer who was granted nothing yet gets that of their segment when
+    they are seen for the first time, over the open accounts that they have then, on record. None: nobody is granted anything so."""
+
     proposals_waiting: int = 5
     """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""
 

@@ -267,6 +267,16 @@ def _confirming(settings: Settings) -> _Findings:
         yield from _confirm_page(settings)
 
 
+def _templates(settings: Settings) -> _Findings:
+    if settings.mandate_templates is not None and not settings.segment_claim:
+        yield SettingFinding(
+            "mandate_templates",
+            FindingCode.CONFLICT,
+            "has no segment_claim beside it: no customer would be of a segment",
+            "name the claim of your issuer's tokens, or leave it out",
+        )
+
+
 def _confirm_page(settings: Settings) -> _Findings:
     if not is_origin(settings.confirm_origin, loopback_http=settings.development):
         yield _malformed(
@@ -315,4 +325,5 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _conveniences,
     _processes,
     _confirming,
+    _templates,
 )

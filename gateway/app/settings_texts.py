@@ -42,7 +42,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "What tokens are bound to": ("binding", "dpop_algorithms", "dpop_proof_s", "dpop_nonce_s"),
     "The core": ("core_url", "core_credential_file", "core_question_ms", "core_instruction_ms"),
-    "What decides": ("policy_officers", "screening_list", "duplicate_window_s", "words_age_s", "strong_session_s"),
+    "What decides": (
+        "policy_officers",
+        "screening_list",
+        "duplicate_window_s",
+        "words_age_s",
+        "strong_session_s",
+        "segment_claim",
+        "mandate_templates",
+    ),
     "How customers confirm": (
         *(
             "confirm_origin",

@@ -46,6 +46,7 @@ from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
 from gateway.doors.validation import shown, text_of, validated
 from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
+from gateway.oversight.first_sight import FirstSight
 
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 
@@ -77,6 +78,8 @@ class Door:
     """Requests of a customer that stay open: waits for an outcome, streams of runs."""
     became: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): what became of a call; None: no such call of this customer."""
+    first_sight: FirstSight | None = None
+    """Grants a mandate by template to who is seen for the first time; None: there are no templates."""
 
     async def answer(self, request: Request, handler: Handler, *scopes: str, protects: bool = False) -> Response:
         """Authenticate, then handle, with a token of any of these scopes, within the rates of the customer and of the client. Who sent a
@@ -99,6 +102,8 @@ class Door:
             entry_of(request.scope).customer = principal.customer
             self._within_rates(principal, protects=protects)
             require_scope(principal, *scopes)
+            if self.first_sight is not None:
+                await self.first_sight.meet(principal)
             return await handler(self, request, principal)
         except RequestFault as fault:
             return await self._faulted(request, principal, fault)

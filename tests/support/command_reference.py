@@ -58,6 +58,7 @@ RUNS = (
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
     ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
+    ("mandates list", "mandates list --data customers"),
     ("settings check", "settings check --data customers"),
     ("settings show", "settings show --data customers"),
     ("functions list", "functions list"),

@@ -1,6 +1,7 @@
 """The composition of development mode: what nobody can sign or supply on a laptop is made up at the start."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def _shipped(offered: ServedFunctions) -> Bundle:
 def _trust(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing) -> Trust:
     if settings.has_external_issuer:
         return establish(settings, seen, nonce_keys, loopback_http=True)
-    return local_trust(settings, LocalIssuer(settings.data).issuer)
+    return local_trust(settings, replace(LocalIssuer(settings.data).issuer, segment_claim=settings.segment_claim))
 
 
 def _stand_in(settings: Settings) -> StandIn | None:
