@@ -189,6 +189,11 @@ class KeyStore:
         """The pseudonym of a customer, None if they have no record or were erased."""
         return await self._database.read(lambda connection: _subject_of(connection, customer))
 
+    async def customer_of(self, subject: str) -> str | None:
+        """The customer of a pseudonym, None if there is none such or they were erased."""
+        wanted = select(subjects.c.customer).where(subjects.c.subject == subject)
+        return await self._database.read(lambda connection: connection.execute(wanted).scalar())
+
     async def classes_of(self, subject: str) -> list[str]:
         """Retention classes that the subject has a key for."""
         wanted = select(data_keys.c.retention).where(data_keys.c.subject == subject).order_by(data_keys.c.retention)

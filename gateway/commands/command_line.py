@@ -230,7 +230,10 @@ def _databases(parser: argparse.ArgumentParser) -> None:
     showing.set_defaults(command=_late("databases", "status"))
     upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
     upgrading.set_defaults(command=_late("databases", "upgrade"))
-    for item in (showing, upgrading):
+    recovering = commands.add_parser("recover", help="after a restore: stop everything, and put back what the log knows")
+    recovering.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    recovering.set_defaults(command=_late("database_recovery", "recover"))
+    for item in (showing, upgrading, recovering):
         _data(item, "folder of the gateway")
         _database(item)
         item.add_argument("--json", action="store_true")

@@ -61,8 +61,9 @@ def watch(connection: Connection) -> bool:
 
 def aligned(connection: Connection) -> Aligned:
     """Compare, of one snapshot, by the gateway's connection. Its tables are of this version."""
-    if not _both_stand(connection):
-        return Aligned(Alignment.NOT_WATCHED, None, None)
+    if not _both_stand(connection):  # a gateway whose log was not begun yet, unless it has known one
+        known = connection.execute(_said(connection, "select size from {gateway}log_position where id = 1")).scalar()
+        return Aligned(Alignment.TOGETHER if known is None else Alignment.LOG_BEHIND_BOOK, None, known)
     row = connection.execute(_said(connection, _BOTH)).one()
     log_size, log_root, book_size, book_root = row
     return Aligned(

@@ -55,6 +55,7 @@ RUNS = (
     ("policy rollback", "policy rollback --to 1 --version 2 --author ada --out rules-2.bundle --data demo"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
+    ("database recover", "database recover --officer you --data demo"),
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
     ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
