@@ -11,11 +11,10 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from sqlalchemy import Connection
 
-from audit.heads import Vouched
+from audit.heads import Heads
 from audit.leaf import EndState, Record, RecordKind, Rendered
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
 from audit.store.bulk_insert import SharedChange
@@ -108,23 +107,10 @@ class _Group:
     head: Head | None = None
 
 
-class Heads(Protocol):
-    """What vouches for heads of the log, and what signs those that are committed."""
-
-    def sign(self, size: int, root: bytes) -> str:
-        """The note of a head that is committed. SignerUnavailable."""
-
-    def vouched(self, size: int, root: bytes) -> Vouched:
-        """`origin` and `mac` of a head that is about to be committed."""
-
-    def check(self, stored: Head) -> bool:
-        """Whether the stored head is signed already. LogCorrupt unless it is vouched for, and its note a signature of this log."""
-
-
 class Committer:
     """`apply`, `committed` and `failed` of a `GroupWriter`. Not safe for use by two writers at once."""
 
-    def __init__(self, heads: "Heads") -> None:
+    def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._frontier = Frontier()
         self._counters: OrderedDict[str, int] = OrderedDict()
@@ -141,6 +127,13 @@ class Committer:
 
     def head(self) -> tuple[int, bytes]:
         return self._frontier.size, self._frontier.root()
+
+    async def sign_ahead(self) -> None:
+        """Have the head that this process wrote last signed before the transaction in which it must be, where that waits for a device.
+        SignerUnavailable."""
+        known = self._known
+        if known is not None and not self._heads.check(known):
+            await self._heads.sign_ahead(known.size, known.root)
 
     def begin(self, connection: Connection) -> None:
         """Give a new log its head, of no leaves. LogCorrupt if there are leaves."""

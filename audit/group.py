@@ -6,13 +6,14 @@ gateway's store and the sandbox bank use it too.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit.database import DatabaseUnavailable, Lane
+from audit.keyring import SignerUnavailable
 
 GROUP_MOST = 256
 """Items of one transaction: bounds how long the statements of a group may hold the event loop."""
@@ -42,7 +43,7 @@ class GroupWriter(Generic[Item, Answer]):
     exception that it returns for an item goes to that item's caller only, and means that its writes were not made. If it raises,
     the group is rolled back and every item is tried alone, in a transaction of its own.
     `alone(items)` may give work that writes the group by one statement, for a lane to which that saves something; it answers None where
-    it wrote nothing after all.
+    it wrote nothing after all. `before()` is awaited first: what a group must wait for while it holds no lock.
     `committed(answers)` is called after a commit and before the callers hear of it; `failed()` after each transaction that was
     rolled back or whose commit raised, so that what `apply` keeps in memory can be dropped.
 
@@ -57,6 +58,7 @@ class GroupWriter(Generic[Item, Answer]):
         apply: Callable[[Connection, Sequence[Item]], Sequence[Answer | Exception]],
         *,
         alone: "Callable[[Sequence[Item]], Alone[Answer] | None] | None" = None,
+        before: Callable[[], Awaitable[None]] | None = None,
         committed: Callable[[Sequence[Answer | Exception]], None] | None = None,
         failed: Callable[[], None] | None = None,
         capacity: int = 4096,
@@ -65,6 +67,7 @@ class GroupWriter(Generic[Item, Answer]):
         self._lane = lane
         self._apply = apply
         self._alone = alone
+        self._before = before
         self._committed = committed
         self._failed = failed
         self._capacity = capacity
@@ -104,7 +107,7 @@ class GroupWriter(Generic[Item, Answer]):
         try:
             answers = await self._write([item for item, _ in group])
         except Exception as error:  # noqa: BLE001  the writer's group: whatever went wrong fails futures, not the writer
-            if len(group) > 1 and not isinstance(error, (CommitUnknown, DatabaseUnavailable)):
+            if len(group) > 1 and not isinstance(error, (CommitUnknown, DatabaseUnavailable, SignerUnavailable)):
                 for single in group:
                     await self._write_group([single])
                 return
@@ -118,6 +121,8 @@ class GroupWriter(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _write(self, items: list[Item]) -> Sequence[Answer | Exception]:
+        if self._before is not None:
+            await self._before()
         return await self._write_alone(items) or await self._write_transaction(items)
 
     async def _write_alone(self, items: list[Item]) -> Sequence[Answer | Exception] | None:

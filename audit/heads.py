@@ -1,9 +1,9 @@
 """What vouches for the log's heads: a code in their own transaction, a signature once they are committed."""
 
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
-from audit.checkpoint import Checkpoint, Note, NoteInvalid, VerifierKey, sign_note, verify_note
-from audit.keys import KeyStore, SigningKeys, named
+from audit.checkpoint import Checkpoint, Note, NoteInvalid, SigningKey, VerifierKey, sign_note, verify_note
+from audit.keys import KeyStore, SigningKeys
 from audit.store.reads import LogCorrupt
 from audit.store.writes import Head
 
@@ -15,22 +15,51 @@ class Vouched(TypedDict):
     mac: bytes
 
 
+class Heads(Protocol):
+    """What vouches for heads of the log, and what signs those that are committed."""
+
+    def sign(self, size: int, root: bytes) -> str:
+        """The note of a head that is committed. SignerUnavailable."""
+
+    async def sign_ahead(self, size: int, root: bytes) -> None:
+        """Beside the loop, for the next `sign` of this head, where that would wait for a device. SignerUnavailable."""
+
+    def vouched(self, size: int, root: bytes) -> Vouched:
+        """`origin` and `mac` of a head that is about to be committed."""
+
+    def check(self, stored: Head) -> bool:
+        """Whether the stored head is signed already. LogCorrupt unless it is vouched for, and its note a signature of this log."""
+
+
 class LogHeads:
-    """`audit.committer.Heads` of one log. Heads are signed as of `<origin>/head`: none of them is taken for a checkpoint."""
+    """`Heads` of one log. Heads are signed as of `<origin>/head`: none of them is taken for a checkpoint."""
 
     def __init__(self, origin: str, signers: SigningKeys, keys: KeyStore) -> None:
         self._origin = origin
         self._name = f"{origin}/head"
         self._keys = keys
         self._ring = signers.head
+        self._ahead: tuple[bytes, bytes, bytes] | None = None
+        """Public key, text and signature of a head that was signed before its transaction."""
         self._last: tuple[str, tuple[int, bytes]] = ("", (0, b""))
         """The note that was signed or verified last, so that no transaction verifies what this process signed in the one before."""
 
     def sign(self, size: int, root: bytes) -> str:
         """The note of a committed head. SignerUnavailable."""
-        note = sign_note(Checkpoint(self._name, size, root).text(), [named(self._name, self._ring.signer())]).encode()
+        signer = self._ring.signer()
+        ahead, self._ahead = self._ahead, None
+        sign = signer.sign if ahead is None or ahead[:2] != (signer.public, self._text(size, root)) else lambda _text: ahead[2]
+        key = VerifierKey(self._name, signer.type, signer.public)
+        note = sign_note(Checkpoint(self._name, size, root).text(), [SigningKey(key, sign)]).encode()
         self._last = (note, (size, root))
         return note
+
+    async def sign_ahead(self, size: int, root: bytes) -> None:
+        """A signature over a head that another process' has followed meanwhile is over what was committed all the same."""
+        signer = self._ring.signer()
+        if signer.waits:
+            text = self._text(size, root)
+            self._ahead = (signer.public, text, await signer.sign_beside(text))
 
     def vouched(self, size: int, root: bytes) -> Vouched:
         """By what this installation knows its own head again."""

@@ -86,6 +86,10 @@ class Signer(Protocol):
     def public(self) -> bytes:
         """The raw public key: 32 bytes for Ed25519, 1312 for ML-DSA-44."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether `sign` waits for a device: who holds a lock has it signed before."""
+
     def sign(self, message: bytes) -> bytes:
         """The raw signature: RFC 8032, or FIPS 204 with the empty context. May wait for a device: not for an event loop."""
 
@@ -236,6 +240,10 @@ class KeyRing:
     @property
     def public(self) -> bytes:
         return self.active().public
+
+    @property
+    def waits(self) -> bool:
+        return self.signer().waits
 
     def publics(self, overlap_s: float | None = None) -> Sequence[bytes]:
         """The public keys, the active one first. `overlap_s`: without those whose successor began longer ago."""

@@ -25,7 +25,10 @@ from audit.leaf import rfc3339
 from audit.store.tables import data_keys, destructions, schedules, subjects
 
 KEYS_AT_ONCE = 64
-"""New keys of one transaction: each is wrapped on the event loop, for a fifth of a millisecond on a slow machine."""
+"""New keys of one transaction, which holds the event loop for as long as its statements take."""
+
+_TRIES = 3
+"""How often a key is looked for and made: whoever was overtaken finds what the other one made."""
 
 KEYS_CACHED = 16_384
 """Unwrapped data keys kept in memory, least recently used first out."""
@@ -112,17 +115,19 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class _NewKey:
-    """Whose key is wanted, for which retention class."""
+    """A key to be kept, wrapped already: what wraps may be a device, and a transaction waits for none."""
 
     customer: str | None
     retention: str
+    key: DataKey
+    wrapped: bytes
 
 
 class KeyStore:
     """Customers' pseudonyms and data keys, made when first needed.
 
     Durability: a key is durable before it is returned. Concurrency: one event loop per process, several processes. Errors:
-    KeyDestroyed; SQLAlchemy's and DatabaseUnavailable when the database is out of reach.
+    KeyDestroyed; SQLAlchemy's and DatabaseUnavailable when the database is out of reach, SignerUnavailable when what wraps is.
     """
 
     def __init__(
@@ -136,7 +141,7 @@ class KeyStore:
         self._cached: OrderedDict[tuple[str | None, str], DataKey] = OrderedDict()
         self._destroyed = 0
         # The keys of customers who come at once are made in one transaction: one each would cost a wait for the disk each
-        self._maker: GroupWriter[_NewKey, DataKey] = GroupWriter(database.lane(), self._make, most=KEYS_AT_ONCE)
+        self._maker: GroupWriter[_NewKey, DataKey | None] = GroupWriter(database.lane(), self._make, most=KEYS_AT_ONCE)
 
     def known(self, customer: str | None, retention: str) -> DataKey | None:
         """The key, if this process has used it lately."""
@@ -155,9 +160,11 @@ class KeyStore:
 
     async def key_for(self, customer: str | None, retention: str) -> DataKey:
         """The key that seals this customer's records of this retention class; made, with a pseudonym, when there is none."""
-        key = await self._database.read(lambda connection: self._stored(connection, customer, retention))
+        key = None
+        for _ in range(_TRIES):
+            key = key or await self._found_or_made(customer, retention)
         if key is None:
-            key = await self._made(_NewKey(customer, retention))
+            raise DatabaseUnavailable
         self._cached[customer, retention] = key
         if len(self._cached) > KEYS_CACHED:
             self._cached.popitem(last=False)
@@ -165,10 +172,10 @@ class KeyStore:
 
     async def key_of(self, subject: str, retention: str) -> AESGCM:
         """The key of a subject, to open what it sealed. KeyDestroyed if there is none (any more)."""
-        wrapped = await self._database.read(lambda connection: self._wrapped(connection, subject, retention))
+        wrapped = await self._database.read(lambda connection: _wrapped(connection, subject, retention))
         if wrapped is None:
             raise KeyDestroyed
-        return self._unwrap(wrapped, subject, retention)
+        return await self._unwrap(wrapped, subject, retention)
 
     async def rewrap(self) -> int:
         """Wrap by the active key what an older one wrapped, in small transactions; how many. The wrapped bytes of before are overwritten as
@@ -179,7 +186,7 @@ class KeyStore:
         while page := await self._database.read(partial(_page_after, after=after)):
             after = page[-1][0], page[-1][1]
             older = [row for row in page if self.wrapping.sealed_by(row[2]) != active]
-            await self._database.write(partial(self._wrap_again, rows=older))
+            await self._database.write(partial(_replace_wrapped, rows=[(*row, await self._wrapped_again(*row)) for row in older]))
             count += len(older)
         if count:
             await self._database.overwrite_deleted()
@@ -254,55 +261,61 @@ class KeyStore:
         await self._maker.close()
         await self._database.close()
 
-    def _stored(self, connection: Connection, customer: str | None, retention: str) -> DataKey | None:
-        subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
-        wrapped = None if subject is None else self._wrapped(connection, subject, retention)
-        if subject is None or wrapped is None:
-            return None
-        return DataKey(subject, self._unwrap(wrapped, subject, retention))
-
-    async def _made(self, wanted: "_NewKey") -> DataKey:
-        """Made although the caller is cancelled: the next one finds it."""
+    async def _found_or_made(self, customer: str | None, retention: str) -> DataKey | None:
+        """None where others made the key, or the pseudonym, meanwhile: ask again."""
+        subject, wrapped = await self._database.read(lambda connection: _stored(connection, customer, retention))
+        if subject is not None and wrapped is not None:
+            return DataKey(subject, await self._unwrap(wrapped, subject, retention))
+        subject = subject or b64url(self._random(16))
+        nonce, key = self._random(NONCE_BYTES), self._random(32)
+        wrapped = await self.wrapping.seal_beside(nonce, key, _bound(subject, retention))
+        new = _NewKey(customer, retention, DataKey(subject, AESGCM(key)), wrapped)
         try:
-            return await self._maker.submit(wanted)
+            return await self._maker.submit(new)  # made although the caller is cancelled: the next one finds it
         except IntegrityError:  # another process was first
-            key = await self._database.read(lambda connection: self._stored(connection, wanted.customer, wanted.retention))
-            if key is None:
-                raise KeyDestroyed from None
-            return key
+            return None
         except (WriterFull, WriterClosed, CommitUnknown) as error:
             raise DatabaseUnavailable from error
 
-    def _make(self, connection: Connection, wanted: "Sequence[_NewKey]") -> list[DataKey]:
-        return [self._stored(connection, new.customer, new.retention) or self._new(connection, new) for new in wanted]
+    def _make(self, connection: Connection, wanted: "Sequence[_NewKey]") -> list[DataKey | None]:
+        return [self._new(connection, new) for new in wanted]
 
-    def _new(self, connection: Connection, new: "_NewKey") -> DataKey:
-        subject = NO_CUSTOMER if new.customer is None else _subject_of(connection, new.customer)
+    def _new(self, connection: Connection, new: "_NewKey") -> DataKey | None:
+        subject, wrapped = _stored(connection, new.customer, new.retention)
+        if wrapped is not None or subject not in (None, new.key.subject):
+            return None
         if subject is None:
-            subject = b64url(self._random(16))
-            connection.execute(insert(subjects).values(customer=new.customer, subject=subject))
-        nonce, key = self._random(NONCE_BYTES), self._random(32)
-        wrapped = self.wrapping.seal(nonce, key, _bound(subject, new.retention))
-        row = {"subject": subject, "retention": new.retention, "wrapped": wrapped, "created": rfc3339(self._clock())}
+            connection.execute(insert(subjects).values(customer=new.customer, subject=new.key.subject))
+        row = {"subject": new.key.subject, "retention": new.retention, "wrapped": new.wrapped, "created": rfc3339(self._clock())}
         connection.execute(insert(data_keys).values(row))
-        return DataKey(subject, AESGCM(key))
+        return new.key
 
-    def _wrap_again(self, connection: Connection, rows: Sequence[tuple[str, str, bytes]]) -> None:
-        for subject, retention, wrapped in rows:
-            bound = _bound(subject, retention)
-            again = self.wrapping.seal(self._random(NONCE_BYTES), self.wrapping.unseal(wrapped, bound), bound)
-            same = (data_keys.c.subject == subject, data_keys.c.retention == retention, data_keys.c.wrapped == wrapped)
-            connection.execute(update(data_keys).where(*same).values(wrapped=again))
+    async def _wrapped_again(self, subject: str, retention: str, wrapped: bytes) -> bytes:
+        bound = _bound(subject, retention)
+        return await self.wrapping.seal_beside(self._random(NONCE_BYTES), await self.wrapping.unseal_beside(wrapped, bound), bound)
 
-    def _wrapped(self, connection: Connection, subject: str, retention: str) -> bytes | None:
-        wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
-        return connection.execute(wanted).scalar()
-
-    def _unwrap(self, wrapped: bytes, subject: str, retention: str) -> AESGCM:
+    async def _unwrap(self, wrapped: bytes, subject: str, retention: str) -> AESGCM:
         try:
-            return AESGCM(self.wrapping.unseal(wrapped, _bound(subject, retention)))
+            return AESGCM(await self.wrapping.unseal_beside(wrapped, _bound(subject, retention)))
         except InvalidTag as error:
             raise KeyRefused("a data key does not unwrap: another key-encryption key, or changed bytes") from error
+
+
+def _stored(connection: Connection, customer: str | None, retention: str) -> tuple[str | None, bytes | None]:
+    """The pseudonym and the wrapped key, as far as they are there."""
+    subject = NO_CUSTOMER if customer is None else _subject_of(connection, customer)
+    return subject, None if subject is None else _wrapped(connection, subject, retention)
+
+
+def _wrapped(connection: Connection, subject: str, retention: str) -> bytes | None:
+    wanted = select(data_keys.c.wrapped).where(data_keys.c.subject == subject, data_keys.c.retention == retention)
+    return connection.execute(wanted).scalar()
+
+
+def _replace_wrapped(connection: Connection, rows: Sequence[tuple[str, str, bytes, bytes]]) -> None:
+    for subject, retention, wrapped, again in rows:
+        same = (data_keys.c.subject == subject, data_keys.c.retention == retention, data_keys.c.wrapped == wrapped)
+        connection.execute(update(data_keys).where(*same).values(wrapped=again))
 
 
 def _subject_of(connection: Connection, customer: str) -> str | None:

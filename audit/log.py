@@ -26,7 +26,7 @@ from audit.keyring import KeyRefused, SignerUnavailable
 from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
-from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue
+from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue_beside
 from audit.rotation_records import RotationRecords
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
 from audit.store.find import Filter, count_kinds, find
@@ -139,7 +139,7 @@ class Log:
     ) -> "Log":
         """Open the log in `database`, whose tables are there, or begin one. KeyRefused, LogCorrupt: the head and the tree's frontier
         are checked. `origin` is the name of a new log, and None where the log that is there may have any. A head that nobody signed,
-        since a process died after its commit, is signed. SignerUnavailable.
+        since a process died after its commit, is signed. LogUnavailable.
         """
 
         def under(name: str) -> "Log":
@@ -171,12 +171,8 @@ class Log:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """One small transaction beside the committer's, for what stands beside the leaves. LogUnavailable; IntegrityError as it is."""
-        try:
+        with _answering():
             return await self._database.write(work)
-        except IntegrityError:
-            raise
-        except (SQLAlchemyError, DatabaseUnavailable) as error:
-            raise LogUnavailable("the database does not answer; nothing was written") from error
 
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased. LogUnavailable."""
@@ -225,8 +221,8 @@ class Log:
                 self._permits.popitem(last=False)
         return written.answer, written.entry
 
-    def permit(self, entry: LogEntry, over: bytes) -> Permit:
-        """The execution permit of an intent that this process has just appended, once. PermitDenied otherwise.
+    async def permit(self, entry: LogEntry, over: bytes) -> Permit:
+        """The execution permit of an intent that this process has just appended, once. PermitDenied otherwise; LogUnavailable.
 
         `over` must be the `instruction` of that record: the leaf commits to the very digest that the permit carries.
         """
@@ -236,7 +232,8 @@ class Log:
         if instruction_digest(intent.salt, over) != intent.digest:
             raise PermitDenied("the intent is over another instruction")
         covered = Covered(self.origin, entry.index, intent.leaf_hash, intent.salt, intent.digest)
-        return issue(covered, self._clock(), PERMIT_LIFETIME, self.signers.permits.sign)
+        with _answering():
+            return await issue_beside(covered, self._clock(), PERMIT_LIFETIME, self.signers.permits.sign_beside)
 
     def permit_verifier(self) -> LogPermitVerifier:
         """What the core side checks permits with. It holds public keys only: those that may have signed one that is still good."""
@@ -320,9 +317,9 @@ class Log:
                 return None
             tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
-            note = sign_checkpoint(checkpoint, self.signers.log_keys(self.origin, now_s), now_s).encode()
-            await self._submit(Write(Publication(tree, note, now_s)))
-            return note
+            note = await asyncio.to_thread(sign_checkpoint, checkpoint, self.signers.log_keys(self.origin, now_s), now_s)
+            await self._submit(Write(Publication(tree, note.encode(), now_s)))
+            return note.encode()
 
     async def take_over_rotations(self) -> None:
         """Before a checkpoint is signed by a new key, it is on record. LogUnavailable: unread, a key might sign whose time is over."""
@@ -396,5 +393,7 @@ class Log:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, DatabaseUnavailable) as error:
-        raise LogUnavailable("the database does not answer; nothing was written") from error
+    except IntegrityError:
+        raise
+    except (SQLAlchemyError, DatabaseUnavailable, SignerUnavailable) as error:
+        raise LogUnavailable("the database, or what holds the keys, does not answer; nothing was written") from error

@@ -19,6 +19,8 @@ HEAD_LABEL = b"tellergate/head/v1"
 class FileSigner:
     """A `Signer` over a private key in this process."""
 
+    waits = False
+
     def __init__(self, key: Ed25519PrivateKey | MLDSA44PrivateKey) -> None:
         self._key = key
         self.type = KeyType.ED25519 if isinstance(key, Ed25519PrivateKey) else KeyType.MLDSA44
@@ -28,7 +30,7 @@ class FileSigner:
         return self._key.sign(message)
 
     async def sign_beside(self, message: bytes) -> bytes:
-        return self._key.sign(message)
+        return self.sign(message)
 
 
 class FileSecret:

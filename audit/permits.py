@@ -5,7 +5,7 @@ covers one intent. It never leaves for a caller or a model; callers get a log pr
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -121,6 +121,14 @@ def issue(covered: Covered, issued: datetime, lifetime: timedelta, sign: Callabl
         expires,
         sign(_message(covered, issued, expires)),
     )
+
+
+async def issue_beside(
+    covered: Covered, issued: datetime, lifetime: timedelta, sign: Callable[[bytes], Awaitable[bytes]]
+) -> Permit:
+    """As `issue`, by what an event loop may wait for."""
+    signature = await sign(_message(covered, issued, issued + lifetime))
+    return issue(covered, issued, lifetime, lambda _message: signature)
 
 
 class LogPermitVerifier:

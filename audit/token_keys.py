@@ -79,6 +79,7 @@ class TokenSigner(_InToken):
     """A `Signer` whose private key is in the token (CKM_EDDSA)."""
 
     type = checkpoint.KeyType.ED25519
+    waits = True
 
     def __init__(self, token: KeyToken, object_id: bytes, public: bytes) -> None:
         super().__init__(token, object_id)

@@ -54,7 +54,12 @@ class Transactions:
         self._change: Apply | None = None
         self._at_once: AtOnce | None = None
         self._writer: GroupWriter[Write, CommittedWrite] = GroupWriter(
-            lane, self._apply, alone=self._alone, committed=self._committer.committed, failed=committer.failed
+            lane,
+            self._apply,
+            alone=self._alone,
+            before=committer.sign_ahead,
+            committed=self._committer.committed,
+            failed=committer.failed,
         )
         self.submit = self._writer.submit
         self.close = self._writer.close

@@ -150,7 +150,11 @@ class Records:
         if entry is None:
             earlier: Claimed = claimed
             return earlier
-        return Intended(effect, instruction, RecordPosition(entry.index, entry.leaf_hash), self.log.permit(entry, over))
+        try:
+            permit = await self.log.permit(entry, over)
+        except LogUnavailable as error:  # the intent stands without an effect: the sweep ends it, and gives the claim back
+            raise Unavailable("audit_unavailable") from error
+        return Intended(effect, instruction, RecordPosition(entry.index, entry.leaf_hash), permit)
 
     async def deny(self, refused: Refused) -> RecordPosition:
         """A refusal, with as much as was known when it fell."""

@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from adapters.core import CoreBank, CoreUnavailable, Identified
 from adapters.function import Arguments, BankingFunction, Level
+from audit.keyring import SignerUnavailable
 from gateway.calls.arguments import restored
 from gateway.calls.chores import alarmed
 from gateway.calls.pipeline import CallPipeline
@@ -23,7 +24,7 @@ from gateway.confirmations.intent import exactly, stored_principal
 from gateway.domain.alarms import Alarm, Chore
 from gateway.domain.errors import Code, Refusal, Unavailable
 from gateway.domain.facts import Use
-from gateway.domain.mandate import MandateSigner, SignedMandate, standing_of
+from gateway.domain.mandate import BesideSigner, SignedMandate, standing_of
 from gateway.domain.ports import ProposalNotOpen, ProposalStore
 from gateway.domain.proposal import CHALLENGE_LIFETIME, ConfirmationEvidence, Proposal, ProposalChange, ProposedCall, StoredProposal
 from gateway.domain.request import CallRequest, NativeCall, Trace
@@ -51,7 +52,7 @@ class CustomerConfirmations:
     records: Records
     functions: Mapping[str, BankingFunction]
     clock: Callable[[], datetime]
-    mandate_key: MandateSigner
+    mandate_key: BesideSigner
 
     async def open(self, customer: str, confirmation_id: str, at: datetime) -> Proposal | None:
         stored = await self._for(customer, confirmation_id)
@@ -79,7 +80,7 @@ class CustomerConfirmations:
         before, after = (
             (ProposalState.CONFIRMED, ProposalState.APPROVED) if approves else (ProposalState.OPEN, ProposalState.CONFIRMED)
         )
-        signing = self._signing(proposal)
+        signing = await self._signing(proposal)
         change = ProposalChange(proposal.id, proposal.intent, before, after, customer, evidence.at, evidence.kept, signing)
         obstacle = await self.store.obstacle(change)
         if obstacle is None:
@@ -90,13 +91,16 @@ class CustomerConfirmations:
             raise ProposalNotOpen(obstacle.code)
         return await self._execute(stored) if signing is None and (proposal.level == 3 or approves) else ()
 
-    def _signing(self, proposal: Proposal) -> SignedMandate | None:
+    async def _signing(self, proposal: Proposal) -> SignedMandate | None:
         """The standing mandate that the customer confirms with this, signed by the gateway; None: it is about calls."""
         shown = proposal.content.get("mandate")
         if not isinstance(shown, dict):
             return None
         mandate = standing_of(str(shown["exactly"]).encode())
-        return SignedMandate(mandate, mandate.sign(self.mandate_key))
+        try:
+            return SignedMandate(mandate, await mandate.sign_beside(self.mandate_key))
+        except SignerUnavailable as error:
+            raise Unavailable("keys_unavailable") from error
 
     async def decline(self, customer: str, confirmation_id: str, at: datetime) -> None:
         stored = await self._for(customer, confirmation_id)

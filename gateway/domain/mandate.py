@@ -33,6 +33,13 @@ class MandateSigner(Protocol):
         """The signature, which may begin with its key's id."""
 
 
+class BesideSigner(Protocol):
+    """As `MandateSigner`, for an event loop: whatever waits for a device waits beside it."""
+
+    async def sign_beside(self, data: bytes, /) -> bytes:
+        """The signature, which may begin with its key's id. SignerUnavailable."""
+
+
 class MandateVerifier(Protocol):
     """What knows the gateway's signatures again: an Ed25519 public key, or a ring of them."""
 
@@ -135,6 +142,10 @@ class StandingMandate:
     def sign(self, key: "MandateSigner") -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_STANDING_DOMAIN + self.canonical())
+
+    async def sign_beside(self, key: "BesideSigner") -> bytes:
+        """The same for an event loop."""
+        return await key.sign_beside(_STANDING_DOMAIN + self.canonical())
 
     def covers(self, agent: str | None, now: datetime, payee: str) -> bool:
         """Whether it holds for this agent (None: the customer's own device), now, and this payee, whom the customer knows."""

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from adapters.tls import nobody
-from audit.keyring import KeyRing, Signer
+from audit.keyring import KeyRing, Signer, SignerUnavailable
 from audit.leaf import EndState
 from audit.log import Log
 from gateway.calls.history import history_of
@@ -52,11 +52,13 @@ def public_key(key: bytes) -> str:
     return "whpk_" + base64.b64encode(key).decode()
 
 
-def signed(keys: Sequence[Signer], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks: a signature over `id.timestamp.body` by each key, so that a receiver may know any of them."""
+async def signed(keys: Sequence[Signer], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks: a signature over `id.timestamp.body` by each key, so that a receiver may know any of them.
+
+    SignerUnavailable."""
     timestamp = str(int(at.timestamp()))
     over = f"{message_id}.{timestamp}.".encode() + body
-    signatures = ["v1a," + base64.b64encode(key.sign(over)).decode() for key in keys]
+    signatures = ["v1a," + base64.b64encode(await key.sign_beside(over)).decode() for key in keys]
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
@@ -164,13 +166,19 @@ class Webhooks:
         return Recorded(call_id, "", CallStatus.UNAVAILABLE, code, None, None, None, reason=reason_of(code))
 
     async def _post(self, message_id: str, body: bytes) -> None:
-        headers = signed(self.keys.signers(), message_id, self.clock(), body)
+        headers = await self._headers(message_id, body)
         try:
             async with self._opened().post(self.url, data=body, headers=headers, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:
                     raise WebhookRefused(f"status {response.status}")
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             raise WebhookRefused(type(error).__name__) from None
+
+    async def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
+        try:
+            return await signed(self.keys.signers(), message_id, self.clock(), body)
+        except SignerUnavailable:
+            raise WebhookRefused("keys_unavailable") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made where the loop runs

@@ -123,7 +123,7 @@ async def permits(log: Log, count: int) -> dict[str, float]:
     over = b'{"key":"k1"}'
     entries: list[LogEntry] = [await log.append(an_intent(call_id=f"call_{n}", time=log.now())) for n in range(count)]
     begun = time.perf_counter()
-    given = [log.permit(entry, over) for entry in entries]
+    given = [await log.permit(entry, over) for entry in entries]
     issue = (time.perf_counter() - begun) / count
     verifier, now = log.permit_verifier(), datetime.now(UTC) + timedelta(milliseconds=1)
     begun = time.perf_counter()

@@ -138,7 +138,7 @@ async def test_a_start_that_cannot_sign_does_not_start(signed: Signed, open_log:
     await log.append(a_record(policy=None))
     await log.close()
     signed.fails = True
-    with pytest.raises(SignerUnavailable):
+    with pytest.raises(LogUnavailable):
         await open_log()
     signed.fails = False
     again = await open_log()

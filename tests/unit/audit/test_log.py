@@ -119,7 +119,7 @@ async def test_tiles_are_those_of_the_tree(log: Log) -> None:
 
 async def test_an_intent_yields_one_permit_over_its_own_instruction(log: Log, clock: Clock) -> None:
     entry = await log.append(an_intent())
-    permit = log.permit(entry, OVER)
+    permit = await log.permit(entry, OVER)
     verifier = log.permit_verifier()
     verifier.verify(permit, OVER, clock())
     leaf = (await log.entries_of("call_1"))[0].leaf
@@ -127,26 +127,26 @@ async def test_an_intent_yields_one_permit_over_its_own_instruction(log: Log, cl
     with pytest.raises(PermitInvalid):
         verifier.verify(permit, OVER, clock() + PERMIT_LIFETIME)
     with pytest.raises(PermitDenied):
-        log.permit(entry, OVER)
+        await log.permit(entry, OVER)
 
 
 async def test_no_permit_for_another_instruction_and_none_afterwards(log: Log) -> None:
     entry = await log.append(an_intent())
     with pytest.raises(PermitDenied, match="another instruction"):
-        log.permit(entry, b'{"key":"k2"}')
+        await log.permit(entry, b'{"key":"k2"}')
     with pytest.raises(PermitDenied):
-        log.permit(entry, OVER)
+        await log.permit(entry, OVER)
 
 
 async def test_no_permit_for_what_is_no_intent_of_this_process(open_log: Callable[[], Awaitable[Log]]) -> None:
     log = await open_log()
     read, intent = await log.append(a_record()), await log.append(an_intent())
     with pytest.raises(PermitDenied):
-        log.permit(read, OVER)
+        await log.permit(read, OVER)
     await log.close()
     again = await open_log()
     with pytest.raises(PermitDenied):
-        again.permit(intent, OVER)
+        await again.permit(intent, OVER)
     await again.close()
 
 

@@ -149,12 +149,12 @@ async def test_open_intents_and_permits_go_on_over_a_rotation(log: Log, clock: C
     verifier = log.permit_verifier()
     over = b'{"key":"k1"}'
     held = await log.append(an_intent())
-    before = log.permit(held, over)
+    before = await log.permit(held, over)
     begin_next(tmp_path, clock, PERMITS, CUSTOMERS)
     await log.publish(force=True)
     clock.forward(LEAD_S)
     later = await log.append(an_intent(call_id="call_2", conversation="conv_2"))
-    after = log.permit(later, over)
+    after = await log.permit(later, over)
     for permit in (before, after):
         verifier.verify(permit, over, clock())
     await log.append(an_end(held.index, held.leaf_hash))
@@ -163,7 +163,7 @@ async def test_open_intents_and_permits_go_on_over_a_rotation(log: Log, clock: C
     assert old is not None
     clock.forward(121)
     made_late = await log.append(an_intent(call_id="call_3", conversation="conv_3"))
-    stolen = log.permit(made_late, over)
+    stolen = await log.permit(made_late, over)
     verifier.verify(stolen, over, clock())
     covered = Covered(stolen.log, stolen.index, stolen.leaf_hash, stolen.salt, stolen.digest)
     with pytest.raises(PermitInvalid):
