@@ -152,14 +152,17 @@ class _Reader:
         elif facts.get("passkey") == "revoked":
             credential = str((await self._sealed(index))["sealed.credential"])
             self._add(KnownPasskeyRevoked(await self._customer(fields), credential, at))
+        elif word in ("mandate_granted", "mandate_ended"):
+            self._add(await self._mandate(index))
         elif word == "mandate_import":
-            body = json.dumps(
-                (await self._sealed(index))["sealed.mandate"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
-            )
-            mandate = mandate_of(body.encode())
-            self._imported.setdefault(facts["file_sha256"], []).append(KnownMandate(mandate, mandate.sign(self._key)))
+            self._imported.setdefault(facts["file_sha256"], []).append(await self._mandate(index))
         elif word == "mandates_imported":  # what was only about to be imported was not
             self.found.known += self._imported.pop(facts["file_sha256"], [])
+
+    async def _mandate(self, index: int) -> KnownMandate:
+        terms = (await self._sealed(index))["sealed.mandate"]
+        mandate = mandate_of(json.dumps(terms, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+        return KnownMandate(mandate, mandate.sign(self._key))
 
     async def _switch(self, index: int, fields: Mapping[str, Any], at: datetime) -> KillSwitch:
         facts, scope = fields["facts"], Scope(fields["facts"]["scope"])
