@@ -22,7 +22,7 @@ from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
 from gateway.app.keys import file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.store.tables import METADATA as GATEWAY_TABLES
+from gateway.store.staff_tables import ALL_TABLES as GATEWAY_TABLES
 
 _ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0011"),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0012"),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }
