@@ -25,7 +25,7 @@ FILE_DESCRIPTORS_LEAST = 4096
 
 _SECRETS = (
     *("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file"),
-    "operations_tls_key",
+    *("operations_tls_key", "operations_client_secret_file"),
 )
 _PUBLIC = (
     *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
@@ -183,6 +183,7 @@ def _extras(settings: Settings) -> _Findings:
         "keys_database": (bool(settings.keys_database), "postgresql", ("asyncpg", "greenlet")),
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
+        "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

@@ -32,7 +32,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Where people operate it": (
         *("operations_port", "operations_host", "operations_url", "operations_tls_certificate", "operations_tls_key"),
-        "operations_client_ca",
+        *("operations_client_ca", "operations_issuer", "operations_client", "operations_client_secret_file"),
+        *("operations_roles_claim", "operations_roles", "operations_strong_acr", "operations_session_s", "operations_fresh_s"),
     ),
     "Its keys": ("key_passphrase_file",),
     "Whose tokens are taken": (

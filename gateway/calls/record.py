@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Required, TypedDict
+from typing import Any, Required, TypedDict, TypeVar
 
 from adapters.core import Instruction, NotSeen
 from adapters.function import Choice
@@ -32,6 +32,7 @@ from gateway.domain.ports import BookChange, Claim, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
+from gateway.domain.staff import StaffRecord
 from gateway.domain.stages import (
     Call,
     Decided,
@@ -47,6 +48,8 @@ from gateway.domain.stages import (
 from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
 from policies.model import Decision, Request
+
+T = TypeVar("T")
 
 REDACTION_PROFILE = "allow-list/1"
 
@@ -240,6 +243,26 @@ class Records:
             return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
         facts |= {"subject": switch.subject, "reason": switch.reason}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
+
+    async def staff_act(self, told: StaffRecord, change: BookChange[T]) -> T:
+        """What a person of the bank did, and its change of the book, together: both or neither. What the change refuses is raised."""
+        facts: dict[str, Plain] = {
+            "word": told.word,
+            "duty": told.duty.value,
+            "by": told.by,
+            "via": told.proved_by.value,
+            **told.facts,
+        }
+        record = Record(
+            kind=RecordKind.ADMIN,
+            time=told.at,
+            customer=told.customer,
+            facts=facts,
+            sealed=dict(told.sealed),
+        )
+        answer, _ = await self._written(change, record)
+        made: T = answer
+        return made
 
     async def repeat(self, call: Call, first_call_id: str) -> RecordPosition:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""

@@ -96,35 +96,21 @@ class Door:
         self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str, protects: bool = False
     ) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known and the rates are kept."""
-        principal = None
-        try:
-            principal = await authenticated
-            entry_of(request.scope).customer = principal.customer
-            self._within_rates(principal, protects=protects)
-            require_scope(principal, *scopes)
-            if self.first_sight is not None:
-                await self.first_sight.meet(principal)
-            return await handler(self, request, principal)
-        except RequestFault as fault:
-            return await self._faulted(request, principal, fault)
-        except Unavailable as unavailable:
-            cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
-            told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
-            _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
-            return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
-        except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
-            return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
-        except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            line = {
-                "error": type(error).__name__,
-                "at": f"{where.name}:{where.lineno or 0}",
-                "request_id": entry_of(request.scope).id,
-            }
-            _LOG.log(*Alarm.DEFECT.line(**line))
-            return fault_response(
-                RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
-            )
+
+        async def answering() -> Response:
+            principal = None
+            try:
+                principal = await authenticated
+                entry_of(request.scope).customer = principal.customer
+                self._within_rates(principal, protects=protects)
+                require_scope(principal, *scopes)
+                if self.first_sight is not None:
+                    await self.first_sight.meet(principal)
+                return await handler(self, request, principal)
+            except RequestFault as fault:
+                return await self._faulted(request, principal, fault)
+
+        return await guarded(request, answering())
 
     def _within_rates(self, principal: Principal, *, protects: bool) -> None:
         wait_s = self.requests.wait_s(principal.customer, principal.client, self.clock(), protects=protects)
@@ -146,6 +132,26 @@ class Door:
             message = "the audit trail does not answer; nothing happened, try again"
             return fault_response(RequestFault(Fault.AUDIT_UNAVAILABLE, message))
         return fault_response(fault, challenges=self.challenges)
+
+
+async def guarded(request: Request, answering: Awaitable[Response]) -> Response:
+    """The answer, or what a request gets whose answering failed: a door's outermost line."""
+    try:
+        return await answering
+    except Unavailable as unavailable:
+        cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
+        told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
+        _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
+        return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
+    except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
+        return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
+    except Exception as error:  # noqa: BLE001  # what it logs and says must hold no input
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        line = {"error": type(error).__name__, "at": f"{where.name}:{where.lineno or 0}", "request_id": entry_of(request.scope).id}
+        _LOG.log(*Alarm.DEFECT.line(**line))
+        return fault_response(
+            RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
+        )
 
 
 def too_often(wait_s: int = 1) -> RequestFault:

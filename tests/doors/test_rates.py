@@ -94,7 +94,6 @@ async def test_every_route_of_the_document_has_a_rate(bounded: Bounded) -> None:
         ("delete", "/v1/mandates/{mandate_id}"),
         ("get", "/v1/kill-switches"),
         ("post", "/v1/kill-switches"),
-        ("post", "/v1/kill-switches/{kill_switch_id}/lift"),
     }
 
 

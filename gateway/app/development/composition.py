@@ -32,6 +32,7 @@ from gateway.identity.dpop import SeenProofs
 from policies.bundle import Bundle
 
 if TYPE_CHECKING:
+    from gateway.doors.operations.sessions import StaffSessions
     from gateway.doors.pages.shell import PageShell
 
 
@@ -78,6 +79,12 @@ def _pages(app: FastAPI, settings: Settings, has_pages: bool) -> None:
     landing.mount(app, landing_of(settings, has_pages=has_pages))
 
 
+def _staff(app: FastAPI, sessions: "StaffSessions") -> None:
+    from gateway.app.development.staff import mount_made_up_people  # needs the extra `operations`
+
+    mount_made_up_people(app, sessions)
+
+
 def _enrolment(page: "PageShell", settings: Settings, customers: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[Route]:
     from gateway.doors.pages.enrol import Enrolment, enrol_routes  # needs the extra `confirm`
 
@@ -95,6 +102,8 @@ DEVELOPMENT = Composition(
     stand_in=_stand_in,
     chores=_chores,
     opened=_opened,
+    loopback_http=True,
+    staff=_staff,
     pages=_pages,
     enrolment=_enrolment,
 )

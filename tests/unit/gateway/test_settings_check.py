@@ -49,7 +49,15 @@ def found(settings: Settings) -> set[tuple[str, str]]:
 # By the settings alone
 
 
-OPERATED: dict[str, Any] = {"operations_port": 8090, "operations_url": "https://operations.example"}
+OPERATED: dict[str, Any] = {
+    "operations_port": 8090,
+    "operations_url": "https://operations.example",
+    "operations_issuer": "https://staff.example",
+    "operations_client": "gateway",
+    "operations_client_secret_file": Path("x"),
+    "operations_roles": ("bank-officers=officer", "a=b=auditor"),
+    "operations_strong_acr": ("x",),
+}
 
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
@@ -76,6 +84,10 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "people on the API's address": ({**OPERATED, "operations_port": 8080}, ("operations_port", "conflict")),
     "people in clear": ({**OPERATED, "operations_host": "0.0.0.0"}, ("operations_host", "in_clear")),
     "people without an address": ({**OPERATED, "operations_url": ""}, ("operations_url", "missing")),
+    "people without a provider": ({**OPERATED, "operations_issuer": ""}, ("operations_issuer", "missing")),
+    "people without roles": ({**OPERATED, "operations_roles": ()}, ("operations_roles", "missing")),
+    "people of a role that is none": ({**OPERATED, "operations_roles": ("x=admin",)}, ("operations_roles", "malformed")),
+    "people without two factors": ({**OPERATED, "operations_strong_acr": ()}, ("operations_strong_acr", "missing")),
     "people by http": ({**OPERATED, "operations_url": "http://localhost:8090"}, ("operations_url", "malformed")),
     "people where customers are": ({**OPERATED, "operations_url": "https://window.example"}, ("operations_url", "conflict")),
     "half of TLS for people": ({"operations_tls_key": Path("k")}, ("operations_tls_certificate", "conflict")),
