@@ -25,7 +25,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
-from gateway.app.alignment import refuse_apart
+from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
@@ -86,6 +86,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         storage = file_keys(data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain)
         log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
         undo.push_async_callback(log.close)
+        await refuse_keys_apart(log)
         keys = GatewayKeys(storage, clock)
         mandate_key = SignedRows(keys[MANDATES])
         database = places.open(DatabaseName.GATEWAY, name=name)

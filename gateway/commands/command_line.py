@@ -232,6 +232,11 @@ def _databases(parser: argparse.ArgumentParser) -> None:
     upgrading.set_defaults(command=_late("databases", "upgrade"))
     recovering = commands.add_parser("recover", help="after a restore: stop everything, and put back what the log knows")
     recovering.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    recovering.add_argument(
+        "--records-lost",
+        action="store_true",
+        help="no newer copy of the log is left anywhere: it goes on from what it has, and says so on record",
+    )
     recovering.set_defaults(command=_late("database_recovery", "recover"))
     for item in (showing, upgrading, recovering):
         _data(item, "folder of the gateway")

@@ -13,7 +13,7 @@ from audit.erasure import Certificate, LegalHold, NothingToErase
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
-from gateway.app.alignment import refuse_apart
+from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.commands.audit import why_of, with_log
@@ -67,6 +67,7 @@ def erase(options: argparse.Namespace) -> int:
         return failed("give either --customer, or --due", USAGE)
 
     async def work(log: Log) -> int:
+        await refuse_keys_apart(log)
         minimums = minimums_of(options.legal_minimum)
         if options.due:
             done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)

@@ -116,3 +116,62 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
         assert executed_keys(asked.gateway) == done
         assert await what_does_not_hold(asked.gateway) == []
     assert (await typed(capsys, folder, "audit", "reconcile", *WHY))[0] == 0
+
+
+async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_on_record(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with teller(folder) as asked:
+        debit, credit = (await asked.accounts())[:2]
+        assert (await asked.ask("initiate_transfer", payment(debit, credit, "3.10"), native_id="before")).status == "done"
+        where = await asked.conversation("alice")
+        await asked.gateway.log.publish(force=True)
+    backups = {part: dump(folder, part) for part in (DatabaseName.GATEWAY, DatabaseName.LOG)}
+    async with teller(folder) as asked:
+        assert (
+            await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
+        ).status == "done"
+        await asked.gateway.log.publish(force=True)
+    for part, backup in backups.items():
+        put_back(folder, part, backup)
+    with pytest.raises(UnsafeSettings) as refused:
+        async with teller(folder):
+            pass
+    assert [finding.code.value for finding in refused.value.findings] == ["log_behind_keys"]
+    status, why = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    assert (status, "restore the newest copy" in why) == (2, True)
+    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann", "--records-lost")
+    assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
+    await lifted(capsys, folder, told["kill_switch"])
+    async with teller(folder) as asked:
+        done = executed_keys(asked.gateway)
+    said = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *WHY))[1]["records"]
+    lost = next(item["leaf"]["facts"] for item in said if item["leaf"]["facts"].get("word") == "databases_recovered")
+    assert lost["noted_size"] > lost["to"], "how much there was is on record"
+    assert (await typed(capsys, folder, "audit", "verify"))[0] == 0
+    status, findings = await typed(capsys, folder, "audit", "reconcile", *WHY)
+    assert (status, [item["what"] for item in findings["findings"]]) == (1, ["unintended"]), "the core knows of the lost payment"
+    assert len(done) == 2
+
+
+async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_store(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with teller(folder) as asked:
+        await asked.ask("list_accounts")
+        await asked.gateway.log.publish(force=True)
+    backup = dump(folder, DatabaseName.KEYS)
+    status, _ = await typed(capsys, folder, "audit", "erase", "--customer", "alice", "--legal-minimum", "none", *WHY)
+    assert status == 0
+    put_back(folder, DatabaseName.KEYS, backup)
+    with pytest.raises(UnsafeSettings) as refused:
+        async with teller(folder):
+            pass
+    assert [finding.code.value for finding in refused.value.findings] == ["keys_behind_log"]
+    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    assert (status, told["keys"], told["put_back"]["destroyed_keys"]) == (0, "keys_behind_log", 1)
+    assert (await typed(capsys, folder, "audit", "erase", "--customer", "alice", *WHY))[0] == 1, (
+        "nothing of alice is known any more"
+    )
+    async with teller(folder):
+        pass
