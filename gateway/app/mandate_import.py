@@ -12,7 +12,7 @@ from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
-from gateway.calls.record import mandate_record
+from gateway.calls.record_fields import mandate_record
 from gateway.domain.mandate import MandateNotNewer, MandateVerifier
 from gateway.store.book import SqlBook
 from gateway.store.customers import GrantMandates
