@@ -86,13 +86,13 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         storage = file_keys(data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain)
         log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
         undo.push_async_callback(log.close)
-        await refuse_keys_apart(log)
         keys = GatewayKeys(storage, clock)
         mandate_key = SignedRows(keys[MANDATES])
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
         await refuse_apart(database, may_watch=composition.may_upgrade)
+        await refuse_keys_apart(log)
         book = SqlBook(
             database,
             mandate_key=mandate_key,

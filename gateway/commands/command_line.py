@@ -238,7 +238,14 @@ def _databases(parser: argparse.ArgumentParser) -> None:
         help="no newer copy of the log is left anywhere: it goes on from what it has, and says so on record",
     )
     recovering.set_defaults(command=_late("database_recovery", "recover"))
-    for item in (showing, upgrading, recovering):
+    granting = commands.add_parser("roles", help="the rights that roles of PostgreSQL need: the gateway's, and that of commands")
+    granting.add_argument("--gateway", metavar="ROLE", help="by which gateways run")
+    granting.add_argument("--operator", metavar="ROLE", help="by which commands run that activate, erase and recover")
+    granting.add_argument(
+        "--execute", action="store_true", help="grant them, by the owner whose address is given; else they are printed"
+    )
+    granting.set_defaults(command=_late("databases", "roles"))
+    for item in (showing, upgrading, recovering, granting):
         _data(item, "folder of the gateway")
         _database(item)
         item.add_argument("--json", action="store_true")

@@ -67,14 +67,15 @@ def erase(options: argparse.Namespace) -> int:
         return failed("give either --customer, or --due", USAGE)
 
     async def work(log: Log) -> int:
-        await refuse_keys_apart(log)
         minimums = minimums_of(options.legal_minimum)
         if options.due:
+            await refuse_keys_apart(log)
             done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
         database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
             await refuse_apart(database)
+            await refuse_keys_apart(log)
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
             done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
         except LegalHold:

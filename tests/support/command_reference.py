@@ -56,6 +56,7 @@ RUNS = (
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
     ("database recover", "database recover --officer you --data demo"),
+    ("database roles", "database roles --gateway teller --data demo --database postgresql://owner@db.bank.example/bank"),
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
     ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
