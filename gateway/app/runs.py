@@ -10,7 +10,7 @@ from gateway.app.composition import StandIn
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.rates import Rates
+from gateway.calls.rates import RateKind, Rates
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
@@ -72,7 +72,7 @@ def running(
         pool=pool,
         broadcast=broadcast,
         seal=seal,
-        rates=Rates(settings.thread_writes_per_minute),
+        rates=Rates(settings.thread_writes_per_minute, RateKind.WRITES),
         hosts=hosts,
         lifetime=timedelta(seconds=settings.run_lifetime_s),
         runs_most=settings.runs_per_customer,

@@ -27,6 +27,7 @@ from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.main import __version__, open_gateway
 from gateway.app.operations import operations_served
 from gateway.app.settings import Settings
+from gateway.app.shared_rates import shared_rates
 from gateway.app.stopping import asked_to_stop
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.calls.chores import alarmed
@@ -56,6 +57,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
         ]
+        if gateway.settings.database:
+            running.append(shared_rates(gateway).run())
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
         if gateway.webhooks is not None:

@@ -251,11 +251,11 @@ class Settings:
     """How long the log may take to make a record durable. Beyond it the call is refused with `temporarily_unavailable`."""
 
     calls_per_minute: int = 600
-    """Function calls of one customer, per minute and process."""
+    """Function calls of one customer, per minute. Gateways that share a database count together."""
 
     requests_per_minute: int = 1_200
-    """Requests of one customer, whatever the route, per minute and process; beyond it 429. Calls of functions, and what protects a
-    customer, may be asked ten times as often."""
+    """Requests of one customer, whatever the route, per minute, in all gateways that share a database; beyond it 429. Calls of functions,
+    and what protects a customer, may be asked ten times as often."""
 
     client_requests_per_minute: int = 120_000
     """The same of one client, for all of its customers."""
@@ -327,7 +327,7 @@ class Settings:
     """Runs that one process drives at once; others wait in the queue."""
 
     thread_writes_per_minute: int = 600
-    """Assistants, threads, messages, runs and outputs that one customer, or client, writes, per minute and process."""
+    """Assistants, threads, messages, runs and outputs that one customer, or client, writes, per minute."""
 
     playground: bool = False
     """Whether `/console/playground` is served: a page for trying an assistant with pasted tokens. On in development mode."""

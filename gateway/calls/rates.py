@@ -1,10 +1,18 @@
 """How often one customer, one client and one customer's assistants may ask: token buckets, bounded in number, in memory. Pure but for its
-own state."""
+own state.
 
+Where several processes serve, each counts for itself and they tell each other, once a second, what was taken of buckets that are being
+emptied (`Buckets.told`, `Buckets.hear`): together they let through what one would, and at most what was taken in that second more.
+"""
+
+import hashlib
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 
 from adapters.function import BankingFunction
 
@@ -13,33 +21,116 @@ _BUCKETS = 100_000
 PROTECTING = 10
 """How many times as often as anything else what protects a customer may be asked."""
 
+TOLD_FROM = 16
+"""A bucket is told to other processes once a sixteenth of it was taken: whoever asks now and then costs nobody a row."""
 
-class _Buckets:
+
+class RateKind(IntEnum):
+    """What is counted: buckets of one kind are told to those of the same kind in other processes. The numbers stand in the database."""
+
+    CUSTOMER = 1
+    CLIENT = 2
+    PROTECTED_CUSTOMER = 3
+    PROTECTED_CLIENT = 4
+    CALLS = 5
+    FUNCTIONS = 6
+    WRITES = 7
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """`left` of it at `at_s`; `untold`: what was taken here and no other process knows yet."""
+
+    digest: bytes
+    size: int
+    left: float
+    at_s: float
+    untold: int = 0
+
+
+class Buckets:
     """One bucket for each name. Beyond their number the one that was idle longest is forgotten: it is full again."""
 
-    def __init__(self) -> None:
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    def __init__(self, kind: RateKind) -> None:
+        self.kind = kind
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._names: dict[bytes, str] = {}
+        self._others: OrderedDict[bytes, int] = OrderedDict()
+        """What others took of buckets that nobody asked for here yet."""
+        self._to_tell: dict[bytes, _Bucket] | None = None
 
     def take(self, name: str, now: datetime, size: int, per_s: float) -> bool:
+        """Whether one more may go on; it is taken if so."""
         now_s = now.timestamp()
-        left, at_s = self._left.pop(name, (float(size), now_s))
-        left = min(float(size), left + max(0.0, now_s - at_s) * per_s)
-        allowed = left >= 1
-        self._left[name] = (left - 1 if allowed else left, now_s)
-        if len(self._left) > _BUCKETS:
-            self._left.popitem(last=False)
-        return allowed
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._made(name, now_s, size)
+        else:
+            self._buckets.move_to_end(name)
+            bucket.left = min(float(size), bucket.left + max(0.0, now_s - bucket.at_s) * per_s)
+            bucket.at_s = now_s
+        if bucket.left < 1:
+            return False
+        bucket.left -= 1
+        if self._to_tell is not None:
+            bucket.untold += 1
+            if (bucket.size - bucket.left) * TOLD_FROM >= bucket.size:
+                self._to_tell[bucket.digest] = bucket
+        return True
+
+    def _made(self, name: str, now_s: float, size: int) -> _Bucket:
+        digest = bytes([self.kind]) + hashlib.sha256(name.encode()).digest()[1:]
+        left = max(-float(size), size - float(self._others.pop(digest, 0)))
+        bucket = _Bucket(digest, size, left, now_s)
+        self._buckets[name], self._names[digest] = bucket, name
+        if len(self._buckets) > _BUCKETS:
+            _, forgotten = self._buckets.popitem(last=False)
+            del self._names[forgotten.digest]
+        return bucket
+
+    def told(self) -> dict[bytes, int]:
+        """What is to be told now: of each bucket that is being emptied, how much more was taken of it, by the digest of its name. From the
+        first time on what is taken is kept for the next one."""
+        waiting, self._to_tell = self._to_tell or {}, {}
+        found: dict[bytes, int] = {}
+        for digest, bucket in waiting.items():
+            # what was taken long ago and has run in again since is nobody's loss
+            found[digest] = min(bucket.untold, math.ceil(bucket.size - min(0.0, bucket.left)))
+            bucket.untold = 0
+        return found
+
+    def hear(self, taken: Mapping[bytes, int]) -> None:
+        """What other processes took. A bucket owes no more than its size, so that nobody waits longer than for two full ones."""
+        for digest, count in taken.items():
+            if digest[0] != self.kind:
+                continue
+            name = self._names.get(digest)
+            if name is None:
+                self._others[digest] = self._others.pop(digest, 0) + count
+                if len(self._others) > _BUCKETS:
+                    self._others.popitem(last=False)
+            else:
+                bucket = self._buckets[name]
+                bucket.left = max(-float(bucket.size), bucket.left - count)
 
 
 class RequestRates:
-    """What one customer and one client may ask in a minute, and as much at once, whatever the route. Each process counts for itself.
+    """What one customer and one client may ask in a minute, and as much at once, whatever the route.
 
     What protects a customer (a card frozen, a payment declined, a kill switch) has `PROTECTING` times as much, apart from the rest.
     """
 
     def __init__(self, of_customer: int, of_client: int) -> None:
         self._sizes = (of_customer, of_client)
-        self._buckets = {False: (_Buckets(), _Buckets()), True: (_Buckets(), _Buckets())}
+        self._buckets = {
+            False: (Buckets(RateKind.CUSTOMER), Buckets(RateKind.CLIENT)),
+            True: (Buckets(RateKind.PROTECTED_CUSTOMER), Buckets(RateKind.PROTECTED_CLIENT)),
+        }
+
+    @property
+    def buckets(self) -> tuple[Buckets, ...]:
+        """All of them, to be told to other processes."""
+        return (*self._buckets[False], *self._buckets[True])
 
     def wait_s(self, customer: str, client: str, now: datetime, *, protects: bool) -> int:
         """0: it may go on; else after how many seconds the next one may."""
@@ -74,13 +165,18 @@ class AtOnce:
 
 class Rates:
     """`per_minute` calls on average, and as many at once; and of a function that declares it, `calls_per_hour`, in a bucket of its own
-    per customer. Each process counts for itself."""
+    per customer."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, kind: RateKind = RateKind.CALLS) -> None:
         self._per_minute = per_minute
-        self._of_all = _Buckets()
+        self._of_all = Buckets(kind)
         # Apart from the others: the traffic of many customers must not make anybody's narrow bucket be forgotten, and so full
-        self._of_functions = _Buckets()
+        self._of_functions = Buckets(RateKind.FUNCTIONS)
+
+    @property
+    def buckets(self) -> tuple[Buckets, ...]:
+        """All of them, to be told to other processes."""
+        return (self._of_all, self._of_functions) if self._of_all.kind is RateKind.CALLS else (self._of_all,)
 
     def take(self, customer: str, now: datetime, function: BankingFunction | None = None) -> bool:
         """Whether one more call may go on; takes it from the bucket, or from both, if so."""

@@ -45,6 +45,7 @@ class Chore(StrEnum):
     POLICIES = "policies"
     WEBHOOKS = "webhooks"
     PROOFS_SWEEP = "proofs_sweep"
+    RATES = "rates"
     KEYS = "keys"
     ROWS_SWEEP = "rows_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"

@@ -15,6 +15,7 @@ from gateway.store import staff_tables, tables
 NOBODY_S = {
     tables.PROOFS: "hashes of proofs and keys of clients, gone with the proof's time",
     tables.EPOCHS: "counters",
+    tables.RATES: "how often somebody asked, by a hash, for ten minutes",
     tables.LOG_POSITION: "size and root hash of the log",
     staff_tables.STAFF_SESSIONS: "people of the bank who are signed in, for some hours",
     tables.POLICY_ACTIVATIONS: "bundles of rules and the officers who signed them",

@@ -108,6 +108,16 @@ PROOFS = Table(
     Index("proofs_by_expiry", "expires_s"),
 )
 
+RATES = Table(
+    "rates",  # what each process took of token buckets, told to the others
+    METADATA,
+    Column("bucket", LargeBinary(32), primary_key=True),  # its kind, and of the SHA-256 of its name all but a byte
+    Column("process", String(32), primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("rates_by_time", "at_us"),
+)
+
 # What untrusted text an agent has read, and what the customer's words were used for.
 
 TAINTS = Table(
