@@ -18,6 +18,9 @@ from policies.bundle import Bundle, BundleSignature, NotActivated, Role, SignedB
 NAME_MOST = 64
 """Characters of an officer's name."""
 
+STAFF_ROLES = ("officer", "auditor", "reviewer", "operator")
+"""Roles in the file that sign no bundles; what each may do is said elsewhere."""
+
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
 
@@ -29,6 +32,8 @@ class Officer:
     name: str
     roles: frozenset[Role]
     key: Ed25519PublicKey
+    staff: frozenset[str] = frozenset()
+    """What this person is beside signing bundles, some of `STAFF_ROLES`: by their key they may do the duties of it."""
 
 
 def parse_officers(text: str) -> Mapping[str, Officer]:
@@ -51,7 +56,7 @@ def parse_officers(text: str) -> Mapping[str, Officer]:
 
 def officer_entry(officer: Officer) -> str:
     """The entry of an officer as `parse_officers` takes it."""
-    roles = ", ".join(f'"{role}"' for role in sorted(officer.roles))
+    roles = ", ".join(f'"{role}"' for role in (*sorted(officer.roles), *sorted(officer.staff)))
     key = base64.b64encode(officer.key.public_bytes_raw()).decode()
     return f'[[officer]]\nname = {json.dumps(officer.name, ensure_ascii=False)}\nroles = [{roles}]\npublic_key = "{key}"\n'
 
@@ -101,15 +106,17 @@ def _officer(entry: object) -> Officer:
     if not isinstance(entry, dict) or set(entry) != {"name", "roles", "public_key"}:
         raise ValueError("an officer has name, roles and public_key, and nothing else")
     name = _name(entry["name"])
+    staff: frozenset[str] = frozenset()
     try:
-        roles = frozenset(Role(role) for role in entry["roles"])
+        staff = frozenset(role for role in entry["roles"] if role in STAFF_ROLES)
+        roles = frozenset(Role(role) for role in entry["roles"] if role not in staff)
         key = Ed25519PublicKey.from_public_bytes(_bytes(entry["public_key"], _KEY_BYTES))
     except (ValueError, TypeError):
         roles, key = frozenset(), None
-    if not roles or key is None or not isinstance(entry["roles"], list):
-        known = ", ".join(role.value for role in Role)
+    if not (roles or staff) or key is None or not isinstance(entry["roles"], list):
+        known = ", ".join((*(role.value for role in Role), *STAFF_ROLES))
         raise ValueError(f"{name}: roles are some of {known}; public_key is base64 of {_KEY_BYTES} bytes")
-    return Officer(name, roles, key)
+    return Officer(name, roles, key, staff)
 
 
 def _name(value: object) -> str:

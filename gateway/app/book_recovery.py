@@ -26,6 +26,7 @@ from gateway.app.keys import MANDATES, file_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.record import Records
 from gateway.domain.kill_switch import Scope
+from gateway.domain.staff import ProvedBy
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.store.direct import DirectStore
 from gateway.store.forgotten import RecoverBook
@@ -47,6 +48,8 @@ class RecoveryOrder:
 
     officer: str
     records_lost: bool = False
+    signed: Mapping[str, str] = field(default_factory=dict)
+    """The officer's statement of it, with its signature, for the record."""
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ async def recover(places: DatabaseLocations, wanted: RecoveryOrder, *, clock: Cl
         if findings := await verify_store(log):
             raise TrailDamaged(findings[0].what)
         switches = KillSwitches(
-            store=SqlKillSwitches(DirectStore(database)), trail=Records(log, {}, WAIT_MS), clock=clock, via="command"
+            store=SqlKillSwitches(DirectStore(database)), trail=Records(log, {}, WAIT_MS), clock=clock, via=ProvedBy.KEY.value
         )
         found.switch = (await switches.engage(Scope.GLOBAL, "", REASON, wanted.officer)).switch.id
         if found.keys is Apart.KEYS_BEHIND_LOG:
@@ -137,7 +140,8 @@ async def _together(log: Log, forgotten: ForgottenOfLog, found: Recovered, wante
     facts: dict[str, Plain] = {
         "word": "databases_recovered",
         "by": wanted.officer,
-        "via": "command",
+        "via": ProvedBy.KEY.value,
+        **wanted.signed,
         "alignment": found.before.alignment.value,
         "from": found.before.book_size or 0,
         "to": forgotten.size,

@@ -1,7 +1,7 @@
 """Mandates that a bank brings come into the gateway's database: all of a batch or none, and on record."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,11 +24,13 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class MandateBatch:
-    """What is imported at once. `digest`: SHA-256 of the file; `officer`: who does it."""
+    """What is imported at once. `digest`: SHA-256 of the file; `officer`: who does it; `signed`: their statement of it, with its signature,
+    as it stands on record."""
 
     taken: Sequence[ImportedMandate]
     digest: str
     officer: str
+    signed: Mapping[str, str]
 
 
 async def import_batch(
@@ -56,7 +58,7 @@ async def _on_record(log: Log, batch: MandateBatch, now: datetime) -> MandateNot
             *(log.append(_intended(item, common, now), timeout_ms=WAIT_MS) for item in batch.taken[first : first + AT_ONCE])
         )
     change = GrantMandates(tuple((item.mandate, item.signature) for item in batch.taken))
-    facts: dict[str, Plain] = {**common, "word": "mandates_imported", "count": len(batch.taken)}
+    facts: dict[str, Plain] = {**common, **batch.signed, "word": "mandates_imported", "count": len(batch.taken)}
     try:
         await log.append_with(change, Record(kind=RecordKind.ADMIN, time=now, facts=facts), timeout_ms=WAIT_MS)
     except MandateNotNewer as refused:

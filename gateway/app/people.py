@@ -45,7 +45,7 @@ def people_of(gateway: Gateway) -> People:
     """The people of the bank's provider; where none is set, those whom the composition has. UnsafeSettings: the extra is missing, or
     others may read the client's secret."""
     try:
-        from gateway.doors.operations import approvals, kill_switches, pages
+        from gateway.doors.operations import approvals, kill_switches, pages, trail
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -62,7 +62,8 @@ def people_of(gateway: Gateway) -> People:
         rates=RequestRates(REQUESTS_PER_MINUTE, 100 * REQUESTS_PER_MINUTE),
     )
     switches = kill_switches.SwitchDesk(replace(gateway.kill_switches, via=ProvedBy.SIGN_IN.value), gateway.door.functions)
-    desk = approvals.ApprovalDesk(Approvals(SqlApprovals(gateway.book), gateway.door.records, clock))
+    four_eyes = Approvals(SqlApprovals(gateway.book), gateway.door.records, clock)
+    desk = approvals.ApprovalDesk(four_eyes)
     fetcher = Fetcher(loopback_http=gateway.composition.loopback_http, trust=client_tls(settings.issuer_ca))
     ages = Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s)
     keys = RemoteKeys(IssuerKeys(fetcher, settings.operations_issuer), ages)
@@ -70,6 +71,7 @@ def people_of(gateway: Gateway) -> People:
     def mount(app: FastAPI, gateway: Gateway) -> None:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
+        trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
         pages.mount(app, door, pages.StaffPages(switches, desk))
         mount_session(app, door)
         if settings.operations_issuer:

@@ -248,7 +248,7 @@ class Records:
         facts |= {"subject": switch.subject, "reason": switch.reason}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
 
-    async def staff_act(self, told: StaffRecord, change: BookChange[T]) -> T:
+    async def staff_act(self, told: StaffRecord, change: BookChange[T] | None) -> T:
         """What a person of the bank did, and its change of the book, together: both or neither. What the change refuses is raised."""
         facts: dict[str, Plain] = {
             "word": told.word,

@@ -9,6 +9,7 @@ from gateway.commands.operator_line import operator_commands
 from gateway.commands.options import data_option as _data
 from gateway.commands.options import database_option as _database
 from gateway.commands.options import late as _late
+from gateway.commands.options import officer_key
 from gateway.commands.options import port as _port
 from gateway.commands.policy_line import policy_verbs
 from gateway.commands.printing import GOOD, USAGE, failed
@@ -103,7 +104,7 @@ def _kill(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="what is engaged")
     listing.set_defaults(command=_late("kill_switches", "list_all"))
     for item in (engaging, lifting):
-        item.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+        officer_key(item)
         item.add_argument("--reason", required=True, help="why; stands in the trail")
     for item in (engaging, lifting, listing):
         _data(item, "folder of the gateway")
@@ -231,7 +232,7 @@ def _databases(parser: argparse.ArgumentParser) -> None:
     upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
     upgrading.set_defaults(command=_late("databases", "upgrade"))
     recovering = commands.add_parser("recover", help="after a restore: stop everything, and put back what the log knows")
-    recovering.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    officer_key(recovering)
     recovering.add_argument(
         "--records-lost",
         action="store_true",

@@ -13,9 +13,10 @@ from gateway.app.book_recovery import Recovered, RecoveryOrder, TrailDamaged
 from gateway.app.book_recovery import recover as recovered
 from gateway.app.clock import utc_now
 from gateway.commands.locations import locations
-from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json
-from gateway.domain.errors import Unavailable
-from gateway.oversight.kill_switches import OFFICER_MOST
+from gateway.commands.officers import acting_officer
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault, Unavailable
 from gateway.store.erasure import StillInDoubt, StillStopped
 from gateway.store.forgotten import LogMoved
 from gateway.store.log_position import Alignment
@@ -25,9 +26,12 @@ _AGAIN = "nothing was put back; everything stays stopped, and it may be run agai
 
 def recover(options: argparse.Namespace) -> int:
     """Engage a switch over everything, put back what the log tells, and say what is next; a finding where the log does not verify."""
-    if not 1 <= len(options.officer) <= OFFICER_MOST:
-        return failed(f"--officer has 1 to {OFFICER_MOST} characters", USAGE)
-    wanted = RecoveryOrder(options.officer, options.records_lost)
+    try:
+        officer = acting_officer(options, Duty.RECOVER)
+    except RequestFault as refused:
+        return failed(refused.message, FINDING)
+    signed = officer.states(Duty.RECOVER, {"records_lost": str(options.records_lost).lower()}, utc_now())
+    wanted = RecoveryOrder(officer.member.subject, options.records_lost, signed)
     try:
         done = asyncio.run(recovered(locations(options), wanted, clock=utc_now))
     except (TrailDamaged, LogCorrupt) as error:

@@ -33,7 +33,7 @@ STEPS = (
     "database upgrade",
     "keys permits",
     "policy activate BUNDLE",
-    "mandates import FILE --officer YOU",
+    "mandates import FILE --officer-key YOURS",
     "settings check",
     "serve",
 )

@@ -1,6 +1,6 @@
 """`tellergate kill`: engage, lift and list kill switches on the databases themselves, so that it works when no gateway answers.
 
-The name of `--officer` is believed, and stands in the trail with the word `command`: whoever may run this holds the databases anyway.
+Whose key it is, and whether they may, is said by the pinned officers' file; what is done is signed by that key, and on record.
 """
 
 import argparse
@@ -22,13 +22,16 @@ from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.calls.record import Records
 from gateway.commands.locations import locations
+from gateway.commands.officers import ActingOfficer, acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.commands.stores import opened_store
-from gateway.domain.errors import Unavailable
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault, Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
+from gateway.domain.staff import ProvedBy, StaffRecord
 from gateway.domain.stages import RecordPosition
 from gateway.doors.kill_switches import shown
-from gateway.oversight.kill_switches import OFFICER_MOST, REASON_MOST, SUBJECT_MOST, KillSwitches
+from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST, KillSwitches
 from gateway.store.kill_switches import SqlKillSwitches
 
 WAIT_MS = 5_000
@@ -47,8 +50,8 @@ def engage(options: argparse.Namespace) -> int:
     if scope is Scope.FUNCTION and subject not in {function.name for function in MANIFEST}:
         failed("note: no function of this distribution has this name; it must be one of a manifest", USAGE)
 
-    async def work(switches: KillSwitches) -> int:
-        engaged = await switches.engage(scope, subject, options.reason, options.officer)
+    async def work(switches: KillSwitches, officer: ActingOfficer) -> int:
+        engaged = await switches.engage(scope, subject, options.reason, officer.member.subject)
         if options.json:
             print_json({**shown(engaged.switch), "recorded": engaged.recorded})
         else:
@@ -57,15 +60,15 @@ def engage(options: argparse.Namespace) -> int:
             return failed("it counts, but the trail does not answer; engage it again to have it recorded", FINDING)
         return GOOD
 
-    return _with_switches(options, work)
+    return _acting(options, Duty.ENGAGE, work)
 
 
 def lift(options: argparse.Namespace) -> int:
     """One officer's lift. A finding when it cannot be lifted by them."""
 
-    async def work(switches: KillSwitches) -> int:
+    async def work(switches: KillSwitches, officer: ActingOfficer) -> int:
         try:
-            switch = await switches.lift(options.id, options.reason, options.officer)
+            switch = await switches.lift(options.id, options.reason, officer.member.subject)
         except NotLifted as refused:
             said = {"same_officer": "this officer gave the first lift; the second is another's", "lifted": "it is lifted already"}
             return failed(said.get(refused.state, "there is no such kill switch"), FINDING)
@@ -75,7 +78,7 @@ def lift(options: argparse.Namespace) -> int:
             print(f"{switch.id} is {switch.state}")
         return GOOD
 
-    return _with_switches(options, work)
+    return _acting(options, Duty.LIFT, work)
 
 
 def list_all(options: argparse.Namespace) -> int:
@@ -90,31 +93,43 @@ def list_all(options: argparse.Namespace) -> int:
             print_table(columns, ([row[column] for column in columns] for row in rows))
         return GOOD
 
-    return _with_switches(options, work)
+    return _with_switches(options, None, work)
 
 
-def _with_switches(options: argparse.Namespace, work: _Work) -> int:
-    for name, most in (("officer", OFFICER_MOST), ("reason", REASON_MOST)):
-        if not 1 <= len(getattr(options, name, "-")) <= most:
-            return failed(f"--{name} has 1 to {most} characters", USAGE)
+def _acting(
+    options: argparse.Namespace, duty: Duty, work: Callable[[KillSwitches, ActingOfficer], Coroutine[Any, Any, int]]
+) -> int:
+    """Do it by the officer's key, if they may."""
+    if not 1 <= len(options.reason) <= REASON_MOST:
+        return failed(f"--reason has 1 to {REASON_MOST} characters", USAGE)
+    locations(options)
     try:
-        return asyncio.run(_run(locations(options), work))
+        officer = acting_officer(options, duty)
+    except RequestFault as refused:
+        return failed(refused.message, FINDING)
+    return _with_switches(options, officer, lambda switches: work(switches, officer))
+
+
+def _with_switches(options: argparse.Namespace, officer: ActingOfficer | None, work: _Work) -> int:
+    try:
+        return asyncio.run(_run(locations(options), officer, work))
     except Unavailable as unavailable:
         return failed(f"{unavailable.reason}: nothing was lifted; whether it was engaged is told by `kill list`", UNAVAILABLE)
 
 
-async def _run(places: DatabaseLocations, work: _Work) -> int:
+async def _run(places: DatabaseLocations, officer: ActingOfficer | None, work: _Work) -> int:
     async with AsyncExitStack() as undo:
         store = await opened_store(places, undo)
-        switches = KillSwitches(store=SqlKillSwitches(store), trail=_LateTrail(places, undo), clock=utc_now, via="command")
+        trail = _LateTrail(places, undo, officer)
+        switches = KillSwitches(store=SqlKillSwitches(store), trail=trail, clock=utc_now, via=ProvedBy.KEY.value)
         return await work(switches)
 
 
 class _LateTrail:
     """The trail, opened when there is something to record: what protects does not wait for it. Unavailable when it cannot be."""
 
-    def __init__(self, places: DatabaseLocations, undo: AsyncExitStack) -> None:
-        self._places, self._undo = places, undo
+    def __init__(self, places: DatabaseLocations, undo: AsyncExitStack, officer: ActingOfficer | None) -> None:
+        self._places, self._undo, self._officer = places, undo, officer
 
     async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         try:
@@ -124,4 +139,28 @@ class _LateTrail:
         except (LogUnavailable, LogCorrupt, KeyRefused, HistoryUnknown, SQLAlchemyError, DatabaseUnavailable, OSError) as error:
             raise Unavailable("audit_unavailable") from error
         self._undo.push_async_callback(log.close)
-        return await Records(log, {}, WAIT_MS).kill_switch(switch, word, by, via, at)
+        records = Records(log, {}, WAIT_MS)
+        if self._officer is not None:
+            await records.staff_act(_signed(self._officer, switch, word, at), None)
+        return await records.kill_switch(switch, word, by, via, at)
+
+
+def _signed(officer: ActingOfficer, switch: KillSwitch, word: str, at: datetime) -> StaffRecord:
+    """What the officer signs of this change. Of a customer it is kept sealed, since it names them."""
+    duty = Duty.ENGAGE if word == "kill_engaged" else Duty.LIFT
+    subject = {"kill_switch": switch.id, "scope": switch.scope.value, "subject": switch.subject, "reason": switch.reason}
+    told = dict(officer.states(duty, subject, at))
+    customer = switch.subject if switch.scope is Scope.CUSTOMER else None
+    sealed = {} if customer is None else {"statement": told.pop("statement")}
+    facts = {**told, "kill_switch": switch.id}
+    member = officer.member
+    return StaffRecord(
+        word="signed",
+        duty=duty,
+        by=member.subject,
+        proved_by=member.proved_by,
+        at=at,
+        facts=facts,
+        customer=customer,
+        sealed=sealed,
+    )

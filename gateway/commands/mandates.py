@@ -25,11 +25,12 @@ from gateway.app.mandate_files import LINE_BYTES, LINES_MOST, LineRefused, Refus
 from gateway.app.mandate_import import MandateBatch, import_batch
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.commands.locations import key_files, locations, named_file
-from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.commands.officers import acting_officer
+from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
 from gateway.commands.stores import opened_store
-from gateway.domain.errors import Unavailable
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault, Unavailable
 from gateway.domain.mandate import load
-from gateway.oversight.kill_switches import OFFICER_MOST
 from gateway.store.customers import GrantedRow, granted
 from gateway.store.policies import newest_activation
 from policies.engine import Engine
@@ -60,8 +61,6 @@ def sign(options: argparse.Namespace) -> int:
 
 def import_file(options: argparse.Namespace) -> int:
     """Store the mandates of a file; a finding, and nothing is stored, where a line is refused."""
-    if not 1 <= len(options.officer) <= OFFICER_MOST:
-        return failed(f"--officer has 1 to {OFFICER_MOST} characters", USAGE)
     content = _content(options.file)
     names = function_names(named_file(options, "functions"))
     key = _key(options)
@@ -69,7 +68,13 @@ def import_file(options: argparse.Namespace) -> int:
     taken, refused = judged(content.splitlines(), key=key, functions=names, restrictions=restrictions, now=utc_now())
     if refused or not taken:
         return _told(options, 0, refused or [RefusedLine(1, "no mandate stands in the file")])
-    batch = MandateBatch(taken, hashlib.sha256(content).hexdigest(), options.officer)
+    try:
+        officer = acting_officer(options, Duty.IMPORT_MANDATES)
+    except RequestFault as not_theirs:
+        return failed(not_theirs.message, FINDING)
+    digest = hashlib.sha256(content).hexdigest()
+    signed = officer.states(Duty.IMPORT_MANDATES, {"file_sha256": digest, "count": len(taken)}, utc_now())
+    batch = MandateBatch(taken, digest, officer.member.subject, signed)
     try:
         not_newer = asyncio.run(import_batch(locations(options), key, batch, clock=utc_now))
     except (LogUnavailable, LogCorrupt, KeyRefused, SQLAlchemyError, DatabaseUnavailable) as error:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from gateway.commands.options import DATABASE_HELP, data_option, database_option, late, port
+from gateway.commands.options import DATABASE_HELP, data_option, database_option, late, officer_key, port
 
 WORKERS_MOST = 64
 
@@ -38,7 +38,7 @@ def _mandates(parser: argparse.ArgumentParser) -> None:
     signing = commands.add_parser("sign", help="print each line of a file with a signature by the mandate key")
     signing.set_defaults(command=late("mandates", "sign"))
     importing = commands.add_parser("import", help="store the signed mandates of a file: all of them, or none; on record")
-    importing.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    officer_key(importing)
     importing.set_defaults(command=late("mandates", "import_file"))
     listing = commands.add_parser("list", help="what customers' assistants may do, and whether it is in force")
     listing.add_argument("--customer", help="of this customer alone")

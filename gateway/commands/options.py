@@ -36,6 +36,12 @@ def database_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", default=from_environment("DATABASE") or "", help=DATABASE_HELP)
 
 
+def officer_key(parser: argparse.ArgumentParser) -> None:
+    """Whose key acts, and signs what is done."""
+    told = "private key of a pinned officer (`policy officer`), readable by its owner alone: it signs what is done, on record"
+    parser.add_argument("--officer-key", type=Path, required=True, metavar="FILE", help=told)
+
+
 def port(text: str) -> int:
     """A TCP port, as `argparse` reads a type."""
     if not text.isascii() or not text.isdigit() or int(text) > 65_535:

@@ -5,25 +5,19 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from adapters.function import BankingFunction
-from gateway.app.key_files import private_file, refuse_others
+from gateway.app.key_files import private_file
 from gateway.app.policies import pinned_officers
-from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.catalogue import cedar_schema, manifest
 from gateway.commands.functions import served_functions
+from gateway.commands.officers import KEY_BYTES, signing_key
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
 from policies.bundle import Bundle, BundleSignature, NotActivated, Role, RuleFile, SignedBundle, load, sign
-from policies.officers import NAME_MOST, Officer, is_name, officer_entry, parse_signatures, signatures_file, verified
+from policies.officers import NAME_MOST, STAFF_ROLES, Officer, is_name, officer_entry, parse_signatures, signatures_file, verified
 from policies.review.acceptance import Complaint, complaints
 
 BUNDLE_MOST = 16 * 1024 * 1024
 """Bytes of a bundle file."""
-
-_KEY_BYTES = 32
 
 
 class FileRefused(Exception):
@@ -79,8 +73,8 @@ def officer(options: argparse.Namespace) -> int:
     if not is_name(options.name):
         return failed(f"--name has 1 to {NAME_MOST} printable characters", USAGE)
     if not options.key.exists():
-        private_file(options.key, _KEY_BYTES)
-    entry = officer_entry(Officer(options.name, frozenset(map(Role, options.role)), _signing_key(options.key).public_key()))
+        private_file(options.key, KEY_BYTES)
+    entry = officer_entry(_entered(options))
     if options.json:
         print_json({"entry": entry})
     else:
@@ -88,9 +82,15 @@ def officer(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def _entered(options: argparse.Namespace) -> Officer:
+    staff = frozenset(role for role in options.role if role in STAFF_ROLES)
+    roles = frozenset(Role(role) for role in options.role if role not in staff)
+    return Officer(options.name, roles, signing_key(options.key).public_key(), staff)
+
+
 def sign_bundle(options: argparse.Namespace) -> int:
     """Add the signature to those beside the bundle; one that stands there for this role, and is of this officer, is the same."""
-    key, role = _signing_key(options.key), Role(options.role)
+    key, role = signing_key(options.key), Role(options.role)
     try:
         bundle, signatures = read_bundle_file(options.bundle), read_signatures(options.bundle)
     except FileRefused as refused:
@@ -181,16 +181,3 @@ def _files(folder: Path, suffix: str) -> list[RuleFile]:
         except UnicodeDecodeError as error:
             raise FileRefused(f"{path.name}:{error.object[: error.start].count(10) + 1}: not UTF-8") from None
     return found
-
-
-def _signing_key(path: Path) -> Ed25519PrivateKey:
-    """An Ed25519 private key, PEM (PKCS #8) or its 32 bytes. UnsafeSettings, without a word of it, for anything else."""
-    refuse_others(path)
-    content = path.read_bytes()
-    try:
-        key = Ed25519PrivateKey.from_private_bytes(content) if len(content) == _KEY_BYTES else load_pem_private_key(content, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise UnsafeSettings(f"{path.name} must hold an Ed25519 private key: PEM without a password, or {_KEY_BYTES} bytes")
-    return key

@@ -6,6 +6,8 @@ from pathlib import Path
 from gateway.commands.options import data_option, database_option, from_environment, late, path_option
 
 ROLES = ("author", "activator")
+ENTRY_ROLES = (*ROLES, "officer", "auditor", "reviewer", "operator")
+"""As `policies.officers` has them, which is not imported for `--help`."""
 VERSION_MOST = 2**31 - 1
 """As `policies.bundle` has them, which takes long to import for a line of help."""
 
@@ -54,7 +56,7 @@ def _signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     entering = commands.add_parser(
         "officer", help="print an officer's entry for the file of officers; makes their key if there is none"
     )
-    entering.add_argument("--role", action="append", required=True, choices=ROLES)
+    entering.add_argument("--role", action="append", required=True, choices=ENTRY_ROLES)
     entering.set_defaults(command=late("policy_bundles", "officer"))
     signing = commands.add_parser("sign", help="sign a bundle in one of the two roles")
     signing.add_argument("--role", required=True, choices=ROLES)

@@ -85,7 +85,9 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.RETIRE_KEY: DutyRule("retire a key", _OPERATOR, True),
     Duty.IMPORT_MANDATES: DutyRule("import customers' mandates", _OFFICER | _OPERATOR, True),
     Duty.RECONCILE: DutyRule("settle what the core and the trail tell differently", _OFFICER, True),
-    Duty.RECOVER: DutyRule("recover a restored database", _OFFICER, True, True),
+    Duty.RECOVER: DutyRule(
+        "recover a restored database", _OFFICER, True, True, "two officers lift what stops everything meanwhile"
+    ),
     Duty.LIST_APPROVALS: DutyRule("see what waits for approval", _EVERYBODY),
     Duty.ASK_APPROVAL: DutyRule("ask for approval of a duty that they have", _EVERYBODY, True),
     Duty.APPROVE: DutyRule("approve what another person asked, of a duty that they have", _EVERYBODY, True),

@@ -300,6 +300,7 @@ READS_THE_TIME = {
     "gateway/commands/reconciliation.py",
     "gateway/commands/erasing.py",
     "gateway/commands/mandates.py",
+    "gateway/commands/officers.py",
 }
 """The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""
 

@@ -235,3 +235,57 @@ def begun(bank: Bank) -> tuple[Person, dict[str, str]]:
     while not where.startswith(f"{bank.origin}/signed-in"):
         where = str(httpx.URL(bank.oidc.issuer).join(someone.http.get(where).headers["location"]))
     return someone, {name: values[0] for name, values in parse_qs(urlsplit(where).query).items()}
+
+
+def test_what_is_sealed_is_opened_once_for_who_asked_when_another_auditor_approved_exactly_that(bank: Bank) -> None:
+    engaged = bank.officer("ada").post("/v1/kill-switches", {"scope": "customer", "subject": "zoe", "reason": "she called"}).json()
+    index = next(item["index"] for item in records(bank.front.data) if item["leaf"]["facts"].get("kill_switch") == engaged["id"])
+    eve, mel = auditor(bank, "eve"), auditor(bank, "mel")
+    subject = {"record": index, "purpose": "complaint", "case": "C-1"}
+    asked = eve.post("/v1/approvals", {"duty": "trail.reveal", "subject": subject, "reason": "a complaint"}).json()
+    used = {"approval": asked["id"], **subject}
+    approve = f"/v1/approvals/{asked['id']}/approve"
+    assert code(eve.post("/v1/trail/reveal", used)) == (409, "approval_waits")
+    assert code(eve.post(approve, {})) == (409, "same_person")
+    assert code(auditor(bank, "eve").post(approve, {})) == (409, "same_person")
+    assert code(bank.officer("ada").post(approve, {})) == (403, "insufficient_role")
+    assert mel.post(approve, {}).json()["state"] == "approved"
+    assert code(auditor(bank, "dan").post(approve, {})) == (409, "approval_given")
+    assert code(mel.post("/v1/trail/reveal", used)) == (403, "not_approved"), "who approved does not act"
+    for change in ({"record": index + 1}, {"case": "C-2"}, {"purpose": "complaint "}):
+        assert code(eve.post("/v1/trail/reveal", {**used, **change})) == (403, "not_approved"), change
+    opened = eve.post("/v1/trail/reveal", used).json()
+    assert opened["values"]["sealed.reason"] == "she called"
+    assert code(eve.post("/v1/trail/reveal", used)) == (409, "approval_used")
+    assert eve.get("/v1/approvals").json() == {"data": []}
+    told = [item["leaf"]["facts"] for item in records(bank.front.data)]
+    words = [(fact["word"], fact["by"]) for fact in told if fact.get("approval") == asked["id"]]
+    assert words == [("approval_asked", "eve"), ("approval_given", "mel"), ("approval_used", "eve")]
+
+
+def test_what_needs_no_approval_or_is_not_theirs_is_not_asked_for(bank: Bank) -> None:
+    eve = auditor(bank, "eve")
+    refused = {
+        "kill_switch.lift": (403, "insufficient_role"),
+        "hold.place": (400, "invalid_request"),
+        "customer.erase": (403, "insufficient_role"),
+        "everything": (400, "invalid_request"),
+    }
+    for duty, expected in refused.items():
+        assert code(eve.post("/v1/approvals", {"duty": duty, "subject": {"record": 1}, "reason": "r"})) == expected, duty
+    wrong: tuple[dict[str, object], ...] = (
+        {"subject": {}},
+        {"subject": {"a": 0.5}},
+        {"subject": {"A B": 1}},
+        {"reason": ""},
+        {"subject": {"a": "x" * 5000}},
+    )
+    for body in wrong:
+        asked = {"duty": "trail.reveal", "subject": {"record": 1}, "reason": "r", **body}
+        assert code(eve.post("/v1/approvals", asked)) == (400, "invalid_request"), body
+
+
+def auditor(bank: Bank, name: str) -> Person:
+    found = bank.person()
+    assert found.sign_in(name, AUDITORS, fresh=True).status_code == 200
+    return found

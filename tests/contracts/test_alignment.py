@@ -13,7 +13,7 @@ from gateway.cli import main
 from gateway.store.log_position import Alignment, aligned, watch
 from tests.support import databases
 from tests.support.databases import Kept, dump, on_database
-from tests.support.restoring import put_back
+from tests.support.restoring import by, put_back
 from tests.support.teller import teller
 
 
@@ -51,7 +51,7 @@ async def test_a_half_that_was_restored_stops_every_start_and_command_and_no_lat
     assert databases.in_a_thread(_told(["audit", "query", *where, *why])) == 0, "an auditor may still ask, which is on record"
     for command in (
         ["kill", "list"],
-        ["kill", "engage", "--global", "--officer", "ann", "--reason", "restored"],
+        ["kill", "engage", "--global", *by(folder), "--reason", "restored"],
         ["policy", "list"],
         ["audit", "erase", "--customer", "alice", *why],
     ):

@@ -176,8 +176,18 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     send("engage_kill_switch", "POST", "/v1/kill-switches", officer, keep=examples.KILL_SWITCH)
     send("list_kill_switches", "GET", "/v1/kill-switches", officer)
     (engaged,) = served.get("/v1/kill-switches", token=officer).json()["data"]
-    for name in ("officer-b", "officer-c"):
-        lifted = ["kill", "lift", engaged["id"], "--officer", name, "--reason", "over", "--data", str(served.data)]
+    for name in ("ada", "ben"):
+        lifted = [
+            "kill",
+            "lift",
+            engaged["id"],
+            "--officer-key",
+            str(served.data / "dev" / "officers" / f"{name}.key"),
+            "--reason",
+            "over",
+            "--data",
+            str(served.data),
+        ]
         assert main([*lifted, "--database", databases.url(served.data)]) == 0, "as the guide says"
     elsewhere = {"get_confirmation", "revoke_mandate", "cancel_run", "submit_tool_outputs", "get_run_step", "get_readiness"}
     assert sent | elsewhere == set(EXAMPLES), "these need what no example makes: a held call, a mandate in force, a run that waits"

@@ -33,16 +33,16 @@ def command(served: Served, *arguments: str) -> tuple[int, Any]:
     return status, json.loads(printed.getvalue() or "null")
 
 
-def by(name: str) -> list[str]:
-    return ["--officer", name, "--reason", "a test"]
+def by(served: Served, name: str, why: str = "a test") -> list[str]:
+    return ["--officer-key", str(served.data / "dev" / "officers" / f"{name}.key"), "--reason", why]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_engaged(served: Served) -> Iterator[None]:
     yield
     for item in served.get("/v1/kill-switches", token=officer(served)).json()["data"]:
-        for name in ("cleaner-1", "cleaner-2"):
-            command(served, "lift", item["id"], *by(name))
+        for name in ("ada", "ben"):
+            command(served, "lift", item["id"], *by(served, name))
     assert served.get("/v1/kill-switches", token=officer(served)).json() == {"data": []}
 
 
@@ -59,9 +59,9 @@ def test_the_back_end_engages_and_two_officers_lift_by_command(served: Served) -
     assert [(item["id"], item["state"]) for item in listed] == [(engaged["id"], "engaged")]
     path = f"/v1/kill-switches/{engaged['id']}/lift"
     assert code(served.post(path, {"reason": "over"}, token=officer(served))) == (404, "not_found"), "people lift elsewhere"
-    for name, state in (("officer-1", "half_lifted"), ("officer-2", "lifted")):
+    for name, state in (("ada", "half_lifted"), ("ben", "lifted")):
         assert served.call("list_accounts", {}, token=rogue)["status"] == "denied"
-        assert command(served, "lift", engaged["id"], *by(name))[1]["state"] == state
+        assert command(served, "lift", engaged["id"], *by(served, name))[1]["state"] == state
     assert served.call("list_accounts", {}, token=rogue)["status"] == "done"
 
 
@@ -111,29 +111,32 @@ def test_what_is_not_a_switch_is_refused_and_nothing_is_engaged(served: Served, 
 
 
 def test_the_command_works_beside_a_running_gateway(served: Served) -> None:
-    status, engaged = command(served, "engage", "--customer", "alice", *by("officer-1"))
+    status, engaged = command(served, "engage", "--customer", "alice", *by(served, "ada"))
     assert (status, engaged["state"], engaged["recorded"]) == (0, "engaged", True)
     assert served.call("list_accounts", {})["status"] == "denied"
     assert served.call("list_accounts", {}, token=served.token("bruno"))["status"] == "done"
     assert [item["id"] for item in command(served, "list")[1]["data"]] == [engaged["id"]]
-    assert command(served, "lift", engaged["id"], *by("officer-1"))[1]["state"] == "half_lifted"
-    assert command(served, "lift", engaged["id"], *by("officer-1")) == (1, None)
-    assert command(served, "lift", engaged["id"], *by("officer-2"))[1]["state"] == "lifted"
-    assert command(served, "lift", engaged["id"], *by("officer-3")) == (1, None)
-    assert command(served, "lift", "kill_0", *by("officer-3")) == (1, None)
+    assert command(served, "lift", engaged["id"], *by(served, "ada"))[1]["state"] == "half_lifted"
+    assert command(served, "lift", engaged["id"], *by(served, "ada")) == (1, None)
+    assert command(served, "lift", engaged["id"], *by(served, "ben"))[1]["state"] == "lifted"
+    assert command(served, "lift", engaged["id"], *by(served, "ben")) == (1, None)
+    assert command(served, "lift", "kill_0", *by(served, "ben")) == (1, None)
     assert served.call("list_accounts", {})["status"] == "done"
     records = served.audit("--kind", "admin", "--customer", "alice", "--limit", "500")["records"]
     facts = [record["leaf"]["facts"] for record in records]
     mine = [fact for fact in facts if fact.get("kill_switch") == engaged["id"]]
     assert [(item["word"], item["by"], item["via"]) for item in mine] == [
-        ("kill_engaged", "officer-1", "command"),
-        ("kill_lift", "officer-1", "command"),
-        ("kill_lift", "officer-2", "command"),
+        ("signed", "ada", "officer_key"),
+        ("kill_engaged", "ada", "officer_key"),
+        ("signed", "ada", "officer_key"),
+        ("kill_lift", "ada", "officer_key"),
+        ("signed", "ben", "officer_key"),
+        ("kill_lift", "ben", "officer_key"),
     ]
 
 
 def test_the_command_says_what_is_wrong(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(served, "engage", "--agent", "", *by("officer-1"))[0] == 2
-    assert command(served, "engage", "--global", *by(""))[0] == 2
+    assert command(served, "engage", "--agent", "", *by(served, "ada"))[0] == 2
+    assert command(served, "engage", "--global", *by(served, "ada", ""))[0] == 2
     assert main(["kill", "list", "--data", str(served.data / "nowhere")]) == 2
     assert "is not there; give the folder" in capsys.readouterr().err

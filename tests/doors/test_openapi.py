@@ -83,7 +83,8 @@ def let_go_on(served: Served) -> None:
     """Lift what the fuzzer engaged, or everybody after it would be refused."""
     token = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
     for item in served.get("/v1/kill-switches", token=token).json()["data"]:
-        for name in ("officer-a", "officer-b"):
+        for name in ("ada", "ben"):
             where = ["--data", str(served.data), "--database", databases.url(served.data)]
-            assert main(["kill", "lift", item["id"], "--officer", name, "--reason", "after the fuzzer", *where]) == 0
+            key = str(served.data / "dev" / "officers" / f"{name}.key")
+            assert main(["kill", "lift", item["id"], "--officer-key", key, "--reason", "after the fuzzer", *where]) == 0
     assert served.get("/v1/kill-switches", token=token).json() == {"data": []}

@@ -20,7 +20,7 @@ from gateway.store.standing_mandates import StoreStandingMandate
 from tests.support import databases
 from tests.support.databases import Kept, dump
 from tests.support.keys import mandate_signer
-from tests.support.restoring import put_back
+from tests.support.restoring import by, put_back
 from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
 
 WHY = ["--auditor", "eve", "--purpose", "restored", "--case", "R-1"]
@@ -64,8 +64,8 @@ async def standing(asked: Teller) -> Sequence[str]:
 
 
 async def lifted(capsys: pytest.CaptureFixture[str], folder: Path, switch: str) -> None:
-    for officer in ("ann", "bob"):
-        status, _ = await typed(capsys, folder, "kill", "lift", switch, "--officer", officer, "--reason", "recovered")
+    for officer in ("ada", "ben"):
+        status, _ = await typed(capsys, folder, "kill", "lift", switch, *by(folder, officer), "--reason", "recovered")
         assert status == 0
 
 
@@ -91,7 +91,7 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
     with pytest.raises(UnsafeSettings, match="older than its log"):
         async with teller(folder):
             pass
-    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    status, told = await typed(capsys, folder, "database", "recover", *by(folder))
     assert (status, told["alignment"], told["unknown"]) == (0, "book_behind_log", 0)
     assert {name: told["put_back"][name] for name in ("calls", "ends", "revoked_mandates", "kill_switches")} == {
         "calls": 1,
@@ -99,7 +99,7 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
         "revoked_mandates": 1,
         "kill_switches": 1,
     }
-    again = (await typed(capsys, folder, "database", "recover", "--officer", "ann"))[1]
+    again = (await typed(capsys, folder, "database", "recover", *by(folder)))[1]
     assert (again["alignment"], again["kill_switch"]) == ("together", None)
 
     async with teller(folder) as asked:
@@ -138,9 +138,9 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
         async with teller(folder):
             pass
     assert [finding.code.value for finding in refused.value.findings] == ["log_behind_keys"]
-    status, why = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    status, why = await typed(capsys, folder, "database", "recover", *by(folder))
     assert (status, "restore the newest copy" in why) == (2, True)
-    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann", "--records-lost")
+    status, told = await typed(capsys, folder, "database", "recover", *by(folder), "--records-lost")
     assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
     await lifted(capsys, folder, told["kill_switch"])
     async with teller(folder) as asked:
@@ -168,7 +168,7 @@ async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_sto
         async with teller(folder):
             pass
     assert [finding.code.value for finding in refused.value.findings] == ["keys_behind_log"]
-    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    status, told = await typed(capsys, folder, "database", "recover", *by(folder))
     assert (status, told["keys"], told["put_back"]["destroyed_keys"]) == (0, "keys_behind_log", 1)
     assert (await typed(capsys, folder, "audit", "erase", "--customer", "alice", *WHY))[0] == 1, (
         "nothing of alice is known any more"

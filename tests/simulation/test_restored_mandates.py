@@ -12,7 +12,7 @@ from gateway.cli import main
 from gateway.domain.mandate import Mandate
 from tests.support import databases
 from tests.support.databases import dump
-from tests.support.restoring import put_back
+from tests.support.restoring import by, put_back
 from tests.support.teller import Teller, teller
 
 
@@ -38,7 +38,7 @@ async def test_what_the_bank_ended_since_the_backup_stays_ended(
         ended = await mandate_of(asked, "bruno")
     put_back(folder, DatabaseName.GATEWAY, backup)
 
-    assert await asyncio.to_thread(main, ["database", "recover", "--officer", "ann", "--data", str(folder), "--json"]) == 0
+    assert await asyncio.to_thread(main, ["database", "recover", *by(folder), "--data", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["put_back"]["mandates"] == 2
     async with teller(folder) as asked:
         assert (await mandate_of(asked, "bruno")).canonical() == ended.canonical()

@@ -47,7 +47,7 @@ RUNS = (
     ("policy diff", "policy diff --rules RULES"),
     ("policy explain", "policy explain CASE"),
     ("policy build", "policy build --rules RULES --cases FOLDER --version 1 --author ada --out rules-1.bundle"),
-    ("policy officer", "policy officer --name ada --role author --key ada.key"),
+    ("policy officer", "policy officer --name ada --role author --role officer --key ada.key"),
     ("policy sign", "policy sign --role author --name ada --key ada.key rules-1.bundle"),
     ("policy verify", "policy verify --policy-officers officers.toml rules-1.bundle"),
     ("policy activate", "policy activate rules-1.bundle --policy-officers officers.toml --data demo"),
@@ -55,11 +55,11 @@ RUNS = (
     ("policy rollback", "policy rollback --to 1 --version 2 --author ada --out rules-2.bundle --data demo"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
-    ("database recover", "database recover --officer you --data demo"),
+    ("database recover", "database recover --officer-key demo/dev/officers/ada.key --data demo"),
     ("database roles", "database roles --gateway teller --data demo --database postgresql://owner@db.bank.example/bank"),
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
-    ("mandates import", "mandates import signed.jsonl --officer you --data customers"),
+    ("mandates import", "mandates import signed.jsonl --officer-key ada.key --data customers"),
     ("mandates list", "mandates list --data customers"),
     ("settings check", "settings check --data customers"),
     ("settings show", "settings show --data customers"),
@@ -69,9 +69,9 @@ RUNS = (
     ("functions definitions", "functions definitions responses"),
     ("functions reference", "functions reference"),
     ("functions schema", "functions schema"),
-    ("kill engage", "kill engage --agent a-rogue --officer you --reason test --data demo"),
+    ("kill engage", "kill engage --agent a-rogue --officer-key demo/dev/officers/ada.key --reason test --data demo"),
     ("kill list", "kill list --data demo"),
-    ("kill lift", "kill lift KILL --officer ann --reason over --data demo"),
+    ("kill lift", "kill lift KILL --officer-key demo/dev/officers/ben.key --reason over --data demo"),
     ("keys permits", "keys permits --data demo"),
     ("keys webhook", "keys webhook --data demo"),
     ("keys list", "keys list --data demo"),
@@ -147,6 +147,7 @@ def answers() -> dict[str, Any]:
                 (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
             if name == "mandates sign":
                 (home / "signed.jsonl").write_text(json.dumps(found[name]) + "\n")
+                (home / "customers" / "officers.toml").write_text(found["policy officer"]["entry"])
             if name == "policy officer":
                 other = json.loads(_typed(home, "policy officer --name ben --role activator --key ben.key --json"))["entry"]
                 (home / "officers.toml").write_text(f"{found[name]['entry']}\n{other}")

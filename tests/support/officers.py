@@ -22,7 +22,10 @@ ROLES = {
     "cem": {Role.AUTHOR, Role.ACTIVATOR},
     "dot": {Role.AUTHOR, Role.ACTIVATOR},
 }
-PINNED = {name: Officer(name, frozenset(ROLES[name]), KEYS[name].public_key()) for name in ("ada", "ben", "cem")}
+STAFF = {"ada": {"officer"}, "ben": {"officer", "operator"}, "cem": {"auditor"}}
+PINNED = {
+    name: Officer(name, frozenset(ROLES[name]), KEYS[name].public_key(), frozenset(STAFF[name])) for name in ("ada", "ben", "cem")
+}
 """`dot` is an officer no longer: her key and signatures are good, and nobody pins her."""
 
 
@@ -31,6 +34,14 @@ def pinned(folder: Path, *names: str) -> Path:
     path = folder / "officers.toml"
     path.write_text("\n".join(officer_entry(PINNED[name]) for name in names or PINNED))
     path.chmod(0o600)
+    return path
+
+
+def key_file(folder: Path, name: str) -> Path:
+    """The private key of this officer, as commands take it."""
+    path = folder / f"{name}.key"
+    path.touch(mode=0o600)
+    path.write_bytes(KEYS[name].private_bytes_raw())
     return path
 
 

@@ -21,6 +21,7 @@ from gateway.app.development.customers import grant_made_up_customers
 from gateway.app.development.embedded_bank import banking_days, embedded
 from gateway.app.development.landing import landing_of
 from gateway.app.development.local_issuer import LocalIssuer
+from gateway.app.development.officers import make_officers
 from gateway.app.development.scripted_model import StandInModel, stand_in_of
 from gateway.app.settings import Settings
 from gateway.app.settings_checks import checked
@@ -58,6 +59,7 @@ def _shipped(offered: ServedFunctions) -> Bundle:
 
 
 def _trust(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing) -> Trust:
+    make_officers(settings.data)
     if settings.has_external_issuer:
         return establish(settings, seen, nonce_keys, loopback_http=True)
     return local_trust(settings, replace(LocalIssuer(settings.data).issuer, segment_claim=settings.segment_claim))

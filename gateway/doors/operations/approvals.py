@@ -114,8 +114,15 @@ def approval_fault(refused: NotApproved) -> RequestFault:
             return RequestFault(Fault.SAME_PERSON, "you asked for it; another person must approve it")
         case ApprovalState.EXPIRED:
             return RequestFault(Fault.APPROVAL_EXPIRED, "it was asked more than an hour ago; ask for it anew")
-        case ApprovalState.APPROVED | ApprovalState.USED:
+        case ApprovalState.APPROVED:
             return RequestFault(Fault.APPROVAL_GIVEN, "somebody approved it already")
+        case ApprovalState.USED:
+            return RequestFault(Fault.APPROVAL_USED, "it was used already; ask for another one")
+        case ApprovalState.ASKED:
+            return RequestFault(Fault.APPROVAL_WAITS, "nobody approved it yet")
+        case "another":
+            message = "it was asked by another person, or for something else: the subject must be the same to the letter"
+            return RequestFault(Fault.NOT_APPROVED, message, param="approval")
         case "not_needed":
             return RequestFault(
                 Fault.INVALID_REQUEST, f"duty: needs no approval; those that do: {', '.join(approvable())}", param="duty"

@@ -40,7 +40,12 @@ class StaffPages:
             "may": {duty.name: duty_obstacle(duty, member.roles, fresh=True) is None for duty in Duty},
             "switches": [shown(item) for item in await self.switches.switches.listed()],
             "approvals": [
-                {**approval_shown(item, door), "mine": item.asked_by == member.subject, "has": member.roles & item.duty.rule.roles}
+                {
+                    **approval_shown(item, door),
+                    "does": item.duty.rule.does,
+                    "mine": item.asked_by == member.subject,
+                    "has": member.roles & item.duty.rule.roles,
+                }
                 for item in await self.approvals.approvals.waiting()
             ],
             "functions": sorted(function.name for function in self.switches.functions),

@@ -40,7 +40,7 @@ from gateway.store import customers
 from policies.officers import signatures_file
 from tests.samples.bank import POLICIES
 from tests.support import databases
-from tests.support.officers import KEYS, a_bundle, pinned, remembered_complaints
+from tests.support.officers import KEYS, a_bundle, key_file, pinned, remembered_complaints
 from tests.support.officers import signed as signed_bundle
 from tests.support.production import home, nothing_said, passphrase_file, private, put_in_force
 
@@ -248,9 +248,10 @@ def test_a_bundle_is_activated_by_the_settings_of_the_folder_alone(
         (tmp_path / name).chmod(0o600)
         assert main(["policy", "sign", "--role", role, "--name", name, "--key", str(tmp_path / name), str(bundle)]) == 0
     activate = ["policy", "activate", str(bundle), *where]
+    file = data / "tellergate.toml"
+    private(file, "".join(line for line in file.read_text().splitlines(keepends=True) if not line.startswith("policy_officers")))
     assert main(activate) == 2
     assert "policy_officers: is not set" in capsys.readouterr().err
-    file = data / "tellergate.toml"
     private(file, file.read_text() + f"policy_officers = {json.dumps(str(pinned(tmp_path, 'ada')))}\n")
     assert main(activate) == 1
     assert "ben is not among the pinned officers" in capsys.readouterr().err
@@ -390,7 +391,8 @@ def test_whatever_a_line_is_it_is_refused_and_nothing_else_happens(text: bytes) 
 def bank(good: Settings) -> tuple[Path, list[str]]:
     """A folder with databases, and how a command is told of them."""
     url = databases.url(good.data)
-    private(good.data / "tellergate.toml", f"database = {json.dumps(url)}\n")
+    officers = f"policy_officers = {json.dumps(str(good.policy_officers))}\n"
+    private(good.data / "tellergate.toml", f"database = {json.dumps(url)}\n{officers}")
     assert main(["database", "upgrade", "--data", str(good.data)]) == 0
     return good.data, ["--data", str(good.data)]
 
@@ -404,7 +406,7 @@ def signed(tmp_path: Path, capsys: pytest.CaptureFixture[str], where: list[str],
 
 def imported(file: Path, where: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
     capsys.readouterr()
-    status = main(["mandates", "import", str(file), "--officer", "ann", *where, "--json"])
+    status = main(["mandates", "import", str(file), "--officer-key", str(key_file(file.parent, "ada")), *where, "--json"])
     return status, json.loads(capsys.readouterr().out)
 
 
@@ -461,11 +463,12 @@ def test_without_the_mandate_key_or_a_database_nothing_is_made(
 ) -> None:
     where = ["--data", str(good.data)]
     file = signed(tmp_path, capsys, where, body())
-    private(good.data / "tellergate.toml", "")
-    assert main(["mandates", "import", str(file), "--officer", "ann", *where]) == 2
+    private(good.data / "tellergate.toml", f"policy_officers = {json.dumps(str(good.policy_officers))}\n")
+    key = str(key_file(tmp_path, "ada"))
+    assert main(["mandates", "import", str(file), "--officer-key", key, *where]) == 2
     assert "run `tellergate database upgrade`" in capsys.readouterr().err
     (good.data / "keys" / "mandates.key").unlink()
-    for command in (["sign", str(file)], ["import", str(file), "--officer", "ann"]):
+    for command in (["sign", str(file)], ["import", str(file), "--officer-key", key]):
         assert main(["mandates", *command, *where]) == 2
         assert "mandates.key is not there" in capsys.readouterr().err
     assert not (good.data / "keys" / "mandates.key").exists()
