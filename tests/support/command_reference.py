@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,8 @@ RUNS = (
     ("policy rollback", "policy rollback --to 1 --version 2 --author ada --out rules-2.bundle --data demo"),
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
+    ("backup", "backup saved --keys saved-keys --data demo"),
+    ("restore", "restore saved --keys saved-keys --data restored"),
     ("database recover", "database recover --officer you --data demo"),
     ("database roles", "database roles --gateway teller --data demo --database postgresql://owner@db.bank.example/bank"),
     ("init", "init --production customers --passphrase-file passphrase"),
@@ -141,6 +144,9 @@ def answers() -> dict[str, Any]:
                     "index"
                 ]
                 (home / "confirmation.json").write_text(_typed(home, f"audit reveal {confirmed} --data demo {_ASKED} --json"))
+            if name == "backup":
+                for of_keys in ("keys", "audit/secrets"):
+                    shutil.copytree(home / "demo" / of_keys, home / "restored" / of_keys)
             if name == "init":
                 _typed(home, "database upgrade --data customers")
                 (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
