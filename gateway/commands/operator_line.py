@@ -15,6 +15,10 @@ def operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         commands.add_parser("init", help="make what a gateway for customers needs: a folder with keys, a settings file to fill in")
     )
     _mandates(commands.add_parser("mandates", help="sign what customers granted to their assistants, and import it"))
+    _backups(
+        commands.add_parser("backup", help="copy the databases, of one moment, while gateways run"),
+        commands.add_parser("restore", help="put a backup into an empty place, and verify it"),
+    )
     _settings(commands.add_parser("settings", help="what is wrong with the settings, and where each comes from"))
 
 
@@ -31,6 +35,19 @@ def _init(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(command=late("init", "init"))
+
+
+def _backups(making: argparse.ArgumentParser, restoring: argparse.ArgumentParser) -> None:
+    making.add_argument("folder", metavar="DIR", type=Path, help="for the gateway's tables and the log: empty, or not there yet")
+    making.add_argument("--keys", metavar="DIR", type=Path, help="for the key store, kept apart; left out: it is not copied")
+    making.set_defaults(command=late("backups", "backup"))
+    restoring.add_argument("folder", metavar="DIR", type=Path, help="that `tellergate backup` made")
+    restoring.add_argument("--keys", metavar="DIR", type=Path, help="its copy of the key store")
+    restoring.set_defaults(command=late("backups", "put_back"))
+    for item in (making, restoring):
+        data_option(item, "folder of the gateway; a restore wants its key files there, and no databases")
+        database_option(item)
+        item.add_argument("--json", action="store_true")
 
 
 def _mandates(parser: argparse.ArgumentParser) -> None:

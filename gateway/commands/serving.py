@@ -5,7 +5,10 @@ import logging
 from collections.abc import Callable
 
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
+from audit.database import DatabaseUnavailable
+from audit.log import LogUnavailable
 from audit.store.reads import LogCorrupt
 from gateway.app import descriptors, serving, workers
 from gateway.app.composition import Composition
@@ -14,9 +17,10 @@ from gateway.app.logs import start_logging
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.commands.printing import FINDING, failed, print_json
+from gateway.commands.printing import FINDING, UNAVAILABLE, failed, print_json
 from gateway.commands.settings import file_of, said_by, values
 from gateway.domain.alarms import Alarm
+from gateway.domain.errors import Unavailable
 
 _LOG = logging.getLogger("tellergate.serving")
 
@@ -55,6 +59,15 @@ def served(settings: Settings, composition: Composition, told: Callable[[str], N
     most, needed = descriptors.most(), descriptors.needed(settings)
     if most is not None and most < needed:  # for customers it was refused
         _LOG.log(*Alarm.DESCRIPTORS_FEW.line(most=most, needed=needed))
-    if settings.workers == 1:
-        return uvloop.run(serving.serve(settings, composition, started=lambda url, _gateway, _stop: told(url)))
-    return workers.serve_several(settings, composition, started=told)
+    try:
+        if settings.workers == 1:
+            return uvloop.run(serving.serve(settings, composition, started=lambda url, _gateway, _stop: told(url)))
+        return workers.serve_several(settings, composition, started=told)
+    except (LogUnavailable, Unavailable, DatabaseUnavailable, DBAPIError):
+        return failed(_NOT_TAKING, UNAVAILABLE)
+
+
+_NOT_TAKING = (
+    "a database does not answer in time, or takes nothing: is it reachable, is it a standby, does somebody hold its locks, as an upgrade"
+    " does? Nothing was served; start again once it answers"
+)

@@ -90,6 +90,12 @@ def align(connection: Connection) -> None:
         connection.execute(_said(connection, statement))
 
 
+def set_back(connection: Connection) -> None:
+    """What stands was restored from a backup: it is behind, by a record at least, until it is recovered."""
+    said = "update {gateway}log_position set size = size - 1, root = :none where id = 1 and size > 0"
+    connection.execute(_said(connection, said), {"none": bytes(32)})
+
+
 def _is_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,8 @@ RUNS = (
     ("database status", "database status --data demo"),
     ("database upgrade", "database upgrade --data demo"),
     ("database recover", "database recover --officer-key demo/dev/officers/ada.key --data demo"),
+    ("backup", "backup saved --keys saved-keys --data demo"),
+    ("restore", "restore saved --keys saved-keys --data restored"),
     ("database roles", "database roles --gateway teller --data demo --database postgresql://owner@db.bank.example/bank"),
     ("init", "init --production customers --passphrase-file passphrase"),
     ("mandates sign", "mandates sign granted.jsonl --data customers"),
@@ -142,6 +145,9 @@ def answers() -> dict[str, Any]:
                     "index"
                 ]
                 (home / "confirmation.json").write_text(_typed(home, f"audit reveal {confirmed} --data demo {_ASKED} --json"))
+            if name == "backup":
+                for of_keys in ("keys", "audit/secrets"):
+                    shutil.copytree(home / "demo" / of_keys, home / "restored" / of_keys)
             if name == "init":
                 _typed(home, "database upgrade --data customers")
                 (home / "granted.jsonl").write_text(json.dumps({"mandate": GRANTED}) + "\n")
