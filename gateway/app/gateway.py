@@ -85,6 +85,7 @@ class Gateway:
         await self.book.close()
         await self._close_core()
         await self.log.close()
+        await asyncio.to_thread(self.keys.storage.close)
         for instrument in self.instruments:
             if isinstance(instrument, TracerProvider | MeterProvider):
                 await asyncio.to_thread(instrument.shutdown)

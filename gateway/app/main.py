@@ -31,7 +31,7 @@ from gateway.app.cores import Core, CorePermits
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
-from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys
+from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import running
 from gateway.app.settings import Settings
@@ -79,7 +79,10 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         name = f"gateway-{os.getpid()}"
         if not composition.may_upgrade:
             await refuse_unmade(places)
-        storage = file_keys(data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain)
+        storage = file_keys(
+            data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain, token=token_of(settings)
+        )
+        undo.callback(storage.close)
         log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
         undo.push_async_callback(log.close)
         keys = GatewayKeys(storage, clock)

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.app.ranges import RANGES
-from gateway.app.settings import ANDROID_APP, LOG_LEVELS, MODEL_APIS, Settings
+from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
@@ -85,6 +85,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "binding": tuple(TokenBinding),
     "issuer_metadata": (OPENID, OAUTH),
     "model_api": MODEL_APIS,
+    "key_storage": KEY_STORAGES,
 }
 
 
@@ -157,6 +158,18 @@ def _transport(settings: Settings) -> _Findings:
             "is open to others without TLS",
             "set tls_certificate and tls_key, or name in trusted_proxies the proxies that end TLS",
         )
+
+
+def _keys(settings: Settings) -> _Findings:
+    in_token = settings.key_storage == PKCS11
+    for name in ("pkcs11_module", "pkcs11_token"):
+        if in_token and not getattr(settings, name):
+            remedy = "set it to the library of its maker" if name == "pkcs11_module" else "set it to the label of the token"
+            yield SettingFinding(name, FindingCode.MISSING, "is not set, and the keys are in a token", remedy)
+    for name in ("pkcs11_module", "pkcs11_token", "pkcs11_pin_file"):
+        if not in_token and getattr(settings, name):
+            problem = "is set, and key_storage is not pkcs11: the keys would be in files"
+            yield SettingFinding(name, FindingCode.CONFLICT, problem, "set key_storage to pkcs11, or leave it out")
 
 
 def _networks(settings: Settings, name: str, not_everybody: str) -> _Findings:
@@ -277,6 +290,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _issuer,
     _transport,
     _conveniences,
+    _keys,
     _processes,
     _confirming,
 )

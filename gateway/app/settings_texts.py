@@ -30,7 +30,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("connections", "connections_per_address", "backend_addresses", "connections_reserved", "head_bytes", "head_fields"),
         *("url_bytes", "head_s", "body_idle_s", "keep_alive_s"),
     ),
-    "Its keys": ("key_passphrase_file",),
+    "Its keys": ("key_passphrase_file", "key_storage", "pkcs11_module", "pkcs11_token", "pkcs11_pin_file"),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
         *("clock_skew_s", "keys_refresh_s", "keys_age_s", "keys_retry_s"),

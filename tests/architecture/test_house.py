@@ -32,6 +32,7 @@ LATE_IMPORTS = {
     "gateway/commands/command_line.py",
     "gateway/app/main.py",
     "gateway/app/databases.py",
+    "gateway/app/keys.py",
     "gateway/app/confirm_page.py",
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
