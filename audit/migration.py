@@ -3,6 +3,7 @@
 A history is a folder of Alembic revisions beside the tables that it leads to; `tests/conformance/test_histories.py` proves that it does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class History:
     tables: MetaData
     folder: Path
     head: str
+    beside: Callable[[Connection], object] | None = None
+    """What else belongs to them and may be repeated, of the transaction that makes or upgrades them."""
 
     @property
     def version(self) -> Table:
@@ -68,6 +71,8 @@ async def prepare(database: Database, history: History, *, may_upgrade: bool) ->
             _make(connection, history)
         elif found != history.head:
             _upgrade(connection, history, found, may_upgrade=may_upgrade)
+        if history.beside is not None:
+            history.beside(connection)
         return found
 
     if await database.read(history.revision) == history.head:  # the usual start takes no lock

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import orjson
 
-from policies import cedar, ladder
+from policies import cedar, ladder, restrictions
 from policies.bundle import Bundle
 from policies.cedar import CedarAnswer, CedarRefused, Entities, Policy, PolicySet
 from policies.compiled_expressions import Unsure
@@ -41,6 +41,8 @@ class Engine:
         self._schema, rules = accept(bundle)
         self._reasons = {rule.id: rule.reason for rule in rules}
         self.policies = tuple(rule.id for rule in rules)
+        self.restrictions = frozenset[str]().union(*(restrictions.names(rule.policy) for rule in rules))
+        """The names that a customer's mandate may hold as restrictions."""
         self._functions = {function.name: _Declared(asdict(function)) for function in bundle.functions}
         groups = cedar.actions(self._schema)
 
@@ -70,6 +72,8 @@ class Engine:
             return ladder.error(("the bundle has no such function",))
         if request.context.get("function") != declared.facts:
             return ladder.error(("the context speaks of another function than the bundle",))
+        if not declared.facts["emergency"] and not self._knows_restrictions(request):
+            return ladder.error(("the customer has a restriction that no rule of the bundle asks for",))
         lenses = self._lenses[request.action]
         lens = lenses.through(request.context)
         args = request.context.get("args")
@@ -81,6 +85,16 @@ class Engine:
             return self._remembered(request, present, touched, lens)
         except CedarRefused as refused:
             return ladder.error((str(refused),))
+
+    def _knows_restrictions(self, request: Request) -> bool:
+        """A restriction without a rule restricts nothing, which nobody meant. One of another form is the schema's to refuse."""
+        uid = {"type": request.principal.type, "id": request.principal.id}
+        for entity in request.entities:
+            if isinstance(entity, Mapping) and entity.get("uid") == uid:
+                attributes = entity.get("attrs")
+                named = attributes.get(restrictions.ATTRIBUTE) if isinstance(attributes, Mapping) else None
+                return named is None or not isinstance(named, list) or all(name in self.restrictions for name in named)
+        return True
 
     def _remembered(self, request: Request, present: Assurance, touched: Sequence[Uid], lens: Specialisation) -> Decision:
         """What was decided of the same before, where `policies.decision_cache` shows that it still holds; else what the rules say."""

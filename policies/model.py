@@ -44,6 +44,7 @@ class Reason(StrEnum):
 
     ERROR = "error"
     FROZEN = "frozen"
+    RESTRICTED = "restricted"
     NOT_OWNER = "not_owner"
     NO_MANDATE = "no_mandate"
     MANDATE_EXPIRED = "mandate_expired"

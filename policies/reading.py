@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies import cedar, monotone
+from policies import cedar, monotone, restrictions
 from policies import schema_checks as shape
 from policies.bundle import Bundle, RuleFile
 from policies.cedar import CedarRefused, Policy, Schema
@@ -30,6 +30,7 @@ class BundleFault(StrEnum):
     UNKNOWN_REASON = "unknown_reason"
     NO_WORDS = "no_words"
     NOT_MONOTONE = "not_monotone"
+    RESTRICTION = "restriction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,10 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 
 def read(bundle: Bundle) -> ParsedBundle:
-    """Read and judge a bundle: schema, manifest, syntax, annotations, strict validation, monotony. Never raises for its content."""
+    """Read and judge a bundle: schema, manifest, syntax, annotations, strict validation, monotony and restrictions.
+
+    Never raises for its content.
+    """
     findings: list[BundleFinding] = []
     schema: Schema | None = None
     try:
@@ -188,6 +192,9 @@ def _passage_faults(passage: Passage, schema: Schema | None) -> Iterator[BundleF
     complaint = monotone.fault(policy)
     if complaint is not None:
         faults.append(BundleFinding(BundleFault.NOT_MONOTONE, complaint, name, passage.find("assurance")))
+    complaint = restrictions.fault(policy)
+    if complaint is not None:
+        faults.append(BundleFinding(BundleFault.RESTRICTION, complaint, name, passage.find(restrictions.ATTRIBUTE)))
     if faults:
         yield from faults
         return

@@ -14,11 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.database import DatabaseUnavailable
 from audit.policies import last_activation
 from audit.store.reads import LogCorrupt
+from gateway.app.alignment import finding_of
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, revision_of
 from gateway.app.declared import served
 from gateway.app.policies import decides_first, refuse_earlier
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
+from gateway.store.log_position import aligned
 from gateway.store.policies import newest_activation
 
 T = TypeVar("T")
@@ -55,6 +57,8 @@ async def _revision(places: DatabaseLocations, part: DatabaseName) -> Sequence[S
 
 async def _policies(settings: Settings, places: DatabaseLocations) -> Sequence[SettingFinding]:
     try:
+        if (apart := finding_of(await _asked(places, DatabaseName.GATEWAY, aligned))) is not None:
+            return [apart]
         row = await _asked(places, DatabaseName.GATEWAY, newest_activation)
         refuse_earlier(row, await _asked(places, DatabaseName.LOG, last_activation))
         decides_first(row, settings.policy_officers, served(settings).functions)

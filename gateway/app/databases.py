@@ -22,21 +22,23 @@ from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
 from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.store.log_position import watch
 from gateway.store.tables import METADATA as GATEWAY_TABLES
 
 _ROOT = Path(__file__).parents[2]
 
 
 class DatabaseName(StrEnum):
-    """One set of tables each, with a history of its own; the value is its schema on PostgreSQL."""
+    """One set of tables each, with a history of its own; the value is its schema on PostgreSQL. In the order in which they are made: the
+    gateway's tables know how far the log is."""
 
-    GATEWAY = "gateway"
     LOG = "log"
+    GATEWAY = "gateway"
     KEYS = "keys"
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0011"),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0013", watch),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }

@@ -16,13 +16,19 @@ _WEBHOOKS = 16
 _REST = 527
 """Files of the databases on SQLite, the log, keys that are read again, name lookups, what is closed but not yet forgotten: with room."""
 
+OPERATIONS = 256
+"""Connections of the operations listener, where there is one."""
+
+OPERATIONS_BACKLOG = 64
+
 OWN = _DATABASES + _CORE + _UPSTREAM + _MODEL + _WEBHOOKS + _REST
 """What the gateway has open itself at most, beside the connections of its clients."""
 
 
 def needed(settings: Settings) -> int:
     """How many descriptors a process with these settings must be able to have open."""
-    return settings.connections + settings.connections_reserved + BACKLOG + OWN
+    operations = OPERATIONS + OPERATIONS_BACKLOG if settings.operations_port else 0
+    return settings.connections + settings.connections_reserved + BACKLOG + operations + OWN
 
 
 def most() -> int | None:

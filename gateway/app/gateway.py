@@ -25,6 +25,7 @@ from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.relying_party import RelyingParty
 from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.doors import rest
+from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
@@ -57,6 +58,7 @@ class Gateway:
     confirmations: CustomerConfirmations
     standing_mandates: StandingMandates
     kill_switches: KillSwitches
+    granted: GrantedMandates
     webhooks: Webhooks | None
     running: RunsApi
     policies: PolicyWatch
@@ -71,6 +73,7 @@ class Gateway:
             standing=self.trust.identity,
             verifier=verifier_of(self.settings),
             clock=self.door.clock,
+            takes_tokens=self.settings.confirm_by_token,
         )
 
     async def close(self) -> None:

@@ -26,10 +26,15 @@ FILE_DESCRIPTORS_LEAST = 4096
 
 _SECRETS = (
     *("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file"),
-    "pkcs11_pin_file",
+    *("operations_tls_key", "pkcs11_pin_file"),
 )
-_PUBLIC = ("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "pkcs11_module")
-_AUTHORITIES = ("tls_client_ca", "issuer_ca")
+_PUBLIC = (
+    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "pkcs11_module"),
+    *("operations_tls_certificate", "operations_client_ca"),
+)
+_AUTHORITIES = ("tls_client_ca", "issuer_ca", "operations_client_ca")
+_CERTIFICATES = {"tls_certificate": "tls_key", "operations_tls_certificate": "operations_tls_key"}
+"""Each with the key that belongs to it."""
 
 _Findings = Iterator[SettingFinding]
 
@@ -136,14 +141,17 @@ def _keys(settings: Settings, restored: str) -> _Findings:
 
 
 def _certificate(settings: Settings) -> _Findings:
-    if settings.tls_certificate is not None and settings.tls_certificate.is_file():
-        chain = _chain(settings.tls_certificate)
-        if not chain:
-            yield _unreadable("tls_certificate", settings.tls_certificate, "certificates in PEM")
-        else:
-            yield from _times("tls_certificate", chain[0])
-            if settings.tls_key is not None and settings.tls_key.is_file():
-                yield from _belongs(chain[0], settings.tls_key)
+    for name, name_of_key in _CERTIFICATES.items():
+        certificate: Path | None = getattr(settings, name)
+        key: Path | None = getattr(settings, name_of_key)
+        if certificate is None or not certificate.is_file():
+            continue
+        if not (chain := _chain(certificate)):
+            yield _unreadable(name, certificate, "certificates in PEM")
+            continue
+        yield from _times(name, chain[0])
+        if key is not None and key.is_file():
+            yield from _belongs(chain[0], key, name_of_key, name)
     for name in _AUTHORITIES:
         path: Path | None = getattr(settings, name)
         if path is not None and path.is_file() and not _chain(path):
@@ -167,16 +175,16 @@ def _times(name: str, certificate: x509.Certificate) -> _Findings:
         yield SettingFinding(name, FindingCode.CERTIFICATE, f"is valid from {since} on", "set the clock, or wait")
 
 
-def _belongs(certificate: x509.Certificate, path: Path) -> _Findings:
+def _belongs(certificate: x509.Certificate, path: Path, name: str, name_of_certificate: str) -> _Findings:
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError):  # the last for one under a passphrase
-        yield _unreadable("tls_key", path, "a private key in PEM without a passphrase")
+        yield _unreadable(name, path, "a private key in PEM without a passphrase")
         return
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
         yield SettingFinding(
-            "tls_key", FindingCode.CERTIFICATE, "is not the key of tls_certificate", "name the two that belong together"
+            name, FindingCode.CERTIFICATE, f"is not the key of {name_of_certificate}", "name the two that belong together"
         )
 
 
@@ -218,7 +226,7 @@ def _limits(settings: Settings) -> _Findings:
             "process",
             FindingCode.TOO_FEW,
             f"it may open {most} files and connections, and needs {needed}: connections {settings.connections}, connections_reserved "
-            f"{settings.connections_reserved}, those that wait {descriptors.BACKLOG}, its own {descriptors.OWN}",
+            f"{settings.connections_reserved}, those that wait {descriptors.BACKLOG}, the operations listener's and its own the rest",
             "raise the hard limit (ulimit -Hn, LimitNOFILE=), or choose fewer connections",
         )
 

@@ -25,6 +25,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
+from gateway.app.alignment import refuse_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
@@ -54,6 +55,7 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
+from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
 from gateway.store.book import SqlBook
@@ -90,6 +92,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         database = places.open(DatabaseName.GATEWAY, name=name)
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
+        await refuse_apart(database, may_watch=composition.may_upgrade)
         book = SqlBook(
             database,
             mandate_key=mandate_key,
@@ -199,6 +202,14 @@ def _assembled(opened: _Opened) -> Gateway:
         ),
         standing_mandates=_standing_mandates(opened, proposals),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
+        granted=GrantedMandates(
+            book=book,
+            records=records,
+            key=opened.mandate_key,
+            decider=opened.decider,
+            functions=functions.keys(),
+            clock=clock,
+        ),
         webhooks=_webhooks(settings, book, proposals, opened.keys),
         running=running(
             settings,

@@ -1,8 +1,6 @@
 """Mandates that a bank brings come into the gateway's database: all of a batch or none, and on record."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,12 +8,14 @@ from datetime import datetime
 
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log
+from gateway.app.alignment import refuse_apart
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
-from gateway.domain.mandate import MandateVerifier
+from gateway.calls.record import mandate_record
+from gateway.domain.mandate import MandateNotNewer, MandateVerifier
 from gateway.store.book import SqlBook
-from gateway.store.customers import GrantMandates, MandateNotNewer
+from gateway.store.customers import GrantMandates
 
 WAIT_MS = 5_000
 AT_ONCE = 64
@@ -35,13 +35,14 @@ async def import_batch(
     places: DatabaseLocations, key: MandateVerifier, batch: MandateBatch, *, clock: Clock
 ) -> MandateNotNewer | None:
     """Store the whole batch and record it, or nothing: then whose mandate is not newer than the stored one. A gateway may run meanwhile,
-    and goes by the new mandates from its next call on. LogUnavailable, KeyRefused, LogCorrupt, HistoryUnknown."""
+    and goes by the new mandates from its next call on. UnsafeSettings, LogUnavailable, KeyRefused, LogCorrupt, HistoryUnknown."""
     await refuse_unmade(places)
     async with AsyncExitStack() as undo:
         log = await open_log(places, writer_id="command", clock=clock, may_upgrade=False)
         undo.push_async_callback(log.close)
         database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
+        await refuse_apart(database)
         SqlBook(database, mandate_key=key, duplicate_window_s=0, shared=log.transactions)  # makes the log's changes
         return await _on_record(log, batch, clock())
 
@@ -63,13 +64,4 @@ async def _on_record(log: Log, batch: MandateBatch, now: datetime) -> MandateNot
 
 
 def _intended(item: ImportedMandate, common: dict[str, str], now: datetime) -> Record:
-    mandate = item.mandate
-    digest = hashlib.sha256(mandate.canonical()).hexdigest()
-    facts: dict[str, Plain] = {**common, "word": "mandate_import", "version": mandate.version, "mandate_sha256": digest}
-    return Record(
-        kind=RecordKind.ADMIN,
-        time=now,
-        customer=mandate.customer,
-        facts=facts,
-        sealed={"mandate": json.loads(mandate.canonical())},
-    )
+    return mandate_record(item.mandate, "mandate_import", common, now)

@@ -4,34 +4,35 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from opentelemetry import metrics
 from starlette.types import ASGIApp
 
 from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
 from gateway.app.confirm_page import page_of
-from gateway.app.descriptors import BACKLOG
 from gateway.app.front import Front
 from gateway.app.gateway import Gateway
 from gateway.app.health import readiness_of
 from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
+from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.main import __version__, open_gateway
+from gateway.app.operations import operations_served
 from gateway.app.settings import Settings
 from gateway.app.stopping import asked_to_stop
-from gateway.app.tls import server_config
+from gateway.app.tls import SignalFreeServer, server_config
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
-from gateway.doors import access_log, confirmations, health, kill_switches, mandates, openapi, rest
+from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
 from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
@@ -85,6 +86,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     cooling_off = timedelta(seconds=gateway.settings.passkey_cooling_off_s)
     confirmations.mount(app, gateway.door, confirmations.ConfirmationDependencies(gateway.relying_party(), cooling_off))
     kill_switches.mount(app, gateway.door, gateway.kill_switches)
+    granted_mandates.mount(app, gateway.door, gateway.granted)
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
@@ -155,37 +157,29 @@ async def serve(
     UnsafeSettings before anything listens; OSError for an address that cannot be listened on.
     """
     composition.check(settings)
-    with bound(settings) as listening:
-        url = url_of(settings, listening)
+    with both_bound(settings) as listening:
+        url = url_of(settings, listening.api)
         settings = replace(settings, public_url=settings.public_url or url)
         return await serve_on(listening, settings, composition, started=lambda gateway, stop: started(url, gateway, stop))
 
 
 async def serve_on(
-    listening: socket.socket,
+    listening: Listening,
     settings: Settings,
     composition: Composition,
     *,
     started: Callable[[Gateway, Callable[[], None]], None] = lambda *_: None,
     kept: bool = False,
 ) -> int:
-    """Open a gateway and serve it on a socket that is bound; the same as `serve` otherwise. `kept`: as for `asked_to_stop`."""
+    """Open a gateway and serve it on sockets that are bound; the same as `serve` otherwise. `kept`: as for `asked_to_stop`."""
     stopping = asyncio.Event()
     with asked_to_stop(stopping.set, kept=kept) as request:  # to its last line: the end is not cut off by what asked for it
         await _served(listening, lambda: open_gateway(settings, composition), started, stopping)
     return request.status
 
 
-class _Server(uvicorn.Server):
-    """Takes no signals: uvicorn raises what it caught once more when it has ended, before the gateway has."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _served(
-    listening: socket.socket,
+    listening: Listening,
     opening: Callable[[], Coroutine[object, object, Gateway]],
     started: Callable[[Gateway, Callable[[], None]], None],
     stopping: asyncio.Event,
@@ -194,13 +188,15 @@ async def _served(
     try:
         if stopping.is_set():
             return
-        listening.listen(BACKLOG)  # before `started` says where: whoever comes at once waits, and is not refused
+        listening.listen()  # before `started` says where: whoever comes at once waits, and is not refused
         application = _application(gateway, lambda: started(gateway, stopping.set))
-        server = _Server(server_config(application, gateway.settings, _front(gateway)))
+        refused = _refused(gateway)
+        server = SignalFreeServer(server_config(application, gateway.settings, Front(gateway.settings, refused)))
         settle_the_interpreter()
         ending = asyncio.create_task(_ended_in_order(stopping, server, gateway))
         try:
-            await server.serve(sockets=[listening])
+            async with operations_served(gateway, listening, refused):
+                await server.serve(sockets=[listening.api])
         finally:
             ending.cancel()
     finally:
@@ -231,32 +227,11 @@ def _application(gateway: Gateway, started: Callable[[], None]) -> ASGIApp:
     return access_log.logged(app, access_log.Pseudonyms(gateway.log.subject_of))
 
 
-def _front(gateway: Gateway) -> Front:
+def _refused(gateway: Gateway) -> metrics.Counter:
     meter = gateway.instruments[1].get_meter("tellergate")
-    refused = meter.create_counter("tellergate.front.refused", description="Connections that the front closed, by cause")
-    return Front(gateway.settings, refused)
+    return meter.create_counter("tellergate.front.refused", description="Connections that the front closed, by cause")
 
 
 def in_front(app: ASGIApp, gateway: Gateway) -> ASGIApp:
     """The application with the routes before it that are asked most."""
     return rest.in_front(runs.in_front(app, gateway.door, gateway.running.api), gateway.door)
-
-
-def url_of(settings: Settings, listening: socket.socket) -> str:
-    """Base URL of a socket that is bound."""
-    where = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "http" if settings.tls_certificate is None else "https"
-    return f"{scheme}://{where}:{listening.getsockname()[1]}"
-
-
-def bound(settings: Settings) -> socket.socket:
-    """A socket of the address that the settings say: taken, so that its port is known; it listens once the server runs."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((settings.host, settings.port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

@@ -83,6 +83,26 @@ class Settings:
     keep_alive_s: int = 65
     """How many seconds a connection without a request stays open: longer than proxies keep theirs, who else ask on one that ends."""
 
+    operations_port: int = 0
+    """TCP port of the operations listener, where officers, auditors, reviewers and operators sign in, apart from customers. 0: there is
+    none, and nothing can be administered over HTTP."""
+
+    operations_host: str = "127.0.0.1"
+    """Address that the operations listener takes. Beyond loopback it ends TLS itself; development mode has it on loopback only."""
+
+    operations_url: str = ""
+    """Origin under which people reach the operations listener, such as `https://operations.bank.example`: their provider sends them back
+    to it, and requests of other origins change nothing. Empty: the address that is listened on, which only development mode takes."""
+
+    operations_tls_certificate: Path | None = None
+    """PEM file of the operations listener's certificate chain. None: plain HTTP, on loopback only."""
+
+    operations_tls_key: Path | None = None
+    """PEM file of its private key, readable by its owner alone."""
+
+    operations_client_ca: Path | None = None
+    """PEM file of the certificates that those of browsers and programs must lead to: without one, nobody gets as far as signing in."""
+
     issuer: str = ""
     """Exact `iss` of the access tokens that are taken (RFC 9068). Development mode has its own, unless one is set."""
 
@@ -169,6 +189,10 @@ class Settings:
 
     assertion_origins: tuple[str, ...] = ()
     """Further origins where assertions may be made: the bank's own app or pages, exactly as WebAuthn spells them."""
+
+    confirm_by_token: bool = True
+    """Whether a token whose `authorization_details` repeat an intent confirms it (RFC 9396). False where the issuer does not show its
+    customers what they approve; then only passkeys confirm."""
 
     passkey_cooling_off_s: int = 86_400
     """How many seconds after its enrolment a passkey confirms nothing yet."""
@@ -306,6 +330,14 @@ class Settings:
             return self.confirm_origin
         ours = urlsplit(self.public_url)
         return f"{ours.scheme or 'http'}://localhost:{ours.port or self.port}"
+
+    @property
+    def operations_origin(self) -> str:
+        """Where people reach the operations listener; empty where there is none."""
+        if not self.operations_port or self.operations_url:
+            return self.operations_url if self.operations_port else ""
+        where = f"[{self.operations_host}]" if ":" in self.operations_host else self.operations_host
+        return f"{'http' if self.operations_tls_certificate is None else 'https'}://{where}:{self.operations_port}"
 
     @property
     def told_hsts_s(self) -> int:

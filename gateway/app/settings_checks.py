@@ -172,6 +172,34 @@ def _keys(settings: Settings) -> _Findings:
             yield SettingFinding(name, FindingCode.CONFLICT, problem, "set key_storage to pkcs11, or leave it out")
 
 
+def _operations(settings: Settings) -> _Findings:
+    """The listener of the people who operate the gateway: theirs alone, and never in clear beyond this host."""
+    if (settings.operations_tls_certificate is None) != (settings.operations_tls_key is None):
+        problem = "and operations_tls_key stand apart"
+        yield SettingFinding("operations_tls_certificate", FindingCode.CONFLICT, problem, "set both, or none")
+    if settings.operations_client_ca is not None and settings.operations_tls_certificate is None:
+        remedy = "set operations_tls_certificate and operations_tls_key too"
+        yield SettingFinding("operations_client_ca", FindingCode.CONFLICT, "stands without TLS", remedy)
+    if not settings.operations_port:
+        return
+    if (settings.operations_host, settings.operations_port) == (settings.host, settings.port):
+        yield SettingFinding("operations_port", FindingCode.CONFLICT, "is the API's", "choose a port of its own")
+    if settings.development and not is_loopback(settings.operations_host):
+        yield _development_only("operations_host", "is beyond loopback", "development mode listens on loopback only")
+    elif not is_loopback(settings.operations_host) and settings.operations_tls_certificate is None:
+        remedy = "set operations_tls_certificate and operations_tls_key"
+        yield SettingFinding("operations_host", FindingCode.IN_CLEAR, "is open to others without TLS", remedy)
+    if not settings.operations_url:
+        if not settings.development:
+            remedy = "set it to the origin under which people reach the operations listener"
+            yield SettingFinding("operations_url", FindingCode.MISSING, "is not set", remedy)
+    elif not is_origin(settings.operations_url, loopback_http=settings.development):
+        yield _malformed("operations_url", "is no https origin", "give https://HOST, or https://HOST:PORT, without a path")
+    elif _parts(settings.operations_url).netloc in {_parts(url).netloc for url in (settings.public_url, settings.confirm_origin)}:
+        remedy = "give an origin of its own: browsers keep what is of one host together"
+        yield SettingFinding("operations_url", FindingCode.CONFLICT, "is where customers are served", remedy)
+
+
 def _networks(settings: Settings, name: str, not_everybody: str) -> _Findings:
     for network in getattr(settings, name):
         try:
@@ -236,6 +264,13 @@ def _confirming(settings: Settings) -> _Findings:
         yield SettingFinding(
             "assertion_origins", FindingCode.CONFLICT, "stand without a relying party", "set relying_party or confirm_origin"
         )
+    if not settings.confirm_by_token and not (settings.relying_party or settings.confirming_origin):
+        yield SettingFinding(
+            "confirm_by_token",
+            FindingCode.CONFLICT,
+            "is off and there is no relying party: customers could confirm nothing",
+            "set confirm_origin or relying_party, or turn it on",
+        )
     for origin in settings.assertion_origins:
         if not (origin.startswith(ANDROID_APP) or is_origin(origin, loopback_http=loopback)):
             yield _malformed("assertion_origins", "holds no origin", f"give https origins, or of Android apps {ANDROID_APP}HASH")
@@ -289,6 +324,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _addresses,
     _issuer,
     _transport,
+    _operations,
     _conveniences,
     _keys,
     _processes,

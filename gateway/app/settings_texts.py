@@ -30,6 +30,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("connections", "connections_per_address", "backend_addresses", "connections_reserved", "head_bytes", "head_fields"),
         *("url_bytes", "head_s", "body_idle_s", "keep_alive_s"),
     ),
+    "Where people operate it": (
+        *("operations_port", "operations_host", "operations_url", "operations_tls_certificate", "operations_tls_key"),
+        "operations_client_ca",
+    ),
     "Its keys": ("key_passphrase_file", "key_storage", "pkcs11_module", "pkcs11_token", "pkcs11_pin_file"),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
@@ -44,6 +48,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "confirm_origin",
             "relying_party",
             "assertion_origins",
+            "confirm_by_token",
             "passkey_cooling_off_s",
             "proposals_waiting",
             "proposals_per_day",

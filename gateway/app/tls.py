@@ -6,11 +6,12 @@ is asked for.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -72,6 +73,14 @@ class _Opening(asyncio.Protocol):
             self._front.left(address)
 
 
+class SignalFreeServer(uvicorn.Server):
+    """Takes no signals: uvicorn raises what it caught once more when it has ended, before the gateway has."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 class _Config(uvicorn.Config):
     """Its listener takes connections as they are: TLS is begun by `_Opening`."""
 
@@ -97,14 +106,22 @@ class _Config(uvicorn.Config):
         )
 
 
-def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Config:
-    """How uvicorn serves the application, over TLS if the settings say so. UnsafeSettings: others may read the private key."""
+def server_config(
+    app: ASGIApp,
+    settings: Settings,
+    front: Front,
+    *,
+    lifespan: Literal["on", "off"] = "on",
+    certificates: ssl.VerifyMode = ssl.CERT_OPTIONAL,
+) -> uvicorn.Config:
+    """How uvicorn serves the application, over TLS if the settings say so. `certificates`: whether clients need one, where there are
+    authorities for them. UnsafeSettings: others may read the private key."""
     if settings.tls_key is not None:
         refuse_others(settings.tls_key)
     return _Config(
         app,
         front,
-        lifespan="on",
+        lifespan=lifespan,
         loop="uvloop",
         ws="none",
         access_log=False,
@@ -117,5 +134,5 @@ def server_config(app: ASGIApp, settings: Settings, front: Front) -> uvicorn.Con
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         ssl_ca_certs=None if settings.tls_client_ca is None else str(settings.tls_client_ca),
-        ssl_cert_reqs=ssl.CERT_NONE if settings.tls_client_ca is None else ssl.CERT_OPTIONAL,
+        ssl_cert_reqs=ssl.CERT_NONE if settings.tls_client_ca is None else certificates,
     )

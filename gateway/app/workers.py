@@ -13,7 +13,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,10 +24,10 @@ from multiprocessing.process import BaseProcess
 import uvloop
 
 from gateway.app.composition import Composition
-from gateway.app.descriptors import BACKLOG
+from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
-from gateway.app.serving import bound, serve_on, url_of
+from gateway.app.serving import serve_on
 from gateway.app.settings import Settings
 from gateway.app.stopping import ASKED, StopRequest
 from gateway.domain.alarms import Alarm
@@ -55,11 +54,11 @@ def serve_several(settings: Settings, composition: Composition, *, started: Call
     UnsafeSettings before anything listens.
     """
     composition.check(settings)
-    with bound(settings) as listening:
-        url = url_of(settings, listening)
+    with both_bound(settings) as listening:
+        url = url_of(settings, listening.api)
         settings = replace(settings, public_url=settings.public_url or url)
         asyncio.run(_tried(settings, composition))  # makes keys and tables once, and says what is wrong where it is seen
-        listening.listen(BACKLOG)
+        listening.listen()
         gc.collect()
         gc.freeze()  # or the first collection of each worker copies all pages
         return _Workers(settings, composition, listening).run(lambda: started(url))
@@ -73,7 +72,7 @@ async def _tried(settings: Settings, composition: Composition) -> None:
 class _Workers:
     settings: Settings
     composition: Composition
-    listening: socket.socket
+    listening: Listening
     running: dict[BaseProcess, float] = field(default_factory=dict)
     """Each worker, and when it was started."""
     request: StopRequest = field(default_factory=StopRequest)
@@ -126,7 +125,7 @@ class _Workers:
             self._start()
 
 
-def _work(settings: Settings, composition: Composition, listening: socket.socket, keeper: int) -> None:
+def _work(settings: Settings, composition: Composition, listening: Listening, keeper: int) -> None:
     """A worker's whole life. It ends by SIGTERM, or when the process that started it, whose id is `keeper`, is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us: the keeper asks each by SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -70,7 +70,7 @@ type Grounding = {
 };
 type Standing = { covers: Bool };
 
-entity Customer { mandate?: Mandate, frozen: Bool };
+entity Customer { mandate?: Mandate, restrictions?: Set<String>, frozen: Bool };
 entity Account { owners: Set<Customer>, currency: String, status: String };
 entity Beneficiary, Card, DirectDebit, Document, PayeeCheck, Payment, Quote, StandingOrder, Transaction {
   owners: Set<Customer>, status: String, account?: Account

@@ -212,6 +212,8 @@ def _customer(customer: str, facts: CustomerFacts) -> Mapping[str, JSON]:
     attributes: dict[str, JSON] = {"frozen": facts.frozen}
     if facts.mandate is not None:
         attributes["mandate"] = _granted(facts.mandate)
+        if facts.mandate.restrictions:
+            attributes["restrictions"] = list(facts.mandate.restrictions)
     return {"uid": {"type": "Customer", "id": customer}, "attrs": attributes, "parents": []}
 
 

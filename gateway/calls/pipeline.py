@@ -270,9 +270,10 @@ class CallPipeline:
         if await parts.screening.blocks(call):
             raise Refusal(Code.DENIED, "blocked")  # neutral: who is on which list is told to no model
         instruction = instruction_of(effect)
-        claiming = await parts.book.claiming(claim_of(effect, instruction))
+        claim = claim_of(effect, instruction)
+        claiming = await parts.book.claiming(claim)
         try:
-            intended = await parts.records.intend(effect, instruction, claiming)
+            intended = await parts.records.intend(effect, instruction, claiming, claim)
         except Unavailable:
             self.late[call.received.call_id] = parts.clock()  # nothing is sent; what was committed after all is ended by recovery
             raise

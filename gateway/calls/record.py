@@ -26,8 +26,9 @@ from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
+from gateway.domain.mandate import Mandate
 from gateway.domain.policies import BundleName
-from gateway.domain.ports import BookChange, Claimed, Passkey
+from gateway.domain.ports import BookChange, Claim, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
@@ -132,7 +133,9 @@ class Records:
         )
         return await self._append(record, settling)
 
-    async def intend(self, effect: DecidedEffect, instruction: Instruction, claiming: BookChange[Claimed]) -> Intended | Claimed:
+    async def intend(
+        self, effect: DecidedEffect, instruction: Instruction, claiming: BookChange[Claimed], claim: Claim
+    ) -> Intended | Claimed:
         """The claim and the intent in one, durable before a byte goes to the core, with the permit that the log gives for it; or the row
         of an earlier call under the same ids. Refusal and FactsMoved: nothing was claimed, and nothing recorded."""
         decided, over = effect.decided, instruction.canonical()
@@ -140,7 +143,7 @@ class Records:
             kind=RecordKind.INTENT,
             instruction=over,
             core_key=instruction.key,
-            sealed=_replayable(decided.requests),
+            sealed={**_replayable(decided.requests), "claim": claim_on_record(claim)},
             **self._decided(decided),
         )
         claimed, entry = await self._written(claiming, record, wants=lambda answer: answer.fresh)
@@ -218,6 +221,10 @@ class Records:
         """A standing mandate that the customer revoked."""
         facts: dict[str, Plain] = {"standing_mandate": mandate, "word": word}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=customer, facts=facts))
+
+    async def granted(self, mandate: Mandate, word: str, by: str, change: BookChange[None], at: datetime) -> RecordPosition:
+        """What the bank lets a customer's assistants do from now on, with the change: both or neither. What it refuses is raised."""
+        return await self._append(mandate_record(mandate, word, {"by": by}, at), change)
 
     async def assistant(self, assistant: str, word: str, by: str, digest: str, at: datetime) -> RecordPosition:
         """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
@@ -321,6 +328,19 @@ class Records:
         return entries
 
 
+def claim_on_record(claim: Claim) -> dict[str, JSON]:
+    """What the book keeps of a claim and no other part of the record says: from it the row is made again where the book was lost."""
+    return {
+        "turn": claim.turn,
+        "native_id": claim.native_id,
+        "arguments_sha256": claim.arguments_hash.hex(),
+        "channel": claim.channel,
+        "payee": claim.payee,
+        "currency": None if claim.amount is None else claim.amount.currency,
+        "minor": None if claim.amount is None else claim.amount.minor,
+    }
+
+
 def _policy(decision: Decision, bundle: BundleName) -> Policy:
     return Policy(
         bundle_hash=bundle.hash,
@@ -343,6 +363,14 @@ def _arguments(call: Call) -> Mapping[str, FieldValue]:
     secret = {argument.name for argument in call.function.arguments if argument.kind is ArgumentKind.CREDENTIAL}
     shown = {name: value for name, value in canonical(call.arguments).items() if name not in secret}  # not even sealed
     return {name: Public(value) if name in chosen and isinstance(value, str) else Committed(value) for name, value in shown.items()}
+
+
+def mandate_record(mandate: Mandate, word: str, said: Mapping[str, Plain], at: datetime) -> Record:
+    """What the bank grants to a customer's assistants, or no longer: its terms sealed, their SHA-256 and `said` in clear."""
+    terms = mandate.canonical()
+    facts: dict[str, Plain] = {**said, "word": word, "version": mandate.version, "mandate_sha256": sha256(terms).hexdigest()}
+    sealed = {"mandate": json.loads(terms)}
+    return Record(kind=RecordKind.ADMIN, time=at, customer=mandate.customer, facts=facts, sealed=sealed)
 
 
 def _told_to_app(redacted: Redacted) -> dict[str, Plain]:

@@ -8,6 +8,7 @@ from audit.migration import HistoryUnknown, prepare
 from gateway.app.databases import HISTORIES, DatabaseName
 from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
+from gateway.store.log_position import watch
 
 
 def status(options: argparse.Namespace) -> int:
@@ -34,6 +35,8 @@ async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:
             if upgrading and found != history.head and (makes or found is not None):
                 await prepare(database, history, may_upgrade=True)
                 found = await database.read(history.revision)
+            if upgrading and part is DatabaseName.GATEWAY and found == history.head:
+                await database.write(watch)
         except HistoryUnknown as unknown:
             return failed(str(unknown), FINDING)
         finally:

@@ -42,6 +42,8 @@ def serve(options: argparse.Namespace) -> int:
             return
         print(f"Tellergate listens on {url}  (development mode: made-up customers, never real ones)")
         token = f"tellergate dev token --data {settings.data} --customer alice --agent demo --level L2"
+        if settings.operations_port:
+            print(f"people operate it on {settings.operations_origin}")
         print(f"tokens: of {settings.issuer}" if settings.has_external_issuer else f"a token:  {token}", flush=True)
 
     return served(settings, DEVELOPMENT, told)

@@ -13,6 +13,7 @@ from audit.erasure import Certificate, LegalHold, NothingToErase
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
+from gateway.app.alignment import refuse_apart
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.commands.audit import why_of, with_log
@@ -72,6 +73,7 @@ def erase(options: argparse.Namespace) -> int:
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
         database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
+            await refuse_apart(database)
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
             done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
         except LegalHold:

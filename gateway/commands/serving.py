@@ -33,6 +33,8 @@ def serve(options: argparse.Namespace) -> int:
             print_json(listening(url, settings, PRODUCTION))
         else:
             print(f"Tellergate listens on {url} for {settings.public_url}; tokens: of {settings.issuer}", flush=True)
+            if settings.operations_port:
+                print(f"people operate it on {settings.operations_origin}", flush=True)
 
     try:
         return served(settings, PRODUCTION, told)
@@ -43,7 +45,7 @@ def serve(options: argparse.Namespace) -> int:
 def listening(url: str, settings: Settings, composition: Composition) -> dict[str, object]:
     """What a program is told once the gateway listens."""
     known = {"url": url, "data": str(settings.data), "mode": composition.mode, "issuer": settings.issuer}
-    return {**known, "workers": settings.workers}
+    return {**known, "workers": settings.workers, "operations": settings.operations_origin or None}
 
 
 def served(settings: Settings, composition: Composition, told: Callable[[str], None]) -> int:

@@ -42,6 +42,7 @@ class NotConfirmedReason(StrEnum):
     TOKEN_EARLIER = "token_of_an_earlier_sign_in"  # noqa: S105
     REVOKED = "token_revoked"
     NO_PASSKEYS = "passkeys_not_configured"
+    NO_TOKENS = "tokens_not_taken"
 
 
 WORDS: dict[NotConfirmedReason, str] = {
@@ -61,6 +62,7 @@ WORDS: dict[NotConfirmedReason, str] = {
     NotConfirmedReason.TOKEN_EARLIER: "the token's sign-in is older than what it would confirm",
     NotConfirmedReason.REVOKED: "the issuer says that the token does not stand any more",
     NotConfirmedReason.NO_PASSKEYS: "this gateway is not set up for passkeys",
+    NotConfirmedReason.NO_TOKENS: "this gateway takes no confirmation by token, by passkey alone",
 }
 
 

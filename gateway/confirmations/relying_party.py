@@ -79,6 +79,8 @@ class RelyingParty:
     standing: TokenStatus
     verifier: AssertionVerifier | None
     clock: Callable[[], datetime]
+    takes_tokens: bool = True
+    """Whether a token may confirm. A bank whose issuer does not show customers what they sign turns it off: only passkeys are left."""
 
     async def show(self, customer: str, confirmation_id: str) -> Challenge:
         """Open it, which begins its challenge. RequestFault NOT_FOUND."""
@@ -116,6 +118,8 @@ class RelyingParty:
 
     async def by_token(self, principal: Principal, confirmation_id: str) -> Sequence[Recorded]:
         """Confirm or approve by the token itself, whose authorization details name the intent (RFC 9396)."""
+        if not self.takes_tokens:
+            raise NotConfirmed(NotConfirmedReason.NO_TOKENS)
         proposal, at = await self._found(principal.customer, confirmation_id), self.clock()
         self._check_opened(proposal, at)
         confirmed_by_token(principal, proposal)

@@ -66,6 +66,7 @@ class Fault(StrEnum):
     CONFIRMATION_CHANGED = "confirmation_changed"
     CHALLENGE_EXPIRED = "challenge_expired"
     PASSKEY_KNOWN = "passkey_known"
+    MANDATE_NOT_NEWER = "mandate_not_newer"
     SAME_OFFICER = "same_officer"
     KILL_SWITCH_LIFTED = "kill_switch_lifted"
     THREAD_HAS_ACTIVE_RUN = "thread_has_active_run"

@@ -1,10 +1,10 @@
-"""What a customer granted to an assistant: functions, accounts, limits per currency, validity. Signed; no row means no rights."""
+"""What a customer granted to an assistant: functions, accounts, limits per currency, validity, restrictions. Signed; no row, no rights."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from cryptography.exceptions import InvalidSignature
 
@@ -49,7 +49,10 @@ class MandateVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mandate:
-    """One loaded row; compared by identity, so that what is derived from it can be cached by it."""
+    """One loaded row; compared by identity, so that what is derived from it can be cached by it.
+
+    `restrictions`: names of rules of the policy bundle that are for this customer, such as `known_payees_only`; they only forbid.
+    """
 
     customer: str
     version: int
@@ -58,13 +61,18 @@ class Mandate:
     limits: Mapping[str, Limits]
     starts: datetime
     ends: datetime
+    restrictions: tuple[str, ...] = ()
+
+    def state(self, at: datetime) -> Literal["to_come", "in_force", "ended"]:
+        """At this time. One that ended without having begun has ended."""
+        return "ended" if self.ends <= at else "to_come" if at < self.starts else "in_force"
 
     def limits_in(self, currency: str) -> Limits:
         return self.limits.get(currency, NO_LIMITS)
 
     def canonical(self) -> bytes:
-        """The bytes that are signed: RFC 8785 JSON of every field."""
-        body = {
+        """The bytes that are signed: RFC 8785 JSON of every field, without restrictions where there are none."""
+        body: dict[str, object] = {
             "accounts": sorted(self.accounts),
             "customer": self.customer,
             "ends": self.ends.isoformat(),
@@ -76,11 +84,21 @@ class Mandate:
             "starts": self.starts.isoformat(),
             "version": self.version,
         }
+        if self.restrictions:
+            body["restrictions"] = sorted(self.restrictions)
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def sign(self, key: "MandateSigner") -> bytes:
         """An Ed25519 signature over the domain and the canonical bytes."""
         return key.sign(_DOMAIN + self.canonical())
+
+
+class MandateNotNewer(Exception):
+    """A mandate is of no later version than the one that is stored. Nothing of what was given with it was stored."""
+
+    def __init__(self, customer: str, stored: int) -> None:
+        super().__init__("a mandate of the same version or a later one is stored")
+        self.customer, self.stored = customer, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +197,7 @@ def load(body: bytes, signature: bytes, key: "MandateVerifier") -> Mandate:
         limits={currency: Limits(**limits) for currency, limits in fields["limits"].items()},
         starts=datetime.fromisoformat(fields["starts"]),
         ends=datetime.fromisoformat(fields["ends"]),
+        restrictions=tuple(fields.get("restrictions", ())),
     )
     if mandate.canonical() != body:
         raise ValueError("the mandate is not in canonical form")

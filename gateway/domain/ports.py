@@ -9,7 +9,7 @@ from adapters.core import Money
 from gateway.domain.facts import DocumentText, EffectFacts, HeardMessage, Snapshot, Use
 from gateway.domain.kill_switch import KillSwitch, Subjects
 from gateway.domain.limits import Totals
-from gateway.domain.mandate import StandingMandate
+from gateway.domain.mandate import Mandate, StandingMandate
 from gateway.domain.obstacle import Obstacle
 from gateway.domain.proposal import ConfirmationEvidence, NewProposal, Proposal, ProposalChange, ProposedCall, StoredProposal
 from gateway.domain.stages import Call, Held, Recorded, RecordPosition, Refused
@@ -133,6 +133,12 @@ class Book(Protocol):
 
     async def granted(self, customer: str) -> frozenset[str]:
         """Names of the functions in the customer's mandate; empty without one."""
+
+    async def mandate(self, customer: str) -> Mandate | None:
+        """What was granted to the customer's assistants, in force or not; None without a row, or where its signature does not hold."""
+
+    def granting(self, mandate: Mandate, signature: bytes) -> BookChange[None]:
+        """Put a signed mandate in the place of the customer's earlier one, if it is of a later version; else MandateNotNewer is raised."""
 
     async def revoke_standing(self, customer: str, mandate: str, at: datetime) -> bool:
         """False: none of this customer, or revoked already. It counts from the next claim on, in every process."""

@@ -20,7 +20,10 @@ SCOPE_ENROL = "enrol_passkeys"
 SCOPE_KILL = "kill_switch"
 """Of the bank's officers alone, never of a customer or an agent."""
 
-SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL)
+SCOPE_MANDATES = "mandates"
+"""Of the bank's system that grants and ends mandates alone, never of a customer or an agent."""
+
+SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_MANDATES)
 """Every scope that an access token may have here."""
 
 OF_CUSTOMERS = frozenset({SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_CONFIRM})
@@ -114,6 +117,14 @@ def invalid_token(scheme: str | None = None) -> NotAuthenticated:
 def require_own(principal: Principal, why: str) -> None:
     """RequestFault INSUFFICIENT_SCOPE, which says `why`, unless the customer's own device holds the token: no agent acts in it."""
     if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
+
+
+def require_purpose(principal: Principal, scope: str, why: str) -> None:
+    """RequestFault INSUFFICIENT_SCOPE, which says `why`, unless a client asks for itself with a token for this purpose and no other of
+    ours: what decides for customers is in no token that does anything else.
+    """
+    if not principal.is_client or principal.scopes & frozenset(SCOPES) != {scope}:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
 
 

@@ -33,6 +33,7 @@ class RefusalReason(StrEnum):
     FROZEN = "frozen", "The assistant is stopped for this customer."
     KILL_SWITCH = "kill_switch", "The bank has stopped this function, this agent, this customer's assistant, or all of them."
     CLOSED = "closed", "The account or the object is closed or blocked."
+    RESTRICTED = "restricted", "The bank has restricted what this customer's assistant may do."
     LIMIT = "limit", "A limit of the customer or the bank would be exceeded."
     DUPLICATE = "duplicate", "The same payment was made a short while ago; the customer must say that it is meant again."
     TAINTED = "tainted", "Other people's text was read in this conversation; this is not done after it."
@@ -111,6 +112,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     "mandate_expired": RefusalReason.MANDATE_EXPIRED,
     "not_in_mandate": RefusalReason.NOT_IN_MANDATE,
     "closed": RefusalReason.CLOSED,
+    "restricted": RefusalReason.RESTRICTED,
     "limit": RefusalReason.LIMIT,
     "tainted": RefusalReason.TAINTED,
     "approval": RefusalReason.NEEDS_APPROVAL,

@@ -34,6 +34,18 @@ _TIME, _LATER, _SECONDS = "2026-11-28T09:30:00+00:00", "2026-11-28T09:45:00+00:0
 _PROOF: Json = {"index": 42, "leaf_hash": _LEAF}
 _GBP_25: Json = {"value": "25.00", "currency": "GBP"}
 
+_GRANTED: dict[str, Json] = {
+    "version": 1,
+    "functions": ["get_account_balance", "initiate_transfer", "list_accounts", "list_beneficiaries"],
+    "accounts": ["acc-1"],
+    "limits": {
+        "GBP": {"payment_minor": 50_000, "day_minor": 100_000, "week_minor": 200_000, "month_minor": 500_000, "day_count": 10}
+    },
+    "starts": "2026-01-01T00:00:00+00:00",
+    "ends": "2099-01-01T00:00:00+00:00",
+    "restrictions": ["known_payees_only"],
+}
+
 _TRANSFER = '{"from": "acc_k3Jx", "to": "ben_p9Qz", "amount": {"value": "25.00", "currency": "GBP"}}'
 _ACCOUNTS = '{"ok":true,"result":{"accounts":[{"account":"acc_k3Jx","name":"Everyday","currency":"GBP"}]}}'
 _CONFIRM = (
@@ -222,6 +234,9 @@ EXAMPLES: Mapping[str, OperationExample] = {
         },
     ),
     "revoke_passkey": OperationExample({"credential": CREDENTIAL, "revoked": True}),
+    "put_customer_mandate": OperationExample({**_GRANTED, "customer": "dora", "state": "in_force"}, _GRANTED),
+    "get_customer_mandate": OperationExample({**_GRANTED, "customer": "dora", "state": "in_force"}),
+    "end_customer_mandate": OperationExample({**_GRANTED, "customer": "dora", "version": 2, "ends": _TIME, "state": "ended"}),
     "list_mandates": OperationExample(
         {
             "data": [

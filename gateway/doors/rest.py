@@ -211,6 +211,11 @@ def mount(app: FastAPI, door: Door) -> None:
             """Where tokens for this gateway come from (RFC 9728)."""
             return Response(door.metadata, media_type="application/json")
 
+    answer_errors(app)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Give what no route answers, or no handler caught, the one error form."""
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(Exception, _broken)
@@ -227,14 +232,23 @@ def in_front(app: ASGIApp, door: Door) -> ASGIApp:
             scope["route"] = _HOT_ROUTE
             response = await door.answer(Request(scope, receive), _function_calls, SCOPE_CALLS, protects=True)
             await response(scope, receive, send)
-        elif scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
-            # PostgreSQL takes none: refused here, before any route would have to
-            response = fault_response(RequestFault(Fault.INVALID_REQUEST, "the address must not hold a NUL (%00)"))
-            await response(scope, receive, send)
+        elif scope["type"] == "http" and holds_nul(scope):
+            await nul_refused(scope, receive, send)
         else:
             await app(scope, receive, send)
 
     return front
+
+
+def holds_nul(scope: Scope) -> bool:
+    """Whether the address of a request holds a NUL. PostgreSQL takes none: refused before any route would have to."""
+    return "\0" in scope["path"] or b"%00" in scope["query_string"]
+
+
+async def nul_refused(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to such a request."""
+    response = fault_response(RequestFault(Fault.INVALID_REQUEST, "the address must not hold a NUL (%00)"))
+    await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 from gateway.domain.errors import Code, Fault
 from gateway.domain.kill_switch import Scope
 from gateway.domain.reasons import RefusalReason
+from gateway.domain.strict_json import MAX_INTEGER
 from gateway.doors.shapes import AgentsCallItem, NativeId, ResponsesCallItem, ToolCallItem
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST
 
@@ -259,6 +260,40 @@ class MandateList(_Strict):
 class MandateRevoked(_Strict):
     id: str
     revoked: Literal[True]
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MinorUnits = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class MandateLimits(_Strict):
+    """Of one currency: minor units of a payment, and of a rolling day, week and month of 24 hours, 7 and 30 days; payments of a day."""
+
+    payment_minor: MinorUnits
+    day_minor: MinorUnits
+    week_minor: MinorUnits
+    month_minor: MinorUnits
+    day_count: MinorUnits
+
+
+class CustomerMandate(_Strict):
+    """What a customer's assistants may do: functions, accounts (the core's ids), limits by currency, from when until when. `restrictions`:
+    names of rules of the policy bundle that are for this customer, which only forbid. Each `version` is greater than the one before."""
+
+    version: Annotated[int, Field(ge=1, lt=2**31)]
+    functions: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    accounts: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    limits: Annotated[dict[Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")], MandateLimits], Field(max_length=200)]
+    starts: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    ends: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    restrictions: Annotated[list[Name], Field(max_length=32)] = []
+
+
+class CustomerMandateAnswer(CustomerMandate):
+    """`state`: whether it is in force now."""
+
+    customer: str
+    state: Literal["to_come", "in_force", "ended"]
 
 
 class NewKillSwitch(_Strict):

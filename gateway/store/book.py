@@ -142,10 +142,16 @@ class SqlBook:
                 self._mandates.popitem(last=False)
         return cached
 
-    async def granted(self, customer: str) -> frozenset[str]:
+    async def mandate(self, customer: str) -> Mandate | None:
         version = await self.read(lambda connection: customers.mandate_version(connection, customer))
-        mandate = None if version is None else await self._mandate(customer, version)
+        return None if version is None else await self._mandate(customer, version)
+
+    async def granted(self, customer: str) -> frozenset[str]:
+        mandate = await self.mandate(customer)
         return frozenset() if mandate is None else frozenset(mandate.functions)
+
+    def granting(self, mandate: Mandate, signature: bytes) -> Item[None]:
+        return customers.GrantMandates(((mandate, signature),))
 
     async def has_granted(self, customer: str) -> bool:
         """Whether there is a row of this customer, good or not."""

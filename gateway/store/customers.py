@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from audit.store.prepared import Prepared
-from gateway.domain.mandate import Mandate
+from gateway.domain.mandate import Mandate, MandateNotNewer
+from gateway.store import epochs
 from gateway.store.items import Item, Locks
 from gateway.store.tables import CUSTOMERS
 
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
 
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
+_NEWCOMERS = "newcomers"
 _NAMES = select(CUSTOMERS.c.customer).order_by(CUSTOMERS.c.customer).limit(100)
 _FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
 
@@ -35,14 +37,6 @@ class GrantMandate(Item[None]):
             connection.execute(insert(CUSTOMERS).values(customer=granted.customer, **terms))
 
 
-class MandateNotNewer(Exception):
-    """A mandate is of no later version than the one that is stored. Nothing of what was given with it was stored."""
-
-    def __init__(self, customer: str, stored: int) -> None:
-        super().__init__("a mandate of the same version or a later one is stored")
-        self.customer, self.stored = customer, stored
-
-
 @dataclass(frozen=True, slots=True)
 class GrantMandates(Item[None]):
     """Signed mandates of several customers, each once: all in the place of earlier ones, or none. Answered with MandateNotNewer for none.
@@ -55,6 +49,8 @@ class GrantMandates(Item[None]):
         return Locks(customers=frozenset(granted.customer for granted, _ in self.granted))
 
     def apply(self, connection: Connection) -> MandateNotNewer | None:
+        if any(mandate_version(connection, granted.customer) is None for granted, _ in self.granted):
+            epochs.lock(connection, _NEWCOMERS)  # who has no row yet has none that could be locked
         for granted, _ in self.granted:
             stored = mandate_version(connection, granted.customer)
             if stored is not None and stored >= granted.version:

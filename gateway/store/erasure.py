@@ -15,6 +15,7 @@ from gateway.store import tables
 NOBODY_S = {
     tables.PROOFS: "hashes of proofs and keys of clients, gone with the proof's time",
     tables.EPOCHS: "counters",
+    tables.LOG_POSITION: "size and root hash of the log",
     tables.POLICY_ACTIVATIONS: "bundles of rules and the officers who signed them",
 }
 """Tables that hold no person, and what they hold."""

@@ -267,6 +267,14 @@ EPOCHS = Table(
 """`kill`: grows with each change of a kill switch, so that every call sees with one number whether it has to look again. `policy` is locked
 while a bundle is activated."""
 
+LOG_POSITION = Table(
+    "log_position",  # how far the log was when this database was last written: `gateway.store.log_position`
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+)
+
 WEBHOOKS = Table(
     "webhooks",
     METADATA,

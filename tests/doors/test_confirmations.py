@@ -219,6 +219,17 @@ class TestByToken:
         answered = await front.ask("POST", PATH, {"token": True}, token=token)
         assert "token_of_an_earlier_sign_in" in answered.json()["error"]["message"]
 
+    async def test_where_tokens_are_switched_off_a_passkey_alone_confirms(self, front: Front) -> None:
+        object.__setattr__(front.party, "takes_tokens", False)
+        device = Authenticator()
+        front.active(device)
+        said = await opened(front, device)
+        answered = await front.ask("POST", PATH, {"token": True}, token=front.token(details=self.details(front)))
+        assert code(answered) == (422, "not_confirmed")
+        assert "tokens_not_taken" in answered.json()["error"]["message"]
+        assert not front.kept.confirmed
+        assert (await front.ask("POST", PATH, said)).json()["state"] == "confirmed"
+
     async def test_without_having_been_opened_a_token_confirms_nothing(self, front: Front) -> None:
         answered = await front.ask("POST", PATH, {"token": True}, token=front.token(details=self.details(front)))
         assert code(answered) == (409, "challenge_expired")

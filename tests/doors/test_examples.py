@@ -12,7 +12,15 @@ from openai.types.beta.threads.runs import RunStep
 from pydantic import BaseModel
 
 from gateway.domain.errors import Code, Fault
-from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
+from gateway.domain.principal import (
+    SCOPE_ASSISTANTS,
+    SCOPE_CONFIRM,
+    SCOPE_ENROL,
+    SCOPE_KILL,
+    SCOPE_MANDATES,
+    SCOPE_THREADS,
+    SCOPE_WORDS,
+)
 from gateway.domain.reasons import RefusalReason
 from gateway.doors import examples
 from gateway.doors.examples import EXAMPLES, error_example
@@ -162,6 +170,9 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
         assert answered.keys() == EXAMPLES[name].answer.keys()
         sent.add(name)
 
+    granting = served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES)
+    for name, method in (("put_customer_mandate", "PUT"), ("get_customer_mandate", "GET"), ("end_customer_mandate", "DELETE")):
+        send(name, method, "/v1/customers/dora/mandate", granting)
     send("engage_kill_switch", "POST", "/v1/kill-switches", officers[0], keep=examples.KILL_SWITCH)
     send("list_kill_switches", "GET", "/v1/kill-switches", officers[0])
     for officer in officers[1:]:

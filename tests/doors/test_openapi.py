@@ -15,7 +15,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
+from gateway.domain.principal import (
+    SCOPE_ASSISTANTS,
+    SCOPE_CONFIRM,
+    SCOPE_ENROL,
+    SCOPE_KILL,
+    SCOPE_MANDATES,
+    SCOPE_THREADS,
+    SCOPE_WORDS,
+)
 from tests.doors.conftest import Served, serving
 from tests.support.options import long_or
 
@@ -40,12 +48,13 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     own = served.token("bruno", agent=None, scope=SCOPE_CONFIRM)
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
     killing = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
+    granting = served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES)
     making = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
-    of_path |= {"/v1/assistants": making, "/v1/threads": chatting}
+    of_path |= {"/v1/assistants": making, "/v1/threads": chatting, "/v1/customers": granting}
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    assert len(operations) == 44
+    assert len(operations) == 47
     for operation in operations:
         modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
         for mode in modes[:1] if operation.path in BARE else modes:

@@ -105,7 +105,9 @@ def entity(type_and_id: str) -> JSON:
     return {"__entity": {"type": name, "id": identifier}}
 
 
-def customer(name: str = "anna", *, frozen: bool = False, mandate: Mapping[str, JSON] | None = None) -> dict[str, JSON]:
+def customer(
+    name: str = "anna", *, frozen: bool = False, mandate: Mapping[str, JSON] | None = None, restrictions: Sequence[str] = ()
+) -> dict[str, JSON]:
     """A customer with a mandate over every function; `mandate={}` for none."""
     granted: Mapping[str, JSON] = {
         "functions": [function.name for function in FUNCTIONS],
@@ -115,6 +117,8 @@ def customer(name: str = "anna", *, frozen: bool = False, mandate: Mapping[str, 
         "version": 3,
     }
     attributes: dict[str, JSON] = {"frozen": frozen}
+    if restrictions:
+        attributes["restrictions"] = list(restrictions)
     if mandate is None:
         attributes["mandate"] = granted
     elif mandate:

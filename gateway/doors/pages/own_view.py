@@ -44,6 +44,7 @@ REASONS: Mapping[str, str] = {
     RefusalReason.TOO_MANY_CONFIRMATIONS: "too much waited for your confirmation already",
     RefusalReason.KILL_SWITCH: "the bank had stopped this",
     RefusalReason.FROZEN: "your assistant is stopped",
+    RefusalReason.RESTRICTED: "the bank has restricted your assistant",
 }
 """Why something was refused, where its reason says more than its code."""
 
@@ -72,6 +73,9 @@ _SPOKEN: Mapping[tuple[str, str], str] = {
     ("word", "approved"): "A second person approved",
     ("word", "declined"): "This was declined",
     ("word", "revoked"): "You revoked a standing mandate",
+    ("word", "mandate_granted"): "Your bank said what your assistant may do",
+    ("word", "mandate_import"): "Your bank said what your assistant may do",
+    ("word", "mandate_ended"): "Your bank ended what your assistant may do",
     ("passkey", "enrolled"): "A passkey of yours was enrolled",
     ("passkey", "revoked"): "A passkey of yours was revoked",
 }

@@ -129,8 +129,8 @@ def test_the_revisions_of_the_databases_are_told(data: Path, capsys: pytest.Capt
         status, told = run(capsys, "database", verb, "--data", data, "--json")
         assert status == 0
         assert [(answer["database"], answer["revision"] == answer["needed"]) for answer in told["databases"]] == [
-            ("gateway", True),
             ("log", True),
+            ("gateway", True),
             ("keys", True),
         ]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opentelemetry.metrics import NoOpMeterProvider
 
 from gateway.app.front import Front
-from gateway.app.serving import bound
+from gateway.app.listening import bound
 from gateway.app.settings import Settings
 from gateway.app.tls import server_config
 from gateway.doors.pages.shell import html

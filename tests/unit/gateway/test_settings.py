@@ -134,6 +134,7 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "a part of a name as relying party": {"confirm_origin": "https://confirm.example", "relying_party": "firm.example"},
     "everybody's relying party": {"confirm_origin": "https://confirm.example", "relying_party": "example"},
     "assertions for nobody": {"assertion_origins": ("https://app.example",)},
+    "nothing that confirms": {"confirm_by_token": False},
     "assertions without TLS": {"relying_party": "bank.example", "assertion_origins": ("http://app.example",)},
     "a passkey that cools off for a year": {"passkey_cooling_off_s": 365 * 86_400},
 }

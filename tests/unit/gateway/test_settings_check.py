@@ -53,6 +53,8 @@ def found(settings: Settings) -> set[tuple[str, str]]:
 # By the settings alone
 
 
+OPERATED: dict[str, Any] = {"operations_port": 8090, "operations_url": "https://operations.example"}
+
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
     "no cooling off": ({"passkey_cooling_off_s": 0}, ("passkey_cooling_off_s", "development_only")),
@@ -75,6 +77,13 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "the keys' database in clear": ({"keys_database": "postgresql://t@db.example/t"}, ("keys_database", "in_clear")),
     "another database": ({"database": "mysql://t@db.example/t"}, ("database", "malformed")),
     "no database in the address": ({"database": "postgresql://t@127.0.0.1"}, ("database", "malformed")),
+    "people on the API's address": ({**OPERATED, "operations_port": 8080}, ("operations_port", "conflict")),
+    "people in clear": ({**OPERATED, "operations_host": "0.0.0.0"}, ("operations_host", "in_clear")),
+    "people without an address": ({**OPERATED, "operations_url": ""}, ("operations_url", "missing")),
+    "people by http": ({**OPERATED, "operations_url": "http://localhost:8090"}, ("operations_url", "malformed")),
+    "people where customers are": ({**OPERATED, "operations_url": "https://window.example"}, ("operations_url", "conflict")),
+    "half of TLS for people": ({"operations_tls_key": Path("k")}, ("operations_tls_certificate", "conflict")),
+    "people's certificates without TLS": ({"operations_client_ca": Path("x")}, ("operations_client_ca", "conflict")),
     "a port": ({"port": 70_000}, ("port", "out_of_range")),
     "many workers": ({"workers": 65, "database": "postgresql:///t"}, ("workers", "out_of_range")),
 }
@@ -92,6 +101,7 @@ SAFE: dict[str, dict[str, Any]] = {
     "a database by a socket": {"database": "postgresql:///t?host=/run/postgresql"},
     "behind proxies": {"host": "0.0.0.0", "trusted_proxies": ("10.0.0.8",)},
     "TLS of its own": {"host": "::", "tls_certificate": Path("c"), "tls_key": Path("k")},
+    "people on loopback": OPERATED,
     "another loopback address": {"host": "127.0.0.2"},
     "a core on loopback": {"core_url": "http://127.0.0.1:9000"},
 }
@@ -305,7 +315,8 @@ def test_check_says_everything_and_ends_with_its_status(
     good = ready
     file = good.data / "tellergate.toml"
     before = sorted(good.data.rglob("*"))
-    assert said("check", "--data", str(good.data), capsys=capsys) == (0, {"good": True, "findings": []})
+    note = "operations_port: is 0, so that nothing can be administered over HTTP"
+    assert said("check", "--data", str(good.data), capsys=capsys) == (0, {"good": True, "findings": [], "notes": [note]})
     assert main(["settings", "check", "--data", str(good.data)]) == 0
     assert "nothing is missing" in capsys.readouterr().out
     written(file, replace(good, binding="optional", core_credential_file=tmp_path / "none"))

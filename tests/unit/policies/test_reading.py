@@ -177,7 +177,7 @@ def test_a_report_is_json() -> None:
 def test_every_reason_of_a_rule_is_used_by_the_default_rules() -> None:
     """Save those that the engine gives itself, and those that are for a bank's own rules."""
     used = {listed.reason for listed in check(bank.bundle()).policies}
-    assert set(Reason) - used == {Reason.ERROR, Reason.NO_RULE, Reason.APPROVAL, Reason.FORBIDDEN}
+    assert set(Reason) - used == {Reason.ERROR, Reason.NO_RULE, Reason.FORBIDDEN}
 
 
 def test_the_rule_of_the_readme_is_fit_and_asks_for_a_second_person() -> None:

@@ -1,0 +1,54 @@
+"""The operations listener of a gateway: its application, and its server beside the API's, in the same process and on the same loop.
+
+Owns what is mounted there. Must never mount a route of customers, nor have one of its own mounted on the API.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from opentelemetry import metrics
+from starlette.types import ASGIApp
+
+from gateway.app.front import Front
+from gateway.app.gateway import Gateway
+from gateway.app.listening import Listening, operations_settings
+from gateway.app.tls import SignalFreeServer, server_config
+from gateway.doors import access_log
+from gateway.doors.operations import shell
+
+
+def mount_operations(app: FastAPI, gateway: Gateway) -> None:
+    """EVERY ROUTE OF THE OPERATIONS LISTENER IS MOUNTED HERE, a line for each part: `metrics.mount(app, ...)`, `health.mount(app, ...)`.
+
+    A part that people use says by `domain.duties` who may; `/metrics` and health ask nobody, as on a network of operators.
+    """
+
+
+def operations_application(gateway: Gateway) -> ASGIApp:
+    """The whole of it: its routes, one form for its errors, and the access log before both."""
+    app = shell.application()
+    mount_operations(app, gateway)
+    is_secure = gateway.settings.operations_origin.startswith("https://")
+    return access_log.logged(shell.in_front(app, is_secure=is_secure), access_log.Pseudonyms(gateway.log.subject_of))
+
+
+@contextlib.asynccontextmanager
+async def operations_served(gateway: Gateway, listening: Listening, refused: metrics.Counter) -> AsyncIterator[None]:
+    """Serve it while the block runs. It ends after the API, so that officers see how that ends."""
+    settings = operations_settings(gateway.settings)
+    if settings is None or listening.operations is None:
+        yield
+        return
+    config = server_config(
+        operations_application(gateway), settings, Front(settings, refused), lifespan="off", certificates=ssl.CERT_REQUIRED
+    )
+    server = SignalFreeServer(config)
+    running = asyncio.create_task(server.serve(sockets=[listening.operations]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running

@@ -1,0 +1,42 @@
+"""What every route of the operations listener stands in: one form of errors, and headers that keep browsers strict."""
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.doors import rest
+from gateway.doors.pages.headers import page_headers
+
+
+def application() -> FastAPI:
+    """An application without routes: what it does not have is answered in the one error form."""
+    app = FastAPI(
+        title="Tellergate operations",
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    rest.answer_errors(app)
+    return app
+
+
+def in_front(app: ASGIApp, *, is_secure: bool) -> ASGIApp:
+    """The application with the headers of every answer. `is_secure`: browsers reach it over TLS, and come back so."""
+    headers = page_headers("'self'")
+    added = {**headers, **({"strict-transport-security": "max-age=31536000"} if is_secure else {})}
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(added)
+            await send(message)
+
+        if scope["type"] == "http" and rest.holds_nul(scope):
+            await rest.nul_refused(scope, receive, sending)
+        else:
+            await app(scope, receive, sending)
+
+    return front
