@@ -199,6 +199,7 @@ def _extras(settings: Settings) -> _Findings:
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
         "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
+        "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

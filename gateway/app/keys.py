@@ -1,7 +1,7 @@
 """Every secret key of an installation, by purpose: where it lies and what opens it. `deploy/README.md` has the same table."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +128,10 @@ class GatewayKeys:
 
     def __getitem__(self, purpose: KeyPurpose) -> KeyRing:
         return self._rings[purpose]
+
+    def rings(self) -> Iterable[KeyRing]:
+        """All of them."""
+        return self._rings.values()
 
     async def take_over(self, log: Log) -> None:
         """Use what was rotated, and put it on record. KeyRefused: the keys stay what they were. LogUnavailable."""

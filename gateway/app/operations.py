@@ -17,6 +17,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.listening import Listening, operations_settings
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.doors import access_log
+from gateway.doors.operations import metrics as metrics_door
 from gateway.doors.operations import shell
 
 
@@ -25,6 +26,8 @@ def mount_operations(app: FastAPI, gateway: Gateway) -> None:
 
     A part that people use says by `domain.duties` who may; `/metrics` and health ask nobody, as on a network of operators.
     """
+    if gateway.prometheus is not None:
+        metrics_door.mount(app, gateway.prometheus.scraped)
 
 
 def operations_application(gateway: Gateway) -> ASGIApp:

@@ -320,6 +320,10 @@ class Settings:
     """From which level lines are logged: `debug`, `info`, `warning` or `error`. `info` has a line for each request, `warning` those that
     failed in the gateway and the alarms."""
 
+    metrics: bool = False
+    """Whether the operations listener serves `/metrics` for Prometheus, without a token: on loopback, or beyond it with
+    `operations_client_ca`. Needs the extra `metrics`."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 

@@ -180,8 +180,13 @@ def _operations(settings: Settings) -> _Findings:
     if settings.operations_client_ca is not None and settings.operations_tls_certificate is None:
         remedy = "set operations_tls_certificate and operations_tls_key too"
         yield SettingFinding("operations_client_ca", FindingCode.CONFLICT, "stands without TLS", remedy)
+    if settings.metrics and not settings.operations_port:
+        yield SettingFinding("metrics", FindingCode.CONFLICT, "stands without operations_port, where it would be", "set it too")
     if not settings.operations_port:
         return
+    if settings.metrics and not is_loopback(settings.operations_host) and settings.operations_client_ca is None:
+        remedy = "set operations_client_ca, and give Prometheus a certificate that leads to it"
+        yield SettingFinding("metrics", FindingCode.CONFLICT, "is open to whoever reaches operations_host", remedy)
     if (settings.operations_host, settings.operations_port) == (settings.host, settings.port):
         yield SettingFinding("operations_port", FindingCode.CONFLICT, "is the API's", "choose a port of its own")
     if settings.development and not is_loopback(settings.operations_host):

@@ -64,7 +64,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute"),
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days"),
-    "What others are told": ("webhook_url", "log_level", "otlp_endpoint", "trace_share"),
+    "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
 

@@ -618,3 +618,13 @@ def test_a_folder_for_customers_is_made_with_its_keys_in_a_token(tmp_path: Path,
     said_values = (tmp_path / "bank" / "tellergate.toml").read_text()
     assert f'pkcs11_token = "{label}"\n' in said_values
     assert PIN not in said_values
+
+
+def test_metrics_are_open_to_nobody_whom_no_certificate_let_in(good: Settings, tmp_path: Path) -> None:
+    on = replace(good, metrics=True)
+    assert [(item.setting, item.code.value) for item in findings(on)] == [("metrics", "conflict")], "there is no listener for them"
+    here = replace(on, operations_port=9443, operations_url="https://operations.bank.example")
+    assert findings(here) == []
+    beyond = replace(here, operations_host="10.0.0.8", operations_tls_certificate=tmp_path / "c", operations_tls_key=tmp_path / "k")
+    assert [(item.setting, item.code.value) for item in findings(beyond)] == [("metrics", "conflict")]
+    assert findings(replace(beyond, operations_client_ca=tmp_path / "ca")) == []
