@@ -43,6 +43,15 @@ class DeclaredAlarm(Enum):
         return form.level, json.dumps({"alarm": form.code, **named, "runbook": self.runbook})
 
 
+ALARM = "alarm"
+"""The member of a line that holds the alarm's code, the first one."""
+
+
+def code_of(line: str) -> str | None:
+    """The code of an alarm's line; None for any other line."""
+    return str(json.loads(line)[ALARM]) if line.startswith(f'{{"{ALARM}": ') else None
+
+
 class CoreAlarm(DeclaredAlarm):
     """Of what stands behind the port: the core, and the upstream of declared functions."""
 

@@ -5,6 +5,7 @@ gateway's store and the sandbox bank use it too.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -68,6 +69,7 @@ class GroupWriter(Generic[Item, Answer]):
         self._apply = apply
         self._alone = alone
         self._before = before
+        self._grouped: Callable[[int, float], None] | None = None
         self._committed = committed
         self._failed = failed
         self._capacity = capacity
@@ -89,6 +91,15 @@ class GroupWriter(Generic[Item, Answer]):
         # Whoever cancels the caller cancels this future only; the item waits in the queue and is written all the same.
         return await future
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for the next group."""
+        return len(self._waiting)
+
+    def observe(self, grouped: Callable[[int, float], None]) -> None:
+        """From now on `grouped` hears of each group: how many items it had, and how many seconds it took, whatever became of it."""
+        self._grouped = grouped
+
     async def close(self) -> None:
         """Take no more items, write those that wait, and let go of the lane."""
         self._closed = True
@@ -99,7 +110,10 @@ class GroupWriter(Generic[Item, Answer]):
     async def _run(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+            begun = time.perf_counter()
             await self._write_group(group)
+            if self._grouped is not None:
+                self._grouped(len(group), time.perf_counter() - begun)
         # No await stands between the test above and this line, so no item can slip in unseen.
         self._running = None
 

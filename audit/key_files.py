@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from audit.key_format import (
+    IN_TOKEN,
     PLAIN,
     SEALED,
     KeptKey,
@@ -50,6 +51,15 @@ class FileKeys:
         self._random = random
         self._now_s = now_s
 
+    async def answers(self) -> None:
+        """Files were read at the start: nothing is waited for."""
+
+    def check(self) -> None:
+        """KeyRefused where no key can be made or read here, whatever it is of."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def path(self, purpose: KeyPurpose) -> Path:
         return self._data / purpose.file
 
@@ -65,6 +75,10 @@ class FileKeys:
 
     def is_there(self, purpose: KeyPurpose) -> bool:
         return self.path(purpose).exists()
+
+    def is_inside(self, purpose: KeyPurpose) -> bool:
+        """Whether the keys of this purpose are where this storage makes them, and not where another one did. KeyMissing, KeyExposed."""
+        return not read_private(self.path(purpose)).startswith(IN_TOKEN)
 
     def is_sealed(self, purpose: KeyPurpose) -> bool:
         """KeyMissing, KeyExposed."""
@@ -138,6 +152,8 @@ class FileKeys:
         content = read_private(path)
         if content.startswith(SEALED):
             return decoded(purpose, path.name, opened(purpose, path.name, content, self._passphrase))
+        if content.startswith(IN_TOKEN):
+            raise KeyRefused(f"{purpose.file} goes with a token: set key_storage to pkcs11, and name the token")
         if not self._may_be_plain:
             raise KeyUnsealed(f"{purpose.file} is not sealed: only development mode takes plain keys; run `tellergate keys seal`")
         if content.startswith(PLAIN):

@@ -33,6 +33,8 @@ SCRYPT_LOG2_N = 17
 
 _LOG2_N_BOUNDS = range(10, 19)
 PLAIN, SEALED = b"tellergate keys 1 plain\n", b"tellergate keys 1 sealed\n"
+IN_TOKEN = b"tellergate keys 1 token\n"
+"""The first line of a file whose keys are in a token, or sealed by it (`audit.token_keys`)."""
 _CHECK_LABEL = b"tellergate/passphrase-check/v1"
 
 

@@ -158,6 +158,12 @@ class KeyStorage(Protocol):
     that serves. Retry: `rotate` makes another key. Errors: KeyRefused.
     """
 
+    async def answers(self) -> None:
+        """Whether what holds the keys is there, for who asks on an event loop. SignerUnavailable."""
+
+    def close(self) -> None:
+        """Let go of it. Nothing is asked afterwards."""
+
     def load(self, purpose: KeyPurpose) -> Sequence[RingKey]:
         """Every key of this purpose, at least one, in the order in which they begin."""
 

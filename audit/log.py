@@ -119,6 +119,7 @@ class Log:
         self._rotations = RotationRecords()
         self._permits: OrderedDict[int, _Intent] = OrderedDict()
         self._publishing = asyncio.Lock()
+        self.checkpoint_s: int | None = None  # when the last one was published, as this process last saw; seconds since 1970
         self.erasing = asyncio.Lock()
         """Held from the look at the holds to the destruction, and while a hold is placed, so that none slips in between. Of this
         process alone: several that erase at once need an order of their own."""
@@ -385,7 +386,7 @@ class Log:
             known = self.signers.verify(Note.parse(last.note.encode()), self.origin)
         except NoteInvalid as error:
             raise LogCorrupt("the last checkpoint is not signed by this log") from error
-        age_s = None if known.time_s is None else now_s - known.time_s
+        self.checkpoint_s, age_s = known.time_s, None if known.time_s is None else now_s - known.time_s
         return age_s is None or age_s >= (SILENCE_MOST.total_seconds() if last.size == head.size else 1)
 
 

@@ -155,11 +155,14 @@ class KeyToken:
         self._closed = True
         with _GUARD:
             self._library.users -= 1
-            if self._library.users:
-                return
-            del _LIBRARIES[self._library.path]
-        self._library.thread.submit(self._library.end).result(self._wait_s)
-        self._library.thread.shutdown(wait=True)
+            is_last = not self._library.users
+            if is_last:
+                del _LIBRARIES[self._library.path]
+        ended = self._library.thread.submit(self._library.end if is_last else self._ended)
+        if is_last:
+            self._library.thread.shutdown(wait=False)
+        with suppress(WaitedTooLong):  # it hangs; the process may end all the same
+            ended.result(self._wait_s)
 
     def _handed(self, work: Callable[["KeyToken"], T]) -> "Future[T]":
         if self._closed:
@@ -224,6 +227,13 @@ class KeyToken:
             return token.open(user_pin=self._pin())
         except refusals.UserAlreadyLoggedIn:  # by another user of the library in this process: a login is of all its sessions
             return token.open()
+
+    def _ended(self) -> None:
+        with suppress(refusals.PKCS11Error, ValueError):
+            self._library.opened.remove(self)
+            if self._session is not None:
+                self._session.close()
+        self.forget()
 
     def forget(self) -> None:
         """Of the session and of the keys that were found by it."""

@@ -26,7 +26,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 
 from audit import checkpoint
 from audit.key_files import FileKeys, read_private
-from audit.key_format import KeptKey, KeyDamaged, Passphrase, canonical, decoded, keys_json
+from audit.key_format import IN_TOKEN, KeptKey, KeyDamaged, Passphrase, canonical, decoded, keys_json
 from audit.keyring import (
     ID_BYTES,
     NONCE_BYTES,
@@ -42,9 +42,6 @@ from audit.memory_keys import FileSecret
 from audit.token_device import KeyToken
 
 T = TypeVar("T")
-
-IN_TOKEN = b"tellergate keys 1 token\n"
-"""The first line of a file whose keys are in a token, or sealed by it."""
 
 FILES_LABEL = "tellergate-files"
 """Label of the key in the token that seals the files."""
@@ -147,8 +144,16 @@ class TokenKeys(FileKeys):
         super().__init__(data, passphrase=passphrase, may_be_plain=may_be_plain, random=random, now_s=now_s)
         self.token = token
 
+    async def answers(self) -> None:
+        await self.token.beside(_well)
+
+    def check(self) -> None:
+        self._asked(_well)
+
+    def close(self) -> None:
+        self.token.close()
+
     def is_inside(self, purpose: KeyPurpose) -> bool:
-        """Whether the file is one of this storage, and not yet one of before. KeyMissing, KeyExposed."""
         return read_private(self.path(purpose)).startswith(IN_TOKEN)
 
     def is_sealed(self, purpose: KeyPurpose) -> bool:
@@ -221,6 +226,11 @@ class TokenKeys(FileKeys):
             return self.token.run(work)
         except SignerUnavailable as error:
             raise KeyRefused(str(error)) from error
+
+
+def _well(token: KeyToken) -> None:
+    """Something that only a token does that is there and logged in. PKCS11Error."""
+    token.session().generate_random(64)
 
 
 def _files_key(token: KeyToken) -> bytes:

@@ -63,6 +63,12 @@ class Transactions:
         )
         self.submit = self._writer.submit
         self.close = self._writer.close
+        self.observe = self._writer.observe
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for the next transaction."""
+        return self._writer.waiting
 
     def share(self, change: Apply, at_once: AtOnce | None = None) -> None:
         """From now on `change` makes the changes of others, and `at_once` those that need no transaction. They have one maker, so that it

@@ -20,7 +20,7 @@ from audit.keyring import KeyStorage
 from audit.keys import KeyStore, make_keys, open_keys
 from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
-from gateway.app.keys import file_keys, make_gateway_keys
+from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.log_position import watch
 from gateway.store.staff_tables import ALL_TABLES as GATEWAY_TABLES
@@ -53,12 +53,13 @@ _FILES = {
 @dataclass(frozen=True, slots=True)
 class DatabaseLocations:
     """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's. `passphrase_file`
-    opens the key files, as `gateway.app.keys.passphrase` says."""
+    opens the key files, as `gateway.app.keys.passphrase` says. `token`: where the keys are instead."""
 
     data: Path
     url: str = ""
     keys_url: str = ""
     passphrase_file: Path | None = None
+    token: TokenPlace | None = None
 
     @property
     def shared(self) -> bool:
@@ -115,7 +116,7 @@ async def open_log(
     HistoryUnknown. `storage`: of the keys; None: the files of the data folder. With the log begins the installation: the gateway's own
     keys are made then, and never later.
     """
-    storage = storage or file_keys(places.data, places.passphrase_file, random=random)
+    storage = storage or file_keys(places.data, places.passphrase_file, random=random, token=places.token)
     async with AsyncExitStack() as undo:
         log, keys = (places.open(part, name=writer_id) for part in (DatabaseName.LOG, DatabaseName.KEYS))
         undo.push_async_callback(log.close)

@@ -33,6 +33,7 @@ from gateway.store.passkeys import SqlPasskeys
 
 if TYPE_CHECKING:
     from adapters.cores.sandbox.bank import SandboxBank
+    from gateway.app.prometheus import PrometheusText  # needs the extra `metrics`
 
 Instruments = tuple[trace.TracerProvider, metrics.MeterProvider]
 """The SDK's where somebody reads them; else those of the API that do nothing."""
@@ -55,6 +56,7 @@ class Gateway:
     trust: Trust
     lock: IO[str] | None
     instruments: Instruments
+    prometheus: "PrometheusText | None"
     confirmations: CustomerConfirmations
     standing_mandates: StandingMandates
     kill_switches: KillSwitches
@@ -88,6 +90,7 @@ class Gateway:
         await self.book.close()
         await self._close_core()
         await self.log.close()
+        await asyncio.to_thread(self.keys.storage.close)
         for instrument in self.instruments:
             if isinstance(instrument, TracerProvider | MeterProvider):
                 await asyncio.to_thread(instrument.shutdown)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 
 from gateway.app.gateway import Gateway
+from gateway.app.settings import PKCS11
 from gateway.oversight.health import Readiness
 
 _NOBODY = "tellergate.readiness"
@@ -33,6 +34,8 @@ def readiness_of(gateway: Gateway) -> Readiness:
             raise LookupError("the newest activation must not decide here")
 
     needed = {"store": store, "log": gateway.log.head, "keys": keys, "core": core, "issuer_keys": issuer_keys}
+    if gateway.settings.key_storage == PKCS11:
+        needed["key_storage"] = gateway.keys.storage.answers
     url = gateway.settings.model_url
     return Readiness(needed, {"policies": policies, **({"model": lambda: _connected(url)} if url else {})})
 

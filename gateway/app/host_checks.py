@@ -6,6 +6,7 @@ Reads files and asks the operating system; no network and no database. What the 
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from audit.keyring import KeyRefused
 from gateway.app import descriptors
-from gateway.app.data_folder import missing_keys, open_to_others, sealed_keys
-from gateway.app.settings import Settings
+from gateway.app.data_folder import keys_elsewhere, missing_keys, open_to_others, sealed_keys
+from gateway.app.settings import PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding
 
 FILE_DESCRIPTORS_LEAST = 4096
@@ -25,10 +26,19 @@ FILE_DESCRIPTORS_LEAST = 4096
 
 _SECRETS = (
     *("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file"),
-    *("operations_tls_key", "operations_client_secret_file"),
+    *("operations_tls_key", "operations_client_secret_file", "pkcs11_pin_file"),
 )
 _PUBLIC = (
-    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
+    *(
+        "tls_certificate",
+        "tls_client_ca",
+        "issuer_ca",
+        "functions",
+        "screening_list",
+        "policy_officers",
+        "mandate_templates",
+        "pkcs11_module",
+    ),
     *("operations_tls_certificate", "operations_client_ca"),
 )
 _AUTHORITIES = ("tls_client_ca", "issuer_ca", "operations_client_ca")
@@ -112,6 +122,12 @@ def _data(settings: Settings) -> _Findings:
         yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, problem, f"chmod go-w {parent}")
     if (wrong := open_to_others(settings.data)) is not None:
         yield SettingFinding("data", FindingCode.OPEN_TO_OTHERS, f"names {settings.data}, which {wrong}", "chmod 700 it")
+    yield from _keys(settings, f"restore it from where you keep its copy; for a new gateway, {made}")
+
+
+def _keys(settings: Settings, restored: str) -> _Findings:
+    if settings.key_storage == PKCS11 and not is_installed("pkcs11"):
+        return  # a finding of its own
     try:
         storage = sealed_keys(settings)
     except KeyRefused as refused:
@@ -119,10 +135,18 @@ def _data(settings: Settings) -> _Findings:
             "key_passphrase_file", FindingCode.UNREADABLE, str(refused), "name the file with the passphrase of the keys"
         )
         return
-    for wrong in missing_keys(storage):
-        yield SettingFinding(
-            "data", FindingCode.KEY_MISSING, wrong, f"restore it from where you keep its copy; for a new gateway, {made}"
-        )
+    with closing(storage):
+        try:
+            storage.check()
+        except KeyRefused as refused:
+            remedy = "see that the token is there, and that pkcs11_module, pkcs11_token and pkcs11_pin_file are its own"
+            yield SettingFinding("key_storage", FindingCode.UNAVAILABLE, str(refused), remedy)
+            return
+        for wrong in missing_keys(storage):
+            yield SettingFinding("data", FindingCode.KEY_MISSING, wrong, restored)
+        for name in keys_elsewhere(storage):
+            problem = f"is {settings.key_storage}, and the keys of {name} are still in a file"
+            yield SettingFinding("key_storage", FindingCode.CONFLICT, problem, f"run `tellergate keys rotate {name}`")
 
 
 def _certificate(settings: Settings) -> _Findings:
@@ -184,6 +208,8 @@ def _extras(settings: Settings) -> _Findings:
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
+        "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
+        "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

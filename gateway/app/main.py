@@ -4,13 +4,15 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.trace import NoOpTracerProvider
 
 from adapters.core import CoreBank
@@ -32,7 +34,7 @@ from gateway.app.cores import Core, CorePermits
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
-from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys
+from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
 from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import running
@@ -68,6 +70,9 @@ from gateway.store.webhooks import SqlOutbox
 
 __version__ = version("tellergate")
 
+if TYPE_CHECKING:
+    from gateway.app.prometheus import PrometheusText
+
 _LOG = logging.getLogger("tellergate.main")
 
 
@@ -83,7 +88,10 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         name = f"gateway-{os.getpid()}"
         if not composition.may_upgrade:
             await refuse_unmade(places)
-        storage = file_keys(data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain)
+        storage = file_keys(
+            data, settings.key_passphrase_file, may_be_plain=composition.keys_may_be_plain, token=token_of(settings)
+        )
+        undo.callback(storage.close)
         log = await open_log(places, writer_id=name, clock=clock, may_upgrade=composition.may_upgrade, storage=storage)
         undo.push_async_callback(log.close)
         keys = GatewayKeys(storage, clock)
@@ -176,7 +184,8 @@ def _assembled(opened: _Opened) -> Gateway:
     outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
     ids = CallIds()
-    instruments = _instruments(settings.otlp_endpoint, ids)
+    told = _prometheus() if settings.metrics else None
+    instruments = _instruments(settings.otlp_endpoint, ids, () if told is None else (told.reader,))
     granted = GrantedMandates(
         book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
     )
@@ -194,6 +203,7 @@ def _assembled(opened: _Opened) -> Gateway:
         trust=opened.trust,
         lock=opened.lock,
         instruments=instruments,
+        prometheus=told,
         confirmations=CustomerConfirmations(
             store=proposals.store,
             pipeline=pipeline,
@@ -342,14 +352,22 @@ def _with_upstream(core: Core, offered: ServedFunctions, settings: Settings, log
     return replace(core, bank=bank, close=close)
 
 
-def _instruments(endpoint: str, ids: CallIds) -> Instruments:
-    if not endpoint:
-        return NoOpTracerProvider(), NoOpMeterProvider()  # an SDK that nobody reads costs a call some thirty microseconds
+def _prometheus() -> "PrometheusText":
+    try:
+        from gateway.app.prometheus import PrometheusText
+    except ImportError:
+        raise UnsafeSettings("metrics is on, but the extra `metrics` is not installed") from None
+    return PrometheusText()
+
+
+def _instruments(endpoint: str, ids: CallIds, further: Sequence[MetricReader]) -> Instruments:
+    if not endpoint:  # an SDK that nobody reads costs a call some thirty microseconds
+        return NoOpTracerProvider(), MeterProvider(further) if further else NoOpMeterProvider()
     try:
         from gateway.app.exporting import exporting
     except ImportError:
         raise UnsafeSettings("otlp_endpoint is set, but the extra `otlp` is not installed") from None
-    return exporting(endpoint, ids)
+    return exporting(endpoint, ids, *further)
 
 
 def _only_one(settings: Settings) -> IO[str]:

@@ -18,6 +18,7 @@ from gateway.app.listening import Listening, operations_settings
 from gateway.app.people import People, people_of
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.doors import access_log
+from gateway.doors.operations import metrics as metrics_door
 from gateway.doors.operations import shell
 
 
@@ -26,6 +27,8 @@ def mount_operations(app: FastAPI, gateway: Gateway, people: People) -> None:
 
     A part that people use says by `domain.duties` who may; `/metrics` and health ask nobody, as on a network of operators.
     """
+    if gateway.prometheus is not None:
+        metrics_door.mount(app, gateway.prometheus.scraped)
     people.mount(app, gateway)
 
 

@@ -25,6 +25,7 @@ from gateway.app.health import readiness_of
 from gateway.app.keys import CONFIRM_PAGE, GatewayKeys
 from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.main import __version__, open_gateway
+from gateway.app.measures import Measuring
 from gateway.app.operations import operations_served
 from gateway.app.settings import Settings
 from gateway.app.shared_rates import shared_rates
@@ -64,14 +65,16 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
         running.extend(gateway.composition.chores(gateway.bank))
-        chores = [asyncio.create_task(item) for item in running]
-        started()
-        try:
-            yield
-        finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+        measuring = contextlib.nullcontext(()) if gateway.prometheus is None else Measuring(gateway).going()
+        with measuring as further:
+            chores = [asyncio.create_task(item) for item in (*running, *further)]
+            started()
+            try:
+                yield
+            finally:
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
 
     app = FastAPI(
         title="Tellergate",

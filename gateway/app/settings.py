@@ -145,6 +145,19 @@ class Settings:
     """File with the passphrase of the sealed key files, private to its owner. None: the systemd credential `tellergate-keys`, if there is
     one, else the keys are plain, which only development mode takes."""
 
+    key_storage: str = "files"
+    """Where the secret keys are: `files` of `data`, or `pkcs11`: in a token (a hardware security module), beside files that it seals. Needs
+    the extra `hsm`."""
+
+    pkcs11_module: Path | None = None
+    """The library of the token's maker (PKCS #11), such as `/usr/lib/softhsm/libsofthsm2.so`. It runs within the gateway's processes."""
+
+    pkcs11_token: str = ""
+    """Label of the token, which no other token of the module has."""
+
+    pkcs11_pin_file: Path | None = None
+    """File with the PIN of the token's user, private to its owner. None: the systemd credential `tellergate-pkcs11-pin`."""
+
     issuer_ca: Path | None = None
     """PEM file of the certificates that the issuer's own certificate must lead to. None: those of the system."""
 
@@ -340,6 +353,10 @@ class Settings:
     """From which level lines are logged: `debug`, `info`, `warning` or `error`. `info` has a line for each request, `warning` those that
     failed in the gateway and the alarms."""
 
+    metrics: bool = False
+    """Whether the operations listener serves `/metrics` for Prometheus, without a token: on loopback, or beyond it with
+    `operations_client_ca`. Needs the extra `metrics`."""
+
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector (OTLP over HTTP). Empty: spans and metrics stay in the process. Needs the extra `otlp`."""
 
@@ -372,6 +389,8 @@ class Settings:
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MODEL_APIS = ("chat", "responses")
+PKCS11 = "pkcs11"
+KEY_STORAGES = ("files", PKCS11)
 
 ANDROID_APP = "android:apk-key-hash:"
 """Origins of Android apps begin so in client data."""

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.app.ranges import RANGES
-from gateway.app.settings import ANDROID_APP, LOG_LEVELS, MODEL_APIS, Settings
+from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.domain.duties import StaffRole
 from gateway.identity import TokenBinding
@@ -90,6 +90,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "binding": tuple(TokenBinding),
     "issuer_metadata": (OPENID, OAUTH),
     "model_api": MODEL_APIS,
+    "key_storage": KEY_STORAGES,
 }
 
 
@@ -164,6 +165,18 @@ def _transport(settings: Settings) -> _Findings:
         )
 
 
+def _keys(settings: Settings) -> _Findings:
+    in_token = settings.key_storage == PKCS11
+    for name in ("pkcs11_module", "pkcs11_token"):
+        if in_token and not getattr(settings, name):
+            remedy = "set it to the library of its maker" if name == "pkcs11_module" else "set it to the label of the token"
+            yield SettingFinding(name, FindingCode.MISSING, "is not set, and the keys are in a token", remedy)
+    for name in ("pkcs11_module", "pkcs11_token", "pkcs11_pin_file"):
+        if not in_token and getattr(settings, name):
+            problem = "is set, and key_storage is not pkcs11: the keys would be in files"
+            yield SettingFinding(name, FindingCode.CONFLICT, problem, "set key_storage to pkcs11, or leave it out")
+
+
 def _operations(settings: Settings) -> _Findings:
     """The listener of the people who operate the gateway: theirs alone, and never in clear beyond this host."""
     if (settings.operations_tls_certificate is None) != (settings.operations_tls_key is None):
@@ -172,8 +185,13 @@ def _operations(settings: Settings) -> _Findings:
     if settings.operations_client_ca is not None and settings.operations_tls_certificate is None:
         remedy = "set operations_tls_certificate and operations_tls_key too"
         yield SettingFinding("operations_client_ca", FindingCode.CONFLICT, "stands without TLS", remedy)
+    if settings.metrics and not settings.operations_port:
+        yield SettingFinding("metrics", FindingCode.CONFLICT, "stands without operations_port, where it would be", "set it too")
     if not settings.operations_port:
         return
+    if settings.metrics and not is_loopback(settings.operations_host) and settings.operations_client_ca is None:
+        remedy = "set operations_client_ca, and give Prometheus a certificate that leads to it"
+        yield SettingFinding("metrics", FindingCode.CONFLICT, "is open to whoever reaches operations_host", remedy)
     if (settings.operations_host, settings.operations_port) == (settings.host, settings.port):
         yield SettingFinding("operations_port", FindingCode.CONFLICT, "is the API's", "choose a port of its own")
     if settings.development and not is_loopback(settings.operations_host):
@@ -340,6 +358,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _transport,
     _operations,
     _conveniences,
+    _keys,
     _processes,
     _confirming,
     _templates,

@@ -35,7 +35,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("operations_client_ca", "operations_issuer", "operations_client", "operations_client_secret_file"),
         *("operations_roles_claim", "operations_roles", "operations_strong_acr", "operations_session_s", "operations_fresh_s"),
     ),
-    "Its keys": ("key_passphrase_file",),
+    "Its keys": ("key_passphrase_file", "key_storage", "pkcs11_module", "pkcs11_token", "pkcs11_pin_file"),
     "Whose tokens are taken": (
         *("issuer", "audience", "strong_acr", "issuer_metadata", "jwks_uri", "issuer_ca", "token_algorithms", "token_lifetime_s"),
         *("clock_skew_s", "keys_refresh_s", "keys_age_s", "keys_retry_s"),
@@ -73,7 +73,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute"),
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days"),
-    "What others are told": ("webhook_url", "log_level", "otlp_endpoint", "trace_share"),
+    "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
 

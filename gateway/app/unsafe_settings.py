@@ -37,7 +37,7 @@ class FindingCode(StrEnum):
     TOO_FEW = "too_few"
     """A limit of the operating system that is too low to serve."""
     UNAVAILABLE = "unavailable"
-    """A database that does not answer."""
+    """A database, or the token of the keys, that does not answer."""
     NOT_UPGRADED = "not_upgraded"
     """A database that was not made yet, or is of another version."""
     BOOK_BEHIND_LOG = "book_behind_log"

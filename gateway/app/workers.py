@@ -24,11 +24,13 @@ from multiprocessing.process import BaseProcess
 import uvloop
 
 from gateway.app.composition import Composition
+from gateway.app.gateway import Gateway
 from gateway.app.listening import Listening, both_bound, url_of
 from gateway.app.logs import start_logging
 from gateway.app.main import open_gateway
 from gateway.app.serving import serve_on
 from gateway.app.settings import Settings
+from gateway.app.shared_pages import SharedPages
 from gateway.app.stopping import ASKED, StopRequest
 from gateway.domain.alarms import Alarm
 
@@ -61,11 +63,18 @@ def serve_several(settings: Settings, composition: Composition, *, started: Call
         listening.listen()
         gc.collect()
         gc.freeze()  # or the first collection of each worker copies all pages
-        return _Workers(settings, composition, listening).run(lambda: started(url))
+        return _Workers(settings, composition, listening, _pages(settings)).run(lambda: started(url))
 
 
 async def _tried(settings: Settings, composition: Composition) -> None:
     await (await open_gateway(settings, composition)).close()
+
+
+def _pages(settings: Settings) -> SharedPages | None:
+    """Where the workers tell each other what they measure: made before they are forked."""
+    if not settings.metrics or sys.platform != "linux":
+        return None
+    return SharedPages(settings.workers)
 
 
 @dataclass(slots=True)
@@ -73,6 +82,9 @@ class _Workers:
     settings: Settings
     composition: Composition
     listening: Listening
+    pages: SharedPages | None = None
+    numbers: dict[BaseProcess, int] = field(default_factory=dict)
+    """The number of each worker, which the one has that takes its place."""
     running: dict[BaseProcess, float] = field(default_factory=dict)
     """Each worker, and when it was started."""
     request: StopRequest = field(default_factory=StopRequest)
@@ -108,16 +120,20 @@ class _Workers:
         os.kill(os.getpid(), number)
 
     def _start(self) -> None:
-        worker = _PROCESSES.Process(target=_work, args=(self.settings, self.composition, self.listening, os.getpid()))
+        number = next(free for free in range(self.settings.workers) if free not in self.numbers.values())
+        told = (self.pages, number)
+        worker = _PROCESSES.Process(target=_work, args=(self.settings, self.composition, self.listening, os.getpid(), told))
         signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)  # until the worker has put this process' handlers away
         try:
             worker.start()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
         self.running[worker] = time.monotonic()
+        self.numbers[worker] = number
 
     def _replace(self, dead: BaseProcess) -> None:
         lived_s = time.monotonic() - self.running.pop(dead)
+        del self.numbers[dead]
         _LOG.log(*Alarm.WORKER_DIED.line(status=dead.exitcode or 0))
         if lived_s < QUICK_DEATH_S and dead.exitcode != -signal.SIGKILL:
             time.sleep(QUICK_DEATH_S)
@@ -125,14 +141,23 @@ class _Workers:
             self._start()
 
 
-def _work(settings: Settings, composition: Composition, listening: Listening, keeper: int) -> None:
-    """A worker's whole life. It ends by SIGTERM, or when the process that started it, whose id is `keeper`, is gone."""
+def _work(
+    settings: Settings, composition: Composition, listening: Listening, keeper: int, beside: tuple[SharedPages | None, int]
+) -> None:
+    """A worker's whole life. It ends by SIGTERM, or when the process that started it, whose id is `keeper`, is gone. `beside`: where it
+    tells the others what it measures, and its number.
+    """
+
+    def started(gateway: Gateway, _stop: object) -> None:
+        if gateway.prometheus is not None:
+            gateway.prometheus.beside(*beside)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us: the keeper asks each by SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
     start_logging(settings)
     threading.Thread(target=_end_with, args=(keeper,), daemon=True).start()
-    uvloop.run(serve_on(listening, settings, composition, kept=True))
+    uvloop.run(serve_on(listening, settings, composition, started=started, kept=True))
 
 
 def _end_with(keeper: int) -> None:

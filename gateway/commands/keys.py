@@ -49,6 +49,8 @@ def list_all(options: argparse.Namespace) -> int:
 
 def seal(options: argparse.Namespace) -> int:
     """Seal every file that is there. Each is whole under the old or the new passphrase, wherever this stops; run it again then."""
+    if locations(options).token is not None:
+        return failed("the keys are in a token, which seals their files; a passphrase is for key_storage = files", USAGE)
     before = passphrase(locations(options).passphrase_file)
     words = before if options.passphrase_file is None else read_passphrase(options.passphrase_file)
     if words is None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from audit.key_files import FileKeys
 from gateway.app.databases import DatabaseLocations
-from gateway.app.keys import file_keys
+from gateway.app.keys import file_keys, token_of
+from gateway.app.settings import Settings
 from gateway.app.settings_sources import gathered
 
 
@@ -14,16 +15,28 @@ def locations(options: argparse.Namespace) -> DatabaseLocations:
     """The databases of the folder of `--data`: as `--database` says, else as the gateway's settings do, in the environment or the folder's
     file. UnsafeSettings for settings that cannot be read."""
     said = gathered({"data": options.data, "database": getattr(options, "database", "")}, os.environ)
-    database, keys, passphrase = (
-        str(said[name].value) if name in said else "" for name in ("database", "keys_database", "key_passphrase_file")
+
+    def text(name: str) -> str:
+        return str(said[name].value) if name in said else ""
+
+    def file(name: str) -> Path | None:
+        return Path(text(name)) if text(name) else None
+
+    settings = Settings(
+        data=options.data,
+        development=False,
+        key_storage=text("key_storage"),
+        pkcs11_module=file("pkcs11_module"),
+        pkcs11_token=text("pkcs11_token"),
+        pkcs11_pin_file=file("pkcs11_pin_file"),
     )
-    return DatabaseLocations(options.data, database, keys, Path(passphrase) if passphrase else None)
+    return DatabaseLocations(options.data, text("database"), text("keys_database"), file("key_passphrase_file"), token_of(settings))
 
 
 def key_files(options: argparse.Namespace) -> FileKeys:
-    """The key files of that folder, opened by the passphrase that the same settings name. KeyRefused."""
+    """The keys of that folder, where the same settings have them. KeyRefused."""
     places = locations(options)
-    return file_keys(places.data, places.passphrase_file)
+    return file_keys(places.data, places.passphrase_file, token=places.token)
 
 
 def named_file(options: argparse.Namespace, setting: str) -> Path | None:

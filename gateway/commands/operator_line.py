@@ -33,6 +33,13 @@ def _init(parser: argparse.ArgumentParser) -> None:
         help="file with the passphrase that seals the keys, outside of the folder; left out: TELLERGATE_KEY_PASSPHRASE_FILE, or the "
         "systemd credential `tellergate-keys`",
     )
+    parser.add_argument("--pkcs11-module", type=Path, help="make the keys in a token instead: the PKCS #11 library of its maker")
+    parser.add_argument("--pkcs11-token", help="the label of that token")
+    parser.add_argument(
+        "--pkcs11-pin-file",
+        type=Path,
+        help="file with the PIN of its user; left out: the systemd credential `tellergate-pkcs11-pin`",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(command=late("init", "init"))
 

@@ -31,8 +31,8 @@ class ServedPolicies(_Strict):
 
 
 class ReadinessAnswer(_Strict):
-    """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, `policies`, and `model` where one is
-    configured. `policies` is what decides here: its version, and SHA-256 of its bundle.
+    """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, `policies`, and `model` and
+    `key_storage` (the token of the keys) where one is configured. `policies` is what decides here: its version, and SHA-256 of its bundle.
 
     `not_ready` when one of them does not answer, but for the model: calls are taken without it; and for `policies`, which is
     `unavailable` while a newer activation must not decide here and the last good one goes on.

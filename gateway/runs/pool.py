@@ -45,6 +45,11 @@ class RunPool:
     def has_room(self) -> bool:
         return not self._is_closed and len(self._having) < self.most
 
+    @property
+    def driven(self) -> int:
+        """Runs that are driven now."""
+        return len(self._having)
+
     def take_up(self, run: Run) -> None:
         """Drive a run that was written with our lease."""
         if run.id in self._having:

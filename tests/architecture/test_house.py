@@ -32,6 +32,7 @@ LATE_IMPORTS = {
     "gateway/commands/command_line.py",
     "gateway/app/main.py",
     "gateway/app/databases.py",
+    "gateway/app/keys.py",
     "gateway/app/confirm_page.py",
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
@@ -300,6 +301,7 @@ READS_THE_TIME = {
     "gateway/commands/reconciliation.py",
     "gateway/commands/erasing.py",
     "gateway/commands/mandates.py",
+    "gateway/commands/database_recovery.py",
     "gateway/commands/officers.py",
 }
 """The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""

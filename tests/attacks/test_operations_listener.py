@@ -25,7 +25,9 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fronted, str]]:
     port = free_port()
-    with fronted(tmp_path_factory.mktemp("operated"), operations_port=port, connections=CONNECTIONS, head_s=60) as running:
+    with fronted(
+        tmp_path_factory.mktemp("operated"), operations_port=port, metrics=True, connections=CONNECTIONS, head_s=60
+    ) as running:
         yield running, f"http://127.0.0.1:{port}"
 
 
@@ -40,6 +42,15 @@ def test_the_operations_listener_answers_while_every_connection_of_the_api_is_ta
         begun = time.monotonic()
         assert httpx.get(f"{operations}/none", timeout=WAITS_S).status_code == 404
         assert time.monotonic() - begun < 1
+
+
+def test_metrics_are_on_the_operations_listener_alone(operated: tuple[Fronted, str]) -> None:
+    front, operations = operated
+    answered = httpx.get(f"{operations}/metrics", timeout=WAITS_S)
+    assert (answered.status_code, answered.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert 'tellergate_worker_up{worker="0"} 1.0\n' in answered.text
+    assert "\ntellergate_log_size{" in answered.text
+    assert httpx.get(f"{front.url}/metrics", timeout=WAITS_S).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/v1/functions?shape=chat", "/v1/calls/call_0", "/docs", "/openapi.json", "/console/playground"])

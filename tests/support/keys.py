@@ -19,6 +19,12 @@ class MemoryKeys:
         self._random, self._now_s = random, now_s
         self._kept: dict[str, list[RingKey]] = {}
 
+    async def answers(self) -> None:
+        """It is here."""
+
+    def close(self) -> None:
+        """It goes with the process."""
+
     def load(self, purpose: KeyPurpose) -> Sequence[RingKey]:
         if purpose.name not in self._kept:
             raise KeyRefused(f"{purpose.name}: there is no key")

@@ -5,12 +5,14 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from audit.token_device import KeyToken
+from audit.token_device import _LIBRARIES, KeyToken
 from tests.support.postgres import absent
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -55,3 +57,17 @@ def folder_of(label: str) -> Path:
 @pytest.fixture
 def token_label() -> str:
     return new_token()
+
+
+@contextmanager
+def unplugged(label: str) -> Iterator[None]:
+    """The token is away, and whoever has a session finds that it is: SoftHSM2 itself keeps in memory what it once read."""
+    place = folder_of(label)
+    away = store() / place.name
+    place.rename(away)
+    try:
+        for library in list(_LIBRARIES.values()):
+            library.thread.submit(library.begin_again).result(10)
+        yield
+    finally:
+        away.rename(place)

@@ -5,6 +5,7 @@ import resource
 import socket
 import string
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.app import host_checks
+from gateway.app.data_folder import sealed_keys
 from gateway.app.databases import DatabaseName
 from gateway.app.development.settings import development
 from gateway.app.host_checks import host_findings
+from gateway.app.keys import PURPOSES
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import DEV_ISSUER, Settings
 from gateway.app.settings_checks import checked, findings
@@ -28,6 +31,7 @@ from tests.support import databases
 from tests.support.certificates import Authority
 from tests.support.officers import a_bundle, pinned
 from tests.support.production import home, nothing_said, private, put_in_force, written
+from tests.support.softhsm import MODULE, PIN, new_token
 
 NOWHERE = Settings(data=Path("data"), development=False)
 
@@ -565,3 +569,74 @@ def test_development_s_own_settings_are_good_in_its_mode(tmp_path: Path) -> None
     assert {"binding", "playground", "stand_in_model"} <= {
         item.setting for item in findings(replace(development(tmp_path), development=False))
     }
+
+
+# Keys in a token
+
+
+def in_token(settings: Settings, folder: Path, **changes: Any) -> Settings:
+    """The keys of this folder were made in files, of before."""
+    pin = private(folder / "pin", f"{PIN}\n")
+    told = {"key_storage": "pkcs11", "pkcs11_module": MODULE, "pkcs11_token": new_token(), "pkcs11_pin_file": pin, **changes}
+    return replace(settings, **told)
+
+
+def test_keys_that_are_not_in_the_token_yet_stop_the_start_until_each_is_rotated(good: Settings, tmp_path: Path) -> None:
+    settings = in_token(good, tmp_path)
+    assert findings(settings) == []
+    told = host_findings(settings)
+    assert {(item.setting, item.code.value) for item in told} == {("key_storage", "conflict")}
+    assert [item.remedy for item in told] == [f"run `tellergate keys rotate {purpose.name}`" for purpose in PURPOSES]
+    with closing(sealed_keys(settings)) as storage:
+        for purpose in PURPOSES:
+            storage.rotate(purpose, 10, lambda _old, _new: "")
+    assert host_findings(replace(settings, key_passphrase_file=None)) == []
+
+
+def test_a_token_that_cannot_be_opened_is_one_finding(good: Settings, tmp_path: Path) -> None:
+    for changes in ({"pkcs11_token": "no such token"}, {"pkcs11_pin_file": private(tmp_path / "wrong", "not the PIN\n")}):
+        told = host_findings(in_token(good, tmp_path, **changes))
+        assert [(item.setting, item.code.value) for item in told] == [("key_storage", "unavailable")]
+        assert "not the PIN" not in str(told)
+
+
+def test_half_of_a_token_and_a_token_beside_files_are_findings(good: Settings, tmp_path: Path) -> None:
+    half = replace(good, key_storage="pkcs11")
+    assert {(item.setting, item.code.value) for item in findings(half)} == {
+        ("pkcs11_module", "missing"),
+        ("pkcs11_token", "missing"),
+    }
+    beside = replace(good, pkcs11_token="ours", pkcs11_pin_file=tmp_path / "pin")
+    assert {(item.setting, item.code.value) for item in findings(beside)} == {
+        ("pkcs11_token", "conflict"),
+        ("pkcs11_pin_file", "conflict"),
+    }
+
+
+def test_a_folder_for_customers_is_made_with_its_keys_in_a_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label, pin = new_token(), private(tmp_path / "pin", f"{PIN}\n")
+    made = ["init", "--production", str(tmp_path / "bank"), "--pkcs11-token", label, "--pkcs11-pin-file", str(pin)]
+    assert main(made) == 2, "half of it"
+    assert not (tmp_path / "bank").exists()
+    assert main([*made, "--pkcs11-module", str(MODULE)]) == 0
+    capsys.readouterr()
+    assert main(["keys", "list", "--data", str(tmp_path / "bank"), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [key["purpose"] for key in listed["keys"]] == [purpose.name for purpose in PURPOSES]
+    assert {key["sealed"] for key in listed["keys"]} == {True}
+    status, told = said("check", "--data", str(tmp_path / "bank"), capsys=capsys)
+    assert status == 1
+    assert not {item["setting"] for item in told["findings"]} & {"key_storage", "pkcs11_module", "data"}
+    said_values = (tmp_path / "bank" / "tellergate.toml").read_text()
+    assert f'pkcs11_token = "{label}"\n' in said_values
+    assert PIN not in said_values
+
+
+def test_metrics_are_open_to_nobody_whom_no_certificate_let_in(good: Settings, tmp_path: Path) -> None:
+    on = replace(good, metrics=True)
+    assert [(item.setting, item.code.value) for item in findings(on)] == [("metrics", "conflict")], "there is no listener for them"
+    here = replace(on, operations_port=9443, operations_url="https://operations.bank.example")
+    assert findings(here) == []
+    beyond = replace(here, operations_host="10.0.0.8", operations_tls_certificate=tmp_path / "c", operations_tls_key=tmp_path / "k")
+    assert [(item.setting, item.code.value) for item in findings(beyond)] == [("metrics", "conflict")]
+    assert findings(replace(beyond, operations_client_ca=tmp_path / "ca")) == []

@@ -1,0 +1,119 @@
+"""What is measured beside calls: the log, keys, policies, runs, dependencies and alarms. No label names a customer, a call or an amount."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from adapters.alarms import ALARM, CoreAlarm, code_of
+from gateway.app.gateway import Gateway
+from gateway.app.health import readiness_of
+from gateway.domain.alarms import Alarm
+from gateway.oversight.health import DependencyState
+
+READY_EACH_S = 5.0
+
+_Observing = Callable[[CallbackOptions], Iterable[Observation]]
+
+
+def _of(value: Callable[[], float]) -> list[_Observing]:
+    return [lambda _options: [Observation(value())]]
+
+
+def watch(meter: Meter, gateway: Gateway) -> None:
+    """Gauges that are read when somebody asks, and what the log's writer tells of each group."""
+    log, clock = gateway.log, gateway.door.clock
+
+    def ages(_options: CallbackOptions) -> Iterable[Observation]:
+        now_s = clock().timestamp()
+        rings = [*gateway.keys.rings(), *log.signers.all(), log.keys.wrapping]
+        for ring in rings:
+            key = ring.active()
+            yield Observation(now_s - max(key.made_s, key.begins_s), {"purpose": ring.purpose.name})
+
+    meter.create_observable_gauge("tellergate.key.age", [ages], "s", "Age of the active key of each purpose")
+    meter.create_observable_gauge("tellergate.log.size", _of(log.size), description="Records in the log, as this process knows")
+    waiting = _of(lambda: log.transactions.waiting)
+    meter.create_observable_gauge(
+        "tellergate.log.waiting", waiting, description="Records and changes that wait for the log's writer"
+    )
+    age = [lambda _options: [] if log.checkpoint_s is None else [Observation(clock().timestamp() - log.checkpoint_s)]]
+    meter.create_observable_gauge("tellergate.checkpoint.age", age, "s", "Since the last published checkpoint")
+    bundle = [lambda _options: [Observation(1, {"version": str(gateway.policies.decider.policies.bundle.version)})]]
+    meter.create_observable_gauge(
+        "tellergate.policies", bundle, description="1, with the version of the policy bundle that decides here"
+    )
+    refused = _of(lambda: float(gateway.policies.refused is not None))
+    meter.create_observable_gauge(
+        "tellergate.policies.refused", refused, description="1 while the newest activation must not decide here"
+    )
+    pool = gateway.running.api.pool
+    if pool is not None:
+        meter.create_observable_gauge(
+            "tellergate.runs.driven", _of(lambda: pool.driven), description="Runs that this process drives"
+        )
+        meter.create_observable_gauge("tellergate.runs.most", _of(lambda: pool.most), description="Runs that it may drive at once")
+    sizes = meter.create_histogram("tellergate.log.group", description="Records and changes of one transaction of the log")
+    seconds = meter.create_histogram(
+        "tellergate.log.commit.duration", unit="s", description="From the beginning of a group to its end"
+    )
+
+    def grouped(size: int, took_s: float) -> None:
+        sizes.record(size)
+        seconds.record(took_s)
+
+    log.transactions.observe(grouped)
+
+
+class DependencyStates:
+    """The last answers of the dependencies, asked every few seconds: who scrapes waits for none of them."""
+
+    def __init__(self, meter: Meter, gateway: Gateway) -> None:
+        self._readiness = readiness_of(gateway)
+        self._states: dict[str, float] = {}
+        meter.create_observable_gauge("tellergate.ready", [self._told], description="1 where a dependency answers, by its name")
+
+    def _told(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(state, {"dependency": name}) for name, state in self._states.items()]
+
+    async def run(self) -> None:
+        while True:
+            report = await self._readiness.report()
+            self._states = {name: float(state is DependencyState.OK) for name, state in report.states.items()}
+            await asyncio.sleep(READY_EACH_S)
+
+
+class Measuring:
+    """Everything of this module for one gateway, from its start to its end."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        meter = gateway.instruments[1].get_meter("tellergate")
+        watch(meter, gateway)
+        self._states, self._alarms = DependencyStates(meter, gateway), AlarmCounter(meter)
+        self._logger = logging.getLogger("tellergate")
+        self._prometheus = gateway.prometheus
+
+    @contextlib.contextmanager
+    def going(self) -> Iterator[Sequence[Coroutine[object, object, None]]]:
+        """Alarms are counted while the block runs; what else is to be done meanwhile."""
+        self._logger.addHandler(self._alarms)
+        try:
+            yield (self._states.run(), *(() if self._prometheus is None else (self._prometheus.run(),)))
+        finally:
+            self._logger.removeHandler(self._alarms)
+
+
+class AlarmCounter(logging.Handler):
+    """Counts the alarms that are logged, by their codes, which are a closed list."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(logging.WARNING)
+        self._alarms = meter.create_counter("tellergate.alarms", description="Alarms logged, by their codes in the runbook")
+        for alarm in (*Alarm, *CoreAlarm):  # from nothing to one is no increase to Prometheus, from zero to one is
+            self._alarms.add(0, {ALARM: alarm.form.code})
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (code := code_of(str(record.msg))) is not None:
+            self._alarms.add(1, {ALARM: code})
