@@ -18,7 +18,7 @@ SCOPE_CONFIRM = "confirm"
 SCOPE_ENROL = "enrol_passkeys"
 """Of the bank's identity system alone, never of a customer or an agent."""
 SCOPE_KILL = "kill_switch"
-"""Of the bank's officers alone, never of a customer or an agent."""
+"""Of a program of the bank's that stops assistants, never of a person, a customer or an agent: people sign in elsewhere."""
 
 SCOPES = (SCOPE_CALLS, SCOPE_WORDS, SCOPE_THREADS, SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL)
 """Every scope that an access token may have here."""
@@ -114,6 +114,14 @@ def invalid_token(scheme: str | None = None) -> NotAuthenticated:
 def require_own(principal: Principal, why: str) -> None:
     """RequestFault INSUFFICIENT_SCOPE, which says `why`, unless the customer's own device holds the token: no agent acts in it."""
     if principal.agent is not None:
+        raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
+
+
+def require_service(principal: Principal, purpose: str) -> None:
+    """RequestFault INSUFFICIENT_SCOPE unless a client asks for itself (`sub` is its `client_id`, RFC 9068 section 2.2) and its token has
+    this purpose and no other of this gateway: whoever holds a token of two purposes could do the one in the name of the other."""
+    if not principal.is_client or principal.scopes & frozenset(SCOPES) != {purpose}:
+        why = f"this needs a token of a system's own (`sub` is its `client_id`), with the scope {purpose} and no other of this gateway"
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
 
 
