@@ -21,7 +21,7 @@ from gateway.domain.principal import (
 from gateway.store import customers
 
 _OF_A_BACK_END = frozenset({SCOPE_ENROL, SCOPE_KILL, SCOPE_MANDATES})
-"""What a system or an officer of the bank has, never a customer."""
+"""What a system of the bank has, each in a token of its own, never a customer."""
 
 _OF_THE_CUSTOMER_ALONE = frozenset({SCOPE_WORDS, SCOPE_CONFIRM})
 """What no assistant may hold."""
@@ -63,6 +63,8 @@ def _wrong(options: argparse.Namespace, scopes: frozenset[str]) -> str | None:
     own, back_end = sorted(scopes & _OF_THE_CUSTOMER_ALONE), sorted(scopes & _OF_A_BACK_END)
     if options.agent is not None and own:
         return f"the scope {own[0]} is the customer's own: leave out --agent"
+    if back_end and len(scopes) > 1:
+        return f"the scope {back_end[0]} mixes with no other: ask for a token of its own"
     if back_end and options.customer is not None:
         return f"the scope {back_end[0]} is a back end's: give --client NAME in place of --customer"
     if options.customer is None and not scopes <= _OF_A_BACK_END | {SCOPE_ASSISTANTS}:

@@ -18,7 +18,7 @@ SCOPE_CONFIRM = "confirm"
 SCOPE_ENROL = "enrol_passkeys"
 """Of the bank's identity system alone, never of a customer or an agent."""
 SCOPE_KILL = "kill_switch"
-"""Of the bank's officers alone, never of a customer or an agent."""
+"""Of a program of the bank's that stops assistants, never of a person, a customer or an agent: people sign in elsewhere."""
 
 SCOPE_MANDATES = "mandates"
 """Of the bank's system that grants and ends mandates alone, never of a customer or an agent."""
@@ -122,11 +122,11 @@ def require_own(principal: Principal, why: str) -> None:
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
 
 
-def require_purpose(principal: Principal, scope: str, why: str) -> None:
-    """RequestFault INSUFFICIENT_SCOPE, which says `why`, unless a client asks for itself with a token for this purpose and no other of
-    ours: what decides for customers is in no token that does anything else.
-    """
-    if not principal.is_client or principal.scopes & frozenset(SCOPES) != {scope}:
+def require_service(principal: Principal, purpose: str) -> None:
+    """RequestFault INSUFFICIENT_SCOPE unless a client asks for itself (`sub` is its `client_id`, RFC 9068 section 2.2) and its token has
+    this purpose and no other of this gateway: whoever holds a token of two purposes could do the one in the name of the other."""
+    if not principal.is_client or principal.scopes & frozenset(SCOPES) != {purpose}:
+        why = f"this needs a token of a system's own (`sub` is its `client_id`), with the scope {purpose} and no other of this gateway"
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, why)
 
 

@@ -16,7 +16,7 @@ from audit.evidence import public_key as read_public_key
 from gateway.confirmations.relying_party import RelyingParty, state_of
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.ports import Passkey
-from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL, Principal, require_own, require_purpose
+from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_ENROL, Principal, require_own, require_service
 from gateway.domain.proposal import Proposal
 from gateway.doors import schemas
 from gateway.doors.bodies import body, body_as, json_answer
@@ -196,6 +196,5 @@ def _own(principal: Principal) -> None:
 
 
 def _identity_system(principal: Principal) -> None:
-    """Whoever enrols decides who confirms."""
-    why = "passkeys need a token of the bank's identity system itself, with the scope enrol_passkeys and no other of this gateway"
-    require_purpose(principal, SCOPE_ENROL, why)
+    """A client that speaks for itself and can do nothing else: whoever enrols decides who confirms."""
+    require_service(principal, SCOPE_ENROL)

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.mandate import Limits, Mandate
-from gateway.domain.principal import SCOPE_MANDATES, Principal, require_purpose
+from gateway.domain.principal import SCOPE_MANDATES, Principal, require_service
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
@@ -75,11 +75,7 @@ async def _end(granted: GrantedMandates, door: Door, request: Request, principal
 
 def _the_banks_system(principal: Principal) -> None:
     """Whoever grants decides what every assistant may do."""
-    require_purpose(
-        principal,
-        SCOPE_MANDATES,
-        "mandates need a token of the bank's system itself, with the scope mandates and no other of this gateway",
-    )
+    require_service(principal, SCOPE_MANDATES)
 
 
 def _names(texts: list[str], field: str) -> tuple[str, ...]:

@@ -11,13 +11,11 @@ from fastapi import FastAPI, Request, Response
 from adapters.function import BankingFunction
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
-from gateway.domain.principal import SCOPE_KILL, SCOPES, Principal
+from gateway.domain.principal import SCOPE_KILL, Principal, require_service
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
 from gateway.oversight.kill_switches import KillSwitches
-
-_OTHERS_SCOPES = frozenset(SCOPES) - {SCOPE_KILL}
 
 
 def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
@@ -43,13 +41,13 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
 
 
 async def _list(switches: KillSwitches, _door: Door, _request: Request, principal: Principal) -> Response:
-    _officer(principal)
+    _program(principal)
     return json_answer({"data": [shown(item) for item in await switches.listed()]})
 
 
 async def _engage(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
-    officer = _officer(principal)
-    return await engaged_answer(switches, door.functions, await body_as(schemas.NewKillSwitch, request), officer)
+    program = _program(principal)
+    return await engaged_answer(switches, door.functions, await body_as(schemas.NewKillSwitch, request), program)
 
 
 async def engaged_answer(
@@ -89,11 +87,7 @@ def lift_fault(refused: NotLifted) -> RequestFault:
     return RequestFault(Fault.NOT_FOUND, "no such kill switch", param="kill_switch_id")
 
 
-def _officer(principal: Principal) -> str:
-    """Who it is: `sub`. Whoever stops the bank's assistants, or lets them go on, has a token for that alone, and no agent."""
-    if principal.agent is not None or principal.scopes & _OTHERS_SCOPES:
-        raise RequestFault(
-            Fault.INSUFFICIENT_SCOPE,
-            "kill switches need an officer's own token, with the scope kill_switch and no other of this gateway",
-        )
-    return principal.customer
+def _program(principal: Principal) -> str:
+    """Which program it is: its `client_id`."""
+    require_service(principal, SCOPE_KILL)
+    return principal.client

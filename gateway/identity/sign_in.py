@@ -3,6 +3,7 @@
 Of the provider's answer only the ID token counts (OpenID Connect Core section 3.1.3.7); its access token is thrown away.
 """
 
+import asyncio
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ SIGN_IN_S = 600
 """From its beginning to its end."""
 
 _METADATA_S = 300.0
+_RETRY_S = 5.0
+"""So long after a question that was not answered, none is asked."""
 _TYPES = frozenset({"", "jwt"})
 _URL_MOST = 8192
 
@@ -87,7 +90,9 @@ class StaffSignIn:
         self._rules = rules
         self._fetcher = fetcher
         self._keys = keys
-        self._known: tuple[Mapping[str, Parsed], float] = ({}, 0.0)
+        self._known: Mapping[str, Parsed] = {}
+        self._known_until_s = self._asked_again_s = 0.0
+        self._asking = asyncio.Lock()
 
     async def begin(self, now: datetime, *, fresh: bool) -> tuple[str, PendingSignIn]:
         """Where to send the browser, and what it must bring back."""
@@ -165,19 +170,26 @@ class StaffSignIn:
         return StaffMember(subject, roles, strong, signed_in)
 
     async def _endpoint(self, name: str, now: datetime) -> str:
-        known, fetched_s = self._known
-        if not known or now.timestamp() - fetched_s > _METADATA_S:
-            try:
-                known = await self._fetcher.get(metadata_url(self._rules.issuer, OPENID))
-            except NoAnswer:
-                raise Unavailable("issuer_unavailable") from None
-            if known.get("issuer") != self._rules.issuer:
-                raise Unavailable("issuer_unavailable")
-            self._known = (known, now.timestamp())
-        endpoint = known.get(name)
+        """What the provider's metadata say. It is asked by one at a time: anybody may begin a sign-in."""
+        async with self._asking:
+            if now.timestamp() >= self._known_until_s:
+                await self._ask(now.timestamp())
+        endpoint = self._known.get(name)
         if not isinstance(endpoint, str) or urlsplit(endpoint).scheme != urlsplit(self._rules.issuer).scheme:
             raise Unavailable("issuer_unavailable")
         return endpoint
+
+    async def _ask(self, now_s: float) -> None:
+        if now_s < self._asked_again_s:
+            raise Unavailable("issuer_unavailable")
+        self._asked_again_s = now_s + _RETRY_S
+        try:
+            known = await self._fetcher.get(metadata_url(self._rules.issuer, OPENID))
+        except NoAnswer:
+            raise Unavailable("issuer_unavailable") from None
+        if known.get("issuer") != self._rules.issuer:
+            raise Unavailable("issuer_unavailable")
+        self._known, self._known_until_s, self._asked_again_s = known, now_s + _METADATA_S, 0.0
 
 
 def roles_of(claim: Parsed, mapping: Mapping[str, StaffRole]) -> frozenset[StaffRole]:

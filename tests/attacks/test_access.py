@@ -97,7 +97,7 @@ class World:
         engaged = served.post(
             "/v1/kill-switches",
             {"scope": "agent", "subject": secrets.token_hex(4), "reason": "a test"},
-            token=self.token("customer", SCOPE_KILL, customer="officer-1"),
+            token=self.token("client", SCOPE_KILL, client="monitor"),
         )
         return {
             examples.CONVERSATION: served.conversation(served.token(CUSTOMER)),
@@ -169,7 +169,7 @@ def state(world: World, ids: Mapping[str, str]) -> list[Any]:
     }
     asked[SCOPE_THREADS] += ("/v1/threads/{thread_id}/runs/{run_id}", "/v1/threads/{thread_id}/messages")
     told = [world.ask(f"GET {path}", world.token("customer", scope), ids) for scope, paths in asked.items() for path in paths]
-    told.append(world.ask("GET /v1/kill-switches", world.token("customer", SCOPE_KILL, customer="officer-1"), ids))
+    told.append(world.ask("GET /v1/kill-switches", world.token("client", SCOPE_KILL, client="monitor"), ids))
     assert {answered.status_code for answered in told} == {200}
     return [answered.json() for answered in told]
 

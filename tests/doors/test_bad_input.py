@@ -57,7 +57,7 @@ EMPTY = {
 @pytest.mark.parametrize("path", EMPTY)
 def test_an_empty_body_is_told_what_was_expected(served: Served, path: str) -> None:
     token = {"/v1/assistants": SCOPE_ASSISTANTS, "/v1/kill-switches": SCOPE_KILL}.get(path)
-    own = None if token is None else served.token("officer", agent=None, client="office", scope=token)
+    own = None if token is None else served.token("office", agent=None, client="office", scope=token)
     error = served.post(path, b"", token=own).json()["error"]
     assert (error["code"], error["message"]) == ("invalid_json", EMPTY[path])
 

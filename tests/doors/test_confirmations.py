@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS
+from gateway.domain.principal import SCOPE_CALLS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_WORDS, SCOPES
 from gateway.domain.proposal import challenge
 from gateway.identity.compact import decode, encode
 from tests.support.passkeys import ORIGIN, RP_ID, Authenticator, MemoryConfirmations, MemoryPasskeys, intent_of, proposal_of
@@ -294,8 +294,7 @@ class TestEnrolment:
         front.active(device)
         tokens = [
             front.enrolling(agent="assistant"),
-            front.enrolling(scope=f"{SCOPE_ENROL} {SCOPE_CALLS}"),
-            front.enrolling(scope=f"{SCOPE_ENROL} {SCOPE_CONFIRM}"),
+            *(front.enrolling(scope=f"{SCOPE_ENROL} {more}") for more in sorted(set(SCOPES) - {SCOPE_ENROL})),
             front.enrolling(client="another"),
             front.token(scope=SCOPE_ENROL),
             front.token(),

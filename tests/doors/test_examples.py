@@ -126,7 +126,7 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     confirming = served.token(customer, agent=None, scope=SCOPE_CONFIRM)
     service = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     identity = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
-    officer = served.token("officer-a", agent=None, client="office", scope=SCOPE_KILL)
+    officer = served.token("officer-a", agent=None, client="officer-a", scope=SCOPE_KILL)
 
     for name, path in (("get_liveness", "/livez"), ("get_version", "/version")):
         send(name, "GET", path, agent)

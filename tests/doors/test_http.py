@@ -118,7 +118,7 @@ def test_a_nul_is_refused_wherever_it_stands(served: Served) -> None:
         served.token(agent=None, scope=" ".join((SCOPE_WORDS, SCOPE_THREADS, SCOPE_CONFIRM))),
         served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS),
         served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL),
-        served.token("officer-1", agent=None, client="office", scope=SCOPE_KILL),
+        served.token("officer-1", agent=None, client="officer-1", scope=SCOPE_KILL),
         served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES),
     ]
     document, count = served.http.get("/openapi.json").json(), 0

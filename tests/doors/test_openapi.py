@@ -49,7 +49,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     assistant = served.token("bruno")
     own = served.token("bruno", agent=None, scope=SCOPE_CONFIRM)
     enrolling = served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL)
-    killing = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
+    killing = served.token("officer", agent=None, client="officer", scope=SCOPE_KILL)
     granting = served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES)
     making = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
@@ -81,7 +81,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
 
 def let_go_on(served: Served) -> None:
     """Lift what the fuzzer engaged, or everybody after it would be refused."""
-    token = served.token("officer", agent=None, client="back-office", scope=SCOPE_KILL)
+    token = served.token("officer", agent=None, client="officer", scope=SCOPE_KILL)
     for item in served.get("/v1/kill-switches", token=token).json()["data"]:
         for name in ("ada", "ben"):
             where = ["--data", str(served.data), "--database", databases.url(served.data)]

@@ -90,7 +90,7 @@ def test_what_the_law_has_kept_is_locked_and_the_rest_goes_at_once(served: Serve
 
 def test_a_kill_switch_over_the_customer_stands_in_the_way(served: Served) -> None:
     served.call("list_accounts", {}, token=served.token(CUSTOMER))
-    officer = served.token("officer-1", agent=None, client="office", scope=SCOPE_KILL)
+    officer = served.token("officer-1", agent=None, client="officer-1", scope=SCOPE_KILL)
     engaged = {"scope": "customer", "subject": CUSTOMER, "reason": "a test"}
     assert served.post("/v1/kill-switches", engaged, token=officer).status_code == 200
     status, told = erase(served, "--customer", CUSTOMER)

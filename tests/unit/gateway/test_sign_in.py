@@ -1,5 +1,6 @@
 """An ID token counts only whole: whatever single thing is wrong with it, nobody is signed in."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -167,6 +168,25 @@ async def test_a_provider_that_does_not_answer_signs_nobody_in_and_is_told_as_th
             await sign_in(Provider(token(), fails=fails)).finish(PENDING, QUERY, NOW)
     with pytest.raises(Unavailable):
         await sign_in(Provider(token(), issuer="https://evil.example")).begin(NOW, fresh=False)
+
+
+async def test_a_flood_of_beginnings_asks_a_provider_that_is_down_once_in_five_seconds() -> None:
+    class Down(Provider):
+        asked = 0
+
+        async def get(self, url: str) -> Mapping[str, Parsed]:
+            self.asked += 1
+            await asyncio.sleep(0)
+            raise NoAnswer("TimeoutError")
+
+    provider = Down(None)
+    signing = sign_in(provider)
+    told = await asyncio.gather(*(signing.begin(NOW, fresh=False) for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(item, Unavailable) for item in told)
+    assert provider.asked == 1
+    with pytest.raises(Unavailable):
+        await signing.begin(NOW + timedelta(seconds=6), fresh=False)
+    assert provider.asked == 2
 
 
 async def test_a_sign_in_of_yesterday_at_the_provider_is_no_sign_in_of_today() -> None:
