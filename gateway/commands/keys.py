@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,7 +25,10 @@ from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
 from gateway.app.keys import PURPOSES, passphrase
 from gateway.commands.locations import key_files, locations
+from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault
 
 BY_NAME = {purpose.name: purpose for purpose in PURPOSES}
 
@@ -94,7 +98,7 @@ def rotate_one(options: argparse.Namespace) -> int:
         _tell_rotated(options, told, recorded=True)
         return GOOD
 
-    return _with_log(options, work)
+    return _with_log(options, work, _SignedAct(Duty.ROTATE_KEY, {"purpose": options.purpose, "lead_s": options.lead}))
 
 
 def retire(options: argparse.Namespace) -> int:
@@ -121,7 +125,8 @@ def retire(options: argparse.Namespace) -> int:
             print(f"{purpose.name}: {options.id} is retired; {after or 'running gateways let go of it within seconds'}")
         return GOOD
 
-    return _with_log(options, work)
+    subject = {"purpose": options.purpose, "key": options.id, "distrust": str(options.distrust).lower()}
+    return _with_log(options, work, _SignedAct(Duty.RETIRE_KEY, subject))
 
 
 def make(options: argparse.Namespace) -> int:
@@ -212,8 +217,23 @@ async def _record(log: Log, action: str, purpose: KeyPurpose, key_id: str) -> No
     await log.append(Record(kind=RecordKind.ADMIN, time=log.now(), facts=facts))
 
 
-def _with_log(options: argparse.Namespace, work: Callable[[Log, FileKeys], Awaitable[int]]) -> int:
-    """Do something beside the log of a folder: what is done to keys is on record."""
+@dataclass(frozen=True, slots=True)
+class _SignedAct:
+    """What an officer's key signs, on record, before it is done."""
+
+    duty: Duty
+    subject: Mapping[str, str | int]
+
+    async def record(self, options: argparse.Namespace, log: Log) -> None:
+        """RequestFault, UnsafeSettings: the key may not. LogUnavailable: then nothing is done."""
+        officer = acting_officer(options, self.duty)
+        told = officer.states(self.duty, self.subject, log.now())
+        facts: dict[str, Plain] = {"word": "signed", "duty": self.duty.value, "by": officer.member.subject, **told}
+        await log.append(Record(kind=RecordKind.ADMIN, time=log.now(), facts={**facts, "via": officer.member.proved_by.value}))
+
+
+def _with_log(options: argparse.Namespace, work: Callable[[Log, FileKeys], Awaitable[int]], act: _SignedAct | None = None) -> int:
+    """Do something beside the log of a folder: what is done to keys is on record. `act`: what a person's key must sign first."""
 
     async def run() -> int:
         places, storage = locations(options), key_files(options)
@@ -221,7 +241,11 @@ def _with_log(options: argparse.Namespace, work: Callable[[Log, FileKeys], Await
             return failed(f"there is no log in {options.data}; keys are made with it: `tellergate serve`", USAGE)
         log = await open_log(places, writer_id="command", clock=utc_now, storage=storage, may_upgrade=False)
         try:
+            if act is not None:
+                await act.record(options, log)
             return await work(log, storage)
+        except RequestFault as refused:
+            return failed(refused.message, FINDING)
         finally:
             await log.close()
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from gateway.commands.options import officer_key
+
 Command = Callable[[argparse.Namespace], int]
 
 PURPOSE_NAMES = (
@@ -90,6 +92,8 @@ def keys_options(
         item.add_argument("--json", action="store_true")
     for item in (rotating, retiring, making, publishing):
         database(item)
+    for item in (rotating, retiring):
+        officer_key(item)
 
 
 def _lead(text: str) -> int:

@@ -223,7 +223,7 @@ def test_handshakes_are_counted_and_end(tmp_path: Path) -> None:
 def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_path: Path) -> None:
     with fronted(tmp_path, head_s=60, calls_per_minute=100_000) as front, front.client("127.0.0.2") as other:
         customer = {"authorization": f"Bearer {front.token()}"}
-        officer = {"authorization": f"Bearer {front.token('officer-1', agent=None, scope='kill_switch')}"}
+        officer = {"authorization": f"Bearer {front.token('monitor', agent=None, client='monitor', scope='kill_switch')}"}
         conversation = other.post("/v1/conversations", json={}, headers=customer).json()["id"]
 
         def median_s(calls: int) -> float:

@@ -79,8 +79,8 @@ RUNS = (
     ("keys webhook", "keys webhook --data demo"),
     ("keys list", "keys list --data demo"),
     ("keys export-public", "keys export-public --data demo"),
-    ("keys rotate", "keys rotate runs --lead 1 --data demo"),
-    ("keys retire", "keys retire runs KEY --data demo"),
+    ("keys rotate", "keys rotate runs --lead 1 --officer-key demo/dev/officers/ada.key --data demo"),
+    ("keys retire", "keys retire runs KEY --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys make", "keys make webhook --data gateway"),
     ("keys seal", "keys seal --passphrase-file passphrase --data gateway"),
 )

@@ -158,11 +158,14 @@ def test_a_token_that_makes_no_sense_is_not_given(
 
 def test_every_scope_can_be_had_and_several_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     LocalIssuer(tmp_path)
-    back_end = ["assistants", "enrol_passkeys", "kill_switch", "mandates"]
-    customer = [scope for scope in SCOPES if scope not in back_end]
-    for who, scopes in ((["--client", "bank"], back_end), (["--customer", "alice"], customer)):
+    of_systems = ["assistants", "enrol_passkeys", "kill_switch", "mandates"]
+    customer = [scope for scope in SCOPES if scope not in of_systems]
+    for who, scopes in ((["--customer", "alice"], customer), *((["--client", "bank"], [scope]) for scope in of_systems)):
         assert main(["dev", "token", "--data", str(tmp_path), "--json", *who, "--scope", *scopes]) == 0
         assert all(f'"{scope}"' in capsys.readouterr().out for scope in scopes[:1])
+    for alone in ("enrol_passkeys", "kill_switch", "mandates"):
+        assert main(["dev", "token", "--data", str(tmp_path), "--client", "bank", "--scope", alone, "assistants"]) == 2
+        assert f"the scope {alone} mixes with no other" in capsys.readouterr().err
 
 
 def test_a_draft_never_takes_the_place_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,16 @@ def test_who_is_not_pinned_or_not_for_this_or_has_an_open_key_does_nothing(data:
     assert kill(data, key_file(tmp_path, "ben"), "lift", switch["id"])[1]["state"] == "lifted"
 
 
+def test_a_key_is_rotated_by_an_operator_s_key_and_by_nobody_else_s(data: Path, tmp_path: Path) -> None:
+    where = ["--data", str(data), "--json"]
+    before = told("keys", "list", *where)[1]["keys"]
+    for name, expected in (("ada", 1), ("cem", 1), ("dot", 2)):
+        assert told("keys", "rotate", "runs", "--officer-key", str(key_file(tmp_path, name)), *where)[0] == expected
+    assert told("keys", "list", *where)[1]["keys"] == before
+    assert told("keys", "rotate", "runs", "--officer-key", str(key_file(tmp_path, "ben")), *where)[0] == 0
+    assert len(told("keys", "list", *where)[1]["keys"]) == len(before) + 1
+
+
 def test_an_officer_s_file_that_others_may_change_names_nobody(data: Path, tmp_path: Path) -> None:
     (tmp_path / "officers.toml").chmod(0o666)
     status, said = kill(data, key_file(tmp_path, "ada"), "engage", "--global")
