@@ -5,11 +5,12 @@ May be killed at any moment and run again: until that transaction is committed t
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from adapters.core import CoreEffect
 from audit.apart import Apart, apart
 from audit.database import Database
 from audit.erasure import replay_destructions
@@ -21,17 +22,20 @@ from audit.store.find import Filter, find
 from gateway.app.alignment import finding_of, keys_finding
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
-from gateway.app.forgotten import ForgottenOfLog, read_forgotten
+from gateway.app.forgotten import ForgottenOfLog, known_effects, read_forgotten
 from gateway.app.keys import MANDATES, file_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.record import Records
 from gateway.domain.kill_switch import Scope
+from gateway.domain.limits import MONTH
 from gateway.domain.staff import ProvedBy
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.store.direct import DirectStore
 from gateway.store.forgotten import RecoverBook
 from gateway.store.kill_switches import SqlKillSwitches
 from gateway.store.log_position import Aligned, Alignment, aligned
+
+EffectsOfCore = Callable[[Log, datetime], Awaitable[Sequence[CoreEffect]]]
 
 REASON = "databases were restored from a backup"
 WAIT_MS = 600_000
@@ -50,6 +54,8 @@ class RecoveryOrder:
     records_lost: bool = False
     signed: Mapping[str, str] = field(default_factory=dict)
     """The officer's statement of it, with its signature, for the record."""
+    effects: EffectsOfCore | None = None
+    """What the core did since a time. None: it is not asked, and what no record tells counts towards no limit."""
 
 
 @dataclass(slots=True)
@@ -87,6 +93,8 @@ async def recover(places: DatabaseLocations, wanted: RecoveryOrder, *, clock: Cl
         if found.before.alignment is Alignment.BOOK_BEHIND_LOG:
             key = SignedRows(KeyRing(MANDATES, file_keys(places.data, places.passphrase_file)))
             forgotten = await read_forgotten(log, found.before.book_size or 0, key)
+        if wanted.effects is not None:
+            forgotten.known += known_effects(await wanted.effects(log, clock() - MONTH))
         await _together(log, forgotten, found, wanted, clock())
         if lost:
             await log.keys.forget_position()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from adapters.core import Money
+from adapters.core import CoreEffect, Money
 from audit.disclosure import value_of
 from audit.keys import KeyDestroyed
 from audit.leaf import EndState, RecordKind
@@ -18,11 +18,12 @@ from audit.store.reads import StoredLeaf
 from gateway.calls.recovery import STATE_OF_END
 from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.mandate import MandateSigner, SignedMandate, mandate_of, standing_of
-from gateway.domain.request import core_key
+from gateway.domain.request import KEY_PREFIX, core_key
 from gateway.domain.states import CallState, ProposalState
 from gateway.store.forgotten import (
     Known,
     KnownCall,
+    KnownEffect,
     KnownEnd,
     KnownErasure,
     KnownMandate,
@@ -61,6 +62,19 @@ async def read_forgotten(log: Log, since: int, key: MandateSigner) -> ForgottenO
         except (NotSealed, KeyDestroyed, _NobodyKnown):
             reader.found.unknown += 1
     return reader.found
+
+
+def known_effects(effects: Sequence[CoreEffect]) -> list[Known]:
+    """Those that moved or will move money by keys of ours."""
+    return [
+        KnownEffect(effect.key, effect.customer, effect.order, effect.amount, effect.at)
+        for effect in effects
+        if effect.key is not None
+        and effect.key.startswith(KEY_PREFIX)
+        and effect.customer is not None
+        and effect.amount is not None
+        and effect.status != "declined"
+    ]
 
 
 async def _leaves(log: Log, start: int, end: int) -> AsyncIterator[StoredLeaf]:

@@ -180,11 +180,13 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     comparing = commands.add_parser("reconcile", help="the log's intents against what the core says that it did")
     _asked_by(comparing)
     comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
-    comparing.add_argument("--core-url", help="base URL of the core; left out: the embedded sandbox bank of the folder")
-    comparing.add_argument(
-        "--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone"
-    )
+    _core(comparing)
     comparing.set_defaults(command=_late("reconciliation", "reconcile"))
+
+
+def _core(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--core-url", help="base URL of the core; left out: the embedded sandbox bank of the folder")
+    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
 
 
 def _persons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -239,6 +241,7 @@ def _databases(parser: argparse.ArgumentParser) -> None:
         help="no newer copy of the log is left anywhere: it goes on from what it has, and says so on record",
     )
     recovering.set_defaults(command=_late("database_recovery", "recover"))
+    _core(recovering)
     granting = commands.add_parser("roles", help="the rights that roles of PostgreSQL need: the gateway's, and that of commands")
     granting.add_argument("--gateway", metavar="ROLE", help="by which gateways run")
     granting.add_argument("--operator", metavar="ROLE", help="by which commands run that activate, erase and recover")

@@ -2,12 +2,16 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.core import CoreEffect, CoreUnavailable
 from audit.database import DatabaseUnavailable
 from audit.keyring import KeyRefused
-from audit.log import LogUnavailable
+from audit.log import Log, LogUnavailable
 from audit.store.reads import LogCorrupt
 from gateway.app.book_recovery import Recovered, RecoveryOrder, TrailDamaged
 from gateway.app.book_recovery import recover as recovered
@@ -15,6 +19,7 @@ from gateway.app.clock import utc_now
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
+from gateway.commands.reconciliation import core_of, effects_since
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
 from gateway.store.erasure import StillInDoubt, StillStopped
@@ -31,7 +36,9 @@ def recover(options: argparse.Namespace) -> int:
     except RequestFault as refused:
         return failed(refused.message, FINDING)
     signed = officer.states(Duty.RECOVER, {"records_lost": str(options.records_lost).lower()}, utc_now())
-    wanted = RecoveryOrder(officer.member.subject, options.records_lost, signed)
+    asks = options.core_url or (options.data / "bank.sqlite").exists()
+    effects = partial(_effects, options) if asks else None
+    wanted = RecoveryOrder(officer.member.subject, options.records_lost, signed, effects)
     try:
         done = asyncio.run(recovered(locations(options), wanted, clock=utc_now))
     except (TrailDamaged, LogCorrupt) as error:
@@ -40,14 +47,21 @@ def recover(options: argparse.Namespace) -> int:
         return failed(f"somebody writes to the log: stop every gateway and command; {_AGAIN}", UNAVAILABLE)
     except (StillInDoubt, StillStopped):
         return failed(f"a person was erased of whom a call is open or a kill switch engaged; {_AGAIN}", FINDING)
+    except CoreUnavailable:
+        return failed(f"the core does not answer; {_AGAIN}", UNAVAILABLE)
     except KeyRefused:
         raise
     except (LogUnavailable, Unavailable, SQLAlchemyError, DatabaseUnavailable):
         return failed(f"the databases do not answer; {_AGAIN}", UNAVAILABLE)
-    return _told(options, done)
+    return _told(options, wanted, done)
 
 
-def _told(options: argparse.Namespace, done: Recovered) -> int:
+async def _effects(options: argparse.Namespace, log: Log, since: datetime) -> Sequence[CoreEffect]:
+    async with core_of(options, log) as core:
+        return await effects_since(core, since)
+
+
+def _told(options: argparse.Namespace, wanted: RecoveryOrder, done: Recovered) -> int:
     if options.json:
         print_json(
             {
@@ -59,6 +73,7 @@ def _told(options: argparse.Namespace, done: Recovered) -> int:
                 "put_back": dict(done.counts),
                 "unknown": done.unknown,
                 "record": done.record,
+                "core_asked": wanted.effects is not None and done.switch is not None,
             }
         )
         return GOOD
@@ -71,6 +86,8 @@ def _told(options: argparse.Namespace, done: Recovered) -> int:
         print(f"  {name}: {count}")
     if done.unknown:
         print(f"  not told by the log any more: {done.unknown} records")
+    if wanted.effects is None:
+        print("  the core was not asked (--core-url): what it did and no record tells counts towards no limit")
     print(f"everything is stopped by {done.switch}. Next: start a gateway, which ends what is open with the core; run")
     print("`tellergate audit reconcile`; then two officers lift it with `tellergate kill lift`")
     return GOOD

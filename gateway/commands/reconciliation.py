@@ -53,8 +53,8 @@ def reconcile(options: argparse.Namespace) -> int:
         now = utc_now()
         since = time_of(options.since) or now - BEFORE
         try:
-            async with _core(options, log) as core:
-                effects = await _effects(core, since - APART)
+            async with core_of(options, log) as core:
+                effects = await effects_since(core, since - APART)
                 # the log last: an effect that was just seen has its intent in it
                 seen = await _intents(log, since - APART, why_of(options))
         except CoreUnavailable:
@@ -89,7 +89,7 @@ def reconcile(options: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def _core(options: argparse.Namespace, log: Log) -> AsyncIterator[CoreBank]:
+async def core_of(options: argparse.Namespace, log: Log) -> AsyncIterator[CoreBank]:
     """The core that the gateway of this folder asks. UnsafeSettings for an address that a credential must not be sent to."""
     if options.core_url:
         core = behind_http(options.core_url, options.core_credential_file, clock=utc_now, bounds=_BOUNDS)
@@ -101,7 +101,8 @@ async def _core(options: argparse.Namespace, log: Log) -> AsyncIterator[CoreBank
         await core.close()
 
 
-async def _effects(core: CoreBank, since: datetime) -> list[CoreEffect]:
+async def effects_since(core: CoreBank, since: datetime) -> list[CoreEffect]:
+    """Every page of them. CoreUnavailable."""
     found: list[CoreEffect] = []
     cursor: str | None = None
     while True:

@@ -15,9 +15,12 @@ def new_call_id(now: datetime, random: bytes) -> str:
     return f"call_{int(now.timestamp() * 1000):012x}{random.hex()}"
 
 
+KEY_PREFIX = "tg"
+
+
 def core_key(call_id: str) -> str:
     """The core's idempotency key of a call: 34 characters, derived, so that it can be asked for when every store is lost."""
-    return "tg" + sha256(b"tellergate/core-key/v1\x00" + call_id.encode()).hexdigest()[:32]
+    return KEY_PREFIX + sha256(b"tellergate/core-key/v1\x00" + call_id.encode()).hexdigest()[:32]
 
 
 class CallFault(StrEnum):

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as deletion
 
+from adapters.core import Money
 from audit.store.writes import lock_head
 from gateway.domain.kill_switch import KillSwitch
 from gateway.domain.mandate import Mandate, SignedMandate
@@ -175,6 +176,41 @@ class KnownTaint(Known):
     def put_back(self, connection: Connection) -> bool:
         TaintConversation(self.customer, self.agent, self.conversation, self.at).apply(connection)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEffect(Known):
+    """What the core did by one of our keys, and no record tells any more: it counts towards the customer's limits, and nothing else."""
+
+    key: str
+    customer: str
+    order: str
+    amount: Money
+    at: datetime
+    counted = "effects_of_the_core"
+
+    def put_back(self, connection: Connection) -> bool:
+        known = select(tables.CALLS.c.call_id).where(tables.CALLS.c.core_key == self.key)
+        if connection.execute(known).first() is not None:
+            return False
+        call = f"lost_{self.key}"
+        nowhere = dict.fromkeys(("conversation", "turn", "channel"), "lost")
+        row: dict[str, object] = {
+            **nowhere,
+            "call_id": call,
+            "native_id": call,
+            "customer": self.customer,
+            "function": self.order[:_FUNCTION_MOST],
+        }
+        row |= {"arguments_hash": bytes(32), "core_key": self.key, "trace_id": "0" * 32, "state": CallState.PENDING}
+        row |= {"created_us": to_us(self.at), "currency": self.amount.currency, "minor": self.amount.minor}
+        connection.execute(insert(tables.CALLS), [row])
+        spending.move(connection, {**row, "standing_mandate": None}, 1)
+        calls.settle(connection, [Settlement(call_id=call, state=CallState.POSTED, at=self.at)])
+        return True
+
+
+_FUNCTION_MOST = 64
 
 
 @dataclass(frozen=True, slots=True)

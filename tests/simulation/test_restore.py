@@ -131,6 +131,7 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
         assert (
             await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
         ).status == "done"
+        spent = await asked.gateway.book.totals("alice", "GBP", utc_now())
         await asked.gateway.log.publish(force=True)
     for part, backup in backups.items():
         put_back(folder, part, backup)
@@ -142,9 +143,11 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
     assert (status, "restore the newest copy" in why) == (2, True)
     status, told = await typed(capsys, folder, "database", "recover", *by(folder), "--records-lost")
     assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
+    assert told["put_back"]["effects_of_the_core"] == 1, "what the core did since counts towards the limits"
     await lifted(capsys, folder, told["kill_switch"])
     async with teller(folder) as asked:
         done = executed_keys(asked.gateway)
+        assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent
     said = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *WHY))[1]["records"]
     lost = next(item["leaf"]["facts"] for item in said if item["leaf"]["facts"].get("word") == "databases_recovered")
     assert lost["noted_size"] > lost["to"], "how much there was is on record"
