@@ -7,6 +7,7 @@ customers to pseudonyms and the list of destructions.
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,7 +23,7 @@ from audit.disclosure import b64url
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.keyring import NONCE_BYTES, KeyKind, KeyPurpose, KeyRefused, KeyRing, KeyStorage, Signer
 from audit.leaf import rfc3339
-from audit.store.tables import data_keys, destructions, schedules, subjects
+from audit.store.tables import data_keys, destructions, log_position, schedules, subjects
 
 KEYS_AT_ONCE = 64
 """New keys of one transaction, which holds the event loop for as long as its statements take."""
@@ -195,6 +196,34 @@ class KeyStore:
     async def subject_of(self, customer: str) -> str | None:
         """The pseudonym of a customer, None if they have no record or were erased."""
         return await self._database.read(lambda connection: _subject_of(connection, customer))
+
+    async def customer_of(self, subject: str) -> str | None:
+        """The customer of a pseudonym, None if there is none such or they were erased."""
+        wanted = select(subjects.c.customer).where(subjects.c.subject == subject)
+        return await self._database.read(lambda connection: connection.execute(wanted).scalar())
+
+    async def note_position(self, size: int, root: bytes) -> None:
+        """Before a checkpoint of this size is published: a log that has fewer records than were noted was restored or cut, and a key store
+        that noted fewer than were published was restored. Only ever grows."""
+
+        def work(connection: Connection) -> None:
+            change = update(log_position).values(size=size, root=root)
+            grew = connection.execute(change.where(log_position.c.size < size)).rowcount
+            if not grew and connection.execute(select(log_position.c.size)).first() is None:
+                connection.execute(insert(log_position).values(id=1, size=size, root=root))
+
+        with suppress(IntegrityError):  # another process was first, at its first checkpoint
+            await self._database.write(work)
+
+    async def forget_position(self) -> None:
+        """The log goes on from less than was noted, which is on record: the next checkpoint is noted anew."""
+        await self._database.write(lambda connection: connection.execute(delete(log_position)))
+
+    async def position(self) -> tuple[int, bytes] | None:
+        """Size and root that were noted last; None: none yet."""
+        wanted = select(log_position.c.size, log_position.c.root)
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        return None if row is None else (row.size, row.root)
 
     async def classes_of(self, subject: str) -> list[str]:
         """Retention classes that the subject has a key for."""

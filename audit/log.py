@@ -54,9 +54,7 @@ SILENCE_MOST = timedelta(seconds=60)
 """A log that does not grow publishes a checkpoint at least this often, so that silence is an alarm."""
 
 MADE_UP = "tellergate.invalid"
-"""The domain of logs that nobody gave a name; what follows it is random, so that no two installations sign under one."""
-
-ORIGIN_BYTES = 8
+"""The domain of logs that nobody gave a name; eight random bytes follow, so that no two installations sign under one."""
 
 T = TypeVar("T")
 
@@ -149,7 +147,7 @@ class Log:
         with _answering():
             stored = await database.read(read_head)
             if stored is None:
-                made = under(origin or f"{MADE_UP}/{random(ORIGIN_BYTES).hex()}")
+                made = under(origin or f"{MADE_UP}/{random(8).hex()}")
                 with suppress(IntegrityError):  # another process was first
                     await database.write(made._committer.begin)
                 stored = await database.read(read_head)
@@ -317,6 +315,8 @@ class Log:
             if head.size == 0 or (not force and last is not None and not self._is_due(head, last, now_s)):
                 return None
             tree = await self.read_long(lambda reads: self._committer.recomputed(reads, last))
+            with _answering():
+                await self.keys.note_position(tree.size, tree.root)
             checkpoint = Checkpoint(self.origin, tree.size, tree.root)
             note = await asyncio.to_thread(sign_checkpoint, checkpoint, self.signers.log_keys(self.origin, now_s), now_s)
             await self._submit(Write(Publication(tree, note.encode(), now_s)))

@@ -52,7 +52,7 @@ class History:
 
 
 LOG_HISTORY = History("log", log_tables, _FOLDER / "log_history", "0005")
-KEYS_HISTORY = History("keys", key_tables, _FOLDER / "keys_history", "0002")
+KEYS_HISTORY = History("keys", key_tables, _FOLDER / "keys_history", "0003")
 
 
 async def prepare(database: Database, history: History, *, may_upgrade: bool) -> str | None:

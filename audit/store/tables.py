@@ -181,3 +181,12 @@ schedules = Table(
     # RFC 3339: when the legal minimum of the class is over, as far as was known when the person was erased.
     Column("due", Text, nullable=False),
 )
+
+log_position = Table(
+    "log_position",
+    key_tables,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Of the newest checkpoint that was about to be published: at least what the log has published, at most what it has.
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+)

@@ -1,6 +1,8 @@
 """Nothing begins on a gateway's database and a log of two moments: a restored half has forgotten what the other half knows."""
 
+from audit.apart import Apart, apart
 from audit.database import Database
+from audit.log import Log
 from audit.migration import HistoryUnknown
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.store.log_position import Aligned, Alignment, aligned, watch
@@ -14,9 +16,34 @@ _PROBLEMS = {
 }
 _REMEDIES = {
     Alignment.BOOK_BEHIND_LOG: "stop every gateway and run `tellergate database recover` (RUNBOOK.md, book_behind_log)",
-    Alignment.LOG_BEHIND_BOOK: "stop every gateway and restore the newest backup of the log (RUNBOOK.md, log_behind_book)",
+    Alignment.LOG_BEHIND_BOOK: "stop every gateway and restore the newest copy of the log (RUNBOOK.md, log_behind_book)",
     Alignment.ANOTHER_LOG: "keep everything, and call security (RUNBOOK.md, another_log)",
 }
+_KEYS_APART = {
+    Apart.LOG_BEHIND_KEYS: SettingFinding(
+        "database",
+        FindingCode.LOG_BEHIND_KEYS,
+        "has a log with fewer records than the key store noted, or others: it was restored from a backup, or cut",
+        "stop every gateway and restore the newest copy of the databases (RUNBOOK.md, log_behind_book)",
+    ),
+    Apart.KEYS_BEHIND_LOG: SettingFinding(
+        "keys_database",
+        FindingCode.KEYS_BEHIND_LOG,
+        "is older than the log: it was restored from a backup, and may hold keys that were destroyed",
+        "stop every gateway and run `tellergate database recover` (RUNBOOK.md, keys_behind_log)",
+    ),
+}
+
+
+async def refuse_keys_apart(log: Log) -> None:
+    """UnsafeSettings where the log and the key store are not of one course of events. As `audit.apart.apart`."""
+    if (found := await apart(log)) is not None:
+        raise UnsafeSettings(findings=[keys_finding(found)])
+
+
+def keys_finding(found: Apart) -> SettingFinding:
+    """The same in words."""
+    return _KEYS_APART[found]
 
 
 async def refuse_apart(database: Database, *, may_watch: bool = False) -> None:

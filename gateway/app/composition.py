@@ -23,6 +23,7 @@ from policies.bundle import Bundle
 
 if TYPE_CHECKING:
     from adapters.cores.sandbox.bank import SandboxBank
+    from gateway.doors.operations.sessions import StaffSessions
     from gateway.doors.pages.shell import PageShell  # needs the extra `confirm`
 
 
@@ -70,6 +71,10 @@ class Composition:
     """What else is done while it is served. The argument is the embedded bank, where there is one."""
     opened: Callable[[Opened], Awaitable[None]]
     """What else is made before the first call."""
+    loopback_http: bool
+    """Whether a provider of people may be on loopback without TLS."""
+    staff: "Callable[[FastAPI, StaffSessions], None]"
+    """Mounts a sign-in of people where no provider of theirs is set."""
     pages: Callable[[FastAPI, Settings, bool], None]
     """Mounts pages of its own on the API's host. The last argument: whether there is a confirm page."""
     enrolment: "Callable[[PageShell, Settings, Callable[[], Awaitable[Sequence[str]]]], Sequence[Route]]"

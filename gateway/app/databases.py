@@ -23,7 +23,7 @@ from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, 
 from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.store.log_position import watch
-from gateway.store.tables import METADATA as GATEWAY_TABLES
+from gateway.store.staff_tables import ALL_TABLES as GATEWAY_TABLES
 
 _ROOT = Path(__file__).parents[2]
 

@@ -20,9 +20,12 @@ REFERENCES = KeyPurpose("references", KeyKind.SIV, "keys/references.key", "refer
 RUNS = KeyPurpose("runs", KeyKind.SEAL, "keys/runs.key", "runs that are under way fail")
 CONFIRM_PAGE = KeyPurpose("confirm-page", KeyKind.MAC, "keys/confirm-page.key", "customers sign in to the confirm page again")
 DPOP_NONCES = KeyPurpose("dpop-nonces", KeyKind.MAC, "keys/dpop-nonces.key", "clients are given another nonce")
+OPERATIONS = KeyPurpose(
+    "operations", KeyKind.SEAL, "keys/operations.key", "whoever signs in to the operations listener begins again"
+)
 WEBHOOK = KeyPurpose("webhook", KeyKind.ED25519, "keys/webhook.key", "the receiver must be given another public key")
 
-GATEWAY_PURPOSES = (MANDATES, REFERENCES, RUNS, CONFIRM_PAGE, DPOP_NONCES, WEBHOOK)
+GATEWAY_PURPOSES = (MANDATES, REFERENCES, RUNS, CONFIRM_PAGE, DPOP_NONCES, OPERATIONS, WEBHOOK)
 PURPOSES = (*LOG_PURPOSES, *GATEWAY_PURPOSES)
 
 PIN_CREDENTIAL = "tellergate-pkcs11-pin"

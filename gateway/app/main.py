@@ -27,7 +27,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
-from gateway.app.alignment import refuse_apart
+from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
@@ -35,6 +35,7 @@ from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, op
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
 from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
+from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import running
 from gateway.app.settings import Settings
@@ -57,6 +58,7 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
+from gateway.oversight.first_sight import FirstSight
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
@@ -98,6 +100,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         undo.push_async_callback(database.close)
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
         await refuse_apart(database, may_watch=composition.may_upgrade)
+        await refuse_keys_apart(log)
         book = SqlBook(
             database,
             mandate_key=mandate_key,
@@ -183,12 +186,15 @@ def _assembled(opened: _Opened) -> Gateway:
     ids = CallIds()
     told = _prometheus() if settings.metrics else None
     instruments = _instruments(settings.otlp_endpoint, ids, () if told is None else (told.reader,))
+    granted = GrantedMandates(
+        book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
+    )
     pipeline = _pipeline(opened, proposals, rates, ids, instruments)
     return Gateway(
         settings=settings,
         composition=opened.composition,
         pipeline=pipeline,
-        door=_door(opened, pipeline, proposals, rates),
+        door=_door(opened, pipeline, proposals, rates, _first_sight(opened, granted)),
         recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
         log=opened.log,
         book=book,
@@ -209,14 +215,7 @@ def _assembled(opened: _Opened) -> Gateway:
         ),
         standing_mandates=_standing_mandates(opened, proposals),
         kill_switches=KillSwitches(store=SqlKillSwitches(book), trail=records, clock=clock, via="api"),
-        granted=GrantedMandates(
-            book=book,
-            records=records,
-            key=opened.mandate_key,
-            decider=opened.decider,
-            functions=functions.keys(),
-            clock=clock,
-        ),
+        granted=granted,
         webhooks=_webhooks(settings, book, proposals, opened.keys),
         running=running(
             settings,
@@ -266,7 +265,12 @@ def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds,
     return CallPipeline(parts)
 
 
-def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: Rates) -> rest.Door:
+def _first_sight(opened: _Opened, granted: GrantedMandates) -> FirstSight | None:
+    templates = templates_of(opened.settings.mandate_templates, granted.functions)
+    return FirstSight(granted, opened.core.bank, templates, opened.clock) if templates else None
+
+
+def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: Rates, first_sight: FirstSight | None) -> rest.Door:
     return rest.Door(
         pipeline=pipeline,
         identity=opened.trust.identity,
@@ -282,6 +286,7 @@ def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: 
         requests=RequestRates(opened.settings.requests_per_minute, opened.settings.client_requests_per_minute),
         waits=AtOnce(opened.settings.waits_per_customer),
         became=proposals.became,
+        first_sight=first_sight,
     )
 
 

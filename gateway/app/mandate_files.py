@@ -3,7 +3,8 @@
     {"mandate": {"customer": "alice", "version": 1, "functions": [...], "accounts": [...], "limits": {"GBP": {...}},
                  "starts": "2026-01-01T00:00:00+00:00", "ends": "2027-01-01T00:00:00+00:00"}, "signature": "BASE64"}
 
-The signature is Ed25519 over the mandate's canonical form, by the holder of the mandate key. Pure: nothing is stored here.
+`restrictions`, a list of names, may stand in the mandate too. The signature is Ed25519 over the mandate's canonical form, by the holder of
+the mandate key. Pure: nothing is stored here.
 """
 
 import base64
@@ -16,6 +17,7 @@ from typing import TypeGuard
 
 from gateway.domain.mandate import Limits, Mandate, MandateVerifier, load
 from gateway.domain.strict_json import MAX_INTEGER, JsonError, Parsed, loads
+from gateway.oversight.granted_mandates import MandateRefused, check_terms
 
 LINE_BYTES = 64 * 1024
 LINES_MOST = 10_000
@@ -24,7 +26,8 @@ TEXT_MOST = 64
 LIST_MOST = 1_000
 """Functions, accounts or currencies of one mandate."""
 
-_MEMBERS = tuple(field.name for field in fields(Mandate))
+_MAY_BE_LEFT_OUT = "restrictions"
+_MEMBERS = tuple(field.name for field in fields(Mandate) if field.name != _MAY_BE_LEFT_OUT)
 _LIMITS = tuple(field.name for field in fields(Limits))
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -51,9 +54,10 @@ class RefusedLine:
 
 
 def judged(
-    lines: Sequence[bytes], *, key: MandateVerifier, functions: Collection[str], now: datetime
+    lines: Sequence[bytes], *, key: MandateVerifier, functions: Collection[str], restrictions: Collection[str], now: datetime
 ) -> tuple[Sequence[ImportedMandate], Sequence[RefusedLine]]:
-    """The mandates of these lines and the lines that are refused, empty ones left out. `functions`: the names that are served."""
+    """The mandates of these lines and the lines that are refused, empty ones left out. `functions`: the names that are served;
+    `restrictions`: those that the bundle in force has rules for."""
     taken: list[ImportedMandate] = []
     refused: list[RefusedLine] = []
     seen: dict[str, int] = {}
@@ -62,9 +66,11 @@ def judged(
             continue
         try:
             mandate, signature = _signed(line, key)
-            _timely(mandate, functions, now)
+            check_terms(mandate, functions, restrictions, now)
             if mandate.customer in seen:
                 raise LineRefused(f"its customer is that of line {seen[mandate.customer]}")
+        except MandateRefused as error:
+            refused.append(RefusedLine(number, f"{error.field}: {error}"))
         except LineRefused as error:
             refused.append(RefusedLine(number, str(error)))
         else:
@@ -104,39 +110,47 @@ def _members(value: Parsed, members: Collection[str], where: str) -> Mapping[str
 
 
 def _mandate(value: Parsed) -> Mandate:
-    found = _members(value, _MEMBERS, "mandate")
-    customer, version, limits = found["customer"], found["version"], found["limits"]
+    members = (*_MEMBERS, _MAY_BE_LEFT_OUT) if isinstance(value, dict) and _MAY_BE_LEFT_OUT in value else _MEMBERS
+    found = _members(value, members, "mandate")
+    customer, version = found["customer"], found["version"]
     if not _is_text(customer):
         raise LineRefused(f"customer: must be a text of 1 to {TEXT_MOST} characters")
     if not _is_whole(version) or version < 1:
         raise LineRefused("version: must be a whole number from 1 on")
-    if not isinstance(limits, dict) or len(limits) > LIST_MOST or not all(_CURRENCY.fullmatch(name) for name in limits):
-        raise LineRefused("limits: must be an object by currency, such as GBP")
     return Mandate(
         customer=customer,
         version=version,
-        functions=tuple(_names(found["functions"], "functions")),
-        accounts=tuple(_names(found["accounts"], "accounts")),
-        limits={currency: _limits(of, currency) for currency, of in limits.items()},
+        functions=tuple(names_of(found["functions"], "functions")),
+        accounts=tuple(names_of(found["accounts"], "accounts")),
+        limits=limits_of(found["limits"], "limits"),
         starts=_time(found["starts"], "starts"),
         ends=_time(found["ends"], "ends"),
+        restrictions=tuple(names_of(found.get(_MAY_BE_LEFT_OUT, []), "restrictions", least=0)),
     )
 
 
-def _names(value: Parsed, where: str) -> Iterator[str]:
-    if not isinstance(value, list) or not 1 <= len(value) <= LIST_MOST:
-        raise LineRefused(f"{where}: must be a list of 1 to {LIST_MOST}")
+def names_of(value: Parsed, where: str, *, least: int = 1) -> Iterator[str]:
+    """A list of texts, sorted. LineRefused, which says `where`."""
+    if not isinstance(value, list) or not least <= len(value) <= LIST_MOST:
+        raise LineRefused(f"{where}: must be a list of {least} to {LIST_MOST}")
     texts = [item for item in value if _is_text(item)]
     if len(texts) != len(value) or len(set(texts)) != len(texts):
         raise LineRefused(f"{where}: must be texts of 1 to {TEXT_MOST} characters, each once")
     yield from sorted(texts)
 
 
-def _limits(value: Parsed, currency: str) -> Limits:
-    found = _members(value, _LIMITS, f"limits.{currency}")
+def limits_of(value: Parsed, where: str) -> Mapping[str, Limits]:
+    """Limits by currency. LineRefused, which says `where`."""
+    if not isinstance(value, dict) or len(value) > LIST_MOST or not all(_CURRENCY.fullmatch(name) for name in value):
+        raise LineRefused(f"{where}: must be an object by currency, such as GBP")
+    return {currency: _limits(of, f"{where}.{currency}") for currency, of in value.items()}
+
+
+def _limits(value: Parsed, where: str) -> Limits:
+    found = _members(value, _LIMITS, where)
     amounts = {name: amount for name, amount in found.items() if _is_whole(amount) and amount >= 0}
     if len(amounts) != len(found):
-        raise LineRefused(f"limits.{currency}: must be whole numbers, of minor units or of payments, from 0 on")
+        raise LineRefused(f"{where}: must be whole numbers, of minor units or of payments, from 0 on")
     return Limits(**amounts)
 
 
@@ -148,16 +162,6 @@ def _time(value: Parsed, where: str) -> datetime:
     if time is None or time.utcoffset() is None or time.isoformat() != value:
         raise LineRefused(f"{where}: must be a time with its offset, such as 2026-01-01T00:00:00+00:00")
     return time
-
-
-def _timely(mandate: Mandate, functions: Collection[str], now: datetime) -> None:
-    unknown = set(mandate.functions) - set(functions)
-    if unknown:
-        raise LineRefused(f"functions: {len(unknown)} that are not served; `functions list` names those that are")
-    if not mandate.starts < mandate.ends:
-        raise LineRefused("ends: must be after starts")
-    if mandate.ends <= now:
-        raise LineRefused("ends: has passed")
 
 
 def _is_text(value: Parsed) -> TypeGuard[str]:

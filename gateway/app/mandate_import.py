@@ -8,11 +8,11 @@ from datetime import datetime
 
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log
-from gateway.app.alignment import refuse_apart
+from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock
 from gateway.app.databases import DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.mandate_files import ImportedMandate
-from gateway.calls.record import mandate_record
+from gateway.calls.record_fields import mandate_record
 from gateway.domain.mandate import MandateNotNewer, MandateVerifier
 from gateway.store.book import SqlBook
 from gateway.store.customers import GrantMandates
@@ -42,6 +42,7 @@ async def import_batch(
         undo.push_async_callback(log.close)
         database = places.open(DatabaseName.GATEWAY, name="command")
         undo.push_async_callback(database.close)
+        await refuse_keys_apart(log)
         await refuse_apart(database)
         SqlBook(database, mandate_key=key, duplicate_window_s=0, shared=log.transactions)  # makes the log's changes
         return await _on_record(log, batch, clock())

@@ -36,6 +36,10 @@ def _no_stand_in(_settings: Settings) -> None: ...
 def _no_pages(_app: FastAPI, _settings: Settings, _has_pages: bool) -> None: ...
 
 
+def _no_staff(_app: FastAPI, _sessions: object) -> None:
+    raise UnsafeSettings("operations_issuer must be set: people sign in by the bank's own provider")
+
+
 def _no_chores(_bank: object) -> Sequence[Coroutine[object, object, None]]:
     return ()
 
@@ -55,6 +59,8 @@ PRODUCTION = Composition(
     stand_in=_no_stand_in,
     chores=_no_chores,
     opened=_nothing,
+    loopback_http=False,
+    staff=_no_staff,
     pages=_no_pages,
     enrolment=_no_routes,
 )

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 RANGES: Mapping[str, tuple[int, int]] = {
     "port": (0, 65_535),
     "operations_port": (0, 65_535),
+    "operations_session_s": (300, 86_400),
+    "operations_fresh_s": (30, 3600),
     "workers": (1, 64),
     "hsts_s": (0, 10 * 31_536_000),
     "connections": (16, 1_000_000),

@@ -103,6 +103,32 @@ class Settings:
     operations_client_ca: Path | None = None
     """PEM file of the certificates that those of browsers and programs must lead to: without one, nobody gets as far as signing in."""
 
+    operations_issuer: str = ""
+    """Exact issuer of the OpenID provider where the bank's people sign in (OpenID Connect, authorization code with PKCE). Its certificate
+    must lead to `issuer_ca`, where that is set."""
+
+    operations_client: str = ""
+    """Client id of the gateway there. Its redirect URI is `operations_url` with `/signed-in`."""
+
+    operations_client_secret_file: Path | None = None
+    """File of the client secret, readable by its owner alone."""
+
+    operations_roles_claim: str = "roles"
+    """The claim of the ID token that says what somebody is: a list of strings, or one string of words."""
+
+    operations_roles: tuple[str, ...] = ()
+    """What of that claim makes which role, such as `["bank-officers=officer", "audit=auditor"]`: `officer`, `auditor`, `reviewer`,
+    `operator`. Whoever has none of them cannot sign in."""
+
+    operations_strong_acr: tuple[str, ...] = ()
+    """Which `acr` of an ID token says that two factors were used. Without it nothing grave can be done over HTTP."""
+
+    operations_session_s: int = 28_800
+    """For how many seconds somebody stays signed in at most."""
+
+    operations_fresh_s: int = 300
+    """How old, in seconds, a two-factor sign-in may be for what is grave (the table of duties says what is)."""
+
     issuer: str = ""
     """Exact `iss` of the access tokens that are taken (RFC 9068). Development mode has its own, unless one is set."""
 
@@ -220,6 +246,13 @@ class Settings:
     """TOML file of the officers who may sign policy bundles: `[[officer]]` with `name`, `roles` (`author`, `activator`) and `public_key`;
     writable by its owner alone. An activation that they did not sign never decides. None: none can be activated, and development mode
     decides by the shipped bundle."""
+
+    segment_claim: str = ""
+    """Claim of access tokens that names the customer's segment, for `mandate_templates`. Empty: none does."""
+
+    mandate_templates: Path | None = None
+    """TOML file of mandates by segment; writable by its owner alone. A customer who was granted nothing yet gets that of their segment when
+    they are seen for the first time, over the open accounts that they have then, on record. None: nobody is granted anything so."""
 
     proposals_waiting: int = 5
     """How many confirmations may wait for one customer at once. Beyond it the assistant is refused and the customer is not asked."""

@@ -4,13 +4,14 @@ Nothing is read or asked here: files, folders and the host are looked at in `hos
 finding: what only development mode may do is one outside of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
+from gateway.domain.duties import StaffRole
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
 from gateway.identity.jwks import OAUTH, OPENID
@@ -65,6 +66,10 @@ def _needed(settings: Settings) -> _Findings:
             "core_credential_file": "name the file with the bearer token for core_url",
             "policy_officers": "name the file of the officers' public keys, by which the policy bundle is believed",
         }
+    yield from _missing(settings, told)
+
+
+def _missing(settings: Settings, told: Mapping[str, str]) -> _Findings:
     for name, remedy in told.items():
         if not getattr(settings, name):
             yield SettingFinding(name, FindingCode.MISSING, "is not set", remedy)
@@ -106,7 +111,7 @@ _ASKED_OVER_LOOPBACK = ("webhook_url", "model_url", "core_url", "otlp_endpoint")
 
 
 def _addresses(settings: Settings) -> _Findings:
-    for name in ("issuer", "jwks_uri", "introspection_endpoint", "public_url", *_ASKED_OVER_LOOPBACK):
+    for name in ("issuer", "operations_issuer", "jwks_uri", "introspection_endpoint", "public_url", *_ASKED_OVER_LOOPBACK):
         url = getattr(settings, name)
         loopback = settings.development or name in _ASKED_OVER_LOOPBACK
         if not url or is_safe_url(url, loopback_http=loopback):
@@ -116,7 +121,7 @@ def _addresses(settings: Settings) -> _Findings:
             yield SettingFinding(name, FindingCode.IN_CLEAR, "is not an https URL", f"use https; {allowed}")
         else:
             yield _malformed(name, "is no URL that may be used", "give an https URL without user and fragment")
-    for name in ("issuer", "public_url"):
+    for name in ("issuer", "operations_issuer", "public_url"):
         if _parts(getattr(settings, name)).query:
             yield _malformed(name, "has a query", "leave the query out")
 
@@ -194,13 +199,25 @@ def _operations(settings: Settings) -> _Findings:
     elif not is_loopback(settings.operations_host) and settings.operations_tls_certificate is None:
         remedy = "set operations_tls_certificate and operations_tls_key"
         yield SettingFinding("operations_host", FindingCode.IN_CLEAR, "is open to others without TLS", remedy)
-    if not settings.operations_url:
-        if not settings.development:
-            remedy = "set it to the origin under which people reach the operations listener"
-            yield SettingFinding("operations_url", FindingCode.MISSING, "is not set", remedy)
-    elif not is_origin(settings.operations_url, loopback_http=settings.development):
+    if not settings.development:
+        told = {
+            "operations_url": "set it to the origin under which people reach the operations listener",
+            "operations_issuer": "set it to the OpenID provider where the bank's people sign in",
+            "operations_client": "set it to the client id of the gateway there",
+            "operations_client_secret_file": "name the file of its secret",
+            "operations_roles": "say which values of operations_roles_claim make which role",
+            "operations_strong_acr": "name the `acr` values that say two factors were used: nothing grave is possible without them",
+        }
+        yield from _missing(settings, told)
+    for mapping in settings.operations_roles:
+        value, _, role = mapping.rpartition("=")
+        if not value or role not in tuple(StaffRole):
+            yield _malformed("operations_roles", "holds what makes no role", f"give VALUE=ROLE, a role of {', '.join(StaffRole)}")
+    if settings.operations_url and not is_origin(settings.operations_url, loopback_http=settings.development):
         yield _malformed("operations_url", "is no https origin", "give https://HOST, or https://HOST:PORT, without a path")
-    elif _parts(settings.operations_url).netloc in {_parts(url).netloc for url in (settings.public_url, settings.confirm_origin)}:
+    elif settings.operations_url and _parts(settings.operations_url).netloc in {
+        _parts(url).netloc for url in (settings.public_url, settings.confirm_origin)
+    }:
         remedy = "give an origin of its own: browsers keep what is of one host together"
         yield SettingFinding("operations_url", FindingCode.CONFLICT, "is where customers are served", remedy)
 
@@ -285,6 +302,16 @@ def _confirming(settings: Settings) -> _Findings:
         yield from _confirm_page(settings)
 
 
+def _templates(settings: Settings) -> _Findings:
+    if settings.mandate_templates is not None and not settings.segment_claim:
+        yield SettingFinding(
+            "mandate_templates",
+            FindingCode.CONFLICT,
+            "has no segment_claim beside it: no customer would be of a segment",
+            "name the claim of your issuer's tokens, or leave it out",
+        )
+
+
 def _confirm_page(settings: Settings) -> _Findings:
     if not is_origin(settings.confirm_origin, loopback_http=settings.development):
         yield _malformed(
@@ -334,4 +361,5 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _keys,
     _processes,
     _confirming,
+    _templates,
 )

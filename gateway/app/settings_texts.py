@@ -32,7 +32,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Where people operate it": (
         *("operations_port", "operations_host", "operations_url", "operations_tls_certificate", "operations_tls_key"),
-        "operations_client_ca",
+        *("operations_client_ca", "operations_issuer", "operations_client", "operations_client_secret_file"),
+        *("operations_roles_claim", "operations_roles", "operations_strong_acr", "operations_session_s", "operations_fresh_s"),
     ),
     "Its keys": ("key_passphrase_file", "key_storage", "pkcs11_module", "pkcs11_token", "pkcs11_pin_file"),
     "Whose tokens are taken": (
@@ -42,7 +43,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "What tokens are bound to": ("binding", "dpop_algorithms", "dpop_proof_s", "dpop_nonce_s"),
     "The core": ("core_url", "core_credential_file", "core_question_ms", "core_instruction_ms"),
-    "What decides": ("policy_officers", "screening_list", "duplicate_window_s", "words_age_s", "strong_session_s"),
+    "What decides": (
+        "policy_officers",
+        "screening_list",
+        "duplicate_window_s",
+        "words_age_s",
+        "strong_session_s",
+        "segment_claim",
+        "mandate_templates",
+    ),
     "How customers confirm": (
         *(
             "confirm_origin",

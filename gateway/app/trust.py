@@ -53,6 +53,7 @@ def establish(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing, *, loop
         frozenset(settings.strong_acr),
         settings.clock_skew_s,
         settings.token_lifetime_s,
+        settings.segment_claim,
     )
     identity = AccessTokens(
         issuer,

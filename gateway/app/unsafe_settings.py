@@ -46,6 +46,10 @@ class FindingCode(StrEnum):
     """The log is older than the gateway's database: it was restored from a backup, or cut."""
     ANOTHER_LOG = "another_log"
     """The log is not the one that the gateway's database knows."""
+    LOG_BEHIND_KEYS = "log_behind_keys"
+    """The log, and the gateway's database with it, are older than the key store: they were restored from a backup, or cut."""
+    KEYS_BEHIND_LOG = "keys_behind_log"
+    """The key store is older than the log: it was restored from a backup, and may hold keys that were destroyed."""
     NOT_ACTIVE = "not_active"
     """No policy bundle is active, or the active one must not decide here."""
 

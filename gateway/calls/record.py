@@ -10,33 +10,38 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Required, TypedDict
+from typing import Any, Required, TypedDict, TypeVar
 
 from adapters.core import Instruction, NotSeen
-from adapters.function import Choice
-from adapters.function import Kind as ArgumentKind
 from audit import leaf
 from audit.committer import LogEntry
 from audit.disclosure import JSON
-from audit.leaf import Committed, EndState, FieldValue, IntentRef, Plain, Policy, Public, Record, RecordKind
+from audit.leaf import Committed, EndState, FieldValue, IntentRef, Plain, Policy, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from audit.transactions import always
-from gateway.calls.arguments import canonical
 from gateway.calls.decide import PolicyRefusal
+from gateway.calls.record_fields import (
+    arguments_of,
+    claim_on_record,
+    grounding_of,
+    mandate_record,
+    policy_of,
+    replayable,
+    told_to_app,
+)
 from gateway.domain.errors import Unavailable
 from gateway.domain.kill_switch import KillSwitch, Scope
 from gateway.domain.mandate import Mandate
-from gateway.domain.policies import BundleName
 from gateway.domain.ports import BookChange, Claim, Claimed, Passkey
 from gateway.domain.principal import Principal
 from gateway.domain.proposal import ConfirmationEvidence, Proposal
 from gateway.domain.request import Trace
+from gateway.domain.staff import StaffRecord
 from gateway.domain.stages import (
     Call,
     Decided,
     DecidedEffect,
-    Grounded,
     Held,
     Intended,
     Received,
@@ -46,7 +51,9 @@ from gateway.domain.stages import (
 )
 from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
-from policies.model import Decision, Request
+from policies.model import Request
+
+T = TypeVar("T")
 
 REDACTION_PROFILE = "allow-list/1"
 
@@ -111,8 +118,8 @@ class Records:
         result = {} if redacted.output is None else {name: Committed(value) for name, value in redacted.output.items()}
         profile = None if redacted.output is None else REDACTION_PROFILE
         if executed is None:
-            app_facts = _told_to_app(redacted)
-            sealed = {**_replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
+            app_facts = told_to_app(redacted)
+            sealed = {**replayable(decided.requests), **({"app": dict(redacted.app)} if redacted.app else {})}
             return await self._append(
                 Record(
                     kind=RecordKind.READ, result=result, redaction=profile, facts=app_facts, sealed=sealed, **self._decided(decided)
@@ -143,7 +150,7 @@ class Records:
             kind=RecordKind.INTENT,
             instruction=over,
             core_key=instruction.key,
-            sealed={**_replayable(decided.requests), "claim": claim_on_record(claim)},
+            sealed={**replayable(decided.requests), "claim": claim_on_record(claim)},
             **self._decided(decided),
         )
         claimed, entry = await self._written(claiming, record, wants=lambda answer: answer.fresh)
@@ -161,7 +168,7 @@ class Records:
         reached, refusal = refused.reached, refused.refusal
         facts = {"code": refusal.code.value, "reason": refusal.reason}
         if isinstance(reached, Decided):
-            entries, sealed = self._decided(reached), _replayable(reached.requests)
+            entries, sealed = self._decided(reached), replayable(reached.requests)
         elif isinstance(reached, Call):
             entries, sealed = self._called(reached), {}
         else:
@@ -172,9 +179,9 @@ class Records:
             else:
                 entries["function"] = function
         if isinstance(refusal, PolicyRefusal):
-            entries["policy"] = _policy(refusal.decision, refusal.bundle)
-            entries["grounding"] = _grounding(refusal.grounded)
-            sealed = _replayable(refusal.requests)
+            entries["policy"] = policy_of(refusal.decision, refusal.bundle)
+            entries["grounding"] = grounding_of(refusal.grounded)
+            sealed = replayable(refusal.requests)
         elif isinstance(refusal, Ungrounded):
             entries["grounding"] = refusal.sources
         return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **entries))
@@ -182,13 +189,13 @@ class Records:
     async def hold(self, held: Held, proposal: Proposal) -> RecordPosition:
         """A call that waits for the customer, and what they are asked: the intent is sealed whole."""
         entries = self._called(held.grounded.call)
-        entries["grounding"] = _grounding(held.grounded)
+        entries["grounding"] = grounding_of(held.grounded)
         refusal = held.refused.refusal
         requests: tuple[Request, ...] = ()
         if isinstance(refusal, PolicyRefusal):
-            entries["policy"], requests = _policy(refusal.decision, refusal.bundle), refusal.requests
+            entries["policy"], requests = policy_of(refusal.decision, refusal.bundle), refusal.requests
         facts = {"code": refusal.code.value, "reason": refusal.reason, "confirmation": proposal.id, "level": proposal.level}
-        sealed = {**_replayable(requests), "intent": dict(proposal.content)}
+        sealed = {**replayable(requests), "intent": dict(proposal.content)}
         return await self._append(Record(kind=RecordKind.DENY, facts=facts, sealed=sealed, **entries))
 
     async def spoken(
@@ -240,6 +247,26 @@ class Records:
             return await self._append(Record(kind=RecordKind.ADMIN, time=at, customer=switch.subject, facts=facts, sealed=sealed))
         facts |= {"subject": switch.subject, "reason": switch.reason}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
+
+    async def staff_act(self, told: StaffRecord, change: BookChange[T]) -> T:
+        """What a person of the bank did, and its change of the book, together: both or neither. What the change refuses is raised."""
+        facts: dict[str, Plain] = {
+            "word": told.word,
+            "duty": told.duty.value,
+            "by": told.by,
+            "via": told.proved_by.value,
+            **told.facts,
+        }
+        record = Record(
+            kind=RecordKind.ADMIN,
+            time=told.at,
+            customer=told.customer,
+            facts=facts,
+            sealed=dict(told.sealed),
+        )
+        answer, _ = await self._written(change, record)
+        made: T = answer
+        return made
 
     async def repeat(self, call: Call, first_call_id: str) -> RecordPosition:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
@@ -317,82 +344,12 @@ class Records:
         entries = self._received(call.received)
         entries["function"] = self.declared[function.name]
         entries["retention"] = function.retention
-        entries["arguments"] = _arguments(call)
+        entries["arguments"] = arguments_of(call)
         return entries
 
     def _decided(self, decided: Decided) -> _FunctionEntries:
         entries = self._called(decided.call)
-        entries["policy"] = _policy(decided.decision, decided.policies.bundle)
+        entries["policy"] = policy_of(decided.decision, decided.policies.bundle)
         confirmed = decided.call.received.confirmed
-        entries["grounding"] = {**_grounding(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
+        entries["grounding"] = {**grounding_of(decided.grounded), **({"confirmation": confirmed.confirmation} if confirmed else {})}
         return entries
-
-
-def claim_on_record(claim: Claim) -> dict[str, JSON]:
-    """What the book keeps of a claim and no other part of the record says: from it the row is made again where the book was lost."""
-    return {
-        "turn": claim.turn,
-        "native_id": claim.native_id,
-        "arguments_sha256": claim.arguments_hash.hex(),
-        "channel": claim.channel,
-        "payee": claim.payee,
-        "currency": None if claim.amount is None else claim.amount.currency,
-        "minor": None if claim.amount is None else claim.amount.minor,
-    }
-
-
-def _policy(decision: Decision, bundle: BundleName) -> Policy:
-    return Policy(
-        bundle_hash=bundle.hash,
-        bundle_version=bundle.version,
-        decision=decision.effect.value,
-        policies=decision.policies,
-        reason=decision.reason.value,
-    )
-
-
-def _grounding(grounded: Grounded) -> Mapping[str, str]:
-    """What each sensitive argument was based on, and in what doubt, in clear: kinds, sources and codes name nobody."""
-    covered = {"standing": grounded.covered.id} if grounded.covered else {}
-    doubts = {"doubts": " ".join(grounded.doubts)} if grounded.doubts else {}
-    return {**grounded.sources, "outcome": grounded.outcome.value, **covered, **doubts}
-
-
-def _arguments(call: Call) -> Mapping[str, FieldValue]:
-    chosen = {argument.name for argument in call.function.arguments if isinstance(argument.type, Choice)}
-    secret = {argument.name for argument in call.function.arguments if argument.kind is ArgumentKind.CREDENTIAL}
-    shown = {name: value for name, value in canonical(call.arguments).items() if name not in secret}  # not even sealed
-    return {name: Public(value) if name in chosen and isinstance(value, str) else Committed(value) for name, value in shown.items()}
-
-
-def mandate_record(mandate: Mandate, word: str, said: Mapping[str, Plain], at: datetime) -> Record:
-    """What the bank grants to a customer's assistants, or no longer: its terms sealed, their SHA-256 and `said` in clear."""
-    terms = mandate.canonical()
-    facts: dict[str, Plain] = {**said, "word": word, "version": mandate.version, "mandate_sha256": sha256(terms).hexdigest()}
-    sealed = {"mandate": json.loads(terms)}
-    return Record(kind=RecordKind.ADMIN, time=at, customer=mandate.customer, facts=facts, sealed=sealed)
-
-
-def _told_to_app(redacted: Redacted) -> dict[str, Plain]:
-    """In clear: which fields were told whole to the app, and as which data classes. The values are sealed."""
-    shown = [field for field in redacted.call.function.output if field.name in (redacted.app or {})]
-    if not shown:
-        return {}
-    classes = sorted({field.app_class for field in shown if field.app_class is not None})
-    return {"app_fields": tuple(sorted(field.name for field in shown)), "app_classes": tuple(classes)}
-
-
-def _replayable(requests: tuple[Request, ...]) -> dict[str, JSON]:
-    """The exact decision requests with their entity slices: what a replay needs, sealed."""
-    return {
-        "decision_request": [
-            {
-                "principal": [request.principal.type, request.principal.id],
-                "action": request.action,
-                "resource": [request.resource.type, request.resource.id],
-                "context": request.context,
-                "entities": list(request.entities),
-            }
-            for request in requests
-        ]
-    }

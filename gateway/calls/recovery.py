@@ -40,7 +40,7 @@ CENSUS_EVERY_S = 60
 
 _LOG = logging.getLogger("tellergate.recovery")
 
-_STATE_OF_END: Mapping[EndState, SettledAs] = {
+STATE_OF_END: Mapping[EndState, SettledAs] = {
     EndState.EXECUTED: CallState.POSTED,
     EndState.REJECTED_BY_CORE: CallState.VOIDED,
     EndState.NOT_ATTEMPTED: RELEASED,
@@ -118,7 +118,7 @@ class Recovery:
 
     async def _record(self, intent: OpenIntent, state: EndState) -> None:
         claimed = await self.book.find(intent.call_id)
-        settling = self.book.settling(intent.call_id, _STATE_OF_END[state], self.clock())
+        settling = self.book.settling(intent.call_id, STATE_OF_END[state], self.clock())
         await self.records.ended(claimed, intent, state, settling, at=self.clock())
 
     async def census(self, since: datetime) -> None:

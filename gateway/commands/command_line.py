@@ -230,7 +230,22 @@ def _databases(parser: argparse.ArgumentParser) -> None:
     showing.set_defaults(command=_late("databases", "status"))
     upgrading = commands.add_parser("upgrade", help="bring each database to the revision that this version needs")
     upgrading.set_defaults(command=_late("databases", "upgrade"))
-    for item in (showing, upgrading):
+    recovering = commands.add_parser("recover", help="after a restore: stop everything, and put back what the log knows")
+    recovering.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
+    recovering.add_argument(
+        "--records-lost",
+        action="store_true",
+        help="no newer copy of the log is left anywhere: it goes on from what it has, and says so on record",
+    )
+    recovering.set_defaults(command=_late("database_recovery", "recover"))
+    granting = commands.add_parser("roles", help="the rights that roles of PostgreSQL need: the gateway's, and that of commands")
+    granting.add_argument("--gateway", metavar="ROLE", help="by which gateways run")
+    granting.add_argument("--operator", metavar="ROLE", help="by which commands run that activate, erase and recover")
+    granting.add_argument(
+        "--execute", action="store_true", help="grant them, by the owner whose address is given; else they are printed"
+    )
+    granting.set_defaults(command=_late("databases", "roles"))
+    for item in (showing, upgrading, recovering, granting):
         _data(item, "folder of the gateway")
         _database(item)
         item.add_argument("--json", action="store_true")

@@ -1,10 +1,13 @@
-"""`tellergate database`: which revision each database has, and its upgrade."""
+"""`tellergate database`: which revision each database has, its upgrade, and the rights of who uses it."""
 
 import argparse
 import asyncio
 
+from sqlalchemy.exc import ProgrammingError
+
 from audit.keys import HEAD
 from audit.migration import HistoryUnknown, prepare
+from gateway.app.database_roles import RoleRefused, grants, say
 from gateway.app.databases import HISTORIES, DatabaseName
 from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
@@ -19,6 +22,34 @@ def status(options: argparse.Namespace) -> int:
 def upgrade(options: argparse.Namespace) -> int:
     """Upgrade what is older, and make what is not there yet in a folder whose keys are; without keys it is left to the first start."""
     return asyncio.run(_each(options, upgrading=True))
+
+
+def roles(options: argparse.Namespace) -> int:
+    """Print the rights that the roles of PostgreSQL need, or grant them."""
+    if options.gateway is None and options.operator is None:
+        return failed("name a role: --gateway, --operator or both", USAGE)
+    places = locations(options)
+    if not places.shared:
+        return failed("files have no roles: give the owner's address of PostgreSQL by TELLERGATE_DATABASE", USAGE)
+    try:
+        wanted = grants(options.gateway, options.operator)
+        if options.execute:
+            asyncio.run(say(places, wanted))
+    except RoleRefused as refused:
+        return failed(str(refused), USAGE)
+    except ProgrammingError:
+        return failed(
+            "a role or a table is not there, or this address is not the owner's; nothing was granted in that database", FINDING
+        )
+    if options.json:
+        said = [{"database": grant.part.value, "statement": grant.statement} for grant in wanted]
+        print_json({"executed": options.execute, "statements": said})
+    elif options.execute:
+        print(f"{len(wanted)} statements were executed")
+    else:
+        for grant in wanted:
+            print(f"{grant.statement};")
+    return GOOD
 
 
 async def _each(options: argparse.Namespace, *, upgrading: bool) -> int:

@@ -13,7 +13,7 @@ from audit.erasure import Certificate, LegalHold, NothingToErase
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
-from gateway.app.alignment import refuse_apart
+from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.commands.audit import why_of, with_log
@@ -69,11 +69,13 @@ def erase(options: argparse.Namespace) -> int:
     async def work(log: Log) -> int:
         minimums = minimums_of(options.legal_minimum)
         if options.due:
+            await refuse_keys_apart(log)
             done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
         database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
             await refuse_apart(database)
+            await refuse_keys_apart(log)
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
             done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
         except LegalHold:

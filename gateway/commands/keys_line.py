@@ -18,6 +18,7 @@ PURPOSE_NAMES = (
     "runs",
     "confirm-page",
     "dpop-nonces",
+    "operations",
     "webhook",
 )
 """As `gateway.app.keys` has them, which is not imported for `--help`."""

@@ -47,6 +47,14 @@ def _mandates(parser: argparse.ArgumentParser) -> None:
     importing = commands.add_parser("import", help="store the signed mandates of a file: all of them, or none; on record")
     importing.add_argument("--officer", required=True, help="who does it; believed, and stands in the trail")
     importing.set_defaults(command=late("mandates", "import_file"))
+    listing = commands.add_parser("list", help="what customers' assistants may do, and whether it is in force")
+    listing.add_argument("--customer", help="of this customer alone")
+    listing.add_argument("--after", default="", help="of customers behind this one, as `next` of a page says")
+    listing.add_argument("--limit", type=_page, default=100, help="customers of a page, at most 1000; default 100")
+    listing.add_argument("--json", action="store_true")
+    data_option(listing, "folder of the gateway")
+    database_option(listing)
+    listing.set_defaults(command=late("mandates", "list_all"))
     for item in (signing, importing):
         item.add_argument("file", type=Path, help="JSON lines, a mandate each")
         data_option(item, "folder of the gateway")
@@ -105,6 +113,12 @@ def _said(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-credential-file", type=Path, help="file with the bearer token for it")
     parser.add_argument("--otlp-endpoint", help="base URL of an OpenTelemetry collector; needs the extra `otlp`")
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _page(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError("a number from 1 to 1000")
+    return int(text)
 
 
 def _workers(text: str) -> int:

@@ -14,6 +14,7 @@ from audit.context import activations as activations_of_trail
 from audit.log import Log, LogUnavailable
 from audit.migration import prepare
 from audit.policies import activate, last_activated
+from gateway.app.alignment import refuse_apart
 from gateway.app.bundle import differences
 from gateway.app.clock import utc_now
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, is_trail, open_log
@@ -76,6 +77,8 @@ async def _put_in_force(places: DatabaseLocations, signed: SignedBundle, *, is_n
             await _made(places)
         await opened_store(places, undo)  # is of this version
         log = await _opened_log(places, undo, is_new=is_new)
+        if is_new:
+            await _watched(places)
         log.transactions.share(lambda connection, items: [item.apply(connection) for item in items])
         bundle, told = signed.bundle, await last_activated(log)
         if told is not None and bundle.version <= (before := int(str(told["version"]))):
@@ -96,6 +99,15 @@ async def _made(places: DatabaseLocations) -> None:
     database = places.open(DatabaseName.GATEWAY, name="command")
     try:
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
+    finally:
+        await database.close()
+
+
+async def _watched(places: DatabaseLocations) -> None:
+    """The log came after the gateway's tables, which are to know how far it is."""
+    database = places.open(DatabaseName.GATEWAY, name="command")
+    try:
+        await refuse_apart(database, may_watch=True)
     finally:
         await database.close()
 

@@ -15,11 +15,12 @@ from gateway.domain.principal import (
     SCOPE_CONFIRM,
     SCOPE_ENROL,
     SCOPE_KILL,
+    SCOPE_MANDATES,
     SCOPE_WORDS,
 )
 from gateway.store import customers
 
-_OF_A_BACK_END = frozenset({SCOPE_ENROL, SCOPE_KILL})
+_OF_A_BACK_END = frozenset({SCOPE_ENROL, SCOPE_KILL, SCOPE_MANDATES})
 """What a system or an officer of the bank has, never a customer."""
 
 _OF_THE_CUSTOMER_ALONE = frozenset({SCOPE_WORDS, SCOPE_CONFIRM})

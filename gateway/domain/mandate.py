@@ -188,6 +188,11 @@ def load(body: bytes, signature: bytes, key: "MandateVerifier") -> Mandate:
         key.verify(signature, _DOMAIN + body)
     except InvalidSignature:
         raise ValueError("the mandate's signature does not hold") from None
+    return mandate_of(body)
+
+
+def mandate_of(body: bytes) -> Mandate:
+    """The mandate that these canonical bytes hold. Signed by nobody yet. ValueError where they are not in canonical form."""
     fields = json.loads(body)
     mandate = Mandate(
         customer=fields["customer"],

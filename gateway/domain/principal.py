@@ -66,6 +66,8 @@ class Principal:
     """Only where the issuer can be asked whether it still stands. Never printed, recorded or logged."""
     authorization_details: str | None = field(default=None, repr=False)
     """Those of the token (RFC 9396), as JSON text; None where it has none. Held against an intent, and kept nowhere else."""
+    segment: str | None = None
+    """Which segment of the bank's customers the issuer says this one is of; None where it does not say."""
 
     @property
     def is_client(self) -> bool:

@@ -127,6 +127,7 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     # of dependencies
     "audit_unavailable": RefusalReason.AUDIT_UNAVAILABLE,
     "core_unavailable": RefusalReason.CORE_UNAVAILABLE,
+    "keys_unavailable": RefusalReason.UNAVAILABLE,
     "permit_refused": RefusalReason.CORE_UNAVAILABLE,
     "introspection_unavailable": RefusalReason.ISSUER_UNAVAILABLE,
     "issuer_unavailable": RefusalReason.ISSUER_UNAVAILABLE,

@@ -264,9 +264,6 @@ EXAMPLES: Mapping[str, OperationExample] = {
         {**_SWITCH, "recorded": True},
         {"scope": "function", "subject": "initiate_transfer", "reason": "Unusual transfers since this morning."},
     ),
-    "lift_kill_switch": OperationExample(
-        {**_SWITCH, "first_lift_by": "officer-b", "state": "half_lifted"}, {"reason": "The transfers were genuine."}
-    ),
     "create_assistant": OperationExample(
         _ASSISTANT,
         {

@@ -1,12 +1,17 @@
-"""Kill switches, JSON under `/v1`: for the bank's officers, with tokens that can do nothing else."""
+"""Kill switches, JSON under `/v1`: for the bank's back end and its programs, with tokens that can do nothing else.
 
+A program stops, and never lets go on: people lift on the operations listener, or by command.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
+from adapters.function import BankingFunction
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
-from gateway.domain.principal import SCOPE_KILL, SCOPES, Principal, invalid_token
+from gateway.domain.principal import SCOPE_KILL, SCOPES, Principal
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.rest import Door, answers
@@ -17,7 +22,6 @@ _OTHERS_SCOPES = frozenset(SCOPES) - {SCOPE_KILL}
 
 def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
     """Put these routes into the application."""
-    conflict: dict[int | str, dict[str, object]] = {409: {"model": schemas.ErrorBody, "description": "Nothing was lifted"}}
 
     @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitchList))
     async def list_kill_switches(request: Request) -> Response:
@@ -37,18 +41,6 @@ def mount(app: FastAPI, door: Door, switches: KillSwitches) -> None:
         """
         return await door.answer(request, partial(_engage, switches), SCOPE_KILL, protects=True)
 
-    @app.post(
-        "/v1/kill-switches/{kill_switch_id}/lift",
-        responses={**answers(schemas.KillSwitchAnswer), **conflict},
-        openapi_extra=schemas.body_of(schemas.LiftKillSwitch),
-    )
-    async def lift_kill_switch(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
-        """Lift a kill switch.
-
-        One officer's lift. It takes those of two different officers.
-        """
-        return await door.answer(request, partial(_lift, switches), SCOPE_KILL, protects=True)
-
 
 async def _list(switches: KillSwitches, _door: Door, _request: Request, principal: Principal) -> Response:
     _officer(principal)
@@ -57,29 +49,22 @@ async def _list(switches: KillSwitches, _door: Door, _request: Request, principa
 
 async def _engage(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
     officer = _officer(principal)
-    wanted = await body_as(schemas.NewKillSwitch, request)
+    return await engaged_answer(switches, door.functions, await body_as(schemas.NewKillSwitch, request), officer)
+
+
+async def engaged_answer(
+    switches: KillSwitches, functions: Sequence[BankingFunction], wanted: schemas.NewKillSwitch, by: str
+) -> Response:
+    """Engage what is wanted, and tell it. RequestFault for a subject that is none."""
     scope = Scope(wanted.scope)
     if (wanted.subject is None) != (scope is Scope.GLOBAL):
         raise RequestFault(
             Fault.INVALID_REQUEST, "subject: is required, except with the scope global, which takes none", param="subject"
         )
-    if scope is Scope.FUNCTION and wanted.subject not in {function.name for function in door.functions}:
+    if scope is Scope.FUNCTION and wanted.subject not in {function.name for function in functions}:
         raise RequestFault(Fault.INVALID_REQUEST, "subject: no function of this name is served", param="subject")
-    engaged = await switches.engage(scope, wanted.subject or "", wanted.reason, officer)
+    engaged = await switches.engage(scope, wanted.subject or "", wanted.reason, by)
     return json_answer({**shown(engaged.switch), "recorded": engaged.recorded})
-
-
-async def _lift(switches: KillSwitches, door: Door, request: Request, principal: Principal) -> Response:
-    officer = _officer(principal)
-    if principal.is_client:
-        raise RequestFault(Fault.INSUFFICIENT_SCOPE, "only a person may lift a kill switch; a program may engage one")
-    if not await door.identity.still_stands(principal):
-        raise invalid_token(principal.scheme)
-    wanted = await body_as(schemas.LiftKillSwitch, request)
-    try:
-        return json_answer(shown(await switches.lift(request.path_params["kill_switch_id"], wanted.reason, officer)))
-    except NotLifted as refused:
-        raise _fault(refused) from None
 
 
 def shown(switch: KillSwitch) -> dict[str, object]:
@@ -96,7 +81,7 @@ def shown(switch: KillSwitch) -> dict[str, object]:
     }
 
 
-def _fault(refused: NotLifted) -> RequestFault:
+def lift_fault(refused: NotLifted) -> RequestFault:
     if refused.state == "same_officer":
         return RequestFault(Fault.SAME_OFFICER, "you gave the first lift; another officer must give the second")
     if refused.state == "lifted":

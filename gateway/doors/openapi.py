@@ -56,7 +56,7 @@ _TAG_TEXTS = {
     "Passkeys": "With which the customer confirms; enrolled by the bank's identity system.",
     "Standing mandates": "Bounds within which an assistant pays without asking.",
     "Activity": "What was done for the customer, and who looked.",
-    "Kill switches": "For the bank's officers: stop assistants within a second.",
+    "Kill switches": "For the bank's back end: stop assistants within a second. People let them go on, on the operations listener.",
     "Health": "For load balancers and operators; without a token.",
 }
 
@@ -92,7 +92,6 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.NewMandate,
     schemas.CustomerMandate,
     schemas.NewKillSwitch,
-    schemas.LiftKillSwitch,
     *assistant_schemas.BODIES,
 )
 

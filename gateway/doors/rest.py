@@ -46,6 +46,7 @@ from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
 from gateway.doors.validation import shown, text_of, validated
 from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
+from gateway.oversight.first_sight import FirstSight
 
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
 
@@ -77,6 +78,8 @@ class Door:
     """Requests of a customer that stay open: waits for an outcome, streams of runs."""
     became: Callable[[str, str], Awaitable[Recorded | None]]
     """(customer, call id): what became of a call; None: no such call of this customer."""
+    first_sight: FirstSight | None = None
+    """Grants a mandate by template to who is seen for the first time; None: there are no templates."""
 
     async def answer(self, request: Request, handler: Handler, *scopes: str, protects: bool = False) -> Response:
         """Authenticate, then handle, with a token of any of these scopes, within the rates of the customer and of the client. Who sent a
@@ -93,33 +96,21 @@ class Door:
         self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str, protects: bool = False
     ) -> Response:
         """A fault becomes its error body, and is recorded when the customer is known and the rates are kept."""
-        principal = None
-        try:
-            principal = await authenticated
-            entry_of(request.scope).customer = principal.customer
-            self._within_rates(principal, protects=protects)
-            require_scope(principal, *scopes)
-            return await handler(self, request, principal)
-        except RequestFault as fault:
-            return await self._faulted(request, principal, fault)
-        except Unavailable as unavailable:
-            cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
-            told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
-            _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
-            return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
-        except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
-            return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
-        except Exception as error:  # noqa: BLE001  # the door's outermost line: what it logs and says must hold no input
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            line = {
-                "error": type(error).__name__,
-                "at": f"{where.name}:{where.lineno or 0}",
-                "request_id": entry_of(request.scope).id,
-            }
-            _LOG.log(*Alarm.DEFECT.line(**line))
-            return fault_response(
-                RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
-            )
+
+        async def answering() -> Response:
+            principal = None
+            try:
+                principal = await authenticated
+                entry_of(request.scope).customer = principal.customer
+                self._within_rates(principal, protects=protects)
+                require_scope(principal, *scopes)
+                if self.first_sight is not None:
+                    await self.first_sight.meet(principal)
+                return await handler(self, request, principal)
+            except RequestFault as fault:
+                return await self._faulted(request, principal, fault)
+
+        return await guarded(request, answering())
 
     def _within_rates(self, principal: Principal, *, protects: bool) -> None:
         wait_s = self.requests.wait_s(principal.customer, principal.client, self.clock(), protects=protects)
@@ -141,6 +132,26 @@ class Door:
             message = "the audit trail does not answer; nothing happened, try again"
             return fault_response(RequestFault(Fault.AUDIT_UNAVAILABLE, message))
         return fault_response(fault, challenges=self.challenges)
+
+
+async def guarded(request: Request, answering: Awaitable[Response]) -> Response:
+    """The answer, or what a request gets whose answering failed: a door's outermost line."""
+    try:
+        return await answering
+    except Unavailable as unavailable:
+        cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
+        told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
+        _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
+        return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
+    except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
+        return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
+    except Exception as error:  # noqa: BLE001  # what it logs and says must hold no input
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        line = {"error": type(error).__name__, "at": f"{where.name}:{where.lineno or 0}", "request_id": entry_of(request.scope).id}
+        _LOG.log(*Alarm.DEFECT.line(**line))
+        return fault_response(
+            RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
+        )
 
 
 def too_often(wait_s: int = 1) -> RequestFault:

@@ -4,8 +4,9 @@ Owns the connection pool. Must never log a URL's query, a body or a header.
 """
 
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import aiohttp
 
@@ -32,6 +33,11 @@ def is_safe_url(url: str, *, loopback_http: bool) -> bool:
     if not url.isascii() or not url.isprintable() or parts.fragment or parts.username is not None or not parts.hostname:
         return False
     return port_is_good and (parts.scheme == "https" or (loopback_http and parts.scheme == "http" and parts.hostname in _LOOPBACK))
+
+
+def basic_credentials(client: str, secret: str) -> str:
+    """What a client authenticates with by HTTP Basic, each part encoded (RFC 6749 section 2.3.1)."""
+    return "Basic " + b64encode(f"{quote_plus(client)}:{quote_plus(secret)}".encode()).decode()
 
 
 class Fetcher:

@@ -1,14 +1,12 @@
 """Whether a token still stands, asked of its issuer (RFC 7662) by our own client credentials. Never cached."""
 
 import logging
-from base64 import b64encode
 from dataclasses import dataclass, field
-from urllib.parse import quote_plus
 
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
 from gateway.domain.principal import Principal
-from gateway.identity.fetching import Fetcher, NoAnswer
+from gateway.identity.fetching import Fetcher, NoAnswer, basic_credentials
 
 _LOG = logging.getLogger("tellergate.identity")
 
@@ -25,10 +23,9 @@ class Introspection:
     async def still_stands(self, principal: Principal) -> bool:
         if principal.token is None:  # a Principal that no token made: nothing to ask about, and no effect without an answer
             raise Unavailable("introspection_unavailable")
-        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
         form = {"token": principal.token, "token_type_hint": "access_token"}
         try:
-            told = await self.fetcher.post(self.endpoint, form, "Basic " + b64encode(pair.encode()).decode())
+            told = await self.fetcher.post(self.endpoint, form, basic_credentials(self.client_id, self.secret))
         except NoAnswer as error:
             _LOG.log(*Alarm.INTROSPECTION_NOT_ANSWERED.line(why=str(error)))
             raise Unavailable("introspection_unavailable") from None

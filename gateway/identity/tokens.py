@@ -63,6 +63,8 @@ class Issuer:
     clock_skew_s: int = CLOCK_SKEW_S
     lifetime_s: int = LIFETIME_S
     """The longest that a token may say to be valid, from `iat` to `exp`."""
+    segment_claim: str = ""
+    """The claim that names a customer's segment; empty: none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class AccessTokens:
             channel=_string(claims, "channel") if "channel" in claims else "app",
             scheme=scheme,
             authorization_details=_details(claims),
+            segment=_string(claims, issuer.segment_claim) if issuer.segment_claim and issuer.segment_claim in claims else None,
         )
 
 

@@ -13,6 +13,7 @@ from gateway.store.tables import CUSTOMERS
 _MANDATE = select(CUSTOMERS.c.mandate, CUSTOMERS.c.mandate_signature).where(CUSTOMERS.c.customer == bindparam("customer"))
 
 _VERSION = select(CUSTOMERS.c.mandate_version).where(CUSTOMERS.c.customer == bindparam("customer"))
+_C = CUSTOMERS.c
 _NEWCOMERS = "newcomers"
 _NAMES = select(CUSTOMERS.c.customer).order_by(CUSTOMERS.c.customer).limit(100)
 _FROZEN = Prepared(select(CUSTOMERS.c.frozen).where(CUSTOMERS.c.customer == bindparam("customer")))
@@ -65,6 +66,25 @@ class GrantMandates(Item[None]):
 
 def mandate(connection: Connection, customer: str) -> Row[bytes, bytes] | None:
     return connection.execute(_MANDATE, {"customer": customer}).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRow:
+    """A row as it stands: nothing of it is verified."""
+
+    customer: str
+    version: int
+    mandate: bytes
+    signature: bytes
+    is_frozen: bool
+
+
+def granted(connection: Connection, customer: str | None, after: str, limit: int) -> list[GrantedRow]:
+    """At most `limit` rows, by customer: of this one, or of those after `after`."""
+    which = _C.customer > after if customer is None else _C.customer == customer
+    columns = (_C.customer, _C.mandate_version, _C.mandate, _C.mandate_signature, _C.frozen)
+    rows = connection.execute(select(*columns).where(which).order_by(_C.customer).limit(limit))
+    return [GrantedRow(name, version, bytes(terms), bytes(signature), frozen) for name, version, terms, signature, frozen in rows]
 
 
 def names(connection: Connection) -> list[str]:

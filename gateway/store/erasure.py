@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, sele
 
 from gateway.domain.kill_switch import Scope
 from gateway.domain.states import CallState
-from gateway.store import tables
+from gateway.store import staff_tables, tables
 
 NOBODY_S = {
     tables.PROOFS: "hashes of proofs and keys of clients, gone with the proof's time",
     tables.EPOCHS: "counters",
     tables.LOG_POSITION: "size and root hash of the log",
+    staff_tables.STAFF_SESSIONS: "people of the bank who are signed in, for some hours",
     tables.POLICY_ACTIVATIONS: "bundles of rules and the officers who signed them",
 }
 """Tables that hold no person, and what they hold."""
@@ -56,6 +57,7 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
                 tables.STANDING_MANDATES,
                 tables.ASSISTANTS,
                 tables.CUSTOMERS,
+                staff_tables.STAFF_APPROVALS,
             )
         },
         switch: (switch.c.scope == Scope.CUSTOMER) & (switch.c.subject == customer),

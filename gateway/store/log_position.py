@@ -17,6 +17,7 @@ _MOVES = "update {gateway}log_position set size = NEW.size, root = NEW.root wher
 _BEGINS = "insert into {gateway}log_position (id, size, root) values (1, NEW.size, NEW.root) on conflict (id) do nothing"
 _HEAD_NOW = "select 1, size, root from {log}head where id = 1 on conflict (id) do nothing"
 _TAKEN_OVER = f"insert into {{gateway}}log_position (id, size, root) {_HEAD_NOW}"
+_BY_OWNER = "language plpgsql security definer set search_path = pg_catalog"
 _BOTH = (
     "select h.size, h.root, p.size, p.root from (select 1 as one) o"
     " left join {log}head h on h.id = o.one left join {gateway}log_position p on p.id = o.one"
@@ -61,8 +62,9 @@ def watch(connection: Connection) -> bool:
 
 def aligned(connection: Connection) -> Aligned:
     """Compare, of one snapshot, by the gateway's connection. Its tables are of this version."""
-    if not _both_stand(connection):
-        return Aligned(Alignment.NOT_WATCHED, None, None)
+    if not _both_stand(connection):  # a gateway whose log was not begun yet, unless it has known one
+        known = connection.execute(_said(connection, "select size from {gateway}log_position where id = 1")).scalar()
+        return Aligned(Alignment.TOGETHER if known is None else Alignment.LOG_BEHIND_BOOK, None, known)
     row = connection.execute(_said(connection, _BOTH)).one()
     log_size, log_root, book_size, book_root = row
     return Aligned(
@@ -121,7 +123,8 @@ def _statements(connection: Connection) -> tuple[str, ...]:
     body = f"begin if TG_OP = 'INSERT' then {_BEGINS}; else {_MOVES}; end if; return null; end"
     called = "for each row {when} execute function log.log_position_moves()"
     return (
-        f"create or replace function log.log_position_moves() returns trigger language plpgsql as $$ {body} $$",
+        # With its owner's rights: the gateway's own role cannot write what its tables say of the log
+        f"create or replace function log.log_position_moves() returns trigger {_BY_OWNER} as $$ {body} $$",
         f"create trigger {TRIGGER} after update on log.head {called.replace('{when}', 'when (NEW.size <> OLD.size)')}",
         f"create trigger log_position_begins after insert on log.head {called.replace('{when}', '')}",
     )

@@ -12,7 +12,18 @@ from gateway.domain.states import CallState
 from gateway.store import spending
 from gateway.store.conversations import TAINT_LASTS
 from gateway.store.items import Item, ItemStore
-from gateway.store.tables import APPROVERS, CALLS, CONFIRMATIONS, PROPOSED_CALLS, READINGS, TAINTS, THREADS, USES, WORDS
+from gateway.store.staff_tables import STAFF_APPROVALS, STAFF_SESSIONS
+from gateway.store.tables import (
+    APPROVERS,
+    CALLS,
+    CONFIRMATIONS,
+    PROPOSED_CALLS,
+    READINGS,
+    TAINTS,
+    THREADS,
+    USES,
+    WORDS,
+)
 from gateway.store.times import to_us
 
 AT_ONCE = 500
@@ -29,6 +40,8 @@ class Swept(StrEnum):
     APPROVERS = "approvers"
     SUMS = "sums"
     TAINTS = "taints"
+    STAFF_SESSIONS = "staff_sessions"
+    STAFF_APPROVALS = "staff_approvals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,8 @@ class RetentionTimes:
         yield Swept.APPROVERS, now - slack
         yield Swept.SUMS, now - MONTH - slack
         yield Swept.TAINTS, now - TAINT_LASTS - slack
+        yield Swept.STAFF_SESSIONS, now
+        yield Swept.STAFF_APPROVALS, now - slack  # what was asked, given and used stands in the trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,8 @@ _OLD: Mapping[Swept, tuple[Table, Callable[[int], tuple[ColumnElement[bool], ...
     Swept.CONFIRMATIONS: (CONFIRMATIONS, lambda before_us: (CONFIRMATIONS.c.expires_us < before_us,)),
     Swept.APPROVERS: (APPROVERS, lambda before_us: (APPROVERS.c.expires_us < before_us,)),
     Swept.TAINTS: (TAINTS, lambda before_us: (TAINTS.c.last_us < before_us,)),
+    Swept.STAFF_SESSIONS: (STAFF_SESSIONS, lambda before_us: (STAFF_SESSIONS.c.expires_us < before_us,)),
+    Swept.STAFF_APPROVALS: (STAFF_APPROVALS, lambda before_us: (STAFF_APPROVALS.c.expires_us < before_us,)),
 }
 
 

@@ -36,6 +36,7 @@ LATE_IMPORTS = {
     "gateway/app/confirm_page.py",
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
+    "gateway/app/people.py",
 }
 """The command, and the composition root for optional extras."""
 

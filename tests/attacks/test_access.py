@@ -40,7 +40,7 @@ WHO = ("client", "customer", "agent")
 REFUSED = (401, 403, 404)
 FREE = {"GET /livez", "GET /readyz", "GET /version"}
 """Without a token."""
-ONCE = ("DELETE ", "/cancel", "/submit_tool_outputs", "/lift", "POST /v1/confirmations/")
+ONCE = ("DELETE ", "/cancel", "/submit_tool_outputs", "POST /v1/confirmations/")
 """What changes an object so that it cannot be done again: each that may do it gets objects of its own."""
 
 AMOUNTS = itertools.count(26)

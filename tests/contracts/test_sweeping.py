@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway.domain.states import CallState
 from gateway.store import sweeping
 from gateway.store.book import SqlBook
+from gateway.store.staff_tables import STAFF_APPROVALS, STAFF_SESSIONS
 from gateway.store.sweeping import RetentionTimes, Swept, sweep
 from gateway.store.tables import (
     APPROVERS,
@@ -31,7 +32,7 @@ from tests.support.databases import book_in
 from tests.support.growth import NOW
 
 KEPT = RetentionTimes(timedelta(days=30), timedelta(days=400))
-TABLES = (APPROVERS, CALLS, CONFIRMATIONS, PROPOSED_CALLS, READINGS, SPENT, TAINTS, USES, WORDS)
+TABLES = (STAFF_SESSIONS, STAFF_APPROVALS, APPROVERS, CALLS, CONFIRMATIONS, PROPOSED_CALLS, READINGS, SPENT, TAINTS, USES, WORDS)
 
 
 @pytest.fixture
@@ -59,6 +60,10 @@ def of_each(connection: Connection, number: int, days: float, state: CallState =
     connection.execute(
         insert(PROPOSED_CALLS), [{**proposed, "call_id": f"p{number}", "confirmation": f"cnf_{number}", "position": 0}]
     )
+    person = {"roles": "officer", "strong": True, "authenticated_s": 1, "created_us": at_us, "expires_us": at_us}
+    connection.execute(insert(STAFF_SESSIONS), [{**person, "id": number.to_bytes(32, "big"), "subject": "ada"}])
+    asked = {"duty": "trail.reveal", "subject": "{}", "reason": "r", "asked_by": "ada", "asked_us": at_us, "expires_us": at_us}
+    connection.execute(insert(STAFF_APPROVALS), [{**asked, "id": f"apr_{number}"}])
     hour = {"customer": f"x{number}", "currency": "GBP", "standing_mandate": "", "minor": 1, "payments": 1}
     connection.execute(insert(SPENT), [{**hour, "hour": at_us // 3_600_000_000}])
 
@@ -89,6 +94,8 @@ async def test_each_class_is_deleted_at_its_time_and_not_before(book: SqlBook, m
         "approvers": 1,
         "spent": 4,
         "taints": 2,
+        "staff_sessions": 1,
+        "staff_approvals": 1,
     }
     assert await sweep(book, KEPT, NOW) == 0
     assert {what for what, _ in KEPT.ends(NOW)} == set(Swept), "every class has its time"

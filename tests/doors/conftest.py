@@ -29,6 +29,7 @@ OBJECT = {
     "run_id": examples.RUN,
     "step_id": examples.STEP,
     "credential": examples.CREDENTIAL,
+    "customer": "dora",
     "mandate_id": examples.MANDATE,
     "kill_switch_id": examples.KILL_SWITCH,
 }

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_CONFIRM, SCOPE_ENROL, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
+from gateway.domain.principal import (
+    SCOPE_ASSISTANTS,
+    SCOPE_CONFIRM,
+    SCOPE_ENROL,
+    SCOPE_KILL,
+    SCOPE_MANDATES,
+    SCOPE_THREADS,
+    SCOPE_WORDS,
+)
 from gateway.doors.examples import EXAMPLES
 from tests.doors.conftest import OBJECT, Served
 
@@ -111,6 +119,7 @@ def test_a_nul_is_refused_wherever_it_stands(served: Served) -> None:
         served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS),
         served.token("identity", agent=None, client="identity", scope=SCOPE_ENROL),
         served.token("officer-1", agent=None, client="office", scope=SCOPE_KILL),
+        served.token("bank-system", agent=None, client="bank-system", scope=SCOPE_MANDATES),
     ]
     document, count = served.http.get("/openapi.json").json(), 0
     for path, operations in document["paths"].items():

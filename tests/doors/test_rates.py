@@ -92,9 +92,9 @@ async def test_every_route_of_the_document_has_a_rate(bounded: Bounded) -> None:
         ("post", "/v1/confirmations/{confirmation_id}"),
         ("delete", "/v1/passkeys/{credential}"),
         ("delete", "/v1/mandates/{mandate_id}"),
+        ("delete", "/v1/customers/{customer}/mandate"),
         ("get", "/v1/kill-switches"),
         ("post", "/v1/kill-switches"),
-        ("post", "/v1/kill-switches/{kill_switch_id}/lift"),
     }
 
 

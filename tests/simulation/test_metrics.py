@@ -18,6 +18,7 @@ from adapters.alarms import CoreAlarm
 from gateway.app.keys import PURPOSES
 from gateway.app.measures import Measuring
 from gateway.app.operations import operations_application
+from gateway.app.people import people_of
 from gateway.app.prometheus import PrometheusText
 from gateway.app.shared_pages import PAGE_BYTES, STALE_S, SharedPages
 from gateway.domain.alarms import Alarm
@@ -106,6 +107,6 @@ async def test_nothing_is_measured_or_told_where_nobody_asked_for_it(tmp_path: P
     async with teller(tmp_path / "data", operations_port=free_port()) as asked:
         assert asked.gateway.prometheus is None
         assert isinstance(asked.gateway.instruments[1], NoOpMeterProvider)
-        transport = httpx.ASGITransport(operations_application(asked.gateway))
+        transport = httpx.ASGITransport(operations_application(asked.gateway, people_of(asked.gateway)))
         async with httpx.AsyncClient(transport=transport, base_url="http://operations") as client:
             assert (await client.get("/metrics")).status_code == 404

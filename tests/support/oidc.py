@@ -120,6 +120,10 @@ class Oidc:
         )
         assert answered.status_code == 200, answered.text
 
+    def staff(self, name: str, *groups: str, acr: str = TWO_FACTORS) -> None:
+        """Whoever of the bank's people signs in next is this one."""
+        self.control("staff", name=name, groups=" ".join(groups), acr=acr)
+
     def control(self, action: str = "now", **down: str) -> dict[str, Any]:
         """`rotate` keys; `keys` and `introspection`: up or down. How often each was asked for."""
         told: dict[str, Any] = httpx.get(f"{self.issuer}/control/{action}", params=down, verify=self.verify).json()
@@ -127,13 +131,14 @@ class Oidc:
 
 
 @contextmanager
-def provider(folder: Path, tls: Issued | None = None, authority: Path | None = None) -> Iterator[Oidc]:
-    """A provider that runs, and stops with the block; with `tls`, over TLS, believed by `authority`."""
+def provider(folder: Path, tls: Issued | None = None, authority: Path | None = None, *, staff_redirect: str = "") -> Iterator[Oidc]:
+    """A provider that runs, and stops with the block; with `tls`, over TLS, believed by `authority`. `staff_redirect`: where the bank's
+    people come back."""
     secret_file = folder / "window.secret"
     secret_file.touch(mode=0o600)
     secret_file.write_text(SECRET + "\n")
     command = [shutil.which("node") or "node", "provider.mjs"]
-    environment = {**os.environ, "WINDOW_SECRET": SECRET}
+    environment = {**os.environ, "WINDOW_SECRET": SECRET, "STAFF_REDIRECT": staff_redirect}
     if tls is not None:
         environment |= {"PROVIDER_CERTIFICATE": str(tls.certificate), "PROVIDER_KEY": str(tls.key)}
     verify = True if authority is None else ssl.create_default_context(cafile=authority)

@@ -1,6 +1,7 @@
 """The composition of development mode: what nobody can sign or supply on a laptop is made up at the start."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ from gateway.identity.dpop import SeenProofs
 from policies.bundle import Bundle
 
 if TYPE_CHECKING:
+    from gateway.doors.operations.sessions import StaffSessions
     from gateway.doors.pages.shell import PageShell
 
 
@@ -58,7 +60,7 @@ def _shipped(offered: ServedFunctions) -> Bundle:
 def _trust(settings: Settings, seen: SeenProofs, nonce_keys: KeyRing) -> Trust:
     if settings.has_external_issuer:
         return establish(settings, seen, nonce_keys, loopback_http=True)
-    return local_trust(settings, LocalIssuer(settings.data).issuer)
+    return local_trust(settings, replace(LocalIssuer(settings.data).issuer, segment_claim=settings.segment_claim))
 
 
 def _stand_in(settings: Settings) -> StandIn | None:
@@ -75,6 +77,12 @@ def _pages(app: FastAPI, settings: Settings, has_pages: bool) -> None:
         playground.mount(app)
     docs.mount(app)
     landing.mount(app, landing_of(settings, has_pages=has_pages))
+
+
+def _staff(app: FastAPI, sessions: "StaffSessions") -> None:
+    from gateway.app.development.staff import mount_made_up_people  # needs the extra `operations`
+
+    mount_made_up_people(app, sessions)
 
 
 def _enrolment(page: "PageShell", settings: Settings, customers: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[Route]:
@@ -94,6 +102,8 @@ DEVELOPMENT = Composition(
     stand_in=_stand_in,
     chores=_chores,
     opened=_opened,
+    loopback_http=True,
+    staff=_staff,
     pages=_pages,
     enrolment=_enrolment,
 )

@@ -55,9 +55,10 @@ class LocalIssuer:
         scope: str = SCOPE_CALLS,
         client: str = "dev-app",
         details: Json = None,
+        segment: str | None = None,
     ) -> str:
         """An RFC 9068 access token. `words`: the customer's own, with the scope for their words and without an agent. `details`: its
-        `authorization_details` (RFC 9396).
+        `authorization_details` (RFC 9396). `segment`: the claim `segment`, for `segment_claim`.
         """
         now = int(time.time())
         claims: dict[str, object] = {
@@ -75,6 +76,8 @@ class LocalIssuer:
             claims["acr"] = ACR_STRONG
         if details is not None:
             claims["authorization_details"] = details
+        if segment is not None:
+            claims["segment"] = segment
         if agent is not None and not words:
             claims["act"] = {"sub": agent}
         header = {"typ": "at+jwt", "alg": ALGORITHM, "kid": "dev-1"}

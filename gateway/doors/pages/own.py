@@ -20,7 +20,7 @@ from gateway.domain.principal import SCOPE_CONFIRM, Principal
 from gateway.domain.proposal import Proposal
 from gateway.domain.strict_json import Json, Parsed
 from gateway.doors.bodies import body, json_answer
-from gateway.doors.pages import own_view
+from gateway.doors.pages import granted_view, own_view
 from gateway.doors.pages.shell import PageShell, bound, html, same_origin, sign_in, signed_in
 from gateway.doors.rest import Door
 from gateway.oversight import activity
@@ -154,7 +154,9 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
     except Unavailable:
         names, held = {}, []
     accounts = own_view.account_options(held)
+    granted = await own.book.mandate(who.customer)
     agents = await own.book.assistant_names({mandate.agent for mandate in standing if mandate.agent is not None})
+    functions = {function.name: function for function in page.door.functions}
     of_key = own_view.Names(names, {account.key: account.words for account in accounts}, agents)
     known = {
         "here": "/mandates",
@@ -162,6 +164,7 @@ async def _mandates(page: PageShell, own: OwnPages, _request: Request, who: Prin
         "currencies": list(dict.fromkeys(account.currency for account in accounts)),
         "accounts": accounts,
         "longest": LONGEST.days,
+        "granted": None if granted is None else granted_view.granted(granted, functions, held, page.clock()),
     }
     return html("mandates.html", page.known(_SIGN_IN) | known)
 

@@ -182,7 +182,7 @@ def _entry(item: Mapping[str, Json], facts: ActivityFacts) -> ActivityLine:
     waits = confirmation in facts.waiting and item["what"] == "deny"
     return ActivityLine(
         at=str(item["at"]),
-        when=_when(str(item["at"])),
+        when=when(str(item["at"])),
         words=words,
         mark="waits for you" if waits else mark,
         tone="" if waits else tone,
@@ -290,7 +290,7 @@ def waits(proposals: Iterable[Proposal], customer: str) -> Sequence[WaitingLine]
         WaitingLine(
             proposal.id,
             ("" if proposal.customer == customer else "To approve: ") + _of_proposal(proposal),
-            _when(proposal.expires.isoformat()),
+            when(proposal.expires.isoformat()),
         )
         for proposal in proposals
     ]
@@ -318,7 +318,7 @@ def looks(items: Iterable[Mapping[str, Json]]) -> Sequence[AccessLine]:
 def _look(item: Mapping[str, Json]) -> AccessLine:
     return AccessLine(
         at=str(item["at"]),
-        when=_when(str(item["at"])),
+        when=when(str(item["at"])),
         who=visible(str(item["who"] or "Somebody")),
         did="opened a sealed record of you" if item["what"] == "audit.reveal" else "looked",
         purpose=visible(str(item["purpose"] or "(none)")),
@@ -341,8 +341,8 @@ def bounds(mandate: StandingMandate, names: Names) -> MandateView:
         ValueRow(
             "In 24 hours", f"at most {_amount(mandate.day_minor, mandate.currency)}, in at most {_payments(mandate.day_count)}"
         ),
-        ValueRow("From", _when(mandate.starts.isoformat())),
-        ValueRow("Until", _when(mandate.ends.isoformat())),
+        ValueRow("From", when(mandate.starts.isoformat())),
+        ValueRow("Until", when(mandate.ends.isoformat())),
         ValueRow(
             "Assistant",
             "whichever you use" if mandate.agent is None else visible(agents.get(mandate.agent, mandate.agent)),
@@ -386,6 +386,6 @@ def _amount(minor: int, currency: str) -> str:
     return f"{money.value} {money.currency}"
 
 
-def _when(moment: str) -> str:
+def when(moment: str) -> str:
     """A moment of the trail in UTC, to the second's minute."""
     return datetime.fromisoformat(moment).astimezone(UTC).strftime("%d %B %Y, %H:%M").lstrip("0")

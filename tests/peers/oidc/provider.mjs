@@ -22,6 +22,8 @@ const NONCE_SECRET = randomBytes(32);
 
 const down = { keys: false, introspection: false };
 const asked = { keys: 0, introspection: 0 };
+// whoever comes without a login_hint is this person of the bank's
+const staff = { name: 'ada', groups: [], acr: 'urn:bank:two-factor' };
 const refreshTokenOf = new Map();
 const grantOf = new Map();
 let keys = [];
@@ -58,9 +60,15 @@ function built(issuer) {
         client_id: 'window', client_secret: SECRET, redirect_uris: [], response_types: [], grant_types: [],
         token_endpoint_auth_method: 'client_secret_basic', id_token_signed_response_alg: 'ES256',
       },
+      ...(process.env.STAFF_REDIRECT ? [client('operations', {
+        client_secret: SECRET, redirect_uris: process.env.STAFF_REDIRECT.split(' '), token_endpoint_auth_method: 'client_secret_basic',
+        require_auth_time: true,
+      })] : []),
     ],
+    claims: { openid: ['sub', 'groups'] },
+    conformIdTokenClaims: false,
     acrValues: ['urn:bank:one-factor', 'urn:bank:two-factor'],
-    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id, groups: staff.groups }) }),
     issueRefreshToken: () => true,
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     ttl: { AccessToken: 600, Grant: 3600, IdToken: 600, Interaction: 600, Session: 3600, RefreshToken: 3600 },
@@ -115,10 +123,11 @@ function built(issuer) {
 
 async function signIn(provider, request, response) {
   const { params } = await provider.interactionDetails(request, response);
-  const grant = new provider.Grant({ accountId: params.login_hint, clientId: params.client_id });
+  const accountId = params.login_hint ?? staff.name;
+  const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope('openid');
   grant.addResourceScope(params.resource ?? AUDIENCE, 'function_calls customer_words');
-  const login = { accountId: params.login_hint, acr: params.acr_values ?? 'urn:bank:one-factor', remember: false };
+  const login = { accountId, acr: params.login_hint === undefined ? staff.acr : params.acr_values ?? 'urn:bank:one-factor', remember: false };
   await provider.interactionFinished(request, response, { login, consent: { grantId: await grant.save() } });
 }
 
@@ -127,6 +136,10 @@ function control(request, response) {
   if (pathname === '/control/rotate') {
     keys = [newKey()];
     for (const issuer of issuers) issuer.provider = built(issuer.url);
+  }
+  if (pathname === '/control/staff') {
+    Object.assign(staff, Object.fromEntries(searchParams), { groups: searchParams.get('groups').split(' ') });
+    return response.end('{}');
   }
   for (const [what, value] of searchParams) down[what] = value === 'down';
   response.end(JSON.stringify({ asked, kid: keys[0].kid }));

@@ -158,7 +158,7 @@ def test_a_token_that_makes_no_sense_is_not_given(
 
 def test_every_scope_can_be_had_and_several_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     LocalIssuer(tmp_path)
-    back_end = ["assistants", "enrol_passkeys", "kill_switch"]
+    back_end = ["assistants", "enrol_passkeys", "kill_switch", "mandates"]
     customer = [scope for scope in SCOPES if scope not in back_end]
     for who, scopes in ((["--client", "bank"], back_end), (["--customer", "alice"], customer)):
         assert main(["dev", "token", "--data", str(tmp_path), "--json", *who, "--scope", *scopes]) == 0

@@ -291,7 +291,7 @@ def line(key: Ed25519PrivateKey = KEY, **changes: Any) -> bytes:
 
 
 def reasons(*lines: bytes) -> list[tuple[int, str]]:
-    _, refused = judged(lines, key=KEY.public_key(), functions=NAMES, now=NOW)
+    _, refused = judged(lines, key=KEY.public_key(), functions=NAMES, restrictions={"reads_only"}, now=NOW)
     return [(item.number, item.reason.split(":")[0]) for item in refused]
 
 
@@ -315,11 +315,14 @@ MALFORMED: Mapping[str, tuple[dict[str, Any], str]] = {
     "a time in another spelling": ({"ends": "2027-01-01T00:00:00Z"}, "ends"),
     "a day": ({"ends": "2027-01-01"}, "ends"),
     "one more member": ({"more": 1}, "mandate"),
+    "restrictions that are no list": ({"restrictions": "reads_only"}, "restrictions"),
+    "a restriction twice": ({"restrictions": ["reads_only", "reads_only"]}, "restrictions"),
 }
 REFUSED_LINES: Mapping[str, tuple[bytes, str]] = {
     "of another key": (line(Ed25519PrivateKey.generate()), "signature"),
     "of another mandate": (line().replace(b'"version": 1', b'"version": 2'), "signature"),
     "not served": (line(functions=["list_accounts", "move_mountains"]), "functions"),
+    "of no rule": (line(restrictions=["reads_only", "reads_onyl"]), "restrictions"),
     "ends before it starts": (line(ends="2025-01-01T00:00:00+00:00"), "ends"),
     "has ended": (line(ends="2026-05-31T00:00:00+00:00"), "ends"),
     "no JSON": (b"{", "not JSON by RFC 8259"),
@@ -364,18 +367,21 @@ TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2025, 1, 1), timezones=st.ju
         limits=st.dictionaries(st.sampled_from(["GBP", "EUR", "JPY"]), st.builds(Limits, *[st.integers(0, 2**53 - 1)] * 5)),
         starts=TIMES,
         ends=st.just(datetime(2030, 1, 1, tzinfo=UTC)),
+        restrictions=st.sampled_from([(), ("reads_only",)]),
     )
 )
 def test_what_the_bank_signs_is_what_is_imported(mandate: Mandate) -> None:
     written = {"mandate": json.loads(mandate.canonical()), "signature": base64.b64encode(mandate.sign(KEY)).decode()}
-    (taken,), refused = judged([json.dumps(written).encode()], key=KEY.public_key(), functions=NAMES, now=NOW)
+    (taken,), refused = judged(
+        [json.dumps(written).encode()], key=KEY.public_key(), functions=NAMES, restrictions={"reads_only"}, now=NOW
+    )
     assert not refused
     assert taken.mandate.canonical() == mandate.canonical()
 
 
 @given(st.binary(max_size=200))
 def test_whatever_a_line_is_it_is_refused_and_nothing_else_happens(text: bytes) -> None:
-    taken, refused = judged([text], key=KEY.public_key(), functions=NAMES, now=NOW)
+    taken, refused = judged([text], key=KEY.public_key(), functions=NAMES, restrictions={"reads_only"}, now=NOW)
     assert not taken
     assert len(refused) == bool(text.strip())
 

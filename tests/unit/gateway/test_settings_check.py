@@ -53,7 +53,15 @@ def found(settings: Settings) -> set[tuple[str, str]]:
 # By the settings alone
 
 
-OPERATED: dict[str, Any] = {"operations_port": 8090, "operations_url": "https://operations.example"}
+OPERATED: dict[str, Any] = {
+    "operations_port": 8090,
+    "operations_url": "https://operations.example",
+    "operations_issuer": "https://staff.example",
+    "operations_client": "gateway",
+    "operations_client_secret_file": Path("x"),
+    "operations_roles": ("bank-officers=officer", "a=b=auditor"),
+    "operations_strong_acr": ("x",),
+}
 
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
@@ -80,6 +88,10 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "people on the API's address": ({**OPERATED, "operations_port": 8080}, ("operations_port", "conflict")),
     "people in clear": ({**OPERATED, "operations_host": "0.0.0.0"}, ("operations_host", "in_clear")),
     "people without an address": ({**OPERATED, "operations_url": ""}, ("operations_url", "missing")),
+    "people without a provider": ({**OPERATED, "operations_issuer": ""}, ("operations_issuer", "missing")),
+    "people without roles": ({**OPERATED, "operations_roles": ()}, ("operations_roles", "missing")),
+    "people of a role that is none": ({**OPERATED, "operations_roles": ("x=admin",)}, ("operations_roles", "malformed")),
+    "people without two factors": ({**OPERATED, "operations_strong_acr": ()}, ("operations_strong_acr", "missing")),
     "people by http": ({**OPERATED, "operations_url": "http://localhost:8090"}, ("operations_url", "malformed")),
     "people where customers are": ({**OPERATED, "operations_url": "https://window.example"}, ("operations_url", "conflict")),
     "half of TLS for people": ({"operations_tls_key": Path("k")}, ("operations_tls_certificate", "conflict")),
@@ -621,10 +633,13 @@ def test_a_folder_for_customers_is_made_with_its_keys_in_a_token(tmp_path: Path,
 
 
 def test_metrics_are_open_to_nobody_whom_no_certificate_let_in(good: Settings, tmp_path: Path) -> None:
+    def told(settings: Settings) -> list[tuple[str, str]]:
+        return [(item.setting, item.code.value) for item in findings(settings) if item.setting == "metrics"]
+
     on = replace(good, metrics=True)
-    assert [(item.setting, item.code.value) for item in findings(on)] == [("metrics", "conflict")], "there is no listener for them"
+    assert told(on) == [("metrics", "conflict")], "there is no listener for them"
     here = replace(on, operations_port=9443, operations_url="https://operations.bank.example")
-    assert findings(here) == []
+    assert told(here) == []
     beyond = replace(here, operations_host="10.0.0.8", operations_tls_certificate=tmp_path / "c", operations_tls_key=tmp_path / "k")
-    assert [(item.setting, item.code.value) for item in findings(beyond)] == [("metrics", "conflict")]
-    assert findings(replace(beyond, operations_client_ca=tmp_path / "ca")) == []
+    assert told(beyond) == [("metrics", "conflict")]
+    assert told(replace(beyond, operations_client_ca=tmp_path / "ca")) == []

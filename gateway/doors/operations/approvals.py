@@ -1,0 +1,123 @@
+"""Four eyes on the operations listener, JSON under `/v1`: what one person asks and another approves."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.domain.approvals import REASON_MOST, SUBJECT_BYTES_MOST, ApprovalState, NotApproved, StaffApproval, canonical
+from gateway.domain.duties import Duty
+from gateway.domain.errors import Fault, RequestFault
+from gateway.doors.bodies import body_as, json_answer
+from gateway.doors.operations.sessions import SignedIn
+from gateway.doors.operations.staff_door import StaffDoor
+from gateway.oversight.approvals import Approvals
+
+ApprovalId = Annotated[str, Path(pattern=r"^apr_[0-9a-f]{32}$")]
+
+
+class NewApproval(BaseModel):
+    """What is asked: a duty that needs an approval, over exactly this subject (plain members: texts, whole numbers, lists of texts)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    duty: str
+    subject: dict[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")], str | int | bool | list[str]] = Field(
+        min_length=1, max_length=16
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_MOST)]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDesk:
+    """What these routes do."""
+
+    approvals: Approvals
+
+    async def list(self, door: StaffDoor, _request: Request, _signed_in: SignedIn) -> Response:
+        """What may still be approved or used."""
+        return json_answer({"data": [approval_shown(item, door) for item in await self.approvals.waiting()]})
+
+    async def ask(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
+        """Ask for a duty that the person has."""
+        wanted = await body_as(NewApproval, request)
+        if wanted.duty not in tuple(Duty):
+            raise RequestFault(Fault.INVALID_REQUEST, f"duty: must be one of {', '.join(approvable())}", param="duty")
+        if len(canonical(wanted.subject).encode()) > SUBJECT_BYTES_MOST:
+            raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
+        duty = Duty(wanted.duty)
+        door.require(signed_in, duty)
+        try:
+            asked = await self.approvals.ask(signed_in.member, duty, wanted.subject, wanted.reason)
+        except NotApproved as refused:
+            raise approval_fault(refused) from None
+        return json_answer(approval_shown(asked, door))
+
+    async def give(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
+        """Approve what another person asked."""
+        return json_answer(approval_shown(await self.given(door, request.path_params["approval_id"], signed_in), door))
+
+    async def given(self, door: StaffDoor, approval: str, signed_in: SignedIn) -> StaffApproval:
+        """RequestFault where this person cannot approve it: the duty must be theirs too."""
+        try:
+            door.require(signed_in, (await self.approvals.find(approval)).duty)
+            return await self.approvals.give(signed_in.member, approval)
+        except NotApproved as refused:
+            raise approval_fault(refused) from None
+
+
+def mount(app: FastAPI, door: StaffDoor, desk: ApprovalDesk) -> None:
+    """Put these routes into the application."""
+
+    @app.get("/v1/approvals")
+    async def list_approvals(request: Request) -> Response:
+        """List what may still be approved or used, the oldest first."""
+        return await door.answer(request, Duty.LIST_APPROVALS, desk.list)
+
+    @app.post("/v1/approvals")
+    async def ask_approval(request: Request) -> Response:
+        """Ask for approval of a duty over an exact subject; good for an hour."""
+        return await door.answer(request, Duty.ASK_APPROVAL, desk.ask)
+
+    @app.post("/v1/approvals/{approval_id}/approve")
+    async def give_approval(request: Request, approval_id: ApprovalId) -> Response:
+        """Approve what another person asked."""
+        return await door.answer(request, Duty.APPROVE, desk.give)
+
+
+def approvable() -> list[str]:
+    """The duties that need an approval."""
+    return [duty.value for duty in Duty if duty.rule.needs_approval]
+
+
+def approval_shown(approval: StaffApproval, door: StaffDoor) -> dict[str, object]:
+    """An approval as people are told it."""
+    return {
+        "id": approval.id,
+        "duty": approval.duty.value,
+        "subject": json.loads(approval.subject),
+        "reason": approval.reason,
+        "asked_by": approval.asked_by,
+        "asked": approval.asked.isoformat(),
+        "expires": approval.expires.isoformat(),
+        "approved_by": approval.approved_by,
+        "state": approval.state(door.clock()).value,
+    }
+
+
+def approval_fault(refused: NotApproved) -> RequestFault:
+    """What a person is told of an approval that was not given or not asked."""
+    match refused.state:
+        case "same_person":
+            return RequestFault(Fault.SAME_PERSON, "you asked for it; another person must approve it")
+        case ApprovalState.EXPIRED:
+            return RequestFault(Fault.APPROVAL_EXPIRED, "it was asked more than an hour ago; ask for it anew")
+        case ApprovalState.APPROVED | ApprovalState.USED:
+            return RequestFault(Fault.APPROVAL_GIVEN, "somebody approved it already")
+        case "not_needed":
+            return RequestFault(
+                Fault.INVALID_REQUEST, f"duty: needs no approval; those that do: {', '.join(approvable())}", param="duty"
+            )
+    return RequestFault(Fault.NOT_FOUND, "no such approval", param="approval_id")

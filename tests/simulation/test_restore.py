@@ -1,0 +1,177 @@
+"""The restore drill: a backup, traffic, one half put back. Detected at the start, recovered by the runbook's own commands; no effect twice,
+and nothing that was revoked is alive. On SQLite and on PostgreSQL."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app.clock import utc_now
+from gateway.app.databases import DatabaseName
+from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.cli import main
+from gateway.domain.kill_switch import Scope
+from gateway.domain.mandate import StandingMandate
+from gateway.store.standing_mandates import StoreStandingMandate
+from tests.support import databases
+from tests.support.databases import Kept, dump
+from tests.support.keys import mandate_signer
+from tests.support.restoring import put_back
+from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
+
+WHY = ["--auditor", "eve", "--purpose", "restored", "--case", "R-1"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(Kept, "kind", request.param)
+    data = tmp_path / "data"
+    monkeypatch.setenv("TELLERGATE_DATABASE", databases.url(data))
+    return data
+
+
+async def typed(capsys: pytest.CaptureFixture[str], folder: Path, *command: str) -> tuple[int, Any]:
+    status = await asyncio.to_thread(main, [*command, "--data", str(folder), "--json"])
+    printed = capsys.readouterr()
+    return status, json.loads(printed.out) if printed.out else printed.err
+
+
+async def granted(asked: Teller, name: str) -> None:
+    """A standing mandate of alice's, as it stands once she confirmed it."""
+    now = utc_now()
+    terms = StandingMandate(
+        id=name,
+        customer="alice",
+        agent=None,
+        currency="GBP",
+        payees=None,
+        payment_minor=1_000,
+        day_minor=5_000,
+        day_count=5,
+        starts=now,
+        ends=now + timedelta(days=30),
+    )
+    signature = terms.sign(mandate_signer(asked.gateway.settings.data))
+    await asked.gateway.book.write(StoreStandingMandate(terms, signature, now))
+
+
+async def standing(asked: Teller) -> Sequence[str]:
+    return [item.id for item in await asked.gateway.book.standing("alice")]
+
+
+async def lifted(capsys: pytest.CaptureFixture[str], folder: Path, switch: str) -> None:
+    for officer in ("ann", "bob"):
+        status, _ = await typed(capsys, folder, "kill", "lift", switch, "--officer", officer, "--reason", "recovered")
+        assert status == 0
+
+
+async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocations_nor_switches(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with teller(folder) as asked:
+        await granted(asked, "std_kept")
+        await granted(asked, "std_revoked")
+        debit, credit = (await asked.accounts())[:2]
+        assert (await asked.ask("initiate_transfer", payment(debit, credit, "3.10"), native_id="before")).status == "done"
+        where = await asked.conversation("alice")
+    backup = dump(folder, DatabaseName.GATEWAY)
+    async with teller(folder) as asked:
+        paid = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
+        assert paid.status == "done"
+        assert await asked.gateway.standing_mandates.revoke("alice", "std_revoked")
+        await asked.gateway.kill_switches.engage(Scope.AGENT, "rogue", "it went wild", "ann")
+        spent = await asked.gateway.book.totals("alice", "GBP", utc_now())
+        done = executed_keys(asked.gateway)
+    put_back(folder, DatabaseName.GATEWAY, backup)
+
+    with pytest.raises(UnsafeSettings, match="older than its log"):
+        async with teller(folder):
+            pass
+    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    assert (status, told["alignment"], told["unknown"]) == (0, "book_behind_log", 0)
+    assert {name: told["put_back"][name] for name in ("calls", "ends", "revoked_mandates", "kill_switches")} == {
+        "calls": 1,
+        "ends": 1,
+        "revoked_mandates": 1,
+        "kill_switches": 1,
+    }
+    again = (await typed(capsys, folder, "database", "recover", "--officer", "ann"))[1]
+    assert (again["alignment"], again["kill_switch"]) == ("together", None)
+
+    async with teller(folder) as asked:
+        stopped = await asked.ask("initiate_transfer", payment(debit, credit, "1.00"), native_id="new", conversation=where)
+        assert (stopped.status, stopped.code) == ("denied", "denied"), "until two officers have lifted the switch"
+    await lifted(capsys, folder, told["kill_switch"])
+    async with teller(folder) as asked:
+        assert await standing(asked) == ["std_kept"]
+        assert [(item.scope, item.subject) for item in await asked.gateway.kill_switches.listed()] == [(Scope.AGENT, "rogue")]
+        assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent
+        for native, value in (("before", "3.10"), ("since", "4.20")):
+            repeated = await asked.ask("initiate_transfer", payment(debit, credit, value), native_id=native, conversation=where)
+            assert repeated.status == "done"
+        assert executed_keys(asked.gateway) == done
+        assert await what_does_not_hold(asked.gateway) == []
+    assert (await typed(capsys, folder, "audit", "reconcile", *WHY))[0] == 0
+
+
+async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_on_record(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with teller(folder) as asked:
+        debit, credit = (await asked.accounts())[:2]
+        assert (await asked.ask("initiate_transfer", payment(debit, credit, "3.10"), native_id="before")).status == "done"
+        where = await asked.conversation("alice")
+        await asked.gateway.log.publish(force=True)
+    backups = {part: dump(folder, part) for part in (DatabaseName.GATEWAY, DatabaseName.LOG)}
+    async with teller(folder) as asked:
+        assert (
+            await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
+        ).status == "done"
+        await asked.gateway.log.publish(force=True)
+    for part, backup in backups.items():
+        put_back(folder, part, backup)
+    with pytest.raises(UnsafeSettings) as refused:
+        async with teller(folder):
+            pass
+    assert [finding.code.value for finding in refused.value.findings] == ["log_behind_keys"]
+    status, why = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    assert (status, "restore the newest copy" in why) == (2, True)
+    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann", "--records-lost")
+    assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
+    await lifted(capsys, folder, told["kill_switch"])
+    async with teller(folder) as asked:
+        done = executed_keys(asked.gateway)
+    said = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *WHY))[1]["records"]
+    lost = next(item["leaf"]["facts"] for item in said if item["leaf"]["facts"].get("word") == "databases_recovered")
+    assert lost["noted_size"] > lost["to"], "how much there was is on record"
+    assert (await typed(capsys, folder, "audit", "verify"))[0] == 0
+    status, findings = await typed(capsys, folder, "audit", "reconcile", *WHY)
+    assert (status, [item["what"] for item in findings["findings"]]) == (1, ["unintended"]), "the core knows of the lost payment"
+    assert len(done) == 2
+
+
+async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_store(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with teller(folder) as asked:
+        await asked.ask("list_accounts")
+        await asked.gateway.log.publish(force=True)
+    backup = dump(folder, DatabaseName.KEYS)
+    status, _ = await typed(capsys, folder, "audit", "erase", "--customer", "alice", "--legal-minimum", "none", *WHY)
+    assert status == 0
+    put_back(folder, DatabaseName.KEYS, backup)
+    with pytest.raises(UnsafeSettings) as refused:
+        async with teller(folder):
+            pass
+    assert [finding.code.value for finding in refused.value.findings] == ["keys_behind_log"]
+    status, told = await typed(capsys, folder, "database", "recover", "--officer", "ann")
+    assert (status, told["keys"], told["put_back"]["destroyed_keys"]) == (0, "keys_behind_log", 1)
+    assert (await typed(capsys, folder, "audit", "erase", "--customer", "alice", *WHY))[0] == 1, (
+        "nothing of alice is known any more"
+    )
+    async with teller(folder):
+        pass
