@@ -124,7 +124,8 @@ class KeyToken:
         self._waiting = 0
         self._closed = False
         with _GUARD:
-            self._library = _LIBRARIES.setdefault(str(module), _Library(str(module), _thread()))
+            path = str(module.resolve())  # by whatever link it is named: it is initialized once
+            self._library = _LIBRARIES.setdefault(path, _Library(path, _thread()))
             self._library.users += 1
 
     def run(self, work: Callable[["KeyToken"], T]) -> T:

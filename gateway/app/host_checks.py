@@ -29,16 +29,8 @@ _SECRETS = (
     *("operations_tls_key", "operations_client_secret_file", "pkcs11_pin_file"),
 )
 _PUBLIC = (
-    *(
-        "tls_certificate",
-        "tls_client_ca",
-        "issuer_ca",
-        "functions",
-        "screening_list",
-        "policy_officers",
-        "mandate_templates",
-        "pkcs11_module",
-    ),
+    *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
+    "pkcs11_module",
     *("operations_tls_certificate", "operations_client_ca"),
 )
 _AUTHORITIES = ("tls_client_ca", "issuer_ca", "operations_client_ca")
@@ -207,9 +199,9 @@ def _extras(settings: Settings) -> _Findings:
         "keys_database": (bool(settings.keys_database), "postgresql", ("asyncpg", "greenlet")),
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
-        "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
+        "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():

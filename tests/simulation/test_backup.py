@@ -10,6 +10,7 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from tests.simulation.test_restore import WHY, folder, lifted, typed
 from tests.support import databases
 from tests.support.databases import Kept
+from tests.support.restoring import by
 from tests.support.teller import executed_keys, payment, teller, what_does_not_hold
 
 __all__ = ["folder"]  # the fixture
@@ -52,7 +53,7 @@ async def test_a_backup_that_was_made_while_calls_ran_is_restored_recovered_and_
     with pytest.raises(UnsafeSettings, match="older than its log"):
         async with teller(elsewhere):
             pass
-    status, told = await typed(capsys, elsewhere, "database", "recover", "--officer", "ann")
+    status, told = await typed(capsys, elsewhere, "database", "recover", *by(elsewhere))
     assert status == 0, told
     await lifted(capsys, elsewhere, told["kill_switch"])
     async with teller(elsewhere) as asked:
