@@ -20,8 +20,9 @@ from audit.keyring import KeyStorage
 from audit.keys import KeyStore, make_keys, open_keys
 from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
+from audit.store.writes import Head, read_head
 from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
-from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.store.log_position import watch
 from gateway.store.staff_tables import ALL_TABLES as GATEWAY_TABLES
 
@@ -60,6 +61,8 @@ class DatabaseLocations:
     keys_url: str = ""
     passphrase_file: Path | None = None
     token: TokenPlace | None = None
+    log_origin: str = ""
+    """The name that a log must have, and under which a new one begins; empty: whichever."""
 
     @property
     def shared(self) -> bool:
@@ -129,9 +132,19 @@ async def open_log(
             make_keys(storage)
         signers, wrapping = open_keys(storage, clock)
         stored_keys = KeyStore(keys, wrapping, clock, random)
-        opened = await Log.open(log, signers, stored_keys, origin=origin, writer_id=writer_id, clock=clock, random=random)
+        name = origin or places.log_origin or None
+        _refuse_another(await log.read(read_head), places.log_origin)
+        opened = await Log.open(log, signers, stored_keys, origin=name, writer_id=writer_id, clock=clock, random=random)
         undo.pop_all()
     return opened
+
+
+def _refuse_another(stored: Head | None, name: str) -> None:
+    """UnsafeSettings where the log that is there has another name than the settings say: it keeps the one that it began with."""
+    if name and stored is not None and stored.origin not in (None, name):
+        problem = f"is {name}, and the log is called {stored.origin}"
+        remedy = "name it so: a log keeps its name. If this is not the log that you meant, keep everything and look at `database`"
+        raise UnsafeSettings(findings=[SettingFinding("log_origin", FindingCode.CONFLICT, problem, remedy)])
 
 
 async def refuse_unmade(places: DatabaseLocations) -> None:

@@ -83,7 +83,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        places = DatabaseLocations(data, settings.database, settings.keys_database)
+        places = DatabaseLocations(data, settings.database, settings.keys_database, log_origin=settings.log_origin)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
         if not composition.may_upgrade:

@@ -19,6 +19,10 @@ class Settings:
     keys_database: str = field(default="", repr=False)
     """The same for the customers' sealing keys alone, to keep them out of the other database's backups. Empty: in `database`."""
 
+    log_origin: str = ""
+    """Name of the signed log, as its checkpoints have it for ever: a host of the bank's and a path, without a scheme, such as
+    `log.bank.example/assistants` (C2SP tlog-checkpoint). It is fixed when the log begins. Development mode makes one up."""
+
     development: bool
     """The embedded default: local token issuer, sandbox bank with made-up customers. Never for real customers."""
 

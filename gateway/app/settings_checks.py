@@ -4,6 +4,7 @@ Nothing is read or asked here: files, folders and the host are looked at in `hos
 finding: what only development mode may do is one outside of it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +19,8 @@ from gateway.identity.jwks import OAUTH, OPENID
 from gateway.identity.keys import ALGORITHMS
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_LOG_ORIGIN = re.compile(r"(?=.{3,200}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._-]+)*")
 
 _Findings = Iterator[SettingFinding]
 
@@ -61,6 +64,7 @@ def _needed(settings: Settings) -> _Findings:
     if not settings.development:
         told |= {
             "public_url": "set it to the base URL under which clients reach the gateway: DPoP proofs are compared with it",
+            "log_origin": "name the log, as its checkpoints have it for ever: a host of yours and a path (log.bank.example/assistants)",
             "strong_acr": "name the `acr` values that say two factors were used: without them nothing that needs two is possible",
             "core_url": "set it to the base URL of the core: the embedded sandbox bank exists in development mode only",
             "core_credential_file": "name the file with the bearer token for core_url",
@@ -108,6 +112,14 @@ def _choices(settings: Settings) -> _Findings:
 
 _ASKED_OVER_LOOPBACK = ("webhook_url", "model_url", "core_url", "otlp_endpoint")
 """May be plain http on loopback in either mode: whoever listens there runs on this host."""
+
+
+def _log_origin(settings: Settings) -> _Findings:
+    if settings.log_origin and not _LOG_ORIGIN.fullmatch(settings.log_origin):
+        remedy = (
+            "give a host of yours and a path of letters, digits, dots, dashes and slashes, at most 200 characters, without a scheme"
+        )
+        yield _malformed("log_origin", "is no name of a log", remedy)
 
 
 def _addresses(settings: Settings) -> _Findings:
@@ -354,6 +366,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _choices,
     _ranges,
     _addresses,
+    _log_origin,
     _issuer,
     _transport,
     _operations,

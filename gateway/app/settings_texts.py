@@ -13,6 +13,7 @@ from gateway.app.settings import Settings
 
 DECIDED: Mapping[str, object] = {
     "data": ".",
+    "log_origin": "",
     "public_url": "",
     "issuer": "",
     "audience": "",
@@ -24,7 +25,16 @@ DECIDED: Mapping[str, object] = {
 """What an operator must decide, with what stands there until they do: an empty value, or where the file would lie beside this one."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Where it keeps and where it listens": ("data", "database", "keys_database", "host", "port", "workers", "public_url"),
+    "Where it keeps and where it listens": (
+        "data",
+        "log_origin",
+        "database",
+        "keys_database",
+        "host",
+        "port",
+        "workers",
+        "public_url",
+    ),
     "TLS": ("tls_certificate", "tls_key", "hsts_s", "tls_client_ca", "trusted_proxies"),
     "The front": (
         *("connections", "connections_per_address", "backend_addresses", "connections_reserved", "head_bytes", "head_fields"),

@@ -30,7 +30,14 @@ def locations(options: argparse.Namespace) -> DatabaseLocations:
         pkcs11_token=text("pkcs11_token"),
         pkcs11_pin_file=file("pkcs11_pin_file"),
     )
-    return DatabaseLocations(options.data, text("database"), text("keys_database"), file("key_passphrase_file"), token_of(settings))
+    return DatabaseLocations(
+        options.data,
+        text("database"),
+        text("keys_database"),
+        file("key_passphrase_file"),
+        token_of(settings),
+        text("log_origin"),
+    )
 
 
 def key_files(options: argparse.Namespace) -> FileKeys:

@@ -121,6 +121,7 @@ def fill_in(folder: Path, oidc: Oidc, authority: Authority, served: Issued, data
     filled(
         folder,
         database=database,
+        log_origin="log.bank.example/window",
         issuer=oidc.issuer,
         issuer_ca=str(authority.file),
         audience=oidc.audience,

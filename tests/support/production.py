@@ -26,6 +26,7 @@ def home(folder: Path, **changes: Any) -> Settings:
     make_data_folder(folder / "data", words)
     settings = {
         "key_passphrase_file": words,
+        "log_origin": "log.bank.example/window",
         "issuer": "https://issuer.bank.example",
         "audience": "https://window.example",
         "public_url": "https://window.example",
@@ -60,7 +61,9 @@ def put_in_force(settings: Settings, bundle: Bundle | None = None) -> None:
     """This bundle, None for one with the rules of this distribution, signed by two officers of `home`, as `policy activate` leaves it: in
     the databases, which are made where they are not there."""
     bundle = bundle or a_bundle(1)
-    places = DatabaseLocations(settings.data, settings.database, settings.keys_database, settings.key_passphrase_file)
+    places = DatabaseLocations(
+        settings.data, settings.database, settings.keys_database, settings.key_passphrase_file, log_origin=settings.log_origin
+    )
 
     async def work() -> None:
         for part in DatabaseName:

@@ -484,3 +484,16 @@ def test_commands_ask_the_keys_database_of_the_settings_and_an_option_wins(good:
     assert locations(options) == DatabaseLocations(good.data, "postgresql:///one", "postgresql:///other")
     options.database = "postgresql:///said"
     assert locations(options).url == "postgresql:///said"
+
+
+def test_a_log_keeps_the_name_that_it_began_with(
+    good: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_in_force(good)
+    where = ["--data", str(good.data), "--database", good.database]
+    monkeypatch.setenv("TELLERGATE_LOG_ORIGIN", good.log_origin)
+    assert main(["keys", "export-public", *where]) == 0
+    assert f"{good.log_origin}+" in capsys.readouterr().out, "an auditor's key names the log"
+    monkeypatch.setenv("TELLERGATE_LOG_ORIGIN", "log.bank.example/another")
+    assert main(["audit", "verify", *where]) == 2
+    assert f"the log is called {good.log_origin}" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from gateway.cli import main
 PRODUCTION = Settings(
     data=Path("data"),
     development=False,
+    log_origin="log.bank.example/window",
     issuer="https://issuer.example",
     audience="tellergate",
     public_url="https://window.example",
@@ -135,6 +136,10 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "everybody's relying party": {"confirm_origin": "https://confirm.example", "relying_party": "example"},
     "assertions for nobody": {"assertion_origins": ("https://app.example",)},
     "nothing that confirms": {"confirm_by_token": False},
+    "a log with a scheme": {"log_origin": "https://log.bank.example"},
+    "a log of no domain": {"log_origin": "log"},
+    "a log that spells two ways": {"log_origin": "log.bank.example/a b"},
+    "a log without a name": {"log_origin": ""},
     "assertions without TLS": {"relying_party": "bank.example", "assertion_origins": ("http://app.example",)},
     "a passkey that cools off for a year": {"passkey_cooling_off_s": 365 * 86_400},
 }
