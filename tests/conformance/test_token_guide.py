@@ -60,6 +60,11 @@ def test_one_with_keys_in_files_moves_by_rotation(home: Path) -> None:
     passphrase_file(home)
     typed(home, "tellergate init --production bank --passphrase-file passphrase", label)
     typed(home, "tellergate database upgrade --data bank", label)
+    typed(
+        home,
+        "tellergate policy officer --name ola --role operator --key ola.key > bank/officers.toml; chmod 600 bank/officers.toml",
+        label,
+    )
     before = {key["id"] for key in listed(home, label)}
     with (home / "bank" / "tellergate.toml").open("a") as file:
         said = {"key_storage": "pkcs11", "pkcs11_module": str(MODULE), "pkcs11_token": label, "pkcs11_pin_file": str(home / "pin")}
