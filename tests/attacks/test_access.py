@@ -23,6 +23,7 @@ from gateway.domain.principal import (
     SCOPE_CONFIRM,
     SCOPE_ENROL,
     SCOPE_KILL,
+    SCOPE_MANDATES,
     SCOPE_THREADS,
     SCOPE_WORDS,
     SCOPES,
@@ -109,9 +110,17 @@ class World:
             examples.RUN: run,
             examples.STEP: served.get(f"{runs}/steps", token=own).json()["data"][-1]["id"],
             examples.CREDENTIAL: passkey["credential"],
+            OBJECT["customer"]: self.granted(),
             examples.MANDATE: self.mandate(),
             examples.KILL_SWITCH: engaged.json()["id"],
         }
+
+    def granted(self) -> str:
+        """A customer of whom nothing else is known, with a mandate."""
+        body, token = EXAMPLES["put_customer_mandate"].request, self.token("client", SCOPE_MANDATES, client="bank-system")
+        path = f"/v1/customers/{OBJECT['customer']}/mandate"
+        self.served.http.put(path, json=body, headers={"authorization": f"Bearer {token}"})  # or it was ended before: it is there
+        return OBJECT["customer"]
 
     def mandate(self) -> str:
         known = {item["id"] for item in standing(self.served)}
@@ -223,7 +232,7 @@ def test_another_s_is_answered_as_what_was_never_there(world: World, ids: dict[s
         world.token("client", SCOPE_ASSISTANTS, client="another-app"),
     ]
     for operation in sorted(set(world.operations) - FREE):
-        if "/kill-switches" in operation or "/passkeys" in operation:
+        if "/kill-switches" in operation or "/passkeys" in operation or "/customers/" in operation:
             continue  # whoever has such a token has it for all customers
         for token in strangers:
             answered = world.ask(operation, token, ids)

@@ -141,9 +141,9 @@ async def test_whoever_says_much_stands_behind_everybody_else_each_time(monkeypa
     order: list[str] = []
     reading = hearing._reading
 
-    async def noted(text: str) -> str:
+    async def noted(customer: str, text: str) -> str:
         order.append(text)
-        return await reading(text)
+        return await reading(customer, text)
 
     monkeypatch.setattr(hearing, "_reading", noted)
     many = [hearing.heard("alice", [(f"alice {number}", "typed")]) for number in range(20)]
