@@ -258,7 +258,7 @@ def _databases(parser: argparse.ArgumentParser) -> None:
 def _asked_by(parser: argparse.ArgumentParser) -> None:
     _data(parser, "folder of the gateway")
     _database(parser)
-    parser.add_argument("--auditor", required=True, help="who asks; stands in the trail")
+    officer_key(parser)
     parser.add_argument("--purpose", required=True, help="what for; stands in the trail")
     parser.add_argument("--case", required=True, help="under which case; stands in the trail")
     parser.add_argument("--json", action="store_true")

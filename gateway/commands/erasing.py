@@ -13,12 +13,14 @@ from audit.erasure import Certificate, LegalHold, NothingToErase
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
+from audit.query import Why
 from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
-from gateway.commands.audit import why_of, with_log
+from gateway.commands.audit import asked
 from gateway.commands.locations import locations
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
+from gateway.domain.duties import Duty
 from gateway.store import erasure as store
 from gateway.store.erasure import StillInDoubt, StillStopped
 
@@ -66,18 +68,18 @@ def erase(options: argparse.Namespace) -> int:
     if (options.customer is None) != options.due:
         return failed("give either --customer, or --due", USAGE)
 
-    async def work(log: Log) -> int:
+    async def work(log: Log, why: Why) -> int:
         minimums = minimums_of(options.legal_minimum)
         if options.due:
             await refuse_keys_apart(log)
-            done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
+            done, held = await erasure.erase_due(log, why, minimums=minimums)
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
         database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
             await refuse_apart(database)
             await refuse_keys_apart(log)
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
-            done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
+            done_now = await erasure.erase(log, options.customer, why, minimums=minimums, elsewhere=elsewhere)
         except LegalHold:
             return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
         except NothingToErase:
@@ -90,7 +92,7 @@ def erase(options: argparse.Namespace) -> int:
             await database.close()
         return _told(options, _shown(done_now))
 
-    return with_log(options, work)
+    return asked(options, Duty.ERASE_DUE if options.due else Duty.ERASE, work)
 
 
 def _shown(certificate: Certificate) -> dict[str, object]:

@@ -25,7 +25,9 @@ from tests.support.production import passphrase_file
 
 GUIDE = ROOT / "gateway" / "commands" / "README.md"
 _BEGIN, _END = "<!-- commands -->\n", "<!-- end of commands -->"
-_ASKED = "--auditor you --purpose complaint --case C-1"
+_BY = "--officer-key demo/dev/officers"
+_WHY = "--purpose complaint --case C-1"
+_ASKED = f"{_BY}/eve.key {_WHY}"
 
 RUNS = (
     ("demo", "demo --once --data demo"),
@@ -41,8 +43,8 @@ RUNS = (
     ("audit verify BUNDLE", "audit verify evidence.zip"),
     ("audit reconcile", f"audit reconcile --data demo {_ASKED}"),
     ("audit hold", f"audit hold --hold litigation-7 --customer alice --data demo {_ASKED}"),
-    ("audit hold --release", f"audit hold --hold litigation-7 --release --customer alice --data demo {_ASKED}"),
-    ("audit erase", f"audit erase --customer alice --data demo {_ASKED}"),
+    ("audit hold --release", f"audit hold --hold litigation-7 --release --customer alice --data demo {_BY}/ada.key {_WHY}"),
+    ("audit erase", f"audit erase --customer alice --data demo {_BY}/ada.key {_WHY}"),
     ("policy check", "policy check"),
     ("policy test", "policy test"),
     ("policy diff", "policy diff --rules RULES"),
