@@ -47,6 +47,10 @@ class ActingOfficer:
             "officer_key_sha256": sha256(public).hexdigest(),
         }
 
+    def require(self, duty: Duty) -> None:
+        """RequestFault unless the table of duties lets them do this too."""
+        require_duty(self.member, duty, utc_now(), 0)
+
     def asks(self, duty: Duty, purpose: str, case: str) -> Why:
         """Who asks the trail, what for and under which case: the record of each question holds its facts signed. ValueError."""
 

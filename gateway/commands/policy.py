@@ -16,11 +16,13 @@ from audit.query import NotSealed, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
+from gateway.commands.approvals import ApprovalWaits, use_approval, waits
+from gateway.commands.audit import reveal_subject
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.duties import Duty
-from gateway.domain.errors import RequestFault
+from gateway.domain.errors import RequestFault, Unavailable
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid
@@ -107,11 +109,13 @@ def explain_one(options: argparse.Namespace) -> int:
         return failed(str(error), USAGE)
     except CasesRefused as refused:
         return failed(str(refused), FINDING)
+    except ApprovalWaits as waiting:
+        return waits(options, waiting)
     except RequestFault as refused:
         return failed(refused.message, FINDING)
     except (NotSealed, KeyDestroyed):
         return failed("no decision is sealed in this record, or it was erased", FINDING)
-    except LogUnavailable:
+    except (LogUnavailable, Unavailable):
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     explanations = [explain(bundle, request) for request in requests]
     if options.json:
@@ -174,7 +178,9 @@ async def _opened(options: argparse.Namespace) -> tuple[Mapping[str, Any], Mappi
         raise ValueError(f"there is no trail in {places.data}")
     log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)
     try:
-        why = acting_officer(options, Duty.REVEAL).asks(Duty.REVEAL, options.purpose, options.case)
+        officer = acting_officer(options, Duty.REVEAL)
+        why = officer.asks(Duty.REVEAL, options.purpose, options.case)
+        await use_approval(options, log, officer, Duty.REVEAL, reveal_subject(options, index))
         values = (await reveal(log, index, why)).values
         stored = await log.read(lambda reads: reads.leaf(index))
         return values, {} if stored is None else json.loads(stored.leaf)

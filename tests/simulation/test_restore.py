@@ -18,7 +18,7 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import StandingMandate
 from gateway.store.standing_mandates import StoreStandingMandate
 from tests.support import databases
-from tests.support.asking import by, why
+from tests.support.asking import approved, by, why
 from tests.support.databases import Kept, dump
 from tests.support.keys import mandate_signer
 from tests.support.restoring import put_back
@@ -163,8 +163,8 @@ async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_sto
         await asked.ask("list_accounts")
         await asked.gateway.log.publish(force=True)
     backup = dump(folder, DatabaseName.KEYS)
-    status, _ = await typed(capsys, folder, "audit", "erase", "--customer", "alice", "--legal-minimum", "none", *why(folder, "ada"))
-    assert status == 0
+    erasing = ("audit", "erase", "--customer", "alice", "--legal-minimum", "none", *why(folder, "ada"))
+    assert (await asyncio.to_thread(approved, folder, *erasing))[0] == 0
     put_back(folder, DatabaseName.KEYS, backup)
     with pytest.raises(UnsafeSettings) as refused:
         async with teller(folder):

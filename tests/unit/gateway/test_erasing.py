@@ -1,7 +1,5 @@
 """`tellergate audit erase` on the folder of a real gateway: nothing that it keeps names the person any more, but what the law has kept."""
 
-import contextlib
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_KILL, SCOPE_THREADS, S
 from tests.doors.conftest import Served, serving
 from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed
 from tests.support import databases
-from tests.support.asking import why
+from tests.support.asking import approved, why
 from tests.support.databases import sqlite_only
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
@@ -31,10 +29,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def erase(served: Served, *options: str) -> tuple[int, Any]:
-    where = ["--data", str(served.data), "--database", databases.url(served.data)]
-    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()) as told:
-        status = main(["audit", "erase", *where, *why(served.data, "ada"), "--json", *options])
-    return status, json.loads(printed.getvalue()) if status == 0 else told.getvalue()
+    status, printed = approved(served.data, "audit", "erase", *why(served.data, "ada"), *options)
+    return status, json.loads(printed) if status == 0 else printed
 
 
 def lived(served: Served) -> str:

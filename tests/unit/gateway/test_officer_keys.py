@@ -20,6 +20,7 @@ from gateway.domain.duties import Duty, StaffRole
 from gateway.domain.statements import StaffStatement, signed_bytes, verified_statement
 from policies.officers import STAFF_ROLES, Officer, officer_entry, parse_officers
 from tests.support import databases
+from tests.support.asking import approved
 from tests.support.officers import KEYS, PINNED, key_file, pinned
 from tests.support.production import home, nothing_said, private
 
@@ -117,9 +118,9 @@ def test_what_was_done_stands_signed_in_the_trail_and_a_customer_s_name_only_sea
     statement = facts.get("statement")
     if scope[0] == "--customer":
         assert "alice" not in json.dumps(record["leaf"])
-        statement = told("audit", "reveal", str(record["index"]), "--data", str(data), "--json", *why(tmp_path))[1]["values"][
-            "sealed.statement"
-        ]
+        eve = ["--officer-key", str(key_file(tmp_path, "eve"))]
+        opened = approved(data, "audit", "reveal", str(record["index"]), *why(tmp_path), other=eve)[1]
+        statement = json.loads(opened)["values"]["sealed.statement"]
     members = verified_statement(statement, base64.b64decode(facts["signature"]), PINNED["ada"].key)
     assert members is not None
     assert members["subject"] == {"kill_switch": switch, "scope": scope[0][2:], "subject": scope[1], "reason": "why"}
