@@ -185,10 +185,10 @@ async def _following(log: Log, wanted: Filter, after: int) -> list[StoredLeaf]:
 
 
 async def _hold_record(log: Log, kind: RecordKind, customer: str, hold: str, why: Why) -> int:
-    facts = {"hold": hold, "purpose": why.purpose, "case": why.case_id}
     async with log.erasing:
         if await log.keys.subject_of(customer) is None:
             raise NothingToErase
+        facts = why.facts({"hold": hold})
         entry = await log.append(Record(kind=kind, time=log.now(), customer=customer, agent=why.auditor, facts=facts))
     return entry.index
 

@@ -6,7 +6,7 @@ no gaps.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,17 +42,27 @@ class NothingKnown(Exception):
     """Nothing is on record of the customer or conversation that is asked for: never was, erased or mistyped. The look is recorded."""
 
 
+Signs = Callable[[Mapping[str, Plain]], Mapping[str, Plain]]
+"""What a person's key says of these facts: a statement and its signature, as further facts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Who asks, what for, under which case. None may be empty: it stands in the log for ever."""
+    """Who asks, what for, under which case. None may be empty: it stands in the log for ever. `signs`: by whose key, if by one."""
 
     auditor: str
     purpose: str
     case_id: str
+    signs: Signs | None = None
 
     def __post_init__(self) -> None:
         if not all(0 < len(item) <= PURPOSE_MOST for item in (self.auditor, self.purpose, self.case_id)):
             raise ValueError("auditor, purpose and case id are needed, each of at most 500 characters")
+
+    def facts(self, told: Mapping[str, Plain]) -> Mapping[str, Plain]:
+        """Purpose, case and these, for the record of a question; with the signature over exactly them."""
+        asked = {"purpose": self.purpose, "case": self.case_id, **told}
+        return asked if self.signs is None else {**asked, **self.signs(asked)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +180,7 @@ async def reveal(log: Log, index: int, why: Why) -> Revealed:
 
 async def question(log: Log, kind: RecordKind, why: Why, facts: Mapping[str, Plain]) -> int:
     """Write the record of a question and return its index. LogUnavailable: then the question must not be answered."""
-    asked = {"purpose": why.purpose, "case": why.case_id, **facts}
-    entry = await log.append(Record(kind=kind, time=log.now(), agent=why.auditor, facts=asked))
+    entry = await log.append(Record(kind=kind, time=log.now(), agent=why.auditor, facts=why.facts(facts)))
     return entry.index
 
 

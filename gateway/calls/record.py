@@ -263,6 +263,7 @@ class Records:
             customer=told.customer,
             facts=facts,
             sealed=dict(told.sealed),
+            retention=told.retention,
         )
         answer, _ = await self._written(change, record)
         made: T = answer

@@ -10,9 +10,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,17 +24,23 @@ from audit import erasure, evidence, verify
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
-from audit.leaf import RecordKind
+from audit.leaf import RecordKind, rfc3339
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
+from gateway.commands.approvals import ApprovalWaits, use_approval, waits
 from gateway.commands.locations import locations
+from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault, Unavailable
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
+_Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
+_Subject = Callable[[Log, Why], Coroutine[Any, Any, Mapping[str, object]]]
 
 _NOBODY = (
     "nothing is on record of this customer or conversation, and nothing is claimed: never was, erased, or mistyped; look at the id"
@@ -54,10 +62,14 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
 
     try:
         return asyncio.run(run())
-    except LogUnavailable:
+    except ApprovalWaits as waiting:
+        return waits(options, waiting)
+    except (LogUnavailable, Unavailable):
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     except NothingKnown:
         return failed(_NOBODY, FINDING)
+    except RequestFault as refused:
+        return failed(refused.message, FINDING)
     except LogCorrupt as error:
         return failed(f"the log is not what was signed: {error}; run `tellergate audit verify`", FINDING)
     except OSError as error:
@@ -68,9 +80,18 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
         return failed(str(error) or "the cursor is not one of this question", USAGE)
 
 
-def why_of(options: argparse.Namespace) -> Why:
-    """Who asks, by the options. ValueError."""
-    return Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
+def asked(options: argparse.Namespace, duty: Duty, work: _Question, subject: _Subject | None = None) -> int:
+    """The same for a person whose key may do this duty: each record of what they do holds its facts signed by that key. `subject`: of
+    what takes an approval, exactly what is done; the approval is used first."""
+
+    async def acting(log: Log) -> int:
+        officer = acting_officer(options, duty)
+        why = officer.asks(duty, options.purpose, options.case)
+        if subject is not None:
+            await use_approval(options, log, officer, duty, await subject(log, why))
+        return await work(log, why)
+
+    return with_log(options, acting)
 
 
 def _query(options: argparse.Namespace) -> Query:
@@ -104,8 +125,8 @@ def time_of(text: str | None) -> datetime | None:
 def query(options: argparse.Namespace) -> int:
     """Print the records that match."""
 
-    async def work(log: Log) -> int:
-        found = await page(log, _query(options), why_of(options), cursor=options.cursor, limit=options.limit)
+    async def work(log: Log, why: Why) -> int:
+        found = await page(log, _query(options), why, cursor=options.cursor, limit=options.limit)
         if options.json:
             print_json(
                 {
@@ -129,7 +150,7 @@ def query(options: argparse.Namespace) -> int:
             print(f"more: --cursor {found.next_cursor}")
         return GOOD if found.gapless is not False else FINDING
 
-    return with_log(options, work)
+    return asked(options, Duty.QUERY, work)
 
 
 def _row(found: StoredRecord) -> tuple[object, ...]:
@@ -150,9 +171,12 @@ def _row(found: StoredRecord) -> tuple[object, ...]:
 def reveal_one(options: argparse.Namespace) -> int:
     """Print what is sealed of one record."""
 
-    async def work(log: Log) -> int:
+    async def subject(_log: Log, _why: Why) -> Mapping[str, object]:
+        return reveal_subject(options, options.index)
+
+    async def work(log: Log, why: Why) -> int:
         try:
-            opened = await reveal(log, options.index, why_of(options))
+            opened = await reveal(log, options.index, why)
         except (NotSealed, KeyDestroyed):
             return failed("nothing is sealed in this record, or it was erased", FINDING)
         if options.json:
@@ -161,7 +185,12 @@ def reveal_one(options: argparse.Namespace) -> int:
             print_table(("field", "value"), ((path, json.dumps(value)) for path, value in sorted(opened.values.items())))
         return GOOD
 
-    return with_log(options, work)
+    return asked(options, Duty.REVEAL, work, subject)
+
+
+def reveal_subject(options: argparse.Namespace, index: int) -> Mapping[str, object]:
+    """What is approved of an opening: the same as on the operations listener."""
+    return {"record": index, "purpose": options.purpose, "case": options.case}
 
 
 def verify_trail(options: argparse.Namespace) -> int:
@@ -225,14 +254,14 @@ def checkpoint(options: argparse.Namespace) -> int:
 def export_bundle(options: argparse.Namespace) -> int:
     """Write an evidence bundle."""
 
-    async def work(log: Log) -> int:
-        asked = _query(options)
+    async def work(log: Log, why: Why) -> int:
+        wanted = _query(options)
         with written(options.out) as file, Console(stderr=True).status("writing the bundle") as status:
             made = await export(
                 log,
-                why_of(options),
+                why,
                 file,
-                query=None if asked == Query() else asked,
+                query=None if wanted == Query() else wanted,
                 reveal=options.reveal,
                 earlier=[own_bytes(path) for path in options.from_checkpoint or ()],
                 after=own_bytes(options.after_checkpoint) if options.after_checkpoint else None,
@@ -246,7 +275,22 @@ def export_bundle(options: argparse.Namespace) -> int:
             print(f"{made.records} records in {options.out} ({made.size} bytes); verify: tellergate audit verify {options.out}")
         return GOOD
 
-    return with_log(options, work)
+    return asked(options, Duty.EXPORT, work, partial(_export_subject, options))
+
+
+async def _export_subject(options: argparse.Namespace, log: Log, why: Why) -> Mapping[str, object]:
+    """What is approved of an export: the question, whether what is sealed is opened, and what is left out as verified before. ValueError.
+    Nobody is asked about a customer of whom nothing is known, nor does their name come into the log: NothingKnown; the look is on record.
+    """
+    wanted = _query(options)
+    if wanted.customer is not None and await log.keys.subject_of(wanted.customer) is None:
+        await page(log, wanted, why, limit=1)
+        raise NothingKnown
+    chosen = {name: value for name in Query.__dataclass_fields__ if (value := getattr(wanted, name))}
+    told = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in chosen.items()}
+    if options.after_checkpoint is not None:
+        told["after_checkpoint"] = sha256(own_bytes(options.after_checkpoint)).hexdigest()
+    return {**told, "reveal": options.reveal, "purpose": options.purpose, "case": options.case}
 
 
 @contextmanager
@@ -266,10 +310,10 @@ def written(path: Path) -> Iterator[BinaryIO]:
 def hold(options: argparse.Namespace) -> int:
     """Place or release a legal hold."""
 
-    async def work(log: Log) -> int:
+    async def work(log: Log, why: Why) -> int:
         change = erasure.release_hold if options.release else erasure.place_hold
         try:
-            index = await change(log, options.customer, options.hold, why_of(options))
+            index = await change(log, options.customer, options.hold, why)
         except erasure.NothingToErase:
             return failed("this customer has no record, or was erased already", FINDING)
         if options.json:
@@ -278,4 +322,4 @@ def hold(options: argparse.Namespace) -> int:
             print(f"record: {index}")
         return GOOD
 
-    return with_log(options, work)
+    return asked(options, Duty.RELEASE_HOLD if options.release else Duty.PLACE_HOLD, work)

@@ -4,6 +4,7 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
+from gateway.commands.approvals_line import approvals_options
 from gateway.commands.keys_line import keys_options
 from gateway.commands.operator_line import operator_commands
 from gateway.commands.options import data_option as _data
@@ -39,6 +40,7 @@ def command_line() -> argparse.ArgumentParser:
     operator_commands(commands)
     _dev(commands.add_parser("dev", help="development mode only: tokens of the local issuer, confirming as a customer"))
     _audit(commands.add_parser("audit", help="query, verify, export and reconcile the trail; holds and erasure"))
+    approvals_options(commands.add_parser("approvals", help="what one person asks and another approves"))
     policy_verbs(commands.add_parser("policy", help="check, test, build, sign and activate the policies"))
     _databases(commands.add_parser("database", help="revisions of the databases, and their upgrade"))
     _functions(commands.add_parser("functions", help="what a model may call"))
@@ -258,7 +260,7 @@ def _databases(parser: argparse.ArgumentParser) -> None:
 def _asked_by(parser: argparse.ArgumentParser) -> None:
     _data(parser, "folder of the gateway")
     _database(parser)
-    parser.add_argument("--auditor", required=True, help="who asks; stands in the trail")
+    officer_key(parser)
     parser.add_argument("--purpose", required=True, help="what for; stands in the trail")
     parser.add_argument("--case", required=True, help="under which case; stands in the trail")
     parser.add_argument("--json", action="store_true")

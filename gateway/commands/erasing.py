@@ -13,12 +13,16 @@ from audit.erasure import Certificate, LegalHold, NothingToErase
 from audit.leaf import rfc3339
 from audit.log import Log
 from audit.periods import after
+from audit.query import Why
 from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
-from gateway.commands.audit import why_of, with_log
+from gateway.commands.approvals import use_approval
+from gateway.commands.audit import asked
 from gateway.commands.locations import locations
+from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
+from gateway.domain.duties import Duty
 from gateway.store import erasure as store
 from gateway.store.erasure import StillInDoubt, StillStopped
 
@@ -66,18 +70,21 @@ def erase(options: argparse.Namespace) -> int:
     if (options.customer is None) != options.due:
         return failed("give either --customer, or --due", USAGE)
 
-    async def work(log: Log) -> int:
+    async def work(log: Log, why: Why) -> int:
         minimums = minimums_of(options.legal_minimum)
         if options.due:
             await refuse_keys_apart(log)
-            done, held = await erasure.erase_due(log, why_of(options), minimums=minimums)
+            done, held = await erasure.erase_due(log, why, minimums=minimums)
             return _told(options, {"erased": [_shown(item) for item in done], "held": held})
+        officer = acting_officer(options, Duty.ERASE)
         database = locations(options).open(DatabaseName.GATEWAY, name="command")
         try:
             await refuse_apart(database)
             await refuse_keys_apart(log)
             elsewhere = GatewayStores(database, options.data / FILE, options.customer)
-            done_now = await erasure.erase(log, options.customer, why_of(options), minimums=minimums, elsewhere=elsewhere)
+            await _erasable(log, elsewhere)
+            await use_approval(options, log, officer, Duty.ERASE, _subject(options, minimums))
+            done_now = await erasure.erase(log, options.customer, why, minimums=minimums, elsewhere=elsewhere)
         except LegalHold:
             return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
         except NothingToErase:
@@ -90,7 +97,23 @@ def erase(options: argparse.Namespace) -> int:
             await database.close()
         return _told(options, _shown(done_now))
 
-    return with_log(options, work)
+    return asked(options, Duty.ERASE_DUE if options.due else Duty.ERASE, work)
+
+
+async def _erasable(log: Log, elsewhere: GatewayStores) -> None:
+    """What stands in the way is said before anybody is asked to approve; the erasure itself looks again. NothingToErase, LegalHold,
+    StillInDoubt, StillStopped."""
+    if await log.keys.subject_of(elsewhere.customer) is None:
+        raise NothingToErase
+    if await erasure.holds(log, elsewhere.customer):
+        raise LegalHold
+    await elsewhere.check()
+
+
+def _subject(options: argparse.Namespace, minimums: Mapping[str, str]) -> Mapping[str, object]:
+    """What is approved of an erasure: whom, and what the law keeps meanwhile."""
+    legal = sorted(f"{name}={period}" for name, period in minimums.items())
+    return {"customer": options.customer, "legal_minimum": legal, "purpose": options.purpose, "case": options.case}
 
 
 def _shown(certificate: Certificate) -> dict[str, object]:

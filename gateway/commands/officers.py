@@ -13,6 +13,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from audit.leaf import Plain
+from audit.query import Why
 from gateway.app.clock import utc_now
 from gateway.app.key_files import refuse_others
 from gateway.app.policies import pinned_officers
@@ -34,7 +36,7 @@ class ActingOfficer:
     member: StaffMember
     key: Ed25519PrivateKey = field(repr=False)
 
-    def states(self, duty: Duty, subject: Mapping[str, str | int], at: datetime) -> Mapping[str, str]:
+    def states(self, duty: Duty, subject: Mapping[str, object], at: datetime) -> Mapping[str, str]:
         """What stands on record of an act: the statement, its signature (base64), and SHA-256 of the public key that verifies it."""
         text = StaffStatement(duty, subject, self.member.subject, at, secrets.token_hex(16)).text()
         signature = self.key.sign(signed_bytes(text))
@@ -44,6 +46,18 @@ class ActingOfficer:
             "signature": base64.b64encode(signature).decode(),
             "officer_key_sha256": sha256(public).hexdigest(),
         }
+
+    def require(self, duty: Duty) -> None:
+        """RequestFault unless the table of duties lets them do this too."""
+        require_duty(self.member, duty, utc_now(), 0)
+
+    def asks(self, duty: Duty, purpose: str, case: str) -> Why:
+        """Who asks the trail, what for and under which case: the record of each question holds its facts signed. ValueError."""
+
+        def signs(facts: Mapping[str, Plain]) -> Mapping[str, Plain]:
+            return {"via": self.member.proved_by.value, **self.states(duty, facts, utc_now())}
+
+        return Why(auditor=self.member.subject, purpose=purpose, case_id=case, signs=signs)
 
 
 def acting_officer(options: argparse.Namespace, duty: Duty) -> ActingOfficer:

@@ -36,10 +36,10 @@ def database_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", default=from_environment("DATABASE") or "", help=DATABASE_HELP)
 
 
-def officer_key(parser: argparse.ArgumentParser) -> None:
+def officer_key(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Whose key acts, and signs what is done."""
-    told = "private key of a pinned officer (`policy officer`), readable by its owner alone: it signs what is done, on record"
-    parser.add_argument("--officer-key", type=Path, required=True, metavar="FILE", help=told)
+    told = "private key of a person who is pinned (`policy officer`), readable by its owner alone: it signs what is done, on record"
+    parser.add_argument("--officer-key", type=Path, required=required, metavar="FILE", help=told)
 
 
 def port(text: str) -> int:

@@ -12,12 +12,17 @@ from typing import Any
 
 from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
-from audit.query import NotSealed, Why, reveal
+from audit.query import NotSealed, reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
-from gateway.app.databases import DatabaseLocations, is_trail, open_log
+from gateway.app.databases import is_trail, open_log
+from gateway.commands.approvals import ApprovalWaits, use_approval, waits
+from gateway.commands.audit import reveal_subject
 from gateway.commands.locations import locations
+from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.duties import Duty
+from gateway.domain.errors import RequestFault, Unavailable
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
 from policies.model import Decision, Request, Uid
@@ -97,16 +102,20 @@ def explain_one(options: argparse.Namespace) -> int:
     """One decision in plain words: of a case, or of a record, replayed by this bundle."""
     bundle = _bundle(options)
     if (options.case_name is None) == (options.record is None):
-        return failed("give a case by its name, or --record with --data and --auditor", USAGE)
+        return failed("give a case by its name, or --record with --data and --officer-key", USAGE)
     try:
         requests, sources = _of_record(options) if options.case_name is None else (_of_case(options, bundle), ())
     except ValueError as error:
         return failed(str(error), USAGE)
     except CasesRefused as refused:
         return failed(str(refused), FINDING)
+    except ApprovalWaits as waiting:
+        return waits(options, waiting)
+    except RequestFault as refused:
+        return failed(refused.message, FINDING)
     except (NotSealed, KeyDestroyed):
         return failed("no decision is sealed in this record, or it was erased", FINDING)
-    except LogUnavailable:
+    except (LogUnavailable, Unavailable):
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     explanations = [explain(bundle, request) for request in requests]
     if options.json:
@@ -154,21 +163,24 @@ def _of_case(options: argparse.Namespace, bundle: Bundle) -> Sequence[Request]:
 
 def _of_record(options: argparse.Namespace) -> tuple[Sequence[Request], Sequence[str]]:
     """The decision requests of a record, and where the values of its call came from. What grounding denied was never decided."""
-    if options.data is None or options.auditor is None:
-        raise ValueError("--record needs --data and --auditor: to open a sealed decision is a record of the trail")
-    why = Why(auditor=options.auditor, purpose=options.purpose, case_id=options.case)
-    values, leaf = asyncio.run(_opened(locations(options), options.record, why))
+    if options.data is None or options.officer_key is None:
+        raise ValueError("--record needs --data and --officer-key: to open a sealed decision is a record of the trail")
+    values, leaf = asyncio.run(_opened(options))
     sources = in_words(leaf.get("grounding") or {})
     if "sealed.decision_request" not in values and not sources:
         raise NotSealed
     return [_request(value) for value in values.get("sealed.decision_request", ())], sources
 
 
-async def _opened(places: DatabaseLocations, index: int, why: Why) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+async def _opened(options: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    places, index = locations(options), options.record
     if not await is_trail(places):
         raise ValueError(f"there is no trail in {places.data}")
     log = await open_log(places, writer_id="command", clock=utc_now, may_upgrade=False)
     try:
+        officer = acting_officer(options, Duty.REVEAL)
+        why = officer.asks(Duty.REVEAL, options.purpose, options.case)
+        await use_approval(options, log, officer, Duty.REVEAL, reveal_subject(options, index))
         values = (await reveal(log, index, why)).values
         stored = await log.read(lambda reads: reads.leaf(index))
         return values, {} if stored is None else json.loads(stored.leaf)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from gateway.commands.options import data_option, database_option, from_environment, late, path_option
+from gateway.commands.options import data_option, database_option, from_environment, late, officer_key, path_option
 
 ROLES = ("author", "activator")
 ENTRY_ROLES = (*ROLES, "officer", "auditor", "reviewer", "operator")
@@ -36,7 +36,7 @@ def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
     explaining.add_argument("--data", type=Path, help="folder of the gateway")
     database_option(explaining)
-    explaining.add_argument("--auditor", help="who asks; stands in the trail")
+    officer_key(explaining, required=False)
     explaining.add_argument("--purpose", default="explain a decision", help="what for; stands in the trail")
     explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
     explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")

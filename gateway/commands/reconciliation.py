@@ -21,8 +21,9 @@ from gateway.app.cores import CorePermits, behind_http
 from gateway.app.development.embedded_bank import embedded
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
-from gateway.commands.audit import time_of, why_of, with_log
+from gateway.commands.audit import asked, time_of
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
+from gateway.domain.duties import Duty
 from gateway.domain.request import core_key
 from gateway.oversight.reconciliation import APART, Difference, IntentOnRecord, compare
 
@@ -49,14 +50,14 @@ def reconcile(options: argparse.Namespace) -> int:
     if not options.core_url and not (options.data / "bank.sqlite").exists():
         return failed(f"there is no bank in {options.data}; give --core-url and --core-credential-file", UNAVAILABLE)
 
-    async def work(log: Log) -> int:
+    async def work(log: Log, why: Why) -> int:
         now = utc_now()
         since = time_of(options.since) or now - BEFORE
         try:
             async with core_of(options, log) as core:
                 effects = await effects_since(core, since - APART)
                 # the log last: an effect that was just seen has its intent in it
-                seen = await _intents(log, since - APART, why_of(options))
+                seen = await _intents(log, since - APART, why)
         except CoreUnavailable:
             return failed("the core does not answer, so nothing can be compared; try again", UNAVAILABLE)
         except UnsafeSettings as error:
@@ -85,7 +86,7 @@ def reconcile(options: argparse.Namespace) -> int:
             )
         return FINDING if found else GOOD
 
-    return with_log(options, work)
+    return asked(options, Duty.RECONCILE, work)
 
 
 @asynccontextmanager
@@ -115,12 +116,12 @@ async def effects_since(core: CoreBank, since: datetime) -> list[CoreEffect]:
 
 async def _intents(log: Log, since: datetime, why: Why) -> _Log:
     """The intents since then, with their last end states. Each page is a question of its own; so is the opening of the instructions."""
-    asked = Query(since=since, kinds=_ENDINGS)
+    wanted = Query(since=since, kinds=_ENDINGS)
     intents: dict[int, dict[str, object]] = {}
     ends: dict[int, str] = {}
     cursor: str | None = None
     while True:
-        answer = await page(log, asked, why, cursor=cursor, limit=500)
+        answer = await page(log, wanted, why, cursor=cursor, limit=500)
         for found in answer.found:
             fields = dict(found.fields)
             of = fields.get("intent")

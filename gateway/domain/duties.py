@@ -30,6 +30,7 @@ class Duty(StrEnum):
     REVEAL = "trail.reveal"
     EXPORT = "trail.export"
     ERASE = "customer.erase"
+    ERASE_DUE = "customer.erase_due"
     PLACE_HOLD = "hold.place"
     RELEASE_HOLD = "hold.release"
     ACTIVATE = "policies.activate"
@@ -78,13 +79,14 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.REVEAL: DutyRule("open what a record keeps sealed", _AUDITOR, True, True),
     Duty.EXPORT: DutyRule("export evidence", _AUDITOR, True, True),
     Duty.ERASE: DutyRule("erase a person", _OFFICER, True, True),
+    Duty.ERASE_DUE: DutyRule("destroy what an erasure left locked, once it may go", _OFFICER | _OPERATOR, True),
     Duty.PLACE_HOLD: DutyRule("place a legal hold", _OFFICER | _AUDITOR, True),
     Duty.RELEASE_HOLD: DutyRule("release a legal hold", _OFFICER, True),
     Duty.ACTIVATE: DutyRule("put policies in force", _OFFICER, True, True, "an author and an activator sign the bundle"),
     Duty.ROTATE_KEY: DutyRule("rotate a key", _OPERATOR, True),
     Duty.RETIRE_KEY: DutyRule("retire a key", _OPERATOR, True),
     Duty.IMPORT_MANDATES: DutyRule("import customers' mandates", _OFFICER | _OPERATOR, True),
-    Duty.RECONCILE: DutyRule("settle what the core and the trail tell differently", _OFFICER, True),
+    Duty.RECONCILE: DutyRule("compare what the core and the trail tell", _OFFICER | _AUDITOR, True),
     Duty.RECOVER: DutyRule(
         "recover a restored database", _OFFICER, True, True, "two officers lift what stops everything meanwhile"
     ),

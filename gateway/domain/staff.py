@@ -49,6 +49,8 @@ class StaffRecord:
     facts: Mapping[str, str | int]
     customer: str | None = None
     sealed: Mapping[str, str] = field(default_factory=dict)
+    retention: str = "P7Y"
+    """Class of the record, an ISO 8601 duration."""
 
 
 def require_duty(member: StaffMember, duty: Duty, now: datetime, fresh_s: int) -> None:

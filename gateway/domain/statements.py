@@ -23,7 +23,7 @@ class StaffStatement:
     """`subject`: what it is done to, as plain members. `nonce`: random, in hexadecimal."""
 
     duty: Duty
-    subject: Mapping[str, str | int]
+    subject: Mapping[str, object]
     by: str
     at: datetime
     nonce: str

@@ -14,10 +14,16 @@ from typing import Protocol, TypeVar
 from gateway.domain.approvals import LASTS, NotApproved, StaffAct, StaffApproval, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.ports import BookChange
-from gateway.domain.staff import ProvedBy, StaffMember, StaffRecord
+from gateway.domain.staff import StaffMember, StaffRecord
 from gateway.store.approvals import AskApproval, GiveApproval, SqlApprovals, UseApproval
 
+_OF_CUSTOMERS, _OF_NOBODY = "P13M", "P7Y"
+"""What is sealed of a customer goes with an erasure: that it was approved must keep nothing of them under a legal minimum."""
+
 T = TypeVar("T")
+
+Signs = Callable[[Duty, Mapping[str, object], datetime], Mapping[str, str]]
+"""A person's key signs what they do: the statement, its signature and which key, for the record."""
 
 
 class StaffTrail(Protocol):
@@ -28,11 +34,13 @@ class StaffTrail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """`subject` of a duty is what it is done to, as plain members; `customer` among them names the person whom it is about."""
+    """`subject` of a duty is what it is done to, as plain members; `customer` among them names the person whom it is about. `signs`: where
+    people act by a key."""
 
     store: SqlApprovals
     trail: StaffTrail
     clock: Callable[[], datetime]
+    signs: Signs | None = None
 
     async def ask(self, member: StaffMember, duty: Duty, subject: Mapping[str, object], reason: str) -> StaffApproval:
         """One person asks. NotApproved `not_needed`: the duty needs no approval."""
@@ -49,21 +57,19 @@ class Approvals:
             expires=at + LASTS,
         )
         customer = customer_of(asked.subject)
-        await self.trail.staff_act(
-            _told("approval_asked", asked, member.subject, member.proved_by, at), AskApproval(asked, customer)
-        )
+        await self.trail.staff_act(self._told("approval_asked", Duty.ASK_APPROVAL, asked, member), AskApproval(asked, customer))
         return asked
 
     async def give(self, member: StaffMember, approval: str) -> StaffApproval:
         """Another person approves. NotApproved."""
         at, asked = self.clock(), await self.find(approval)
-        told = _told("approval_given", asked, member.subject, member.proved_by, at)
+        told = self._told("approval_given", Duty.APPROVE, asked, member)
         return await self.trail.staff_act(told, GiveApproval(approval, member.subject, at))
 
     async def use(self, member: StaffMember, approval: str, act: StaffAct) -> StaffApproval:
         """The act begins: from now on the approval is used, whatever becomes of the act. NotApproved."""
         at, given = self.clock(), await self.find(approval)
-        told = _told("approval_used", given, member.subject, member.proved_by, at)
+        told = self._told("approval_used", given.duty, given, member)
         return await self.trail.staff_act(told, UseApproval(approval, act, at))
 
     async def find(self, approval: str) -> StaffApproval:
@@ -77,27 +83,36 @@ class Approvals:
         """What may still be approved or used, the oldest first; 200 at most."""
         return await self.store.waiting(self.clock())
 
+    async def of_act(self, act: StaffAct) -> StaffApproval | None:
+        """What this person asked for exactly this and may still be approved or used: one that is approved, if there is any."""
+        return await self.store.of_act(act, self.clock())
+
+    def _told(self, word: str, duty: Duty, approval: StaffApproval, member: StaffMember) -> StaffRecord:
+        """Of a customer the trail keeps the subject, the reason and what was signed sealed; otherwise they stand in clear. `duty` is what
+        this person does; the record names the one that is approved."""
+        at, customer = self.clock(), customer_of(approval.subject)
+        facts = {"approval": approval.id}
+        told = {"subject": approval.subject, "reason": approval.reason}
+        if self.signs is not None:
+            signed = dict(self.signs(duty, {"word": word, "approval": approval.id, **told}, at))
+            told["statement"] = signed.pop("statement")
+            facts |= signed
+        if customer is None:
+            facts |= {**told, "subject_sha256": sha256(approval.subject.encode()).hexdigest()}
+        return StaffRecord(
+            word=word,
+            duty=approval.duty,
+            by=member.subject,
+            proved_by=member.proved_by,
+            at=at,
+            facts=facts,
+            customer=customer,
+            sealed=told if customer is not None else {},
+            retention=_OF_CUSTOMERS if customer is not None else _OF_NOBODY,
+        )
+
 
 def customer_of(subject: str) -> str | None:
     """The person whom a subject names, if it names one."""
     named = json.loads(subject).get("customer")
     return named if isinstance(named, str) else None
-
-
-def _told(word: str, approval: StaffApproval, by: str, proved_by: ProvedBy, at: datetime) -> StaffRecord:
-    """Of a customer the trail keeps the subject and the reason sealed; otherwise they stand in clear."""
-    customer = customer_of(approval.subject)
-    facts = {"approval": approval.id}
-    told = {"subject": approval.subject, "reason": approval.reason}
-    if customer is None:
-        facts |= {**told, "subject_sha256": sha256(approval.subject.encode()).hexdigest()}
-    return StaffRecord(
-        word=word,
-        duty=approval.duty,
-        by=by,
-        proved_by=proved_by,
-        at=at,
-        facts=facts,
-        customer=customer,
-        sealed=told if customer is not None else {},
-    )

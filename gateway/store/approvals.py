@@ -88,6 +88,19 @@ class SqlApprovals:
         question = select(STAFF_APPROVALS).where(*is_open).order_by(_A.asked_us, _A.id).limit(200)
         return await self.store.read(lambda connection: [_approval(row) for row in connection.execute(question)])
 
+    async def of_act(self, act: StaffAct, now: datetime) -> StaffApproval | None:
+        """What was asked for exactly this act and is neither used nor expired: the newest that is approved, else the newest."""
+        is_of = (_A.asked_by == act.by, _A.duty == act.duty.value, _A.subject == act.subject)
+        is_open = (_A.used_us.is_(None), _A.expires_us > to_us(now))
+        newest = (_A.approved_us.is_(None), _A.asked_us.desc())
+        question = select(STAFF_APPROVALS).where(*is_of, *is_open).order_by(*newest).limit(1)
+
+        def ask(connection: Connection) -> StaffApproval | None:
+            row = connection.execute(question).one_or_none()
+            return None if row is None else _approval(row)
+
+        return await self.store.read(ask)
+
 
 def _found(connection: Connection, approval: str, *, locked: bool = False) -> StaffApproval | None:
     """`locked`: nobody else changes it until the transaction ends. SQLite's one writer has it so anyway."""

@@ -14,6 +14,7 @@ import pytest
 from gateway.cli import main
 from tests.attacks.test_operations_listener import free_port
 from tests.support import databases
+from tests.support.asking import why
 from tests.support.certificates import Authority
 from tests.support.fronts import Fronted, fronted
 from tests.support.oidc import Oidc, provider
@@ -102,26 +103,7 @@ def test_an_officer_signs_in_engages_and_two_lift_after_a_fresh_sign_in(bank: Ba
 def records(data: Path) -> list[Any]:
     where = ["--data", str(data), "--database", databases.url(data), "--json"]
     with redirect_stdout(io.StringIO()) as printed:
-        assert (
-            main(
-                [
-                    "audit",
-                    "query",
-                    "--kind",
-                    "admin",
-                    "--limit",
-                    "500",
-                    "--auditor",
-                    "a",
-                    "--purpose",
-                    "test",
-                    "--case",
-                    "none",
-                    *where,
-                ]
-            )
-            == 0
-        )
+        assert main(["audit", "query", "--kind", "admin", "--limit", "500", *why(data), *where]) == 0
     found: list[Any] = json.loads(printed.getvalue())["records"]
     return found
 

@@ -18,6 +18,7 @@ from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed, revoke, stan
 from tests.doors.test_mandates import own as own_token
 from tests.doors.test_own_pages import EVIL, PLACES
 from tests.support import databases
+from tests.support.asking import why
 from tests.support.chromium import DESKTOP, PHONE, Device, chromium, device
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
@@ -39,8 +40,8 @@ def bank(served: Served) -> Served:
     served.call("initiate_transfer", paying, token=served.token(CUSTOMER), conversation=conversation)
     where = ["--data", str(served.data), "--database", databases.url(served.data), "--json", "--customer", CUSTOMER]
     with contextlib.redirect_stdout(io.StringIO()):
-        assert main(["audit", "query", *where, "--auditor", "Auditor Lee", "--purpose", "your complaint", "--case", "C-17"]) == 0
-        assert main(["audit", "query", *where, "--auditor", EVIL, "--purpose", EVIL, "--case", EVIL]) == 0
+        assert main(["audit", "query", *where, *why(served.data, purpose="your complaint", case="C-17")]) == 0
+        assert main(["audit", "query", *where, *why(served.data, purpose=EVIL, case=EVIL)]) == 0
     assert pay(served, "30.00", "seen-2")["status"] == "held", "over the bound of one payment"
     return served
 

@@ -203,6 +203,6 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
             answered = window.call(client, function).json()["results"][0]
             assert (answered["status"], answered["code"], answered["reason"]) == ("denied", "denied", reason)
         status, printed = operator.type(
-            "tellergate audit query --kind admin --customer alice --data bank --auditor a --purpose p --case c --json"
+            "tellergate audit query --kind admin --customer alice --data bank --officer-key eve.key --purpose p --case c --json"
         )
         assert (status, '"mandate_import"' in printed) == (0, True), printed

@@ -12,8 +12,9 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.cli import main
 from gateway.store.log_position import Alignment, aligned, watch
 from tests.support import databases
+from tests.support.asking import by, why
 from tests.support.databases import Kept, dump, on_database
-from tests.support.restoring import by, put_back
+from tests.support.restoring import put_back
 from tests.support.teller import teller
 
 
@@ -47,13 +48,14 @@ async def test_a_half_that_was_restored_stops_every_start_and_command_and_no_lat
         await _begun(folder)
     assert [finding.code.value for finding in refused.value.findings] == [code]
     where = ["--data", str(folder)]
-    why = ["--auditor", "eve", "--purpose", "restored", "--case", "R-1"]
-    assert databases.in_a_thread(_told(["audit", "query", *where, *why])) == 0, "an auditor may still ask, which is on record"
+    assert databases.in_a_thread(_told(["audit", "query", *where, *why(folder)])) == 0, (
+        "an auditor may still ask, which is on record"
+    )
     for command in (
         ["kill", "list"],
         ["kill", "engage", "--global", *by(folder), "--reason", "restored"],
         ["policy", "list"],
-        ["audit", "erase", "--customer", "alice", *why],
+        ["audit", "erase", "--customer", "alice", *why(folder, "ada")],
     ):
         assert databases.in_a_thread(_told([*command, *where])) == 2, command
         assert f"RUNBOOK.md, {code}" in capsys.readouterr().err, command
@@ -100,8 +102,7 @@ async def test_databases_of_the_version_before_are_watched_from_their_upgrade_on
 
 async def test_two_gateways_and_a_command_that_writes_to_the_log_alone_are_no_false_alarm(folder: Path) -> None:
     await _begun(folder)
-    why = ["--auditor", "eve", "--purpose", "complaint", "--case", "C-1"]
-    assert await _told(["audit", "query", "--data", str(folder), *why]) == 0
+    assert await _told(["audit", "query", "--data", str(folder), *why(folder)]) == 0
     assert _aligned(folder) is Alignment.TOGETHER
     if Kept.kind == "postgresql":
         async with teller(folder) as one, teller(folder) as other:

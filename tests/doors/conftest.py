@@ -15,6 +15,7 @@ from gateway.app.development.local_issuer import LocalIssuer
 from gateway.cli import main
 from gateway.doors import examples
 from tests.support import databases
+from tests.support.asking import why
 from tests.support.options import OPTIONS
 from tests.support.processes import sandbox_bank, started
 from tests.support.waiting import WAITS_S
@@ -83,10 +84,9 @@ class Served:
 
     def audit(self, *arguments: str) -> Any:
         """What `tellergate audit query` finds."""
-        why = ["--auditor", "tests", "--purpose", "to see", "--case", "none"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             where = ["--data", str(self.data), "--database", databases.url(self.data)]
-            assert main(["audit", "query", *where, "--json", *why, *arguments]) == 0
+            assert main(["audit", "query", *where, "--json", *why(self.data), *arguments]) == 0
         return json.loads(printed.getvalue())
 
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.cli import main
 from gateway.domain.principal import SCOPE_CONFIRM
 from tests.doors.conftest import Served
-from tests.support import databases
+from tests.support.asking import approved, why
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
@@ -91,11 +91,9 @@ def test_without_a_server_it_says_so(served: Served) -> None:
 
 
 def revealed(served: Served, index: int) -> str:
-    why = ["--auditor", "tests", "--purpose", "to see", "--case", "none", "--json"]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        where = ["--data", str(served.data), "--database", databases.url(served.data)]
-        assert main(["audit", "reveal", str(index), *where, *why]) == 0
-    return printed.getvalue()
+    status, printed = approved(served.data, "audit", "reveal", str(index), *why(served.data))
+    assert status == 0, printed
+    return printed
 
 
 def verified(file: Path, *rest: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from gateway.cli import main
 from gateway.domain.principal import SCOPE_CONFIRM
 from tests.doors.conftest import Served
-from tests.support import databases
+from tests.support.asking import approved, why
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
@@ -222,11 +222,8 @@ def test_who_looked_is_told_to_whom_it_was_about_alone(served: Served) -> None:
     served.audit("--customer", CUSTOMER, "--kind", "outcome")
     served.audit("--conversation", leaf["conversation"])
     served.audit("--function", "list_accounts")
-    why = ["--auditor", "tests", "--purpose", "to see", "--case", "none", "--json"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        where = ["--data", str(served.data), "--database", databases.url(served.data)]
-        assert main(["audit", "reveal", str(record["record"]), *where, *why]) == 0
-    mine = [item for item in everything(served, "/v1/activity/looks") if item["who"] == "tests"]
+    assert approved(served.data, "audit", "reveal", str(record["record"]), *why(served.data))[0] == 0
+    mine = [item for item in everything(served, "/v1/activity/looks") if item["who"] == "eve"]
     assert [item["what"] for item in mine[-4:]] == ["audit.query", "audit.query", "audit.query", "audit.reveal"]
     assert {(item["purpose"], item["case"]) for item in mine} == {("to see", "none")}
     others = {item["record"] for item in everything(served, "/v1/activity/looks", customer="alice")}

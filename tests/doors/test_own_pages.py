@@ -16,6 +16,7 @@ from gateway.identity.compact import decode, encode
 from tests.doors.conftest import Served
 from tests.doors.test_mandates import CUSTOMER, dev, everything, pay, proposed, standing
 from tests.support import databases
+from tests.support.asking import why
 from tests.support.waiting import WAITS_S
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
@@ -199,7 +200,7 @@ def test_what_others_wrote_is_text_on_every_page(served: Served, browser: Browse
     served.call("list_accounts", {}, token=token, conversation=served.conversation(served.token(CUSTOMER)))
     where = ["--data", str(served.data), "--database", databases.url(served.data), "--json", "--customer", CUSTOMER]
     with contextlib.redirect_stdout(io.StringIO()):
-        assert main(["audit", "query", *where, "--auditor", EVIL, "--purpose", EVIL, "--case", EVIL]) == 0
+        assert main(["audit", "query", *where, *why(served.data, purpose=EVIL, case=EVIL)]) == 0
     browser.sign_in()
     for place in PLACES:
         shown = browser.http.get(place)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.app.unsafe_settings import UnsafeSettings
-from tests.simulation.test_restore import WHY, folder, lifted, typed
+from tests.simulation.test_restore import folder, lifted, typed
 from tests.support import databases
+from tests.support.asking import by, why
 from tests.support.databases import Kept
-from tests.support.restoring import by
 from tests.support.teller import executed_keys, payment, teller, what_does_not_hold
 
 __all__ = ["folder"]  # the fixture
@@ -61,7 +61,7 @@ async def test_a_backup_that_was_made_while_calls_ran_is_restored_recovered_and_
         assert repeated.status == "done"
         assert executed_keys(asked.gateway) == done
         assert await what_does_not_hold(asked.gateway) == []
-    assert (await typed(capsys, elsewhere, "audit", "reconcile", *WHY))[0] == 0
+    assert (await typed(capsys, elsewhere, "audit", "reconcile", *why(elsewhere)))[0] == 0
 
 
 async def test_a_backup_that_was_changed_or_belongs_to_other_keys_is_not_restored(

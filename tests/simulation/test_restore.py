@@ -18,12 +18,11 @@ from gateway.domain.kill_switch import Scope
 from gateway.domain.mandate import StandingMandate
 from gateway.store.standing_mandates import StoreStandingMandate
 from tests.support import databases
+from tests.support.asking import approved, by, why
 from tests.support.databases import Kept, dump
 from tests.support.keys import mandate_signer
-from tests.support.restoring import by, put_back
+from tests.support.restoring import put_back
 from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
-
-WHY = ["--auditor", "eve", "--purpose", "restored", "--case", "R-1"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -115,7 +114,7 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
             assert repeated.status == "done"
         assert executed_keys(asked.gateway) == done
         assert await what_does_not_hold(asked.gateway) == []
-    assert (await typed(capsys, folder, "audit", "reconcile", *WHY))[0] == 0
+    assert (await typed(capsys, folder, "audit", "reconcile", *why(folder)))[0] == 0
 
 
 async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_on_record(
@@ -139,8 +138,8 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
         async with teller(folder):
             pass
     assert [finding.code.value for finding in refused.value.findings] == ["log_behind_keys"]
-    status, why = await typed(capsys, folder, "database", "recover", *by(folder))
-    assert (status, "restore the newest copy" in why) == (2, True)
+    status, said = await typed(capsys, folder, "database", "recover", *by(folder))
+    assert (status, "restore the newest copy" in said) == (2, True)
     status, told = await typed(capsys, folder, "database", "recover", *by(folder), "--records-lost")
     assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
     assert told["put_back"]["effects_of_the_core"] == 1, "what the core did since counts towards the limits"
@@ -148,11 +147,11 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
     async with teller(folder) as asked:
         done = executed_keys(asked.gateway)
         assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent
-    said = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *WHY))[1]["records"]
-    lost = next(item["leaf"]["facts"] for item in said if item["leaf"]["facts"].get("word") == "databases_recovered")
+    records = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *why(folder)))[1]["records"]
+    lost = next(item["leaf"]["facts"] for item in records if item["leaf"]["facts"].get("word") == "databases_recovered")
     assert lost["noted_size"] > lost["to"], "how much there was is on record"
     assert (await typed(capsys, folder, "audit", "verify"))[0] == 0
-    status, findings = await typed(capsys, folder, "audit", "reconcile", *WHY)
+    status, findings = await typed(capsys, folder, "audit", "reconcile", *why(folder))
     assert (status, [item["what"] for item in findings["findings"]]) == (1, ["unintended"]), "the core knows of the lost payment"
     assert len(done) == 2
 
@@ -164,8 +163,8 @@ async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_sto
         await asked.ask("list_accounts")
         await asked.gateway.log.publish(force=True)
     backup = dump(folder, DatabaseName.KEYS)
-    status, _ = await typed(capsys, folder, "audit", "erase", "--customer", "alice", "--legal-minimum", "none", *WHY)
-    assert status == 0
+    erasing = ("audit", "erase", "--customer", "alice", "--legal-minimum", "none", *why(folder, "ada"))
+    assert (await asyncio.to_thread(approved, folder, *erasing))[0] == 0
     put_back(folder, DatabaseName.KEYS, backup)
     with pytest.raises(UnsafeSettings) as refused:
         async with teller(folder):
@@ -173,7 +172,7 @@ async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_sto
     assert [finding.code.value for finding in refused.value.findings] == ["keys_behind_log"]
     status, told = await typed(capsys, folder, "database", "recover", *by(folder))
     assert (status, told["keys"], told["put_back"]["destroyed_keys"]) == (0, "keys_behind_log", 1)
-    assert (await typed(capsys, folder, "audit", "erase", "--customer", "alice", *WHY))[0] == 1, (
+    assert (await typed(capsys, folder, "audit", "erase", "--customer", "alice", *why(folder, "ada")))[0] == 1, (
         "nothing of alice is known any more"
     )
     async with teller(folder):

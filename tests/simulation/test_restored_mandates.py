@@ -11,8 +11,9 @@ from gateway.app.databases import DatabaseName
 from gateway.cli import main
 from gateway.domain.mandate import Mandate
 from tests.support import databases
+from tests.support.asking import by
 from tests.support.databases import dump
-from tests.support.restoring import by, put_back
+from tests.support.restoring import put_back
 from tests.support.teller import Teller, teller
 
 

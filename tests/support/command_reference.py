@@ -25,7 +25,10 @@ from tests.support.production import passphrase_file
 
 GUIDE = ROOT / "gateway" / "commands" / "README.md"
 _BEGIN, _END = "<!-- commands -->\n", "<!-- end of commands -->"
-_ASKED = "--auditor you --purpose complaint --case C-1"
+_BY = "--officer-key demo/dev/officers"
+_WHY = "--purpose complaint --case C-1"
+_ASKED = f"{_BY}/eve.key {_WHY}"
+_SUBJECT = '{"record": 4, "purpose": "complaint", "case": "C-1"}'
 
 RUNS = (
     ("demo", "demo --once --data demo"),
@@ -33,6 +36,9 @@ RUNS = (
     ("dev confirm", "dev confirm HELD-1 --data data --customer alice"),
     ("dev decline", "dev decline HELD-2 --data data --customer alice"),
     ("audit query", f"audit query --data demo --customer alice --limit 1 {_ASKED}"),
+    ("approvals ask", f"approvals ask trail.reveal '{_SUBJECT}' --reason complaint {_BY}/eve.key --data demo"),
+    ("approvals list", f"approvals list {_BY}/ben.key --data demo"),
+    ("approvals give", f"approvals give APPROVAL {_BY}/ben.key --data demo"),
     ("audit reveal", f"audit reveal 4 --data demo {_ASKED}"),
     ("audit verify", "audit verify --data demo"),
     ("audit evidence", "audit evidence confirmation.json --rp-id localhost --origin ORIGIN"),
@@ -41,8 +47,8 @@ RUNS = (
     ("audit verify BUNDLE", "audit verify evidence.zip"),
     ("audit reconcile", f"audit reconcile --data demo {_ASKED}"),
     ("audit hold", f"audit hold --hold litigation-7 --customer alice --data demo {_ASKED}"),
-    ("audit hold --release", f"audit hold --hold litigation-7 --release --customer alice --data demo {_ASKED}"),
-    ("audit erase", f"audit erase --customer alice --data demo {_ASKED}"),
+    ("audit hold --release", f"audit hold --hold litigation-7 --release --customer alice --data demo {_BY}/ada.key {_WHY}"),
+    ("audit erase", f"audit erase --customer alice --data demo {_BY}/ada.key {_WHY}"),
     ("policy check", "policy check"),
     ("policy test", "policy test"),
     ("policy diff", "policy diff --rules RULES"),
@@ -136,7 +142,9 @@ def answers() -> dict[str, Any]:
             values["BANK" if name == "sandbox-bank" else name] = found[name]["url"]
         values |= {f"HELD-{number}": _held(home, found["serve"]["url"], number) for number in (1, 2)}
         for name, command in RUNS:
-            found[name] = json.loads(_typed(home, f"{_filled(command, values)} --json"))
+            found[name] = _approved(home, _filled(command, values))
+            if name == "approvals ask":
+                values["APPROVAL"] = found[name]["id"]
             if name == "dev confirm":
                 found[name]["results"] = found[name]["results"][:1]
             if name == "demo":
@@ -144,7 +152,9 @@ def answers() -> dict[str, Any]:
                 confirmed = json.loads(_typed(home, f"audit query --kind confirmation --data demo {_ASKED} --json"))["records"][-1][
                     "index"
                 ]
-                (home / "confirmation.json").write_text(_typed(home, f"audit reveal {confirmed} --data demo {_ASKED} --json"))
+                (home / "confirmation.json").write_text(
+                    json.dumps(_approved(home, f"audit reveal {confirmed} --data demo {_ASKED}"))
+                )
             if name == "backup":
                 for of_keys in ("keys", "audit/secrets"):
                     shutil.copytree(home / "demo" / of_keys, home / "restored" / of_keys)
@@ -169,7 +179,16 @@ def answers() -> dict[str, Any]:
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|APPROVAL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+
+
+def _approved(home: Path, command: str) -> Any:
+    """What a command prints as JSON; one that takes two is approved by Ben, and typed again."""
+    answer = json.loads(_typed(home, f"{command} --json"))
+    if isinstance(answer, dict) and "approval" in answer:
+        _typed(home, f"approvals give {answer['approval']} {_BY}/ben.key --data demo")
+        answer = json.loads(_typed(home, f"{command} --json"))
+    return answer
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from gateway.domain.duties import DUTIES, StaffRole
+from tests.support.command_duties import places
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "deploy" / "README.md"
@@ -14,11 +15,11 @@ def table() -> str:
     """The table in Markdown: what is done, by which roles, and what else it takes."""
     rows = [
         f"| `{duty.value}` | {rule.does} | {' | '.join('yes' if role in rule.roles else '' for role in StaffRole)} "
-        f"| {'yes' if rule.fresh else ''} | {(rule.how or 'an approval') if rule.four_eyes else ''} |"
+        f"| {'yes' if rule.fresh else ''} | {(rule.how or 'an approval') if rule.four_eyes else ''} | {places(duty)} |"
         for duty, rule in DUTIES.items()
     ]
     roles = " | ".join(StaffRole)
-    return "\n".join([f"| duty | | {roles} | fresh | four eyes |", "|---|---|---|---|---|---|---|---|", *rows]) + "\n"
+    return "\n".join([f"| duty | | {roles} | fresh | four eyes | where |", "|---|---|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
 def renewed(text: str) -> str:

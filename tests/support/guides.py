@@ -68,6 +68,8 @@ class Reader:
     running: list["subprocess.Popen[str]"] = field(default_factory=list)
     printed: str = ""
     """By the last block that ran."""
+    approval: str = "apr_..."
+    """That a command last said waits: `apr_...` of a guide stands for it."""
 
     def follow(self, guide: Path, *, without: frozenset[str] = frozenset()) -> int:
         """Run every block of the guide; how many ran. AssertionError names the line.
@@ -111,7 +113,7 @@ class Reader:
             default = "8080" if " serve " in command else "8081"
             self._serve(self._with_ports(command if "--port" in command else f"{command} --port {default}"))
             return ""
-        command = self._with_ports(command)
+        command = self._with_ports(command).replace("apr_...", self.approval)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.home,
@@ -123,6 +125,8 @@ class Reader:
         )
         expected = int(found[1]) if (found := re.search(r"# status (\d)\b", command)) else 0
         assert done.returncode == expected, f"`{command}` ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        if found := re.search(r"\bapr_[0-9a-f]{32}\b", done.stderr):
+            self.approval = found[0]
         return done.stdout
 
     def _serve(self, command: str) -> None:

@@ -15,17 +15,16 @@ from policies.bundle import Bundle, Role, RuleFile, SignedBundle, sign
 from policies.officers import Officer, officer_entry
 from policies.review.acceptance import Complaint, complaints
 
-KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.ljust(32).encode()) for name in ("ada", "ben", "cem", "dot")}
+KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.ljust(32).encode()) for name in ("ada", "ben", "cem", "dot", "eve")}
 ROLES = {
     "ada": {Role.AUTHOR},
     "ben": {Role.ACTIVATOR},
     "cem": {Role.AUTHOR, Role.ACTIVATOR},
     "dot": {Role.AUTHOR, Role.ACTIVATOR},
+    "eve": set(),
 }
-STAFF = {"ada": {"officer"}, "ben": {"officer", "operator"}, "cem": {"auditor"}}
-PINNED = {
-    name: Officer(name, frozenset(ROLES[name]), KEYS[name].public_key(), frozenset(STAFF[name])) for name in ("ada", "ben", "cem")
-}
+STAFF = {"ada": {"officer"}, "ben": {"officer", "operator"}, "cem": {"auditor"}, "eve": {"auditor"}}
+PINNED = {name: Officer(name, frozenset(ROLES[name]), KEYS[name].public_key(), frozenset(STAFF[name])) for name in STAFF}
 """`dot` is an officer no longer: her key and signatures are good, and nobody pins her."""
 
 

@@ -29,8 +29,3 @@ def put_back(folder: Path, part: DatabaseName, backup: Dump) -> None:
             connection.execute(text(made.replace(":", "\\:")))
 
     on_database(folder, part, work)
-
-
-def by(folder: Path, name: str = "ada") -> list[str]:
-    """The option by which an officer of development mode acts in this folder."""
-    return ["--officer-key", str(folder / "dev" / "officers" / f"{name}.key")]

@@ -1,4 +1,4 @@
-"""Development mode's officers: keys that lie in its folder, so that commands can be tried. They are nobody's."""
+"""Development mode's officers and its auditor: keys that lie in its folder, so that commands can be tried. They are nobody's."""
 
 from pathlib import Path
 
@@ -7,18 +7,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app.key_files import private_file
 from policies.officers import STAFF_ROLES, Officer, officer_entry
 
-NAMES = ("ada", "ben")
+STAFF = {"ada": STAFF_ROLES, "ben": STAFF_ROLES, "eve": ("auditor",)}
+"""Ada and Ben may do everything, so that two people are there for whatever takes two."""
+
 _KEY_BYTES = 32
 
 
 def make_officers(data: Path) -> None:
-    """Two officers of every role, each with a key in `dev/officers`, and the file that pins them; what is there stays."""
+    """These people, each with a key in `dev/officers`, and the file that pins them; what is there stays."""
     file = data / "dev" / "officers.toml"
     if file.exists():
         return
-    keys = {name: private_file(data / "dev" / "officers" / f"{name}.key", _KEY_BYTES) for name in NAMES}
+    keys = {name: private_file(data / "dev" / "officers" / f"{name}.key", _KEY_BYTES) for name in STAFF}
     entries = (
-        officer_entry(Officer(name, frozenset(), Ed25519PrivateKey.from_private_bytes(key).public_key(), frozenset(STAFF_ROLES)))
+        officer_entry(Officer(name, frozenset(), Ed25519PrivateKey.from_private_bytes(key).public_key(), frozenset(STAFF[name])))
         for name, key in keys.items()
     )
     file.touch(mode=0o600)

@@ -1,15 +1,15 @@
 """Four eyes on the operations listener, JSON under `/v1`: what one person asks and another approves."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.domain.approvals import REASON_MOST, SUBJECT_BYTES_MOST, ApprovalState, NotApproved, StaffApproval, canonical
+from gateway.domain.approvals import REASON_MOST, SUBJECT_BYTES_MOST, NotApproved, StaffApproval, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
+from gateway.doors.approval_form import approvable, approval_fault, approval_shown
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
@@ -38,7 +38,7 @@ class ApprovalDesk:
 
     async def list(self, door: StaffDoor, _request: Request, _signed_in: SignedIn) -> Response:
         """What may still be approved or used."""
-        return json_answer({"data": [approval_shown(item, door) for item in await self.approvals.waiting()]})
+        return json_answer({"data": [approval_shown(item, door.clock()) for item in await self.approvals.waiting()]})
 
     async def ask(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
         """Ask for a duty that the person has."""
@@ -53,11 +53,11 @@ class ApprovalDesk:
             asked = await self.approvals.ask(signed_in.member, duty, wanted.subject, wanted.reason)
         except NotApproved as refused:
             raise approval_fault(refused) from None
-        return json_answer(approval_shown(asked, door))
+        return json_answer(approval_shown(asked, door.clock()))
 
     async def give(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
         """Approve what another person asked."""
-        return json_answer(approval_shown(await self.given(door, request.path_params["approval_id"], signed_in), door))
+        return json_answer(approval_shown(await self.given(door, request.path_params["approval_id"], signed_in), door.clock()))
 
     async def given(self, door: StaffDoor, approval: str, signed_in: SignedIn) -> StaffApproval:
         """RequestFault where this person cannot approve it: the duty must be theirs too."""
@@ -85,46 +85,3 @@ def mount(app: FastAPI, door: StaffDoor, desk: ApprovalDesk) -> None:
     async def give_approval(request: Request, approval_id: ApprovalId) -> Response:
         """Approve what another person asked."""
         return await door.answer(request, Duty.APPROVE, desk.give)
-
-
-def approvable() -> list[str]:
-    """The duties that need an approval."""
-    return [duty.value for duty in Duty if duty.rule.needs_approval]
-
-
-def approval_shown(approval: StaffApproval, door: StaffDoor) -> dict[str, object]:
-    """An approval as people are told it."""
-    return {
-        "id": approval.id,
-        "duty": approval.duty.value,
-        "subject": json.loads(approval.subject),
-        "reason": approval.reason,
-        "asked_by": approval.asked_by,
-        "asked": approval.asked.isoformat(),
-        "expires": approval.expires.isoformat(),
-        "approved_by": approval.approved_by,
-        "state": approval.state(door.clock()).value,
-    }
-
-
-def approval_fault(refused: NotApproved) -> RequestFault:
-    """What a person is told of an approval that was not given or not asked."""
-    match refused.state:
-        case "same_person":
-            return RequestFault(Fault.SAME_PERSON, "you asked for it; another person must approve it")
-        case ApprovalState.EXPIRED:
-            return RequestFault(Fault.APPROVAL_EXPIRED, "it was asked more than an hour ago; ask for it anew")
-        case ApprovalState.APPROVED:
-            return RequestFault(Fault.APPROVAL_GIVEN, "somebody approved it already")
-        case ApprovalState.USED:
-            return RequestFault(Fault.APPROVAL_USED, "it was used already; ask for another one")
-        case ApprovalState.ASKED:
-            return RequestFault(Fault.APPROVAL_WAITS, "nobody approved it yet")
-        case "another":
-            message = "it was asked by another person, or for something else: the subject must be the same to the letter"
-            return RequestFault(Fault.NOT_APPROVED, message, param="approval")
-        case "not_needed":
-            return RequestFault(
-                Fault.INVALID_REQUEST, f"duty: needs no approval; those that do: {', '.join(approvable())}", param="duty"
-            )
-    return RequestFault(Fault.NOT_FOUND, "no such approval", param="approval_id")

@@ -9,8 +9,9 @@ from gateway.domain.duties import Duty, StaffRole, duty_obstacle
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.kill_switch import Scope
 from gateway.doors import schemas
+from gateway.doors.approval_form import approval_shown
 from gateway.doors.kill_switches import engaged_answer, shown
-from gateway.doors.operations.approvals import ApprovalDesk, ApprovalId, approval_shown
+from gateway.doors.operations.approvals import ApprovalDesk, ApprovalId
 from gateway.doors.operations.kill_switches import SwitchDesk
 from gateway.doors.operations.page_shell import page, refused_page, style
 from gateway.doors.operations.sessions import SignedIn
@@ -41,7 +42,7 @@ class StaffPages:
             "switches": [shown(item) for item in await self.switches.switches.listed()],
             "approvals": [
                 {
-                    **approval_shown(item, door),
+                    **approval_shown(item, door.clock()),
                     "does": item.duty.rule.does,
                     "mine": item.asked_by == member.subject,
                     "has": member.roles & item.duty.rule.roles,

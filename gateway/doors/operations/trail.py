@@ -12,8 +12,8 @@ from audit.query import PURPOSE_MOST, NotSealed, Why, reveal
 from gateway.domain.approvals import NotApproved, StaffAct, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
+from gateway.doors.approval_form import approval_fault
 from gateway.doors.bodies import body_as, json_answer
-from gateway.doors.operations.approvals import approval_fault
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.oversight.approvals import Approvals

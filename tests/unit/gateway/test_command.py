@@ -11,10 +11,12 @@ import pytest
 from gateway.app.bundle import read_bundle
 from gateway.app.databases import DatabaseName
 from gateway.cli import main
+from tests.support.asking import approved, by, why
 from tests.support.databases import sql, sqlite_only, url
 from tests.support.teller import teller
 
-WHY = ["--auditor", "eve", "--purpose", "a complaint", "--case", "C-1"]
+WHY = ["--officer-key", "eve.key", "--purpose", "a complaint", "--case", "C-1"]
+"""Where it does not come to who asks."""
 
 
 @pytest.fixture
@@ -24,6 +26,16 @@ async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         assert (await asked.transfer("4.20", native_id="t1")).status == "done"
         await asked.ask("get_account_balance", {"account": "acc_nonsense"})
     return tmp_path / "data"
+
+
+def asking(data: Path, name: str = "eve") -> list[str]:
+    return why(data, name, "a complaint", "C-1")
+
+
+def twice(data: Path, *arguments: str | Path) -> tuple[int, Any]:
+    """What takes the approval of another person, with it."""
+    status, printed = approved(data, *map(str, arguments))
+    return status, json.loads(printed)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
@@ -37,30 +49,30 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
 
 
 def test_a_customer_who_is_not_there_is_a_finding_and_no_gapless_sequence(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alise")
+    status, found = run(capsys, "audit", "query", "--data", data, *asking(data), "--json", "--customer", "alise")
     assert (status, found["of_nobody"], found["gapless"], found["records"]) == (1, True, None, [])
-    status, told = run(capsys, "audit", "query", "--data", data, *WHY, "--customer", "alise")
+    status, told = run(capsys, "audit", "query", "--data", data, *asking(data), "--customer", "alise")
     assert (status, "nothing is claimed" in told) == (1, True)
-    status, told = run(capsys, "audit", "export", "--data", data, *WHY, "--customer", "alise", "--out", data / "none.zip")
+    status, told = run(capsys, "audit", "export", "--data", data, *asking(data), "--customer", "alise", "--out", data / "none.zip")
     assert (status, (data / "none.zip").exists()) == (1, False)
 
 
 def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--customer", "alice")
+    status, found = run(capsys, "audit", "query", "--data", data, *asking(data), "--json", "--customer", "alice")
     assert status == 0
     assert found["gapless"] is True
     kinds = [match["leaf"]["kind"] for match in found["records"]]
     assert kinds == ["read", "intent", "outcome", "deny"]
     assert "alice" not in json.dumps([match["leaf"] for match in found["records"]]), "a pseudonym stands for the customer"
     intent = found["records"][1]["index"]
-    status, opened = run(capsys, "audit", "reveal", intent, "--data", data, *WHY, "--json")
+    status, opened = twice(data, "audit", "reveal", intent, *asking(data))
     assert (status, opened["values"]["arguments.amount"]) == (0, {"currency": "GBP", "value": "4.20"})
     bundle, trust = tmp_path / "evidence.zip", tmp_path / "trust.json"
     status, kept = run(capsys, "audit", "checkpoint", "--data", data, "--json")
     assert status == 0
     pinned = tmp_path / "checkpoint.txt"
     pinned.write_text(kept["checkpoint"])
-    status, made = run(capsys, "audit", "export", "--data", data, *WHY, "--json", "--out", bundle, "--trust-out", trust, "--reveal")
+    status, made = twice(data, "audit", "export", *asking(data), "--out", bundle, "--trust-out", trust, "--reveal")
     assert (status, made["file"]) == (0, str(bundle))
     status, report = run(capsys, "audit", "verify", bundle, "--trust", trust, "--pinned", pinned, "--json")
     assert (status, report["good"], report["notes"]) == (0, True, [])
@@ -72,17 +84,17 @@ def test_an_auditor_asks_reveals_exports_and_verifies(data: Path, tmp_path: Path
 
 
 def test_questions_are_records_themselves(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "audit", "query", "--data", data, *WHY, "--json")
-    _, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--kind", "audit.query")
+    run(capsys, "audit", "query", "--data", data, *asking(data), "--json")
+    _, found = run(capsys, "audit", "query", "--data", data, *asking(data), "--json", "--kind", "audit.query")
     (record,) = found["records"]
     assert record["leaf"]["actor"] == {"agent": "eve"}
     assert (record["leaf"]["facts"]["purpose"], record["leaf"]["facts"]["case"]) == ("a complaint", "C-1")
 
 
 def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, found = run(capsys, "audit", "query", "--data", data, *WHY, "--json", "--kind", "intent")
+    _, found = run(capsys, "audit", "query", "--data", data, *asking(data), "--json", "--kind", "intent")
     index = found["records"][0]["index"]
-    status, explained = run(capsys, "policy", "explain", "--record", index, "--data", data, "--auditor", "eve", "--json")
+    status, explained = twice(data, "policy", "explain", "--record", index, *by(data, "eve"))
     assert status == 0
     assert [item["decision"]["effect"] for item in explained["decisions"]] == ["permit"]
     assert [item["decision"]["policies"] for item in explained["decisions"]] == [found["records"][0]["leaf"]["policy"]["policies"]]
@@ -90,11 +102,11 @@ def test_a_decision_is_explained_from_its_record(data: Path, capsys: pytest.Capt
 
 
 def test_holds_block_an_erasure_and_an_erasure_leaves_the_trail_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    who: list[str | Path] = ["--data", data, *WHY, "--customer", "alice", "--json"]
+    who: list[str | Path] = ["--data", data, *asking(data, "ada"), "--customer", "alice", "--json"]
     assert run(capsys, "audit", "hold", *who, "--hold", "litigation")[0] == 0
     assert run(capsys, "audit", "erase", *who)[0] == 1
     assert run(capsys, "audit", "hold", *who, "--hold", "litigation", "--release")[0] == 0
-    status, certificate = run(capsys, "audit", "erase", *who, "--legal-minimum", "none")
+    status, certificate = twice(data, "audit", "erase", *who[2:-1], "--legal-minimum", "none")
     assert (status, certificate["locked"]) == (0, {})
     assert run(capsys, "audit", "erase", *who)[0] == 1
     assert run(capsys, "audit", "verify", "--data", data, "--json")[1]["good"] is True
@@ -145,9 +157,9 @@ def test_an_older_revision_is_a_finding_and_a_newer_one_is_left_alone(data: Path
 
 
 def test_a_time_that_is_none_and_a_page_too_large_are_wrong_use(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "audit", "query", "--data", data, *WHY, "--since", "yesterday")[0] == 2
-    assert run(capsys, "audit", "query", "--data", data, *WHY, "--limit", "501")[0] == 2
-    assert run(capsys, "audit", "query", "--data", data, *WHY, "--cursor", "nonsense")[0] == 2
+    assert run(capsys, "audit", "query", "--data", data, *asking(data), "--since", "yesterday")[0] == 2
+    assert run(capsys, "audit", "query", "--data", data, *asking(data), "--limit", "501")[0] == 2
+    assert run(capsys, "audit", "query", "--data", data, *asking(data), "--cursor", "nonsense")[0] == 2
 
 
 def test_a_rule_without_an_id_is_a_finding_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -229,7 +229,7 @@ MAKING = {
 """They make the folder that they are told, or tell of it."""
 
 NEEDED: Mapping[str, str] = {
-    "--auditor": "eve", "--purpose": "p", "--case": "c", "--customer": "alice", "--officer-key": "o.key", "--reason": "r", "--hold": "h",
+    "--purpose": "p", "--case": "c", "--customer": "alice", "--officer-key": "o.key", "--reason": "r", "--hold": "h",
     "--out": "out.zip", "--credential-file": "c", "--policy-officers": "o.toml", "--to": "1", "--version": "2", "--author": "a",
 }  # fmt: skip
 

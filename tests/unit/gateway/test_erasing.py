@@ -1,7 +1,5 @@
 """`tellergate audit erase` on the folder of a real gateway: nothing that it keeps names the person any more, but what the law has kept."""
 
-import contextlib
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +8,17 @@ from typing import Any
 import pytest
 
 from gateway.app.databases import DatabaseName
+from gateway.app.development.officers import make_officers
 from gateway.cli import main
 from gateway.domain.principal import SCOPE_CONFIRM, SCOPE_KILL, SCOPE_THREADS, SCOPE_WORDS
 from tests.doors.conftest import Served, serving
 from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed
 from tests.support import databases
+from tests.support.asking import approved, why
 from tests.support.databases import sqlite_only
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
-WHY = ["--auditor", "officer-1", "--purpose", "request", "--case", "E-1"]
 WORDS = "a sentence that nobody else would say"
 
 
@@ -30,10 +29,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def erase(served: Served, *options: str) -> tuple[int, Any]:
-    where = ["--data", str(served.data), "--database", databases.url(served.data)]
-    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()) as told:
-        status = main(["audit", "erase", *where, *WHY, "--json", *options])
-    return status, json.loads(printed.getvalue()) if status == 0 else told.getvalue()
+    status, printed = approved(served.data, "audit", "erase", *why(served.data, "ada"), *options)
+    return status, json.loads(printed) if status == 0 else printed
 
 
 def lived(served: Served) -> str:
@@ -101,5 +98,6 @@ def test_a_kill_switch_over_the_customer_stands_in_the_way(served: Served) -> No
 @pytest.mark.parametrize("options", [[], ["--customer", "x", "--due"], ["--customer", "x", "--legal-minimum", "P7Y"]])
 def test_wrong_options_are_told(tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "permits", "--data", str(tmp_path)]) == 0
-    assert main(["audit", "erase", "--data", str(tmp_path), *WHY, *options]) == 2
+    make_officers(tmp_path)
+    assert main(["audit", "erase", "--data", str(tmp_path), *why(tmp_path, "ada"), *options]) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from gateway.domain.duties import Duty, StaffRole
 from gateway.domain.statements import StaffStatement, signed_bytes, verified_statement
 from policies.officers import STAFF_ROLES, Officer, officer_entry, parse_officers
 from tests.support import databases
+from tests.support.asking import approved
 from tests.support.officers import KEYS, PINNED, key_file, pinned
 from tests.support.production import home, nothing_said, private
 
-WHY = ["--auditor", "a", "--purpose", "p", "--case", "c"]
+
+def why(folder: Path) -> list[str]:
+    """Cem asks, who is an auditor."""
+    return ["--officer-key", str(key_file(folder, "cem")), "--purpose", "p", "--case", "c"]
 
 
 @pytest.fixture(autouse=True)
@@ -106,20 +111,40 @@ def test_what_was_done_stands_signed_in_the_trail_and_a_customer_s_name_only_sea
     data: Path, tmp_path: Path, scope: tuple[str, str]
 ) -> None:
     switch = kill(data, key_file(tmp_path, "ada"), "engage", *scope)[1]["id"]
-    found = told("audit", "query", "--kind", "admin", "--limit", "50", "--data", str(data), "--json", *WHY)[1]["records"]
+    found = told("audit", "query", "--kind", "admin", "--limit", "50", "--data", str(data), "--json", *why(tmp_path))[1]["records"]
     (record,) = [item for item in found if item["leaf"]["facts"]["word"] == "signed"]
     facts = record["leaf"]["facts"]
     assert (facts["by"], facts["via"], facts["duty"]) == ("ada", "officer_key", "kill_switch.engage")
     statement = facts.get("statement")
     if scope[0] == "--customer":
         assert "alice" not in json.dumps(record["leaf"])
-        statement = told("audit", "reveal", str(record["index"]), "--data", str(data), "--json", *WHY)[1]["values"][
-            "sealed.statement"
-        ]
+        eve = ["--officer-key", str(key_file(tmp_path, "eve"))]
+        opened = approved(data, "audit", "reveal", str(record["index"]), *why(tmp_path), other=eve)[1]
+        statement = json.loads(opened)["values"]["sealed.statement"]
     members = verified_statement(statement, base64.b64decode(facts["signature"]), PINNED["ada"].key)
     assert members is not None
     assert members["subject"] == {"kill_switch": switch, "scope": scope[0][2:], "subject": scope[1], "reason": "why"}
     assert verified_statement(statement, base64.b64decode(facts["signature"]), PINNED["ben"].key) is None
+
+
+def test_a_question_stands_signed_in_its_own_record_over_exactly_its_facts(data: Path, tmp_path: Path) -> None:
+    kill(data, key_file(tmp_path, "ada"), "engage", "--customer", "alice")
+    where = ["--data", str(data), "--json"]
+    assert told("audit", "query", "--customer", "alice", *why(tmp_path), *where)[0] == 0
+    assert told("audit", "query", "--customer", "nobody-known", *why(tmp_path), *where)[0] == 1
+    assert told("audit", "hold", "--hold", "h", "--customer", "alice", *why(tmp_path), *where)[0] == 0
+    assert told("audit", "hold", "--hold", "h", "--release", "--customer", "alice", *why(tmp_path), *where)[0] == 1
+    records = told("audit", "query", "--kind", "audit.query", "--kind", "hold.place", *why(tmp_path), *where)[1]["records"]
+    assert [item["leaf"]["kind"] for item in records] == ["audit.query", "audit.query", "hold.place"]
+    for record in records:
+        facts, key = record["leaf"]["facts"], PINNED["cem"].key
+        assert (facts.pop("via"), record["leaf"]["actor"]) == ("officer_key", {"agent": "cem"})
+        signature, statement = base64.b64decode(facts.pop("signature")), facts.pop("statement")
+        assert facts.pop("officer_key_sha256") == sha256(key.public_bytes_raw()).hexdigest()
+        members = verified_statement(statement, signature, key)
+        assert members is not None
+        assert (members["by"], members["subject"]) == ("cem", facts)
+        assert not any(name in json.dumps(record["leaf"]) for name in ("alice", "nobody-known")), "a customer stands by pseudonym"
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

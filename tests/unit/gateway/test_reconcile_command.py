@@ -13,10 +13,10 @@ import pytest
 from gateway.app.clock import utc_now
 from gateway.cli import main
 from gateway.commands import reconciliation
+from tests.support.asking import approved, why
 from tests.support.databases import url
 from tests.support.teller import sandbox_bank, teller
 
-WHY = ["--auditor", "eve", "--purpose", "reconciliation", "--case", "R-1"]
 LATER = timedelta(minutes=2)
 """Beyond the life of a permit: what has had no effect by then has none."""
 
@@ -38,7 +38,7 @@ async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def reconcile(data: Path, capsys: pytest.CaptureFixture[str], *more: str | Path) -> tuple[int, Any]:
-    status = main([str(item) for item in ("audit", "reconcile", "--data", data, *WHY, "--json", *more)])
+    status = main([str(item) for item in ("audit", "reconcile", "--data", data, *why(data), "--json", *more)])
     printed = capsys.readouterr()
     return status, json.loads(printed.out) if printed.out else printed.err
 
@@ -101,14 +101,14 @@ def test_what_lies_before_is_not_looked_at_and_the_question_is_on_record(data: P
     since = datetime.isoformat(utc_now() + timedelta(minutes=1))
     status, report = reconcile(data, capsys, "--since", since)
     assert (status, report["findings"]) == (0, [])
-    assert main(["audit", "query", "--data", str(data), *WHY, "--json", "--kind", "audit.reveal"]) == 0
+    assert main(["audit", "query", "--data", str(data), *why(data), "--json", "--kind", "audit.reveal"]) == 0
     (asked,) = json.loads(capsys.readouterr().out)["records"]
     assert asked["leaf"]["actor"]["agent"] == "eve"
-    assert asked["leaf"]["facts"]["case"] == "R-1"
+    assert asked["leaf"]["facts"]["case"] == "none"
 
 
 def test_a_customer_who_was_erased_is_compared_without_amounts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "erase", "--data", str(data), *WHY, "--customer", "alice", "--legal-minimum", "none", "--json"]) == 0
+    assert approved(data, "audit", "erase", *why(data, "ada"), "--customer", "alice", "--legal-minimum", "none")[0] == 0
     capsys.readouterr()
     status, report = reconcile(data, capsys)
     assert (status, report["findings"], report["sealed"]) == (0, [], report["intents"])
@@ -138,8 +138,8 @@ def test_without_a_bank_nothing_is_compared(data: Path, capsys: pytest.CaptureFi
 
 
 def test_people_read_a_table(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "reconcile", "--data", str(data), *WHY]) == 0
+    assert main(["audit", "reconcile", "--data", str(data), *why(data)]) == 0
     assert "nothing unexplained" in capsys.readouterr().out
     change(data, AGAIN.format(key="NULL"))
-    assert main(["audit", "reconcile", "--data", str(data), *WHY]) == 1
+    assert main(["audit", "reconcile", "--data", str(data), *why(data)]) == 1
     assert "1 findings" in capsys.readouterr().out
