@@ -17,3 +17,6 @@ class KeptSettings:
 
     calls_kept_days: int = 400
     """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
+
+    threads_kept_days: int = 400
+    """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

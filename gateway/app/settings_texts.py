@@ -73,7 +73,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("audit_wait_ms", "calls_per_minute", "requests_per_minute", "client_requests_per_minute", "waits_per_customer"),
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute"),
     ),
-    "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "synchronous_standby"),
+    "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
     "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
