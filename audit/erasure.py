@@ -81,6 +81,20 @@ async def holds(log: Log, customer: str) -> list[str]:
     return [] if subject is None else await _holds(log, subject)
 
 
+async def held_customers(log: Log) -> frozenset[str]:
+    """Every customer whom a hold is on. LogUnavailable, LogCorrupt: then nobody may be taken to be free of one."""
+    placed: dict[str, set[str]] = {}
+    async for item in _every(log, Filter(kinds=_HOLDS)):
+        fields = json.loads(item.leaf)
+        of_subject = placed.setdefault(fields["customer"], set())
+        if fields["kind"] == RecordKind.HOLD_PLACE.value:
+            of_subject.add(fields["facts"]["hold"])
+        else:
+            of_subject.discard(fields["facts"]["hold"])
+    found = [await log.keys.customer_of(subject) for subject, names in placed.items() if names]
+    return frozenset(customer for customer in found if customer is not None)
+
+
 async def _holds(log: Log, subject: str) -> list[str]:
     placed: dict[str, None] = {}
     async for item in _every(log, Filter(customer=subject, kinds=_HOLDS)):

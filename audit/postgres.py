@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Connection, Engine, text
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
+from audit.addresses import DatabaseAddress
 from audit.database import LOCK_WAIT_S, MAKING, DatabaseUnavailable, Lane
+from audit.postgres_hosts import Primary
 from audit.store.prepared import Asked
 
 ANSWER_WAIT_S = 10.0
@@ -43,9 +47,13 @@ class PostgresDatabase:
     `LOCK_WAIT_S`; one that is killed loses them at once.
     """
 
-    def __init__(self, url: URL, schema: str, *, name: str, beside: Sequence[str] = ()) -> None:
-        """`name` is the process's, as the server shows it. `beside`: schemas whose tables its transactions may change as well."""
-        url = url.set(drivername="postgresql+asyncpg")
+    def __init__(
+        self, address: DatabaseAddress, schema: str, *, name: str, beside: Sequence[str] = (), synchronous: bool = False
+    ) -> None:
+        """`name` is the process's, as the server shows it. `beside`: schemas whose tables its transactions may change as well.
+        `synchronous`: every connection is to a server whose commits a standby has as well, or is refused."""
+        url = address.url.set(drivername="postgresql+asyncpg")
+        chosen = {"async_creator_fn": Primary(address.hosts, synchronous=synchronous).connect}
         lock_wait_ms = str(int(LOCK_WAIT_S * 1000))
         session = {
             "search_path": ", ".join((schema, *beside)),
@@ -57,15 +65,22 @@ class PostgresDatabase:
         }
 
         def engine(most: int, answer_wait_s: float, isolation: str) -> AsyncEngine:
-            return create_async_engine(
+            made = create_async_engine(
                 url,
-                connect_args={"server_settings": session, "timeout": ANSWER_WAIT_S, "command_timeout": answer_wait_s},
+                connect_args={
+                    **(chosen if address.hosts or synchronous else {}),
+                    "server_settings": session,
+                    "timeout": ANSWER_WAIT_S,
+                    "command_timeout": answer_wait_s,
+                },
                 isolation_level=isolation,
                 pool_size=most,
                 max_overflow=0,
                 pool_timeout=LOCK_WAIT_S,
                 hide_parameters=True,
             )
+            event.listen(made.sync_engine, "checkout", _only_open)
+            return made
 
         self._writing = engine(3, ANSWER_WAIT_S, "READ COMMITTED")
         self._reading = engine(READERS, ANSWER_WAIT_S, "AUTOCOMMIT")
@@ -135,7 +150,7 @@ class _Readers:
         connection: Connection | None = None
         try:
             with _operational():
-                connection = self._idle.pop() if self._idle else await greenlet_spawn(self._engine.connect)
+                connection = await self._had()
                 answer = await asking(connection)
             self._idle.append(connection)
             connection = None
@@ -145,6 +160,16 @@ class _Readers:
             finally:
                 self._free.release()
         return answer
+
+    async def _had(self) -> Connection:
+        """One that is open: when a server goes all of them end, and each that was kept would fail one question of a customer's."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_open(connection):
+                return connection
+            await _let_go(connection)
+        opened: Connection = await greenlet_spawn(self._engine.connect)
+        return opened
 
     async def close(self) -> None:
         while self._idle:
@@ -169,6 +194,8 @@ class _PostgresLane:
 
     async def begin(self) -> None:
         """The server hears of the transaction with its first statement."""
+        if self._connection is not None and not _is_open(self._connection):
+            await self._drop()
         try:
             if self._connection is None:
                 with _operational():
@@ -192,6 +219,9 @@ class _PostgresLane:
 
     async def alone(self, work: Callable[[Connection], T]) -> T | None:
         """Begin and commit would each cost a round trip."""
+        if self._alone is not None and not _is_open(self._alone):
+            gone, self._alone = self._alone, None
+            await _let_go(gone)
         try:
             if self._alone is None:
                 with _operational():
@@ -223,8 +253,26 @@ class _PostgresLane:
         await _let_go(connection)
 
 
+def _only_open(_of_pool: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Have the pool open another connection in the place of one that the server ended."""
+    if record.driver_connection is None or record.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether the server has not ended it: what the driver knows already, without asking."""
+    if connection.invalidated:  # to ask it for its connection would open another
+        return False
+    driver = connection.connection.driver_connection
+    return driver is not None and not driver.is_closed()
+
+
 async def _let_go(connection: Connection | None) -> None:
     if connection is None:
+        return
+    if not _is_open(connection):
+        connection.invalidate()  # and not back to the pool, where the next one would find it
+        connection.close()
         return
     try:
         with _operational():

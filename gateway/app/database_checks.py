@@ -6,9 +6,10 @@ Asks the databases. Must never make or change anything there.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import DatabaseUnavailable
@@ -37,7 +38,34 @@ async def database_findings(settings: Settings, *, wrong: Collection[str] = ()) 
     places = DatabaseLocations(settings.data, settings.database, settings.keys_database)
     found = [finding for part in await asyncio.gather(*(_revision(places, part) for part in DatabaseName)) for finding in part]
     found = list(dict.fromkeys(found)) or list(await _policies(settings, places))
+    if settings.synchronous_standby and not any(finding.code is FindingCode.UNAVAILABLE for finding in found):
+        found.extend(await alone_findings(places))
     return [finding for finding in found if finding.setting not in wrong]
+
+
+async def alone_findings(places: DatabaseLocations) -> Sequence[SettingFinding]:
+    """A finding for each server whose commits no standby has yet when they are acknowledged. SQLAlchemyError."""
+    found = []
+    for name, part in (("database", DatabaseName.LOG), ("keys_database", DatabaseName.KEYS)):
+        if name == "keys_database" and not places.keys_url:
+            continue
+        names: str = await _asked(replace(places, synchronous=False), part, _standbys)
+        if not names.strip():
+            problem = "acknowledges a commit before a standby has it, and synchronous_standby is on"
+            remedy = "name standbys in the server's synchronous_standby_names (deploy/RUNBOOK.md, failover)"
+            found.append(SettingFinding(name, FindingCode.COMMITS_ALONE, problem, remedy))
+    return found
+
+
+async def refuse_alone(places: DatabaseLocations) -> None:
+    """UnsafeSettings where commits are to be on a standby too, and are not."""
+    if places.shared and places.synchronous and (found := await alone_findings(places)):
+        raise UnsafeSettings(findings=found)
+
+
+def _standbys(connection: Connection) -> str:
+    said: str = connection.execute(text("SELECT current_setting('synchronous_standby_names')")).scalar_one()
+    return said
 
 
 async def _revision(places: DatabaseLocations, part: DatabaseName) -> Sequence[SettingFinding]:

@@ -12,9 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
+from audit.addresses import AddressMalformed, DatabaseAddress, read_address
 from audit.database import Database, SqliteDatabase
 from audit.keyring import KeyStorage
 from audit.keys import KeyStore, make_keys, open_keys
@@ -54,7 +52,8 @@ _FILES = {
 @dataclass(frozen=True, slots=True)
 class DatabaseLocations:
     """`data` holds the key files, and the SQLite files where no `url` is given. `url` and `keys_url` are PostgreSQL's. `passphrase_file`
-    opens the key files, as `gateway.app.keys.passphrase` says. `token`: where the keys are instead."""
+    opens the key files, as `gateway.app.keys.passphrase` says. `token`: where the keys are instead. `synchronous`: no connection to a
+    server that acknowledges commits before a standby has them."""
 
     data: Path
     url: str = ""
@@ -63,6 +62,7 @@ class DatabaseLocations:
     token: TokenPlace | None = None
     log_origin: str = ""
     """The name that a log must have, and under which a new one begins; empty: whichever."""
+    synchronous: bool = False
 
     @property
     def shared(self) -> bool:
@@ -81,7 +81,7 @@ class DatabaseLocations:
         except ImportError:
             raise UnsafeSettings("a PostgreSQL address is set, but the extra `postgresql` is not installed") from None
         beside = [DatabaseName.GATEWAY.value] if part is DatabaseName.LOG else []
-        return PostgresDatabase(_address(url), part.value, name=name, beside=beside)
+        return PostgresDatabase(_address(url), part.value, name=name, beside=beside, synchronous=self.synchronous)
 
     def file(self, part: DatabaseName) -> Path:
         """The SQLite file of this part."""
@@ -95,14 +95,11 @@ class DatabaseLocations:
         return self.keys_url or self.url if part is DatabaseName.KEYS else self.url
 
 
-def _address(url: str) -> URL:
+def _address(url: str) -> DatabaseAddress:
     try:
-        address = make_url(url)
-    except ArgumentError:
-        address = None
-    if address is None or address.get_backend_name() != "postgresql" or address.database is None:
-        raise UnsafeSettings("the address of the database is postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    return address
+        return read_address(url)
+    except AddressMalformed:
+        raise UnsafeSettings("the address of the database is postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
 
 
 async def open_log(

@@ -31,6 +31,7 @@ from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
+from gateway.app.database_checks import refuse_alone
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
@@ -83,7 +84,14 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        places = DatabaseLocations(data, settings.database, settings.keys_database, log_origin=settings.log_origin)
+        places = DatabaseLocations(
+            data,
+            settings.database,
+            settings.keys_database,
+            log_origin=settings.log_origin,
+            synchronous=settings.synchronous_standby,
+        )
+        await refuse_alone(places)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
         if not composition.may_upgrade:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import make_url
 
+from audit.addresses import read_address
 from gateway.app.databases import DatabaseLocations, DatabaseName
 
 MAIN, KEYS = "databases.dump", "keys.dump"
@@ -70,15 +70,20 @@ async def _dumped(url: str, file: Path, parts: tuple[DatabaseName, ...], snapsho
 
 async def _restored(url: str, file: Path) -> None:
     said = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
-    await _run("pg_restore", url, *said, f"--dbname={make_url(url).database}", str(file))
+    await _run("pg_restore", url, *said, f"--dbname={read_address(url).url.database}", str(file))
 
 
 async def _run(tool: str, url: str, *arguments: str) -> None:
     found = shutil.which(tool)
     if found is None:
         raise ToolFailed(f"{tool} is not installed; install the client tools of PostgreSQL")
-    address = make_url(url)
-    said = {"PGHOST": address.host, "PGPORT": address.port, "PGUSER": address.username, "PGPASSWORD": address.password}
+    read = read_address(url)
+    address = read.url
+    hosts = {"PGHOST": address.host, "PGPORT": address.port}
+    if read.hosts:
+        hosts = {"PGHOST": ",".join(name for name, _ in read.hosts), "PGPORT": ",".join(str(port) for _, port in read.hosts)}
+        hosts["PGTARGETSESSIONATTRS"] = "read-write"
+    said = {**hosts, "PGUSER": address.username, "PGPASSWORD": address.password}
     named = {**said, "PGDATABASE": address.database}
     environment = {**os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
     process = await asyncio.create_subprocess_exec(
@@ -91,4 +96,8 @@ async def _run(tool: str, url: str, *arguments: str) -> None:
 
 
 def _bare(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """As asyncpg reads it: with several hosts, the one that takes writes."""
+    address = read_address(url)
+    if address.hosts:
+        return f"{url}{'&' if '?' in url else '?'}target_session_attrs=read-write" if "target_session_attrs" not in url else url
+    return address.url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -24,6 +24,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "words_age_s": (1, 86_400),
     "texts_kept_days": (2, 36_500),
     "calls_kept_days": (32, 36_500),
+    "threads_kept_days": (2, 36_500),
     "model_timeout_ms": (1, 3_600_000),
     "model_idle_ms": (1, 3_600_000),
     "model_retries": (0, 10),

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from opentelemetry import metrics
 from starlette.types import ASGIApp
 
+from audit.erasure import held_customers
 from audit.log import Log
 from gateway.app.clock import Clock
 from gateway.app.composition import Composition
@@ -52,7 +53,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         running = [
             gateway.recovery.run(gateway.pipeline),
             _old_proofs(gateway.book, gateway.door.clock),
-            _old_rows(gateway.book, gateway.settings, gateway.door.clock),
+            _old_rows(gateway.book, gateway.log, gateway.settings, gateway.door.clock),
             gateway.trust.run(),
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
@@ -135,12 +136,14 @@ async def _old_proofs(book: SqlBook, clock: Clock) -> None:
         await asyncio.sleep(60)
 
 
-async def _old_rows(book: SqlBook, settings: Settings, clock: Clock) -> None:
-    """Forget, each hour, what the bank keeps no longer; in small transactions, so that nobody waits for it."""
-    kept = RetentionTimes(timedelta(days=settings.texts_kept_days), timedelta(days=settings.calls_kept_days))
+async def _old_rows(book: SqlBook, log: Log, settings: Settings, clock: Clock) -> None:
+    """Forget, each hour, what the bank keeps no longer, but nothing that a legal hold keeps; in small transactions, so that nobody waits
+    for it."""
+    days = (settings.texts_kept_days, settings.calls_kept_days, settings.threads_kept_days)
+    kept = RetentionTimes(*(timedelta(days=number) for number in days))
     while True:
         with alarmed(Chore.ROWS_SWEEP):
-            if await sweep(book, kept, clock()):
+            if await sweep(book, kept, clock(), held=partial(held_customers, log)):
                 await book.overwrite_deleted()
         await asyncio.sleep(3600)
 

@@ -4,17 +4,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.app.kept_settings import KeptSettings
 from gateway.identity.jwks import OPENID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(KeptSettings):
     data: Path
     """Folder of the keys, and of the databases where no other is named. Created with access for its owner alone."""
 
     database: str = field(default="", repr=False)
     """Address of a PostgreSQL database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: several gateways may share it, each part in a
-    schema of its own. Empty: SQLite files in `data`, for one process. Needs the extra `postgresql`."""
+    schema of its own. `HOST:PORT,HOST:PORT` names the servers of a cluster: whichever takes writes is used. Empty: SQLite files in `data`,
+    for one process. Needs the extra `postgresql`."""
 
     keys_database: str = field(default="", repr=False)
     """The same for the customers' sealing keys alone, to keep them out of the other database's backups. Empty: in `database`."""
@@ -235,12 +237,6 @@ class Settings:
 
     words_age_s: int = 1_800
     """For how many seconds what the customer wrote counts; what they want done after that, they say again."""
-
-    texts_kept_days: int = 30
-    """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
-
-    calls_kept_days: int = 400
-    """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
 
     screening_list: Path | None = None
     """File of account numbers, and of names after `name:`, one a line, whom nobody is let pay (sanctions, fraud). Read anew when it has

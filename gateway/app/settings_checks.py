@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
+from audit.addresses import AddressMalformed, read_address
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
@@ -273,12 +274,25 @@ def _processes(settings: Settings) -> _Findings:
         if not address:
             continue
         parts = _parts(address)
-        if parts.scheme != "postgresql" or not parts.path.strip("/"):
-            yield _malformed(name, "is no address of a database", "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-        elif not settings.development and not _is_near(parts.hostname) and not _has_tls(parts.query):
+        try:
+            read = read_address(address)
+        except AddressMalformed:
+            read = None
+        if read is None or parts.scheme != "postgresql" or not parts.path.strip("/"):
+            remedy = "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or HOST:PORT,HOST:PORT for the servers of a cluster"
+            yield _malformed(name, "is no address of a database that takes writes", remedy)
+            continue
+        hosts: Sequence[str | None] = [host for host, _ in read.hosts] or [parts.hostname]
+        if not settings.development and not all(map(_is_near, hosts)) and not _has_tls(parts.query):
             yield SettingFinding(
                 name, FindingCode.IN_CLEAR, "would be asked without TLS", "add ?ssl=verify-full to the address, or ?ssl=require"
             )
+
+
+def _standby(settings: Settings) -> _Findings:
+    if settings.synchronous_standby and not settings.database:
+        problem = "is asked for, and the databases are files of this host"
+        yield SettingFinding("synchronous_standby", FindingCode.CONFLICT, problem, "set database, or leave it out")
 
 
 def _is_near(host: str | None) -> bool:
@@ -373,6 +387,7 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _conveniences,
     _keys,
     _processes,
+    _standby,
     _confirming,
     _templates,
 )

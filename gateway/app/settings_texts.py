@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from gateway.app.kept_settings import KeptSettings
 from gateway.app.settings import Settings
 
 DECIDED: Mapping[str, object] = {
@@ -82,7 +83,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("audit_wait_ms", "calls_per_minute", "requests_per_minute", "client_requests_per_minute", "waits_per_customer"),
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute"),
     ),
-    "What is kept, and for how long": ("texts_kept_days", "calls_kept_days"),
+    "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
     "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""
@@ -96,10 +97,12 @@ _WIDTH = 118
 @cache
 def texts() -> Mapping[str, str]:
     """What each setting is for: the string below its field."""
-    source = ast.parse((files("gateway.app") / "settings.py").read_text())
-    body = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__).body
+    sources = [ast.parse((files("gateway.app") / name).read_text()) for name in ("settings.py", "kept_settings.py")]
+    classes = {Settings.__name__, KeptSettings.__name__}
+    bodies = [node.body for source in sources for node in source.body if isinstance(node, ast.ClassDef) and node.name in classes]
     return {
         first.target.id: " ".join(second.value.value.split())
+        for body in bodies
         for first, second in itertools.pairwise(body)
         if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name)
         if isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant) and isinstance(second.value.value, str)

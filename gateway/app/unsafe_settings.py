@@ -40,6 +40,8 @@ class FindingCode(StrEnum):
     """A database, or the token of the keys, that does not answer."""
     NOT_UPGRADED = "not_upgraded"
     """A database that was not made yet, or is of another version."""
+    COMMITS_ALONE = "commits_alone"
+    """A database server that acknowledges a commit before a standby has it."""
     BOOK_BEHIND_LOG = "book_behind_log"
     """The gateway's database is older than the log: it was restored from a backup, and has forgotten what happened since."""
     LOG_BEHIND_BOOK = "log_behind_book"

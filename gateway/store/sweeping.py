@@ -1,11 +1,13 @@
-"""What the gateway's database forgets, and when: never what a decision still rests on, so that absence gives nobody more than before."""
+"""What the gateway's database forgets, and when: never what a decision still rests on, so that absence gives nobody more than before, and
+nothing of a customer whom a legal hold is on.
+"""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Delete, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Delete, Table, delete, or_, select, tuple_
 
 from gateway.domain.limits import MONTH
 from gateway.domain.states import CallState
@@ -17,22 +19,37 @@ from gateway.store.tables import (
     APPROVERS,
     CALLS,
     CONFIRMATIONS,
+    CONVERSATIONS,
     PROPOSED_CALLS,
     READINGS,
+    RUN_IS_ACTIVE,
+    RUNS,
     TAINTS,
     THREADS,
     USES,
     WORDS,
 )
+from gateway.store.threads import forget_thread
 from gateway.store.times import to_us
 
 AT_ONCE = 500
 """Rows of one transaction: whoever writes waits for no more than that."""
 
+THREADS_AT_ONCE = 20
+"""The same of threads, each of which goes with its messages, runs and steps."""
+
+HELD_MOST = 10_000
+"""Customers under a legal hold: each is a parameter of a statement, and both databases take three times as many."""
+
+
+class TooManyHeld(Exception):
+    """More than `HELD_MOST` customers are under a legal hold. Nothing is deleted any more."""
+
 
 class Swept(StrEnum):
     """A class of rows with an age of its own."""
 
+    THREADS = "threads"
     WORDS = "words"
     READINGS = "readings"
     CALLS = "calls"
@@ -46,14 +63,17 @@ class Swept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetentionTimes:
-    """For how long the bank keeps texts (what was said and read) and calls with what was confirmed for them."""
+    """For how long the bank keeps texts (what was said and read), calls with what was confirmed for them, and threads that nobody writes
+    to."""
 
     texts: timedelta
     calls: timedelta
+    threads: timedelta
 
     def ends(self, now: datetime) -> Iterator[tuple[Swept, datetime]]:
         """Before when each class is forgotten."""
         slack = timedelta(days=1)
+        yield Swept.THREADS, now - self.threads  # first: its words stay for as long as it does
         yield Swept.WORDS, now - self.texts
         yield Swept.READINGS, now - self.texts
         yield Swept.CALLS, now - self.calls
@@ -67,24 +87,64 @@ class RetentionTimes:
 
 @dataclass(frozen=True, slots=True)
 class Sweep(Item[int]):
-    """Forget of one class what is older than `before`, `AT_ONCE` at most."""
+    """Forget of one class what is older than `before`, `most_of(what)` at most, and nothing of the customers who are `held`."""
 
     what: Swept
     before: datetime
+    held: Collection[str] = ()
 
     def apply(self, connection: Connection) -> int:
-        """How many rows that were; fewer than `AT_ONCE`: there are no more."""
+        """How many rows that were; fewer than at most: there are no more."""
         if self.what is Swept.SUMS:
             spending.forget(connection, self.before)
             return 0
         table, is_old = _OLD[self.what]
         key = tuple(table.primary_key.columns)
-        keys = [tuple(row) for row in connection.execute(select(*key).where(*is_old(to_us(self.before))).limit(AT_ONCE))]
-        if keys:
+        of_others = () if self.what not in _WHOSE or not self.held else (~_WHOSE[self.what](self.held),)
+        wanted = select(*key).where(*is_old(to_us(self.before)), *of_others).limit(most_of(self.what))
+        keys = [tuple(row) for row in connection.execute(wanted)]
+        if self.what is Swept.THREADS:
+            for (thread,) in keys:
+                forget_thread(connection, thread)
+        elif keys:
             for statement in _behind(self.what, [row[0] for row in keys]):
                 connection.execute(statement)
             connection.execute(delete(table).where(tuple_(*key).in_(keys)))
         return len(keys)
+
+
+def most_of(what: Swept) -> int:
+    """Rows of this class in one transaction."""
+    return min(AT_ONCE, THREADS_AT_ONCE) if what is Swept.THREADS else AT_ONCE
+
+
+def _of_conversations(table: Table) -> Callable[[Collection[str]], ColumnElement[bool]]:
+    def whose(held: Collection[str]) -> ColumnElement[bool]:
+        return table.c.conversation.in_(select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.customer.in_(held)))
+
+    return whose
+
+
+_WHOSE: Mapping[Swept, Callable[[Collection[str]], ColumnElement[bool]]] = {
+    Swept.THREADS: THREADS.c.customer.in_,
+    Swept.WORDS: _of_conversations(WORDS),
+    Swept.READINGS: _of_conversations(READINGS),
+    Swept.CALLS: CALLS.c.customer.in_,
+    Swept.CONFIRMATIONS: CONFIRMATIONS.c.customer.in_,
+    Swept.APPROVERS: lambda held: or_(
+        APPROVERS.c.approver.in_(held),
+        APPROVERS.c.confirmation.in_(select(CONFIRMATIONS.c.id).where(CONFIRMATIONS.c.customer.in_(held))),
+    ),
+    Swept.TAINTS: TAINTS.c.customer.in_,
+    Swept.STAFF_APPROVALS: lambda held: STAFF_APPROVALS.c.customer.is_not(None) & STAFF_APPROVALS.c.customer.in_(held),
+}
+"""Of which customers the rows of a class are. Not here: sums, since the calls stay that they were made of, and sessions of the bank's
+people."""
+
+
+def _old_threads(before_us: int) -> tuple[ColumnElement[bool], ...]:
+    """What a run is under way in stays."""
+    return (THREADS.c.last_us < before_us, ~select(RUNS.c.id).where(RUNS.c.thread == THREADS.c.id, RUN_IS_ACTIVE).exists())
 
 
 def _old_words(before_us: int) -> tuple[ColumnElement[bool], ...]:
@@ -99,6 +159,7 @@ def _old_calls(before_us: int) -> tuple[ColumnElement[bool], ...]:
 
 
 _OLD: Mapping[Swept, tuple[Table, Callable[[int], tuple[ColumnElement[bool], ...]]]] = {
+    Swept.THREADS: (THREADS, _old_threads),
     Swept.WORDS: (WORDS, _old_words),
     Swept.READINGS: (READINGS, lambda before_us: (READINGS.c.at_us < before_us,)),
     Swept.CALLS: (CALLS, _old_calls),
@@ -118,12 +179,23 @@ def _behind(what: Swept, ids: list[str]) -> Iterator[Delete]:
         yield delete(PROPOSED_CALLS).where(PROPOSED_CALLS.c.confirmation.in_(ids))
 
 
-async def sweep(store: ItemStore, kept: RetentionTimes, now: datetime) -> int:
-    """Forget everything that is past its time; how many rows. Unavailable."""
+async def nobody() -> Collection[str]:
+    """Where no legal hold can be."""
+    return ()
+
+
+async def sweep(
+    store: ItemStore, kept: RetentionTimes, now: datetime, *, held: Callable[[], Awaitable[Collection[str]]] = nobody
+) -> int:
+    """Forget everything that is past its time; how many rows. Unavailable. `held`: who is under a legal hold, asked before each
+    transaction; what it raises ends the sweep, since a hold that cannot be read may be there. TooManyHeld."""
     forgotten = 0
     for what, before in kept.ends(now):
-        while count := await store.write(Sweep(what, before)):
+        count = most_of(what)
+        while count == most_of(what):
+            theirs = await held()
+            if len(theirs) > HELD_MOST:
+                raise TooManyHeld
+            count = await store.write(Sweep(what, before, theirs))
             forgotten += count
-            if count < AT_ONCE:
-                break
     return forgotten

@@ -189,14 +189,25 @@ class DeleteThread(Item[bool | None]):
             return None
         if not self.is_own and _holds_words(connection, thread):
             return False
-        runs = select(_R.id).where(_R.thread == thread.id)
-        connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
-        for table in (RUN_STEPS, RUNS, MESSAGES):
-            connection.execute(delete(table).where(table.c.thread == thread.id))
-        connection.execute(delete(READINGS).where(READINGS.c.conversation == thread.conversation))
-        conversations.take_back(connection, thread.conversation)
-        connection.execute(delete(THREADS).where(_T.id == thread.id))
+        _delete(connection, thread.id, thread.conversation)
         return True
+
+
+def forget_thread(connection: Connection, thread: str) -> None:
+    """The same for one that is past its time; nothing where it is gone already."""
+    conversation = connection.execute(select(_T.conversation).where(_T.id == thread).with_for_update()).scalar()
+    if conversation is not None:
+        _delete(connection, thread, conversation)
+
+
+def _delete(connection: Connection, thread: str, conversation: str) -> None:
+    runs = select(_R.id).where(_R.thread == thread)
+    connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
+    for table in (RUN_STEPS, RUNS, MESSAGES):
+        connection.execute(delete(table).where(table.c.thread == thread))
+    connection.execute(delete(READINGS).where(READINGS.c.conversation == conversation))
+    conversations.take_back(connection, conversation)
+    connection.execute(delete(THREADS).where(_T.id == thread))
 
 
 @dataclass(frozen=True, slots=True)

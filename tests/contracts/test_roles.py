@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from audit.catching_up import catch_up
-from audit.erasure import replay_destructions
+from audit.erasure import held_customers, replay_destructions
 from gateway.app.clock import utc_now
 from gateway.app.data_folder import make_data_folder
 from gateway.app.databases import HISTORIES, DatabaseName
@@ -63,7 +64,8 @@ async def test_a_gateway_does_everything_by_a_role_that_cannot_change_the_log(ow
         await asked.say("Please pay Margaret Hale 12.50 GBP.")
         await asked.gateway.kill_switches.engage(Scope.AGENT, "rogue", "it went wild", "ann")
         await asked.gateway.recovery.sweep(grace=timedelta(0))
-        await sweep(asked.gateway.book, RetentionTimes(timedelta(0), timedelta(0)), utc_now() + timedelta(days=1))
+        kept, later = RetentionTimes(*(timedelta(0),) * 3), utc_now() + timedelta(days=1)
+        await sweep(asked.gateway.book, kept, later, held=partial(held_customers, asked.gateway.log))
         assert await asked.gateway.log.publish(force=True) is not None
         await catch_up(asked.gateway.log)
         await replay_destructions(asked.gateway.log)

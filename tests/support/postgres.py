@@ -26,7 +26,7 @@ class Server:
     port: int
 
     def url(self, database: str) -> str:
-        return f"postgresql://{_user()}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user()}@127.0.0.1:{self.port}/{database}"
 
 
 class _Shared:
@@ -77,18 +77,18 @@ def server(*, fsync: bool = False) -> Server:
 
     Without fsync: the tests kill gateways, never the server, and what was committed survives in it.
     """
-    binaries = _binaries()
-    if binaries is None:
+    found = binaries()
+    if found is None:
         absent("PostgreSQL (Debian package postgresql)")
     if _Shared.folder is None:
-        port, process, folder = _start(binaries, fsync=fsync)
+        port, process, folder = _start(found, fsync=fsync)
         atexit.register(_stop, process, folder)
         return Server(port)
     running = _Shared.folder / "running.json"
     with (_Shared.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not running.exists():
-            port, process, folder = _start(binaries, fsync=fsync)
+            port, process, folder = _start(found, fsync=fsync)
             running.write_text(json.dumps({"port": port, "pid": process.pid, "folder": str(folder)}))
             process.returncode = 0  # it outlives this worker on purpose: `stop_shared` ends it
     return Server(json.loads(running.read_text())["port"])
@@ -97,12 +97,12 @@ def server(*, fsync: bool = False) -> Server:
 def _start(binaries: Path, *, fsync: bool) -> "tuple[int, subprocess.Popen[bytes], Path]":
     """A new server in a folder of its own, ready to be asked."""
     folder = Path(tempfile.mkdtemp(prefix="tellergate-postgres-"))
-    shutil.chown(folder, _user())
-    user = _user() if os.getuid() == 0 else None
-    make: list[str | Path] = [binaries / "initdb", "-D", folder / "data", "-U", _user(), "-A", "trust", "-E", "UTF8"]
+    shutil.chown(folder, user())
+    owner = user() if os.getuid() == 0 else None
+    make: list[str | Path] = [binaries / "initdb", "-D", folder / "data", "-U", user(), "-A", "trust", "-E", "UTF8"]
     make += ["--locale=C.UTF-8", "--no-sync"]
-    subprocess.run(make, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-    port = _free_port()
+    subprocess.run(make, check=True, user=owner, cwd=folder, stdout=subprocess.DEVNULL)
+    port = free_port()
     settings = {
         "port": port,
         "listen_addresses": "127.0.0.1",
@@ -115,7 +115,7 @@ def _start(binaries: Path, *, fsync: bool) -> "tuple[int, subprocess.Popen[bytes
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command: list[str | Path] = [binaries / "postgres", "-D", folder / "data", *options]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, user=owner, cwd=folder, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
     deadline = time.monotonic() + START_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -144,17 +144,17 @@ def _stop(process: "subprocess.Popen[bytes]", folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _user() -> str:
+def user() -> str:
     """PostgreSQL refuses to run as root; Debian's package brings a user for it."""
     return "postgres" if os.getuid() == 0 else os.environ.get("USER", "postgres")
 
 
-def _binaries() -> Path | None:
+def binaries() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(path) for path in [shutil.which("initdb")] if path]
     return found[-1].parent if found else None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

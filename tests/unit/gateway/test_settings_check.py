@@ -84,6 +84,10 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "a database that may be in clear": ({"database": "postgresql://t@db.example/t?ssl=prefer"}, ("database", "in_clear")),
     "the keys' database in clear": ({"keys_database": "postgresql://t@db.example/t"}, ("keys_database", "in_clear")),
     "another database": ({"database": "mysql://t@db.example/t"}, ("database", "malformed")),
+    "a cluster in clear": ({"database": "postgresql://t@127.0.0.1:1,db.example:2/t"}, ("database", "in_clear")),
+    "a cluster's standby": ({"database": "postgresql:///t?target_session_attrs=standby"}, ("database", "malformed")),
+    "a host that is empty": ({"database": "postgresql://t@a:1,/t?ssl=require"}, ("database", "malformed")),
+    "a standby of files": ({"synchronous_standby": True}, ("synchronous_standby", "conflict")),
     "no database in the address": ({"database": "postgresql://t@127.0.0.1"}, ("database", "malformed")),
     "people on the API's address": ({**OPERATED, "operations_port": 8080}, ("operations_port", "conflict")),
     "people in clear": ({**OPERATED, "operations_host": "0.0.0.0"}, ("operations_host", "in_clear")),
@@ -103,6 +107,7 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
 BASE: dict[str, Any] = {
     **dict.fromkeys(("issuer", "audience", "public_url", "core_url"), "https://a.example"),
     **dict.fromkeys(("core_credential_file", "policy_officers"), Path("x")),
+    "public_url": "https://window.example",
     "strong_acr": ("x",),
 }
 
@@ -110,6 +115,8 @@ SAFE: dict[str, dict[str, Any]] = {
     "as it is": {},
     "a database with TLS": {"database": "postgresql://t@db.example/t?ssl=verify-full"},
     "a database on loopback": {"database": "postgresql://t:x@127.0.0.1:5432/t", "workers": 4},
+    "a cluster with TLS": {"database": "postgresql://t:a,b@a:1,b,[::1]:3/t?ssl=require&target_session_attrs=read-write"},
+    "a cluster on loopback": {"database": "postgresql://t@127.0.0.1:1,localhost:2/t", "synchronous_standby": True},
     "a database by a socket": {"database": "postgresql:///t?host=/run/postgresql"},
     "behind proxies": {"host": "0.0.0.0", "trusted_proxies": ("10.0.0.8",)},
     "TLS of its own": {"host": "::", "tls_certificate": Path("c"), "tls_key": Path("k")},
@@ -143,6 +150,7 @@ def test_several_faults_are_all_found_at_once_and_a_start_says_all_of_them(names
             expected.add(finding)
     if "database" in chosen:  # several workers may share it
         expected.discard(("workers", "conflict"))
+        expected.discard(("synchronous_standby", "conflict"))
         if chosen.get("workers") and not chosen.get("core_url", "x"):
             expected.add(("workers", "conflict"))
     settings = replace(NOWHERE, **(BASE | chosen))

@@ -1,0 +1,22 @@
+"""The settings of what is kept: how safely, for how long, and how much of one customer. A part of `gateway.app.settings`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSettings:
+    """See `Settings`."""
+
+    synchronous_standby: bool = False
+    """Whether nothing is written to a server that acknowledges a commit before a standby has it too (its `synchronous_standby_names` is
+    empty): then a start is refused, and after a failover calls are, until the new primary has a standby. False: what was acknowledged in
+    the last moments before a failover may be lost."""
+
+    texts_kept_days: int = 30
+    """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
+
+    calls_kept_days: int = 400
+    """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
+
+    threads_kept_days: int = 400
+    """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

@@ -1,0 +1,100 @@
+"""How long each table keeps its rows, and what of a person stands in them: one line for each table of each database, none without.
+
+A table that is made without its line here fails the tests; so does a column that names a person and is not said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.app.databases import DatabaseName
+
+
+@dataclass(frozen=True, slots=True)
+class TableRetention:
+    """`until`: when a row goes. `why`: why no sweep takes it, of what stays. `swept`: by which class of `gateway.store.sweeping`, or when
+    by a chore. `personal`: columns that name a person or hold what they said or did; erasing the person removes the row, or the key that
+    opens it.
+    """
+
+    until: str
+    swept: str = ""
+    why: str = ""
+    personal: tuple[str, ...] = ()
+
+
+_ERASED = "the customer is erased"
+_NEVER = "never"
+
+_GATEWAY = {
+    "approvers": TableRetention("a day after they could approve", "approvers", personal=("approver",)),
+    "assistants": TableRetention(
+        "it is deleted, or its customer erased", why="somebody's work, until they end it", personal=("customer", "body", "metadata")
+    ),
+    "calls": TableRetention("`calls_kept_days`, once settled", "calls", personal=("customer", "payee")),
+    "confirmations": TableRetention(
+        "`calls_kept_days`", "confirmations", personal=("customer", "intent", "principal", "evidence", "approver", "approval")
+    ),
+    "conversations": TableRetention(_ERASED, why="its taint and its turns are what decisions rest on", personal=("customer",)),
+    "customers": TableRetention(
+        _ERASED, why="rights of somebody; without the row they would be granted anew", personal=("customer", "mandate")
+    ),
+    "epochs": TableRetention(_NEVER, why="two counters"),
+    "kill_switches": TableRetention("its customer is erased", why="who stopped what, for ever", personal=("subject", "reason")),
+    "log_position": TableRetention(_NEVER, why="one row"),
+    "messages": TableRetention("with their thread", "threads", personal=("body", "metadata")),
+    "passkeys": TableRetention(_ERASED, why="a revoked one must not be enrolled again", personal=("customer", "public_key")),
+    "policy_activations": TableRetention(_NEVER, why="which rules decided, for ever; they are few"),
+    "proofs": TableRetention("a proof is too old to be taken", "each minute"),
+    "proposed_calls": TableRetention("with their confirmation", "confirmations", personal=("arguments", "sources")),
+    "rates": TableRetention("ten minutes", "each second's exchange"),
+    "readings": TableRetention("`texts_kept_days`", "readings", personal=("document", "text")),
+    "run_steps": TableRetention("with their thread", "threads", personal=("body", "metadata")),
+    "run_waits": TableRetention("with their thread", "threads"),
+    "runs": TableRetention("with their thread", "threads", personal=("customer", "principal", "body", "metadata")),
+    "spent": TableRetention("31 days and one", "sums", personal=("customer",)),
+    "staff_approvals": TableRetention("a day after they expired", "staff_approvals", personal=("customer", "subject")),
+    "staff_sessions": TableRetention("they end", "staff_sessions"),
+    "standing_mandates": TableRetention(_ERASED, why="what was signed, also when it is revoked", personal=("customer", "terms")),
+    "taints": TableRetention("a day after it counts no more", "taints", personal=("customer",)),
+    "threads": TableRetention("`threads_kept_days`; not while a run is under way", "threads", personal=("customer", "metadata")),
+    "uses": TableRetention("with their call", "calls", personal=("value",)),
+    "webhooks": TableRetention("seven days after it was told", "each hour", personal=("body",)),
+    "words": TableRetention("`texts_kept_days`; in a thread, with it", "words", personal=("text", "reading")),
+}
+
+_OF_THE_LOG = "part of a log that is never cut"
+
+_LOG = {
+    **{
+        name: TableRetention(_NEVER, why=_OF_THE_LOG)
+        for name in (
+            "checkpoints",
+            "head",
+            "index_cursor",
+            "intents",
+            "leaves",
+            "policy_bundles",
+            "postings",
+            "terms",
+            "tiles",
+            "time_blocks",
+        )
+    },
+    "sealed": TableRetention(
+        "`audit erase`, or `--due`", why="the law says how long: retention classes of the trail", personal=("blob",)
+    ),
+}
+
+_KEYS = {
+    "data_keys": TableRetention("`audit erase`, or `--due`", why="with it goes what it sealed", personal=("wrapped",)),
+    "destructions": TableRetention(_NEVER, why="by it a restored backup is cleaned again"),
+    "log_position": TableRetention(_NEVER, why="one row"),
+    "schedules": TableRetention("`audit erase --due`", why="what may go once the law allows it"),
+    "subjects": TableRetention("`audit erase`", why="who a pseudonym is", personal=("customer",)),
+}
+
+RETENTION: Mapping[DatabaseName, Mapping[str, TableRetention]] = {
+    DatabaseName.GATEWAY: _GATEWAY,
+    DatabaseName.LOG: _LOG,
+    DatabaseName.KEYS: _KEYS,
+}
