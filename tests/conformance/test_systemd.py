@@ -1,0 +1,128 @@
+"""The units of `deploy/systemd`: systemd takes them, hardening leaves little, and a gateway serves within what of it can be tried here."""
+
+import ctypes
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.app.workers import STOP_WAIT_S
+from gateway.commands.printing import FINDING, USAGE
+from tests.conformance.test_deploy import transferred
+from tests.support.postgres import absent
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+MOST_EXPOSED = 1.5
+"""Of `systemd-analyze security`: 0 is no exposure at all, 10 all there is. A web server of a distribution has about 9."""
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+
+
+def values(unit: Path, name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", unit.read_text(), re.MULTILINE)
+
+
+def analyze(*arguments: str) -> str:
+    if shutil.which("systemd-analyze") is None:
+        absent("systemd-analyze (Debian's package systemd)")
+    ran = subprocess.run(["systemd-analyze", *arguments], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def placed(tmp_path: Path) -> list[Path]:
+    """The units, with a program that there is in the place of ours."""
+    made = []
+    for unit in UNITS:
+        text = unit.read_text().replace("/opt/tellergate/bin/tellergate", "/bin/true")
+        made.append(tmp_path / unit.name)
+        made[-1].write_text(text)
+    return made
+
+
+def test_systemd_takes_every_line(placed: list[Path]) -> None:
+    assert len(placed) == 3
+    assert analyze("verify", *map(str, placed)) == ""
+
+
+def test_little_is_exposed(placed: list[Path]) -> None:
+    for unit in placed:
+        told = analyze("security", "--offline=true", str(unit))
+        print(told.splitlines()[-1])
+        (score,) = re.findall(r"exposure level for \S+: ([0-9.]+)", told)
+        assert float(score) <= MOST_EXPOSED, told
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_the_score_does_not_count_is_there_too(unit: Path) -> None:
+    for name in ("NoNewPrivileges", "PrivateTmp", "MemoryDenyWriteExecute", "PrivateUsers"):
+        assert values(unit, name) == ["yes"], name
+    assert values(unit, "ProtectSystem") == ["strict"]
+    assert values(unit, "UMask") == ["0077"]
+    assert values(unit, "LimitCORE") == ["0"], "a core dump holds every key"
+    assert values(unit, "User") != ["root"]
+    assert all(values(unit, name) for name in ("MemoryMax", "TasksMax", "LoadCredentialEncrypted"))
+    assert not values(unit, "SetCredential"), "no secret stands in a unit"
+
+
+def test_an_end_has_its_time_and_what_no_start_cures_is_not_started_again() -> None:
+    for name in ("tellergate", "tellergate-core-proxy"):
+        unit = FOLDER / f"{name}.service"
+        assert int(values(unit, "TimeoutStopSec")[0]) > STOP_WAIT_S
+        assert values(unit, "KillMode") == ["mixed"], "the keeper asks its workers itself"
+        assert values(unit, "RestartPreventExitStatus") == [f"{FINDING} {USAGE}"]
+    assert values(FOLDER / "tellergate-upgrade.service", "Restart") == [], "what failed is looked at"
+    assert values(FOLDER / "tellergate-upgrade.service", "Conflicts") == ["tellergate.service"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_credentials_become_files_of_our_own(unit: Path, tmp_path: Path) -> None:
+    """systemd shows them as it can: to us, or to root with a list of who may read."""
+    given, own = tmp_path / "given", tmp_path / "own"
+    given.mkdir()
+    own.mkdir()
+    credentials = values(unit, "LoadCredentialEncrypted")
+    for name in credentials:
+        (given / name).write_text(name)
+        (given / name).chmod(0o440)
+    (directory,) = values(unit, "RuntimeDirectory")
+    (line,) = values(unit, "ExecStartPre")
+    script = line.split(" -euc ", 1)[1].strip("'").replace("$$", "$").replace(f"/run/{directory}", str(own))
+    subprocess.run(["/bin/sh", "-euc", script], check=True, env={"CREDENTIALS_DIRECTORY": str(given), "PATH": "/usr/bin:/bin"})
+    prefix = "tellergate-core-proxy-" if unit.stem == "tellergate-core-proxy" else "tellergate-"
+    made = {file.name: file for file in own.iterdir()}
+    assert set(made) == {name.removeprefix(prefix) for name in credentials}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in made.values()} == {0o400}
+    named = set(re.findall(rf"/run/{directory}/([a-z-]+)", "\n".join([*values(unit, "ExecStart"), *values(unit, "Environment")])))
+    assert named <= set(made)
+
+
+def test_a_gateway_serves_where_no_memory_becomes_code(tmp_path: Path) -> None:
+    """What MemoryDenyWriteExecute asks of what is compiled in our dependencies, by the kernel's own switch."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def refused() -> None:
+        if libc.prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) != 0:
+            raise OSError
+
+    probe = [sys.executable, "-c", "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)"]
+    try:
+        ran = subprocess.run(probe, check=False, preexec_fn=refused, capture_output=True)
+    except subprocess.SubprocessError:
+        pytest.skip("this kernel has no PR_SET_MDWE (Linux 6.3)")
+    assert ran.returncode == 1, "the switch refuses"
+    assert b"PermissionError" in ran.stderr
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--dev", "--data", str(tmp_path / "data"), "--port", "0", "--json"]
+    with subprocess.Popen(command, preexec_fn=refused, stdout=subprocess.PIPE, text=True) as process:  # noqa: PLW1509
+        assert process.stdout is not None
+        try:
+            url = json.loads(process.stdout.readline())["url"]
+            assert transferred(tmp_path / "data", [url, url])
+        finally:
+            process.terminate()
