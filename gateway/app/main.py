@@ -21,6 +21,7 @@ from adapters.declared.journal import FILE
 from adapters.function import BankingFunction
 from adapters.tls import tls_for
 from audit import leaf
+from audit.database import Database
 from audit.erasure import replay_destructions
 from audit.keyring import SignedRows
 from audit.leaf import Record, RecordKind
@@ -84,13 +85,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        places = DatabaseLocations(
-            data,
-            settings.database,
-            settings.keys_database,
-            log_origin=settings.log_origin,
-            synchronous=settings.synchronous_standby,
-        )
+        places = _places(settings)
         await refuse_alone(places)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
@@ -109,14 +104,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=composition.may_upgrade)
         await refuse_apart(database, may_watch=composition.may_upgrade)
         await refuse_keys_apart(log)
-        book = SqlBook(
-            database,
-            mandate_key=mandate_key,
-            duplicate_window_s=settings.duplicate_window_s,
-            words_age_s=settings.words_age_s,
-            tells=bool(settings.webhook_url),
-            shared=log.transactions,
-        )
+        book = _book(settings, database, mandate_key, log)
         undo.push_async_callback(book.close)
         offered = served(settings)
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
@@ -143,6 +131,27 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         await _started(gateway, found, clock, shared=places.shared)
         undo.pop_all()
         return gateway
+
+
+def _places(settings: Settings) -> DatabaseLocations:
+    return DatabaseLocations(
+        settings.data,
+        settings.database,
+        settings.keys_database,
+        log_origin=settings.log_origin,
+        synchronous=settings.synchronous_standby,
+    )
+
+
+def _book(settings: Settings, database: Database, mandate_key: SignedRows, log: Log) -> SqlBook:
+    return SqlBook(
+        database,
+        mandate_key=mandate_key,
+        duplicate_window_s=settings.duplicate_window_s,
+        words_age_s=settings.words_age_s,
+        tells=bool(settings.webhook_url),
+        shared=log.transactions,
+    )
 
 
 async def _started(gateway: Gateway, found: AcceptedPolicies, clock: Clock, *, shared: bool) -> None:

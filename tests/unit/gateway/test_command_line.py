@@ -215,7 +215,7 @@ def test_an_interrupt_in_the_first_seconds_leaves_no_traceback(arguments: list[s
     time.sleep(after_s)  # the moment is the test
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    if (
+    if "import signal" not in told and (
         "gateway" in told or "Traceback" not in told
     ):  # else the interpreter itself was still starting, which nobody can keep from saying so
         assert "Traceback" not in told, told
