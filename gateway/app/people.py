@@ -19,6 +19,7 @@ from gateway.domain.staff import ProvedBy
 from gateway.identity.fetching import Fetcher
 from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
 from gateway.oversight.approvals import Approvals
+from gateway.oversight.refused_acts import RefusedActs
 from gateway.store.approvals import SqlApprovals
 from gateway.store.staff_sessions import SqlStaffSessions
 
@@ -60,6 +61,7 @@ def people_of(gateway: Gateway) -> People:
         clock=clock,
         fresh_s=settings.operations_fresh_s,
         rates=RequestRates(REQUESTS_PER_MINUTE, 100 * REQUESTS_PER_MINUTE),
+        refused_acts=RefusedActs(gateway.door.records, clock),
     )
     switches = kill_switches.SwitchDesk(replace(gateway.kill_switches, via=ProvedBy.SIGN_IN.value), gateway.door.functions)
     four_eyes = Approvals(SqlApprovals(gateway.book), gateway.door.records, clock)
