@@ -16,9 +16,11 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.rates import RequestRates
 from gateway.domain.duties import StaffRole
 from gateway.domain.staff import ProvedBy
+from gateway.doors import schemas
 from gateway.identity.fetching import Fetcher
 from gateway.identity.jwks import Ages, IssuerKeys, RemoteKeys
 from gateway.oversight.approvals import Approvals
+from gateway.oversight.refused_acts import RefusedActs
 from gateway.store.approvals import SqlApprovals
 from gateway.store.staff_sessions import SqlStaffSessions
 
@@ -45,7 +47,7 @@ def people_of(gateway: Gateway) -> People:
     """The people of the bank's provider; where none is set, those whom the composition has. UnsafeSettings: the extra is missing, or
     others may read the client's secret."""
     try:
-        from gateway.doors.operations import approvals, kill_switches, pages, trail
+        from gateway.doors.operations import approvals, kill_switches, openapi, pages, trail
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -60,6 +62,7 @@ def people_of(gateway: Gateway) -> People:
         clock=clock,
         fresh_s=settings.operations_fresh_s,
         rates=RequestRates(REQUESTS_PER_MINUTE, 100 * REQUESTS_PER_MINUTE),
+        refused_acts=RefusedActs(gateway.door.records, clock),
     )
     switches = kill_switches.SwitchDesk(replace(gateway.kill_switches, via=ProvedBy.SIGN_IN.value), gateway.door.functions)
     four_eyes = Approvals(SqlApprovals(gateway.book), gateway.door.records, clock)
@@ -74,6 +77,7 @@ def people_of(gateway: Gateway) -> People:
         trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
         pages.mount(app, door, pages.StaffPages(switches, desk))
         mount_session(app, door)
+        openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, approvals.NewApproval, trail.RevealRequest))
         if settings.operations_issuer:
             provider = StaffSignIn(sign_in_rules(settings), fetcher, keys)
             mount_provider(app, SignInRoutes(provider, sessions, gateway.keys[OPERATIONS], clock))

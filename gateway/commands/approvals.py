@@ -93,7 +93,7 @@ def ask(options: argparse.Namespace) -> int:
         return failed(f"--reason has 1 to {REASON_MOST} characters", USAGE)
 
     async def work(approvals: Approvals, officer: ActingOfficer) -> int:
-        officer.require(duty)
+        officer.require(options, duty)
         return _told(options, await approvals.ask(officer.member, duty, subject, options.reason))
 
     return _acting(options, Duty.ASK_APPROVAL, work)
@@ -103,8 +103,12 @@ def give(options: argparse.Namespace) -> int:
     """Approve what another person asked, if the duty is one's own too."""
 
     async def work(approvals: Approvals, officer: ActingOfficer) -> int:
-        officer.require((await approvals.find(options.id)).duty)
-        return _told(options, await approvals.give(officer.member, options.id))
+        officer.require(options, (await approvals.find(options.id)).duty)
+        try:
+            return _told(options, await approvals.give(officer.member, options.id))
+        except NotApproved as refused:
+            officer.refused(options, Duty.APPROVE, approval_fault(refused))
+            raise
 
     return _acting(options, Duty.APPROVE, work)
 

@@ -30,7 +30,7 @@ from gateway.domain.errors import RequestFault, Unavailable
 from gateway.domain.kill_switch import KillSwitch, NotLifted, Scope
 from gateway.domain.staff import ProvedBy, StaffRecord
 from gateway.domain.stages import RecordPosition
-from gateway.doors.kill_switches import shown
+from gateway.doors.kill_switches import lift_fault, shown
 from gateway.oversight.kill_switches import REASON_MOST, SUBJECT_MOST, KillSwitches
 from gateway.store.kill_switches import SqlKillSwitches
 
@@ -70,6 +70,7 @@ def lift(options: argparse.Namespace) -> int:
         try:
             switch = await switches.lift(options.id, options.reason, officer.member.subject)
         except NotLifted as refused:
+            officer.refused(options, Duty.LIFT, lift_fault(refused))
             said = {"same_officer": "this officer gave the first lift; the second is another's", "lifted": "it is lifted already"}
             return failed(said.get(refused.state, "there is no such kill switch"), FINDING)
         if options.json:

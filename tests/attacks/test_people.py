@@ -136,6 +136,9 @@ def test_who_has_no_role_is_not_signed_in_and_an_auditor_stops_nothing(bank: Ban
     assert auditor.sign_in("eve", AUDITORS, fresh=True).status_code == 200
     assert code(auditor.post("/v1/kill-switches", SWITCH)) == (403, "insufficient_role")
     assert auditor.get("/v1/kill-switches").json() == {"data": []}
+    tried = [item["leaf"]["facts"] for item in records(bank.front.data) if item["leaf"]["facts"].get("word") == "refused"]
+    attempt = ("eve", "kill_switch.engage", "insufficient_role", "operations")
+    assert attempt in [(item["by"], item["duty"], item["code"], item["via"]) for item in tried]
 
 
 def test_a_forged_change_is_refused_whoever_s_cookie_it_has(bank: Bank) -> None:

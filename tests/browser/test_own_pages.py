@@ -124,7 +124,7 @@ def test_what_was_done_is_told_in_plain_words_and_what_waits_is_one_link_away(br
         waits.click()
         page.get_by_role("heading", name="Something waits for your confirmation").wait_for()
         page.goto(f"{origin(bank)}/activity/looks")
-        assert entries.filter(has_text="Auditor Lee looked, for: your complaint").count() == 1
+        assert entries.filter(has_text="eve looked, for: your complaint").count() == 1
 
 
 def test_without_scripts_what_a_session_shows_can_be_read(browser: Any, bank: Served) -> None:

@@ -171,7 +171,7 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
             shutil.copytree(ROOT / "policies" / name, tmp_path / name)
         typed = commands(guide())
         assert [line.split()[1] for line in typed if line.startswith("tellergate ")] == [
-            "init", "database", "keys", "sandbox-bank", *["policy"] * 6, "mandates", "mandates", "settings", "serve",
+            "init", "database", "keys", "sandbox-bank", *["policy"] * 7, "mandates", "mandates", "settings", "serve",
         ]  # fmt: skip
         for line in typed:
             if "mandates sign" in line:

@@ -36,6 +36,18 @@ BARE = ("/livez", "/readyz", "/version")
 """Neither parameters, nor a body, nor a token: nothing of them can be wrong."""
 
 
+def bounded(examples: int) -> settings:
+    """As many examples, the same each time."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of its own: fuzzing leaves there whatever it managed to make, the document's examples among it."""
@@ -61,14 +73,7 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
         modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
         for mode in modes[:1] if operation.path in BARE else modes:
 
-            @settings(
-                max_examples=long_or(10, 2) if operation.path.startswith(("/v1/assistants", "/v1/threads")) else long_or(40, 5),
-                deadline=None,
-                derandomize=True,
-                database=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )
+            @bounded(long_or(10, 2) if operation.path.startswith(("/v1/assistants", "/v1/threads")) else long_or(40, 5))
             def fuzz(case: schemathesis.Case[Any]) -> None:
                 bearer = next((item for path, item in of_path.items() if case.path.startswith(path)), assistant)
                 case.call_and_validate(headers={"authorization": f"Bearer {bearer}"}, checks=CHECKS)

@@ -11,8 +11,10 @@ from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.approval_form import approvable, approval_fault, approval_shown
 from gateway.doors.bodies import body_as, json_answer
+from gateway.doors.operations.openapi import ApprovalAnswer, ApprovalList, answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
+from gateway.doors.schemas import body_of
 from gateway.oversight.approvals import Approvals
 
 ApprovalId = Annotated[str, Path(pattern=r"^apr_[0-9a-f]{32}$")]
@@ -71,17 +73,17 @@ class ApprovalDesk:
 def mount(app: FastAPI, door: StaffDoor, desk: ApprovalDesk) -> None:
     """Put these routes into the application."""
 
-    @app.get("/v1/approvals")
+    @app.get("/v1/approvals", responses=answers(ApprovalList))
     async def list_approvals(request: Request) -> Response:
         """List what may still be approved or used, the oldest first."""
         return await door.answer(request, Duty.LIST_APPROVALS, desk.list)
 
-    @app.post("/v1/approvals")
+    @app.post("/v1/approvals", responses=answers(ApprovalAnswer), openapi_extra=body_of(NewApproval))
     async def ask_approval(request: Request) -> Response:
         """Ask for approval of a duty over an exact subject; good for an hour."""
         return await door.answer(request, Duty.ASK_APPROVAL, desk.ask)
 
-    @app.post("/v1/approvals/{approval_id}/approve")
+    @app.post("/v1/approvals/{approval_id}/approve", responses=answers(ApprovalAnswer))
     async def give_approval(request: Request, approval_id: ApprovalId) -> Response:
         """Approve what another person asked."""
         return await door.answer(request, Duty.APPROVE, desk.give)

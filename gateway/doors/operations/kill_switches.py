@@ -10,6 +10,7 @@ from gateway.domain.kill_switch import NotLifted
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.kill_switches import engaged_answer, lift_fault, shown
+from gateway.doors.operations.openapi import answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.oversight.kill_switches import KillSwitches
@@ -47,17 +48,23 @@ class SwitchDesk:
 def mount(app: FastAPI, door: StaffDoor, desk: SwitchDesk) -> None:
     """Put these routes into the application."""
 
-    @app.get("/v1/kill-switches")
+    @app.get("/v1/kill-switches", responses=answers(schemas.KillSwitchList))
     async def list_kill_switches(request: Request) -> Response:
         """List the kill switches that are engaged, the oldest first."""
         return await door.answer(request, Duty.LIST_SWITCHES, desk.list)
 
-    @app.post("/v1/kill-switches")
+    @app.post(
+        "/v1/kill-switches", responses=answers(schemas.KillSwitchEngaged), openapi_extra=schemas.body_of(schemas.NewKillSwitch)
+    )
     async def engage_kill_switch(request: Request) -> Response:
         """Engage a kill switch."""
         return await door.answer(request, Duty.ENGAGE, desk.engage)
 
-    @app.post("/v1/kill-switches/{kill_switch_id}/lift")
+    @app.post(
+        "/v1/kill-switches/{kill_switch_id}/lift",
+        responses=answers(schemas.KillSwitchAnswer),
+        openapi_extra=schemas.body_of(schemas.LiftKillSwitch),
+    )
     async def lift_kill_switch(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
         """Give one person's lift; it takes those of two."""
         return await door.answer(request, Duty.LIFT, desk.lift)

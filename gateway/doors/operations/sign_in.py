@@ -13,6 +13,7 @@ from audit.keyring import KeyRing
 from gateway.domain.duties import StaffRole
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.bodies import json_answer
+from gateway.doors.operations.openapi import SessionAnswer, answers
 from gateway.doors.operations.page_shell import page, refused_page
 from gateway.doors.operations.sessions import SignedIn, StaffSessions
 from gateway.doors.operations.staff_door import StaffDoor, form_of
@@ -93,7 +94,7 @@ def mount_provider(app: FastAPI, routes: SignInRoutes) -> None:
 def mount_session(app: FastAPI, door: StaffDoor) -> None:
     """Put what a session tells of itself, and its end, into the application."""
 
-    @app.get("/v1/session")
+    @app.get("/v1/session", responses=answers(SessionAnswer))
     async def get_session(request: Request) -> Response:
         """Tell who is signed in, and the token that changes carry."""
         return await door.answer(request, None, _session)

@@ -14,6 +14,7 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.staff import require_duty
 from gateway.doors.operations.sessions import CSRF_HEADER, SignedIn, StaffSessions
 from gateway.doors.rest import fault_response, guarded, too_often
+from gateway.oversight.refused_acts import RefusedActs
 
 Work = Callable[["StaffDoor", Request, SignedIn], Coroutine[object, object, Response]]
 Refused = Callable[[RequestFault], Response]
@@ -30,12 +31,14 @@ class StaffDoor:
     clock: Callable[[], datetime]
     fresh_s: int
     rates: RequestRates
+    refused_acts: RefusedActs
 
     async def answer(self, request: Request, duty: Duty | None, work: Work, refused: Refused = fault_response) -> Response:
         """Do this for who is signed in and may. `duty` None: anybody who is signed in. A change must come from our own page, with the
         session's token; `refused` makes the answer of a fault."""
 
         async def answering() -> Response:
+            signed_in = None
             try:
                 signed_in = await self.sessions.of(request)
                 wait_s = self.rates.wait_s(signed_in.member.subject, "people", self.clock(), protects=duty is Duty.ENGAGE)
@@ -46,6 +49,8 @@ class StaffDoor:
                 self.require(signed_in, duty)
                 return await work(self, request, signed_in)
             except RequestFault as fault:
+                if signed_in is not None and duty is not None:
+                    await self.refused_acts.record(signed_in.member, duty, fault)
                 return refused(fault)
 
         return await guarded(request, answering())

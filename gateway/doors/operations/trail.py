@@ -14,8 +14,10 @@ from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.approval_form import approval_fault
 from gateway.doors.bodies import body_as, json_answer
+from gateway.doors.operations.openapi import RevealAnswer, answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
+from gateway.doors.schemas import body_of
 from gateway.oversight.approvals import Approvals
 
 _Text = Annotated[str, Field(min_length=1, max_length=PURPOSE_MOST)]
@@ -60,7 +62,7 @@ class TrailDesk:
 def mount(app: FastAPI, door: StaffDoor, desk: TrailDesk) -> None:
     """Put these routes into the application."""
 
-    @app.post("/v1/trail/reveal")
+    @app.post("/v1/trail/reveal", responses=answers(RevealAnswer), openapi_extra=body_of(RevealRequest))
     async def reveal_record(request: Request) -> Response:
         """Open what one record keeps sealed, with an approval of exactly this."""
         return await door.answer(request, Duty.REVEAL, desk.reveal)

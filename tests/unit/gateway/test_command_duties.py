@@ -108,11 +108,19 @@ def test_who_has_the_role_may_and_nobody_else(data: Path, words: list[str], duti
     allowed = frozenset.intersection(*(DUTIES[duty].roles for duty in duties))
     status, said = acting(data, "dot", words, asked)
     assert (status, "is not the key of an officer" in said) == (2, True), said
-    for role, name in PEOPLE.items():
-        if role not in allowed:
-            status, said = acting(data, name, words, asked)
-            assert (status, "none of your roles may" in said) == (1, True), (role, said)
-    assert size(data) == before, "nothing was done"
+    refused = [name for role, name in PEOPLE.items() if role not in allowed]
+    for name in refused:
+        status, said = acting(data, name, words, asked)
+        assert (status, "none of your roles may" in said) == (1, True), (name, said)
+    assert size(data) == before + len(refused), "nothing was done, and each attempt is on record"
+    if refused:
+        auditor = ["--officer-key", str(key_file(data.parent, PEOPLE[StaffRole.AUDITOR])), *WHY, "--limit", "500"]
+        found = told("audit", "query", "--kind", "admin", *auditor, "--data", str(data), "--json")[1]["records"]
+        attempts = [item["leaf"]["facts"] for item in found if item["index"] >= before]
+        assert [(item["word"], item["by"], item["code"]) for item in attempts] == [
+            ("refused", name, "insufficient_role") for name in refused
+        ]
+        assert {item["duty"] for item in attempts} <= set(duties)
     for role in allowed:
         status, said = acting(data, PEOPLE[role], words, asked)
         assert "none of your roles may" not in said, (role, said)
