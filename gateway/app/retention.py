@@ -11,8 +11,8 @@ from gateway.app.databases import DatabaseName
 
 @dataclass(frozen=True, slots=True)
 class TableRetention:
-    """`until`: when a row goes. `why`: why no sweep takes it, of what stays. `swept`: by which class of `gateway.store.sweeping`, or when by
-    a chore. `personal`: columns that name a person or hold what they said or did; erasing the person removes the row, or the key that
+    """`until`: when a row goes. `why`: why no sweep takes it, of what stays. `swept`: by which class of `gateway.store.sweeping`, or when
+    by a chore. `personal`: columns that name a person or hold what they said or did; erasing the person removes the row, or the key that
     opens it.
     """
 
