@@ -1,5 +1,7 @@
 """The history of each database leads to the tables that the code knows, on SQLite and on PostgreSQL; and up, never down."""
 
+import ast
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +132,60 @@ async def test_a_revision_of_a_newer_version_is_refused_and_left_alone(places: D
         await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=True)
     assert await database.read(HISTORIES[DatabaseName.GATEWAY].revision) == "9999"
     await database.close()
+
+
+# Gateways of two versions serve one database while it is upgraded: what a migration may do.
+
+EXPANDED_SINCE = {DatabaseName.GATEWAY: 14, DatabaseName.LOG: 5, DatabaseName.KEYS: 3}
+"""The newest revision of each that was made before there was this rule."""
+
+_EXPANDS = {"create_table", "create_index", "add_column", "get_bind", "execute", "create_check_constraint"}
+"""What leaves an older gateway's statements as they were. A check that older rows do not pass is found by the upgrade itself."""
+
+
+def contracts(source: str) -> list[str]:
+    """What a migration does that a gateway of the version before it may not survive; its lines say so."""
+    found = []
+    upgrade = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "upgrade")
+    for node in ast.walk(upgrade):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        said = {item.arg: ast.unparse(item.value) for item in node.keywords}
+        if isinstance(node.func.value, ast.Name) and node.func.value.id == "op":
+            if node.func.attr not in _EXPANDS:
+                found.append(f"op.{node.func.attr}")
+            elif node.func.attr == "execute" and re.search(r"\b(drop|rename|alter)\b", ast.unparse(node), re.IGNORECASE):
+                found.append("op.execute")
+            elif node.func.attr == "add_column":
+                column = next(item for item in node.args if isinstance(item, ast.Call))
+                kept = {item.arg: ast.unparse(item.value) for item in column.keywords}
+                if kept.get("nullable", "True") == "False" and "server_default" not in kept:
+                    found.append("a column that is not null, without a default of the server's")
+            elif node.func.attr == "create_index" and said.get("unique") == "True":
+                found.append("a unique index over rows that there are")
+    return found
+
+
+@pytest.mark.parametrize("part", DatabaseName)
+def test_a_migration_only_expands_so_that_gateways_of_the_version_before_go_on(part: DatabaseName) -> None:
+    newer = [path for path in HISTORIES[part].folder.glob("r*.py") if int(path.name[1:5]) > EXPANDED_SINCE[part]]
+    assert {path.name: contracts(path.read_text()) for path in newer} == {path.name: [] for path in newer}
+
+
+@pytest.mark.parametrize(
+    ("step", "is_found"),
+    [
+        ('op.drop_column("calls", "turn")', True),
+        ('op.rename_table("calls", "asked")', True),
+        ('op.alter_column("calls", "turn", nullable=False)', True),
+        ('op.execute("ALTER TABLE calls DROP COLUMN turn")', True),
+        ('op.add_column("calls", sa.Column("more", sa.Integer(), nullable=False))', True),
+        ('op.create_index("one", "calls", ["turn"], unique=True)', True),
+        ('op.add_column("calls", sa.Column("more", sa.Integer(), nullable=False, server_default="0"))', False),
+        ('op.add_column("calls", sa.Column("more", sa.Integer(), nullable=True))', False),
+        ('op.create_index("more", "calls", ["turn"])', False),
+        ('op.execute("UPDATE calls SET more = 1")', False),
+    ],
+)
+def test_what_contracts_is_found(step: str, is_found: bool) -> None:
+    assert bool(contracts(f"def upgrade() -> None:\n    {step}\n")) is is_found

@@ -22,7 +22,7 @@ _NOT_SOMEBODY = {
     "customers.mandate_version": "a number",
     "leaves.customer": "a pseudonym",
     "leaves.customer_seq": "a number",
-    "leaves.approver": "a pseudonym",
+    "leaves.approver": "no record has one",
 }
 
 
