@@ -24,8 +24,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(folder: Path, authority: Authority, port: int, upstream: int) -> Iterator[str]:
-    """It listens with TLS on `port` of loopback and asks `upstream`; its base URL. Skips the test by name where there is none."""
+def nginx(folder: Path, authority: Authority, port: int, *upstreams: int) -> Iterator[str]:
+    """It listens with TLS on `port` of loopback and asks `upstreams`, one or two; its base URL. Skips the test where there is none."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
         absent("nginx (nginx-light)")
@@ -36,8 +36,8 @@ def nginx(folder: Path, authority: Authority, port: int, upstream: int) -> Itera
         "/etc/tellergate/front.key": str(issued.key),
         "/etc/tellergate/clients.pem": str(authority.file),
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-        "server 127.0.0.1:8081;": f"server 127.0.0.1:{upstream};",
-        "    server 127.0.0.1:8082;\n": "",
+        "server 127.0.0.1:8081;": f"server 127.0.0.1:{upstreams[0]};",
+        "    server 127.0.0.1:8082;\n": "".join(f"    server 127.0.0.1:{other};\n" for other in upstreams[1:]),
     }
     text = CONFIGURATION.read_text()
     for before, after in replaced.items():

@@ -12,6 +12,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { Provider } from 'oidc-provider';
 
 const SECRET = process.env.WINDOW_SECRET;
+const SCOPES = 'function_calls customer_words confirm enrol_passkeys';
 const AUDIENCE = 'https://window.example';
 const COOKIE_KEYS = [randomBytes(16).toString('hex')];
 const TLS = process.env.PROVIDER_CERTIFICATE && {
@@ -92,7 +93,7 @@ function built(issuer) {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx, resource) => ({
-          scope: 'function_calls customer_words',
+          scope: SCOPES,
           audience: resource,
           accessTokenTTL: 600,
           accessTokenFormat: 'jwt',
@@ -126,7 +127,7 @@ async function signIn(provider, request, response) {
   const accountId = params.login_hint ?? staff.name;
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope('openid');
-  grant.addResourceScope(params.resource ?? AUDIENCE, 'function_calls customer_words');
+  grant.addResourceScope(params.resource ?? AUDIENCE, SCOPES);
   const login = { accountId, acr: params.login_hint === undefined ? staff.acr : params.acr_values ?? 'urn:bank:one-factor', remember: false };
   await provider.interactionFinished(request, response, { login, consent: { grantId: await grant.save() } });
 }
