@@ -18,5 +18,12 @@ class KeptSettings:
     calls_kept_days: int = 400
     """After how many days settled calls and ended confirmations are deleted. Until then the same ids get the stored answer."""
 
+    writes_per_day: int = 20_000
+    """Requests that write (conversations, words, threads, messages, runs, assistants, mandates) of one customer, or client, in a day, in
+    all gateways that share a database; beyond it 429. Calls of functions, and what protects a customer, are not counted."""
+
+    written_bytes_per_day: int = 268_435_456
+    """Bytes of their bodies in a day."""
+
     threads_kept_days: int = 400
     """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

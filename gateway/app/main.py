@@ -47,7 +47,7 @@ from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
 from gateway.calls.pipeline import CallDependencies, CallPipeline
-from gateway.calls.rates import AtOnce, Rates, RequestRates
+from gateway.calls.rates import AtOnce, Quotas, Rates, RequestRates
 from gateway.calls.record import Records
 from gateway.calls.recovery import GRACE, Recovery
 from gateway.calls.references import References
@@ -301,6 +301,7 @@ def _door(opened: _Opened, pipeline: CallPipeline, proposals: Proposals, rates: 
         calls_per_request=opened.settings.calls_per_request,
         rates=rates,
         requests=RequestRates(opened.settings.requests_per_minute, opened.settings.client_requests_per_minute),
+        quotas=Quotas(opened.settings.writes_per_day, opened.settings.written_bytes_per_day),
         waits=AtOnce(opened.settings.waits_per_customer),
         became=proposals.became,
         first_sight=first_sight,

@@ -32,6 +32,8 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "run_lifetime_s": (1, 7 * 86_400),
     "runs_at_once": (1, 10_000),
     "thread_writes_per_minute": (1, 1_000_000),
+    "writes_per_day": (1, 100_000_000),
+    "written_bytes_per_day": (1_048_576, 1_000_000_000_000),
     "audit_wait_ms": (1, 3_600_000),
     "proposals_waiting": (1, 1_000_000),
     "proposals_per_day": (1, 1_000_000),

@@ -54,4 +54,6 @@ class SharedRates:
 def shared_rates(gateway: Gateway) -> SharedRates:
     """Of all the buckets of a gateway that requests of customers and clients are counted in."""
     door, writes = gateway.door, gateway.running.api.rates
-    return SharedRates(gateway.book, (*door.requests.buckets, *door.rates.buckets, *writes.buckets), door.clock)
+    return SharedRates(
+        gateway.book, (*door.requests.buckets, *door.rates.buckets, *door.quotas.buckets, *writes.buckets), door.clock
+    )

@@ -15,8 +15,10 @@ from datetime import datetime
 from enum import IntEnum
 
 from adapters.function import BankingFunction
+from gateway.domain.errors import Fault, RequestFault
 
 _BUCKETS = 100_000
+_DAY_S = 86_400
 
 PROTECTING = 10
 """How many times as often as anything else what protects a customer may be asked."""
@@ -35,6 +37,8 @@ class RateKind(IntEnum):
     CALLS = 5
     FUNCTIONS = 6
     WRITES = 7
+    ROWS_OF_A_DAY = 8
+    BYTES_OF_A_DAY = 9
 
 
 @dataclass(slots=True)
@@ -59,8 +63,8 @@ class Buckets:
         """What others took of buckets that nobody asked for here yet."""
         self._to_tell: dict[bytes, _Bucket] | None = None
 
-    def take(self, name: str, now: datetime, size: int, per_s: float) -> bool:
-        """Whether one more may go on; it is taken if so."""
+    def take(self, name: str, now: datetime, size: int, per_s: float, count: int = 1) -> bool:
+        """Whether `count` more may go on; they are taken if so."""
         now_s = now.timestamp()
         bucket = self._buckets.get(name)
         if bucket is None:
@@ -69,11 +73,11 @@ class Buckets:
             self._buckets.move_to_end(name)
             bucket.left = min(float(size), bucket.left + max(0.0, now_s - bucket.at_s) * per_s)
             bucket.at_s = now_s
-        if bucket.left < 1:
+        if bucket.left < count:
             return False
-        bucket.left -= 1
+        bucket.left -= count
         if self._to_tell is not None:
-            bucket.untold += 1
+            bucket.untold += count
             if (bucket.size - bucket.left) * TOLD_FROM >= bucket.size:
                 self._to_tell[bucket.digest] = bucket
         return True
@@ -139,6 +143,27 @@ class RequestRates:
             if not buckets.take(name, now, size * factor, size * factor / 60):
                 return max(1, -(-60 // (size * factor)))
         return 0
+
+
+class Quotas:
+    """What one customer may have stored in a day: requests that write, and the bytes of their bodies. What is kept for a number of days is
+    thereby bounded, without counting rows."""
+
+    def __init__(self, rows: int, size: int) -> None:
+        self._rows, self._size = rows, size
+        self.buckets = (Buckets(RateKind.ROWS_OF_A_DAY), Buckets(RateKind.BYTES_OF_A_DAY))
+
+    def spend(self, customer: str, now: datetime, size: int) -> None:
+        """One more request of so many bytes. RequestFault RATE_LIMITED where that is too much, with when it may be."""
+        rows, sizes = self.buckets
+        wait_s = 0
+        if not sizes.take(customer, now, self._size, self._size / _DAY_S, max(1, size)):
+            wait_s = -(-size * _DAY_S // self._size)
+        elif not rows.take(customer, now, self._rows, self._rows / _DAY_S):
+            wait_s = -(-_DAY_S // self._rows)
+        if wait_s:
+            message = "more than one customer may write in a day; wait before the next"
+            raise RequestFault(Fault.RATE_LIMITED, message, retry_after_s=wait_s)
 
 
 class AtOnce:

@@ -12,6 +12,9 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.strict_json import MAX_BODY_BYTES, MAX_DEPTH, JsonError, Parsed, binary, loads
 from gateway.doors.validation import expected_fields, validated
 
+QUOTA = "tellergate.quota"
+"""In a request's scope: what is told how many bytes are about to be stored, and raises RequestFault for what is too much."""
+
 UNKEPT = {"cache-control": "no-store"}
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -63,6 +66,8 @@ async def _content(request: Request, max_bytes: int) -> bytes:
         if size > max_bytes:
             raise RequestFault(Fault.TOO_LARGE, f"the body has more than {max_bytes} bytes")
         parts.append(part)
+    if (spend := request.scope.get(QUOTA)) is not None:
+        spend(size)
     return b"".join(parts)
 
 

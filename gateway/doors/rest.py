@@ -28,7 +28,7 @@ from gateway.calls.gather import no_such_conversation
 from gateway.calls.hearing import heard
 from gateway.calls.output import output_text, result_item
 from gateway.calls.pipeline import CallPipeline
-from gateway.calls.rates import AtOnce, Rates, RequestRates
+from gateway.calls.rates import AtOnce, Quotas, Rates, RequestRates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
 from gateway.domain.alarms import Alarm
@@ -40,7 +40,7 @@ from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.doors import schemas
 from gateway.doors.access_log import entry_of
-from gateway.doors.bodies import UNKEPT, body_as, json_answer
+from gateway.doors.bodies import QUOTA, UNKEPT, body_as, json_answer
 from gateway.doors.credentials import CredentialReader
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
@@ -74,6 +74,7 @@ class Door:
     calls_per_request: int
     rates: Rates
     requests: RequestRates
+    quotas: Quotas
     waits: AtOnce
     """Requests of a customer that stay open: waits for an outcome, streams of runs."""
     became: Callable[[str, str], Awaitable[Recorded | None]]
@@ -106,6 +107,8 @@ class Door:
                 require_scope(principal, *scopes)
                 if self.first_sight is not None:
                     await self.first_sight.meet(principal)
+                if not protects:
+                    request.scope[QUOTA] = partial(self.quotas.spend, principal.customer, self.clock())
                 return await handler(self, request, principal)
             except RequestFault as fault:
                 return await self._faulted(request, principal, fault)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,8 @@ from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.serving import build_app, in_front
 from gateway.calls import hearing
-from gateway.calls.rates import PROTECTING, AtOnce, RequestRates
+from gateway.calls.rates import PROTECTING, AtOnce, Quotas, RequestRates
+from gateway.domain.errors import RequestFault
 from gateway.domain.principal import SCOPES
 from tests.support.banks import NOON
 from tests.support.databases import url
@@ -165,3 +167,38 @@ def test_a_refusal_says_when_to_come_again_and_what_protects_has_buckets_of_its_
     assert waits == [0] * 6 + [10]
     assert [rates.wait_s("a", "client", NOON, protects=True) for _ in range(61)] == [0] * 60 + [1]
     assert rates.wait_s("b", "client", NOON, protects=False) == 0
+
+
+async def test_what_a_customer_may_write_in_a_day_is_bounded_in_requests_and_in_bytes(tmp_path: Path) -> None:
+    """Reads, calls and what protects go on; another customer's writes do too."""
+    settings = replace(development(tmp_path / "data", database=url(tmp_path / "data")), audit_wait_ms=20_000, writes_per_day=4)
+    gateway = await open_gateway(settings)
+    transport = httpx.ASGITransport(app=in_front(build_app(gateway), gateway))
+    scope = " ".join(item for item in SCOPES if item not in ("enrol_passkeys", "kill_switch", "mandates"))
+
+    def own(customer: str) -> dict[str, str]:
+        token = LocalIssuer(tmp_path / "data").token(customer, agent=None, strong=True, scope=scope)
+        return {"authorization": f"Bearer {token}"}
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        opened = [await http.post("/v1/conversations", json={}, headers=own("alice")) for _ in range(5)]
+        assert [answer.status_code for answer in opened] == [200] * 4 + [429]
+        assert opened[-1].json()["error"]["code"] == "rate_limit_exceeded"
+        assert int(opened[-1].headers["retry-after"]) == 86_400 // 4
+        conversation = opened[0].json()["id"]
+        item = {"type": "function_call", "call_id": "c1", "name": "list_accounts", "arguments": "{}"}
+        body = {"shape": "responses", "conversation_id": conversation, "turn_id": "t", "calls": [item]}
+        assert (await http.post("/v1/function-calls", json=body, headers=own("alice"))).status_code == 200
+        assert (await http.get("/v1/activity", headers=own("alice"))).status_code == 200
+        assert (await http.post("/v1/conversations", json={}, headers=own("bruno"))).status_code == 200
+    await gateway.close()
+
+
+def test_bytes_of_a_day_run_in_again_and_a_refusal_says_when() -> None:
+    quotas = Quotas(1_000, 86_400)
+    quotas.spend("a", NOON, 86_400)
+    with pytest.raises(RequestFault) as refused:
+        quotas.spend("a", NOON, 600)
+    assert refused.value.retry_after_s == 600
+    quotas.spend("b", NOON, 600)
+    quotas.spend("a", NOON + timedelta(seconds=600), 600)

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from audit.keyring import KeyKind
 from gateway.app.development.local_issuer import LocalIssuer
-from gateway.calls.rates import AtOnce, Rates, RequestRates
+from gateway.calls.rates import AtOnce, Quotas, Rates, RequestRates
 from gateway.calls.record import Counters
 from gateway.confirmations.assertion import AssertionRules
 from gateway.confirmations.passkeys import WebAuthnVerifier
@@ -95,6 +95,7 @@ class Front:
             calls_per_request=32,
             rates=Rates(600),
             requests=RequestRates(100_000, 100_000),
+            quotas=Quotas(1_000_000, 1_000_000_000),
             waits=AtOnce(16),
             became=unused,
         )
