@@ -29,7 +29,7 @@ async def test_a_gateway_makes_no_key_file_outside_the_table(tmp_path: Path) -> 
         await asked.ask("list_accounts")
     made = {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file() and not path.name.startswith(".")}
     others = {"gateway.lock", "dev/issuer.key", "bank.sqlite", "tellergate.sqlite", "audit/keys.sqlite"}
-    others |= {"dev/officers.toml", "dev/officers/ada.key", "dev/officers/ben.key"}
+    others |= {"dev/officers.toml", "dev/officers/ada.key", "dev/officers/ben.key", "dev/officers/eve.key"}
     assert {name for name in made - others if not name.endswith(("-wal", "-shm"))} == {purpose.file for purpose in PURPOSES}
     assert {(data / purpose.file).stat().st_mode & 0o777 for purpose in PURPOSES} == {0o600}
     assert {(data / purpose.file).parent.stat().st_mode & 0o777 for purpose in PURPOSES} == {0o700}

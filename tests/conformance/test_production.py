@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -274,9 +274,7 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
         )
         assert (status, '"mandate_import"' in printed) == (0, True), printed
         by = {"TELLERGATE_DATABASE": roles.address(roles.operator)} if roles is not None else {}
-        exported = "tellergate audit export --data bank --out evidence.zip --trust-out trust.json --auditor a --purpose p --case c"
-        status, printed = operator.type(exported, **by)
-        assert status == 0, printed
+        exported_by_two_auditors(operator, by)
         alone = "python3 -c \"import zipfile; zipfile.ZipFile('evidence.zip').extract('verify.py')\""
         operator.type(alone)
         verifying = ["python3", "-I", "verify.py", "evidence.zip", "--trust", "trust.json"]
@@ -292,6 +290,22 @@ def test_the_guide_leads_from_an_empty_folder_to_a_customer_s_call(
         if roles is not None:
             names = {roles.gateway: "teller", roles.operator: "officer", roles.database: "DATABASE", str(tmp_path): "."}
             transcript.compared(operator.typed, names)
+
+
+def exported_by_two_auditors(operator: Operator, by: Mapping[str, str]) -> None:
+    """One asks, another approves, and what was asked is done."""
+    operator.type("tellergate policy officer --name fay --role auditor --key fay.key >> bank/officers.toml")
+    exporting = (
+        "tellergate audit export --data bank --out evidence.zip --trust-out trust.json --officer-key eve.key --purpose p --case c"
+    )
+    status, printed = operator.type(exporting, **by)
+    asked = re.search(r"apr_[0-9a-f]{32}", printed)
+    assert status == 1, printed
+    assert asked is not None, printed
+    status, printed = operator.type(f"tellergate approvals give {asked[0]} --data bank --officer-key fay.key", **by)
+    assert status == 0, printed
+    status, printed = operator.type(exporting, **by)
+    assert status == 0, printed
 
 
 def behind_a_proxy(operator: Operator) -> tuple[int, str]:
