@@ -33,14 +33,24 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"] == 
 GATEWAYS = ["gateway-1", "gateway-2"]
 ONCE = {"tables", "roles", "permits", "init", "operator"}
 GUIDE = next(block for block in blocks(DEPLOY / "README.md") if "tests/conformance/test_compose.py" in block.note)
+HANDED = "./handed"
+"""What people hand to commands."""
+
 USERS = {"postgres": 999, "front": 101, "prometheus": 65534}
 """Of the images that are not ours; ours has 10001."""
 
 
-def mounted(service: dict[str, Any], kind: str) -> dict[str, str]:
-    """Where each of these secrets or configs stands in the container, by name."""
-    items = [item if isinstance(item, dict) else {"source": item} for item in service.get(kind, ())]
+def secrets(service: dict[str, Any]) -> dict[str, str]:
+    """Where each of its secrets stands in the container, by name."""
+    items = [item if isinstance(item, dict) else {"source": item} for item in service.get("secrets", ())]
     return {item["source"]: item.get("target", f"/run/secrets/{item['source']}") for item in items}
+
+
+def files(service: dict[str, Any]) -> dict[str, Path]:
+    """Which file of `deploy/` stands where in the container, for reading."""
+    parts = [volume.split(":") for volume in service.get("volumes", ()) if volume.startswith("./")]
+    assert all(options == ["ro"] for _, _, *options in parts)
+    return {target: DEPLOY / source for source, target, _ in parts if source != HANDED}
 
 
 def settings(gateway: str) -> Settings:
@@ -70,7 +80,9 @@ def test_each_service_has_no_rights_and_bounds(name: str) -> None:
     assert not {"pid", "ipc", "devices", "extra_hosts"} & service.keys()
     assert service.get("network_mode", "none") in ("none", "service:front")
     for volume in service.get("volumes", ()):
-        assert volume.split(":")[0] in {*COMPOSE["volumes"], "./handed"}, "no folder of the host, nor its container engine"
+        source = volume.split(":")[0]
+        assert source in {*COMPOSE["volumes"], HANDED} or source.startswith("./"), "nothing of the host, nor its container engine"
+        assert ".." not in source
 
 
 def test_nothing_of_development_is_here() -> None:
@@ -98,13 +110,11 @@ def test_no_secret_stands_in_the_environment_or_in_an_argument() -> None:
 def test_everything_that_is_named_is_there_and_used() -> None:
     for name, service in SERVICES.items():
         assert service["image"] == "tellergate" or re.search(r":v?\d+\.\d+", service["image"]), name
-    for kind in ("secrets", "configs"):
-        used = {source for service in SERVICES.values() for source in mounted(service, kind)}
-        assert used == COMPOSE[kind].keys()
-    for config in COMPOSE["configs"].values():
-        assert (DEPLOY / config["file"]).is_file()
-    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
-    assert used == {*COMPOSE["volumes"], "./handed"}
+    assert {source for service in SERVICES.values() for source in secrets(service)} == COMPOSE["secrets"].keys()
+    assert "configs" not in TEXT.replace("`configs`", ""), "podman-compose mounts none"
+    assert all(file.is_file() for service in SERVICES.values() for file in files(service).values())
+    named = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
+    assert {name for name in named if not name.startswith("./")} == COMPOSE["volumes"].keys()
     assert {network for service in SERVICES.values() for network in service.get("networks", ())} == COMPOSE["networks"].keys()
 
 
@@ -112,26 +122,25 @@ def test_everything_that_is_named_is_there_and_used() -> None:
 def test_every_file_that_a_process_is_told_is_mounted_there(name: str) -> None:
     service = SERVICES[name]
     texts = [yaml.safe_dump([service.get(part) for part in ("command", "entrypoint", "environment", "healthcheck")])]
-    texts += [(DEPLOY / COMPOSE["configs"][source]["file"]).read_text() for source in mounted(service, "configs")]
+    texts += [file.read_text() for file in files(service).values()]
     told = set(re.findall(r"/(?:run/secrets|etc/tellergate|etc/postgresql|etc/prometheus)/[A-Za-z0-9_.-]+", "\n".join(texts)))
-    there = {*mounted(service, "secrets").values(), *mounted(service, "configs").values()}
+    there = {*secrets(service).values(), *files(service)}
     assert told <= there
-    if name == "prometheus":
-        for config in ("scrape", "alerts"):
-            named = set(re.findall(r"[a-z]+\.(?:pem|key|yml)", (DEPLOY / COMPOSE["configs"][config]["file"]).read_text()))
-            assert {f"/etc/prometheus/{file}" for file in named - {"compose.yaml"}} <= there | {"/etc/prometheus/prometheus.yml"}
+    if name == "prometheus":  # whose files are named beside its own
+        named = set(re.findall(r"\b[a-z]+\.(?:pem|key|yml)$", (DEPLOY / "prometheus" / "compose.yml").read_text(), re.MULTILINE))
+        assert {f"/etc/prometheus/{file}" for file in named} == there - {"/etc/prometheus/prometheus.yml"}
     else:
-        assert set(mounted(service, "secrets").values()) <= told, "nobody is given a secret that they do not use"
+        assert set(secrets(service).values()) <= told, "nobody is given a secret that they do not use"
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_nobody_reads_what_is_another_s(name: str) -> None:
-    folders = {COMPOSE["secrets"][source]["file"].split("/")[1] for source in mounted(SERVICES[name], "secrets")} - {"ca.pem"}
+    folders = {COMPOSE["secrets"][source]["file"].split("/")[1] for source in secrets(SERVICES[name])} - {"ca.pem"}
     own = name if name in USERS else "tellergate"
     assert folders <= {own}
     assert SERVICES[name]["user"].split(":")[0] == str(USERS.get(name, 10002 if name == "collector" else 10001))
     if name in GATEWAYS:
-        assert not {"bank_token", "owner_pgpass", "officer_pgpass"} & mounted(SERVICES[name], "secrets").keys()
+        assert not {"bank_token", "owner_pgpass", "officer_pgpass"} & secrets(SERVICES[name]).keys()
 
 
 def test_only_the_front_is_published_and_operations_on_loopback_alone() -> None:
