@@ -1,4 +1,4 @@
-"""What `deploy/` says is so: hardening, pinned images, every alarm in the runbook, every command of it, and its processes run for real."""
+"""What `deploy/` says is so: the image, every alarm in the runbook, every command of it, and its processes run for real."""
 
 import json
 import logging
@@ -8,19 +8,18 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import yaml
 
 from adapters.alarms import CoreAlarm, DeclaredAlarm
-from gateway.app.settings_sources import gathered
 from gateway.cli import main
 from gateway.domain.alarms import Alarm, Chore
 from tests.support.databases import postgresql
@@ -29,9 +28,7 @@ from tests.support.waiting import WAITS_S
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 RUNBOOK = (DEPLOY / "RUNBOOK.md").read_text()
-OURS = [name for name, service in COMPOSE["services"].items() if service["image"] == "tellergate"]
 SOURCES = "\n".join(path.read_text() for folder in ("gateway", "audit", "adapters") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -86,52 +83,6 @@ def test_every_command_that_is_named_exists(capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_every_process_of_ours_is_hardened(name: str) -> None:
-    service = COMPOSE["services"][name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "privileged" not in service
-    assert not service.get("ports")
-    assert all("/var/run" not in str(volume) for volume in service.get("volumes", ()))
-
-
-def test_only_the_front_is_published_and_only_on_loopback() -> None:
-    published = {name: service["ports"] for name, service in COMPOSE["services"].items() if service.get("ports")}
-    assert published == {"front": ["127.0.0.1:8080:8080"]}
-
-
-def test_who_reaches_whom() -> None:
-    services = COMPOSE["services"]
-    members = {
-        network: {n for n, service in services.items() if network in service.get("networks", ())} for network in COMPOSE["networks"]
-    }
-    assert members["bank"] == {"bank", "core-proxy"}
-    assert members["core"] == {"core-proxy", "front"}
-    assert members["store"] == {"postgres", "front", "collector", "permits"}
-    assert {n for n, service in services.items() if service.get("network_mode") == "service:front"} == {"gateway-1", "gateway-2"}
-    assert all(COMPOSE["networks"][item].get("internal") for item in ("bank", "core", "store"))
-    assert not set(services["bank"]["secrets"]) & set(services["gateway-1"]["secrets"]), (
-        "the gateway never holds the bank's credential"
-    )
-
-
-def test_images_are_pinned_and_everything_that_is_named_is_there() -> None:
-    for name, service in COMPOSE["services"].items():
-        if service["image"] != "tellergate":
-            assert re.search(r":\d+\.\d+", service["image"]), name
-    for kind in ("secrets", "configs"):
-        used = {
-            item if isinstance(item, str) else item["source"]
-            for service in COMPOSE["services"].values()
-            for item in service.get(kind, ())
-        }
-        assert used == COMPOSE[kind].keys()
-    for config in COMPOSE["configs"].values():
-        assert (DEPLOY / config["file"]).is_file()
-
-
 def test_the_containerfile_keeps_its_promises() -> None:
     text = (DEPLOY / "Containerfile").read_text()
     assert len(set(re.findall(r"^FROM (\S+:[\d.]+\S*)", text, re.MULTILINE))) == 1
@@ -151,10 +102,6 @@ def test_the_collector_s_pipelines_name_what_is_there() -> None:
     for pipeline in config["service"]["pipelines"].values():
         for kind in ("receivers", "processors", "exporters"):
             assert set(pipeline[kind]) <= config[kind].keys()
-
-
-def test_the_settings_are_settings() -> None:
-    assert set(tomllib.loads((DEPLOY / "settings.toml").read_text())) <= set(gathered({}, {}, DEPLOY / "settings.toml"))
 
 
 @cache
@@ -203,7 +150,8 @@ def place(tmp_path: Path) -> Iterator[Path]:
     folder = Path("/tmp") / f"tellergate-deploy-{os.getpid()}"
     folder.mkdir(mode=0o700)
     subprocess.run([DEPLOY / "secrets", folder / "secrets"], check=True)
-    subprocess.run([DEPLOY / "secrets", folder / "secrets"], check=True)  # what is there is left alone
+    (folder / "secrets" / "tellergate" / "bank.token").write_text(f"{uuid4().hex}\n")  # the bank's to give
+    (folder / "secrets" / "tellergate" / "bank.token").chmod(0o600)
     if (name := somebody()) is not None:
         owner = pwd.getpwnam(name)
         for path in [folder, *folder.rglob("*")]:
@@ -212,16 +160,14 @@ def place(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path: Path) -> None:
-    secrets, ca, database = place / "secrets", str(place / "secrets" / "ca.pem"), postgresql(tmp_path)
-
-    def served(name: str) -> tuple[str, ...]:
-        return ("--port", "0", "--json", "--tls-cert", str(secrets / f"{name}.pem"), "--tls-key", str(secrets / f"{name}.key"))
+def test_gateways_and_a_core_s_proxy_make_a_transfer_as_a_user_without_rights(place: Path, tmp_path: Path) -> None:
+    secrets, ca, database = place / "secrets" / "tellergate", str(place / "secrets" / "ca.pem"), postgresql(tmp_path)
+    served = ("--port", "0", "--json", "--tls-cert", str(secrets / "core-proxy.pem"), "--tls-key", str(secrets / "core-proxy.key"))
 
     with ExitStack() as stack:
         token = ("--credential-file", str(secrets / "bank.token"))
         bank = stack.enter_context(
-            without_rights(place, "sandbox-bank", "--data", str(place / "bank"), *served("bank"), *token, "--trust-credential")
+            without_rights(place, "sandbox-bank", "--data", str(place / "bank"), *served, *token, "--trust-credential")
         )
         permits = ("keys", "permits", "--data", str(place / "state"), "--database", database, "--out", str(place / "permits.json"))
         run = [sys.executable, "-m", "gateway.cli", *permits]
@@ -229,14 +175,13 @@ def test_the_processes_of_the_composition_make_a_transfer(place: Path, tmp_path:
         subprocess.run(run, check=True, user=somebody(), cwd=place, env=environment)
         behind = ("--bank-url", bank["url"], "--bank-credential-file", str(secrets / "bank.token"))
         own = ("--credential-file", str(secrets / "proxy.token"), "--permit-key", str(place / "permits.json"))
-        proxy = stack.enter_context(without_rights(place, "core-proxy", *served("core-proxy"), *own, *behind, SSL_CERT_FILE=ca))
+        proxy = stack.enter_context(without_rights(place, "core-proxy", *served, *own, *behind, SSL_CERT_FILE=ca))
         settings = place / "settings.toml"
-        chosen = tomllib.loads((DEPLOY / "settings.toml").read_text()) | {
+        chosen = {
             "data": str(place / "state"),
             "database": database,
             "core_url": proxy["url"],
             "core_credential_file": str(secrets / "proxy.token"),
-            "otlp_endpoint": "",
             "audit_wait_ms": 20_000,
             "core_question_ms": 20_000,
             "core_instruction_ms": 20_000,
