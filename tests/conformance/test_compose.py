@@ -183,6 +183,16 @@ def test_each_waits_for_what_it_needs() -> None:
     assert not any({"init", "operator"} & set(after(name)) for name in SERVICES), "those are typed by people"
 
 
+def test_whoever_goes_on_is_asked_whether_they_are_well() -> None:
+    asked = {name for name, service in SERVICES.items() if service.get("healthcheck")}
+    assert SERVICES.keys() - asked - ONCE == {"collector"}, "whose image has nothing to ask with"
+    for name in GATEWAYS:
+        test = SERVICES[name]["healthcheck"]["test"]
+        assert test[:3] == ["CMD", "python", "-c"]
+        compile(test[3], name, "exec")
+        assert "/readyz" in test[3]
+
+
 def test_what_is_under_way_has_the_time_to_end() -> None:
     for name in (*GATEWAYS, "core-proxy", "front"):
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= STOP_WAIT_S + 5
@@ -310,6 +320,8 @@ def test_every_command_of_the_guide_is_of_a_service_that_there_is() -> None:
         assert verb in ("up", "run", "ps", "build")
         if verb == "run":
             assert rest[0] == "--rm"
+            rest = [word for word in rest if word != "-T"]
+            rest = rest[: rest.index(">")] if ">" in rest else rest
             assert rest[1] in SERVICES
             if rest[2:]:
                 assert callable(command_line().parse_args(rest[2:]).command)
@@ -320,7 +332,7 @@ def test_every_command_of_the_guide_is_of_a_service_that_there_is() -> None:
         if words[0] == "chown"
         for folder in words[3:]
     }
-    assert owned == {**USERS, "tellergate": 10001}
+    assert owned == {**USERS, "tellergate": 10001, "handed": 10001}
 
 
 def test_the_settings_file_says_each_setting_once() -> None:
