@@ -1,5 +1,6 @@
 """`deploy/compose.yaml` is for customers: hardened, no development mode, no secret outside of files, and all that it names is there."""
 
+import json
 import os
 import re
 import shlex
@@ -21,9 +22,12 @@ from gateway.app.settings import Settings
 from gateway.app.settings_checks import findings
 from gateway.app.settings_sources import gathered
 from gateway.app.workers import STOP_WAIT_S
+from gateway.cli import main
 from gateway.commands.command_line import command_line
+from tests.support.databases import postgresql
 from tests.support.guides import blocks, commands
 from tests.support.postgres import absent, binaries, server, user
+from tests.support.production import nothing_said, private
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
@@ -125,7 +129,10 @@ def test_every_file_that_a_process_is_told_is_mounted_there(name: str) -> None:
     texts += [file.read_text() for file in files(service).values()]
     told = set(re.findall(r"/(?:run/secrets|etc/tellergate|etc/postgresql|etc/prometheus)/[A-Za-z0-9_.-]+", "\n".join(texts)))
     there = {*secrets(service).values(), *files(service)}
-    assert told <= there
+    if name in ONCE:  # the settings are the gateways', and these open what they need of them
+        assert set(re.findall(r"/run/secrets/\w+", yaml.safe_dump([service["command"], service.get("environment")]))) <= there
+    else:
+        assert told <= there
     if name == "prometheus":  # whose files are named beside its own
         named = set(re.findall(r"\b[a-z]+\.(?:pem|key|yml)$", (DEPLOY / "prometheus" / "compose.yml").read_text(), re.MULTILINE))
         assert {f"/etc/prometheus/{file}" for file in named} == there - {"/etc/prometheus/prometheus.yml"}
@@ -176,6 +183,16 @@ def test_each_waits_for_what_it_needs() -> None:
     assert not any({"init", "operator"} & set(after(name)) for name in SERVICES), "those are typed by people"
 
 
+def test_whoever_goes_on_is_asked_whether_they_are_well() -> None:
+    asked = {name for name, service in SERVICES.items() if service.get("healthcheck")}
+    assert SERVICES.keys() - asked - ONCE == {"collector"}, "whose image has nothing to ask with"
+    for name in GATEWAYS:
+        test = SERVICES[name]["healthcheck"]["test"]
+        assert test[:3] == ["CMD", "python", "-c"]
+        compile(test[3], name, "exec")
+        assert "/readyz" in test[3]
+
+
 def test_what_is_under_way_has_the_time_to_end() -> None:
     for name in (*GATEWAYS, "core-proxy", "front"):
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= STOP_WAIT_S + 5
@@ -215,6 +232,24 @@ def test_each_role_asks_the_database_over_tls_by_a_name_that_is_certified() -> N
     (remote,) = [line for line in (DEPLOY / "postgres" / "pg_hba.conf").read_text().splitlines() if line.startswith("host")]
     assert remote.split() == ["hostssl", "tellergate", "owner,teller,officer", "all", "scram-sha-256"]
     assert SERVICES["roles"]["command"][2:6] == ["--gateway", "teller", "--operator", "officer"]
+
+
+def test_the_jobs_begin_the_log_under_the_name_that_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very commands, in their order, on a real PostgreSQL; without the rights of roles, which other tests hold."""
+    nothing_said(monkeypatch)
+    secret = private(tmp_path / "key_passphrase", f"{uuid4().hex}\n")
+    config = tmp_path / "settings.toml"
+    config.write_text((DEPLOY / "settings.toml").read_text().replace("/run/secrets/", f"{tmp_path}/"))
+    database = postgresql(tmp_path)
+    for name in ("init", "tables", "permits"):
+        for variable in SERVICES[name].get("environment", {}):
+            given = {"TELLERGATE_CONFIG": str(config), "TELLERGATE_DATABASE": database}
+            if variable in given:
+                monkeypatch.setenv(variable, given[variable])
+        moved = {"/state/bank": f"{tmp_path}/bank", "/trust/permits.json": f"{tmp_path}/permits.json"}
+        moved["/run/secrets/key_passphrase"] = str(secret)
+        assert main([moved.get(word, word) for word in SERVICES[name]["command"]]) == 0, name
+    assert json.loads((tmp_path / "permits.json").read_text())["origin"] == settings("gateway-1").log_origin
 
 
 @pytest.fixture
@@ -285,6 +320,8 @@ def test_every_command_of_the_guide_is_of_a_service_that_there_is() -> None:
         assert verb in ("up", "run", "ps", "build")
         if verb == "run":
             assert rest[0] == "--rm"
+            rest = [word for word in rest if word != "-T"]
+            rest = rest[: rest.index(">")] if ">" in rest else rest
             assert rest[1] in SERVICES
             if rest[2:]:
                 assert callable(command_line().parse_args(rest[2:]).command)
@@ -295,7 +332,7 @@ def test_every_command_of_the_guide_is_of_a_service_that_there_is() -> None:
         if words[0] == "chown"
         for folder in words[3:]
     }
-    assert owned == {**USERS, "tellergate": 10001}
+    assert owned == {**USERS, "tellergate": 10001, "handed": 10001}
 
 
 def test_the_settings_file_says_each_setting_once() -> None:

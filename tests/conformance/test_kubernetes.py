@@ -166,6 +166,8 @@ def test_the_settings_are_settings_and_nothing_of_them_is_unsafe() -> None:
     assert findings(said) == []
     ports = {port["name"]: port["containerPort"] for port in container("gateway")["ports"]}
     assert ports == {"api": said.port, "operations": said.operations_port}
+    (begun,) = [item["value"] for item in container("permits")["env"] if item["name"] == "TELLERGATE_LOG_ORIGIN"]
+    assert begun == said.log_origin, "a log keeps the name under which it began"
     (mount,) = [item for item in container("gateway")["volumeMounts"] if item["name"] == "state"]
     assert mount["mountPath"] == str(said.data)
 
