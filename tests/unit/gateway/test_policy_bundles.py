@@ -179,7 +179,7 @@ def test_whoever_may_not_sign_is_refused(desk: Desk) -> None:
     desk.sign("author", "ada")
     assert desk.verify()[0] == 0
     assert "ben signed as activator already" in desk.sign("activator", "cem")[2]
-    for file, named in (("dot", "dot is not among the pinned officers"), ("eve", "eve is not among")):
+    for file, named in (("dot", "dot is not among the pinned officers"), ("zoe", "zoe is not among")):
         desk.build(1, out=f"{file}.bundle")
         desk.sign("author", "ada", out=f"{file}.bundle")
         desk.sign("activator", file, key="dot", out=f"{file}.bundle")
