@@ -59,13 +59,14 @@ async def verify_store(log: Log) -> list[StoreFinding]:
 
     Reads the whole log. Stops counting at 100 findings. LogCorrupt where the head itself is not signed.
     """
-    return await log.read_long(lambda reads: _verified(log, reads))
+    committed = log.size()  # before the snapshot: what is committed while it is taken is no loss
+    return await log.read_long(lambda reads: _verified(log, reads, committed))
 
 
-def _verified(log: Log, reads: Reads) -> list[StoreFinding]:
+def _verified(log: Log, reads: Reads, committed: int) -> list[StoreFinding]:
     seen = _Seen()
     head = log.stored_head(reads)
-    if head.size < log.size():
+    if head.size < committed:
         seen.find("the stored log is shorter than what this process committed: was the tail cut?")
     rules = RecordRules(log.origin, log.now())
     wanted = set(_checkpoint_sizes(reads, head.size))

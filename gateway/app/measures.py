@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -20,6 +21,15 @@ _Observing = Callable[[CallbackOptions], Iterable[Observation]]
 
 def _of(value: Callable[[], float]) -> list[_Observing]:
     return [lambda _options: [Observation(value())]]
+
+
+def _counted(meter: Meter, name: str, label: str, counts: Counter[str], what: str) -> None:
+    """A counter that is kept elsewhere, read when somebody asks. Its labels are closed lists."""
+
+    def read(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(count, {label: key}) for key, count in sorted(counts.items())]
+
+    meter.create_observable_counter(name, [read], description=what)
 
 
 def watch(meter: Meter, gateway: Gateway) -> None:
@@ -55,6 +65,12 @@ def watch(meter: Meter, gateway: Gateway) -> None:
             "tellergate.runs.driven", _of(lambda: pool.driven), description="Runs that this process drives"
         )
         meter.create_observable_gauge("tellergate.runs.most", _of(lambda: pool.most), description="Runs that it may drive at once")
+        _counted(meter, "tellergate.runs.ended", "state", pool.parts.ended, "Runs that ended here, by state")
+        _counted(meter, "tellergate.model.answers", "outcome", pool.parts.answers, "Questions to the model, by what came of them")
+    spoken = gateway.door.records.counters.spoken
+    _counted(meter, "tellergate.confirmations", "word", spoken, "What customers said to what waited for them")
+    if gateway.webhooks is not None:
+        _counted(meter, "tellergate.webhooks", "outcome", gateway.webhooks.tries, "Tries to tell late outcomes")
     sizes = meter.create_histogram("tellergate.log.group", description="Records and changes of one transaction of the log")
     seconds = meter.create_histogram(
         "tellergate.log.commit.duration", unit="s", description="From the beginning of a group to its end"

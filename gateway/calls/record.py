@@ -6,6 +6,7 @@ key: arguments, the output as it left, the exact decision request. Not at all: t
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -94,6 +95,8 @@ class Counters:
 
     rate_limited: int = 0
     unauthenticated: int = 0
+    spoken: Counter[str] = field(default_factory=Counter)
+    """What customers said to what waited for them, by the word; for metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,9 @@ class Records:
         record = Record(
             kind=RecordKind.CONFIRMATION, time=at, customer=proposal.customer, agent=proposal.agent, facts=facts, sealed=sealed
         )
-        return await self._append(record)
+        position = await self._append(record)
+        self.counters.spoken[word] += 1
+        return position
 
     async def enrolment(self, passkey: Passkey, word: str, by: str, at: datetime) -> RecordPosition:
         """With which key a customer may confirm, or no longer: what an auditor compares the evidence of a confirmation with."""

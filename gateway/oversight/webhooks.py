@@ -9,8 +9,9 @@ import base64
 import logging
 import random
 import ssl
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -92,6 +93,8 @@ class Webhooks:
     """Whom the receiver's certificate must be of; None: asked over plain HTTP alone."""
     timeout_s: float = TIMEOUT_S
     jitter: Callable[[], float] = random.random
+    tries: Counter[str] = field(default_factory=Counter)
+    """What came of tries to tell: `delivered` or `refused`; for metrics."""
     _session: aiohttp.ClientSession | None = None
 
     async def deliver_due(self) -> int:
@@ -123,10 +126,12 @@ class Webhooks:
         try:
             await self._post(due.id, body)
         except WebhookRefused as refused:
+            self.tries["refused"] += 1
             if tries + 1 >= _ALARM_AFTER:
                 _LOG.log(*Alarm.WEBHOOK_NOT_DELIVERED.line(id=due.id, tries=tries + 1, cause=str(refused)))
             await self._again(due, AGAIN_MOST_S, tries)
         else:
+            self.tries["delivered"] += 1
             await self.outbox.delivered(due.id, self.clock())
 
     async def _again(self, due: DueWebhook, most_s: float, tries: int) -> None:

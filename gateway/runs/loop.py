@@ -12,9 +12,10 @@ model may then be asked once more, which does nothing; calls have their ids befo
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -83,6 +84,10 @@ class RunDependencies:
     clock: Callable[[], datetime]
     confirm_at: str
     """Where the customer confirms: the URL before a confirmation's id; empty where there is no page."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """How runs ended that this process drove, by state; for metrics."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """What came of questions to the model: `answered`, or the code of the failure; for metrics."""
 
 
 @dataclass(slots=True)
@@ -110,6 +115,7 @@ class RunDriver:
                     return
                 growing = self._growing(question)
                 answer = await self._until_cancelled(self._ask(growing, question))
+                self.parts.answers["answered"] += 1
                 if not await self._keep(growing, answer, question):
                     return
                 growing = None
@@ -118,6 +124,7 @@ class RunDriver:
         except RunEnded as ended:
             await self._end(ended, growing)
         except ModelFailed as failed:
+            self.parts.answers[failed.code] += 1
             _LOG.log(*Alarm.MODEL_FAILED.line(code=failed.code, why=failed.message, run=self.run.id))
             await self._end(RunEnded(RunState.FAILED, failed), growing)
 
@@ -321,6 +328,8 @@ class RunDriver:
 
     def _left(self, state: RunState) -> None:
         """The run is nobody's now: its listeners hear in which state, and that this is all."""
+        if state is not RunState.REQUIRES_ACTION:
+            self.parts.ended[state.value] += 1
         self._tell(f"thread.run.{state}", objects.run(self.run))
         self.parts.broadcast.end(self.run.id)
 

@@ -23,9 +23,10 @@ from gateway.app.prometheus import PrometheusText
 from gateway.app.shared_pages import PAGE_BYTES, STALE_S, SharedPages
 from gateway.domain.alarms import Alarm
 from tests.attacks.test_operations_listener import free_port
-from tests.support.teller import payment, teller
+from tests.support.teller import Teller, output_of, payment, teller
 
 LABELS = {"function", "status", "code", "worker", "purpose", "dependency", "alarm", "version", "le", "cause"}
+LABELS |= {"word", "state", "outcome"}
 
 
 def samples(text: bytes) -> Mapping[str, list[tuple[dict[str, str], float]]]:
@@ -45,6 +46,7 @@ async def test_what_is_done_is_told_with_bounded_labels_and_nothing_of_a_custome
             debit, credit = (await asked.accounts())[:2]
             assert (await asked.ask("initiate_transfer", payment(debit, credit, "12.34"))).status == "done"
             assert (await asked.ask("a model's own word")).status == "denied"
+            await declined_payment(asked, debit)
             await gateway.log.publish(force=True)
             await gateway.log.publish()
             logging.getLogger("tellergate.main").log(*Alarm.STARTED_WITHOUT_CORE.line())
@@ -67,8 +69,18 @@ async def test_what_is_done_is_told_with_bounded_labels_and_nothing_of_a_custome
     assert {code for code, value in alarms.items() if value} == {"started_without_core"}
     assert set(alarms) == {alarm.form.code for alarm in (*Alarm, *CoreAlarm)}
     assert told["tellergate_worker_up"] == [({"worker": "0"}, 1.0)]
+    assert told["tellergate_confirmations_total"] == [({"word": "declined", "worker": "0"}, 1.0)]
     assert {name for of_name in told.values() for labels, _ in of_name for name in labels} <= LABELS
     assert not re.search(rb"alice|acc_|call_[0-9a-f]{6}|conv_|a model's|Everyday", text)
+
+
+async def declined_payment(asked: Teller, debit: str) -> None:
+    """A payment that waits for the customer, who declines it."""
+    saved = output_of(await asked.ask("list_beneficiaries", {"account": debit}))["beneficiaries"][0]
+    await asked.say(f"Pay {saved['name']} £5.00")
+    held = await asked.ask("initiate_transfer", payment(debit, saved["beneficiary"], "5.00"))
+    assert held.confirmation is not None, held
+    await asked.gateway.confirmations.decline("alice", held.confirmation, asked.gateway.door.clock())
 
 
 def test_the_worker_that_is_asked_tells_all_of_them_and_says_who_is_silent() -> None:

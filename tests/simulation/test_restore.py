@@ -156,6 +156,33 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
     assert len(done) == 2
 
 
+async def test_a_log_that_was_restored_alone_lets_nothing_be_done_twice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with teller(folder) as asked:
+        debit, credit = (await asked.accounts())[:2]
+        where = await asked.conversation("alice")
+    backup = dump(folder, DatabaseName.LOG)
+    async with teller(folder) as asked:
+        paid = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
+        assert paid.status == "done"
+        spent, done = await asked.gateway.book.totals("alice", "GBP", utc_now()), executed_keys(asked.gateway)
+    put_back(folder, DatabaseName.LOG, backup)
+    with pytest.raises(UnsafeSettings, match="newer than its log"):
+        async with teller(folder):
+            pass
+    assert (await typed(capsys, folder, "database", "recover", *by(folder)))[0] == 2
+    status, told = await typed(capsys, folder, "database", "recover", *by(folder), "--records-lost")
+    assert (status, told["alignment"]) == (0, "log_behind_book")
+    await lifted(capsys, folder, told["kill_switch"])
+    async with teller(folder) as asked:
+        assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent, "counted once"
+        again = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
+        assert again.status != "unavailable", again
+        assert executed_keys(asked.gateway) == done, "the same ids do nothing twice, whatever the log has lost"
+    assert (await typed(capsys, folder, "audit", "verify"))[0] == 0
+    status, findings = await typed(capsys, folder, "audit", "reconcile", *why(folder))
+    assert (status, [item["what"] for item in findings["findings"]]) == (1, ["unintended"]), "the core knows of the lost payment"
+
+
 async def test_keys_that_were_destroyed_do_not_come_back_with_a_restored_key_store(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
