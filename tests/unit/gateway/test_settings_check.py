@@ -89,7 +89,7 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "a host that is empty": ({"database": "postgresql://t@a:1,/t?ssl=require"}, ("database", "malformed")),
     "a standby of files": ({"synchronous_standby": True}, ("synchronous_standby", "conflict")),
     "no database in the address": ({"database": "postgresql://t@127.0.0.1"}, ("database", "malformed")),
-    "people on the API's address": ({**OPERATED, "operations_port": 8080}, ("operations_port", "conflict")),
+    "people on the API's address": ({**OPERATED, "operations_port": 8080, "port": 8080}, ("operations_port", "conflict")),
     "people in clear": ({**OPERATED, "operations_host": "0.0.0.0"}, ("operations_host", "in_clear")),
     "people without an address": ({**OPERATED, "operations_url": ""}, ("operations_url", "missing")),
     "people without a provider": ({**OPERATED, "operations_issuer": ""}, ("operations_issuer", "missing")),
