@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -139,7 +140,7 @@ async def test_what_fails_grants_nothing_and_the_next_request_tries_again(
             if failure == "store":
                 patch.setattr(type(asked.gateway.granted), "of", lambda _self, customer: granted(customer))
             else:
-                patch.setattr(type(sight._core), "accounts", lambda _self, customer: accounts(customer))
+                patch.setattr(sight, "_core", SimpleNamespace(accounts=accounts))
             assert "list_accounts" not in await listed(asked, "bruno", "retail")
         assert "list_accounts" in await listed(asked, "bruno", "retail")
 
