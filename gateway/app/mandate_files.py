@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TypeGuard
 
-from gateway.domain.mandate import Limits, Mandate, MandateVerifier, load
+from gateway.domain.mandate import Limits, Mandate, MandateVerifier, load, time_of
 from gateway.domain.strict_json import MAX_INTEGER, JsonError, Parsed, loads
 from gateway.oversight.granted_mandates import MandateRefused, check_terms
 
@@ -155,11 +155,8 @@ def _limits(value: Parsed, where: str) -> Limits:
 
 
 def _time(value: Parsed, where: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        time = None
-    if time is None or time.utcoffset() is None or time.isoformat() != value:
+    time = time_of(value)
+    if time is None:
         raise LineRefused(f"{where}: must be a time with its offset, such as 2026-01-01T00:00:00+00:00")
     return time
 

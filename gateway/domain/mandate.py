@@ -93,6 +93,15 @@ class Mandate:
         return key.sign(_DOMAIN + self.canonical())
 
 
+def time_of(text: object) -> datetime | None:
+    """A time with its offset, in the one spelling that the canonical form has; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if time is None or time.utcoffset() is None or time.isoformat() != text else time
+
+
 class MandateNotNewer(Exception):
     """A mandate is of no later version than the one that is stored. Nothing of what was given with it was stored."""
 

@@ -1,12 +1,13 @@
 """What customers' assistants may do, JSON under `/v1`: for the bank's own system alone, with a token for this purpose and no other."""
 
+import json
 from datetime import datetime
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
-from gateway.domain.mandate import Limits, Mandate
+from gateway.domain.mandate import Limits, Mandate, time_of
 from gateway.domain.principal import SCOPE_MANDATES, Principal, require_service
 from gateway.doors import schemas
 from gateway.doors.bodies import body_as, json_answer
@@ -85,11 +86,8 @@ def _names(texts: list[str], field: str) -> tuple[str, ...]:
 
 
 def _time(text: str, field: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.utcoffset() is None or time.isoformat() != text:
+    time = time_of(text)
+    if time is None:
         message = f"{field}: must be a time with its offset, such as 2026-01-01T00:00:00+00:00"
         raise RequestFault(Fault.INVALID_REQUEST, message, param=field)
     return time
@@ -98,19 +96,5 @@ def _time(text: str, field: str) -> datetime:
 def _answered(mandate: Mandate | None, at: datetime) -> Response:
     if mandate is None:
         raise RequestFault(Fault.NOT_FOUND, "nothing was granted to this customer's assistants", param="customer")
-    limits = {
-        currency: {name: getattr(of, name) for name in Limits.__dataclass_fields__} for currency, of in mandate.limits.items()
-    }
-    return json_answer(
-        {
-            "customer": mandate.customer,
-            "version": mandate.version,
-            "functions": list(mandate.functions),
-            "accounts": list(mandate.accounts),
-            "limits": limits,
-            "starts": mandate.starts.isoformat(),
-            "ends": mandate.ends.isoformat(),
-            "restrictions": list(mandate.restrictions),
-            "state": mandate.state(at),
-        }
-    )
+    terms = json.loads(mandate.canonical())
+    return json_answer({**terms, "restrictions": sorted(mandate.restrictions), "state": mandate.state(at)})
