@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 import yaml
@@ -96,7 +97,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[object, object]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+@lru_cache(maxsize=32)
 def _load(file: str, text: str) -> Node:
+    """Nobody changes it. Kept, since files are read alone, together and for the trial, and reading YAML takes longer than a trial."""
     try:
         return _node(yaml.load(text, _Loader))  # noqa: S506  # a SafeLoader
     except yaml.MarkedYAMLError as error:
