@@ -178,7 +178,7 @@ class Log:
         with _answering():
             return await self.keys.subject_of(customer)
 
-    async def meet(self, customer: str, retention: str) -> None:
+    async def meet(self, customer: str | None, retention: str) -> None:
         """Make the key of a customer before their first record of this retention class, so that it need not be made within the time of
         an append. LogUnavailable when that takes longer than `APPEND_TIMEOUT_MS`."""
         try:

@@ -21,8 +21,8 @@ from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, 
 from audit.store.writes import Head, read_head
 from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
+from gateway.store.all_tables import ALL_TABLES as GATEWAY_TABLES
 from gateway.store.log_position import watch
-from gateway.store.staff_tables import ALL_TABLES as GATEWAY_TABLES
 
 _ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0014", watch),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0016", watch),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }

@@ -1,6 +1,7 @@
 """The settings of what is kept: how safely, for how long, and how much of one customer. A part of `gateway.app.settings`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,26 @@ class KeptSettings:
 
     written_bytes_per_day: int = 268_435_456
     """Bytes of their bodies in a day."""
+
+    files_folder: Path | None = None
+    """Where the contents of files are kept, each sealed under the key of whose it is: a folder that every gateway of a database sees, and
+    its owner alone. None: `files` in the data folder."""
+
+    file_bytes_most: int = 134_217_728
+    """Bytes of one file."""
+
+    files_most: int = 10_000
+    """Files that one customer may keep, and one client of its own."""
+
+    files_bytes_most: int = 1_073_741_824
+    """Bytes in them together."""
+
+    file_scan_command: tuple[str, ...] = ()
+    """Command that each file is given to on its standard input before anything reads it: 0 is clean, 1 is not. With any other status, or
+    after two minutes, the upload is refused with 503. Empty: there is none."""
+
+    file_scan_clamd: str = ""
+    """ClamAV's daemon that does the same: `host:port`, or the path of its socket. Empty: there is none."""
 
     threads_kept_days: int = 400
     """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

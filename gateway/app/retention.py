@@ -34,11 +34,13 @@ _GATEWAY = {
     "confirmations": TableRetention(
         "`calls_kept_days`", "confirmations", personal=("customer", "intent", "principal", "evidence", "approver", "approval")
     ),
+    "contents": TableRetention("with the last file, or the upload, that has it", "files", personal=("customer", "sha256", "key")),
     "conversations": TableRetention(_ERASED, why="its taint and its turns are what decisions rest on", personal=("customer",)),
     "customers": TableRetention(
         _ERASED, why="rights of somebody; without the row they would be granted anew", personal=("customer", "mandate")
     ),
     "epochs": TableRetention(_NEVER, why="two counters"),
+    "files": TableRetention("`expires_after`, if it has one; else it is deleted", "files", personal=("customer", "name")),
     "kill_switches": TableRetention("its customer is erased", why="who stopped what, for ever", personal=("subject", "reason")),
     "log_position": TableRetention(_NEVER, why="one row"),
     "messages": TableRetention("with their thread", "threads", personal=("body", "metadata")),
@@ -57,6 +59,8 @@ _GATEWAY = {
     "standing_mandates": TableRetention(_ERASED, why="what was signed, also when it is revoked", personal=("customer", "terms")),
     "taints": TableRetention("a day after it counts no more", "taints", personal=("customer",)),
     "threads": TableRetention("`threads_kept_days`; not while a run is under way", "threads", personal=("customer", "metadata")),
+    "upload_parts": TableRetention("with their upload", "uploads"),
+    "uploads": TableRetention("a day after they could be completed", "uploads", personal=("customer", "name")),
     "uses": TableRetention("with their call", "calls", personal=("value",)),
     "webhooks": TableRetention("seven days after it was told", "each hour", personal=("body",)),
     "words": TableRetention("`texts_kept_days`; in a thread, with it", "words", personal=("text", "reading")),

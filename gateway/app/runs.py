@@ -7,6 +7,7 @@ from typing import Literal
 
 from audit.keyring import KeyRing
 from gateway.app.composition import StandIn
+from gateway.app.files import files_api
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
@@ -14,6 +15,7 @@ from gateway.calls.rates import RateKind, Rates
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
+from gateway.doors.assistants_api.files import FilesApi
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.function_calls import RunFunctionCalls
 from gateway.runs.loop import RunDependencies
@@ -26,9 +28,10 @@ from gateway.store.book import SqlBook
 
 @dataclass(frozen=True, slots=True)
 class RunsApi:
-    """The Assistants API's parts, and how they end: `release` lets go of the runs, while answers may still go out; then `close`."""
+    """The Assistants API, its files, and how they end: `release` lets go of the runs, while answers may still go out; then `close`."""
 
     api: Api
+    files: FilesApi
     release: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
 
@@ -88,7 +91,7 @@ def running(
         if model is not None:
             await model.close()
 
-    return RunsApi(api, release, close)
+    return RunsApi(api, files_api(settings, api, records.log), release, close)
 
 
 def _model(settings: Settings) -> Model | None:

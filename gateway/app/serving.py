@@ -36,9 +36,10 @@ from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
 from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
-from gateway.doors.assistants_api import assistants, runs, threads
+from gateway.doors.assistants_api import assistants, files, runs, threads, uploads
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
+from gateway.files.keeping import FileKeeper
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -58,6 +59,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
+            _left_over(gateway.running.files.keeper),
         ]
         if gateway.settings.database:
             running.append(shared_rates(gateway).run())
@@ -97,6 +99,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
+    for of_files in (files, uploads):
+        of_files.mount(app, gateway.door, gateway.running.files)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
     return app
 
@@ -134,6 +138,14 @@ async def _old_proofs(book: SqlBook, clock: Clock) -> None:
         with alarmed(Chore.PROOFS_SWEEP):
             await book.forget_proofs(clock())
         await asyncio.sleep(60)
+
+
+async def _left_over(keeper: FileKeeper) -> None:
+    """Delete, each hour, contents of files that nobody has any more."""
+    while True:
+        with alarmed(Chore.FILES_SWEEP):
+            await keeper.sweep()
+        await asyncio.sleep(3600)
 
 
 async def _old_rows(book: SqlBook, log: Log, settings: Settings, clock: Clock) -> None:

@@ -25,6 +25,7 @@ from gateway.calls.decide import PolicyRefusal
 from gateway.calls.record_fields import (
     arguments_of,
     claim_on_record,
+    file_record,
     grounding_of,
     mandate_record,
     policy_of,
@@ -52,6 +53,7 @@ from gateway.domain.stages import (
 )
 from gateway.domain.states import CallStatus
 from gateway.grounding import Ungrounded
+from gateway.store.files import StoredFile
 from policies.model import Request
 
 T = TypeVar("T")
@@ -242,6 +244,10 @@ class Records:
         """An assistant that a back end made, changed or dropped. `digest`: SHA-256 of what was said of it, as sorted JSON."""
         facts: dict[str, Plain] = {"assistant": assistant, "word": word, "by": by, "sha256": digest}
         return await self._append(Record(kind=RecordKind.ADMIN, time=at, facts=facts))
+
+    async def file(self, file: StoredFile, word: str, by: str, at: datetime) -> RecordPosition:
+        """A file that was `kept`, `read` or `deleted`, by this client."""
+        return await self._append(file_record(file, word, by, at))
 
     async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""

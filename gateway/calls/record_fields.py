@@ -14,6 +14,7 @@ from gateway.domain.mandate import Mandate
 from gateway.domain.policies import BundleName
 from gateway.domain.ports import Claim
 from gateway.domain.stages import Call, Grounded, Redacted
+from gateway.store.files import StoredFile
 from policies.model import Decision, Request
 
 
@@ -62,6 +63,15 @@ def mandate_record(mandate: Mandate, word: str, said: Mapping[str, Plain], at: d
     facts: dict[str, Plain] = {**said, "word": word, "version": mandate.version, "mandate_sha256": sha256(terms).hexdigest()}
     sealed = {"mandate": json.loads(terms)}
     return Record(kind=RecordKind.ADMIN, time=at, customer=mandate.customer, facts=facts, sealed=sealed)
+
+
+def file_record(file: StoredFile, word: str, by: str, at: datetime) -> Record:
+    """What happened to a file: what it is called and the hash of what is in it are sealed, since both may be guessed."""
+    content = file.content
+    facts: dict[str, Plain] = {"file": file.id, "word": word, "by": by, "purpose": file.purpose}
+    facts |= {"bytes": content.size, "type": content.type}
+    sealed: dict[str, JSON] = {"name": file.name, "sha256": content.sha256.hex()}
+    return Record(kind=RecordKind.ADMIN, time=at, customer=file.owner.customer, facts=facts, sealed=sealed)
 
 
 def told_to_app(redacted: Redacted) -> dict[str, Plain]:

@@ -48,4 +48,5 @@ class Chore(StrEnum):
     RATES = "rates"
     KEYS = "keys"
     ROWS_SWEEP = "rows_sweep"
+    FILES_SWEEP = "files_sweep"
     SCHEDULED_PAYMENTS = "scheduled_payments"

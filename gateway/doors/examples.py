@@ -29,6 +29,7 @@ KILL_SWITCH = "kill_0123456789abcdef0123456789abcdef"
 MANDATE = "std_0123456789abcdef0123456789abcdef"
 ASSISTANT, THREAD, MESSAGE = "asst_5f0c1d2e3a4b5c6d7e8f9a0b", "thread_5f0c1d2e3a4b5c6d7e8f9a0b", "msg_5f0c1d2e3a4b5c6d7e8f9a0b"
 RUN, STEP, TOOL_CALL = "run_5f0c1d2e3a4b5c6d7e8f9a0b", "step_5f0c1d2e3a4b5c6d7e8f9a0b", "call_5f0c1d2e3a4b5c6d7e8f9a0b"
+FILE, UPLOAD, PART = "file_5f0c1d2e3a4b5c6d7e8f9a0b", "upload_5f0c1d2e3a4b5c6d7e8f9a0b", "part_5f0c1d2e3a4b5c6d7e8f9a0b"
 _LEAF = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _TIME, _LATER, _SECONDS = "2026-11-28T09:30:00+00:00", "2026-11-28T09:45:00+00:00", 1_795_858_200
 _PROOF: Json = {"index": 42, "leaf_hash": _LEAF}
@@ -155,6 +156,28 @@ _RUN: dict[str, Json] = {
     "tools": [_TOOL],
     **_HEAD,
     "tellergate": {"confirmations": [], "dropped": None},
+}
+_FILE: dict[str, Json] = {
+    "id": FILE,
+    "object": "file",
+    "bytes": 48_213,
+    "created_at": _SECONDS,
+    "expires_at": None,
+    "filename": "terms.pdf",
+    "purpose": "assistants",
+    "status": "processed",
+    "status_details": None,
+}
+_UPLOAD: dict[str, Json] = {
+    "id": UPLOAD,
+    "object": "upload",
+    "bytes": 48_213,
+    "created_at": _SECONDS,
+    "expires_at": _SECONDS + 3600,
+    "filename": "terms.pdf",
+    "purpose": "assistants",
+    "status": "pending",
+    "file": None,
 }
 _STEP: dict[str, Json] = {
     "id": STEP,
@@ -300,6 +323,19 @@ EXAMPLES: Mapping[str, OperationExample] = {
     ),
     "list_run_steps": OperationExample(listed([_STEP], more=False)),
     "get_run_step": OperationExample(_STEP),
+    "create_file": OperationExample(_FILE, {"purpose": "assistants", "file": "%PDF-1.7 ..."}),
+    "list_files": OperationExample(listed([_FILE], more=False)),
+    "get_file": OperationExample(_FILE),
+    "delete_file": OperationExample(deleted(FILE, "file")),
+    "get_file_content": OperationExample("%PDF-1.7 ..."),
+    "create_upload": OperationExample(
+        _UPLOAD, {"bytes": 48_213, "filename": "terms.pdf", "mime_type": "application/pdf", "purpose": "assistants"}
+    ),
+    "add_upload_part": OperationExample(
+        {"id": PART, "object": "upload.part", "created_at": _SECONDS, "upload_id": UPLOAD}, {"data": "%PDF-1.7 ..."}
+    ),
+    "complete_upload": OperationExample({**_UPLOAD, "status": "completed", "file": _FILE}, {"part_ids": [PART]}),
+    "cancel_upload": OperationExample({**_UPLOAD, "status": "cancelled"}),
 }
 """By operation id."""
 

@@ -32,6 +32,8 @@ _TAGS = {
     "/v1/threads/runs": "Runs",
     "/v1/threads/{thread_id}/messages": "Messages",
     "/v1/threads": "Threads",
+    "/v1/files": "Files",
+    "/v1/uploads": "Files",
     "/v1/confirmations": "Confirmations",
     "/v1/passkeys": "Passkeys",
     "/v1/mandates": "Standing mandates",
@@ -51,6 +53,7 @@ _TAG_TEXTS = {
     "Threads": "The Assistants API: a customer's threads.",
     "Messages": "The Assistants API: the messages of a thread.",
     "Runs": "The Assistants API: an assistant's runs over a thread, and their steps.",
+    "Files": "The Assistants API: documents, each looked at and sealed when it comes.",
     "Mandates": "What the bank lets a customer's assistants do.",
     "Confirmations": "What waits for the customer's confirmation.",
     "Passkeys": "With which the customer confirms; enrolled by the bank's identity system.",
@@ -151,7 +154,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     operation["summary"], operation["description"] = summary.strip().rstrip("."), re.sub(r"\s*\n\s*", " ", further).strip()
     example = EXAMPLES[name]
     if "requestBody" in operation:
-        operation["requestBody"]["content"]["application/json"]["example"] = example.request
+        for kind in operation["requestBody"]["content"].values():
+            kind["example"] = example.request
     for status, response in operation["responses"].items():
         number = int(status)
         content = response.get("content", {}).get("application/json")

@@ -353,6 +353,13 @@ class ActivityPage(_Strict):
 REF = "#/components/schemas/{model}"
 
 
+def multipart_body_of(model: type[BaseModel], file: str) -> dict[str, object]:
+    """The same of a route that takes `multipart/form-data`: a part of this name with a file, and the model's fields."""
+    binary = {"type": "object", "properties": {file: {"type": "string", "format": "binary"}}, "required": [file]}
+    form = {"allOf": [{"$ref": REF.format(model=model.__name__)}, binary]}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
 def body_of(model: type[BaseModel]) -> dict[str, object]:
     """The `openapi_extra` of a route that reads its body raw. It may be left out where the model needs no field."""
     schema = {"$ref": REF.format(model=model.__name__)}

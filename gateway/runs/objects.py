@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.domain.strict_json import Json
 from gateway.store.assistants import Assistant
+from gateway.store.files import StoredFile, StoredUpload, UploadState
 from gateway.store.runs import Run
 from gateway.store.steps import Step
 from gateway.store.threads import Message, Thread
@@ -72,6 +73,41 @@ STEP_FIELDS: Mapping[str, Json] = {
     "failed_at": None,
     "usage": None,
 }
+
+
+def file(file: StoredFile) -> Object:
+    """A file that is kept is `processed`: it was looked at before."""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.content.size,
+        "created_at": seconds(file.created),
+        "expires_at": None if file.expires is None else seconds(file.expires),
+        "filename": file.name,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+def upload(upload: StoredUpload, at: datetime, file_: StoredFile | None = None) -> Object:
+    """`file_`: what it became."""
+    is_over = upload.state is UploadState.PENDING and upload.expires <= at
+    return {
+        "id": upload.id,
+        "object": "upload",
+        "bytes": upload.size,
+        "created_at": seconds(upload.created),
+        "expires_at": seconds(upload.expires),
+        "filename": upload.name,
+        "purpose": upload.purpose,
+        "status": "expired" if is_over else upload.state.value,
+        "file": None if file_ is None else file(file_),
+    }
+
+
+def upload_part(id_: str, upload_id: str, at: datetime) -> Object:
+    return {"id": id_, "object": "upload.part", "created_at": seconds(at), "upload_id": upload_id}
 
 
 def new_id(prefix: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, literal_column, or_, select, update
 
 from audit.store.prepared import Prepared
 from gateway.domain.strict_json import Json
@@ -31,18 +31,18 @@ _CREATE = Prepared(insert(ASSISTANTS))
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Whose an assistant is: the client's, or, where `customer` is named, that customer's by this client, which nobody else sees."""
+    """Whose an assistant or a file is: the client's, or, where `customer` is named, that customer's by this client, and nobody else's."""
 
     client: str
     customer: str | None = None
 
-    def owns(self) -> tuple[ColumnElement[bool], ...]:
-        """What this one made, and may change."""
-        return (_A.owner == self.client, _A.customer == self.customer)  # None: is null
+    def owns(self, table: Table) -> tuple[ColumnElement[bool], ...]:
+        """The rows of what this one made, and may change."""
+        return (table.c.owner == self.client, table.c.customer == self.customer)  # None: is null
 
-    def sees(self) -> tuple[ColumnElement[bool], ...]:
-        """That, and what its client made for everybody."""
-        return (_A.owner == self.client, or_(_A.customer.is_(None), _A.customer == self.customer))
+    def sees(self, table: Table) -> tuple[ColumnElement[bool], ...]:
+        """Those, and what its client made for everybody."""
+        return (table.c.owner == self.client, or_(table.c.customer.is_(None), table.c.customer == self.customer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class ChangeAssistant(Item[Assistant | None]):
     metadata: Metadata | None
 
     def apply(self, connection: Connection) -> Assistant | None:
-        mine = (_A.id == self.id, *self.maker.owns())
+        mine = (_A.id == self.id, *self.maker.owns(ASSISTANTS))
         row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return None
@@ -102,7 +102,7 @@ class DeleteAssistant(Item[bool | None]):
     id: str
 
     def apply(self, connection: Connection) -> bool | None:
-        gone = connection.execute(delete(ASSISTANTS).where(_A.id == self.id, *self.maker.owns()))
+        gone = connection.execute(delete(ASSISTANTS).where(_A.id == self.id, *self.maker.owns(ASSISTANTS)))
         return True if gone.rowcount else None
 
 
@@ -114,7 +114,7 @@ def find(connection: Connection, who: Maker, id_: str) -> Assistant | None:
 
 def page(connection: Connection, who: Maker, page_request: PageRequest) -> tuple[Sequence[Assistant], bool]:
     """One page of what they see, and whether there are more. NoSuchCursor."""
-    rows, more = rows_of(connection, ASSISTANTS, [*who.sees()], page_request)
+    rows, more = rows_of(connection, ASSISTANTS, [*who.sees(ASSISTANTS)], page_request)
     return [_assistant(row) for row in rows], more
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, sele
 
 from gateway.domain.kill_switch import Scope
 from gateway.domain.states import CallState
-from gateway.store import staff_tables, tables
+from gateway.store import file_tables, staff_tables, tables
 
 NOBODY_S = {
     tables.PROOFS: "hashes of proofs and keys of clients, gone with the proof's time",
@@ -41,6 +41,7 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
     done = select(tables.CALLS.c.call_id).where(own[tables.CALLS])
     proposed = select(tables.PROPOSED_CALLS.c.call_id).where(tables.PROPOSED_CALLS.c.confirmation.in_(confirmations))
     runs = select(tables.RUNS.c.id).where(own[tables.RUNS])
+    uploads = select(file_tables.UPLOADS.c.id).where(file_tables.UPLOADS.c.customer == customer)
     switch = tables.KILL_SWITCHES
     return {
         tables.WEBHOOKS: or_(tables.WEBHOOKS.c.call_id.in_(done), tables.WEBHOOKS.c.call_id.in_(proposed)),
@@ -57,10 +58,13 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
                 tables.PASSKEYS,
                 tables.STANDING_MANDATES,
                 tables.ASSISTANTS,
+                file_tables.FILES,
                 tables.CUSTOMERS,
                 staff_tables.STAFF_APPROVALS,
             )
         },
+        file_tables.UPLOAD_PARTS: file_tables.UPLOAD_PARTS.c.upload.in_(uploads),
+        **{table: table.c.customer == customer for table in (file_tables.UPLOADS, file_tables.CONTENTS)},
         switch: (switch.c.scope == Scope.CUSTOMER) & (switch.c.subject == customer),
         **own,
     }

@@ -37,6 +37,3 @@ STAFF_APPROVALS = Table(
     CheckConstraint("used_us is null or approved_us is not null", name="used_once_approved"),
     Index("staff_approvals_by_expiry", "expires_us"),
 )
-
-ALL_TABLES = METADATA
-"""Every table of the gateway's database, these among them."""

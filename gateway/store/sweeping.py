@@ -13,6 +13,8 @@ from gateway.domain.limits import MONTH
 from gateway.domain.states import CallState
 from gateway.store import spending
 from gateway.store.conversations import TAINT_LASTS
+from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS
+from gateway.store.files import forget_files
 from gateway.store.items import Item, ItemStore
 from gateway.store.staff_tables import STAFF_APPROVALS, STAFF_SESSIONS
 from gateway.store.tables import (
@@ -57,6 +59,8 @@ class Swept(StrEnum):
     APPROVERS = "approvers"
     SUMS = "sums"
     TAINTS = "taints"
+    FILES = "files"
+    UPLOADS = "uploads"
     STAFF_SESSIONS = "staff_sessions"
     STAFF_APPROVALS = "staff_approvals"
 
@@ -81,6 +85,8 @@ class RetentionTimes:
         yield Swept.APPROVERS, now - slack
         yield Swept.SUMS, now - MONTH - slack
         yield Swept.TAINTS, now - TAINT_LASTS - slack
+        yield Swept.FILES, now
+        yield Swept.UPLOADS, now - slack
         yield Swept.STAFF_SESSIONS, now
         yield Swept.STAFF_APPROVALS, now - slack  # what was asked, given and used stands in the trail
 
@@ -106,6 +112,8 @@ class Sweep(Item[int]):
         if self.what is Swept.THREADS:
             for (thread,) in keys:
                 forget_thread(connection, thread)
+        elif self.what is Swept.FILES:
+            forget_files(connection, [row[0] for row in keys])
         elif keys:
             for statement in _behind(self.what, [row[0] for row in keys]):
                 connection.execute(statement)
@@ -136,6 +144,8 @@ _WHOSE: Mapping[Swept, Callable[[Collection[str]], ColumnElement[bool]]] = {
         APPROVERS.c.confirmation.in_(select(CONFIRMATIONS.c.id).where(CONFIRMATIONS.c.customer.in_(held))),
     ),
     Swept.TAINTS: TAINTS.c.customer.in_,
+    Swept.FILES: lambda held: FILES.c.customer.is_not(None) & FILES.c.customer.in_(held),
+    Swept.UPLOADS: lambda held: UPLOADS.c.customer.is_not(None) & UPLOADS.c.customer.in_(held),
     Swept.STAFF_APPROVALS: lambda held: STAFF_APPROVALS.c.customer.is_not(None) & STAFF_APPROVALS.c.customer.in_(held),
 }
 """Of which customers the rows of a class are. Not here: sums, since the calls stay that they were made of, and sessions of the bank's
@@ -166,6 +176,8 @@ _OLD: Mapping[Swept, tuple[Table, Callable[[int], tuple[ColumnElement[bool], ...
     Swept.CONFIRMATIONS: (CONFIRMATIONS, lambda before_us: (CONFIRMATIONS.c.expires_us < before_us,)),
     Swept.APPROVERS: (APPROVERS, lambda before_us: (APPROVERS.c.expires_us < before_us,)),
     Swept.TAINTS: (TAINTS, lambda before_us: (TAINTS.c.last_us < before_us,)),
+    Swept.FILES: (FILES, lambda before_us: (FILES.c.expires_us < before_us,)),
+    Swept.UPLOADS: (UPLOADS, lambda before_us: (UPLOADS.c.expires_us < before_us,)),
     Swept.STAFF_SESSIONS: (STAFF_SESSIONS, lambda before_us: (STAFF_SESSIONS.c.expires_us < before_us,)),
     Swept.STAFF_APPROVALS: (STAFF_APPROVALS, lambda before_us: (STAFF_APPROVALS.c.expires_us < before_us,)),
 }
@@ -175,6 +187,10 @@ def _behind(what: Swept, ids: list[str]) -> Iterator[Delete]:
     """What belongs to these rows and goes with them."""
     if what is Swept.CALLS:
         yield delete(USES).where(USES.c.call_id.in_(ids))
+    elif what is Swept.UPLOADS:
+        parts = UPLOAD_PARTS.c.upload.in_(ids)
+        yield delete(CONTENTS).where(CONTENTS.c.name.in_(select(UPLOAD_PARTS.c.content).where(parts)))
+        yield delete(UPLOAD_PARTS).where(parts)
     elif what is Swept.CONFIRMATIONS:
         yield delete(PROPOSED_CALLS).where(PROPOSED_CALLS.c.confirmation.in_(ids))
 

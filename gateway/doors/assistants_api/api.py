@@ -21,6 +21,7 @@ from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object
 from gateway.runs.pool import RunPool
 from gateway.runs.sealed_principal import PrincipalSeal
+from gateway.store.assistants import Maker
 from gateway.store.items import ItemStore
 from gateway.store.pages import NoSuchCursor, PageRequest
 
@@ -73,6 +74,11 @@ def plain(model: BaseModel) -> dict[str, Any]:
 
 def metadata_of(given: Mapping[str, str] | None) -> Mapping[str, str]:
     return given or {}
+
+
+def maker_of(principal: Principal) -> Maker:
+    """Whose is what this one makes."""
+    return Maker(principal.client, None if principal.is_client else principal.customer)
 
 
 def missing(what: str) -> RequestFault:

@@ -20,6 +20,7 @@ from gateway.doors.assistants_api.api import (
     ObjectPage,
     body_as,
     listed,
+    maker_of,
     metadata_of,
     missing,
     page_of,
@@ -33,7 +34,7 @@ from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.objects import ASSISTANT_FIELDS, new_id
 from gateway.store import assistants
-from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant, Maker
+from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant
 from gateway.store.pages import PageRequest
 
 _FALSY_MODEL = "model: must not be null"
@@ -80,14 +81,14 @@ async def _create(api: Api, door: Door, request: Request, principal: Principal) 
     distinct(new_assistant.tools)
     given = plain(new_assistant)
     body = {**ASSISTANT_FIELDS, **{name: given[name] for name in ASSISTANT_FIELDS if name in given}, "tool_resources": None}
-    made = Assistant(new_id("asst"), _maker(principal), door.clock(), body, metadata_of(new_assistant.metadata))
+    made = Assistant(new_id("asst"), maker_of(principal), door.clock(), body, metadata_of(new_assistant.metadata))
     await _recorded(door, principal, made.id, "made", body)
     await api.book.write(CreateAssistant(made))
     return json_answer(objects.assistant(made))
 
 
 async def _list(api: Api, page: PageRequest, _door: Door, _request: Request, principal: Principal) -> Response:
-    return await listed(api, lambda connection: assistants.page(connection, _maker(principal), page), objects.assistant)
+    return await listed(api, lambda connection: assistants.page(connection, maker_of(principal), page), objects.assistant)
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -107,7 +108,7 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
         changes["tools"] = []
     await _recorded(door, principal, id_, "changed", changes)
     metadata = metadata_of(wanted.metadata) if "metadata" in given else None
-    changed = await api.book.write(ChangeAssistant(_maker(principal), id_, changes, metadata))
+    changed = await api.book.write(ChangeAssistant(maker_of(principal), id_, changes, metadata))
     if changed is None:
         raise missing("assistant")
     return json_answer(objects.assistant(changed))
@@ -116,14 +117,14 @@ async def _change(api: Api, id_: str, door: Door, request: Request, principal: P
 async def _delete(api: Api, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
     await _own(api, principal, id_)
     await _recorded(door, principal, id_, "dropped", {})
-    if await api.book.write(DeleteAssistant(_maker(principal), id_)) is None:
+    if await api.book.write(DeleteAssistant(maker_of(principal), id_)) is None:
         raise missing("assistant")
     return json_answer(objects.deleted(id_, "assistant.deleted"))
 
 
 async def assistant_of(api: Api, principal: Principal, id_: str) -> Assistant:
     """An assistant of the client that the token was given to, or of the customer by that client. RequestFault NOT_FOUND."""
-    assistant = await api.book.read(lambda connection: assistants.find(connection, _maker(principal), id_))
+    assistant = await api.book.read(lambda connection: assistants.find(connection, maker_of(principal), id_))
     if assistant is None:
         raise missing("assistant")
     return assistant
@@ -131,12 +132,8 @@ async def assistant_of(api: Api, principal: Principal, id_: str) -> Assistant:
 
 async def _own(api: Api, principal: Principal, id_: str) -> None:
     """RequestFault: NOT_FOUND; INSUFFICIENT_SCOPE for one that the client made for all its customers."""
-    if (await assistant_of(api, principal, id_)).maker != _maker(principal):
+    if (await assistant_of(api, principal, id_)).maker != maker_of(principal):
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "this assistant is the client's: only a token of the client itself changes it")
-
-
-def _maker(principal: Principal) -> Maker:
-    return Maker(principal.client, None if principal.is_client else principal.customer)
 
 
 def distinct(tools: list[FunctionTool]) -> None:

@@ -227,6 +227,42 @@ class NewThreadAndRun(_RunOptions):
     tool_resources: NoFiles = None
 
 
+Purpose = Literal["assistants", "vision", "user_data", "batch", "fine-tune", "evals"]
+
+
+class ExpiresAfter(_Strict):
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
+
+
+class NewFile(_Strict):
+    """The fields beside the file."""
+
+    purpose: Purpose
+    expires_after: ExpiresAfter | None = None
+
+
+class NewUpload(_Strict):
+    """`bytes`: what its parts have together."""
+
+    bytes: Annotated[int, Field(ge=1)]
+    filename: Annotated[Text, StringConstraints(min_length=1, max_length=255)]
+    mime_type: Annotated[str, StringConstraints(max_length=255)]
+    purpose: Purpose
+    expires_after: ExpiresAfter | None = None
+
+
+class NewPart(_Strict):
+    """No field stands beside the part's bytes."""
+
+
+class CompletedUpload(_Strict):
+    """The parts in their order. `md5`: of the whole, in hexadecimal digits."""
+
+    part_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
+    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")] | None = None
+
+
 class ToolOutput(_Strict):
     tool_call_id: Id
     output: Annotated[Text, StringConstraints(max_length=OUTPUT_MOST)]
@@ -249,5 +285,9 @@ BODIES: tuple[type[BaseModel], ...] = (
     NewRun,
     NewThreadAndRun,
     ToolOutputs,
+    NewFile,
+    NewPart,
+    NewUpload,
+    CompletedUpload,
 )
 """What OpenAPI publishes of bodies that are read raw."""

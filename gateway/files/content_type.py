@@ -1,0 +1,40 @@
+"""What a file is, by its first bytes; its name only where the bytes leave it open, and never against them."""
+
+from pathlib import PurePosixPath
+
+import puremagic
+
+SNIFFED_BYTES = 8 * 1024
+UNKNOWN = "application/octet-stream"
+
+_TEXTS = {
+    ".txt": "text/plain",
+    ".md": "text/markdown",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".html": "text/html",
+    ".eml": "message/rfc822",
+    ".py": "text/x-python",
+}
+"""Of texts the name says what they are: their bytes do not."""
+
+
+def content_type(head: bytes, name: str) -> str:
+    """The media type of a file that begins so."""
+    if _is_text(head):
+        return _TEXTS.get(PurePosixPath(name).suffix.lower(), "text/plain")
+    try:
+        found = puremagic.magic_string(head, filename=name)
+    except puremagic.PureError:
+        return UNKNOWN
+    return next((match.mime_type for match in found if match.mime_type), UNKNOWN)
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head or head.startswith(b"%PDF"):
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return len(head) == SNIFFED_BYTES and error.start > len(head) - 4  # cut inside a character
+    return True

@@ -1,0 +1,8 @@
+"""Every table of the gateway's database."""
+
+from gateway.store import file_tables, staff_tables, tables
+
+_FURTHER = (staff_tables, file_tables)
+"""They put their tables beside the others."""
+
+ALL_TABLES = tables.METADATA
