@@ -1,4 +1,4 @@
-"""The guide's commands for keys in a token, typed as they stand: a new gateway, and one that moves there from files."""
+"""The guide's commands for a new gateway with its keys in a token, typed as they stand; `test_production.py` moves one there."""
 
 import json
 import os
@@ -10,11 +10,11 @@ import pytest
 from gateway.app.keys import PURPOSES
 from tests.support import forks
 from tests.support.guides import blocks, commands
-from tests.support.production import passphrase_file, private
-from tests.support.softhsm import MODULE, PIN, store
+from tests.support.production import private
+from tests.support.softhsm import PIN, store
 
 ROOT = Path(__file__).parents[2]
-NEW, MOVING = (
+(NEW,) = (
     commands(block) for block in blocks(ROOT / "deploy" / "README.md") if "tests/conformance/test_token_guide.py" in block.note
 )
 
@@ -52,28 +52,3 @@ def test_a_new_gateway_has_its_keys_in_the_token(home: Path) -> None:
     for line in NEW:
         typed(home, line, "guide-new")
     assert [key["purpose"] for key in listed(home, "guide-new")] == [purpose.name for purpose in PURPOSES]
-
-
-def test_one_with_keys_in_files_moves_by_rotation(home: Path) -> None:
-    label = "guide-move"
-    typed(home, NEW[0], label)
-    passphrase_file(home)
-    typed(home, "tellergate init --production bank --passphrase-file passphrase", label)
-    typed(home, "tellergate database upgrade --data bank", label)
-    typed(
-        home,
-        "tellergate policy officer --name ola --role operator --key ola.key > bank/officers.toml; chmod 600 bank/officers.toml",
-        label,
-    )
-    before = {key["id"] for key in listed(home, label)}
-    with (home / "bank" / "tellergate.toml").open("a") as file:
-        said = {"key_storage": "pkcs11", "pkcs11_module": str(MODULE), "pkcs11_token": label, "pkcs11_pin_file": str(home / "pin")}
-        file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in said.items())
-    for line in MOVING:
-        typed(home, line, label)
-    after = listed(home, label)
-    assert {key["id"] for key in after} > before
-    assert len(after) == 2 * len(before)
-    for purpose in PURPOSES:
-        assert (home / "bank" / purpose.file).read_bytes().startswith(b"tellergate keys 1 token\n")
-    assert len(json.loads((home / "permits.json").read_text())["permit_keys"]) == 2

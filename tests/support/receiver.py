@@ -3,14 +3,17 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from tests.support.waiting import WAITS_S
 
 
 def verified(public_key: str, headers: Any, body: bytes) -> dict[str, Any]:
@@ -79,3 +82,26 @@ async def receiving() -> AsyncIterator[tuple[Receiver, str]]:
     finally:
         receiver.released.set()
         await runner.cleanup()
+
+
+@contextmanager
+def receiving_beside() -> Iterator[tuple[Receiver, str]]:
+    """The same in a thread of its own, for tests without a loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="receiver")
+    thread.start()
+
+    async def enter() -> tuple[Receiver, str]:
+        return await kept.__aenter__()
+
+    async def leave() -> None:
+        await kept.__aexit__(None, None, None)
+
+    kept = receiving()
+    try:
+        yield asyncio.run_coroutine_threadsafe(enter(), loop).result(WAITS_S)
+    finally:
+        asyncio.run_coroutine_threadsafe(leave(), loop).result(WAITS_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(WAITS_S)
+        loop.close()

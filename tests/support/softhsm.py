@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from audit.token_device import _LIBRARIES, KeyToken
 from tests.support.postgres import absent
 
@@ -52,11 +50,6 @@ def folder_of(label: str) -> Path:
     """Where SoftHSM2 keeps that token: to take it away, and bring it back."""
     (found,) = (path.parent for path in store().glob("tokens/*/token.object") if label.encode() in path.read_bytes())
     return found
-
-
-@pytest.fixture
-def token_label() -> str:
-    return new_token()
 
 
 @contextmanager
