@@ -43,7 +43,9 @@ _Work = Callable[[Log], Coroutine[Any, Any, int]]
 _Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
 _Subject = Callable[[Log, Why], Coroutine[Any, Any, Mapping[str, object]]]
 
-_NOBODY = "unknown customer or conversation: nothing is on record and nothing is claimed; never was, erased, or mistyped: look at the id"
+_NOBODY = (
+    "unknown customer or conversation: nothing is on record and nothing is claimed; never was, erased, or mistyped: look at the id"
+)
 
 
 def with_log(options: argparse.Namespace, work: _Work) -> int:
