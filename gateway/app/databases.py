@@ -37,7 +37,7 @@ class DatabaseName(StrEnum):
 
 
 HISTORIES = {
-    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0014", watch),
+    DatabaseName.GATEWAY: History("gateway", GATEWAY_TABLES, _ROOT / "gateway" / "store" / "history", "0015", watch),
     DatabaseName.LOG: LOG_HISTORY,
     DatabaseName.KEYS: KEYS_HISTORY,
 }
