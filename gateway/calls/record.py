@@ -280,6 +280,13 @@ class Records:
         made: T = answer
         return made
 
+    async def knows(self, customer: str) -> bool:
+        """Whether there is a record of this customer; none is made by asking. Unavailable."""
+        try:
+            return await self.log.subject_of(customer) is not None
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
+
     async def repeat(self, call: Call, first_call_id: str) -> RecordPosition:
         """An effect that was asked for again with the same ids: nothing happened, and the stored answer was told."""
         return await self._append(Record(kind=RecordKind.READ, parent=first_call_id, **self._called(call)))

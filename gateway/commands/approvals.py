@@ -61,7 +61,10 @@ async def use_approval(
         if asked is None:
             if len(act.subject.encode()) > SUBJECT_BYTES_MOST:
                 raise ValueError(f"what is to be approved has more than {SUBJECT_BYTES_MOST} bytes; ask for less at once")
-            asked = await approvals.ask(officer.member, duty, subject, options.purpose)
+            try:
+                asked = await approvals.ask(officer.member, duty, subject, options.purpose)
+            except NotApproved as refused:
+                raise approval_fault(refused) from None
         if asked.state(approvals.clock()) is ApprovalState.ASKED:
             raise ApprovalWaits(asked)
         try:

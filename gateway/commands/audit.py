@@ -35,6 +35,7 @@ from gateway.commands.approvals import ApprovalWaits, use_approval, waits
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
+from gateway.domain.approvals import UNKNOWN_CUSTOMER
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
 
@@ -43,7 +44,7 @@ _Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
 _Subject = Callable[[Log, Why], Coroutine[Any, Any, Mapping[str, object]]]
 
 _NOBODY = (
-    "nothing is on record of this customer or conversation, and nothing is claimed: never was, erased, or mistyped; look at the id"
+    "unknown customer or conversation: nothing is on record and nothing is claimed; never was, erased, or mistyped: look at the id"
 )
 
 
@@ -315,7 +316,7 @@ def hold(options: argparse.Namespace) -> int:
         try:
             index = await change(log, options.customer, options.hold, why)
         except erasure.NothingToErase:
-            return failed("this customer has no record, or was erased already", FINDING)
+            return failed(UNKNOWN_CUSTOMER, FINDING)
         if options.json:
             print_json({"record": index})
         else:

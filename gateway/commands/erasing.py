@@ -22,6 +22,7 @@ from gateway.commands.audit import asked
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json
+from gateway.domain.approvals import UNKNOWN_CUSTOMER
 from gateway.domain.duties import Duty
 from gateway.store import erasure as store
 from gateway.store.erasure import StillInDoubt, StillStopped
@@ -88,7 +89,7 @@ def erase(options: argparse.Namespace) -> int:
         except LegalHold:
             return failed("a legal hold is on this customer; nothing was destroyed", FINDING)
         except NothingToErase:
-            return failed("this customer has no record, or was erased already", FINDING)
+            return failed(UNKNOWN_CUSTOMER, FINDING)
         except StillInDoubt:
             return failed("a call of this customer is in doubt; nothing was destroyed: try again once its end is known", FINDING)
         except StillStopped:

@@ -15,6 +15,9 @@ LASTS = timedelta(hours=1)
 REASON_MOST = 500
 SUBJECT_BYTES_MOST = 4096
 
+UNKNOWN_CUSTOMER = "unknown customer: nothing is on record of them, or they were erased; check the name"
+"""What a person is told who names a customer without a record: nothing is written of the name."""
+
 
 class ApprovalState(StrEnum):
     """Of an approval at one moment."""
@@ -70,7 +73,7 @@ class StaffAct:
 
 
 class NotApproved(Exception):
-    """`state` says why: `unknown`, or the code of the obstacle."""
+    """`state` says why: `unknown`, `unknown_customer`, `not_needed`, or the code of the obstacle."""
 
     def __init__(self, state: str) -> None:
         super().__init__(state)

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from gateway.domain.approvals import ApprovalState, NotApproved, StaffApproval
+from gateway.domain.approvals import UNKNOWN_CUSTOMER, ApprovalState, NotApproved, StaffApproval
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 
@@ -44,6 +44,8 @@ def approval_fault(refused: NotApproved) -> RequestFault:
         case "another":
             message = "it was asked by another person, or for something else: the subject must be the same to the letter"
             return RequestFault(Fault.NOT_APPROVED, message, param="approval")
+        case "unknown_customer":
+            return RequestFault(Fault.NOT_FOUND, UNKNOWN_CUSTOMER, param="subject")
         case "not_needed":
             return RequestFault(
                 Fault.INVALID_REQUEST, f"duty: needs no approval; those that do: {', '.join(approvable())}", param="duty"

@@ -31,6 +31,9 @@ class StaffTrail(Protocol):
 
     async def staff_act(self, told: StaffRecord, change: BookChange[T]) -> T: ...
 
+    async def knows(self, customer: str) -> bool:
+        """Whether there is a record of this customer. Unavailable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
@@ -43,9 +46,13 @@ class Approvals:
     signs: Signs | None = None
 
     async def ask(self, member: StaffMember, duty: Duty, subject: Mapping[str, object], reason: str) -> StaffApproval:
-        """One person asks. NotApproved `not_needed`: the duty needs no approval."""
+        """One person asks. NotApproved `not_needed`: the duty needs no approval; `unknown_customer`: nothing is on record of whom the
+        subject names, so a name that was mistyped, or somebody's whom the bank does not know, gets no pseudonym and no keys."""
         if not duty.rule.needs_approval:
             raise NotApproved("not_needed")
+        customer = customer_of(canonical(subject))
+        if customer is not None and not await self.trail.knows(customer):
+            raise NotApproved("unknown_customer")
         at = self.clock()
         asked = StaffApproval(
             id=f"apr_{secrets.token_hex(16)}",
@@ -56,7 +63,6 @@ class Approvals:
             asked=at,
             expires=at + LASTS,
         )
-        customer = customer_of(asked.subject)
         await self.trail.staff_act(self._told("approval_asked", Duty.ASK_APPROVAL, asked, member), AskApproval(asked, customer))
         return asked
 

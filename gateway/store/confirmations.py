@@ -229,15 +229,13 @@ def to_approve(connection: Connection, approver: str, at: datetime) -> Sequence[
 
 def unfinished(connection: Connection, before: datetime) -> Sequence[StoredProposal]:
     """Confirmed (or approved) with a call that nobody claimed yet: what a crash left behind."""
-    joined = CONFIRMATIONS.join(PROPOSED_CALLS, PROPOSED_CALLS.c.confirmation == _C.id)
     ready = or_(and_(_C.state == ProposalState.CONFIRMED, _C.level == 3), _C.state == ProposalState.APPROVED)
-    rows = connection.execute(
-        select(CONFIRMATIONS)
-        .distinct()
-        .select_from(joined)
-        .where(ready, PROPOSED_CALLS.c.claimed.is_(False), _C.ended_us < to_us(before), _C.expires_us > to_us(before))
+    # As a question of each of the few that have not expired: of a join SQLite would read every call that was ever proposed
+    waits = (
+        select(PROPOSED_CALLS.c.call_id).where(PROPOSED_CALLS.c.confirmation == _C.id, PROPOSED_CALLS.c.claimed.is_(False)).exists()
     )
-    return [_stored(row) for row in rows]
+    in_time = (_C.ended_us < to_us(before), _C.expires_us > to_us(before))
+    return [_stored(row) for row in connection.execute(select(CONFIRMATIONS).where(ready, *in_time, waits))]
 
 
 def _stored(row: Any) -> StoredProposal:

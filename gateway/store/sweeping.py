@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Delete, Table, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam, delete, or_, select
 
 from gateway.domain.limits import MONTH
 from gateway.domain.states import CallState
@@ -117,7 +117,9 @@ class Sweep(Item[int]):
         elif keys:
             for statement in _behind(self.what, [row[0] for row in keys]):
                 connection.execute(statement)
-            connection.execute(delete(table).where(tuple_(*key).in_(keys)))
+            # One after the other, in one exchange: SQLite compares rows of several columns with a list by reading the whole table
+            this = delete(table).where(*(column == bindparam(f"of_{column.name}") for column in key))
+            connection.execute(this, [{f"of_{column.name}": value for column, value in zip(key, row, strict=True)} for row in keys])
         return len(keys)
 
 
@@ -128,7 +130,8 @@ def most_of(what: Swept) -> int:
 
 def _of_conversations(table: Table) -> Callable[[Collection[str]], ColumnElement[bool]]:
     def whose(held: Collection[str]) -> ColumnElement[bool]:
-        return table.c.conversation.in_(select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.customer.in_(held)))
+        its = CONVERSATIONS.c.id == table.c.conversation  # asked of each row by its key: nothing finds conversations by customer
+        return select(CONVERSATIONS.c.id).where(its, CONVERSATIONS.c.customer.in_(held)).exists()
 
     return whose
 
@@ -141,7 +144,9 @@ _WHOSE: Mapping[Swept, Callable[[Collection[str]], ColumnElement[bool]]] = {
     Swept.CONFIRMATIONS: CONFIRMATIONS.c.customer.in_,
     Swept.APPROVERS: lambda held: or_(
         APPROVERS.c.approver.in_(held),
-        APPROVERS.c.confirmation.in_(select(CONFIRMATIONS.c.id).where(CONFIRMATIONS.c.customer.in_(held))),
+        select(CONFIRMATIONS.c.id)
+        .where(CONFIRMATIONS.c.id == APPROVERS.c.confirmation, CONFIRMATIONS.c.customer.in_(held))
+        .exists(),
     ),
     Swept.TAINTS: TAINTS.c.customer.in_,
     Swept.FILES: lambda held: FILES.c.customer.is_not(None) & FILES.c.customer.in_(held),

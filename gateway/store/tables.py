@@ -320,6 +320,7 @@ THREADS = Table(
     Column("last_us", BigInteger, nullable=False),  # of the newest of its messages, runs and steps: their order is total
     Column("metadata", Text, nullable=False),
     Index("threads_by_conversation", "conversation"),
+    Index("threads_by_age", "last_us"),
 )
 
 MESSAGES = Table(
@@ -377,6 +378,7 @@ RUN_WAITS = Table(
     METADATA,
     Column("confirmation", String(40), primary_key=True),
     Column("run", String(64), primary_key=True),
+    Index("run_waits_by_run", "run"),
 )
 
 enforce(CALLS, CALL_TRANSITIONS)

@@ -63,13 +63,19 @@ def test_the_page_says_what_waits_in_plain_words(listener: httpx.Client) -> None
         "purpose": "p",
         "case": "c",
     }
-    asked = listener.post("/v1/approvals", json={"duty": "trail.export", "subject": subject, "reason": "a complaint"})
+    asking = {"duty": "trail.export", "subject": subject, "reason": "a complaint"}
+    unknown = listener.post("/v1/approvals", json=asking)
+    assert (unknown.status_code, unknown.json()["error"]["param"]) == (404, "subject"), "of whom nothing is on record"
+    met = {"scope": "customer", "subject": "<b>eve</b>", "reason": "she called"}
+    assert listener.post("/v1/kill-switches", json=met).status_code == 200
+    before = listener.get("/").text.count("<bdi>&lt;b&gt;eve&lt;/b&gt;</bdi>")
+    asked = listener.post("/v1/approvals", json=asking)
     assert asked.status_code == 200, asked.text
     shown = listener.get("/").text
     assert "<dt>legal minimum</dt><dd>none</dd>" in shown
     assert "<dt>kinds</dt><dd><bdi>&lt;i&gt;</bdi>, <bdi>outcome</bdi></dd>" in shown
     assert "<dt>reveal</dt><dd>yes</dd>" in shown
-    assert "<bdi>&lt;b&gt;eve&lt;/b&gt;</bdi>" in shown
+    assert shown.count("<bdi>&lt;b&gt;eve&lt;/b&gt;</bdi>") == before + 1
 
 
 def test_its_routes_hold_what_the_document_says(listener: httpx.Client) -> None:

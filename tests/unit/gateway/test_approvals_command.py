@@ -1,5 +1,6 @@
 """Four eyes on the command line: nothing is opened, exported or erased until another person approved exactly that; signed, on record."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from gateway.app.clock import utc_now
+from gateway.app.databases import open_log
 from gateway.domain.statements import verified_statement
 from policies.officers import parse_officers
 from tests.support.asking import by, why
-from tests.support.databases import url
+from tests.support.command_reference import verbs
+from tests.support.databases import places, url
 from tests.support.teller import teller
 from tests.unit.gateway.test_officer_keys import told
 
@@ -111,3 +115,38 @@ def test_each_step_stands_signed_by_who_took_it_and_a_customer_s_name_only_seale
             assert members["subject"] == {name: facts[name] for name in ("word", "approval", "subject", "reason")}
     assert ["statement" in item["facts"] for item in steps] == [True] * 3 + [False] * 3
     assert all(item["retention"] == "P13M" for item in steps[3:]), "what names a customer keeps nothing of them longer"
+
+
+NOBODY = "alcie"
+ERASE = '{"customer": "alcie", "legal_minimum": [], "purpose": "complaint", "case": "C-1"}'
+NAMING: dict[str, list[tuple[str, ...]]] = {
+    "audit query": [("eve",)],
+    "audit export": [("eve", "--out", "OUT")],
+    "audit hold": [("eve", "--hold", "court"), ("ada", "--hold", "court", "--release")],
+    "audit erase": [("ada", "--legal-minimum", "none")],
+    "approvals ask": [("ada", "customer.erase", ERASE, "--reason", "r"), ("eve", "trail.export", ERASE, "--reason", "r")],
+}
+"""Who names a customer, with which command."""
+
+MEANT = {"kill engage", "mandates list", "dev token", "dev confirm", "dev decline"}
+"""A customer is stopped before they were ever seen, too; a list writes nothing; development mode makes up who asks."""
+
+
+async def test_whoever_names_a_customer_whom_nobody_knows_makes_no_pseudonym_and_no_keys(data: Path, tmp_path: Path) -> None:
+    naming = {name for name, parser in verbs().items() if any(action.dest == "customer" for action in parser._actions)}
+    assert naming | {"approvals ask"} == {*NAMING, *MEANT}
+    for command, cases in NAMING.items():
+        for who, *options in cases:
+            words = [str(tmp_path / "out.zip") if word == "OUT" else word for word in options]
+            named = () if command == "approvals ask" else ("--customer", NOBODY)
+            asked_by = why(data, who, *PURPOSE) if command.startswith("audit") else by(data, who)
+            status, said = await asyncio.to_thread(told, *command.split(), *words, *named, *asked_by, "--data", str(data))
+            assert (status, "unknown customer" in said) == (1, True), (command, said)
+    log = await open_log(places(data), writer_id="tests", clock=utc_now)
+    try:
+        assert await log.subject_of("alice") is not None
+        assert await log.subject_of(NOBODY) is None
+    finally:
+        await log.close()
+    listed = await asyncio.to_thread(told, "approvals", "list", *by(data, "ben"), "--data", str(data), "--json")
+    assert listed[1]["data"] == []
