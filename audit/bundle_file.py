@@ -4,12 +4,22 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Protocol
 
 from audit.verify import MANIFEST, MEMBER_MOST, Entry, directory, local_header
 
 PART_BYTES = 2**22
 """A part of a list ends with the line that passes this. With the longest leaf it stays far below what a verifier reads."""
+
+
+class Sink(Protocol):
+    """Where the bytes of a bundle go, from front to back: a file, or whoever waits for them."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+    def flush(self) -> None:
+        """Return once everything that was written is where it goes. OSError where it did not arrive."""
+
 
 Manifest = Callable[[dict[str, dict[str, int | str]]], bytes]
 """The manifest's note, from the other members: name to `bytes` and `sha256`."""
@@ -19,7 +29,7 @@ Manifest = Callable[[dict[str, dict[str, int | str]]], bytes]
 class BundleFile:
     """A zip of stored members in the order of their names, and the manifest behind them. ValueError for another order."""
 
-    file: BinaryIO
+    file: Sink
     size: int = 0
     """Bytes written so far."""
     _entries: list[Entry] = field(default_factory=list)

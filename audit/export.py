@@ -8,20 +8,21 @@ for the manifest's time.
 import base64
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from audit import verify
-from audit.bundle_file import BundleFile
+from audit.bundle_file import BundleFile, Sink
 from audit.catching_up import catch_up_to_ask
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
-from audit.log import Log
+from audit.log import Log, LogUnavailable
 from audit.merkle import consistency_proof, inclusion_proof, range_root
 from audit.query import (
     NOBODY,
@@ -113,7 +114,7 @@ class Exported:
 async def export(
     log: Log,
     why: Why,
-    file: BinaryIO,
+    file: Sink,
     *,
     query: Query | None = None,
     reveal: bool = False,
@@ -125,8 +126,8 @@ async def export(
 
     `earlier` are checkpoints that the auditor kept, to be proven prefixes (by default every published one is); `after` is one that was
     verified before: only what follows it is written. The record of the export is durable before anything is opened, and is in the
-    bundle. ValueError for a checkpoint that is none of this log, or `after` with a question; NothingKnown; LogUnavailable, LogCorrupt,
-    SealBroken. What was erased is left closed.
+    bundle; where the bundle does not arrive whole, another record says so. ValueError for a checkpoint that is none of this log, or
+    `after` with a question; NothingKnown; LogUnavailable, LogCorrupt, SealBroken, OSError of `file`. What was erased is left closed.
     """
     size, _ = await log.head()
     sizes = [_size_of(log, note, size) for note in earlier]
@@ -144,17 +145,28 @@ async def export(
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
     if (name := sequence_of(wanted)) is not None:
         facts[f"complete_{name}"] = str(wanted.named()[name])
-    with tempfile.TemporaryFile() as opened:
-        if reveal:
-            await _open_into(log, matches, opened)
-        contents = Contents(
-            indexes=None if query is None else [*matches, record],
-            after=begin,
-            disclosures=opened,
-            earlier=sizes or None,
-            facts=facts,
-        )
-        return Exported(len(matches), record, await bundle(log, contents, file, told=told))
+    indexes = None if query is None else [*matches, record]
+    async with _failing_on_record(log, why, record):
+        with tempfile.TemporaryFile() as opened:
+            if reveal:
+                await _open_into(log, matches, opened)
+            contents = Contents(indexes=indexes, after=begin, disclosures=opened, earlier=sizes or None, facts=facts)
+            written = await bundle(log, contents, file, told=told)
+        file.flush()
+    return Exported(len(matches), record, written)
+
+
+@asynccontextmanager
+async def _failing_on_record(log: Log, why: Why, record: int) -> AsyncIterator[None]:
+    """Where the block does not end well, it is on record that the bundle of that record did not arrive whole."""
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        if not whole:
+            with suppress(LogUnavailable):  # the export failed all the same, and its own record stands
+                await question(log, RecordKind.AUDIT_EXPORT, why, {"failed": record})
 
 
 def _size_of(log: Log, note: bytes, size: int) -> int:
@@ -188,7 +200,7 @@ async def _open_into(log: Log, indexes: Iterable[int], file: IO[bytes]) -> None:
     file.seek(0)
 
 
-async def bundle(log: Log, contents: Contents, file: BinaryIO, *, told: Told = nobody) -> int:
+async def bundle(log: Log, contents: Contents, file: Sink, *, told: Told = nobody) -> int:
     """Publish a checkpoint and write the zip under it; its bytes. ValueError for an index beyond it; LogCorrupt as `publish`."""
     note = await log.publish(force=True)
     if note is None:
@@ -223,7 +235,7 @@ class _Bundle:
         self._proven = sorted(proven)
         self._policies = kept(reads.connection, [digest for digest, index in known.items() if index in shipped])
 
-    def write(self, file: BinaryIO) -> int:
+    def write(self, file: Sink) -> int:
         """In the order of the members' names."""
         contents, into = self._contents, BundleFile(file)
         into.add("README.md", README.encode())

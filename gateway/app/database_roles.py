@@ -91,3 +91,12 @@ async def say(places: DatabaseLocations, wanted: Sequence[Grant]) -> None:
             await database.write(work)
         finally:
             await database.close()
+
+
+def may_erase(connection: Connection, part: DatabaseName) -> bool:
+    """Whether the role of this connection may destroy what an erasure destroys in this part: what was sealed, or the keys."""
+    table = {DatabaseName.LOG: "sealed", DatabaseName.KEYS: "data_keys"}[part]
+    if connection.dialect.name != "postgresql":
+        return True
+    asked = text("SELECT has_table_privilege(:name, 'DELETE')")
+    return bool(connection.execute(asked, {"name": f"{part.value}.{table}"}).scalar_one())

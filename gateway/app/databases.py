@@ -20,6 +20,7 @@ from audit.log import Log
 from audit.migration import KEYS_HISTORY, LOG_HISTORY, History, HistoryUnknown, prepare
 from audit.store.writes import Head, read_head
 from gateway.app.keys import TokenPlace, file_keys, make_gateway_keys
+from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.store.all_tables import ALL_TABLES as GATEWAY_TABLES
 from gateway.store.log_position import watch
@@ -93,6 +94,17 @@ class DatabaseLocations:
 
     def _url_of(self, part: DatabaseName) -> str:
         return self.keys_url or self.url if part is DatabaseName.KEYS else self.url
+
+
+def places_of(settings: Settings) -> DatabaseLocations:
+    """Those of a gateway that has its keys open already."""
+    return DatabaseLocations(
+        settings.data,
+        settings.database,
+        settings.keys_database,
+        log_origin=settings.log_origin,
+        synchronous=settings.synchronous_standby,
+    )
 
 
 def _address(url: str) -> DatabaseAddress:

@@ -33,7 +33,7 @@ from gateway.app.clock import Clock, utc_now
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
 from gateway.app.database_checks import refuse_alone
-from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName, open_log, refuse_unmade
+from gateway.app.databases import HISTORIES, DatabaseName, open_log, places_of, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
 from gateway.app.gateway import Gateway, Instruments
 from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
@@ -85,7 +85,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
     data = settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as undo:
-        places = _places(settings)
+        places = places_of(settings)
         await refuse_alone(places)
         lock = None if places.shared else undo.enter_context(_only_one(settings))
         name = f"gateway-{os.getpid()}"
@@ -131,16 +131,6 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         await _started(gateway, found, clock, shared=places.shared)
         undo.pop_all()
         return gateway
-
-
-def _places(settings: Settings) -> DatabaseLocations:
-    return DatabaseLocations(
-        settings.data,
-        settings.database,
-        settings.keys_database,
-        log_origin=settings.log_origin,
-        synchronous=settings.synchronous_standby,
-    )
 
 
 def _book(settings: Settings, database: Database, mandate_key: SignedRows, log: Log) -> SqlBook:

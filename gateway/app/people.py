@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from adapters.tls import client_tls
+from gateway.app.databases import places_of
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import secret_of
 from gateway.app.keys import OPERATIONS
 from gateway.app.settings import Settings
+from gateway.app.staff_evidence import StaffEvidence
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.rates import RequestRates
 from gateway.domain.duties import StaffRole
@@ -47,7 +49,7 @@ def people_of(gateway: Gateway) -> People:
     """The people of the bank's provider; where none is set, those whom the composition has. UnsafeSettings: the extra is missing, or
     others may read the client's secret."""
     try:
-        from gateway.doors.operations import approvals, kill_switches, openapi, pages, trail
+        from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, trail
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -66,7 +68,9 @@ def people_of(gateway: Gateway) -> People:
     )
     switches = kill_switches.SwitchDesk(replace(gateway.kill_switches, via=ProvedBy.SIGN_IN.value), gateway.door.functions)
     four_eyes = Approvals(SqlApprovals(gateway.book), gateway.door.records, clock)
-    desk = approvals.ApprovalDesk(four_eyes)
+    desk = approvals.ApprovalDesk(four_eyes, gateway.log)
+    done = StaffEvidence(places=places_of(settings), storage=gateway.keys.storage, clock=clock)
+    taking = evidence.EvidenceDesk(done, four_eyes)
     fetcher = Fetcher(loopback_http=gateway.composition.loopback_http, trust=client_tls(settings.issuer_ca))
     ages = Ages(settings.keys_refresh_s, settings.keys_age_s, settings.keys_retry_s)
     keys = RemoteKeys(IssuerKeys(fetcher, settings.operations_issuer), ages)
@@ -75,9 +79,12 @@ def people_of(gateway: Gateway) -> People:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
         trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
+        evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
+        evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))
         mount_session(app, door)
-        openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, approvals.NewApproval, trail.RevealRequest))
+        bodies = (approvals.NewApproval, trail.RevealRequest, evidence.ExportRequest, evidence.ErasureRequest)
+        openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, *bodies))
         if settings.operations_issuer:
             provider = StaffSignIn(sign_in_rules(settings), fetcher, keys)
             mount_provider(app, SignInRoutes(provider, sessions, gateway.keys[OPERATIONS], clock))
@@ -85,6 +92,7 @@ def people_of(gateway: Gateway) -> People:
             gateway.composition.staff(app, sessions)
 
     async def close() -> None:
+        await done.close()
         await keys.close()
         await fetcher.close()
 

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
-from hashlib import sha256
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +23,7 @@ from audit import erasure, evidence, verify
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
-from audit.leaf import RecordKind, rfc3339
+from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
 from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
@@ -38,6 +37,7 @@ from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed,
 from gateway.domain.approvals import UNKNOWN_CUSTOMER
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
+from gateway.oversight.evidence import ExportOrder, refuse_nobody
 
 _Work = Callable[[Log], Coroutine[Any, Any, int]]
 _Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
@@ -255,17 +255,25 @@ def checkpoint(options: argparse.Namespace) -> int:
 def export_bundle(options: argparse.Namespace) -> int:
     """Write an evidence bundle."""
 
+    @cache  # read once: what is approved is what is done, whatever becomes of a file meanwhile
+    def ordered() -> ExportOrder:
+        return _export_order(options)
+
+    async def subject(log: Log, why: Why) -> Mapping[str, object]:
+        await refuse_nobody(log, ordered().query, why)
+        return ordered().subject()
+
     async def work(log: Log, why: Why) -> int:
-        wanted = _query(options)
+        order = ordered()
         with written(options.out) as file, Console(stderr=True).status("writing the bundle") as status:
             made = await export(
                 log,
                 why,
                 file,
-                query=None if wanted == Query() else wanted,
-                reveal=options.reveal,
-                earlier=[own_bytes(path) for path in options.from_checkpoint or ()],
-                after=own_bytes(options.after_checkpoint) if options.after_checkpoint else None,
+                query=order.wanted,
+                reveal=order.reveal,
+                earlier=order.earlier,
+                after=order.after,
                 told=lambda done, all_of: status.update(f"{done} of {all_of} records"),
             )
         if options.trust_out is not None:
@@ -276,22 +284,19 @@ def export_bundle(options: argparse.Namespace) -> int:
             print(f"{made.records} records in {options.out} ({made.size} bytes); verify: tellergate audit verify {options.out}")
         return GOOD
 
-    return asked(options, Duty.EXPORT, work, partial(_export_subject, options))
+    return asked(options, Duty.EXPORT, work, subject)
 
 
-async def _export_subject(options: argparse.Namespace, log: Log, why: Why) -> Mapping[str, object]:
-    """What is approved of an export: the question, whether what is sealed is opened, and what is left out as verified before. ValueError.
-    Nobody is asked about a customer of whom nothing is known, nor does their name come into the log: NothingKnown; the look is on record.
-    """
-    wanted = _query(options)
-    if wanted.customer is not None and await log.keys.subject_of(wanted.customer) is None:
-        await page(log, wanted, why, limit=1)
-        raise NothingKnown
-    chosen = {name: value for name in Query.__dataclass_fields__ if (value := getattr(wanted, name))}
-    told = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in chosen.items()}
-    if options.after_checkpoint is not None:
-        told["after_checkpoint"] = sha256(own_bytes(options.after_checkpoint)).hexdigest()
-    return {**told, "reveal": options.reveal, "purpose": options.purpose, "case": options.case}
+def _export_order(options: argparse.Namespace) -> ExportOrder:
+    """ValueError, OSError for a checkpoint that cannot be read."""
+    return ExportOrder(
+        query=_query(options),
+        purpose=options.purpose,
+        case=options.case,
+        reveal=options.reveal,
+        after=own_bytes(options.after_checkpoint) if options.after_checkpoint else None,
+        earlier=[own_bytes(path) for path in options.from_checkpoint or ()],
+    )
 
 
 @contextmanager

@@ -11,18 +11,21 @@ import pytest
 
 from audit.catching_up import catch_up
 from audit.erasure import held_customers, replay_destructions
+from audit.query import Why
 from gateway.app.clock import utc_now
 from gateway.app.data_folder import make_data_folder
-from gateway.app.databases import HISTORIES, DatabaseName
+from gateway.app.databases import HISTORIES, DatabaseName, places_of
+from gateway.app.staff_evidence import StaffEvidence
 from gateway.cli import main
 from gateway.domain.kill_switch import Scope
+from gateway.oversight.erasing import ErasureOrder, RoleMayNotErase
 from gateway.store.sweeping import RetentionTimes, sweep
 from tests.support import databases
 from tests.support.asking import approved, why
 from tests.support.databases import Kept, administer
 from tests.support.postgres import server
 from tests.support.production import passphrase_file
-from tests.support.teller import payment, teller
+from tests.support.teller import Teller, payment, teller
 
 EVIDENCE = ("leaves", "sealed", "tiles", "checkpoints", "policy_bundles")
 
@@ -45,6 +48,23 @@ def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pat
 def by_role(folder: Path, role: str) -> str:
     address = databases.url(folder)
     return f"postgresql://{role}@127.0.0.1:{server().port}/{address.rsplit('/', 1)[1]}"
+
+
+async def _refused_without_a_trace(asked: Teller) -> None:
+    """What is asked on the operations listener is done by the gateway's role: an erasure is not begun, and its approval not used."""
+    opened = asked.gateway
+    evidence = StaffEvidence(places=places_of(opened.settings), storage=opened.keys.storage, clock=utc_now)
+    used: list[object] = []
+
+    async def agreed(subject: object) -> None:
+        used.append(subject)
+
+    before = await opened.log.head()
+    order = ErasureOrder(customer="alice", minimums={}, purpose="p", case="c")
+    with pytest.raises(RoleMayNotErase):
+        await evidence.erase(order, Why(auditor="ada", purpose="p", case_id="c"), agreed)
+    assert (used, await opened.log.head()) == ([], before)
+    await evidence.close()
 
 
 async def _typed(*command: str) -> int:
@@ -70,6 +90,7 @@ async def test_a_gateway_does_everything_by_a_role_that_cannot_change_the_log(ow
         await catch_up(asked.gateway.log)
         await replay_destructions(asked.gateway.log)
         await asked.gateway.recovery.census(utc_now() - timedelta(minutes=1))
+        await _refused_without_a_trace(asked)
     erasing = ("audit", "erase", "--customer", "alice", "--legal-minimum", "none", *why(data, "ada"))
     by_operator = ("--data", str(data), "--database", by_role(data, operator))
     assert (await asyncio.to_thread(lambda: approved(data, *erasing, database=by_role(data, operator))))[0] == 0

@@ -38,6 +38,12 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/v1/approvals/{approval_id}/approve"): Duty.APPROVE,
     ("POST", "/approvals/{approval_id}/approve"): Duty.APPROVE,
     ("POST", "/v1/trail/reveal"): Duty.REVEAL,
+    ("POST", "/v1/exports"): Duty.EXPORT,
+    ("POST", "/approvals/{approval_id}/export"): Duty.EXPORT,
+    ("POST", "/approvals/export"): Duty.ASK_APPROVAL,
+    ("POST", "/v1/erasures"): Duty.ERASE,
+    ("POST", "/approvals/{approval_id}/erase"): Duty.ERASE,
+    ("POST", "/approvals/erase"): Duty.ASK_APPROVAL,
     ("GET", "/openapi.json"): None,
 }
 """None: whoever is signed in."""

@@ -78,6 +78,8 @@ ROUTES: Mapping[Duty, tuple[str, ...]] = {
     Duty.ENGAGE: ("POST /v1/kill-switches",),
     Duty.LIFT: ("POST /v1/kill-switches/{id}/lift",),
     Duty.REVEAL: ("POST /v1/trail/reveal",),
+    Duty.EXPORT: ("POST /v1/exports",),
+    Duty.ERASE: ("POST /v1/erasures",),
     Duty.LIST_APPROVALS: ("GET /v1/approvals",),
     Duty.ASK_APPROVAL: ("POST /v1/approvals",),
     Duty.APPROVE: ("POST /v1/approvals/{id}/approve",),

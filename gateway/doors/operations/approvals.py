@@ -1,21 +1,25 @@
 """Four eyes on the operations listener, JSON under `/v1`: what one person asks and another approves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from audit.log import Log, LogUnavailable
+from audit.query import NothingKnown, Query, Why
 from gateway.domain.approvals import REASON_MOST, SUBJECT_BYTES_MOST, NotApproved, StaffApproval, canonical
 from gateway.domain.duties import Duty
-from gateway.domain.errors import Fault, RequestFault
+from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.approval_form import approvable, approval_fault, approval_shown
 from gateway.doors.bodies import body_as, json_answer
 from gateway.doors.operations.openapi import ApprovalAnswer, ApprovalList, answers
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.schemas import body_of
-from gateway.oversight.approvals import Approvals
+from gateway.oversight.approvals import Approvals, customer_of
+from gateway.oversight.evidence import refuse_nobody
 
 ApprovalId = Annotated[str, Path(pattern=r"^apr_[0-9a-f]{32}$")]
 
@@ -37,6 +41,7 @@ class ApprovalDesk:
     """What these routes do."""
 
     approvals: Approvals
+    log: Log
 
     async def list(self, door: StaffDoor, _request: Request, _signed_in: SignedIn) -> Response:
         """What may still be approved or used."""
@@ -49,13 +54,27 @@ class ApprovalDesk:
             raise RequestFault(Fault.INVALID_REQUEST, f"duty: must be one of {', '.join(approvable())}", param="duty")
         if len(canonical(wanted.subject).encode()) > SUBJECT_BYTES_MOST:
             raise RequestFault(Fault.INVALID_REQUEST, f"subject: has more than {SUBJECT_BYTES_MOST} bytes", param="subject")
-        duty = Duty(wanted.duty)
+        asked = await self.asked(door, signed_in, Duty(wanted.duty), wanted.subject, wanted.reason)
+        return json_answer(approval_shown(asked, door.clock()))
+
+    async def asked(
+        self, door: StaffDoor, signed_in: SignedIn, duty: Duty, subject: Mapping[str, object], reason: str
+    ) -> StaffApproval:
+        """RequestFault where this person may not ask it, or of a customer of whom nothing is on record: an approval would be the first
+        thing that is. That look is on record, as a question to the trail."""
         door.require(signed_in, duty)
         try:
-            asked = await self.approvals.ask(signed_in.member, duty, wanted.subject, wanted.reason)
+            if duty.rule.needs_approval and (customer := customer_of(canonical(subject))) is not None:
+                why = Why(auditor=signed_in.member.subject, purpose=reason, case_id="approvals.ask")
+                await refuse_nobody(self.log, Query(customer=customer), why)
+            return await self.approvals.ask(signed_in.member, duty, subject, reason)
         except NotApproved as refused:
             raise approval_fault(refused) from None
-        return json_answer(approval_shown(asked, door.clock()))
+        except NothingKnown:
+            message = "nothing is on record of this customer: never was, erased, or mistyped"
+            raise RequestFault(Fault.NOT_FOUND, message, param="subject") from None
+        except LogUnavailable as error:
+            raise Unavailable("audit_unavailable") from error
 
     async def give(self, door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
         """Approve what another person asked."""

@@ -58,6 +58,17 @@ class RevealAnswer(_Answer):
     question_record: int
 
 
+class ErasureAnswer(_Answer):
+    """`locked`: classes under a legal minimum, and until when. `certificate`: a C2SP signed note of all this."""
+
+    subject: str
+    record: int
+    destroyed: list[str]
+    locked: dict[str, str]
+    removed: dict[str, int]
+    certificate: str
+
+
 def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
     """As of the API; 409 says that the state of the object, or who asks, does not allow it."""
     return {

@@ -1,6 +1,5 @@
 """The pages of people: what is engaged and what waits, and a form for each thing that they may do about it. Without scripts."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -12,14 +11,14 @@ from gateway.doors import schemas
 from gateway.doors.approval_form import approval_shown
 from gateway.doors.kill_switches import engaged_answer, shown
 from gateway.doors.operations.approvals import ApprovalDesk, ApprovalId
+from gateway.doors.operations.forms import done_by_form
 from gateway.doors.operations.kill_switches import SwitchDesk
 from gateway.doors.operations.page_shell import page, refused_page, style
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
 from gateway.doors.validation import validated
+from gateway.oversight.erasing import MINIMUMS
 from gateway.oversight.kill_switches import REASON_MOST
-
-_Done = Callable[[Request, SignedIn, dict[str, str]], Coroutine[object, object, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class StaffPages:
                     **approval_shown(item, door.clock()),
                     "does": item.duty.rule.does,
                     "mine": item.asked_by == member.subject,
+                    "erases": item.duty is Duty.ERASE,
+                    "exports": item.duty is Duty.EXPORT,
                     "has": member.roles & item.duty.rule.roles,
                 }
                 for item in await self.approvals.approvals.waiting()
@@ -52,6 +53,7 @@ class StaffPages:
             "functions": sorted(function.name for function in self.switches.functions),
             "scopes": [scope.value for scope in Scope],
             "reason_most": REASON_MOST,
+            "minimums": ", ".join(MINIMUMS),
         }
         return page("home.html", known)
 
@@ -72,7 +74,7 @@ def mount(app: FastAPI, door: StaffDoor, pages: StaffPages) -> None:
     @app.post("/kill-switches")
     async def engage_by_form(request: Request) -> Response:
         """Engage a kill switch."""
-        return await _done(door, request, Duty.ENGAGE, lambda _request, who, form: _engage(pages, who, form))
+        return await done_by_form(door, request, Duty.ENGAGE, lambda _request, who, form: _engage(pages, who, form))
 
     @app.post("/kill-switches/{kill_switch_id}/lift")
     async def lift_by_form(request: Request, kill_switch_id: schemas.KillSwitchId) -> Response:
@@ -82,7 +84,7 @@ def mount(app: FastAPI, door: StaffDoor, pages: StaffPages) -> None:
             wanted = validated(schemas.LiftKillSwitch, form)
             return await pages.switches.lifted(kill_switch_id, wanted.reason, who)
 
-        return await _done(door, request, Duty.LIFT, lift)
+        return await done_by_form(door, request, Duty.LIFT, lift)
 
     @app.post("/approvals/{approval_id}/approve")
     async def approve_by_form(request: Request, approval_id: ApprovalId) -> Response:
@@ -93,19 +95,7 @@ def mount(app: FastAPI, door: StaffDoor, pages: StaffPages) -> None:
                 raise RequestFault(Fault.INVALID_REQUEST, "the form has fields that are not known here")
             return await pages.approvals.given(door, approval_id, who)
 
-        return await _done(door, request, Duty.APPROVE, approve)
-
-
-async def _done(door: StaffDoor, request: Request, duty: Duty, work: _Done) -> Response:
-    """Do what a form says, and go back to the page."""
-
-    async def doing(_door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
-        form = dict(request.state.form) if hasattr(request.state, "form") else {}
-        form.pop("csrf", None)
-        await work(request, signed_in, form)
-        return Response(status_code=303, headers={"location": "/"})
-
-    return await door.answer(request, duty, doing, refused_page)
+        return await done_by_form(door, request, Duty.APPROVE, approve)
 
 
 async def _engage(pages: StaffPages, who: SignedIn, form: dict[str, str]) -> Response:
