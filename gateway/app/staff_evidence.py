@@ -24,7 +24,7 @@ from gateway.app.erasing import Agreed, erase_customer
 from gateway.app.handover import Handover, NotHandedOver
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.domain.errors import Fault, RequestFault, Unavailable
-from gateway.doors.rest import too_often
+from gateway.doors.faults import too_often
 from gateway.oversight.erasing import ErasureOrder
 from gateway.oversight.evidence import ExportOrder, refuse_nobody
 
