@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi import FastAPI
 
 from audit.log import Log, LogUnavailable
 from gateway.app.settings import Settings
 from gateway.domain.errors import Unavailable
+from gateway.doors.assistants_api import files, uploads
 from gateway.doors.assistants_api.api import Api
 from gateway.doors.assistants_api.files import FilesApi
+from gateway.doors.rest import Door
 from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.storage import FolderStorage
@@ -36,7 +39,23 @@ class CustomersKeys:
         return key.cipher
 
 
-def files_api(settings: Settings, api: Api, log: Log) -> FilesApi:
+@dataclass(frozen=True, slots=True)
+class ServedFiles:
+    """Needs the extra `files`."""
+
+    api: FilesApi
+
+    def mount(self, app: FastAPI, door: Door) -> None:
+        """Put the routes of files and uploads into the application."""
+        for item in (files, uploads):
+            item.mount(app, door, self.api)
+
+    async def sweep(self) -> None:
+        """Delete contents that nobody has any more."""
+        await self.api.keeper.sweep()
+
+
+def served_files(settings: Settings, api: Api, log: Log) -> ServedFiles:
     keeper = FileKeeper(
         store=api.book,
         storage=FolderStorage(settings.files_folder or settings.data / "files"),
@@ -45,7 +64,7 @@ def files_api(settings: Settings, api: Api, log: Log) -> FilesApi:
         clock=log.now,
     )
     most = FilesMost(settings.files_most, settings.files_bytes_most)
-    return FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
+    return ServedFiles(FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most))
 
 
 def _scanner(settings: Settings) -> FileScanner:

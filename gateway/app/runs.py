@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
 from audit.keyring import KeyRing
+from audit.log import Log
 from gateway.app.composition import StandIn
-from gateway.app.files import files_api
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
@@ -15,7 +16,6 @@ from gateway.calls.rates import RateKind, Rates
 from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
-from gateway.doors.assistants_api.files import FilesApi
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.function_calls import RunFunctionCalls
 from gateway.runs.loop import RunDependencies
@@ -25,13 +25,16 @@ from gateway.runs.question import QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.store.book import SqlBook
 
+if TYPE_CHECKING:
+    from gateway.app.files import ServedFiles  # needs the extra `files`
+
 
 @dataclass(frozen=True, slots=True)
 class RunsApi:
     """The Assistants API, its files, and how they end: `release` lets go of the runs, while answers may still go out; then `close`."""
 
     api: Api
-    files: FilesApi
+    files: "ServedFiles | None"
     release: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
 
@@ -91,7 +94,15 @@ def running(
         if model is not None:
             await model.close()
 
-    return RunsApi(api, files_api(settings, api, records.log), release, close)
+    return RunsApi(api, _files(settings, api, records.log), release, close)
+
+
+def _files(settings: Settings, api: Api, log: Log) -> "ServedFiles | None":
+    if find_spec("python_multipart") is None or find_spec("puremagic") is None:
+        return None
+    from gateway.app.files import served_files
+
+    return served_files(settings, api, log)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import itertools
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -36,10 +36,9 @@ from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
 from gateway.doors import access_log, confirmations, granted_mandates, health, kill_switches, mandates, openapi, rest
-from gateway.doors.assistants_api import assistants, files, runs, threads, uploads
+from gateway.doors.assistants_api import assistants, runs, threads
 from gateway.doors.pages import hosts
 from gateway.doors.pages.session import SessionSeal
-from gateway.files.keeping import FileKeeper
 from gateway.oversight.webhooks import AT_ONCE, Webhooks
 from gateway.store import customers
 from gateway.store.book import SqlBook
@@ -59,12 +58,13 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
-            _left_over(gateway.running.files.keeper),
         ]
         if gateway.settings.database:
             running.append(shared_rates(gateway).run())
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
+        if gateway.running.files is not None:
+            running.append(_left_over(gateway.running.files.sweep))
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
         running.extend(gateway.composition.chores(gateway.bank))
@@ -99,8 +99,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
     mandates.mount(app, gateway.door, mandates.MandateDependencies(gateway.standing_mandates, gateway.log, gateway.book))
     for item in (assistants, runs, threads):  # `/threads/runs` before the thread of that name
         item.mount(app, gateway.door, gateway.running.api)
-    for of_files in (files, uploads):
-        of_files.mount(app, gateway.door, gateway.running.files)
+    if gateway.running.files is not None:
+        gateway.running.files.mount(app, gateway.door)
     gateway.composition.pages(app, gateway.settings, gateway.relying_party().verifier is not None)
     return app
 
@@ -140,11 +140,11 @@ async def _old_proofs(book: SqlBook, clock: Clock) -> None:
         await asyncio.sleep(60)
 
 
-async def _left_over(keeper: FileKeeper) -> None:
+async def _left_over(sweep_files: Callable[[], Awaitable[None]]) -> None:
     """Delete, each hour, contents of files that nobody has any more."""
     while True:
         with alarmed(Chore.FILES_SWEEP):
-            await keeper.sweep()
+            await sweep_files()
         await asyncio.sleep(3600)
 
 

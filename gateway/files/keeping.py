@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -103,12 +104,17 @@ class FileKeeper:
 
     async def looked_at(self, content: StoredContent) -> None:
         """ContentRefused, Unavailable; nothing of it is kept then."""
-        try:
+        async with self.kept_if_well(content.name):
             if not await self.scanner.is_clean(self.read(content)):
                 raise ContentRefused
-        except BaseException:
-            await self.storage.delete(content.name)
-            raise
+
+    @asynccontextmanager
+    async def kept_if_well(self, name: str) -> AsyncIterator[None]:
+        """Deletes this content unless the block ends well."""
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.storage.delete, name)
+            yield
+            undo.pop_all()
 
     async def read(self, content: StoredContent) -> AsyncIterator[bytes]:
         """The plain bytes, frame by frame, each verified before it is handed out. ContentDamaged, Unavailable."""

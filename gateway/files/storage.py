@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -49,15 +50,13 @@ class FolderStorage:
         path = self._path(name)
         beside = path.with_suffix(self._NEW)
         try:
-            file = await asyncio.to_thread(_created, beside)
-            try:
-                async for part in parts:
-                    await asyncio.to_thread(file.write, part)
-                await asyncio.to_thread(_made_durable, file, path)
-            except BaseException:
-                file.close()
-                beside.unlink(missing_ok=True)
-                raise
+            with ExitStack() as undo:
+                undo.callback(beside.unlink, missing_ok=True)
+                with await asyncio.to_thread(_created, beside) as file:
+                    async for part in parts:
+                        await asyncio.to_thread(file.write, part)
+                    await asyncio.to_thread(_made_durable, file, path)
+                undo.pop_all()
         except OSError as error:
             raise Unavailable(NO_STORAGE) from error
 
@@ -105,7 +104,6 @@ def _made_durable(file: IO[bytes], path: Path) -> None:
     """Under its name once it is whole on the disk, and the name as well."""
     file.flush()
     os.fsync(file.fileno())
-    file.close()
     path.with_suffix(".new").replace(path)
     for folder in (path.parent, path.parent.parent):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

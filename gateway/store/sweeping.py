@@ -112,7 +112,7 @@ class Sweep(Item[int]):
         if self.what is Swept.THREADS:
             for (thread,) in keys:
                 forget_thread(connection, thread)
-        elif self.what is Swept.FILES:
+        elif self.what is Swept.FILES and keys:
             forget_files(connection, [row[0] for row in keys])
         elif keys:
             for statement in _behind(self.what, [row[0] for row in keys]):

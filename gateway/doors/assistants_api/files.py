@@ -5,7 +5,7 @@ customer's token (scope `threads`) brings what nobody else sees.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -63,21 +63,18 @@ class FilesApi:
         """What a form brings: its fields, and the name and the content of its file, which is kept if the block ends well. RequestFault."""
         form, fields = Multipart(request), dict[str, object]()
         content, name = None, ""
-        try:
+        async with AsyncExitStack() as kept:
             async for item in form.parts():
                 if item.name == part and content is None:
                     name = (item.filename or part)[:NAME_MOST]
                     content = await self.in_storage(owner, form.content(), name, most)
+                    await kept.enter_async_context(self.keeper.kept_if_well(content.name))
                 else:
                     fields[item.name] = await form.text()
             given = validated(model, unflattened(fields))
             if content is None:
                 raise RequestFault(Fault.INVALID_REQUEST, f"{part}: is missing: it is the part with the file", param=part)
             yield given, name, content
-        except BaseException:
-            if content is not None:
-                await self.keeper.forget([content.name])
-            raise
 
     async def in_storage(self, owner: Maker, parts: AsyncIterator[bytes], name: str, most: int) -> StoredContent:
         """Kept, and not looked at. RequestFault."""
@@ -98,6 +95,14 @@ class FilesApi:
         return added
 
 
+@dataclass(frozen=True, slots=True)
+class FilesWanted:
+    """A page of files. `purpose` None: of any."""
+
+    page: PageRequest
+    purpose: str | None
+
+
 def too_many(most: FilesMost) -> RequestFault:
     return RequestFault(
         Fault.FILES_FULL, f"at most {most.count} files with {most.size} bytes together are kept: delete some that are not needed"
@@ -108,9 +113,10 @@ def file_page_of(
     limit: Annotated[int, Query(ge=1, le=LISTED_MOST)] = LISTED_MOST,
     order: Literal["asc", "desc"] = "desc",
     after: Annotated[str | None, Query(max_length=64)] = None,
-) -> PageRequest:
+    purpose: Annotated[str | None, Query(max_length=32)] = None,
+) -> FilesWanted:
     """The parameters of the list of files."""
-    return PageRequest(limit, order == "asc", after or None)
+    return FilesWanted(PageRequest(limit, order == "asc", after or None), purpose)
 
 
 def mount(app: FastAPI, door: Door, api: FilesApi) -> None:
@@ -125,13 +131,9 @@ def mount(app: FastAPI, door: Door, api: FilesApi) -> None:
         return await door.answer(request, partial(_create, api), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.get("/v1/files", responses=responses_of(ObjectPage))
-    async def list_files(
-        request: Request,
-        page: Annotated[PageRequest, Depends(file_page_of)],
-        purpose: Annotated[str | None, Query(max_length=32)] = None,
-    ) -> Response:
+    async def list_files(request: Request, wanted: Annotated[FilesWanted, Depends(file_page_of)]) -> Response:
         """List the customer's files, and those of the client."""
-        return await door.answer(request, partial(_list, api, page, purpose), SCOPE_ASSISTANTS, SCOPE_THREADS)
+        return await door.answer(request, partial(_list, api, wanted), SCOPE_ASSISTANTS, SCOPE_THREADS)
 
     @app.get("/v1/files/{file_id}", responses=responses_of(JsonAnswer))
     async def get_file(request: Request, file_id: Id) -> Response:
@@ -182,11 +184,11 @@ async def _create(api: FilesApi, door: Door, request: Request, principal: Princi
     return json_answer(objects.file(added))
 
 
-async def _list(
-    api: FilesApi, page: PageRequest, purpose: str | None, door: Door, _request: Request, principal: Principal
-) -> Response:
+async def _list(api: FilesApi, wanted: FilesWanted, door: Door, _request: Request, principal: Principal) -> Response:
     who, at = maker_of(principal), door.clock()
-    return await listed(api.api, lambda connection: files.page_of_files(connection, who, page, purpose, at), objects.file)
+    return await listed(
+        api.api, lambda connection: files.page_of_files(connection, who, wanted.page, wanted.purpose, at), objects.file
+    )
 
 
 async def _get(api: FilesApi, id_: str, door: Door, _request: Request, principal: Principal) -> Response:

@@ -130,14 +130,11 @@ async def _complete(api: FilesApi, id_: str, door: Door, request: Request, princ
         )
     seen = hashlib.md5(usedforsecurity=False)
     content = await api.in_storage(upload.owner, _together(api, parts, seen), upload.name, upload.size)
-    try:
+    async with api.keeper.kept_if_well(content.name):
         if given.md5 is not None and seen.hexdigest() != given.md5.lower():
             raise RequestFault(Fault.INVALID_REQUEST, "md5: is not that of the parts in this order", param="md5")
         await api.looked_at(content)
         file = await _put_together(api, door, principal, upload, content)
-    except BaseException:
-        await api.keeper.forget([content.name])
-        raise
     completed = replace(upload, state=UploadState.COMPLETED, file=file.id)
     return json_answer(objects.upload(completed, door.clock(), file))
 
