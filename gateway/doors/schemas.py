@@ -355,8 +355,12 @@ REF = "#/components/schemas/{model}"
 
 def multipart_body_of(model: type[BaseModel], file: str) -> dict[str, object]:
     """The same of a route that takes `multipart/form-data`: a part of this name with a file, and the model's fields."""
-    binary = {"type": "object", "properties": {file: {"type": "string", "format": "binary"}}, "required": [file]}
-    form = {"allOf": [{"$ref": REF.format(model=model.__name__)}, binary]}
+    fields = model.model_json_schema(ref_template=REF)
+    form = {
+        "type": "object",
+        "properties": {file: {"type": "string", "format": "binary"}, **fields["properties"]},
+        "required": [file, *fields.get("required", [])],
+    }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 

@@ -13,6 +13,7 @@ from audit.migration import prepare
 from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.store import erasure, tables
 from gateway.store.erasure import StillInDoubt, StillStopped
+from gateway.store.file_tables import UPLOADS
 from gateway.store.staff_tables import STAFF_APPROVALS
 from gateway.store.tables import METADATA
 from tests.support.databases import lent
@@ -24,6 +25,7 @@ LINKS = {
     "confirmation": "cnf",
     "thread": "thread",
     "run": "run",
+    "upload": "upload",
 }
 """Columns that lead to a row of another table, and the prefix of its id."""
 
@@ -33,8 +35,9 @@ IDS = {
     tables.CONFIRMATIONS: "cnf",
     tables.THREADS: "thread",
     tables.RUNS: "run",
+    UPLOADS: "upload",
 }
-BEGINS = {tables.CALLS: "pending", tables.CONFIRMATIONS: "open", tables.RUNS: "queued"}
+BEGINS = {tables.CALLS: "pending", tables.CONFIRMATIONS: "open", tables.RUNS: "queued", UPLOADS: "pending"}
 ENDS = {tables.CALLS: "posted", tables.CONFIRMATIONS: "declined", tables.RUNS: "failed"}
 
 

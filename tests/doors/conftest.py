@@ -29,6 +29,8 @@ OBJECT = {
     "message_id": examples.MESSAGE,
     "run_id": examples.RUN,
     "step_id": examples.STEP,
+    "file_id": examples.FILE,
+    "upload_id": examples.UPLOAD,
     "credential": examples.CREDENTIAL,
     "customer": "dora",
     "mandate_id": examples.MANDATE,

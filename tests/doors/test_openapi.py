@@ -66,14 +66,24 @@ def test_the_openapi_document_holds_under_fuzzing(served: Served) -> None:
     making = served.token("dev-app", agent=None, scope=SCOPE_ASSISTANTS)
     chatting = served.token("bruno", agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     of_path = {"/v1/confirmations": own, "/v1/passkeys": enrolling, "/v1/kill-switches": killing}
-    of_path |= {"/v1/assistants": making, "/v1/threads": chatting, "/v1/customers": granting}
+    of_path |= {
+        "/v1/assistants": making,
+        "/v1/threads": chatting,
+        "/v1/customers": granting,
+        "/v1/files": chatting,
+        "/v1/uploads": chatting,
+    }
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    assert len(operations) == 46
+    assert len(operations) == 55
     for operation in operations:
         modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
         for mode in modes[:1] if operation.path in BARE else modes:
 
-            @bounded(long_or(10, 2) if operation.path.startswith(("/v1/assistants", "/v1/threads")) else long_or(40, 5))
+            @bounded(
+                long_or(10, 2)
+                if operation.path.startswith(("/v1/assistants", "/v1/threads", "/v1/files", "/v1/uploads"))
+                else long_or(40, 5)
+            )
             def fuzz(case: schemathesis.Case[Any]) -> None:
                 bearer = next((item for path, item in of_path.items() if case.path.startswith(path)), assistant)
                 case.call_and_validate(headers={"authorization": f"Bearer {bearer}"}, checks=CHECKS)

@@ -18,10 +18,11 @@ from starlette.responses import StreamingResponse
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
+from gateway.domain.strict_json import MAX_DEPTH, JsonError, loads
 from gateway.doors.assistants_api.api import Api, Deleted, JsonAnswer, ObjectPage, listed, maker_of, missing, responses_of
 from gateway.doors.assistants_api.schemas import ExpiresAfter, Id, NewFile
 from gateway.doors.bodies import UNKEPT, json_answer
-from gateway.doors.multipart import NAME_MOST, Multipart
+from gateway.doors.multipart import FIELD_BYTES_MOST, NAME_MOST, Multipart
 from gateway.doors.rest import Door
 from gateway.doors.schemas import multipart_body_of
 from gateway.doors.validation import validated
@@ -237,7 +238,7 @@ async def file_of(api: FilesApi, door: Door, principal: Principal, id_: str) -> 
 
 
 def unflattened(fields: Mapping[str, object]) -> dict[str, object]:
-    """`expires_after[seconds]` as forms say what is nested."""
+    """What is nested in fields of a form: `expires_after[seconds]`, as clients of this API say it, or JSON, as OpenAPI has it."""
     found: dict[str, object] = {}
     for name, value in fields.items():
         outer, bracket, rest = name.partition("[")
@@ -245,5 +246,12 @@ def unflattened(fields: Mapping[str, object]) -> dict[str, object]:
         if isinstance(inner, dict):
             inner[rest.removesuffix("]")] = int(value) if isinstance(value, str) and value.isdecimal() else value
         else:
-            found[name] = value
+            found[name] = _json(value) if isinstance(value, str) and value.startswith("{") else value
     return found
+
+
+def _json(value: str) -> object:
+    try:
+        return loads(value.encode(), max_bytes=FIELD_BYTES_MOST, max_depth=MAX_DEPTH)
+    except JsonError:
+        return value

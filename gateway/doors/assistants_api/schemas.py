@@ -285,8 +285,6 @@ BODIES: tuple[type[BaseModel], ...] = (
     NewRun,
     NewThreadAndRun,
     ToolOutputs,
-    NewFile,
-    NewPart,
     NewUpload,
     CompletedUpload,
 )
