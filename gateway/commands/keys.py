@@ -81,24 +81,40 @@ def seal(options: argparse.Namespace) -> int:
 
 
 def rotate_one(options: argparse.Namespace) -> int:
-    """Make the next key of a purpose and put it on record."""
-    purposes = [HEAD, HEAD_PQ] if options.purpose == "log" else [BY_NAME[options.purpose]]
+    """Make the next key of a purpose, or of several, and put it on record. What one of several refuses stops it there: those before it
+    are rotated and on record."""
+    several = {"log": (HEAD, HEAD_PQ), "all": PURPOSES}
+    purposes = several.get(options.purpose) or (BY_NAME[options.purpose],)
 
     async def work(log: Log, storage: FileKeys) -> int:
-        made, begins_s = [], int(log.now().timestamp()) + 1 + options.lead
+        made, refused = [], None
         for purpose in purposes:
-            before = storage.load(purpose)[-1]
-            made.append((purpose, before, await asyncio.to_thread(rotate, storage, purpose, log.origin, begins_s)))
-        told = [_rotated(*item) for item in made]
-        try:
-            await RotationRecords().complete(log, [KeyRing(purpose, storage) for purpose in purposes])
-        except LogUnavailable:
-            _tell_rotated(options, told, recorded=False)
-            return UNAVAILABLE
-        _tell_rotated(options, told, recorded=True)
-        return GOOD
+            begins_s = int(log.now().timestamp()) + 1 + options.lead
+            try:
+                before = storage.load(purpose)[-1]
+                made.append((purpose, before, await asyncio.to_thread(rotate, storage, purpose, log.origin, begins_s)))
+            except KeyRefused as error:
+                refused = error
+                break
+        status = await _on_record(
+            options, log, [KeyRing(purpose, storage) for purpose, _, _ in made], [_rotated(*item) for item in made]
+        )
+        if refused is not None:
+            raise refused
+        return status
 
     return _with_log(options, work, _SignedAct(Duty.ROTATE_KEY, {"purpose": options.purpose, "lead_s": options.lead}))
+
+
+async def _on_record(options: argparse.Namespace, log: Log, rings: Sequence[KeyRing], told: Sequence[dict[str, str]]) -> int:
+    try:
+        await RotationRecords().complete(log, rings)
+    except LogUnavailable:
+        _tell_rotated(options, told, recorded=False)
+        return UNAVAILABLE
+    if told:
+        _tell_rotated(options, told, recorded=True)
+    return GOOD
 
 
 def retire(options: argparse.Namespace) -> int:

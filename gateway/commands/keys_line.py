@@ -61,7 +61,10 @@ def keys_options(
     )
     rotating = commands.add_parser("rotate", help="make the next key of a purpose; the one before it verifies and opens on")
     rotating.add_argument(
-        "purpose", choices=(*PURPOSE_NAMES, "log"), metavar="PURPOSE", help="see `keys list`; `log`: both of the log"
+        "purpose",
+        choices=(*PURPOSE_NAMES, "log", "all"),
+        metavar="PURPOSE",
+        help="see `keys list`; `log`: both of the log; `all`: every one, as when keys move into a token",
     )
     rotating.add_argument(
         "--lead", type=_lead, default=LEAD_S, metavar="SECONDS", help=f"until it begins; left out: {LEAD_S}, for running gateways"

@@ -116,6 +116,20 @@ async def test_every_purpose_is_rotated_while_the_gateway_runs_and_what_was_made
         assert len(await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)) == len(purposes)
 
 
+async def test_all_are_rotated_by_one_command_up_to_one_that_is_refused(data: Path, keys: Keys) -> None:
+    await worked(data)
+    assert (await beside(keys, "rotate", "runs", "--lead", "500"))[0] == 0
+    status, _ = await beside(keys, "rotate", "all", "--lead", "1")
+    assert status == 2
+    status, listed = await beside(keys, "list")
+    rotated = [purpose for purpose in PURPOSE_NAMES if len([key for key in listed["keys"] if key["purpose"] == purpose]) == 2]
+    assert (status, rotated) == (0, [*PURPOSE_NAMES[: PURPOSE_NAMES.index("runs") + 1]])
+    async with teller(data) as asked:
+        facts = await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)
+        assert sorted(item["purpose"] for item in facts) == sorted(rotated), "each is on record once"
+        assert await verify_store(asked.gateway.log) == []
+
+
 async def test_a_key_is_retired_once_the_next_one_has_begun_and_customers_records_open_on(data: Path, keys: Keys) -> None:
     await worked(data)
     _, listed = await beside(keys, "list")
