@@ -19,7 +19,7 @@ from audit.keyring import KeyKind, KeyPurpose, KeyRefused, KeyRing, RingKey
 from audit.keys import CUSTOMERS, HEAD, HEAD_PQ
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.rotation_records import RotationRecords, key_name, rotate
+from audit.rotation_records import RotationRecords, key_name, newest, rotate
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
@@ -35,20 +35,25 @@ BY_NAME = {purpose.name: purpose for purpose in PURPOSES}
 
 def list_all(options: argparse.Namespace) -> int:
     """Every key, and what is wrong with a file; status 1 if anything is."""
-    storage, rows, wrong = key_files(options), [], []
+    storage, rows, wrong, strays = key_files(options), [], [], []
     for purpose in PURPOSES:
         try:
             rows += _rows(storage, purpose)
+            strays += [{"purpose": purpose.name, "id": object_id.hex()} for object_id in storage.strays(purpose)]
         except KeyRefused as error:
             wrong.append({"purpose": purpose.name, "file": purpose.file, "why": str(error)})
     if options.json:
-        print_json({"keys": rows, "wrong": wrong})
+        print_json({"keys": rows, "wrong": wrong, "strays": strays})
     else:
         columns = ("purpose", "id", "state", "algorithm", "made", "begins", "sealed")
         print_table(columns, [[row[column] for column in columns] for row in rows])
         for item in wrong:
             print(f"{item['purpose']}: {item['why']}")
-    return FINDING if wrong else GOOD
+        for item in strays:
+            print(
+                f"{item['purpose']}: the token holds the key {item['id']}, which no file names: `tellergate keys retire`, if it is nobody's"
+            )
+    return FINDING if wrong or strays else GOOD
 
 
 def seal(options: argparse.Namespace) -> int:
@@ -125,7 +130,9 @@ def retire(options: argparse.Namespace) -> int:
         try:
             key_id = bytes.fromhex(options.id)
         except ValueError:
-            return failed("ID is 16 hexadecimal digits, as `keys list` shows it", USAGE)
+            return failed("ID is hexadecimal digits, as `keys list` shows it", USAGE)
+        if key_id in storage.strays(purpose):
+            return await _stray_destroyed(options, log, storage, key_id)
         if options.distrust and (purpose.evidence or not purpose.kind.signs):
             return failed(f"--distrust is for what signs and is no evidence; a key of {purpose.name} is retired without it", USAGE)
         storage.check_retirable(purpose, key_id)
@@ -143,6 +150,25 @@ def retire(options: argparse.Namespace) -> int:
 
     subject = {"purpose": options.purpose, "key": options.id, "distrust": str(options.distrust).lower()}
     return _with_log(options, work, _SignedAct(Duty.RETIRE_KEY, subject))
+
+
+async def _stray_destroyed(options: argparse.Namespace, log: Log, storage: FileKeys, object_id: bytes) -> int:
+    """Of a key that was made and never published. KeyRefused where the file is older than the log: then the key may be in use elsewhere."""
+    purpose = BY_NAME[options.purpose]
+    if options.distrust:
+        return failed("--distrust is for what a key signed; one that no file names signed nothing", USAGE)
+    last = await log.read_long(partial(newest, purpose=purpose))
+    if last is not None and last not in {key.id.hex() for key in storage.load(purpose)}:
+        raise KeyRefused(
+            f"{purpose.name}: {purpose.file} is older than the log, which knows the key {last}: restore its newest copy"
+        )
+    await _record(log, "key.retire", purpose, options.id)
+    await asyncio.to_thread(storage.destroy_stray, purpose, object_id)
+    if options.json:
+        print_json({"purpose": purpose.name, "retired": options.id, "wrapped_again": 0, "distrusted": False})
+    else:
+        print(f"{purpose.name}: {options.id}, which no file named, is destroyed")
+    return GOOD
 
 
 def make(options: argparse.Namespace) -> int:
