@@ -1,4 +1,8 @@
-"""What is asked to know whether this gateway can serve: each dependency by its cheapest question, none about a customer."""
+"""What is asked to know whether this gateway can serve: each dependency by its cheapest question, none about a customer.
+
+Readiness is a router's question about this process. What every process shares, and a kill switch does not need, is told and takes none
+of them out: else a core that is down would take the kill switches with it.
+"""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -7,7 +11,7 @@ from sqlalchemy import select
 
 from gateway.app.gateway import Gateway
 from gateway.app.settings import PKCS11
-from gateway.oversight.health import Readiness
+from gateway.oversight.health import Check, Readiness
 
 _NOBODY = "tellergate.readiness"
 """A customer and a product that nobody has."""
@@ -33,11 +37,13 @@ def readiness_of(gateway: Gateway) -> Readiness:
         if gateway.policies.refused is not None:
             raise LookupError("the newest activation must not decide here")
 
-    needed = {"store": store, "log": gateway.log.head, "keys": keys, "core": core, "issuer_keys": issuer_keys}
+    needed = {"store": store, "log": gateway.log.head, "issuer_keys": issuer_keys}
+    shared: dict[str, Check] = {"core": core, "keys": keys, "policies": policies}
     if gateway.settings.key_storage == PKCS11:
-        needed["key_storage"] = gateway.keys.storage.answers
-    url = gateway.settings.model_url
-    return Readiness(needed, {"policies": policies, **({"model": lambda: _connected(url)} if url else {})})
+        shared["key_storage"] = gateway.keys.storage.answers
+    if url := gateway.settings.model_url:
+        shared["model"] = lambda: _connected(url)
+    return Readiness(needed, shared)
 
 
 async def _connected(url: str) -> None:

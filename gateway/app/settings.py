@@ -267,8 +267,8 @@ class Settings(KeptSettings):
     """Function calls of one customer, per minute. Gateways that share a database count together."""
 
     requests_per_minute: int = 1_200
-    """Requests of one customer, whatever the route, per minute, in all gateways that share a database; beyond it 429. Calls of functions,
-    and what protects a customer, may be asked ten times as often."""
+    """Requests of one customer, whatever the route, per minute, in all gateways that share a database: a tenth (60 at least) at once;
+    others wait, 5 s at most, or get 429. Calls of functions, and what protects a customer, may be asked ten times as often, at once."""
 
     client_requests_per_minute: int = 120_000
     """The same of one client, for all of its customers."""

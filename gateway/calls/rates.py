@@ -10,7 +10,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
@@ -22,6 +22,13 @@ _DAY_S = 86_400
 
 PROTECTING = 10
 """How many times as often as anything else what protects a customer may be asked."""
+
+AT_ONCE = 60
+"""Requests that one customer may ask at once, or a tenth of a minute's where that is more; those beyond wait for their turn."""
+
+WAITS_MOST_S = 5
+"""How long a request waits for its turn at most. One that would wait longer is refused, as late as the last one that was taken: who asks
+as fast as they are answered is slowed by their refusals too."""
 
 TOLD_FROM = 16
 """A bucket is told to other processes once a sixteenth of it was taken: whoever asks now and then costs nobody a row."""
@@ -82,6 +89,11 @@ class Buckets:
                 self._to_tell[bucket.digest] = bucket
         return True
 
+    def gone(self, name: str) -> float:
+        """How much was gone of this bucket when it was last taken from; more than its size where others took too."""
+        bucket = self._buckets[name]
+        return bucket.size - bucket.left
+
     def _made(self, name: str, now_s: float, size: int) -> _Bucket:
         digest = bytes([self.kind]) + hashlib.sha256(name.encode()).digest()[1:]
         left = max(-float(size), size - float(self._others.pop(digest, 0)))
@@ -118,31 +130,86 @@ class Buckets:
                 bucket.left = max(-float(bucket.size), bucket.left - count)
 
 
-class RequestRates:
-    """What one customer and one client may ask in a minute, and as much at once, whatever the route.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the rates say of one request."""
 
-    What protects a customer (a card frozen, a payment declined, a kill switch) has `PROTECTING` times as much, apart from the rest.
+    wait_s: float
+    """To wait before it is handled, or before it is refused."""
+
+    retry_after_s: int
+    """0: it may be handled. Else it is refused, and the next one may be asked after so many seconds."""
+
+    policy: str
+    per_minute: int
+    left: int
+    """How many more may be asked now without waiting."""
+
+    full_after_s: int
+    """When as many as ever may be, if none is asked until then."""
+
+
+class RequestRates:
+    """What one customer and one client may ask in a minute, whatever the route.
+
+    A customer may ask a tenth of that at once (`AT_ONCE`, if that is more); beyond it their requests wait for each other, and are handled
+    at the rate, so that a burst of one customer is spread over time and no other customer stands behind it. What protects a customer (a
+    card frozen, a payment declined, a kill switch) has `PROTECTING` times as much, apart from the rest, and never waits.
     """
 
     def __init__(self, of_customer: int, of_client: int) -> None:
-        self._sizes = (of_customer, of_client)
-        self._buckets = {
-            False: (Buckets(RateKind.CUSTOMER), Buckets(RateKind.CLIENT)),
-            True: (Buckets(RateKind.PROTECTED_CUSTOMER), Buckets(RateKind.PROTECTED_CLIENT)),
+        at_once = min(of_customer, max(AT_ONCE, of_customer // 10))
+        wide = PROTECTING * of_customer
+        per_s = of_customer / 60
+        self._customers = {
+            False: _Shape("customer", of_customer, at_once, at_once + int(per_s * WAITS_MOST_S), Buckets(RateKind.CUSTOMER)),
+            True: _Shape("protection", wide, wide, wide, Buckets(RateKind.PROTECTED_CUSTOMER)),
         }
+        self._of_client = of_client
+        self._clients = {False: Buckets(RateKind.CLIENT), True: Buckets(RateKind.PROTECTED_CLIENT)}
 
     @property
     def buckets(self) -> tuple[Buckets, ...]:
         """All of them, to be told to other processes."""
-        return (*self._buckets[False], *self._buckets[True])
+        return (*(shape.buckets for shape in self._customers.values()), *self._clients.values())
 
-    def wait_s(self, customer: str, client: str, now: datetime, *, protects: bool) -> int:
-        """0: it may go on; else after how many seconds the next one may."""
-        factor = PROTECTING if protects else 1
-        for name, size, buckets in zip((customer, client), self._sizes, self._buckets[protects], strict=True):
-            if not buckets.take(name, now, size * factor, size * factor / 60):
-                return max(1, -(-60 // (size * factor)))
-        return 0
+    def admit(self, customer: str, client: str, now: datetime, *, protects: bool) -> Admission:
+        """Count one more request, and say whether and when it may be handled."""
+        admission = self._customers[protects].admit(customer, now)
+        if not admission.retry_after_s:
+            size = self._of_client * (PROTECTING if protects else 1)
+            if not self._clients[protects].take(client, now, size, size / 60):
+                return replace(admission, wait_s=0.0, retry_after_s=_after_s(size))
+        return admission
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """`per_minute` of one customer, `at_once` without waiting, and `size` with those that wait."""
+
+    policy: str
+    per_minute: int
+    at_once: int
+    size: int
+    buckets: Buckets
+
+    def admit(self, customer: str, now: datetime) -> Admission:
+        per_s = self.per_minute / 60
+        taken = self.buckets.take(customer, now, self.size, per_s)
+        gone = self.buckets.gone(customer)
+        wait_s = (gone - self.at_once if taken else self.size - self.at_once) / per_s
+        return Admission(
+            wait_s=min(float(WAITS_MOST_S), max(0.0, wait_s)),
+            retry_after_s=0 if taken else _after_s(self.per_minute),
+            policy=self.policy,
+            per_minute=self.per_minute,
+            left=max(0, self.at_once - math.ceil(gone)),
+            full_after_s=math.ceil(gone / per_s),
+        )
+
+
+def _after_s(per_minute: int) -> int:
+    return max(1, -(-60 // per_minute))
 
 
 class Quotas:

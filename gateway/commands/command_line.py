@@ -187,8 +187,10 @@ def _audit(parser: argparse.ArgumentParser) -> None:
 
 
 def _core(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--core-url", help="base URL of the core; left out: the embedded sandbox bank of the folder")
-    parser.add_argument("--core-credential-file", type=Path, help="file with the bearer token for it, readable by its owner alone")
+    parser.add_argument("--core-url", help="base URL of the core; left out: as the settings say, else the folder's sandbox bank")
+    parser.add_argument(
+        "--core-credential-file", type=Path, help="file with the bearer token for it; left out: as the settings say"
+    )
 
 
 def _persons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -19,7 +19,7 @@ from gateway.app.clock import utc_now
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json
-from gateway.commands.reconciliation import core_of, effects_since
+from gateway.commands.reconciliation import core_of, effects_since, knows_core
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
 from gateway.store.erasure import StillInDoubt, StillStopped
@@ -36,8 +36,7 @@ def recover(options: argparse.Namespace) -> int:
     except RequestFault as refused:
         return failed(refused.message, FINDING)
     signed = officer.states(Duty.RECOVER, {"records_lost": str(options.records_lost).lower()}, utc_now())
-    asks = options.core_url or (options.data / "bank.sqlite").exists()
-    effects = partial(_effects, options) if asks else None
+    effects = partial(_effects, options) if knows_core(options) else None
     wanted = RecoveryOrder(officer.member.subject, options.records_lost, signed, effects)
     try:
         done = asyncio.run(recovered(locations(options), wanted, clock=utc_now))

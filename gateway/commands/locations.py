@@ -51,3 +51,12 @@ def named_file(options: argparse.Namespace, setting: str) -> Path | None:
     UnsafeSettings for settings that cannot be read."""
     said = gathered({"data": options.data, setting: getattr(options, setting, None)}, os.environ)
     return Path(str(said[setting].value)) if setting in said else None
+
+
+def core_place(options: argparse.Namespace) -> tuple[str, Path | None]:
+    """Address of the core that the gateway of this folder asks, and the file of its credential, by the same sources, the command's options
+    first. The address is empty where nobody says one. UnsafeSettings for settings that cannot be read."""
+    names = ("core_url", "core_credential_file")
+    said = gathered({"data": options.data, **{name: getattr(options, name) for name in names}}, os.environ)
+    url, token = (str(said[name].value) if name in said else "" for name in names)
+    return url, Path(token) if token else None

@@ -22,6 +22,7 @@ from gateway.app.development.embedded_bank import embedded
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.recovery import GRACE
 from gateway.commands.audit import asked, time_of
+from gateway.commands.locations import core_place
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed, print_json, print_table
 from gateway.domain.duties import Duty
 from gateway.domain.request import core_key
@@ -47,7 +48,7 @@ class _Log:
 
 def reconcile(options: argparse.Namespace) -> int:
     """Print every difference between the log and the core since then."""
-    if not options.core_url and not (options.data / "bank.sqlite").exists():
+    if not knows_core(options):
         return failed(f"there is no bank in {options.data}; give --core-url and --core-credential-file", UNAVAILABLE)
 
     async def work(log: Log, why: Why) -> int:
@@ -89,11 +90,17 @@ def reconcile(options: argparse.Namespace) -> int:
     return asked(options, Duty.RECONCILE, work)
 
 
+def knows_core(options: argparse.Namespace) -> bool:
+    """Whether the command can ask a core: options or settings name one, or the folder has the embedded bank. UnsafeSettings."""
+    return bool(core_place(options)[0]) or (options.data / "bank.sqlite").exists()
+
+
 @asynccontextmanager
 async def core_of(options: argparse.Namespace, log: Log) -> AsyncIterator[CoreBank]:
     """The core that the gateway of this folder asks. UnsafeSettings for an address that a credential must not be sent to."""
-    if options.core_url:
-        core = behind_http(options.core_url, options.core_credential_file, clock=utc_now, bounds=_BOUNDS)
+    url, credential_file = core_place(options)
+    if url:
+        core = behind_http(url, credential_file, clock=utc_now, bounds=_BOUNDS)
     else:
         core = embedded(options.data / "bank.sqlite", clock=utc_now, permits=CorePermits(log.permit_verifier()))
     try:

@@ -34,8 +34,9 @@ class ReadinessAnswer(_Strict):
     """The state of each dependency, by its name: `store`, `log`, `keys`, `core`, `issuer_keys`, `policies`, and `model` and
     `key_storage` (the token of the keys) where one is configured. `policies` is what decides here: its version, and SHA-256 of its bundle.
 
-    `not_ready` when one of them does not answer, but for the model: calls are taken without it; and for `policies`, which is
-    `unavailable` while a newer activation must not decide here and the last good one goes on.
+    `not_ready` when `store`, `log` or `issuer_keys` does not answer: then this process is sent nothing. What all processes share and a kill
+    switch does not need is told alone, whatever its state. `policies` is `unavailable` while a newer activation must not decide here and
+    the last good one goes on.
     """
 
     status: Literal["ready", "not_ready"]
@@ -65,13 +66,13 @@ def mount(app: FastAPI, readiness: Readiness, policies: Callable[[], BundleName]
     @app.get(
         "/readyz",
         responses={
-            200: {"model": ReadinessAnswer, "description": "Every dependency that calls need answers"},
-            503: {"model": ReadinessAnswer, "description": "A dependency does not answer"},
+            200: {"model": ReadinessAnswer, "description": "Send requests here; calls may want for what is `unavailable`"},
+            503: {"model": ReadinessAnswer, "description": "Send nothing here: `store`, `log` or `issuer_keys` does not answer"},
         },
         openapi_extra={"security": []},
     )
     async def get_readiness() -> Response:
-        """Tell whether calls can be taken.
+        """Tell whether requests are to be sent here.
 
         The state of each dependency, and which policies decide. Answered within about a second; an answer is kept for a second.
         """

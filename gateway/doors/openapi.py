@@ -19,7 +19,7 @@ A secure function-calling gateway for banks. A model's function calls are checke
 
 Every answer has the header `x-request-id`: the request's own, if it had a plain one of at most 64 characters. Errors have one form,
 `{"error": {"message", "type", "param", "code"}}`; `code` is stable. 401 and 403 carry `WWW-Authenticate` with what is missing (RFC 6750,
-RFC 9449), 429 and 503 `Retry-After`.
+RFC 9449), 429 and 503 `Retry-After`. `RateLimit` says how many more requests this customer may ask without waiting.
 """
 
 _TAGS = {
@@ -82,6 +82,10 @@ _STATUS_HEADERS = {
     503: {"Retry-After": "Seconds until the next try."},
 }
 _REQUEST_ID = {"x-request-id": "The id of this request, as the access log has it."}
+_RATES = {
+    "RateLimit-Policy": "What one customer may ask in a minute (draft-ietf-httpapi-ratelimit-headers-10); wherever the customer is known.",
+    "RateLimit": "`r`: how many more may be asked now without waiting; `t`: seconds until as many as ever may be.",
+}
 
 _BODIES: tuple[type[BaseModel], ...] = (
     schemas.FunctionCalls,
@@ -155,7 +159,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             content["example"] = example.answer if number == 200 else example.answers.get(number) or error_example(number)
         if number != 200 and number in _STATUS_TEXTS and path.startswith("/v1/"):
             response["description"] = _STATUS_TEXTS[number]
-        headers = _REQUEST_ID | _STATUS_HEADERS.get(number, {})
+        headers = _REQUEST_ID | (_RATES if path.startswith("/v1/") else {}) | _STATUS_HEADERS.get(number, {})
         response["headers"] = {header: {"description": text, "schema": {"type": "string"}} for header, text in headers.items()}
 
 

@@ -5,9 +5,7 @@ another status, and is recorded if its customer is known.
 """
 
 import asyncio
-import logging
 import secrets
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.function import BankingFunction, Level
@@ -31,7 +28,6 @@ from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import AtOnce, Quotas, Rates, RequestRates
 from gateway.calls.record import Records
 from gateway.calls.telemetry import parse_traceparent
-from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book
 from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Principal, require_own, require_scope
@@ -40,12 +36,13 @@ from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.doors import schemas
 from gateway.doors.access_log import entry_of
-from gateway.doors.bodies import QUOTA, UNKEPT, body_as, json_answer
+from gateway.doors.bodies import QUOTA, body_as, json_answer
 from gateway.doors.credentials import CredentialReader
+from gateway.doors.faults import fault_response, guarded, in_turn, too_often
 from gateway.doors.schemas import body_of
 from gateway.doors.shapes import SHAPES, AgentsCallItem, ResponsesCallItem, ToolCallItem
 from gateway.doors.validation import shown, text_of, validated
-from gateway.doors.wire import Challenges, call_result, fault_body, fault_headers, fault_status, step_up_headers
+from gateway.doors.wire import Challenges, call_result, rate_headers, step_up_headers
 from gateway.oversight.first_sight import FirstSight
 
 Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Response]]
@@ -53,9 +50,6 @@ Handler = Callable[["Door", Request, Principal], Coroutine[object, object, Respo
 MAX_WAIT_S = 30
 Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S)]
 _POLL_S = 0.05
-
-_LOG = logging.getLogger("tellergate.door")
-_NO_CHALLENGES = Challenges()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +90,18 @@ class Door:
     async def answer_as(
         self, request: Request, authenticated: Awaitable[Principal], handler: Handler, *scopes: str, protects: bool = False
     ) -> Response:
-        """A fault becomes its error body, and is recorded when the customer is known and the rates are kept."""
+        """A fault becomes its error body, and is recorded when the customer is known and the rates are kept. What the rates left is in the
+        headers."""
+        admission = None
 
         async def answering() -> Response:
+            nonlocal admission
             principal = None
             try:
                 principal = await authenticated
                 entry_of(request.scope).customer = principal.customer
-                self._within_rates(principal, protects=protects)
+                admission = self.requests.admit(principal.customer, principal.client, self.clock(), protects=protects)
+                await in_turn(admission)
                 require_scope(principal, *scopes)
                 if self.first_sight is not None:
                     await self.first_sight.meet(principal)
@@ -113,12 +111,10 @@ class Door:
             except RequestFault as fault:
                 return await self._faulted(request, principal, fault)
 
-        return await guarded(request, answering())
-
-    def _within_rates(self, principal: Principal, *, protects: bool) -> None:
-        wait_s = self.requests.wait_s(principal.customer, principal.client, self.clock(), protects=protects)
-        if wait_s:
-            raise too_often(wait_s)
+        response = await guarded(request, answering())
+        if admission is not None:
+            response.raw_headers += rate_headers(admission)
+        return response
 
     async def _faulted(self, request: Request, principal: Principal | None, fault: RequestFault) -> Response:
         if principal is None:
@@ -135,31 +131,6 @@ class Door:
             message = "the audit trail does not answer; nothing happened, try again"
             return fault_response(RequestFault(Fault.AUDIT_UNAVAILABLE, message))
         return fault_response(fault, challenges=self.challenges)
-
-
-async def guarded(request: Request, answering: Awaitable[Response]) -> Response:
-    """The answer, or what a request gets whose answering failed: a door's outermost line."""
-    try:
-        return await answering
-    except Unavailable as unavailable:
-        cause = Fault.AUDIT_UNAVAILABLE if unavailable.reason == "audit_unavailable" else Fault.UNAVAILABLE
-        told = {"dependency": unavailable.reason, "request_id": entry_of(request.scope).id}
-        _LOG.log(*Alarm.DEPENDENCY_UNAVAILABLE.line(**told))
-        return fault_response(RequestFault(cause, "a part that this needs does not answer; nothing happened, try again"))
-    except ClientDisconnect:  # before its body was whole: nothing was looked at, and nobody hears the answer
-        return fault_response(RequestFault(Fault.INVALID_REQUEST, "the body ended early"))
-    except Exception as error:  # noqa: BLE001  # what it logs and says must hold no input
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        line = {"error": type(error).__name__, "at": f"{where.name}:{where.lineno or 0}", "request_id": entry_of(request.scope).id}
-        _LOG.log(*Alarm.DEFECT.line(**line))
-        return fault_response(
-            RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
-        )
-
-
-def too_often(wait_s: int = 1) -> RequestFault:
-    """The one answer for what is beyond a rate, or beyond what may be open at once."""
-    return RequestFault(Fault.RATE_LIMITED, "too many requests; wait before the next one", retry_after_s=wait_s)
 
 
 def answers(model: type[BaseModel]) -> dict[int | str, dict[str, object]]:
@@ -383,16 +354,4 @@ async def _not_valid(_request: Request, error: Exception) -> Response:
 async def _broken(_request: Request, _error: Exception) -> Response:
     return fault_response(
         RequestFault(Fault.BROKEN, "an internal error of the gateway; GET /v1/calls/{call_id} tells what became of a call")
-    )
-
-
-def fault_response(
-    fault: RequestFault, headers: Mapping[str, str] | None = None, *, challenges: Challenges = _NO_CHALLENGES
-) -> Response:
-    """The error body of a fault, with the headers that its status asks for."""
-    return Response(
-        fault_body(fault),
-        status_code=fault_status(fault),
-        headers={**UNKEPT, **(headers or {}), **fault_headers(fault, challenges)},
-        media_type="application/json",
     )

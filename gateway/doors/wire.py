@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.calls.output import result_item
+from gateway.calls.rates import Admission
 from gateway.domain.errors import Code, Fault, RequestFault
 from gateway.domain.principal import BEARER, DPOP, SCOPES, NotAuthenticated
 from gateway.domain.stages import Recorded
@@ -126,6 +127,14 @@ def fault_headers(fault: RequestFault, challenges: Challenges) -> dict[str, str]
     if status in (429, 503):
         return {"retry-after": str(fault.retry_after_s)}
     return {}
+
+
+def rate_headers(admission: Admission) -> list[tuple[bytes, bytes]]:
+    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4): what may be asked in a minute, and
+    how many more now without waiting."""
+    policy = f'"{admission.policy}";q={admission.per_minute};w=60'
+    left = f'"{admission.policy}";r={admission.left};t={admission.full_after_s}'
+    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
 
 
 def step_up(answered: Recorded, challenges: Challenges) -> dict[str, Json] | None:

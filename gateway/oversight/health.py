@@ -29,7 +29,7 @@ Check = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The state of each dependency. Ready is who has all that calls need; without its model a gateway still serves them."""
+    """The state of each dependency. Ready is who has all that routing depends on; the others are told, and watched elsewhere."""
 
     states: Mapping[str, DependencyState]
     ready: bool

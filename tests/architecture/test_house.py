@@ -46,7 +46,7 @@ BROAD = {
     "audit/group.py": 3,
     "gateway/calls/pipeline.py": 1,
     "gateway/commands/demo/servers.py": 1,
-    "gateway/doors/rest.py": 1,
+    "gateway/doors/faults.py": 1,
     "gateway/calls/chores.py": 1,
     "gateway/runs/pool.py": 1,
 }

@@ -143,7 +143,7 @@ def test_services_budgets_and_scaling_choose_pods_that_there_are() -> None:
             assert spec["scaleTargetRef"]["name"] in named
             assert spec["minReplicas"] == 2
     (operations,) = [item["spec"] for item in ALL if item["kind"] == "Service" and item["metadata"]["name"] == "operations"]
-    assert operations["publishNotReadyAddresses"] is True, "officers stop agents while the core does not answer"
+    assert operations["publishNotReadyAddresses"] is True, "officers stop agents by a gateway that customers are not sent to"
     for name in named:
         (deployment,) = [item for item in ALL if item["kind"] == "Deployment" and item["metadata"]["name"] == name]
         labels = deployment["spec"]["template"]["metadata"]["labels"]

@@ -6,17 +6,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.app.clock import utc_now
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.serving import build_app, in_front
 from gateway.calls import hearing
-from gateway.calls.rates import PROTECTING, AtOnce, Quotas, RequestRates
+from gateway.calls.rates import AT_ONCE, PROTECTING, WAITS_MOST_S, AtOnce, Quotas, RequestRates
 from gateway.domain.errors import RequestFault
 from gateway.domain.principal import SCOPES
 from tests.support.banks import NOON
@@ -163,10 +167,78 @@ def test_what_is_open_at_once_is_given_back() -> None:
 
 def test_a_refusal_says_when_to_come_again_and_what_protects_has_buckets_of_its_own() -> None:
     rates = RequestRates(6, 1_000)
-    waits = [rates.wait_s("a", "client", NOON, protects=False) for _ in range(7)]
-    assert waits == [0] * 6 + [10]
-    assert [rates.wait_s("a", "client", NOON, protects=True) for _ in range(61)] == [0] * 60 + [1]
-    assert rates.wait_s("b", "client", NOON, protects=False) == 0
+
+    def after_s(customer: str, *, protects: bool) -> int:
+        return rates.admit(customer, "client", NOON, protects=protects).retry_after_s
+
+    assert [after_s("a", protects=False) for _ in range(7)] == [0] * 6 + [10]
+    assert [after_s("a", protects=True) for _ in range(61)] == [0] * 60 + [1]
+    assert after_s("b", protects=False) == 0
+
+
+@given(
+    st.integers(1, 5_000),
+    st.lists(st.tuples(st.floats(0, 20, allow_nan=False), st.integers(1, 400)), min_size=1, max_size=8),
+)
+def test_requests_of_one_customer_are_handled_at_their_rate_whenever_they_come(
+    per_minute: int, bursts: list[tuple[float, int]]
+) -> None:
+    """In any stretch of time no more than what may be asked at once and what runs in meanwhile; what protects never waits."""
+    rates, at, handled = RequestRates(per_minute, 10**9), 0.0, []
+    at_once = min(per_minute, max(AT_ONCE, per_minute // 10))
+    for pause_s, count in bursts:
+        at += pause_s
+        for _ in range(count):
+            admission = rates.admit("a", "client", NOON + timedelta(seconds=at), protects=False)
+            assert 0 <= admission.wait_s <= WAITS_MOST_S
+            assert admission.left == 0 or not admission.wait_s
+            if not admission.retry_after_s:
+                handled.append(at + admission.wait_s)
+            protection = rates.admit("b", "client", NOON + timedelta(seconds=at), protects=True)
+            assert not protection.wait_s
+    assert handled == sorted(handled), "in the order in which they came"
+    for first in range(0, len(handled), 7):
+        for last in range(first, len(handled), 11):
+            most = at_once + (handled[last] - handled[first]) * per_minute / 60 + 1
+            assert last - first + 1 <= most + 0.01
+    assert rates.admit("c", "client", NOON + timedelta(seconds=at), protects=False).wait_s == 0, (
+        "another customer waits for nothing"
+    )
+
+
+async def test_an_answer_says_what_the_rates_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of a hundred requests beyond what is asked at once wait for their turn; beyond what may wait a refusal is as late."""
+    settings = replace(
+        development(tmp_path / "data", database=url(tmp_path / "data")), audit_wait_ms=20_000, requests_per_minute=600
+    )
+    gateway = await open_gateway(settings)
+    now = utc_now()
+    monkeypatch.setattr("gateway.doors.faults.asyncio.sleep", waited := AsyncMock())
+    transport = httpx.ASGITransport(
+        app=in_front(build_app(replace(gateway, door=replace(gateway.door, clock=lambda: now))), gateway)
+    )
+    token = LocalIssuer(tmp_path / "data").token("alice", agent=None, strong=True, scope="function_calls")
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+
+        async def ask() -> httpx.Response:
+            return await http.get("/v1/functions?shape=chat", headers={"authorization": f"Bearer {token}"})
+
+        first = await ask()
+        assert first.headers["ratelimit-policy"] == '"customer";q=600;w=60'
+        assert first.headers["ratelimit"] == f'"customer";r={AT_ONCE - 1};t=1'
+        for _ in range(AT_ONCE - 1):
+            last = await ask()
+        assert last.headers["ratelimit"] == '"customer";r=0;t=6'
+        assert not waited.await_count
+        assert [(await ask()).status_code for _ in range(2)] == [200] * 2
+        assert [round(call.args[0], 3) for call in waited.await_args_list] == [0.1, 0.2]
+        for _ in range(10 * WAITS_MOST_S - 2):
+            await ask()
+        refused = await ask()
+        assert refused.status_code == 429
+        assert refused.headers["ratelimit"] == '"customer";r=0;t=11'
+        assert waited.await_args_list[-1].args == (float(WAITS_MOST_S),)
+    await gateway.close()
 
 
 async def test_what_a_customer_may_write_in_a_day_is_bounded_in_requests_and_in_bytes(tmp_path: Path) -> None:

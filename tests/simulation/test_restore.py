@@ -1,9 +1,10 @@
 """The restore drill: a backup, traffic, one half put back. Detected at the start, recovered by the runbook's own commands; no effect twice,
-and nothing that was revoked is alive. On SQLite and on PostgreSQL."""
+and nothing that was revoked is alive. On SQLite and on PostgreSQL, over the embedded core and over one behind HTTP."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from tests.support.asking import approved, by, why
 from tests.support.databases import Kept, dump
 from tests.support.keys import mandate_signer
 from tests.support.restoring import put_back
-from tests.support.teller import Teller, executed_keys, payment, teller, what_does_not_hold
+from tests.support.teller import PATIENT, Teller, executed_keys, over_http, payment, sandbox_bank, teller, what_does_not_hold
+
+Opening = Callable[[], AbstractAsyncContextManager[Teller]]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -31,6 +34,20 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     data = tmp_path / "data"
     monkeypatch.setenv("TELLERGATE_DATABASE", databases.url(data))
     return data
+
+
+@asynccontextmanager
+async def behind(core: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opening]:
+    """How a gateway of the folder is opened. `http`: its core is a bank apart, which goes on whatever is restored; commands find it by
+    the gateway's settings alone."""
+    if core == "embedded":
+        yield lambda: teller(folder)
+        return
+    (apart := folder.parent / "bank").mkdir()
+    async with sandbox_bank(folder, utc_now, apart=apart) as (bank, port):
+        monkeypatch.setenv("TELLERGATE_CORE_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("TELLERGATE_CORE_CREDENTIAL_FILE", str(folder / "core.token"))
+        yield lambda: over_http(folder, port, bank, **PATIENT)
 
 
 async def typed(capsys: pytest.CaptureFixture[str], folder: Path, *command: str) -> tuple[int, Any]:
@@ -68,17 +85,23 @@ async def lifted(capsys: pytest.CaptureFixture[str], folder: Path, switch: str) 
         assert status == 0
 
 
+@pytest.mark.parametrize("core", ["embedded", "http"])
 async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocations_nor_switches(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    core: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with teller(folder) as asked:
+    async with behind(core, folder, monkeypatch) as opened:
+        await drilled(opened, folder, capsys, core)
+
+
+async def drilled(opened: Opening, folder: Path, capsys: pytest.CaptureFixture[str], core: str) -> None:
+    async with opened() as asked:
         await granted(asked, "std_kept")
         await granted(asked, "std_revoked")
         debit, credit = (await asked.accounts())[:2]
         assert (await asked.ask("initiate_transfer", payment(debit, credit, "3.10"), native_id="before")).status == "done"
         where = await asked.conversation("alice")
     backup = dump(folder, DatabaseName.GATEWAY)
-    async with teller(folder) as asked:
+    async with opened() as asked:
         paid = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
         assert paid.status == "done"
         assert await asked.gateway.standing_mandates.revoke("alice", "std_revoked")
@@ -88,10 +111,13 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
     put_back(folder, DatabaseName.GATEWAY, backup)
 
     with pytest.raises(UnsafeSettings, match="older than its log"):
-        async with teller(folder):
+        async with opened():
             pass
+    if core == "http":
+        status, said = await typed(capsys, folder, "database", "recover", *by(folder), "--core-url", "http://127.0.0.1:9")
+        assert (status, "the core does not answer; nothing was put back" in said) == (3, True)
     status, told = await typed(capsys, folder, "database", "recover", *by(folder))
-    assert (status, told["alignment"], told["unknown"]) == (0, "book_behind_log", 0)
+    assert (status, told["alignment"], told["unknown"], told["core_asked"]) == (0, "book_behind_log", 0, True)
     assert {name: told["put_back"][name] for name in ("calls", "ends", "revoked_mandates", "kill_switches")} == {
         "calls": 1,
         "ends": 1,
@@ -101,11 +127,11 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
     again = (await typed(capsys, folder, "database", "recover", *by(folder)))[1]
     assert (again["alignment"], again["kill_switch"]) == ("together", None)
 
-    async with teller(folder) as asked:
+    async with opened() as asked:
         stopped = await asked.ask("initiate_transfer", payment(debit, credit, "1.00"), native_id="new", conversation=where)
         assert (stopped.status, stopped.code) == ("denied", "denied"), "until two officers have lifted the switch"
     await lifted(capsys, folder, told["kill_switch"])
-    async with teller(folder) as asked:
+    async with opened() as asked:
         assert await standing(asked) == ["std_kept"]
         assert [(item.scope, item.subject) for item in await asked.gateway.kill_switches.listed()] == [(Scope.AGENT, "rogue")]
         assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent
@@ -117,16 +143,22 @@ async def test_a_restored_book_pays_nothing_twice_and_forgets_neither_revocation
     assert (await typed(capsys, folder, "audit", "reconcile", *why(folder)))[0] == 0
 
 
+@pytest.mark.parametrize("core", ["embedded", "http"])
 async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_on_record(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    core: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with teller(folder) as asked:
+    async with behind(core, folder, monkeypatch) as opened:
+        await records_lost(opened, folder, capsys)
+
+
+async def records_lost(opened: Opening, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with opened() as asked:
         debit, credit = (await asked.accounts())[:2]
         assert (await asked.ask("initiate_transfer", payment(debit, credit, "3.10"), native_id="before")).status == "done"
         where = await asked.conversation("alice")
         await asked.gateway.log.publish(force=True)
     backups = {part: dump(folder, part) for part in (DatabaseName.GATEWAY, DatabaseName.LOG)}
-    async with teller(folder) as asked:
+    async with opened() as asked:
         assert (
             await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="since", conversation=where)
         ).status == "done"
@@ -135,7 +167,7 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
     for part, backup in backups.items():
         put_back(folder, part, backup)
     with pytest.raises(UnsafeSettings) as refused:
-        async with teller(folder):
+        async with opened():
             pass
     assert [finding.code.value for finding in refused.value.findings] == ["log_behind_keys"]
     status, said = await typed(capsys, folder, "database", "recover", *by(folder))
@@ -144,7 +176,7 @@ async def test_a_log_that_lost_records_goes_on_only_where_somebody_says_so_and_o
     assert (status, told["alignment"], told["keys"]) == (0, "together", "log_behind_keys")
     assert told["put_back"]["effects_of_the_core"] == 1, "what the core did since counts towards the limits"
     await lifted(capsys, folder, told["kill_switch"])
-    async with teller(folder) as asked:
+    async with opened() as asked:
         done = executed_keys(asked.gateway)
         assert await asked.gateway.book.totals("alice", "GBP", utc_now()) == spent
     records = (await typed(capsys, folder, "audit", "query", "--kind", "admin", *why(folder)))[1]["records"]

@@ -146,15 +146,16 @@ PATIENT: Mapping[str, Any] = {"core_question_ms": 20_000, "core_instruction_ms":
 
 
 @asynccontextmanager
-async def sandbox_bank(folder: Path, clock: Clock) -> AsyncIterator[tuple[SandboxBank, int]]:
-    """The sandbox bank of a gateway's folder, which verifies its permits, and the port of loopback where it is served."""
+async def sandbox_bank(folder: Path, clock: Clock, *, apart: Path | None = None) -> AsyncIterator[tuple[SandboxBank, int]]:
+    """The sandbox bank of a gateway's folder, which verifies its permits, and the port of loopback where it is served. `apart`: where it
+    keeps its database, so that whoever has the folder alone has no bank."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = await open_log(places(folder), writer_id="tests", clock=clock)
     trust = folder / "permits.json"
     trust.write_text(trust_of(log))
     await log.close()
     token = credential(folder / "core.token", make=True)
-    core = embedded(folder / "bank.sqlite", clock=clock, permits=permit_verifier(trust))
+    core = embedded((apart or folder) / "bank.sqlite", clock=clock, permits=permit_verifier(trust))
     assert core.sandbox is not None
     runner, port = await listen(CoreServer(core.bank, credential=token, permits=read_permit), "127.0.0.1", 0)
     try:

@@ -14,7 +14,8 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import Principal
 from gateway.doors import bodies, schemas
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door, answers, too_often
+from gateway.doors.faults import too_often
+from gateway.doors.rest import Door, answers
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.objects import Object

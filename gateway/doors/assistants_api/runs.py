@@ -30,7 +30,8 @@ from gateway.doors.assistants_api.assistants import assistant_of, distinct
 from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
-from gateway.doors.rest import Door, HotRoute, too_often
+from gateway.doors.faults import too_often
+from gateway.doors.rest import Door, HotRoute
 from gateway.doors.schemas import body_of
 from gateway.runs import objects
 from gateway.runs.broadcast import Listener, event

@@ -13,11 +13,11 @@ from audit.keyring import KeyRing
 from gateway.domain.duties import StaffRole
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.bodies import json_answer
+from gateway.doors.faults import guarded
 from gateway.doors.operations.openapi import SessionAnswer, answers
 from gateway.doors.operations.page_shell import page, refused_page
 from gateway.doors.operations.sessions import SignedIn, StaffSessions
 from gateway.doors.operations.staff_door import StaffDoor, form_of
-from gateway.doors.rest import guarded
 from gateway.identity.compact import Malformed, decode, encode
 from gateway.identity.sign_in import SIGN_IN_S, NotSignedIn, PendingSignIn, SignInRefusal, StaffSignIn
 

@@ -12,8 +12,8 @@ from gateway.calls.rates import RequestRates
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.staff import require_duty
+from gateway.doors.faults import fault_response, guarded, in_turn
 from gateway.doors.operations.sessions import CSRF_HEADER, SignedIn, StaffSessions
-from gateway.doors.rest import fault_response, guarded, too_often
 from gateway.oversight.refused_acts import RefusedActs
 
 Work = Callable[["StaffDoor", Request, SignedIn], Coroutine[object, object, Response]]
@@ -41,9 +41,8 @@ class StaffDoor:
             signed_in = None
             try:
                 signed_in = await self.sessions.of(request)
-                wait_s = self.rates.wait_s(signed_in.member.subject, "people", self.clock(), protects=duty is Duty.ENGAGE)
-                if wait_s:
-                    raise too_often(wait_s)
+                protects = duty is Duty.ENGAGE
+                await in_turn(self.rates.admit(signed_in.member.subject, "people", self.clock(), protects=protects))
                 if request.method not in _SAFE:
                     self.sessions.require_ours(request, signed_in, await _csrf_of(request))
                 self.require(signed_in, duty)

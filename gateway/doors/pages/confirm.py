@@ -19,6 +19,7 @@ from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus, ProposalState
 from gateway.domain.strict_json import Parsed
 from gateway.doors.bodies import body, json_answer
+from gateway.doors.faults import fault_response
 from gateway.doors.pages.confirm_view import view
 from gateway.doors.pages.own import OwnPages, own_routes
 from gateway.doors.pages.shell import (
@@ -34,7 +35,7 @@ from gateway.doors.pages.shell import (
     signed_in,
     with_headers,
 )
-from gateway.doors.rest import Door, fault_response
+from gateway.doors.rest import Door
 from gateway.identity.compact import encode
 
 

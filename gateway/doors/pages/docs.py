@@ -11,8 +11,8 @@ from fastapi import FastAPI, Response
 from starlette.responses import FileResponse
 
 from gateway.domain.errors import Fault, RequestFault
+from gateway.doors.faults import fault_response
 from gateway.doors.pages.headers import page_headers
-from gateway.doors.rest import fault_response
 
 PATH = "/docs"
 

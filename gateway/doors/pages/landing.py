@@ -16,9 +16,9 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import FastAPI, Request, Response
 
 from gateway.domain.errors import Fault, RequestFault
+from gateway.doors.faults import fault_response
 from gateway.doors.pages.headers import page_headers
 from gateway.doors.playground import PATH as PLAYGROUND
-from gateway.doors.rest import fault_response
 
 _FOLDER = files("gateway") / "console" / "landing"
 _HEADERS = page_headers("'none'")
