@@ -134,6 +134,16 @@ class FileKeys:
                 del entries[place]
             self._replace(purpose, entries)
 
+    def strays(self, purpose: KeyPurpose) -> list[bytes]:
+        """What a device holds of this purpose and its file does not name: left by a rotation that stopped before the file was written, or
+        the file is an older copy. Files have none. KeyRefused.
+        """
+        return []
+
+    def destroy_stray(self, purpose: KeyPurpose, object_id: bytes) -> None:
+        """KeyRefused for what is none."""
+        raise KeyRefused(f"{purpose.name}: there is no such key")
+
     def _new(self, purpose: KeyPurpose, begins_s: int) -> KeptKey:
         secret = self._random(purpose.kind.secret_bytes)
         return KeptKey(key_of(purpose, secret, made_s=int(self._now_s()), begins_s=begins_s), secret)

@@ -77,6 +77,14 @@ def statements(reads: Reads, size: int) -> dict[int, str]:
     return {index: str(facts["statement"]) for index, facts in _rotations(reads, size) if "statement" in facts}
 
 
+def newest(reads: Reads, purpose: KeyPurpose) -> str | None:
+    """The id of the key to which this purpose was rotated last, as it is on record; None for none."""
+    head, found = reads.head(), None
+    for _, facts in _rotations(reads, 0 if head is None else head.size):
+        found = str(facts["new"]) if facts.get("purpose") == purpose.name else found
+    return found
+
+
 def _facts(purpose: KeyPurpose, key: RingKey, old: RingKey) -> dict[str, Plain]:
     begins = rfc3339(datetime.fromtimestamp(key.begins_s, UTC))
     facts: dict[str, Plain] = {"purpose": purpose.name, "old": old.id.hex(), "new": key.id.hex(), "begins": begins}

@@ -159,6 +159,22 @@ class TokenKeys(FileKeys):
     def is_sealed(self, purpose: KeyPurpose) -> bool:
         return self.is_inside(purpose) or super().is_sealed(purpose)
 
+    def strays(self, purpose: KeyPurpose) -> list[bytes]:
+        with self._locked(purpose):  # who rotates makes the key before the file names it
+            return self._strays(purpose)
+
+    def destroy_stray(self, purpose: KeyPurpose, object_id: bytes) -> None:
+        with self._locked(purpose):
+            if object_id not in self._strays(purpose):
+                super().destroy_stray(purpose, object_id)
+            self._asked(lambda token: token.change(lambda session: _destroyed(session, object_id)))
+
+    def _strays(self, purpose: KeyPurpose) -> list[bytes]:
+        if not (purpose.wraps or purpose.kind is KeyKind.ED25519):
+            return []
+        named = {kept.object_id for kept in self._entries(purpose)}
+        return sorted(self._asked(lambda token: _held(token, purpose)) - named)
+
     def seal(self, purpose: KeyPurpose, passphrase: Passphrase) -> None:
         raise KeyRefused(f"{purpose.file} is sealed by the token; a passphrase is for keys in files")
 
@@ -282,6 +298,13 @@ def _destroyed(session: Session, object_id: bytes) -> None:
     """Whatever has this id; nothing, where a try of before got so far."""
     for found in list(session.get_objects({Attribute.ID: object_id})):
         found.destroy()
+
+
+def _held(token: KeyToken, purpose: KeyPurpose) -> set[bytes]:
+    """The ids of the keys of this purpose in the token."""
+    kind = ObjectClass.SECRET_KEY if purpose.wraps else ObjectClass.PRIVATE_KEY
+    wanted = {Attribute.CLASS: kind, Attribute.LABEL: f"tellergate-{purpose.name}"}
+    return {bytes(key[Attribute.ID]) for key in token.session().get_objects(wanted)}
 
 
 def _secret_id(object_id: bytes) -> bytes:

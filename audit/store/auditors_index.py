@@ -5,9 +5,10 @@ never depends on how far it is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.store.tables import index_cursor, leaves, postings, terms, time_blocks
 from audit.store.writes import read_head
@@ -49,8 +50,10 @@ def advance(connection: Connection, most: int) -> int:
     """Take the next leaves, at most `most`, into the index; how many there were. One process at a time: the cursor's row is locked."""
     start = connection.execute(select(index_cursor.c.upto).with_for_update()).scalar()
     if start is None:
-        connection.execute(insert(index_cursor).values(id=1, upto=0))
-        start = 0
+        made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        first: Any = made(index_cursor).values(id=1, upto=0)
+        connection.execute(first.on_conflict_do_nothing())  # two processes may be the first at once
+        start = connection.execute(select(index_cursor.c.upto).with_for_update()).scalar_one()
     head = read_head(connection)
     end = start if head is None else min(start + most, head.size)
     wanted = select(*(leaves.c[name] for name in _READ)).where(leaves.c.idx >= start, leaves.c.idx < end)

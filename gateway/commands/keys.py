@@ -19,7 +19,7 @@ from audit.keyring import KeyKind, KeyPurpose, KeyRefused, KeyRing, RingKey
 from audit.keys import CUSTOMERS, HEAD, HEAD_PQ
 from audit.leaf import Plain, Record, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.rotation_records import RotationRecords, key_name, rotate
+from audit.rotation_records import RotationRecords, key_name, newest, rotate
 from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log
@@ -35,20 +35,25 @@ BY_NAME = {purpose.name: purpose for purpose in PURPOSES}
 
 def list_all(options: argparse.Namespace) -> int:
     """Every key, and what is wrong with a file; status 1 if anything is."""
-    storage, rows, wrong = key_files(options), [], []
+    storage, rows, wrong, strays = key_files(options), [], [], []
     for purpose in PURPOSES:
         try:
             rows += _rows(storage, purpose)
+            strays += [{"purpose": purpose.name, "id": object_id.hex()} for object_id in storage.strays(purpose)]
         except KeyRefused as error:
             wrong.append({"purpose": purpose.name, "file": purpose.file, "why": str(error)})
     if options.json:
-        print_json({"keys": rows, "wrong": wrong})
+        print_json({"keys": rows, "wrong": wrong, "strays": strays})
     else:
         columns = ("purpose", "id", "state", "algorithm", "made", "begins", "sealed")
         print_table(columns, [[row[column] for column in columns] for row in rows])
         for item in wrong:
             print(f"{item['purpose']}: {item['why']}")
-    return FINDING if wrong else GOOD
+        for item in strays:
+            print(
+                f"{item['purpose']}: the token holds the key {item['id']}, which no file names: `tellergate keys retire`, if it is nobody's"
+            )
+    return FINDING if wrong or strays else GOOD
 
 
 def seal(options: argparse.Namespace) -> int:
@@ -81,24 +86,40 @@ def seal(options: argparse.Namespace) -> int:
 
 
 def rotate_one(options: argparse.Namespace) -> int:
-    """Make the next key of a purpose and put it on record."""
-    purposes = [HEAD, HEAD_PQ] if options.purpose == "log" else [BY_NAME[options.purpose]]
+    """Make the next key of a purpose, or of several, and put it on record. What one of several refuses stops it there: those before it
+    are rotated and on record."""
+    several = {"log": (HEAD, HEAD_PQ), "all": PURPOSES}
+    purposes = several.get(options.purpose) or (BY_NAME[options.purpose],)
 
     async def work(log: Log, storage: FileKeys) -> int:
-        made, begins_s = [], int(log.now().timestamp()) + 1 + options.lead
+        made, refused = [], None
         for purpose in purposes:
-            before = storage.load(purpose)[-1]
-            made.append((purpose, before, await asyncio.to_thread(rotate, storage, purpose, log.origin, begins_s)))
-        told = [_rotated(*item) for item in made]
-        try:
-            await RotationRecords().complete(log, [KeyRing(purpose, storage) for purpose in purposes])
-        except LogUnavailable:
-            _tell_rotated(options, told, recorded=False)
-            return UNAVAILABLE
-        _tell_rotated(options, told, recorded=True)
-        return GOOD
+            begins_s = int(log.now().timestamp()) + 1 + options.lead
+            try:
+                before = storage.load(purpose)[-1]
+                made.append((purpose, before, await asyncio.to_thread(rotate, storage, purpose, log.origin, begins_s)))
+            except KeyRefused as error:
+                refused = error
+                break
+        status = await _on_record(
+            options, log, [KeyRing(purpose, storage) for purpose, _, _ in made], [_rotated(*item) for item in made]
+        )
+        if refused is not None:
+            raise refused
+        return status
 
     return _with_log(options, work, _SignedAct(Duty.ROTATE_KEY, {"purpose": options.purpose, "lead_s": options.lead}))
+
+
+async def _on_record(options: argparse.Namespace, log: Log, rings: Sequence[KeyRing], told: Sequence[dict[str, str]]) -> int:
+    try:
+        await RotationRecords().complete(log, rings)
+    except LogUnavailable:
+        _tell_rotated(options, told, recorded=False)
+        return UNAVAILABLE
+    if told:
+        _tell_rotated(options, told, recorded=True)
+    return GOOD
 
 
 def retire(options: argparse.Namespace) -> int:
@@ -109,7 +130,9 @@ def retire(options: argparse.Namespace) -> int:
         try:
             key_id = bytes.fromhex(options.id)
         except ValueError:
-            return failed("ID is 16 hexadecimal digits, as `keys list` shows it", USAGE)
+            return failed("ID is hexadecimal digits, as `keys list` shows it", USAGE)
+        if key_id in storage.strays(purpose):
+            return await _stray_destroyed(options, log, storage, key_id)
         if options.distrust and (purpose.evidence or not purpose.kind.signs):
             return failed(f"--distrust is for what signs and is no evidence; a key of {purpose.name} is retired without it", USAGE)
         storage.check_retirable(purpose, key_id)
@@ -127,6 +150,25 @@ def retire(options: argparse.Namespace) -> int:
 
     subject = {"purpose": options.purpose, "key": options.id, "distrust": str(options.distrust).lower()}
     return _with_log(options, work, _SignedAct(Duty.RETIRE_KEY, subject))
+
+
+async def _stray_destroyed(options: argparse.Namespace, log: Log, storage: FileKeys, object_id: bytes) -> int:
+    """Of a key that was made and never published. KeyRefused where the file is older than the log: then the key may be in use elsewhere."""
+    purpose = BY_NAME[options.purpose]
+    if options.distrust:
+        return failed("--distrust is for what a key signed; one that no file names signed nothing", USAGE)
+    last = await log.read_long(partial(newest, purpose=purpose))
+    if last is not None and last not in {key.id.hex() for key in storage.load(purpose)}:
+        raise KeyRefused(
+            f"{purpose.name}: {purpose.file} is older than the log, which knows the key {last}: restore its newest copy"
+        )
+    await _record(log, "key.retire", purpose, options.id)
+    await asyncio.to_thread(storage.destroy_stray, purpose, object_id)
+    if options.json:
+        print_json({"purpose": purpose.name, "retired": options.id, "wrapped_again": 0, "distrusted": False})
+    else:
+        print(f"{purpose.name}: {options.id}, which no file named, is destroyed")
+    return GOOD
 
 
 def make(options: argparse.Namespace) -> int:

@@ -54,26 +54,14 @@ def keys_options(
     permits.add_argument("--json", action="store_true", help="it is JSON in any case")
     permits.set_defaults(command=late("cores", "permit_key"), makes_folder=True)
     webhook = commands.add_parser("webhook", help="the public key with which a receiver of `call.settled` verifies it")
-    listing = commands.add_parser("list", help="every key by purpose: id, state, since when; status 1 where one is wrong")
+    listing = commands.add_parser(
+        "list", help="every key by purpose: id, state, since when; status 1 where one is wrong, or in the token and in no file"
+    )
     sealing = commands.add_parser("seal", help="seal every key file under a passphrase, or under another one")
     sealing.add_argument(
         "--passphrase-file", type=Path, help="file with the passphrase from now on; left out: TELLERGATE_KEY_PASSPHRASE_FILE"
     )
-    rotating = commands.add_parser("rotate", help="make the next key of a purpose; the one before it verifies and opens on")
-    rotating.add_argument(
-        "purpose", choices=(*PURPOSE_NAMES, "log"), metavar="PURPOSE", help="see `keys list`; `log`: both of the log"
-    )
-    rotating.add_argument(
-        "--lead", type=_lead, default=LEAD_S, metavar="SECONDS", help=f"until it begins; left out: {LEAD_S}, for running gateways"
-    )
-    retiring = commands.add_parser("retire", help="destroy a key that another one follows; of one that signs the public part stays")
-    retiring.add_argument("purpose", choices=PURPOSE_NAMES, metavar="PURPOSE", help="see `keys list`")
-    retiring.add_argument("id", metavar="ID", help="as `keys list` shows it")
-    retiring.add_argument(
-        "--distrust",
-        action="store_true",
-        help="believe nothing that it signed, as after a theft; not for the log's keys and exports",
-    )
+    rotating, retiring = _rotating(commands), _retiring(commands)
     making = commands.add_parser("make", help="begin with a new key in the place of one that is lost; not for the keys of the log")
     making.add_argument("purpose", choices=PURPOSE_NAMES[5:], metavar="PURPOSE", help="the one that the start of the gateway named")
     publishing = commands.add_parser("export-public", help="every public key, with its id and the purpose that it verifies")
@@ -94,6 +82,35 @@ def keys_options(
         database(item)
     for item in (rotating, retiring):
         officer_key(item)
+
+
+def _rotating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    rotating = commands.add_parser("rotate", help="make the next key of a purpose; the one before it verifies and opens on")
+    rotating.add_argument(
+        "purpose",
+        choices=(*PURPOSE_NAMES, "log", "all"),
+        metavar="PURPOSE",
+        help="see `keys list`; `log`: both of the log; `all`: every one, as when keys move into a token",
+    )
+    rotating.add_argument(
+        "--lead", type=_lead, default=LEAD_S, metavar="SECONDS", help=f"until it begins; left out: {LEAD_S}, for running gateways"
+    )
+    return rotating
+
+
+def _retiring(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    retiring = commands.add_parser(
+        "retire",
+        help="destroy a key that another one follows, of one that signs the public part stays; or one in the token that no file names",
+    )
+    retiring.add_argument("purpose", choices=PURPOSE_NAMES, metavar="PURPOSE", help="see `keys list`")
+    retiring.add_argument("id", metavar="ID", help="as `keys list` shows it")
+    retiring.add_argument(
+        "--distrust",
+        action="store_true",
+        help="believe nothing that it signed, as after a theft; not for the log's keys and exports",
+    )
+    return retiring
 
 
 def _lead(text: str) -> int:

@@ -225,6 +225,7 @@ def test_its_keys_move_into_a_token_and_two_workers_serve_by_it(bank: Bank) -> N
     operator.stop("serve")
     status, printed = operator.type("tellergate audit verify --data bank")
     assert status == 0, printed
+    assert [line for line in (operator.home / "serve.log").read_text().splitlines() if '"alarm"' in line] == []
 
 
 def keys_of(bank: Bank) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import Connection, event
 
@@ -13,12 +14,13 @@ from audit.catching_up import catch_up
 from audit.inspection import verify_store
 from audit.leaf import Approver, EndState, Policy, RecordKind
 from audit.log import Log
+from audit.migration import prepare
 from audit.query import Query, Why, last_page, page
 from audit.store.auditors_index import BLOCK, advance, cursor
 from audit.store.find import Filter, find, find_last
 from audit.store.reads import Reads
-from gateway.app.databases import DatabaseName
-from tests.support.databases import sql, sqlite_only
+from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
+from tests.support.databases import postgresql, sql, sqlite_only
 from tests.trail import RULES_HASH, START, Clock, a_record, activate_rules, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
@@ -125,6 +127,26 @@ def plans_of(reads: Reads, wanted: Filter) -> list[str]:
     find(reads.connection, wanted, COUNT, -1, 50)
     event.remove(reads.connection, "before_cursor_execute", plan)
     return plans
+
+
+async def test_two_processes_may_be_the_first_to_fill_it(tmp_path: Path) -> None:
+    """On PostgreSQL, where the second one writes while the first has not committed yet."""
+    database = DatabaseLocations(tmp_path, postgresql(tmp_path)).open(DatabaseName.LOG, name="tests")
+    await prepare(database, HISTORIES[DatabaseName.LOG], may_upgrade=False)
+    other = await asyncpg.connect(postgresql(tmp_path))
+    try:
+        begun = other.transaction()
+        await begun.start()
+        await other.execute("INSERT INTO log.index_cursor (id, upto) VALUES (1, 0)")
+        second = asyncio.create_task(database.write(partial(advance, most=1)))
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            assert not second.done()
+            await asyncio.sleep(0.02)
+        await begun.commit()
+        assert await second == 0
+    finally:
+        await other.close()
+        await database.close()
 
 
 async def test_questions_fill_it_and_the_append_does_not(long_log: Log) -> None:

@@ -331,3 +331,28 @@ def test_the_last_who_lets_go_ends_the_library_and_its_thread(label: str) -> Non
     assert len(names()) <= before
     with pytest.raises(SignerUnavailable):
         other.run(lambda asked: asked.session())
+
+
+@pytest.mark.parametrize("purpose", [HEAD, CUSTOMERS], ids=lambda purpose: purpose.name)
+def test_what_a_rotation_left_that_stopped_before_its_file_is_told_from_what_files_name(
+    purpose: KeyPurpose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = TokenKeys(tmp_path, opened(new_token()))
+    storage.make(purpose)
+    with monkeypatch.context() as stopped:
+        stopped.setattr("audit.key_files.replace_file", lambda *_: (_ for _ in ()).throw(OSError("stopped here")))
+        with pytest.raises(OSError, match="stopped here"):
+            storage.rotate(purpose, 50, unendorsed)
+    storage.rotate(purpose, 60, unendorsed)
+    (stray,) = storage.strays(purpose)
+    for kept in storage._entries(purpose):
+        with pytest.raises(KeyRefused, match="no such key"):
+            storage.destroy_stray(purpose, kept.object_id)
+    storage.destroy_stray(purpose, stray)
+    assert storage.strays(purpose) == []
+    assert [len(objects(storage.token, ID=kept.object_id)) for kept in storage._entries(purpose)] == [1, 1]
+    assert objects(storage.token, ID=stray) == []
+    with pytest.raises(KeyRefused, match="no such key"):
+        storage.destroy_stray(purpose, stray)
+    assert (storage.strays(HEAD_PQ), FileKeys(tmp_path).strays(purpose)) == ([], [])
+    storage.close()

@@ -18,11 +18,13 @@ from audit.log import Log
 from audit.query import Why, reveal
 from audit.store.find import Filter, find
 from audit.store.reads import StoredLeaf
-from gateway.app.keys import GATEWAY_PURPOSES, PURPOSES, REFERENCES, RUNS, file_keys
+from gateway.app.keys import GATEWAY_PURPOSES, PURPOSES, REFERENCES, RUNS, WEBHOOK, file_keys
 from gateway.cli import main
 from gateway.commands.keys_line import PURPOSE_NAMES
 from tests.support.databases import places
 from tests.support.options import OPTIONS
+from tests.support.production import private
+from tests.support.softhsm import MODULE, PIN, new_token
 from tests.support.teller import teller
 
 WHY = Why(auditor="auditor-1", purpose="tests", case_id="case-1")
@@ -114,6 +116,20 @@ async def test_every_purpose_is_rotated_while_the_gateway_runs_and_what_was_made
         assert (await asked.ask("list_accounts")).status == "done", "and another start knows mandates of both keys"
         assert await verify_store(asked.gateway.log) == []
         assert len(await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)) == len(purposes)
+
+
+async def test_all_are_rotated_by_one_command_up_to_one_that_is_refused(data: Path, keys: Keys) -> None:
+    await worked(data)
+    assert (await beside(keys, "rotate", "runs", "--lead", "500"))[0] == 0
+    status, _ = await beside(keys, "rotate", "all", "--lead", "1")
+    assert status == 2
+    status, listed = await beside(keys, "list")
+    rotated = [purpose for purpose in PURPOSE_NAMES if len([key for key in listed["keys"] if key["purpose"] == purpose]) == 2]
+    assert (status, rotated) == (0, [*PURPOSE_NAMES[: PURPOSE_NAMES.index("runs") + 1]])
+    async with teller(data) as asked:
+        facts = await recorded(asked.gateway.log, RecordKind.KEY_ROTATE)
+        assert sorted(item["purpose"] for item in facts) == sorted(rotated), "each is on record once"
+        assert await verify_store(asked.gateway.log) == []
 
 
 async def test_a_key_is_retired_once_the_next_one_has_begun_and_customers_records_open_on(data: Path, keys: Keys) -> None:
@@ -223,3 +239,38 @@ async def test_nothing_is_made_where_no_gateway_has_worked(tmp_path: Path, data:
         assert (status, "there is no log" in told["why"]) == (2, True)
     assert list((data / "keys").iterdir()) == []
     assert (await beside(keys, "list"))[0] == 1
+
+
+async def test_a_key_in_the_token_that_no_file_names_is_listed_and_destroyed_unless_the_file_is_an_older_copy(
+    data: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = private(data.parent / "pin", f"{PIN}\n")
+    token = {"key_storage": "pkcs11", "pkcs11_module": MODULE, "pkcs11_token": new_token(), "pkcs11_pin_file": pin}
+    async with teller(data, **token) as asked:
+        assert (await asked.ask("list_accounts")).status == "done"
+    for name, value in token.items():
+        monkeypatch.setenv(f"TELLERGATE_{name.upper()}", str(value))
+    with monkeypatch.context() as stopped:
+        stopped.setattr("audit.key_files.replace_file", lambda *_: (_ for _ in ()).throw(OSError("stopped here")))
+        assert (await beside(keys, "rotate", "permits"))[0] != 0
+    status, told = await beside(keys, "list")
+    (stray,) = told["strays"]
+    assert (status, stray["purpose"], told["wrong"]) == (1, "permits", [])
+    assert (await beside(keys, "retire", "permits", stray["id"], "--distrust"))[0] == 2
+    assert (await beside(keys, "retire", "webhook", stray["id"]))[0] == 2, "it is of another purpose"
+    assert (await beside(keys, "retire", "permits", stray["id"]))[0] == 0
+    assert (await beside(keys, "list"))[0] == 0
+    older = (data / WEBHOOK.file).read_bytes()
+    assert (await beside(keys, "rotate", "webhook", "--lead", "1"))[0] == 0
+    newest = (data / WEBHOOK.file).read_bytes()
+    (data / WEBHOOK.file).write_bytes(older)
+    status, told = await beside(keys, "list")
+    (missed,) = told["strays"]
+    status, told = await beside(keys, "retire", "webhook", missed["id"])
+    assert (status, "restore its newest copy" in told["why"]) == (2, True), told
+    (data / WEBHOOK.file).write_bytes(newest)
+    assert (await beside(keys, "list"))[0] == 0
+    async with teller(data, **token) as asked:
+        assert (await asked.ask("list_accounts")).status == "done"
+        facts = await recorded(asked.gateway.log, RecordKind.ADMIN)
+        assert [item["key"] for item in facts if item.get("action") == "key.retire"] == [stray["id"]]
