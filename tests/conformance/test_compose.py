@@ -40,7 +40,7 @@ GUIDE = next(block for block in blocks(DEPLOY / "README.md") if "tests/conforman
 HANDED = "./handed"
 """What people hand to commands."""
 
-USERS = {"postgres": 999, "front": 101, "prometheus": 65534}
+USERS = {"postgres": 999, "front": 101, "prometheus": 65534, "collector": 10002, "collector-watch": 101}
 """Of the images that are not ours; ours has 10001."""
 
 
@@ -145,7 +145,7 @@ def test_nobody_reads_what_is_another_s(name: str) -> None:
     folders = {COMPOSE["secrets"][source]["file"].split("/")[1] for source in secrets(SERVICES[name])} - {"ca.pem"}
     own = name if name in USERS else "tellergate"
     assert folders <= {own}
-    assert SERVICES[name]["user"].split(":")[0] == str(USERS.get(name, 10002 if name == "collector" else 10001))
+    assert SERVICES[name]["user"].split(":")[0] == str(USERS.get(name, 10001))
     if name in GATEWAYS:
         assert not {"bank_token", "owner_pgpass", "officer_pgpass"} & secrets(SERVICES[name]).keys()
 
@@ -166,7 +166,11 @@ def test_who_reaches_whom() -> None:
         "store": {"postgres", "front", "tables", "roles", "permits", "operator"},
         "watch": {"front", "prometheus"},
     }
-    assert {n for n, service in SERVICES.items() if service.get("network_mode") == "service:front"} == {*GATEWAYS, "collector"}
+    assert {n for n, service in SERVICES.items() if service.get("network_mode") == "service:front"} == {
+        *GATEWAYS,
+        "collector",
+        "collector-watch",
+    }
     assert {name for name, network in COMPOSE["networks"].items() if not network.get("internal")} == {"edge", "bank"}
 
 
@@ -185,7 +189,14 @@ def test_each_waits_for_what_it_needs() -> None:
 
 def test_whoever_goes_on_is_asked_whether_they_are_well() -> None:
     asked = {name for name, service in SERVICES.items() if service.get("healthcheck")}
-    assert SERVICES.keys() - asked - ONCE == {"collector"}, "whose image has nothing to ask with"
+    assert SERVICES.keys() - asked - ONCE == {"collector"}, "whose image has nothing to ask with: another one asks it"
+    collector = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
+    where = collector["extensions"]["health_check"]["endpoint"]
+    assert collector["service"]["extensions"] == ["health_check"]
+    asking = SERVICES["collector-watch"]
+    assert asking["healthcheck"]["test"][-1] == f"http://{where}/"
+    assert {"--fail", "curl"} <= {*asking["healthcheck"]["test"]}, "an answer that is no good one is none"
+    assert (asking["network_mode"], asking["image"]) == (SERVICES["collector"]["network_mode"], SERVICES["front"]["image"])
     for name in GATEWAYS:
         test = SERVICES[name]["healthcheck"]["test"]
         assert test[:3] == ["CMD", "python", "-c"]
@@ -332,7 +343,7 @@ def test_every_command_of_the_guide_is_of_a_service_that_there_is() -> None:
         if words[0] == "chown"
         for folder in words[3:]
     }
-    assert owned == {**USERS, "tellergate": 10001, "handed": 10001}
+    assert owned == {**{name: USERS[name] for name in ("postgres", "front", "prometheus")}, "tellergate": 10001, "handed": 10001}
 
 
 def test_the_settings_file_says_each_setting_once() -> None:

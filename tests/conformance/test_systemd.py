@@ -3,18 +3,24 @@
 import ctypes
 import json
 import re
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from gateway.app.workers import STOP_WAIT_S
+from gateway.cli import main
 from gateway.commands.printing import FINDING, USAGE
 from tests.conformance.test_deploy import transferred
+from tests.support.databases import postgresql
+from tests.support.guides import blocks, commands
 from tests.support.postgres import absent
+from tests.support.production import nothing_said, private
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
@@ -101,6 +107,45 @@ def test_credentials_become_files_of_our_own(unit: Path, tmp_path: Path) -> None
     assert {stat.S_IMODE(file.stat().st_mode) for file in made.values()} == {0o400}
     named = set(re.findall(rf"/run/{directory}/([a-z-]+)", "\n".join([*values(unit, "ExecStart"), *values(unit, "Environment")])))
     assert named <= set(made)
+
+
+def guide() -> list[list[str]]:
+    """The words of each command of the guide."""
+    (block,) = [item for item in blocks(FOLDER.parent / "README.md") if "tests/conformance/test_systemd.py" in item.note]
+    return [shlex.split(part) for line in commands(block) if not line.startswith("for ") for part in line.split(" && ")]
+
+
+def test_the_guide_and_the_units_make_what_the_proxy_verifies_permits_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very commands, in their order, on a real PostgreSQL; without the rights of roles, which other tests hold."""
+    nothing_said(monkeypatch)
+    upgrade = FOLDER / "tellergate-upgrade.service"
+    (secret, config), database = (
+        (private(tmp_path / name, f"{uuid4().hex}\n") for name in ("passphrase", "config")),
+        postgresql(tmp_path),
+    )
+    config.write_text(f'data = "{tmp_path}/data"\nlog_origin = "log.bank.example/window"\n')
+    moved = {"/var/lib/tellergate": tmp_path / "data", "/etc/tellergate/tellergate.toml": config, "passphrase": secret}
+    moved |= {"/run/tellergate-upgrade/keys": secret, "/var/lib/tellergate/permits.json": tmp_path / "data" / "permits.json"}
+
+    def typed(words: list[str]) -> None:
+        assert main([str(moved.get(word, word)) for word in words]) == 0, words
+
+    (begun,) = [words for words in guide() if words[0] == "tellergate"]
+    typed(begun[1:])
+    monkeypatch.setenv("TELLERGATE_DATABASE", database)
+    for name, value in (said.split("=", 1) for said in values(upgrade, "Environment") if said.startswith("TELLERGATE_")):
+        monkeypatch.setenv(name, str(moved[value]))
+    done = [words for line in values(upgrade, "ExecStart") if "roles" not in (words := shlex.split(line)[1:])]
+    assert [words[:2] for words in done] == [["database", "upgrade"], ["keys", "permits"]]
+    for words in done:
+        typed(words)
+    assert json.loads((tmp_path / "data" / "permits.json").read_text())["origin"] == "log.bank.example/window"
+    (placing,) = [words for words in guide() if words[0] == "install"]
+    proxy = shlex.split(values(FOLDER / "tellergate-core-proxy.service", "ExecStart")[0])
+    assert placing[-2:] == [done[-1][-1], proxy[proxy.index("--permit-key") + 1]]
+    order = [" ".join(words) for words in guide()]
+    assert order.index("systemctl start tellergate-upgrade") < order.index(" ".join(placing)) < len(order) - 1
+    assert order[-1].startswith("systemctl enable --now tellergate-core-proxy.service")
 
 
 def test_a_gateway_serves_where_no_memory_becomes_code(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tests.support import databases
 from tests.support.asking import approved, by, why
 from tests.support.databases import Kept, dump
 from tests.support.keys import mandate_signer
+from tests.support.options import long_or
+from tests.support.relay import Plan, relay
 from tests.support.restoring import put_back
 from tests.support.teller import PATIENT, Teller, executed_keys, over_http, payment, sandbox_bank, teller, what_does_not_hold
 
@@ -45,9 +47,14 @@ async def behind(core: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> As
         return
     (apart := folder.parent / "bank").mkdir()
     async with sandbox_bank(folder, utc_now, apart=apart) as (bank, port):
-        monkeypatch.setenv("TELLERGATE_CORE_URL", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("TELLERGATE_CORE_CREDENTIAL_FILE", str(folder / "core.token"))
+        asking_core(monkeypatch, folder, port)
         yield lambda: over_http(folder, port, bank, **PATIENT)
+
+
+def asking_core(monkeypatch: pytest.MonkeyPatch, folder: Path, port: int) -> None:
+    """The gateway's settings name the core at this port, for commands."""
+    monkeypatch.setenv("TELLERGATE_CORE_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("TELLERGATE_CORE_CREDENTIAL_FILE", str(folder / "core.token"))
 
 
 async def typed(capsys: pytest.CaptureFixture[str], folder: Path, *command: str) -> tuple[int, Any]:
@@ -141,6 +148,41 @@ async def drilled(opened: Opening, folder: Path, capsys: pytest.CaptureFixture[s
         assert executed_keys(asked.gateway) == done
         assert await what_does_not_hold(asked.gateway) == []
     assert (await typed(capsys, folder, "audit", "reconcile", *why(folder)))[0] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("folder", long_or(["sqlite", "postgresql"], ["sqlite"]), indirect=True)
+@pytest.mark.parametrize("fault", [Plan("cut_answer", 0, times=99), Plan("cut_request", 40, times=99)], ids=["done", "not_done"])
+async def test_what_was_in_doubt_when_the_book_was_lost_ends_as_the_core_says(
+    fault: Plan, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_done = fault.what == "cut_answer"
+    (apart := folder.parent / "bank").mkdir()
+    async with sandbox_bank(folder, utc_now, apart=apart) as (bank, port), relay(port) as (relayed, front):
+        asking_core(monkeypatch, folder, front)
+        async with over_http(folder, front, bank, **PATIENT) as asked:
+            debit, credit = (await asked.accounts())[:2]
+            where = await asked.conversation("alice")
+        backup = dump(folder, DatabaseName.GATEWAY)
+        async with over_http(folder, front, bank, **{**PATIENT, "core_instruction_ms": 400}) as asked:
+            relayed.plans = [fault]
+            lost = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="lost", conversation=where)
+            assert lost.status == "in_doubt"
+        put_back(folder, DatabaseName.GATEWAY, backup)
+        status, told = await typed(capsys, folder, "database", "recover", *by(folder))
+        assert (status, told["put_back"]["calls"], told["core_asked"]) == (0, 1, True)
+        async with over_http(folder, front, bank, **PATIENT) as asked:
+            await asked.gateway.recovery.sweep(grace=timedelta(0))
+            assert len(executed_keys(asked.gateway)) == is_done
+        await lifted(capsys, folder, told["kill_switch"])
+        async with over_http(folder, front, bank, **PATIENT) as asked:
+            spent = (await asked.gateway.book.totals("alice", "GBP", utc_now())).month_minor
+            assert spent == (420 if is_done else 0), spent
+            again = await asked.ask("initiate_transfer", payment(debit, credit, "4.20"), native_id="lost", conversation=where)
+            assert (again.status == "done") is is_done, again
+            assert len(executed_keys(asked.gateway)) == is_done
+            assert await what_does_not_hold(asked.gateway) == []
+        assert (await typed(capsys, folder, "audit", "reconcile", *why(folder)))[0] == 0
 
 
 @pytest.mark.parametrize("core", ["embedded", "http"])
