@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "approvals give": (Duty.APPROVE,),
     "policy check": _OWN,
     "policy test": _OWN,
-    "policy diff": _OWN,
+    "policy diff": "it shows nothing of customers and changes nothing; with `--active` it reads which rules are in force",
     "policy explain": (Duty.REVEAL,),
     "policy build": _OWN,
     "policy officer": _OWN,
