@@ -126,7 +126,7 @@ class GatewayKeys:
             except KeyMissing:
                 raise KeyMissing(
                     f"{purpose.file} is not there, and this installation has worked with it. Restore it from where the keys are kept"
-                    f" safe. Without it: {purpose.lost}. To accept that: `tellergate keys make {purpose.name}`"
+                    f" safe. Without it: {purpose.lost}. To accept that: `tellergate keys make {purpose.name} --officer-key FILE`"
                 ) from None
 
     def __getitem__(self, purpose: KeyPurpose) -> KeyRing:

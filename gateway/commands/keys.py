@@ -187,7 +187,7 @@ def make(options: argparse.Namespace) -> int:
             print(f"{purpose.name}: {made} is made. With the one before it was lost: {purpose.lost}")
         return GOOD
 
-    return _with_log(options, work)
+    return _with_log(options, work, _SignedAct(Duty.MAKE_KEY, {"purpose": options.purpose}))
 
 
 def export_public(options: argparse.Namespace) -> int:

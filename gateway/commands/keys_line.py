@@ -80,7 +80,7 @@ def keys_options(
         item.add_argument("--json", action="store_true")
     for item in (rotating, retiring, making, publishing):
         database(item)
-    for item in (rotating, retiring):
+    for item in (rotating, retiring, making):
         officer_key(item)
 
 

@@ -1,4 +1,4 @@
-"""`tellergate policy`: check, test and explain a bundle, before anybody activates it."""
+"""`tellergate policy check`, `test` and `explain`: what a bundle says, before anybody signs or activates it."""
 
 import argparse
 import asyncio
@@ -20,27 +20,36 @@ from gateway.commands.approvals import ApprovalWaits, use_approval, waits
 from gateway.commands.audit import reveal_subject
 from gateway.commands.locations import locations
 from gateway.commands.officers import acting_officer
+from gateway.commands.policy_bundles import FileRefused, read_bundle_file
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.domain.duties import Duty
 from gateway.domain.errors import RequestFault, Unavailable
 from gateway.grounding.words import in_words
 from policies.bundle import Bundle, RuleFile
-from policies.model import Decision, Request, Uid
+from policies.model import Request, Uid
 from policies.reading import BundleRefused
 from policies.review.cases import Case, CasesRefused, parse
 from policies.review.check import check
-from policies.review.difference import difference
 from policies.review.explain import explain
 from policies.review.plain import plain
 from policies.review.trial import trial
 
 
+class WrongOptions(ValueError):
+    """Options that do not go together. The text says which."""
+
+
 def check_bundle(options: argparse.Namespace) -> int:
     """What a bundle would be refused for, with file and line."""
-    report = check(_bundle(options))
+    try:
+        bundle = _bundle(options)
+    except (FileRefused, WrongOptions) as refused:
+        return _refused(refused)
+    report = check(bundle)
     if options.json:
         print_json(plain(report))
     else:
+        _tell_file(options, bundle)
         for finding in report.findings:
             where = "" if finding.place is None else f"{finding.place.file}:{finding.place.line}: "
             print(f"{where}{finding.message}")
@@ -54,14 +63,17 @@ def check_bundle(options: argparse.Namespace) -> int:
 
 def test_bundle(options: argparse.Namespace) -> int:
     """Every case, decided by this bundle."""
-    bundle = _bundle(options)
     try:
+        bundle = _bundle(options)
         report = trial(bundle, _cases(options, bundle))
+    except (FileRefused, WrongOptions) as refused:
+        return _refused(refused)
     except (BundleRefused, CasesRefused) as refused:
         return failed(f"{refused}; see `tellergate policy check`", FINDING)
     if options.json:
         print_json(plain(report))
         return GOOD if report.good else FINDING
+    _tell_file(options, bundle)
     bad = [result for result in report.results if not result.good]
     for result in bad:
         print(f"{result.place.file}:{result.place.line}: {result.name}: {'; '.join(result.complaints)}")
@@ -72,30 +84,15 @@ def test_bundle(options: argparse.Namespace) -> int:
     return GOOD if report.good else FINDING
 
 
-def compare(options: argparse.Namespace) -> int:
-    """What a change of the rules would change for whom; a finding if anybody gains."""
-    if options.rules is None:
-        return failed("give the changed rules with --rules FOLDER", USAGE)
-    before, after = read_bundle(), _bundle(options)
-    try:
-        asked = {case.name: case.request for case in _cases(options, before) if case.data_class is None}
-        report = difference(before, after, asked)
-    except (BundleRefused, CasesRefused) as refused:
-        return failed(f"{refused}; see `tellergate policy check`", FINDING)
-    if options.json:
-        print_json(plain(report))
-        return GOOD if report.good else FINDING
-    for what, names in (("added", report.added), ("removed", report.removed), ("changed", report.changed)):
-        print(f"policies {what}: {', '.join(names) or 'none'}")
-    rows = (
-        (change.name, _told(change.before), _told(change.after), "gains" if change.gains else "loses") for change in report.changes
-    )
-    print_table(("case", "before", "after", "the customer"), rows)
-    return GOOD if report.good else FINDING
+def _tell_file(options: argparse.Namespace, bundle: Bundle) -> None:
+    """Of a bundle file, what its signatures are over: by the same hash `policy sign` tells what it signed."""
+    if options.bundle is not None:
+        files = f"{len(bundle.rules)} files of rules, {len(bundle.cases)} of cases, {len(bundle.functions)} functions"
+        print(f"{options.bundle}: version {bundle.version} by {bundle.author}: {files}")
 
 
-def _told(decision: Decision) -> str:
-    return f"{decision.effect.value}: {decision.reason.value}"
+def _refused(refused: FileRefused | WrongOptions) -> int:
+    return failed(str(refused), USAGE if isinstance(refused, WrongOptions) else FINDING)
 
 
 def explain_one(options: argparse.Namespace) -> int:
@@ -138,20 +135,36 @@ def explain_one(options: argparse.Namespace) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> Bundle:
+    """The rules that the options name: of a bundle file, everything as it is signed; of a folder, over the shipped functions. FileRefused,
+    WrongOptions, OSError."""
+    file = getattr(options, "bundle", None)
+    if file is not None:
+        if options.rules is not None:
+            raise WrongOptions("give a bundle file or --rules FOLDER, not both")
+        return read_bundle_file(file)
+    return rules_of(options.rules)
+
+
+def rules_of(folder: Path | None) -> Bundle:
+    """The rules of this folder over the shipped functions; None: those of this distribution. OSError where there is no folder."""
     bundle = read_bundle()
-    if options.rules is None:
+    if folder is None:
         return bundle
-    rule_files = sorted(
-        path for path in Path(options.rules).iterdir() if path.suffix == ".cedar"
-    )  # OSError where there is no folder
+    rule_files = sorted(path for path in folder.iterdir() if path.suffix == ".cedar")
     rules = tuple(RuleFile(path.name, path.read_text()) for path in rule_files)
     return replace(bundle, rules=rules)
 
 
+def cases_of(folder: Path | None) -> Sequence[RuleFile]:
+    """The files of cases of this folder; None: those of this distribution."""
+    found: Traversable = files("policies") / "cases" if folder is None else folder
+    return [RuleFile(path.name, path.read_text()) for path in found.iterdir() if path.name.endswith(".yaml")]
+
+
 def _cases(options: argparse.Namespace, bundle: Bundle) -> Sequence[Case]:
-    folder: Traversable = files("policies") / "cases" if options.cases is None else options.cases
-    texts = {path.name: path.read_text() for path in folder.iterdir() if path.name.endswith(".yaml")}
-    return parse(texts, bundle)
+    """Those of the folder that is named, else the bundle's own where it is a file."""
+    own = options.cases is None and getattr(options, "bundle", None) is not None
+    return parse({file.name: file.text for file in (bundle.cases if own else cases_of(options.cases))}, bundle)
 
 
 def _of_case(options: argparse.Namespace, bundle: Bundle) -> Sequence[Request]:

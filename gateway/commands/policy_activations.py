@@ -26,7 +26,7 @@ from gateway.commands.policy_bundles import FileRefused, findings, read_signed, 
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
 from gateway.commands.stores import opened_store
 from gateway.domain.errors import Unavailable
-from gateway.store.policies import Activate, NotNewer, PolicyActivation, activation, activations
+from gateway.store.policies import Activate, NotNewer, PolicyActivation, activation, activations, newest_activation
 from policies.bundle import Bundle, NotActivated, SignedBundle
 from policies.officers import NAME_MOST, is_name, verified
 from policies.review.acceptance import complaints
@@ -125,7 +125,7 @@ def rollback(options: argparse.Namespace) -> int:
     if not is_name(options.author):
         return failed(f"--author has 1 to {NAME_MOST} printable characters", USAGE)
     try:
-        earlier = asyncio.run(_earlier(locations(options), options.to))
+        earlier = asyncio.run(activated_bundle(locations(options), options.to))
     except FileRefused as refused:
         return failed(str(refused), FINDING)
     except (LogUnavailable, Unavailable):
@@ -142,13 +142,16 @@ def rollback(options: argparse.Namespace) -> int:
     return GOOD
 
 
-async def _earlier(places: DatabaseLocations, version: int) -> Bundle:
-    """The bundle of an activation that the trail has a record of: a row that somebody put there goes into no new bundle."""
+async def activated_bundle(places: DatabaseLocations, version: int | None) -> Bundle:
+    """The bundle of an activation that the trail has a record of, None: of the newest. A row that somebody put there is none. FileRefused,
+    LogUnavailable, Unavailable."""
     async with AsyncExitStack() as undo:
         store = await opened_store(places, undo)
-        row = await store.read(partial(activation, version=version))
+        row = await store.read(newest_activation if version is None else partial(activation, version=version))
         if row is None:
-            raise FileRefused(f"version {version} was never activated; `tellergate policy list` says what was")
+            which = "nothing was" if version is None else f"version {version} was never"
+            raise FileRefused(f"{which} activated; `tellergate policy list` says what was")
+        version = row.version
         log = await _opened_log(places, undo)
         size, _ = await log.head()
         recorded = await log.read_long(lambda reads: activations_of_trail(reads, size))

@@ -26,11 +26,21 @@ def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     checking = commands.add_parser("check", help="would an engine take this bundle? findings with file and line")
     checking.set_defaults(command=late("policy", "check_bundle"))
     testing = commands.add_parser("test", help="does the bundle keep its cases, and do the cases know the bundle?")
-    testing.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
+    testing.add_argument(
+        "--cases", type=Path, help="folder of cases; left out: those in the bundle, of a folder those of this distribution"
+    )
     testing.set_defaults(command=late("policy", "test_bundle"))
-    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of the present ones")
-    comparing.add_argument("--cases", type=Path, help="folder of cases to ask; left out: those of this distribution")
-    comparing.set_defaults(command=late("policy", "compare"))
+    comparing = commands.add_parser("diff", help="who would gain what if these rules took the place of others")
+    comparing.add_argument(
+        "bundles", nargs="*", metavar="BUNDLE", type=Path, help="two bundle files, OLD and NEW; or NEW alone, with --active"
+    )
+    comparing.add_argument("--active", action="store_true", help="OLD is what is in force on the database of --data")
+    comparing.add_argument("--data", type=Path, help="folder of the gateway")
+    database_option(comparing)
+    comparing.add_argument(
+        "--cases", type=Path, help="folder of cases to ask; left out: those of both bundles, of a folder those of this distribution"
+    )
+    comparing.set_defaults(command=late("policy_difference", "compare"))
     explaining = commands.add_parser("explain", help="one decision in plain words: who decided, what it would take, what was near")
     explaining.add_argument("case_name", nargs="?", metavar="CASE", help="a case by its name")
     explaining.add_argument("--record", type=int, help="instead: the decision of this record of the trail of --data, replayed")
@@ -41,6 +51,8 @@ def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     explaining.add_argument("--case", default="none", help="under which case; stands in the trail")
     explaining.add_argument("--cases", type=Path, help="folder of cases; left out: those of this distribution")
     explaining.set_defaults(command=late("policy", "explain_one"))
+    for item in (checking, testing):
+        item.add_argument("bundle", nargs="?", metavar="BUNDLE", type=Path, help="a bundle file, as it is signed")
     for item in (checking, testing, comparing, explaining):
         item.add_argument("--rules", type=Path, help="folder of Cedar files; left out: those of this distribution")
         item.add_argument("--json", action="store_true")

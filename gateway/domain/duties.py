@@ -36,6 +36,7 @@ class Duty(StrEnum):
     ACTIVATE = "policies.activate"
     ROTATE_KEY = "keys.rotate"
     RETIRE_KEY = "keys.retire"
+    MAKE_KEY = "keys.make"
     IMPORT_MANDATES = "mandates.import"
     RECONCILE = "core.reconcile"
     RECOVER = "database.recover"
@@ -85,6 +86,7 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.ACTIVATE: DutyRule("put policies in force", _OFFICER, True, True, "an author and an activator sign the bundle"),
     Duty.ROTATE_KEY: DutyRule("rotate a key", _OPERATOR, True),
     Duty.RETIRE_KEY: DutyRule("retire a key", _OPERATOR, True),
+    Duty.MAKE_KEY: DutyRule("begin with a new key where one is lost", _OPERATOR, True),
     Duty.IMPORT_MANDATES: DutyRule("import customers' mandates", _OFFICER | _OPERATOR, True),
     Duty.RECONCILE: DutyRule("compare what the core and the trail tell", _OFFICER | _AUDITOR, True),
     Duty.RECOVER: DutyRule(

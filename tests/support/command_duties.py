@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "approvals give": (Duty.APPROVE,),
     "policy check": _OWN,
     "policy test": _OWN,
-    "policy diff": _OWN,
+    "policy diff": "it shows nothing of customers and changes nothing; with `--active` it reads which rules are in force",
     "policy explain": (Duty.REVEAL,),
     "policy build": _OWN,
     "policy officer": _OWN,
@@ -48,7 +48,8 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "policy rollback": "what it makes is signed by two again before it decides",
     "policy list": _LOOKS,
     "database status": _LOOKS,
-    "database upgrade": _HOLDS,
+    "database upgrade": "the owner's role of the database, or the folder, is what lets it, also before anybody is pinned; a key would "
+    "have to lie beside the job that runs it before each start. It only adds to tables, and what is in them is verified all the same",
     "database recover": (Duty.RECOVER,),
     "database roles": "the owner of the database grants them, by the owner's address",
     "functions list": _LOOKS,
@@ -69,7 +70,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "keys export-public": "public keys",
     "keys rotate": (Duty.ROTATE_KEY,),
     "keys retire": (Duty.RETIRE_KEY,),
-    "keys make": "only where a key is lost; whoever holds the folder can do it, on record",
+    "keys make": (Duty.MAKE_KEY,),
     "keys seal": _HOLDS,
 }
 
@@ -92,6 +93,15 @@ NOBODYS: Mapping[Duty, str] = {
     Duty.ACTIVATE: "policy activate",
 }
 """Duties whose command takes nobody's key, as `COMMANDS` says why."""
+
+
+def without_a_key() -> Mapping[str, list[str]]:
+    """The commands that take nobody's key, by the reason, as they stand above; development's are left out."""
+    found: dict[str, list[str]] = {}
+    for verb, taken in COMMANDS.items():
+        if isinstance(taken, str) and taken != _DEVELOPMENT:
+            found.setdefault(taken, []).append(verb)
+    return found
 
 
 def places(duty: Duty) -> str:

@@ -87,7 +87,7 @@ RUNS = (
     ("keys export-public", "keys export-public --data demo"),
     ("keys rotate", "keys rotate runs --lead 1 --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys retire", "keys retire runs KEY --officer-key demo/dev/officers/ada.key --data demo"),
-    ("keys make", "keys make webhook --data gateway"),
+    ("keys make", "keys make webhook --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys seal", "keys seal --passphrase-file passphrase --data gateway"),
 )
 SERVING = {
@@ -174,7 +174,7 @@ def answers() -> dict[str, Any]:
             if name == "keys rotate":
                 values["KEY"] = found[name]["rotated"][0]["old"]
                 time.sleep(3)  # until the new one has begun
-                (home / "gateway" / "keys" / "webhook.key").unlink()
+                (home / "demo" / "keys" / "webhook.key").unlink()
         return found
 
 

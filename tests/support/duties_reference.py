@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from gateway.domain.duties import DUTIES, StaffRole
-from tests.support.command_duties import places
+from tests.support.command_duties import places, without_a_key
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "deploy" / "README.md"
 _BEGIN, _END = "<!-- duties -->\n", "<!-- end of duties -->"
+_KEYLESS, _KEYLESS_END = "<!-- without a key -->\n", "<!-- end of without a key -->"
 
 
 def table() -> str:
@@ -22,14 +23,22 @@ def table() -> str:
     return "\n".join([f"| duty | | {roles} | fresh | four eyes | where |", "|---|---|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
+def keyless() -> str:
+    """The commands that take nobody's key, and why, in Markdown."""
+    rows = [f"| {', '.join(f'`{verb}`' for verb in verbs)} | {why} |" for why, verbs in without_a_key().items()]
+    return "\n".join(["| commands | why no key |", "|---|---|", *rows]) + "\n"
+
+
 def renewed(text: str) -> str:
-    """The guide with this table in its place."""
-    before, rest = text.split(_BEGIN, 1)
-    return before + _BEGIN + table() + _END + rest.split(_END, 1)[1]
+    """The guide with these tables in their places."""
+    for begin, made, end in ((_BEGIN, table(), _END), (_KEYLESS, keyless(), _KEYLESS_END)):
+        before, rest = text.split(begin, 1)
+        text = before + begin + made + end + rest.split(end, 1)[1]
+    return text
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         GUIDE.write_text(renewed(GUIDE.read_text()))
     else:
-        print(table(), end="")
+        print(table() + "\n" + keyless(), end="")

@@ -36,6 +36,7 @@ TRIED: tuple[tuple[list[str], tuple[Duty, ...]], ...] = (
     (["kill", "lift", "kill_x", "--reason", "r"], (Duty.LIFT,)),
     (["keys", "rotate", "runs"], (Duty.ROTATE_KEY,)),
     (["keys", "retire", "runs", "0011223344556677"], (Duty.RETIRE_KEY,)),
+    (["keys", "make", "runs"], (Duty.MAKE_KEY,)),
     (["mandates", "import", "SIGNED"], (Duty.IMPORT_MANDATES,)),
     (["database", "recover"], (Duty.RECOVER,)),
 )

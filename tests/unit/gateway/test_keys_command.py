@@ -49,7 +49,7 @@ def keys(data: Path, capsys: pytest.CaptureFixture[str]) -> Keys:
     def run(*arguments: str) -> tuple[int, dict[str, Any]]:
         capsys.readouterr()
         database = ["--database", places(data).url] if arguments[0] in ("rotate", "retire", "make", "export-public") else []
-        key = ["--officer-key", str(data / "dev" / "officers" / "ada.key")] if arguments[0] in ("rotate", "retire") else []
+        key = ["--officer-key", str(data / "dev" / "officers" / "ada.key")] if arguments[0] in ("rotate", "retire", "make") else []
         status = main(["keys", *arguments, "--data", str(data), *database, *key, "--json"])
         printed = capsys.readouterr()
         return status, json.loads(printed.out) if printed.out else {"why": printed.err}
@@ -206,9 +206,9 @@ async def test_what_is_wrong_with_a_file_is_named_and_a_lost_key_can_be_begun_an
     assert (status, told["lost"]) == (0, RUNS.lost)
     assert (await beside(keys, "list"))[0] == 0
     async with teller(data) as asked:
-        assert [item["action"] for item in await recorded(asked.gateway.log, RecordKind.ADMIN) if "action" in item][:1] == [
-            "key.make"
-        ]
+        told_of = await recorded(asked.gateway.log, RecordKind.ADMIN)
+        assert [item["action"] for item in told_of if "action" in item][:1] == ["key.make"]
+        assert ("signed", "keys.make", "ada") in [(item.get("word"), item.get("duty"), item.get("by")) for item in told_of]
 
 
 async def test_public_keys_are_exported_with_names_and_no_secret_is_ever_printed(
