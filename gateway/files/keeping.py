@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,7 +116,7 @@ class FileKeeper:
             yield
             undo.pop_all()
 
-    async def read(self, content: StoredContent) -> AsyncIterator[bytes]:
+    async def read(self, content: StoredContent) -> AsyncGenerator[bytes, None]:
         """The plain bytes, frame by frame, each verified before it is handed out. ContentDamaged, Unavailable."""
         key = unwrapped(content.name, content.key, await self.keys.of(content.owner.customer))
         number = 0

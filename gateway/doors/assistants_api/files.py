@@ -4,8 +4,8 @@ As with assistants, a client's own token (`sub` is the client, scope `assistants
 customer's token (scope `threads`) brings what nobody else sees.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,13 +15,15 @@ from urllib.parse import quote
 from fastapi import Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.domain.strict_json import MAX_DEPTH, JsonError, loads
 from gateway.doors.assistants_api.api import Api, Deleted, JsonAnswer, ObjectPage, listed, maker_of, missing, responses_of
 from gateway.doors.assistants_api.schemas import ExpiresAfter, Id, NewFile
-from gateway.doors.bodies import UNKEPT, json_answer
+from gateway.doors.bodies import QUOTA, UNKEPT, json_answer
+from gateway.doors.faults import too_often
 from gateway.doors.multipart import FIELD_BYTES_MOST, NAME_MOST, Multipart
 from gateway.doors.rest import Door
 from gateway.doors.schemas import multipart_body_of
@@ -57,11 +59,10 @@ class FilesApi:
                 Fault.FILE_REFUSED, "the file was refused by the scan of files; nothing was kept", param="file"
             ) from None
 
-    @asynccontextmanager
     async def uploaded(
         self, request: Request, owner: Maker, part: str, model: type[_Form], most: int
-    ) -> AsyncIterator[tuple[_Form, str, StoredContent]]:
-        """What a form brings: its fields, and the name and the content of its file, which is kept if the block ends well. RequestFault."""
+    ) -> tuple[_Form, str, StoredContent]:
+        """What a form brings: its fields, and the name and the content of its file, which is kept. RequestFault; nothing is kept then."""
         form, fields = Multipart(request), dict[str, object]()
         content, name = None, ""
         async with AsyncExitStack() as kept:
@@ -75,7 +76,9 @@ class FilesApi:
             given = validated(model, unflattened(fields))
             if content is None:
                 raise RequestFault(Fault.INVALID_REQUEST, f"{part}: is missing: it is the part with the file", param=part)
-            yield given, name, content
+            if (spend := request.scope.get(QUOTA)) is not None:
+                spend(content.size)
+        return given, name, content
 
     async def in_storage(self, owner: Maker, parts: AsyncIterator[bytes], name: str, most: int) -> StoredContent:
         """Kept, and not looked at. RequestFault."""
@@ -85,11 +88,13 @@ class FilesApi:
             raise RequestFault(Fault.TOO_LARGE, f"the file has more than {most} bytes", param="file") from None
 
     async def added(self, door: Door, principal: Principal, file: StoredFile) -> StoredFile:
-        """On record, then the owner's. RequestFault FILES_FULL; nothing is kept then."""
+        """On record, then the owner's. RequestFault FILES_FULL; nothing is kept then. Unavailable: it may be theirs or not, so its content
+        stays, and is swept if nobody has it."""
         await door.records.file(file, "kept", principal.client, door.clock())
         try:
             added = await self.api.book.write(AddFile(file, self.most))
         except TooManyFiles:
+            await self.keeper.forget([file.content.name])
             raise too_many(self.most) from None
         if added.content.name != file.content.name:
             await self.keeper.forget([file.content.name])
@@ -157,13 +162,6 @@ _BYTES: dict[int | str, dict[str, object]] = {
 }
 
 
-def purpose_of(given: str) -> str:
-    """RequestFault UNSUPPORTED for what nothing here is for."""
-    if given in ("batch", "fine-tune", "evals"):
-        raise RequestFault(Fault.UNSUPPORTED, "purpose: assistants, vision and user_data are supported", param="purpose")
-    return given
-
-
 def lasts(expires_after: ExpiresAfter | None) -> timedelta | None:
     return None if expires_after is None else timedelta(seconds=expires_after.seconds)
 
@@ -178,11 +176,9 @@ def new_file(owner: Maker, given: NewFile, name: str, content: StoredContent) ->
 async def _create(api: FilesApi, door: Door, request: Request, principal: Principal) -> Response:
     api.api.bounded(door, principal)
     owner = maker_of(principal)
-    async with api.uploaded(request, owner, "file", NewFile, api.file_most) as (given, name, content):
-        purpose_of(given.purpose)
-        await api.looked_at(content)
-        added = await api.added(door, principal, new_file(owner, given, name, content))
-    return json_answer(objects.file(added))
+    given, name, content = await api.uploaded(request, owner, "file", NewFile, api.file_most)
+    await api.looked_at(content)
+    return json_answer(objects.file(await api.added(door, principal, new_file(owner, given, name, content))))
 
 
 async def _list(api: FilesApi, wanted: FilesWanted, door: Door, _request: Request, principal: Principal) -> Response:
@@ -211,22 +207,41 @@ async def _delete(api: FilesApi, id_: str, door: Door, _request: Request, princi
 
 async def _content(api: FilesApi, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
     file = await file_of(api, door, principal, id_)
-    await door.records.file(file, "read", principal.client, door.clock())
-    parts = api.keeper.read(file.content)
-    first = await anext(parts, b"")  # what cannot be read at all gets another status
-    headers = {
+    with ExitStack() as held:
+        if not held.enter_context(door.waits.one(principal.customer)):
+            raise too_often()
+        await door.records.file(file, "read", principal.client, door.clock())
+        parts = api.keeper.read(file.content)
+        first = await anext(parts, b"")  # what cannot be read at all gets another status
+        return Downloaded(first, parts, _headers(file), held.pop_all())
+
+
+def _headers(file: StoredFile) -> dict[str, str]:
+    return {
         **UNKEPT,
         "content-length": str(file.content.size),
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
         "x-content-type-options": "nosniff",
     }
-    return StreamingResponse(_after(first, parts), media_type="application/octet-stream", headers=headers)
 
 
-async def _after(first: bytes, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for part in parts:
-        yield part
+class Downloaded(StreamingResponse):
+    """The bytes of a file, of which the first are read already; `held` until they have gone out, or nobody listens any more."""
+
+    def __init__(self, first: bytes, parts: AsyncGenerator[bytes, None], headers: Mapping[str, str], held: ExitStack) -> None:
+        super().__init__(self._bytes(first, parts), media_type="application/octet-stream", headers=headers)
+        self._held, self._parts = held, parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            async with aclosing(self._parts):
+                await super().__call__(scope, receive, send)
+
+    @staticmethod
+    async def _bytes(first: bytes, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield first
+        async for part in parts:
+            yield part
 
 
 async def file_of(api: FilesApi, door: Door, principal: Principal, id_: str) -> StoredFile:

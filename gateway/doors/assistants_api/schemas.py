@@ -227,7 +227,13 @@ class NewThreadAndRun(_RunOptions):
     tool_resources: NoFiles = None
 
 
-Purpose = Literal["assistants", "vision", "user_data", "batch", "fine-tune", "evals"]
+def _purpose(value: object) -> object:
+    if value in ("batch", "fine-tune", "evals"):
+        raise PydanticCustomError("unsupported", "files are for assistants, vision and user_data: nothing else is supported")
+    return value
+
+
+Purpose = Annotated[Literal["assistants", "vision", "user_data"], BeforeValidator(_purpose)]
 
 
 class ExpiresAfter(_Strict):

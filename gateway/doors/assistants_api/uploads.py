@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.doors.assistants_api.api import JsonAnswer, body_as, maker_of, missing, responses_of
-from gateway.doors.assistants_api.files import FilesApi, lasts, purpose_of, too_many
+from gateway.doors.assistants_api.files import FilesApi, lasts, too_many
 from gateway.doors.assistants_api.schemas import CompletedUpload, Id, NewPart, NewUpload
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
@@ -78,7 +78,6 @@ def mount(app: FastAPI, door: Door, api: FilesApi) -> None:
 async def _create(api: FilesApi, door: Door, request: Request, principal: Principal) -> Response:
     api.api.bounded(door, principal)
     given = await body_as(NewUpload, request)
-    purpose_of(given.purpose)
     if given.bytes > api.file_most:
         raise RequestFault(Fault.TOO_LARGE, f"bytes: a file has at most {api.file_most}", param="bytes")
     now = door.clock()
@@ -104,17 +103,14 @@ async def _add(api: FilesApi, id_: str, door: Door, request: Request, principal:
     _require_open(upload, door)
     most = min(PART_BYTES_MOST, upload.size)
     part, now = new_id("part"), door.clock()
-    async with api.uploaded(request, upload.owner, "data", NewPart, most) as (_, _, content):
-        try:
-            added = await api.api.book.write(AddPart(upload.owner, id_, part, content, now))
-        except UploadEnded:
-            raise _ended() from None
-        except UploadTooLarge:
-            raise RequestFault(
-                Fault.TOO_LARGE, f"the parts would have more than the {upload.size} bytes announced", param="data"
-            ) from None
-        if added is None:
-            raise missing("upload")
+    _, _, content = await api.uploaded(request, upload.owner, "data", NewPart, most)
+    try:
+        added = await api.api.book.write(AddPart(upload.owner, id_, part, content, now))
+    except (UploadEnded, UploadTooLarge) as error:
+        await api.keeper.forget([content.name])
+        raise _ended() if isinstance(error, UploadEnded) else _too_large(upload) from None
+    if added is None:
+        raise missing("upload")
     return json_answer(objects.upload_part(part, id_, now))
 
 
@@ -133,8 +129,8 @@ async def _complete(api: FilesApi, id_: str, door: Door, request: Request, princ
     async with api.keeper.kept_if_well(content.name):
         if given.md5 is not None and seen.hexdigest() != given.md5.lower():
             raise RequestFault(Fault.INVALID_REQUEST, "md5: is not that of the parts in this order", param="md5")
-        await api.looked_at(content)
-        file = await _put_together(api, door, principal, upload, content)
+    await api.looked_at(content)
+    file = await _put_together(api, door, principal, upload, content)
     completed = replace(upload, state=UploadState.COMPLETED, file=file.id)
     return json_answer(objects.upload(completed, door.clock(), file))
 
@@ -148,10 +144,9 @@ async def _put_together(
     await door.records.file(file, "kept", principal.client, door.clock())
     try:
         completed = await api.api.book.write(CompleteUpload(upload.id, file, api.most, door.clock()))
-    except UploadEnded:
-        raise _ended() from None
-    except TooManyFiles:
-        raise too_many(api.most) from None
+    except (UploadEnded, TooManyFiles) as error:
+        await api.keeper.forget([content.name])
+        raise _ended() if isinstance(error, UploadEnded) else too_many(api.most) from None
     if completed is None:
         raise missing("upload")
     added, parts = completed
@@ -199,6 +194,10 @@ async def _together(api: FilesApi, parts: Sequence[StoredContent], seen: "hashli
 def _require_open(upload: StoredUpload, door: Door) -> None:
     if upload.state is not UploadState.PENDING or upload.expires <= door.clock():
         raise _ended()
+
+
+def _too_large(upload: StoredUpload) -> RequestFault:
+    return RequestFault(Fault.TOO_LARGE, f"the parts would have more than the {upload.size} bytes announced", param="data")
 
 
 def _ended() -> RequestFault:
