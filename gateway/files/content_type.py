@@ -7,6 +7,7 @@ import puremagic
 SNIFFED_BYTES = 8 * 1024
 UNKNOWN = "application/octet-stream"
 
+_ZIP = b"PK\x03\x04"
 _TEXTS = {
     ".txt": "text/plain",
     ".md": "text/markdown",
@@ -24,10 +25,14 @@ def content_type(head: bytes, name: str) -> str:
     if _is_text(head):
         return _TEXTS.get(PurePosixPath(name).suffix.lower(), "text/plain")
     try:
-        found = puremagic.magic_string(head, filename=name)
+        found = [match for match in puremagic.magic_string(head) if match.mime_type]
     except puremagic.PureError:
         return UNKNOWN
-    return next((match.mime_type for match in found if match.mime_type), UNKNOWN)
+    suffix = PurePosixPath(name).suffix.lower()
+    if head.startswith(_ZIP) and all(match.extension != suffix for match in found):
+        return "application/zip"
+    named = (match.mime_type for match in found if match.extension == suffix)  # of those that begin so, as all kinds of archives do
+    return next(named, found[0].mime_type if found else UNKNOWN)
 
 
 def _is_text(head: bytes) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -104,8 +104,8 @@ class FileKeeper:
 
     async def looked_at(self, content: StoredContent) -> None:
         """ContentRefused, Unavailable; nothing of it is kept then."""
-        async with self.kept_if_well(content.name):
-            if not await self.scanner.is_clean(self.read(content)):
+        async with self.kept_if_well(content.name), aclosing(self.read(content)) as parts:
+            if not await self.scanner.is_clean(parts):
                 raise ContentRefused
 
     @asynccontextmanager
@@ -121,9 +121,10 @@ class FileKeeper:
         key = unwrapped(content.name, content.key, await self.keys.of(content.owner.customer))
         number = 0
         try:
-            async for frame, is_last in framed(self.storage.read(content.name), SEALED_FRAME_BYTES):
-                yield await asyncio.to_thread(key.open, number, frame, is_last=is_last)
-                number += 1
+            async with aclosing(self.storage.read(content.name)) as sealed:
+                async for frame, is_last in framed(sealed, SEALED_FRAME_BYTES):
+                    yield await asyncio.to_thread(key.open, number, frame, is_last=is_last)
+                    number += 1
         except NoSuchContent:
             raise ContentDamaged(content.name) from None
 

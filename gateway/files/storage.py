@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
@@ -28,8 +28,8 @@ class ContentStorage(Protocol):
     async def put(self, name: str, parts: AsyncIterator[bytes]) -> None:
         """Keep these bytes. What `parts` raises is raised, and nothing is kept."""
 
-    def read(self, name: str) -> AsyncIterator[bytes]:
-        """The bytes in pieces of any size. NoSuchContent before the first."""
+    def read(self, name: str) -> AsyncGenerator[bytes, None]:
+        """The bytes in pieces of any size, to be closed. NoSuchContent before the first."""
 
     async def delete(self, name: str) -> None:
         """Also of what is not there."""
@@ -60,7 +60,7 @@ class FolderStorage:
         except OSError as error:
             raise Unavailable(NO_STORAGE) from error
 
-    async def read(self, name: str) -> AsyncIterator[bytes]:
+    async def read(self, name: str) -> AsyncGenerator[bytes, None]:
         try:
             file = await asyncio.to_thread(self._path(name).open, "rb")
         except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -186,9 +187,10 @@ async def _in_order(api: FilesApi, id_: str, wanted: Sequence[str]) -> list[Stor
 
 async def _together(api: FilesApi, parts: Sequence[StoredContent], seen: "hashlib._Hash") -> AsyncIterator[bytes]:
     for part in parts:
-        async for piece in api.keeper.read(part):
-            seen.update(piece)
-            yield piece
+        async with aclosing(api.keeper.read(part)) as pieces:
+            async for piece in pieces:
+                seen.update(piece)
+                yield piece
 
 
 def _require_open(upload: StoredUpload, door: Door) -> None:
