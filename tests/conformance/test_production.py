@@ -82,8 +82,8 @@ class Bank:
 
     @contextlib.contextmanager
     def person(self, name: str) -> Iterator[Person]:
-        """An officer, signed in with two factors a moment ago. Their browser ends with the block: one that stays and reads nothing would hold
-        up the end of the gateway for as long as that may take.
+        """An officer, signed in with two factors a moment ago. Their browser ends with the block: one that stays and reads nothing holds up
+        the end of a gateway for as long as that may take.
         """
         found = person(self.oidc, self.operations)
         with found.http:
