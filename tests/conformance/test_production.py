@@ -80,12 +80,15 @@ class Bank:
     def window(self, url: str) -> Window:
         return Window(url, self.oidc.audience, self.oidc.verify)
 
-    def person(self, name: str) -> Person:
-        """An officer, signed in with two factors a moment ago."""
+    @contextlib.contextmanager
+    def person(self, name: str) -> Iterator[Person]:
+        """An officer, signed in with two factors a moment ago. Their browser ends with the block: one that stays and reads nothing holds up
+        the end of a gateway for as long as that may take.
+        """
         found = person(self.oidc, self.operations)
-        self.stack.enter_context(found.http)
-        assert found.sign_in(name, "bank-officers", fresh=True).status_code == 200
-        return found
+        with found.http:
+            assert found.sign_in(name, "bank-officers", fresh=True).status_code == 200
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +349,8 @@ def exported_by_two_auditors(operator: Operator, by: Mapping[str, str]) -> None:
 def stopped_by_an_officer(bank: Bank, asking: Client, gateways: list[Window]) -> str:
     """Whichever gateway is asked next. The switch's id."""
     wanted = {"scope": "agent", "subject": "assistant", "reason": "it went wild"}
-    engaged = bank.person("ada").post("/v1/kill-switches", wanted)
+    with bank.person("ada") as ada:
+        engaged = ada.post("/v1/kill-switches", wanted)
     assert (engaged.status_code, engaged.json()["engaged_by"]) == (200, "ada"), engaged.text
     for gateway in gateways:
         answered = gateway.call(asking, "list_accounts").json()
@@ -356,5 +360,6 @@ def stopped_by_an_officer(bank: Bank, asking: Client, gateways: list[Window]) ->
 
 def lifted_by_two(bank: Bank, switch: str) -> None:
     for name, state in (("ada", "half_lifted"), ("ben", "lifted")):
-        answered = bank.person(name).post(f"/v1/kill-switches/{switch}/lift", {"reason": "looked into"})
+        with bank.person(name) as officer:
+            answered = officer.post(f"/v1/kill-switches/{switch}/lift", {"reason": "looked into"})
         assert answered.json()["state"] == state, answered.text

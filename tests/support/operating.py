@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import shlex
 import signal
 import subprocess
@@ -216,7 +217,7 @@ def pays_a_saved_payee_after_a_passkey(window: Window, oidc: Oidc, value: str = 
     """The bank's identity system enrols it, the customer types what they want, the assistant asks, the device signs the intent. The id of
     the call; `value` in pounds.
     """
-    device = Authenticator()
+    device = Authenticator(credential=encode(secrets.token_bytes(16)))
     enrolled = {"customer": "alice", "credential": device.credential, "public_key": encode(device.public_key), "sign_count": 0}
     identity = oidc.sign_in("app", as_client="app", scope="enrol_passkeys")
     answered = window.send(identity, "POST", "/v1/passkeys", enrolled)

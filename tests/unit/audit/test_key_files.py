@@ -247,6 +247,10 @@ def test_a_passphrase_is_a_line_of_a_private_file(tmp_path: Path) -> None:
     with pytest.raises(PassphraseRefused, match="16 characters"):
         read_passphrase(path)
     assert SCRYPT_LOG2_N >= 17
+    path.write_bytes(WORDS)
+    storage = FileKeys(tmp_path / "new", passphrase=read_passphrase(path))
+    storage.make(SEAL)
+    assert f'"log2_n":{SCRYPT_LOG2_N},'.encode() in storage.path(SEAL).read_bytes(), "what a guesser pays for each try"
 
 
 def _make(folder: str, go: "multiprocessing.synchronize.Event") -> bytes:  # pragma: no cover - in a process of its own
