@@ -137,9 +137,12 @@ class _LateTrail:
             if not await is_trail(self._places):
                 raise Unavailable("audit_unavailable")
             log = await open_log(self._places, writer_id="command", clock=utc_now, may_upgrade=False)
+            self._undo.push_async_callback(log.close)
+            is_new = switch.scope is Scope.CUSTOMER and await log.subject_of(switch.subject) is None
         except (LogUnavailable, LogCorrupt, KeyRefused, HistoryUnknown, SQLAlchemyError, DatabaseUnavailable, OSError) as error:
             raise Unavailable("audit_unavailable") from error
-        self._undo.push_async_callback(log.close)
+        if is_new:  # whoever was never seen may be stopped too; a name that was mistyped stops nobody
+            failed("note: nothing is on record of this customer before now; look at the name", USAGE)
         records = Records(log, {}, WAIT_MS)
         if self._officer is not None:
             await records.staff_act(_signed(self._officer, switch, word, at), None)

@@ -42,7 +42,7 @@ ASKED: dict[str, Callable[[Connection], object]] = {
     "calls not settled": lambda connection: calls.unsettled(connection, NOW),
     "confirmed and not gone on with": lambda connection: confirmations.unfinished(connection, NOW),
 }
-"""Every statement that a chore asks of a table that grows."""
+"""Whatever a chore asks of the gateway's tables that grow. The log's holds are found by the auditors' index, which has tests of its own."""
 
 
 def _fill(connection: Connection) -> None:

@@ -150,3 +150,11 @@ async def test_whoever_names_a_customer_whom_nobody_knows_makes_no_pseudonym_and
         await log.close()
     listed = await asyncio.to_thread(told, "approvals", "list", *by(data, "ben"), "--data", str(data), "--json")
     assert listed[1]["data"] == []
+
+
+def test_a_switch_over_somebody_whom_nobody_knows_counts_and_the_officer_is_told_to_look_at_the_name(data: Path) -> None:
+    for customer, is_new in (("alice", False), (NOBODY, True)):
+        status, said = told("kill", "engage", "--customer", customer, "--reason", "r", *by(data, "ada"), "--data", str(data))
+        assert (status, "look at the name" in said) == (0, is_new), said
+    listed = told("kill", "list", "--data", str(data), "--json")[1]["data"]
+    assert [item["subject"] for item in listed] == ["alice", NOBODY]
