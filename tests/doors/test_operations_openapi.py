@@ -54,6 +54,12 @@ def test_every_json_route_is_told_and_those_of_the_table_of_duties_are_there(lis
             assert ("csrf" in operation["security"][0]) is (method != "get"), path
 
 
+def test_a_form_leads_back_to_the_page(listener: httpx.Client) -> None:
+    form = {"csrf": listener.headers["x-csrf-token"], "scope": "agent", "subject": "rogue", "reason": "r"}
+    answered = listener.post("/kill-switches", data=form)
+    assert (answered.status_code, answered.headers["location"], answered.content) == (303, "/", b"")
+
+
 def test_the_page_says_what_waits_in_plain_words(listener: httpx.Client) -> None:
     engaged = {"scope": "customer", "subject": "<b>eve</b>", "reason": "to be on record"}
     assert listener.post("/v1/kill-switches", json=engaged).status_code == 200
@@ -74,9 +80,9 @@ def test_the_page_says_what_waits_in_plain_words(listener: httpx.Client) -> None
     asked = listener.post("/v1/approvals", json=asking)
     assert asked.status_code == 200, asked.text
     shown = listener.get("/").text
-    assert "<dt>legal minimum</dt><dd>none</dd>" in shown
+    assert "<dt>kept by law</dt><dd>none</dd>" in shown
     assert "<dt>kinds</dt><dd><bdi>&lt;i&gt;</bdi>, <bdi>outcome</bdi></dd>" in shown
-    assert "<dt>reveal</dt><dd>yes</dd>" in shown
+    assert "<dt>opens what is sealed</dt><dd>yes</dd>" in shown
     assert shown.count("<bdi>&lt;b&gt;eve&lt;/b&gt;</bdi>") == before + 1
 
 

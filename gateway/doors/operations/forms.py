@@ -13,7 +13,7 @@ Done = Callable[[Request, SignedIn, dict[str, str]], Coroutine[object, object, o
 
 
 async def done_by_form(door: StaffDoor, request: Request, duty: Duty, work: Done) -> Response:
-    """Do what a form says; what that answers, or back to the page."""
+    """Do what a form says. What `work` returns is the answer where it is one; else back to the page."""
 
     async def doing(_door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
         form = dict(request.state.form) if hasattr(request.state, "form") else {}

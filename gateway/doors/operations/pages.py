@@ -20,6 +20,9 @@ from gateway.doors.validation import validated
 from gateway.oversight.erasing import MINIMUMS
 from gateway.oversight.kill_switches import REASON_MOST
 
+_LABELS = {"reveal": "opens what is sealed", "legal_minimum": "kept by law", "call_id": "call", "bundle_hash": "policy bundle"}
+"""Of what is approved, for people; other names stand as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class StaffPages:
@@ -53,6 +56,7 @@ class StaffPages:
             "functions": sorted(function.name for function in self.switches.functions),
             "scopes": [scope.value for scope in Scope],
             "reason_most": REASON_MOST,
+            "labels": _LABELS,
             "minimums": ", ".join(MINIMUMS),
         }
         return page("home.html", known)
@@ -98,7 +102,7 @@ def mount(app: FastAPI, door: StaffDoor, pages: StaffPages) -> None:
         return await done_by_form(door, request, Duty.APPROVE, approve)
 
 
-async def _engage(pages: StaffPages, who: SignedIn, form: dict[str, str]) -> Response:
+async def _engage(pages: StaffPages, who: SignedIn, form: dict[str, str]) -> None:
     subject = form.pop("subject", "").strip()
     wanted = validated(schemas.NewKillSwitch, {**form, **({"subject": subject} if subject else {})})
-    return await engaged_answer(pages.switches.switches, pages.switches.functions, wanted, who.member.subject)
+    await engaged_answer(pages.switches.switches, pages.switches.functions, wanted, who.member.subject)

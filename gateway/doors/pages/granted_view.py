@@ -46,5 +46,6 @@ def _limits(limits: Limits, currency: str) -> str:
     payment, day, week, month = (
         Money(minor, currency).value for minor in (limits.payment_minor, limits.day_minor, limits.week_minor, limits.month_minor)
     )
-    times = "once" if limits.day_count == 1 else f"{limits.day_count} times"
-    return f"at most {payment} each and {times} a day; {day} in a day, {week} in 7 days, {month} in 30 days"
+    times = "one payment" if limits.day_count == 1 else f"{limits.day_count} payments"
+    bounds = (f"{payment} each", f"{times} a day", f"{day} in a day", f"{week} in 7 days", f"{month} in 30 days")
+    return "\n".join(f"at most {bound}" for bound in bounds)
