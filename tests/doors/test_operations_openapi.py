@@ -61,8 +61,6 @@ def test_a_form_leads_back_to_the_page(listener: httpx.Client) -> None:
 
 
 def test_the_page_says_what_waits_in_plain_words(listener: httpx.Client) -> None:
-    engaged = {"scope": "customer", "subject": "<b>eve</b>", "reason": "to be on record"}
-    assert listener.post("/v1/kill-switches", json=engaged).status_code == 200
     subject = {
         "customer": "<b>eve</b>",
         "legal_minimum": [],
