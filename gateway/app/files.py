@@ -1,6 +1,7 @@
 """What the files of the Assistants API are made of: where contents are kept, by which keys, and what looks at them, as the settings say."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import FastAPI
@@ -55,10 +56,10 @@ class ServedFiles:
         await self.api.keeper.sweep()
 
 
-def served_files(settings: Settings, api: Api, log: Log) -> ServedFiles:
+def served_files(folder: Path, settings: Settings, api: Api, log: Log) -> ServedFiles:
     keeper = FileKeeper(
         store=api.book,
-        storage=FolderStorage(settings.files_folder or settings.data / "files"),
+        storage=FolderStorage(folder),
         keys=CustomersKeys(log),
         scanner=_scanner(settings),
         clock=log.now,

@@ -104,6 +104,20 @@ def _replaceable(path: Path) -> Path | None:
     return None
 
 
+def _contents(settings: Settings) -> _Findings:
+    folder = settings.files_folder
+    if folder is None:
+        return
+    if not folder.is_dir():
+        yield SettingFinding(
+            "files_folder", FindingCode.MISSING, f"names {folder}, which is no folder that is there", "make it, with mode 700"
+        )
+    elif (wrong := open_to_others(folder)) is not None:
+        yield SettingFinding(
+            "files_folder", FindingCode.OPEN_TO_OTHERS, f"names {folder}, which {wrong}", "chmod 700 it, for our user"
+        )
+
+
 def _data(settings: Settings) -> _Findings:
     made = "make it with `tellergate init --production`"
     if not settings.data.is_dir():
@@ -200,6 +214,7 @@ def _extras(settings: Settings) -> _Findings:
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
         "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
+        "files_folder": (settings.files_folder is not None, "files", ("python_multipart", "puremagic")),
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
@@ -234,4 +249,4 @@ def _limits(settings: Settings) -> _Findings:
         )
 
 
-CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, _files, _certificate, _extras, _limits)
+CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, _contents, _files, _certificate, _extras, _limits)

@@ -27,8 +27,8 @@ class KeptSettings:
     """Bytes of their bodies in a day."""
 
     files_folder: Path | None = None
-    """Where the contents of files are kept, each sealed under the key of whose it is: a folder that every gateway of a database sees, and
-    its owner alone. None: `files` in the data folder."""
+    """Where the contents of files are kept, each sealed under the key of whose it is: a folder of its owner alone, which all gateways of a
+    database see. None: there are no files (in development mode, `files` in the data folder)."""
 
     file_bytes_most: int = 134_217_728
     """Bytes of one file."""

@@ -98,11 +98,12 @@ def running(
 
 
 def _files(settings: Settings, api: Api, log: Log) -> "ServedFiles | None":
-    if find_spec("python_multipart") is None or find_spec("puremagic") is None:
-        return None
+    folder = settings.files_folder
+    if folder is None or find_spec("python_multipart") is None or find_spec("puremagic") is None:
+        return None  # for customers a folder without the extra is a finding, and they are not served
     from gateway.app.files import served_files
 
-    return served_files(settings, api, log)
+    return served_files(folder, settings, api, log)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -338,6 +338,11 @@ def _templates(settings: Settings) -> _Findings:
         )
 
 
+def _files(settings: Settings) -> _Findings:
+    if settings.file_scan_command and settings.file_scan_clamd:
+        yield SettingFinding("file_scan_clamd", FindingCode.CONFLICT, "stands beside file_scan_command", "leave one of them out")
+
+
 def _confirm_page(settings: Settings) -> _Findings:
     if not is_origin(settings.confirm_origin, loopback_http=settings.development):
         yield _malformed(
@@ -390,4 +395,5 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _standby,
     _confirming,
     _templates,
+    _files,
 )
