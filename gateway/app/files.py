@@ -17,6 +17,7 @@ from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.storage import FolderStorage
 from gateway.store.files import FilesMost
+from gateway.store.items import ItemStore
 
 KEY_CLASS = "files"
 """Of the keys of customers: apart from those of their records, which the law may keep longer than their files."""
@@ -56,14 +57,17 @@ class ServedFiles:
         await self.api.keeper.sweep()
 
 
-def served_files(folder: Path, settings: Settings, api: Api, log: Log) -> ServedFiles:
-    keeper = FileKeeper(
-        store=api.book,
+def file_keeper(folder: Path, settings: Settings, book: ItemStore, log: Log) -> FileKeeper:
+    return FileKeeper(
+        store=book,
         storage=FolderStorage(folder),
         keys=CustomersKeys(log),
         scanner=_scanner(settings),
         clock=log.now,
     )
+
+
+def served_files(settings: Settings, api: Api, keeper: FileKeeper) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     return ServedFiles(FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most))
 
