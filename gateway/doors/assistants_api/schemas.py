@@ -33,7 +33,7 @@ def _only_functions(value: object) -> object:
 
 def _no_files(value: object) -> object:
     if value not in (None, [], {}):
-        raise PydanticCustomError("unsupported", "files are not supported: leave this field out")
+        raise PydanticCustomError("unsupported", "files are not supported here: leave this field out")
     return value
 
 
