@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types import Upload
 
 from gateway.runs.images import GONE, LEFT_OUT, READ_MOST
 from tests.support.assisted import assisted
@@ -89,6 +90,15 @@ async def test_an_upload_in_parts_of_any_order(tmp_path: Path) -> None:
         for ended in (client.uploads.complete(begun.id, part_ids=order), client.uploads.cancel(begun.id)):
             with pytest.raises(openai.BadRequestError, match="completed or cancelled"):
                 await ended
+        raced = await client.uploads.create(bytes=MIB, filename="r.bin", mime_type="image/png", purpose="vision")
+        part = await client.uploads.parts.create(raced.id, data=content[:MIB])
+        ends = [client.uploads.complete(raced.id, part_ids=[part.id]) for _ in range(4)]
+        told = await asyncio.gather(*ends, return_exceptions=True)
+        won = [item for item in told if isinstance(item, Upload)]
+        lost = [item for item in told if isinstance(item, openai.BadRequestError) and "completed or cancelled" in str(item)]
+        assert (len(won), len(lost)) == (1, 3), told
+        assert won[0].file is not None
+        await client.files.delete(won[0].file.id)
         other = await client.uploads.create(bytes=3, filename="b.txt", mime_type="text/plain", purpose="assistants")
         await client.uploads.parts.create(other.id, data=b"ab")
         with pytest.raises(openai.APIStatusError, match="3 bytes announced"):
