@@ -245,6 +245,11 @@ async def test_a_body_that_is_no_form_is_refused_and_nothing_stays(tmp_path: Pat
         await asyncio.to_thread(fuzz)
         for number in range(40):
             assert (await kept.put(b"x", **{f"field{number}": "1"})).status_code == 400, "a field that is none"
+        for nul in ('filename="a\0b"', 'filename="a"; x="\0"'):
+            head = f'--b\r\ncontent-disposition: form-data; name="file"; {nul}\r\n\r\nx\r\n--b--\r\n'
+            form = kept.headers() | {"content-type": "multipart/form-data; boundary=b"}
+            assert code(await kept.http.post("/v1/files", content=head.encode(), headers=form)) == (400, "invalid_request")
+        assert code(await kept.put(b"x", purpose="a\0b")) == (400, "invalid_request")
         many = {f"f{number}": ("a", b"x") for number in range(50)}
         assert (await kept.http.post("/v1/files", files=many, headers=kept.headers())).status_code == 400
         assert (await kept.put(b"x", purpose="x" * 100_000)).status_code == 400
