@@ -168,7 +168,7 @@ def test_the_whole_way(browser: Any, bank: Bank) -> None:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.locator(".message.assistant", has_text="They are on the screen.").wait_for()
-        assert output.count() == 0
+        output.wait_for(state="detached")
         assert call.get_by_text("executed by your app").is_visible()
         ended(page, "completed", 5)
 
@@ -227,7 +227,7 @@ def confirm(page: Any, bank: Bank) -> None:
     subprocess.run([*command, "--data", str(bank.served.data), "--url", bank.served.url], check=True, capture_output=True)
     call.locator(".mark.done").wait_for()
     page.locator(".message.assistant", has_text="Your rent is paid.").wait_for()
-    assert card.count() == 0
+    card.wait_for(state="detached")
 
 
 def test_script_of_an_answer_stays_text_and_nothing_is_fetched_from_elsewhere(browser: Any, bank: Bank) -> None:
