@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from audit.keyring import KeyRefused
 from gateway.app import descriptors
 from gateway.app.data_folder import keys_elsewhere, missing_keys, open_to_others, sealed_keys
+from gateway.app.files_checks import contents_findings
 from gateway.app.settings import PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding
 
@@ -26,7 +27,7 @@ FILE_DESCRIPTORS_LEAST = 4096
 
 _SECRETS = (
     *("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file"),
-    *("operations_tls_key", "operations_client_secret_file", "pkcs11_pin_file"),
+    *("operations_tls_key", "operations_client_secret_file", "pkcs11_pin_file", "files_credential_file"),
 )
 _PUBLIC = (
     *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
@@ -102,20 +103,6 @@ def _replaceable(path: Path) -> Path | None:
         if mode & 0o022 and not mode & stat.S_ISVTX:
             return parent
     return None
-
-
-def _contents(settings: Settings) -> _Findings:
-    folder = settings.files_folder
-    if folder is None:
-        return
-    if not folder.is_dir():
-        yield SettingFinding(
-            "files_folder", FindingCode.MISSING, f"names {folder}, which is no folder that is there", "make it, with mode 700"
-        )
-    elif (wrong := open_to_others(folder)) is not None:
-        yield SettingFinding(
-            "files_folder", FindingCode.OPEN_TO_OTHERS, f"names {folder}, which {wrong}", "chmod 700 it, for our user"
-        )
 
 
 def _data(settings: Settings) -> _Findings:
@@ -215,6 +202,7 @@ def _extras(settings: Settings) -> _Findings:
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
         "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
         "files_folder": (settings.files_folder is not None, "files", ("python_multipart", "puremagic")),
+        "files_bucket": (bool(settings.files_bucket), "s3", ("obstore", "python_multipart", "puremagic")),
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
@@ -249,4 +237,4 @@ def _limits(settings: Settings) -> _Findings:
         )
 
 
-CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, _contents, _files, _certificate, _extras, _limits)
+CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, contents_findings, _files, _certificate, _extras, _limits)

@@ -103,12 +103,11 @@ def running(
 
 
 def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
-    folder = settings.files_folder
-    if folder is None or find_spec("python_multipart") is None or find_spec("puremagic") is None:
-        return None  # for customers a folder without the extra is a finding, and they are not served
+    if find_spec("python_multipart") is None or find_spec("puremagic") is None:
+        return None  # for customers a place for files without the extra is a finding, and they are not served
     from gateway.app.files import file_keeper
 
-    return file_keeper(folder, settings, book, log)
+    return file_keeper(settings, book, log)
 
 
 def _images(keeper: "FileKeeper | None") -> FileImages:

@@ -197,8 +197,8 @@ def test_an_image_is_sent_as_a_file_and_drawn(browser: Any, bank: Bank) -> None:
         page = opened(phone.page, bank)
         page.get_by_label("Images").set_input_files({"name": "receipt.png", "mimeType": "image/png", "buffer": RED})
         say(page, "What accounts do I have?")
-        drawn = page.locator(".message.user canvas")
-        page.wait_for_function("document.querySelector('.message.user canvas')?.width === 2")
+        drawn = page.locator(".message.user canvas[width='2']")
+        drawn.wait_for()
         assert drawn.evaluate("each => [...each.getContext('2d').getImageData(0, 0, 1, 1).data]") == [255, 0, 0, 255]
         assert re.fullmatch(r"file_[0-9a-f]{24}", drawn.get_attribute("aria-label") or "")
         page.locator(".message.assistant", has_text="These are your accounts.").wait_for()

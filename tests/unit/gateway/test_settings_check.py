@@ -64,6 +64,12 @@ OPERATED: dict[str, Any] = {
 }
 
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "no bucket": ({"files_bucket": "contents"}, ("files_bucket", "malformed")),
+    "a bucket in clear": (
+        {"files_bucket": "s3://contents", "files_endpoint": "http://s3.example"},
+        ("files_endpoint", "in_clear"),
+    ),
+    "an endpoint of no bucket": ({"files_endpoint": "https://s3.example"}, ("files_endpoint", "conflict")),
     "two scans": ({"file_scan_command": ("scan",), "file_scan_clamd": "/run/clamd"}, ("file_scan_clamd", "conflict")),
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
     "no cooling off": ({"passkey_cooling_off_s": 0}, ("passkey_cooling_off_s", "development_only")),
