@@ -391,6 +391,13 @@ function lacks() {
   return false;
 }
 
+function showChosen() {
+  const count = $("images").files.length;
+  $("chosen").textContent = count ? `${count} image${count > 1 ? "s" : ""}` : "Images";
+}
+
+$("images").addEventListener("change", showChosen);
+
 async function uploaded(file) {
   const form = new FormData();
   form.append("purpose", "vision");
@@ -406,6 +413,7 @@ async function say(words) {
   showMessage(await answer("POST", at("threads", thread, "messages"), { role: "user", content }));
   $("words").value = "";
   $("images").value = "";
+  showChosen();
   $("state").textContent = "";
   if (matchMedia("(max-width: 56rem)").matches) document.querySelector(".setup").open = false;
   await follow(await ask("POST", at("threads", thread, "runs"), { assistant_id: $("assistant").value.trim(), stream: true }));
