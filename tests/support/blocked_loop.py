@@ -40,6 +40,7 @@ ALLOWED: Mapping[str, str] = {
     "gateway/commands/": "a command has its loop to itself",
     "audit/migration.py": "tables and migrations, before anything is served",
     "audit/store/migration/": "the same",
+    "gateway/app/keys.py:make_gateway_keys": "a first start: the keys are made",
     "gateway/app/databases.py:DatabaseLocations.open": "a start: a driver is imported, a file made",
     "gateway/app/main.py:open_gateway": "a start: nobody is served yet",
     "audit/postgres.py:PostgresDatabase.create": "a start: the first connection, for which the driver is made ready",
