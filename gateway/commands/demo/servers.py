@@ -60,7 +60,8 @@ def gateway_server(folder: Path, model: ModelEndpoint) -> Iterator[RunningGatewa
             stops.put(lambda: _soon(loop, stop))
             started.put(RunningGateway(url, gateway, loop))
 
-        settings = development(folder, port=0)
+        # A disk that is busy for a moment is no part of what is shown: at 250 ms a call would be refused, and the story with it
+        settings = replace(development(folder, port=0), audit_wait_ms=5_000)
         model_settings = replace(settings, model_url=model.url, model_api="responses", model_credential_file=model.credential)
         await serve(model_settings, DEVELOPMENT, started=ready)
 
