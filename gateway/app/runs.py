@@ -85,24 +85,28 @@ def running(
         stand_in="" if stand_in is None else stand_in.name,
     )
 
+    served = _files(settings, api, book, records.log)
+
     async def release() -> None:
         if pool is not None:
             await pool.close()
+        if served is not None:
+            await served.pool.close()
 
     async def close() -> None:
         await release()
         if model is not None:
             await model.close()
 
-    return RunsApi(api, _files(settings, api, records.log), release, close)
+    return RunsApi(api, served, release, close)
 
 
-def _files(settings: Settings, api: Api, log: Log) -> "ServedFiles | None":
+def _files(settings: Settings, api: Api, book: SqlBook, log: Log) -> "ServedFiles | None":
     if find_spec("python_multipart") is None or find_spec("puremagic") is None:
         return None
     from gateway.app.files import served_files
 
-    return served_files(settings, api, log)
+    return served_files(settings, api, book, log)
 
 
 def _model(settings: Settings) -> Model | None:
