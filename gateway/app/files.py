@@ -11,12 +11,16 @@ from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.domain.errors import Unavailable
-from gateway.doors.assistants_api import files, uploads
+from gateway.doors.assistants_api import files, uploads, vector_files, vector_stores
 from gateway.doors.assistants_api.api import Api
 from gateway.doors.assistants_api.files import FilesApi
+from gateway.doors.assistants_api.vector_stores import VectorsApi
 from gateway.doors.rest import Door
+from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
+from gateway.files.parsing import PlainTextParser
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
+from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
@@ -48,11 +52,15 @@ class ServedFiles:
     """Needs the extra `files`."""
 
     api: FilesApi
+    pool: IndexPool
+    vectors: VectorsApi
 
     def mount(self, app: FastAPI, door: Door) -> None:
-        """Put the routes of files and uploads into the application."""
+        """Put the routes of files, uploads and vector stores into the application."""
         for item in (files, uploads):
             item.mount(app, door, self.api)
+        for of_vectors in (vector_stores, vector_files):
+            of_vectors.mount(app, door, self.vectors)
 
     async def sweep(self) -> None:
         """Delete contents that nobody has any more."""
@@ -73,9 +81,11 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
     )
 
 
-def served_files(settings: Settings, api: Api, keeper: FileKeeper) -> ServedFiles:
+def served_files(settings: Settings, api: Api, keeper: FileKeeper, reader: LongReader) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
-    return ServedFiles(FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most))
+    of_files = FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
+    index = IndexDependencies(keeper=keeper, parser=PlainTextParser(), clock=keeper.clock)
+    return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader))
 
 
 def _storage(settings: Settings) -> ContentStorage | None:

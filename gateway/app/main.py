@@ -152,6 +152,8 @@ async def _started(gateway: Gateway, found: AcceptedPolicies, clock: Clock, *, s
     await replay_destructions(gateway.log)
     if gateway.running.api.pool is not None and not shared:
         await gateway.running.api.pool.free()
+    if gateway.running.files is not None and not shared:
+        await gateway.running.files.pool.free()
     try:
         # Where several gateways share the databases, what is younger than the grace may be under way in another one.
         await gateway.recovery.sweep(grace=GRACE if shared else timedelta(0))

@@ -62,6 +62,19 @@ _GATEWAY = {
     "upload_parts": TableRetention("with their upload", "uploads"),
     "uploads": TableRetention("a day after they could be completed", "uploads", personal=("customer", "name")),
     "uses": TableRetention("with their call", "calls", personal=("value",)),
+    "vector_attributes": TableRetention("with their file in the store", "vector_stores", personal=("key", "text", "number")),
+    "vector_batches": TableRetention("with their store", "vector_stores"),
+    "vector_chunks": TableRetention("seconds after their file left the store", "each second", personal=("text",)),
+    "vector_files": TableRetention(
+        "with their store, or the file", "vector_stores", personal=("customer", "attributes", "error_text")
+    ),
+    "vector_left": TableRetention("once the index is deleted that it names", "each second", personal=("customer",)),
+    "vector_stores": TableRetention(
+        "a day after `expires_after`, if it has one; else it is deleted",
+        "vector_stores",
+        personal=("customer", "name", "description", "metadata", "key"),
+    ),
+    "vector_words": TableRetention("as `vector_chunks`", "each second", personal=("word", "places")),
     "webhooks": TableRetention("seven days after it was told", "each hour", personal=("body",)),
     "words": TableRetention("`texts_kept_days`; in a thread, with it", "words", personal=("text", "reading")),
 }

@@ -90,16 +90,20 @@ def running(
         images=images,
     )
 
+    served = _files(settings, api, keeper, book)
+
     async def release() -> None:
         if pool is not None:
             await pool.close()
+        if served is not None:
+            await served.pool.close()
 
     async def close() -> None:
         await release()
         if model is not None:
             await model.close()
 
-    return RunsApi(api, _files(settings, api, keeper), release, close)
+    return RunsApi(api, served, release, close)
 
 
 def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
@@ -118,12 +122,12 @@ def _images(keeper: "FileKeeper | None") -> FileImages:
     return KeptImages(keeper)
 
 
-def _files(settings: Settings, api: Api, keeper: "FileKeeper | None") -> "ServedFiles | None":
+def _files(settings: Settings, api: Api, keeper: "FileKeeper | None", book: SqlBook) -> "ServedFiles | None":
     if keeper is None:
         return None
     from gateway.app.files import served_files
 
-    return served_files(settings, api, keeper)
+    return served_files(settings, api, keeper, book)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -64,7 +64,7 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
         if gateway.running.files is not None:
-            running.append(_left_over(gateway.running.files.sweep))
+            running += [_left_over(gateway.running.files.sweep), _indexed(gateway.running.files.pool.step)]
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
         running.extend(gateway.composition.chores(gateway.bank))
@@ -146,6 +146,14 @@ async def _left_over(sweep_files: Callable[[], Awaitable[None]]) -> None:
         with alarmed(Chore.FILES_SWEEP):
             await sweep_files()
         await asyncio.sleep(3600)
+
+
+async def _indexed(step: Callable[[], Awaitable[None]]) -> None:
+    """Index, as it comes, what was put into vector stores."""
+    while True:
+        with alarmed(Chore.FILES_INDEX):
+            await step()
+        await asyncio.sleep(0.2)
 
 
 async def _old_rows(book: SqlBook, log: Log, settings: Settings, clock: Clock) -> None:

@@ -23,6 +23,7 @@ from audit.store.reads import OpenIntent
 from audit.transactions import always
 from gateway.calls.decide import PolicyRefusal
 from gateway.calls.record_fields import (
+    SearchRecord,
     arguments_of,
     claim_on_record,
     file_record,
@@ -30,6 +31,7 @@ from gateway.calls.record_fields import (
     mandate_record,
     policy_of,
     replayable,
+    search_record,
     told_to_app,
 )
 from gateway.domain.errors import Unavailable
@@ -248,6 +250,10 @@ class Records:
     async def file(self, file: StoredFile, word: str, by: str, at: datetime) -> RecordPosition:
         """A file that was `kept`, `read` or `deleted`, by this client."""
         return await self._append(file_record(file, word, by, at))
+
+    async def searched(self, told: SearchRecord, at: datetime) -> RecordPosition:
+        """A vector store that was searched, before anybody is told what was found."""
+        return await self._append(search_record(told, at))
 
     async def kill_switch(self, switch: KillSwitch, word: str, by: str, via: str, at: datetime) -> RecordPosition:
         """`kill_engaged`, or one officer's `kill_lift`. Of a customer the trail names no name, and keeps the reason sealed."""

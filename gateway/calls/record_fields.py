@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
@@ -72,6 +73,24 @@ def file_record(file: StoredFile, word: str, by: str, at: datetime) -> Record:
     facts |= {"bytes": content.size, "type": content.type}
     sealed: dict[str, JSON] = {"name": file.name, "sha256": content.sha256.hex()}
     return Record(kind=RecordKind.ADMIN, time=at, customer=file.owner.customer, facts=facts, sealed=sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """A search of a vector store. `customer` None: by the client itself. `questions`: SHA-256 of them as JSON. `found`: ids of files."""
+
+    store: str
+    customer: str | None
+    by: str
+    questions: bytes
+    found: tuple[str, ...]
+
+
+def search_record(told: SearchRecord, at: datetime) -> Record:
+    """What was asked is sealed although it is a hash: a question may be guessed."""
+    facts: dict[str, Plain] = {"vector_store": told.store, "word": "searched", "by": told.by, "found": len(told.found)}
+    sealed: dict[str, JSON] = {"questions_sha256": told.questions.hex(), "files": list(told.found)}
+    return Record(kind=RecordKind.ADMIN, time=at, customer=told.customer, facts=facts, sealed=sealed)
 
 
 def told_to_app(redacted: Redacted) -> dict[str, Plain]:

@@ -49,4 +49,5 @@ class Chore(StrEnum):
     KEYS = "keys"
     ROWS_SWEEP = "rows_sweep"
     FILES_SWEEP = "files_sweep"
+    FILES_INDEX = "files_index"
     SCHEDULED_PAYMENTS = "scheduled_payments"

@@ -94,3 +94,12 @@ class CallStatus(StrEnum):
     def is_open(self) -> bool:
         """Whether something is still to come."""
         return self in (CallStatus.HELD, CallStatus.IN_DOUBT)
+
+
+class IndexState(StrEnum):
+    """Of a file in a vector store, as the API calls its `status`."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"

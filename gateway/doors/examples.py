@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.domain.strict_json import Json
+from gateway.doors import vector_examples as vectors
+from gateway.doors.vector_examples import VECTOR_STORE
 from gateway.runs.objects import ASSISTANT_FIELDS, MESSAGE_FIELDS, RUN_FIELDS, STEP_FIELDS, deleted, listed, text_content
 
 
@@ -168,6 +170,9 @@ _FILE: dict[str, Json] = {
     "status": "processed",
     "status_details": None,
 }
+_VECTORS, _VECTOR_FILE = vectors.vector_store(_SECONDS), vectors.vector_file(_SECONDS, FILE)
+_FILE_BATCH = vectors.file_batch(_SECONDS)
+_LASTS: Json = {"anchor": "last_active_at", "days": 30}
 _UPLOAD: dict[str, Json] = {
     "id": UPLOAD,
     "object": "upload",
@@ -336,6 +341,24 @@ EXAMPLES: Mapping[str, OperationExample] = {
     ),
     "complete_upload": OperationExample({**_UPLOAD, "status": "completed", "file": _FILE}, {"part_ids": [PART]}),
     "cancel_upload": OperationExample({**_UPLOAD, "status": "cancelled"}),
+    "create_vector_store": OperationExample(_VECTORS, {"name": "Terms", "file_ids": [FILE], "expires_after": _LASTS}),
+    "list_vector_stores": OperationExample(listed([_VECTORS], more=False)),
+    "get_vector_store": OperationExample(_VECTORS),
+    "update_vector_store": OperationExample(_VECTORS, {"name": "Terms"}),
+    "delete_vector_store": OperationExample(deleted(VECTOR_STORE, "vector_store.deleted")),
+    "search_vector_store": OperationExample(
+        vectors.found(FILE), {"query": vectors.QUESTION, "filters": {"type": "gte", "key": "year", "value": 2025}}
+    ),
+    "create_vector_store_file": OperationExample(_VECTOR_FILE, {"file_id": FILE, "attributes": vectors.ATTRIBUTES}),
+    "list_vector_store_files": OperationExample(listed([_VECTOR_FILE], more=False)),
+    "get_vector_store_file": OperationExample(_VECTOR_FILE),
+    "update_vector_store_file": OperationExample(_VECTOR_FILE, {"attributes": vectors.ATTRIBUTES}),
+    "delete_vector_store_file": OperationExample(deleted(FILE, "vector_store.file.deleted")),
+    "get_vector_store_file_content": OperationExample(vectors.content()),
+    "create_file_batch": OperationExample(_FILE_BATCH, {"file_ids": [FILE]}),
+    "get_file_batch": OperationExample(_FILE_BATCH),
+    "cancel_file_batch": OperationExample({**_FILE_BATCH, "status": "cancelled"}),
+    "list_file_batch_files": OperationExample(listed([_VECTOR_FILE], more=False)),
 }
 """By operation id."""
 

@@ -11,6 +11,7 @@ from gateway.domain.errors import MESSAGES, Code, Fault
 from gateway.domain.reasons import RefusalReason
 from gateway.doors import schemas
 from gateway.doors.assistants_api import schemas as assistant_schemas
+from gateway.doors.assistants_api import vector_schemas
 from gateway.doors.examples import EXAMPLES, error_example
 from gateway.doors.wire import STATUS
 
@@ -34,6 +35,7 @@ _TAGS = {
     "/v1/threads": "Threads",
     "/v1/files": "Files",
     "/v1/uploads": "Files",
+    "/v1/vector_stores": "Vector stores",
     "/v1/confirmations": "Confirmations",
     "/v1/passkeys": "Passkeys",
     "/v1/mandates": "Standing mandates",
@@ -54,6 +56,7 @@ _TAG_TEXTS = {
     "Messages": "The Assistants API: the messages of a thread.",
     "Runs": "The Assistants API: an assistant's runs over a thread, and their steps.",
     "Files": "The Assistants API: documents, each looked at and sealed when it comes.",
+    "Vector stores": "The Assistants API: files that are searched together, by words.",
     "Mandates": "What the bank lets a customer's assistants do.",
     "Confirmations": "What waits for the customer's confirmation.",
     "Passkeys": "With which the customer confirms; enrolled by the bank's identity system.",
@@ -100,6 +103,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.CustomerMandate,
     schemas.NewKillSwitch,
     *assistant_schemas.BODIES,
+    *vector_schemas.BODIES,
 )
 
 

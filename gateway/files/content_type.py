@@ -1,5 +1,6 @@
 """What a file is, by its first bytes; its name only where the bytes leave it open, and never against them."""
 
+import codecs
 from pathlib import PurePosixPath
 
 import puremagic
@@ -36,6 +37,8 @@ def content_type(head: bytes, name: str) -> str:
 
 
 def _is_text(head: bytes) -> bool:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _is_wide_text(head)
     if b"\0" in head or head.startswith(b"%PDF"):
         return False
     try:
@@ -43,3 +46,13 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         return len(head) == SNIFFED_BYTES and error.start > len(head) - 4  # cut inside a character
     return True
+
+
+def _is_wide_text(head: bytes) -> bool:
+    """Almost any bytes are UTF-16: it is a text if it holds no control character either."""
+    decoded = codecs.getincrementaldecoder("utf-16")().decode
+    try:
+        text = decoded(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isspace() or ord(letter) >= ord(" ") for letter in text)

@@ -266,6 +266,13 @@ class SqlBook:
         except (DatabaseUnavailable, SQLAlchemyError) as error:
             raise Unavailable("store_unavailable") from error
 
+    async def read_long(self, question: Callable[[Connection], T]) -> T:
+        """The same beside the calls, without holding them up, over one snapshot."""
+        try:
+            return await self._database.read_long(question)
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise Unavailable("store_unavailable") from error
+
     async def ask(self, question: Asked[T]) -> T:
         """The same for a question of one statement."""
         try:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, sele
 from gateway.domain.kill_switch import Scope
 from gateway.domain.states import CallState
 from gateway.store import file_tables, staff_tables, tables
+from gateway.store import vector_tables as vector
 
 NOBODY_S = {
     tables.PROOFS: "hashes of proofs and keys of clients, gone with the proof's time",
@@ -42,6 +43,8 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
     proposed = select(tables.PROPOSED_CALLS.c.call_id).where(tables.PROPOSED_CALLS.c.confirmation.in_(confirmations))
     runs = select(tables.RUNS.c.id).where(own[tables.RUNS])
     uploads = select(file_tables.UPLOADS.c.id).where(file_tables.UPLOADS.c.customer == customer)
+    stores = select(vector.VECTOR_STORES.c.id).where(vector.VECTOR_STORES.c.customer == customer)
+    left = select(vector.VECTOR_LEFT.c.store).where(vector.VECTOR_LEFT.c.customer == customer)
     switch = tables.KILL_SWITCHES
     return {
         tables.WEBHOOKS: or_(tables.WEBHOOKS.c.call_id.in_(done), tables.WEBHOOKS.c.call_id.in_(proposed)),
@@ -63,6 +66,11 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
                 staff_tables.STAFF_APPROVALS,
             )
         },
+        **{
+            table: table.c.store.in_(stores) | table.c.store.in_(left)
+            for table in (vector.VECTOR_CHUNKS, vector.VECTOR_WORDS, vector.VECTOR_ATTRIBUTES, vector.VECTOR_BATCHES)
+        },
+        **{table: table.c.customer == customer for table in (vector.VECTOR_LEFT, vector.VECTOR_FILES, vector.VECTOR_STORES)},
         file_tables.UPLOAD_PARTS: file_tables.UPLOAD_PARTS.c.upload.in_(uploads),
         **{table: table.c.customer == customer for table in (file_tables.UPLOADS, file_tables.CONTENTS)},
         switch: (switch.c.scope == Scope.CUSTOMER) & (switch.c.subject == customer),

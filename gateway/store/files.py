@@ -16,6 +16,8 @@ from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.times import from_us, to_us
+from gateway.store.vector_files import forget_entries
+from gateway.store.vector_tables import VECTOR_FILES
 
 _F, _C, _U, _P = FILES.c, CONTENTS.c, UPLOADS.c, UPLOAD_PARTS.c
 
@@ -101,7 +103,7 @@ class AddFile(Item[StoredFile]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteFile(Item[tuple[str, ...] | None]):
-    """Answered with the contents that nobody has any more; None: not this owner's."""
+    """From the vector stores that it is in, too. Answered with the contents that nobody has any more; None: not this owner's."""
 
     owner: Maker
     id: str
@@ -111,6 +113,7 @@ class DeleteFile(Item[tuple[str, ...] | None]):
         content = connection.execute(select(_F.content).where(*mine)).scalar_one_or_none()
         if content is None:
             return None
+        forget_entries(connection, VECTOR_FILES.c.id == self.id)
         connection.execute(delete(FILES).where(*mine))
         return without_file(connection, [content])
 
@@ -252,7 +255,8 @@ def nobody_has(connection: Connection, names: Sequence[str]) -> list[str]:
 
 
 def forget_files(connection: Connection, ids: Sequence[str]) -> None:
-    """Remove these files, and the contents that nobody has then."""
+    """Remove these files, also from the vector stores that they are in, and the contents that nobody has then."""
+    forget_entries(connection, VECTOR_FILES.c.id.in_(ids))
     contents = list(connection.execute(select(_F.content).where(_F.id.in_(ids))).scalars())
     connection.execute(delete(FILES).where(_F.id.in_(ids)))
     without_file(connection, contents)

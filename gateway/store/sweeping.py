@@ -33,6 +33,8 @@ from gateway.store.tables import (
 )
 from gateway.store.threads import forget_thread
 from gateway.store.times import to_us
+from gateway.store.vector_tables import VECTOR_STORES
+from gateway.store.vectors import forget_stores
 
 AT_ONCE = 500
 """Rows of one transaction: whoever writes waits for no more than that."""
@@ -61,6 +63,7 @@ class Swept(StrEnum):
     TAINTS = "taints"
     FILES = "files"
     UPLOADS = "uploads"
+    VECTOR_STORES = "vector_stores"
     STAFF_SESSIONS = "staff_sessions"
     STAFF_APPROVALS = "staff_approvals"
 
@@ -87,6 +90,7 @@ class RetentionTimes:
         yield Swept.TAINTS, now - TAINT_LASTS - slack
         yield Swept.FILES, now
         yield Swept.UPLOADS, now - slack
+        yield Swept.VECTOR_STORES, now - slack  # until then it is said to have expired
         yield Swept.STAFF_SESSIONS, now
         yield Swept.STAFF_APPROVALS, now - slack  # what was asked, given and used stands in the trail
 
@@ -114,6 +118,8 @@ class Sweep(Item[int]):
                 forget_thread(connection, thread)
         elif self.what is Swept.FILES and keys:
             forget_files(connection, [row[0] for row in keys])
+        elif self.what is Swept.VECTOR_STORES and keys:
+            forget_stores(connection, [row[0] for row in keys])
         elif keys:
             for statement in _behind(self.what, [row[0] for row in keys]):
                 connection.execute(statement)
@@ -151,6 +157,7 @@ _WHOSE: Mapping[Swept, Callable[[Collection[str]], ColumnElement[bool]]] = {
     Swept.TAINTS: TAINTS.c.customer.in_,
     Swept.FILES: lambda held: FILES.c.customer.is_not(None) & FILES.c.customer.in_(held),
     Swept.UPLOADS: lambda held: UPLOADS.c.customer.is_not(None) & UPLOADS.c.customer.in_(held),
+    Swept.VECTOR_STORES: lambda held: VECTOR_STORES.c.customer.is_not(None) & VECTOR_STORES.c.customer.in_(held),
     Swept.STAFF_APPROVALS: lambda held: STAFF_APPROVALS.c.customer.is_not(None) & STAFF_APPROVALS.c.customer.in_(held),
 }
 """Of which customers the rows of a class are. Not here: sums, since the calls stay that they were made of, and sessions of the bank's
@@ -183,6 +190,7 @@ _OLD: Mapping[Swept, tuple[Table, Callable[[int], tuple[ColumnElement[bool], ...
     Swept.TAINTS: (TAINTS, lambda before_us: (TAINTS.c.last_us < before_us,)),
     Swept.FILES: (FILES, lambda before_us: (FILES.c.expires_us < before_us,)),
     Swept.UPLOADS: (UPLOADS, lambda before_us: (UPLOADS.c.expires_us < before_us,)),
+    Swept.VECTOR_STORES: (VECTOR_STORES, lambda before_us: (VECTOR_STORES.c.expires_us < before_us,)),
     Swept.STAFF_SESSIONS: (STAFF_SESSIONS, lambda before_us: (STAFF_SESSIONS.c.expires_us < before_us,)),
     Swept.STAFF_APPROVALS: (STAFF_APPROVALS, lambda before_us: (STAFF_APPROVALS.c.expires_us < before_us,)),
 }

@@ -50,6 +50,7 @@ BROAD = {
     "gateway/doors/faults.py": 1,
     "gateway/calls/chores.py": 1,
     "gateway/runs/pool.py": 1,
+    "gateway/files/indexing.py": 1,
 }
 """Where everything is caught, and how often: around a connection that nobody gets, a writer's group,
 around a writer and the core, a door's, a chore's or a thread's outermost line."""

@@ -28,10 +28,11 @@ from gateway.domain.principal import (
     SCOPE_WORDS,
     SCOPES,
 )
-from gateway.doors import examples
+from gateway.doors import examples, vector_examples
 from gateway.doors.examples import EXAMPLES
 from tests.doors.conftest import OBJECT, Served, serving
 from tests.doors.test_mandates import CUSTOMER, dev, pay, proposed, standing
+from tests.support.waiting import WAITS_S
 
 pytest.importorskip("webauthn", reason="webauthn is absent")
 
@@ -71,6 +72,14 @@ def table() -> set[Cell]:
     return cells
 
 
+def waited(served: Served, path: str, token: str) -> None:
+    """Until the batch at this path is indexed."""
+    ends = time.monotonic() + WAITS_S
+    while served.get(path, token=token).json()["status"] == "in_progress":
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
 @dataclass
 class World:
     served: Served
@@ -99,6 +108,9 @@ class World:
             headers={"authorization": f"Bearer {by}"},
         )
         upload = served.post("/v1/uploads", EXAMPLES["create_upload"].request, token=by)
+        store = served.post("/v1/vector_stores", {}, token=by).json()["id"]
+        batch = served.post(f"/v1/vector_stores/{store}/file_batches", {"file_ids": [file.json()["id"]]}, token=by).json()["id"]
+        waited(served, f"/v1/vector_stores/{store}/file_batches/{batch}", by)
         thread = served.post("/v1/threads", {"messages": [{"role": "user", "content": "My balance?"}]}, token=own).json()["id"]
         run = served.post(f"/v1/threads/{thread}/runs", {"assistant_id": made["id"]}, token=own).json()["id"]
         runs = f"/v1/threads/{thread}/runs/{run}"
@@ -118,6 +130,8 @@ class World:
             examples.ASSISTANT: made["id"],
             examples.FILE: file.json()["id"],
             examples.UPLOAD: upload.json()["id"],
+            vector_examples.VECTOR_STORE: store,
+            vector_examples.BATCH: batch,
             examples.THREAD: thread,
             examples.MESSAGE: served.get(f"/v1/threads/{thread}/messages?order=asc", token=own).json()["data"][0]["id"],
             examples.RUN: run,
@@ -219,9 +233,11 @@ def test_only_the_cells_of_the_table_answer(world: World, ids: dict[str, str]) -
 
 def test_every_cell_of_the_table_answers(world: World, ids: dict[str, str]) -> None:
     wrong = []
+    of_client = world.objects("client")
     for operation, scope, who in sorted(table()):
         is_new = any(part in operation for part in (*ONCE, "/v1/assistants/{", "/v1/files/{", "/v1/uploads/{"))
-        about = world.objects("client" if who == "client" else "customer") if is_new else ids
+        its = of_client if who == "client" and "/v1/vector_stores" in operation else ids
+        about = world.objects("client" if who == "client" else "customer") if is_new else its
         client = "identity" if scope == SCOPE_ENROL else CLIENT
         answered = world.ask(operation, world.token(who, scope, client=client), about)
         if answered.status_code in REFUSED and not is_the_customer_s_word(operation, who):

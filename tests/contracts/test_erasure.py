@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, insert, select, update
+from sqlalchemy import Column, Connection, Float, Integer, LargeBinary, Table, insert, select, update
 from sqlalchemy.types import BigInteger, Boolean
 
 from audit.database import Database
@@ -16,6 +16,7 @@ from gateway.store.erasure import StillInDoubt, StillStopped
 from gateway.store.file_tables import UPLOADS
 from gateway.store.staff_tables import STAFF_APPROVALS
 from gateway.store.tables import METADATA
+from gateway.store.vector_tables import VECTOR_FILES, VECTOR_STORES
 from tests.support.databases import lent
 
 GONE, STAYS = "person-gone", "person-stays"
@@ -26,6 +27,7 @@ LINKS = {
     "thread": "thread",
     "run": "run",
     "upload": "upload",
+    "store": "vs",
 }
 """Columns that lead to a row of another table, and the prefix of its id."""
 
@@ -36,8 +38,10 @@ IDS = {
     tables.THREADS: "thread",
     tables.RUNS: "run",
     UPLOADS: "upload",
+    VECTOR_STORES: "vs",
 }
 BEGINS = {tables.CALLS: "pending", tables.CONFIRMATIONS: "open", tables.RUNS: "queued", UPLOADS: "pending"}
+BEGINS |= {VECTOR_FILES: "completed"}
 ENDS = {tables.CALLS: "posted", tables.CONFIRMATIONS: "declined", tables.RUNS: "failed"}
 
 
@@ -75,7 +79,7 @@ def cell(table: Table, column: Column[Any], person: str) -> object:
     match column.type:
         case Boolean():
             return True
-        case Integer() | BigInteger():
+        case Integer() | BigInteger() | Float():
             return 1
         case LargeBinary():
             return person.encode()

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.cli import main
-from gateway.doors import examples
+from gateway.doors import examples, vector_examples
 from tests.support import databases
 from tests.support.asking import why
 from tests.support.options import OPTIONS
@@ -31,6 +31,8 @@ OBJECT = {
     "step_id": examples.STEP,
     "file_id": examples.FILE,
     "upload_id": examples.UPLOAD,
+    "vector_store_id": vector_examples.VECTOR_STORE,
+    "batch_id": vector_examples.BATCH,
     "credential": examples.CREDENTIAL,
     "customer": "dora",
     "mandate_id": examples.MANDATE,

@@ -8,7 +8,7 @@ from gateway.store import erasure
 from gateway.store.sweeping import Swept
 from tests.support.retention_reference import GUIDE, renewed
 
-_OF_CHORES = {"each minute", "each hour", "each second's exchange"}
+_OF_CHORES = {"each second", "each minute", "each hour", "each second's exchange"}
 _NAMES_SOMEBODY = re.compile(
     r"customer|approver|approval|text|body|metadata|intent|principal|evidence|arguments|mandate$|payee|terms"
 )

@@ -1,0 +1,122 @@
+"""What of a text is written to the index of a vector store, and how it is read again: by keys that are wrapped under the store's owner's.
+
+Texts are sealed, and words stand in the index as MACs: whoever reads the database or its backups learns which chunks share a word, and no
+word. What is asked for is weighed by BM25 (Robertson and Zaragoza, 2009) over the files that are searched, and no others.
+"""
+
+import hmac
+import math
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.files.chunking import cut
+from gateway.files.sealing import ContentDamaged
+from gateway.files.words import words
+from gateway.store.vector_files import Chunking
+from gateway.store.vector_index import Places, SealedChunk, WordsFound
+
+WORDS_MOST = 64
+"""Different words of a question that are looked for."""
+
+_SATURATION, _LENGTH = 1.2, 0.75
+"""k1 and b of BM25, as Lucene has them."""
+
+_MOST = _SATURATION + 1
+_SCALE = 10_000
+"""Weights are kept as whole numbers of two bytes."""
+
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKey:
+    """The key of one store's index, opened."""
+
+    key: bytes
+
+    def macs(self, of: Iterable[str]) -> dict[str, int]:
+        """The number that stands for each of these words: 63 bits of a MAC."""
+        key = hmac.digest(self.key, b"tellergate words", "sha256")
+        return {word: int.from_bytes(hmac.digest(key, word.encode("utf-8", "replace"), "sha256")[:8], "big") >> 1 for word in of}
+
+    def seal(self, entry: int, number: int, text: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher(entry).encrypt(nonce, text.encode("utf-8", "surrogatepass"), _bound(number))
+
+    def open(self, entry: int, chunk: SealedChunk) -> str:
+        """ContentDamaged."""
+        nonce, sealed = chunk.text[:_NONCE_BYTES], chunk.text[_NONCE_BYTES:]
+        try:
+            return self._cipher(entry).decrypt(nonce, sealed, _bound(chunk.number)).decode("utf-8", "surrogatepass")
+        except InvalidTag:
+            raise ContentDamaged(str(entry)) from None
+
+    def _cipher(self, entry: int) -> AESGCM:
+        return AESGCM(hmac.digest(self.key, b"tellergate texts %d" % entry, "sha256"))
+
+
+def _bound(number: int) -> bytes:
+    return b"tellergate chunk %d" % number
+
+
+@dataclass(frozen=True, slots=True)
+class TextIndex:
+    chunks: Sequence[SealedChunk]
+    words: Sequence[tuple[int, bytes]]
+
+    @property
+    def usage(self) -> int:
+        """Bytes of it."""
+        return sum(len(chunk.text) for chunk in self.chunks) + sum(len(places) for _, places in self.words)
+
+
+def indexed(text: str, chunking: Chunking, key: IndexKey, entry: int) -> TextIndex:
+    """The index of a text. Takes about a second of processor for a megabyte: never on a loop."""
+    chunks: list[SealedChunk] = []
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    usual = chunking.tokens / 2  # words of a chunk, about
+    for number, (first, behind) in enumerate(cut(text, chunking.tokens, chunking.overlap)):
+        piece = text[first:behind]
+        chunks.append(SealedChunk(number, first, behind, key.seal(entry, number, piece)))
+        counts = Counter(words(piece))
+        slack = _SATURATION * (1 - _LENGTH + _LENGTH * counts.total() / usual)
+        for word, count in counts.items():
+            numbers, weights = found.setdefault(word, ([], []))
+            numbers.append(number)
+            weights.append(round(_SCALE * count * _MOST / (count + slack)))
+    macs = key.macs(found)
+    packed = [(macs[word], Places(tuple(numbers), tuple(weights)).packed()) for word, (numbers, weights) in found.items()]
+    return TextIndex(chunks, packed)
+
+
+def ranked(found: WordsFound, questions: Sequence[Collection[int]], most: int) -> Sequence[tuple[float, tuple[int, int]]]:
+    """The best chunks, by entry and number, with scores from 0 to 1: how much of the best that a chunk could be. Of several questions the
+    one that fits best counts."""
+    rarity = {word: _rarity(found, word) for question in questions for word in question}
+    best: dict[tuple[int, int], float] = {}
+    for question in questions:
+        for place, score in _scores(found, rarity, frozenset(question)).items():
+            best[place] = max(best.get(place, 0.0), score)
+    order = sorted(best.items(), key=lambda item: (-item[1], item[0]))
+    return [(score, place) for place, score in order[:most]]
+
+
+def _rarity(found: WordsFound, word: int) -> float:
+    count = found.counts.get(word, 0)
+    return math.log(1 + (max(found.chunks, count) - count + 0.5) / (count + 0.5))
+
+
+def _scores(found: WordsFound, rarity: Mapping[int, float], question: Collection[int]) -> Mapping[tuple[int, int], float]:
+    whole = sum(rarity[word] for word in question) * _MOST * _SCALE
+    scores: dict[tuple[int, int], float] = {}
+    for word, entry, packed in found.places:
+        if word in question:
+            places, share = Places.unpacked(packed), rarity[word] / whole
+            for chunk, weight in zip(places.chunks, places.weights, strict=True):
+                scores[entry, chunk] = scores.get((entry, chunk), 0.0) + share * weight
+    return scores
