@@ -1,6 +1,5 @@
 """What the runs are made of: the model's endpoint as the settings name it, and the pool that drives runs over it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
@@ -33,12 +32,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunsApi:
-    """The Assistants API, its files, and how they end: `release` lets go of the runs, while answers may still go out; then `close`."""
+    """The Assistants API, its files, and how they end."""
 
     api: Api
     files: "ServedFiles | None"
-    release: Callable[[], Awaitable[None]]
-    close: Callable[[], Awaitable[None]]
+    model: Model | None
+
+    async def release(self) -> None:
+        """Let go of the runs, and of what is being indexed, while answers may still go out."""
+        if self.api.pool is not None:
+            await self.api.pool.close()
+        if self.files is not None:
+            await self.files.pool.close()
+
+    async def close(self) -> None:
+        """The same, and of the model's connections."""
+        await self.release()
+        if self.model is not None:
+            await self.model.close()
 
 
 def running(
@@ -89,21 +100,7 @@ def running(
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
     )
-
-    served = _files(settings, api, keeper, book)
-
-    async def release() -> None:
-        if pool is not None:
-            await pool.close()
-        if served is not None:
-            await served.pool.close()
-
-    async def close() -> None:
-        await release()
-        if model is not None:
-            await model.close()
-
-    return RunsApi(api, served, release, close)
+    return RunsApi(api, _files(settings, api, keeper, book), model)
 
 
 def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
