@@ -4,6 +4,7 @@ Texts are sealed, and words stand in the index as MACs: whoever reads the databa
 word. What is asked for is weighed by BM25 (Robertson and Zaragoza, 2009) over the files that are searched, and no others.
 """
 
+import heapq
 import hmac
 import math
 import os
@@ -91,19 +92,21 @@ def indexed(text: str, chunking: Chunking, key: IndexKey, entry: int) -> TextInd
             weights.append(round(_SCALE * count * _MOST / (count + slack)))
     macs = key.macs(found)
     packed = [(macs[word], Places(tuple(numbers), tuple(weights)).packed()) for word, (numbers, weights) in found.items()]
-    return TextIndex(chunks, packed)
+    return TextIndex(chunks, sorted(packed))  # in the order of the table: neighbours are written together
 
 
 def ranked(found: WordsFound, questions: Sequence[Collection[int]], most: int) -> Sequence[tuple[float, tuple[int, int]]]:
     """The best chunks, by entry and number, with scores from 0 to 1: how much of the best that a chunk could be. Of several questions the
     one that fits best counts."""
     rarity = {word: _rarity(found, word) for question in questions for word in question}
-    best: dict[tuple[int, int], float] = {}
+    best: dict[int, dict[int, float]] = {}
     for question in questions:
-        for place, score in _scores(found, rarity, frozenset(question)).items():
-            best[place] = max(best.get(place, 0.0), score)
-    order = sorted(best.items(), key=lambda item: (-item[1], item[0]))
-    return [(score, place) for place, score in order[:most]]
+        for entry, scores in _scores(found, rarity, frozenset(question)).items():
+            before = best.setdefault(entry, scores)
+            if before is not scores:
+                before.update((chunk, score) for chunk, score in scores.items() if score > before.get(chunk, 0.0))
+    places = ((score, (entry, chunk)) for entry, scores in best.items() for chunk, score in scores.items())
+    return heapq.nsmallest(most, places, key=lambda item: (-item[0], item[1]))
 
 
 def _rarity(found: WordsFound, word: int) -> float:
@@ -111,12 +114,13 @@ def _rarity(found: WordsFound, word: int) -> float:
     return math.log(1 + (max(found.chunks, count) - count + 0.5) / (count + 0.5))
 
 
-def _scores(found: WordsFound, rarity: Mapping[int, float], question: Collection[int]) -> Mapping[tuple[int, int], float]:
+def _scores(found: WordsFound, rarity: Mapping[int, float], question: Collection[int]) -> Mapping[int, dict[int, float]]:
+    """By entry and chunk."""
     whole = sum(rarity[word] for word in question) * _MOST * _SCALE
-    scores: dict[tuple[int, int], float] = {}
+    scores: dict[int, dict[int, float]] = {}
     for word, entry, packed in found.places:
         if word in question:
-            places, share = Places.unpacked(packed), rarity[word] / whole
+            places, share, of_entry = Places.unpacked(packed), rarity[word] / whole, scores.setdefault(entry, {})
             for chunk, weight in zip(places.chunks, places.weights, strict=True):
-                scores[entry, chunk] = scores.get((entry, chunk), 0.0) + share * weight
+                of_entry[chunk] = of_entry.get(chunk, 0.0) + share * weight
     return scores

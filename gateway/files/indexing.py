@@ -25,7 +25,6 @@ from gateway.files.sealing import ContentDamaged, unwrapped
 from gateway.store.files import find_file
 from gateway.store.vector_files import FreeFiles, IndexProblem, LeaseFiles, RenewFiles, VectorFile, is_any_due
 from gateway.store.vector_index import (
-    AT_ONCE,
     ClearIndex,
     FailIndex,
     FinishIndex,
@@ -46,7 +45,9 @@ FILES_AT_ONCE = 2
 
 TRY_AGAIN = timedelta(seconds=10)
 
-_CHUNKS_AT_ONCE = 100
+_CHUNKS_AT_ONCE, _WORDS_AT_ONCE = 100, 200
+"""Rows of one transaction: on SQLite whoever asks waits for it, some milliseconds."""
+
 _LOG = logging.getLogger("tellergate.files")
 _T = TypeVar("_T")
 
@@ -147,7 +148,7 @@ class IndexPool:
         made = await asyncio.to_thread(indexed, text, entry.chunking, key, entry.entry)
         pieces = itertools.chain(
             (WriteIndex(entry, self.lease, chunks=some) for some in _some(made.chunks, _CHUNKS_AT_ONCE)),
-            (WriteIndex(entry, self.lease, words=some) for some in _some(made.words, AT_ONCE)),
+            (WriteIndex(entry, self.lease, words=some) for some in _some(made.words, _WORDS_AT_ONCE)),
         )
         for piece in pieces:
             if not await keeper.store.write(piece):

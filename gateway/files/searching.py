@@ -13,7 +13,7 @@ from gateway.files.words import words
 from gateway.store.vector_files import Attributes
 from gateway.store.vector_index import ChunkFound, SearchScope, find_chunks, find_words
 
-PLACES_MOST = 400_000
+PLACES_MOST = 100_000
 """Places of the words of a question that are weighed: beyond it the most frequent words are left out."""
 
 _T = TypeVar("_T")

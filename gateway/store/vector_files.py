@@ -113,7 +113,8 @@ class AttachFiles(Item[Sequence[VectorFile]]):
 
     def apply(self, connection: Connection) -> Sequence[VectorFile] | Exception:
         mine = (_S.id == self.store, *self.owner.owns(VECTOR_STORES), or_(_S.expires_us.is_(None), _S.expires_us > to_us(self.at)))
-        if connection.execute(select(_S.id).where(*mine).with_for_update()).one_or_none() is None:
+        store = connection.execute(select(_S.lasts_days).where(*mine).with_for_update()).one_or_none()
+        if store is None:
             return NoSuchStore()
         ids = [new.file for new in self.files]
         if (problem := self._not_seen(connection, ids)) is not None:
@@ -126,8 +127,8 @@ class AttachFiles(Item[Sequence[VectorFile]]):
             return TooManyAttached()
         forget_entries(connection, *before)
         self._insert(connection)
-        active = {"active_us": to_us(self.at), "expires_us": to_us(self.at) + _S.lasts_days * to_us_of(timedelta(days=1))}
-        connection.execute(update(VECTOR_STORES).where(*mine).values(active))
+        expires_us = None if store.lasts_days is None else to_us(self.at + timedelta(days=store.lasts_days))
+        connection.execute(update(VECTOR_STORES).where(*mine).values(active_us=to_us(self.at), expires_us=expires_us))
         return page_of_entries(connection, self.store, _V.id.in_(ids))
 
     def _not_seen(self, connection: Connection, ids: Sequence[str]) -> NoSuchFile | None:

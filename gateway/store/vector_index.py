@@ -190,7 +190,7 @@ class WordsFound:
 def find_words(connection: Connection, scope: SearchScope, words: Collection[int], most: int) -> WordsFound:
     """Where these words are, within the scope. Of words that are in more than `most` chunks together the rarest are looked at."""
     within = scope.rows(connection)
-    joined = and_(_W.store == _V.store, _W.entry == _V.entry)
+    joined = and_(_W.store == _V.store, _V.entry == _unled(connection, _W.entry))
     size = select(func.coalesce(func.sum(_V.chunks), 0)).join_from(VECTOR_FILES, FILES, _V.id == _F.id).where(*within)
     chunks = int(connection.execute(size).scalar_one())
     asked = select(_W.word, func.sum(func.length(_W.places))).join_from(VECTOR_WORDS, VECTOR_FILES, joined)
@@ -222,15 +222,24 @@ def find_chunks(
     """These chunks, by entry and number, as far as they are within the scope still."""
     if not which:
         return {}
-    named = or_(*(and_(_K.entry == entry, _K.number == number) for entry, number in which))
+    by_entry: dict[int, list[int]] = {}
+    for entry, number in which:
+        by_entry.setdefault(entry, []).append(number)
+    named = or_(*(and_(_K.store == scope.store, _K.entry == entry, _K.number.in_(some)) for entry, some in by_entry.items()))
     asked = select(VECTOR_FILES, _F.name.label("name"), _K.number, _K.first, _K.behind, _K.text.label("sealed"))
-    asked = asked.join_from(VECTOR_CHUNKS, VECTOR_FILES, and_(_K.store == _V.store, _K.entry == _V.entry))
+    asked = asked.join_from(VECTOR_CHUNKS, VECTOR_FILES, and_(_K.store == _V.store, _V.entry == _unled(connection, _K.entry)))
     asked = asked.join(FILES, _V.id == _F.id).where(_K.store == scope.store, named, *scope.rows(connection))
     found = {}
     for row in connection.execute(asked):
-        entry, chunk = entry_of(row), SealedChunk(row.number, row.first, row.behind, bytes(row.sealed))
-        found[entry.entry, chunk.number] = ChunkFound(entry.file, row.name, entry.attributes, entry.entry, chunk)
+        of, chunk = entry_of(row), SealedChunk(row.number, row.first, row.behind, bytes(row.sealed))
+        found[of.entry, chunk.number] = ChunkFound(of.file, row.name, of.attributes, of.entry, chunk)
     return found
+
+
+def _unled(connection: Connection, entry: ColumnElement[int]) -> ColumnElement[int]:
+    """The column, so that PostgreSQL does not go from files to it: without statistics it would read every word of each file. Measured:
+    28 ms for 37,000 words, 0.2 ms so. SQLite finds word and entry at once by the primary key."""
+    return entry + 0 if connection.dialect.name == "postgresql" else entry
 
 
 def _removed(connection: Connection, store: str, entry: int) -> bool:

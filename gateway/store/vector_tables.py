@@ -60,6 +60,7 @@ VECTOR_FILES = Table(
     Index("vector_files_by_store", "store", "created_us", "id"),
     Index("vector_files_by_owner", "owner", "customer"),
     Index("vector_files_by_file", "id"),
+    Index("vector_files_by_entry", "store", "entry"),
     Index("vector_files_by_batch", "batch"),
     Index("vector_files_due", "due_us"),
 )

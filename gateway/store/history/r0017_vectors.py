@@ -62,6 +62,7 @@ def upgrade() -> None:
     op.create_index("vector_files_by_store", "vector_files", ["store", "created_us", "id"])
     op.create_index("vector_files_by_owner", "vector_files", ["owner", "customer"])
     op.create_index("vector_files_by_file", "vector_files", ["id"])
+    op.create_index("vector_files_by_entry", "vector_files", ["store", "entry"])
     op.create_index("vector_files_by_batch", "vector_files", ["batch"])
     op.create_index("vector_files_due", "vector_files", ["due_us"])
     op.create_table(
