@@ -37,6 +37,7 @@ LATE_IMPORTS = {
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
     "gateway/app/people.py",
+    "gateway/files/document_program.py",
 }
 """The command, and the composition root for optional extras."""
 
