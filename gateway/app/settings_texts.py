@@ -83,7 +83,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("audit_wait_ms", "calls_per_minute", "requests_per_minute", "client_requests_per_minute", "waits_per_customer"),
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute", "writes_per_day", "written_bytes_per_day"),
     ),
-    "Files": ("files_folder", "file_bytes_most", "files_most", "files_bytes_most", "file_scan_command", "file_scan_clamd"),
+    "Files": (
+        *("files_folder", "file_bytes_most", "files_most", "files_bytes_most", "file_scan_command", "file_scan_clamd"),
+        "sandbox",
+    ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
     "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }

@@ -59,7 +59,7 @@ class BubblewrapSandbox:
             self._slots.release()
 
     async def _run(self, order: bytes, files_in: Mapping[str, AsyncIterator[bytes]], limits: ProgramLimits) -> FinishedProgram:
-        with _filter() as descriptor:
+        with _filter(await asyncio.to_thread(_filter_program)) as descriptor:
             command = await asyncio.to_thread(jail_command, self._packages, limits.box_bytes, descriptor)
             try:
                 jail = await asyncio.create_subprocess_exec(
@@ -83,7 +83,7 @@ class BubblewrapSandbox:
         """Why this host cannot run programs so, for an operator; None if it can. Tries it, and waits for that."""
         limits = ProgramLimits()
         try:
-            with _filter() as descriptor:
+            with _filter(_filter_program()) as descriptor:
                 command = jail_command(self._packages, limits.box_bytes, descriptor)
                 tried = subprocess.run(  # noqa: S603  # our own command
                     command,
@@ -240,14 +240,17 @@ async def _end(jail: asyncio.subprocess.Process) -> None:
             await jail.wait()
 
 
-@contextmanager
-def _filter() -> Iterator[int]:
-    """A descriptor from which the filter of system calls is read once."""
+def _filter_program() -> bytes:
     try:
-        program = filter_program()
+        return filter_program()
     except (ImportError, RuntimeError):
-        problem = "system calls cannot be filtered: install tellergate[sandbox], and your distribution's library `libseccomp`"
+        problem = "system calls cannot be filtered: install tellergate[documents], and your distribution's library `libseccomp`"
         raise SandboxUnavailable(problem) from None
+
+
+@contextmanager
+def _filter(program: bytes) -> Iterator[int]:
+    """A descriptor from which the filter of system calls is read once."""
     reading, writing = os.pipe()
     try:
         with open(writing, "wb") as into:  # less than a pipe holds

@@ -144,11 +144,20 @@ def _emptied() -> Iterator[str]:
 def _named(packages: Sequence[str]) -> Sequence[_Seen]:
     seen = []
     for package in packages:
-        found = _place(package)
+        if package.endswith(_LIBRARIES):
+            found: Path | None = Path(sysconfig.get_path("platlib"), package)
+            if not Path(sysconfig.get_path("platlib"), package).is_dir():
+                continue  # built here, against the system's
+        else:
+            found = _place(package)
         if found is None:
             raise SandboxUnavailable(f"the package `{package}` is not installed: install tellergate[documents]")
         seen.append(_Seen(str(found), f"{runner.PACKAGES}/{found.name}"))
     return tuple(seen)
+
+
+_LIBRARIES = ".libs"
+"""Ends the name of the folder in which a wheel brings shared libraries along, beside its packages."""
 
 
 def _place(package: str) -> Path | None:
