@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from audit.log import Log, LogUnavailable
 from gateway.app.files_checks import BUCKET
 from gateway.app.key_files import secret_of
+from gateway.app.parsing import parser_of_files
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.domain.errors import Unavailable
@@ -18,7 +19,6 @@ from gateway.doors.assistants_api.vector_stores import VectorsApi
 from gateway.doors.rest import Door
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
-from gateway.files.parsing import PlainTextParser
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
@@ -84,7 +84,7 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
 def served_files(settings: Settings, api: Api, keeper: FileKeeper, reader: LongReader) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     of_files = FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
-    index = IndexDependencies(keeper=keeper, parser=PlainTextParser(), clock=keeper.clock)
+    index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock)
     return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader))
 
 

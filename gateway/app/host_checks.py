@@ -19,8 +19,11 @@ from audit.keyring import KeyRefused
 from gateway.app import descriptors
 from gateway.app.data_folder import keys_elsewhere, missing_keys, open_to_others, sealed_keys
 from gateway.app.files_checks import contents_findings
+from gateway.app.kept_settings import BUBBLEWRAP
 from gateway.app.settings import PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding
+from gateway.files.documents import PACKAGES
+from gateway.sandbox.bubblewrap import BubblewrapSandbox
 
 FILE_DESCRIPTORS_LEAST = 4096
 """No process for customers has fewer, however few connections its settings say."""
@@ -34,6 +37,9 @@ _PUBLIC = (
     "pkcs11_module",
     *("operations_tls_certificate", "operations_client_ca"),
 )
+DOCUMENT_MODULES = ("bs4", "defusedxml", "docx", "openpyxl", "pptx", "pypdf", "pyseccomp")
+"""Of the extra `documents`."""
+
 _AUTHORITIES = ("tls_client_ca", "issuer_ca", "operations_client_ca")
 _CERTIFICATES = {"tls_certificate": "tls_key", "operations_tls_certificate": "operations_tls_key"}
 """Each with the key that belongs to it."""
@@ -205,6 +211,7 @@ def _extras(settings: Settings) -> _Findings:
         "files_bucket": (bool(settings.files_bucket), "s3", ("obstore", "python_multipart", "puremagic")),
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
+        "sandbox": (settings.sandbox == BUBBLEWRAP, "documents", DOCUMENT_MODULES),
         "otlp_endpoint": (bool(settings.otlp_endpoint), "otlp", ("opentelemetry.exporter.otlp.proto.http",)),
     }
     for name, (is_set, extra, modules) in needed.items():
@@ -215,6 +222,16 @@ def _extras(settings: Settings) -> _Findings:
                 f"needs the extra `{extra}`, which is not installed",
                 f"install tellergate[{extra}]",
             )
+
+
+def _sandbox(settings: Settings) -> _Findings:
+    """Tries it: what a kernel, a container or a unit forbids cannot be read anywhere."""
+    if settings.sandbox != BUBBLEWRAP or not all(map(is_installed, DOCUMENT_MODULES)):
+        return
+    problem = BubblewrapSandbox(PACKAGES).refusal()
+    if problem is not None:
+        remedy = "see `Documents in a sandbox` in the operators' guide, or set it to none: of files only plain text is read then"
+        yield SettingFinding("sandbox", FindingCode.NO_SANDBOX, f"cannot run here: {problem}", remedy)
 
 
 def is_installed(module: str) -> bool:
@@ -237,4 +254,12 @@ def _limits(settings: Settings) -> _Findings:
         )
 
 
-CHECKS: tuple[Callable[[Settings], _Findings], ...] = (_data, contents_findings, _files, _certificate, _extras, _limits)
+CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
+    _data,
+    contents_findings,
+    _files,
+    _certificate,
+    _extras,
+    _sandbox,
+    _limits,
+)

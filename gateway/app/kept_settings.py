@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+BUBBLEWRAP = "bubblewrap"
+SANDBOXES = ("none", BUBBLEWRAP)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSettings:
@@ -59,6 +62,11 @@ class KeptSettings:
 
     file_scan_clamd: str = ""
     """ClamAV's daemon that does the same: `host:port`, or the path of its socket. Empty: there is none."""
+
+    sandbox: str = "none"
+    """Where programs run that nobody trusts, such as what reads documents (PDF, Word, Excel, PowerPoint, HTML, mail): `bubblewrap`, a jail
+    without network, files and secrets, by the system's packages `bubblewrap` and `libseccomp`; Linux alone. `none`: they do not run, and of
+    files only what is plain text is read. Needs the extra `documents`."""
 
     threads_kept_days: int = 400
     """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from audit.addresses import AddressMalformed, read_address
 from gateway.app.files_checks import files_findings
+from gateway.app.kept_settings import SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
@@ -97,6 +98,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "issuer_metadata": (OPENID, OAUTH),
     "model_api": MODEL_APIS,
     "key_storage": KEY_STORAGES,
+    "sandbox": SANDBOXES,
 }
 
 

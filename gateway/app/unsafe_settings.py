@@ -38,6 +38,8 @@ class FindingCode(StrEnum):
     """A limit of the operating system that is too low to serve."""
     UNAVAILABLE = "unavailable"
     """A database, or the token of the keys, that does not answer."""
+    NO_SANDBOX = "no_sandbox"
+    """A host, container or unit where no program can be put into a jail."""
     NOT_UPGRADED = "not_upgraded"
     """A database that was not made yet, or is of another version."""
     COMMITS_ALONE = "commits_alone"

@@ -38,6 +38,7 @@ LATE_IMPORTS = {
     "gateway/app/runs.py",
     "gateway/app/people.py",
     "gateway/app/files.py",
+    "gateway/files/document_program.py",
 }
 """The command, and the composition root for optional extras."""
 
@@ -49,11 +50,12 @@ BROAD = {
     "gateway/commands/demo/servers.py": 1,
     "gateway/doors/faults.py": 1,
     "gateway/calls/chores.py": 1,
+    "gateway/files/document_program.py": 1,
     "gateway/runs/pool.py": 1,
     "gateway/files/indexing.py": 1,
 }
-"""Where everything is caught, and how often: around a connection that nobody gets, a writer's group,
-around a writer and the core, a door's, a chore's or a thread's outermost line."""
+"""Where everything is caught, and how often: around a connection that nobody gets, a writer's group, around a writer and the core, a
+library that reads a stranger's document in the jail, a door's, a chore's or a thread's outermost line."""
 
 _PURE_OF_CALLS = ("card_numbers", "claims", "decide", "detection", "folding", "phone_numbers", "redaction", "values")
 _PURE_OF_RUNS = ("answer", "budget", "identifiers", "links", "model", "outgoing", "told", "transcript", "truncation")

@@ -20,6 +20,7 @@ from gateway.app.databases import DatabaseName
 from gateway.app.development.settings import development
 from gateway.app.host_checks import host_findings
 from gateway.app.keys import PURPOSES
+from gateway.app.parsing import parser_of_files
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import DEV_ISSUER, Settings
 from gateway.app.settings_checks import checked, findings
@@ -27,8 +28,12 @@ from gateway.app.settings_sources import CONFIG, gathered
 from gateway.app.unsafe_settings import FindingCode, UnsafeSettings
 from gateway.cli import main
 from gateway.commands.settings import FLAGS, masked
+from gateway.files.documents import PACKAGES
+from gateway.files.parsing import NotParsed
+from gateway.sandbox.bubblewrap import BubblewrapSandbox
 from tests.support import databases
 from tests.support.certificates import Authority
+from tests.support.jails import jail, parts
 from tests.support.officers import a_bundle, pinned
 from tests.support.production import home, nothing_said, private, put_in_force, written
 from tests.support.softhsm import MODULE, PIN, new_token
@@ -333,6 +338,31 @@ def test_an_extra_that_is_missing_is_found_before_it_is_imported(
     assert host_findings(settings) == []
     monkeypatch.setattr(host_checks, "is_installed", lambda asked: asked != module)
     assert [(item.setting, item.code) for item in host_findings(settings)] == [(name, FindingCode.EXTRA_MISSING)]
+
+
+def test_a_sandbox_is_tried_where_it_is_to_run(good: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(good, sandbox="bubblewrap")
+    jail(PACKAGES)
+    assert host_findings(settings) == []
+    monkeypatch.setattr(BubblewrapSandbox, "refusal", lambda _: "no namespaces")
+    assert host_findings(good) == []
+    [finding] = host_findings(settings)
+    assert (finding.setting, finding.code) == ("sandbox", FindingCode.NO_SANDBOX)
+    assert "no namespaces" in str(finding)
+    monkeypatch.setattr(host_checks, "is_installed", lambda asked: asked != "pypdf")
+    assert [(item.setting, item.code) for item in host_findings(settings)] == [("sandbox", FindingCode.EXTRA_MISSING)]
+
+
+@pytest.fixture
+def _sandbox_here() -> None:
+    jail(PACKAGES)  # asked outside of the event loop
+
+
+@pytest.mark.usefixtures("_sandbox_here")
+async def test_documents_are_read_only_where_there_is_a_sandbox(good: Settings) -> None:
+    with pytest.raises(NotParsed):
+        await parser_of_files(good).text("text/html", parts(b"<p>words"))
+    assert await parser_of_files(replace(good, sandbox="bubblewrap")).text("text/html", parts(b"<p>words")) == "words\n"
 
 
 def test_a_module_whose_package_is_missing_is_not_installed() -> None:
