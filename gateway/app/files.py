@@ -6,7 +6,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import FastAPI
 
 from audit.log import Log, LogUnavailable
+from gateway.app.files_checks import BUCKET
+from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
+from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.domain.errors import Unavailable
 from gateway.doors.assistants_api import files, uploads
 from gateway.doors.assistants_api.api import Api
@@ -14,8 +17,9 @@ from gateway.doors.assistants_api.files import FilesApi
 from gateway.doors.rest import Door
 from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
-from gateway.files.storage import FolderStorage
+from gateway.files.storage import ContentStorage, FolderStorage
 from gateway.store.files import FilesMost
+from gateway.store.items import ItemStore
 
 KEY_CLASS = "files"
 """Of the keys of customers: apart from those of their records, which the law may keep longer than their files."""
@@ -55,16 +59,44 @@ class ServedFiles:
         await self.api.keeper.sweep()
 
 
-def served_files(settings: Settings, api: Api, log: Log) -> ServedFiles:
-    keeper = FileKeeper(
-        store=api.book,
-        storage=FolderStorage(settings.files_folder or settings.data / "files"),
+def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | None:
+    """None where no place for files is named."""
+    storage = _storage(settings)
+    if storage is None:
+        return None
+    return FileKeeper(
+        store=book,
+        storage=storage,
         keys=CustomersKeys(log),
         scanner=_scanner(settings),
         clock=log.now,
     )
+
+
+def served_files(settings: Settings, api: Api, keeper: FileKeeper) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     return ServedFiles(FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most))
+
+
+def _storage(settings: Settings) -> ContentStorage | None:
+    if named := BUCKET.fullmatch(settings.files_bucket):
+        from gateway.files.s3 import Bucket, BucketStorage
+
+        return BucketStorage(
+            Bucket(named[1], named[2] or "", settings.files_endpoint, settings.files_region, *_access_key(settings))
+        )
+    return None if settings.files_folder is None else FolderStorage(settings.files_folder)
+
+
+def _access_key(settings: Settings) -> tuple[str, str]:
+    """Its id and secret; empty where the environment says them. UnsafeSettings, without a word of them."""
+    if settings.files_credential_file is None:
+        return "", ""
+    key_id, _, secret = secret_of(settings.files_credential_file).partition(":")
+    if not key_id or not secret:
+        problem, remedy = "does not hold an access key", "write its id, a colon and its secret in one line"
+        raise UnsafeSettings(findings=[SettingFinding("files_credential_file", FindingCode.MALFORMED, problem, remedy)])
+    return key_id, secret
 
 
 def _scanner(settings: Settings) -> FileScanner:

@@ -30,8 +30,22 @@ class KeptSettings:
     """Bytes of their bodies in a day."""
 
     files_folder: Path | None = None
-    """Where the contents of files are kept, each sealed under the key of whose it is: a folder that every gateway of a database sees, and
-    its owner alone. None: `files` in the data folder."""
+    """Where the contents of files are kept, each sealed under the key of whose it is: a folder of its owner alone, which all gateways of a
+    database see. None: there are no files, unless in a bucket (in development mode,
+    `files` in the data folder)."""
+
+    files_bucket: str = ""
+    """The same in a bucket that speaks S3, `s3://BUCKET/PREFIX`, in the place of a folder. Empty: there is none."""
+
+    files_endpoint: str = ""
+    """Where it is, if not at Amazon's own endpoint of the region: an https URL; http on loopback."""
+
+    files_region: str = "us-east-1"
+    """Its region."""
+
+    files_credential_file: Path | None = None
+    """File with the bucket's access key in one line, its id, a colon and its secret, readable to the gateway alone. None: what the
+    environment says to Amazon's tools."""
 
     file_bytes_most: int = 134_217_728
     """Bytes of one file."""

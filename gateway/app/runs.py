@@ -18,6 +18,7 @@ from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
 from gateway.runs.broadcast import Broadcast
 from gateway.runs.function_calls import RunFunctionCalls
+from gateway.runs.images import FileImages, NoFileImages
 from gateway.runs.loop import RunDependencies
 from gateway.runs.model import Model
 from gateway.runs.pool import RunPool
@@ -27,6 +28,7 @@ from gateway.store.book import SqlBook
 
 if TYPE_CHECKING:
     from gateway.app.files import ServedFiles  # needs the extra `files`
+    from gateway.files.keeping import FileKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ def running(
     model, broadcast = _model(settings) if stand_in is None else stand_in.model, Broadcast()
     seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
-    pool = None
+    keeper, pool = _keeper(settings, book, records.log), None
+    images = _images(keeper)
     if model is not None:
         origin = settings.confirming_origin
         parts = RunDependencies(
@@ -65,6 +68,7 @@ def running(
                 functions=proposals.outcomes.functions,
                 hosts=hosts,
                 most_tokens=settings.model_context_tokens,
+                images=images,
             ),
             model=model,
             seal=seal,
@@ -83,6 +87,7 @@ def running(
         lifetime=timedelta(seconds=settings.run_lifetime_s),
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
+        images=images,
     )
 
     async def release() -> None:
@@ -94,15 +99,31 @@ def running(
         if model is not None:
             await model.close()
 
-    return RunsApi(api, _files(settings, api, records.log), release, close)
+    return RunsApi(api, _files(settings, api, keeper), release, close)
 
 
-def _files(settings: Settings, api: Api, log: Log) -> "ServedFiles | None":
+def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
     if find_spec("python_multipart") is None or find_spec("puremagic") is None:
+        return None  # for customers a place for files without the extra is a finding, and they are not served
+    from gateway.app.files import file_keeper
+
+    return file_keeper(settings, book, log)
+
+
+def _images(keeper: "FileKeeper | None") -> FileImages:
+    if keeper is None:
+        return NoFileImages()
+    from gateway.files.images import KeptImages
+
+    return KeptImages(keeper)
+
+
+def _files(settings: Settings, api: Api, keeper: "FileKeeper | None") -> "ServedFiles | None":
+    if keeper is None:
         return None
     from gateway.app.files import served_files
 
-    return served_files(settings, api, log)
+    return served_files(settings, api, keeper)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from audit.addresses import AddressMalformed, read_address
+from gateway.app.files_checks import files_findings
 from gateway.app.kept_settings import SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
@@ -113,7 +114,7 @@ def _choices(settings: Settings) -> _Findings:
         yield _malformed("answer_hosts", "holds more than host names", "give exact names in lower case, without scheme and port")
 
 
-_ASKED_OVER_LOOPBACK = ("webhook_url", "model_url", "core_url", "otlp_endpoint")
+_ASKED_OVER_LOOPBACK = ("files_endpoint", "webhook_url", "model_url", "core_url", "otlp_endpoint")
 """May be plain http on loopback in either mode: whoever listens there runs on this host."""
 
 
@@ -392,4 +393,5 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _standby,
     _confirming,
     _templates,
+    files_findings,
 )

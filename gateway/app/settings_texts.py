@@ -84,7 +84,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("runs_per_customer", "calls_per_request", "thread_writes_per_minute", "writes_per_day", "written_bytes_per_day"),
     ),
     "Files": (
-        *("files_folder", "file_bytes_most", "files_most", "files_bytes_most", "file_scan_command", "file_scan_clamd"),
+        *("files_folder", "files_bucket", "files_endpoint", "files_region", "files_credential_file"),
+        *("file_bytes_most", "files_most", "files_bytes_most", "file_scan_command", "file_scan_clamd"),
         "sandbox",
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),

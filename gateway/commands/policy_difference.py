@@ -45,9 +45,10 @@ def _both(options: argparse.Namespace) -> tuple[Bundle, Bundle]:
         if options.bundles or options.active:
             raise WrongOptions("give bundle files or --rules FOLDER, not both")
         return rules_of(None), rules_of(options.rules)
+    places = locations(options) if options.active and options.data is not None else None
     named = [read_bundle_file(path) for path in options.bundles]
-    if options.active and len(named) == 1 and options.data is not None:
-        return asyncio.run(activated_bundle(locations(options), None)), named[0]
+    if places is not None and len(named) == 1:
+        return asyncio.run(activated_bundle(places, None)), named[0]
     if options.active or len(named) != 2:
         raise WrongOptions("give OLD and NEW, two bundle files; or NEW with --active and --data FOLDER; or --rules FOLDER")
     return named[0], named[1]

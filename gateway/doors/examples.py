@@ -160,7 +160,7 @@ _RUN: dict[str, Json] = {
 _FILE: dict[str, Json] = {
     "id": FILE,
     "object": "file",
-    "bytes": 48_213,
+    "bytes": 12,
     "created_at": _SECONDS,
     "expires_at": None,
     "filename": "terms.pdf",
@@ -171,7 +171,7 @@ _FILE: dict[str, Json] = {
 _UPLOAD: dict[str, Json] = {
     "id": UPLOAD,
     "object": "upload",
-    "bytes": 48_213,
+    "bytes": 12,
     "created_at": _SECONDS,
     "expires_at": _SECONDS + 3600,
     "filename": "terms.pdf",
@@ -329,7 +329,7 @@ EXAMPLES: Mapping[str, OperationExample] = {
     "delete_file": OperationExample(deleted(FILE, "file")),
     "get_file_content": OperationExample("%PDF-1.7 ..."),
     "create_upload": OperationExample(
-        _UPLOAD, {"bytes": 48_213, "filename": "terms.pdf", "mime_type": "application/pdf", "purpose": "assistants"}
+        _UPLOAD, {"bytes": 12, "filename": "terms.pdf", "mime_type": "application/pdf", "purpose": "assistants"}
     ),
     "add_upload_part": OperationExample(
         {"id": PART, "object": "upload.part", "created_at": _SECONDS, "upload_id": UPLOAD}, {"data": "%PDF-1.7 ..."}

@@ -13,6 +13,7 @@ from gateway.domain.errors import Fault, RequestFault
 
 FIELDS_MOST = 32
 FIELD_BYTES_MOST = 64 * 1024
+_NUL = "a name, or a field, must hold no NUL"
 NAME_MOST = 255
 """Characters of a file's name."""
 
@@ -86,9 +87,12 @@ class Multipart:
             if len(held) > FIELD_BYTES_MOST:
                 raise _not_valid(f"a field has more than {FIELD_BYTES_MOST} bytes")
         try:
-            return held.decode()
+            text = held.decode()
         except UnicodeDecodeError:
             raise _not_valid("a field is not UTF-8") from None
+        if "\0" in text:
+            raise _not_valid(_NUL)
+        return text
 
     async def _next(self) -> _Event:
         while not self._events:
@@ -122,6 +126,8 @@ class Multipart:
     def _headed(self) -> None:
         _, options = parse_options_header(self._head.fields.get(b"content-disposition"))
         filename = options.get(b"filename")
+        if any(b"\0" in value for value in options.values()):
+            raise _not_valid(_NUL)  # PostgreSQL takes none
         self._events.append(FormPart(_text(options.get(b"name", b"")), None if filename is None else _text(filename)))
 
     def _data(self, data: bytes, start: int, end: int) -> None:

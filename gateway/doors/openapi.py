@@ -158,8 +158,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             kind["example"] = example.request
     for status, response in operation["responses"].items():
         number = int(status)
-        content = response.get("content", {}).get("application/json")
-        if content is not None:
+        for content in response.get("content", {}).values():
             content["example"] = example.answer if number == 200 else example.answers.get(number) or error_example(number)
         if number != 200 and number in _STATUS_TEXTS and path.startswith("/v1/"):
             response["description"] = _STATUS_TEXTS[number]

@@ -38,6 +38,13 @@ class ContentStorage(Protocol):
         """What has been kept for so long, and left-overs of what never was whole, in no order."""
 
 
+def place_of(name: str) -> str:
+    """Where a content of this name is, in a folder or a bucket."""
+    if not (name.isascii() and name.isalnum()):
+        raise ValueError("a name of a content is letters and digits")
+    return f"{name[:2]}/{name}"
+
+
 class FolderStorage:
     """In a folder: a file of its own for each, readable to its owner alone. Where several gateways share a database, they share it too."""
 
@@ -89,9 +96,7 @@ class FolderStorage:
                 continue
 
     def _path(self, name: str) -> Path:
-        if not name.isalnum():
-            raise ValueError("a name of a content is letters and digits")
-        return self._folder / name[:2] / name
+        return self._folder / place_of(name)
 
 
 def _created(path: Path) -> IO[bytes]:

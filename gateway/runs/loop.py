@@ -261,7 +261,7 @@ class RunDriver:
         spent = self._spent
         if spent.rounds >= ROUNDS_MOST:
             raise ModelFailed("server_error", f"The model did not come to an end within {ROUNDS_MOST} questions.")
-        question = await self.parts.question.of(self.run, thread, principal.customer, spent)
+        question = await self.parts.question.of(self.run, thread, principal, spent)
         if isinstance(question, ModelQuestion):
             return question
         body: dict[str, Json] = {**self.run.body, "incomplete_details": {"reason": question}, "usage": self._usage()}

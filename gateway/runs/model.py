@@ -21,7 +21,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An image by its URL (`https:` or `data:`), as the API spells it. `detail` is auto, low or high."""
+    """An image by its URL, `https:` or `data:` (`file:` and an id until it is read), as the API spells it. `detail`: auto, low or high."""
 
     url: str
     detail: str

@@ -8,8 +8,10 @@ from typing import Any
 from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import json_schema
 from gateway.domain.ports import Book
+from gateway.domain.principal import Principal
 from gateway.domain.strict_json import Json
 from gateway.runs.budget import TokensLeft, TokensUsed, left
+from gateway.runs.images import FileImages, with_images
 from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
@@ -56,15 +58,16 @@ class QuestionBuilder:
     functions: Mapping[str, BankingFunction]
     hosts: frozenset[str]
     most_tokens: int
+    images: FileImages
 
-    async def of(self, run: Run, thread: Thread, customer: str, spent: TokensUsed) -> ModelQuestion | str:
+    async def of(self, run: Run, thread: Thread, principal: Principal, spent: TokensUsed) -> ModelQuestion | str:
         """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
         bounds = left(run.body, spent)
         if bounds.exceeded is not None:
             return bounds.exceeded
         messages, steps = await self.store.read(lambda connection: _read(connection, thread.id))
         counter = TokenEstimate(own_of(run).get("tokens") or 1.0)
-        functions = await self._offered(run, customer) if run.body["tool_choice"] != "none" else ()
+        functions = await self._offered(run, principal.customer) if run.body["tool_choice"] != "none" else ()
         frame = counter.of_text(_frame(run, functions))
         fitting = truncated(
             [item for _, item in items_of(messages, steps)],
@@ -74,8 +77,9 @@ class QuestionBuilder:
         )
         if fitting is None:
             return "max_prompt_tokens"
+        items = await with_images(fitting.items, self.images, principal.client, principal.customer)
         return ModelQuestion(
-            prompt=_prompt(run, functions, fitting.items, bounds, spent),
+            prompt=_prompt(run, functions, items, bounds, spent),
             app=self._app_of(run),
             outgoing=_outgoing(self.hosts, messages, steps),
             dropped=_dropped(fitting.dropped),

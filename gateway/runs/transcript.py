@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.runs.images import FILE
 from gateway.runs.model import CallTurn, ImagePart, Item, MessageTurn, TextPart, ToolCall
 from gateway.store.steps import Step, calls_of
 from gateway.store.threads import Message
@@ -31,6 +32,8 @@ def _parts(content: Sequence[Mapping[str, Any]]) -> Iterator[TextPart | ImagePar
             yield TextPart(part["text"]["value"])
         elif part["type"] == "image_url":
             yield ImagePart(part["image_url"]["url"], part["image_url"]["detail"])
+        elif part["type"] == "image_file":
+            yield ImagePart(FILE + part["image_file"]["file_id"], part["image_file"]["detail"])
 
 
 def _turns(steps: Sequence[Step]) -> Iterator[tuple[datetime, CallTurn]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
 
 from gateway.app.development.local_issuer import LocalIssuer
 from gateway.app.development.settings import development
@@ -245,6 +247,11 @@ async def test_a_body_that_is_no_form_is_refused_and_nothing_stays(tmp_path: Pat
         await asyncio.to_thread(fuzz)
         for number in range(40):
             assert (await kept.put(b"x", **{f"field{number}": "1"})).status_code == 400, "a field that is none"
+        for nul in ('filename="a\0b"', 'filename="a"; x="\0"'):
+            head = f'--b\r\ncontent-disposition: form-data; name="file"; {nul}\r\n\r\nx\r\n--b--\r\n'
+            form = kept.headers() | {"content-type": "multipart/form-data; boundary=b"}
+            assert code(await kept.http.post("/v1/files", content=head.encode(), headers=form)) == (400, "invalid_request")
+        assert code(await kept.put(b"x", purpose="a\0b")) == (400, "invalid_request")
         many = {f"f{number}": ("a", b"x") for number in range(50)}
         assert (await kept.http.post("/v1/files", files=many, headers=kept.headers())).status_code == 400
         assert (await kept.put(b"x", purpose="x" * 100_000)).status_code == 400
@@ -302,6 +309,32 @@ async def test_a_disk_or_a_database_that_fails_leaves_nobody_with_half_a_file(
         assert await keeper.sweep() == 2
         assert (await kept.content(file["id"])).content == b"done"
         assert len(kept.on_disk()) == 1
+
+
+async def test_a_bucket_holds_nothing_that_can_be_read_and_one_that_is_away_refuses(tmp_path: Path) -> None:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    bucket = f"http://{host}:{port}/contents"
+    credential = tmp_path / "credential"
+    credential.touch(mode=0o600)
+    credential.write_text("id:secret\n")
+    async with httpx.AsyncClient() as outside:
+        await outside.put(bucket)
+        settings = {"files_bucket": "s3://contents/of/bank", "files_endpoint": f"http://{host}:{port}"}
+        async with keeping(tmp_path / "data", **settings, files_credential_file=credential) as kept:
+            plain = os.urandom(2 * FRAME_BYTES)
+            file = (await kept.put(plain)).json()["id"]
+            assert (await kept.content(file)).content == plain
+            assert kept.on_disk() == []
+            (key,) = re.findall(r"<Key>(of/bank/[0-9a-f]{2}/[0-9a-f]{32})</Key>", (await outside.get(bucket)).text)
+            held = (await outside.get(f"{bucket}/{key}")).content
+            assert len(held) > len(plain)
+            assert plain[:100] not in held
+            await asyncio.to_thread(server.stop)
+            assert code(await kept.put(b"x")) == (503, "temporarily_unavailable")
+            assert code(await kept.content(file)) == (503, "temporarily_unavailable")
+            assert await kept.count() == 1
 
 
 async def test_what_happened_to_a_file_is_on_record_and_says_nothing_of_it(tmp_path: Path) -> None:

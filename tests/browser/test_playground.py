@@ -25,6 +25,11 @@ EVIL = (
     "<script>document.title='owned'</script> <img src=http://127.0.0.1:9/x onerror=\"document.title='owned'\"> "
     "[here](https://evil.example/x) javascript:alert(1) \u202e end"
 )
+RED = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000002000000020802000000fdd49a73000000"
+    "104944415478da63f8cfc000440c100a001fee03fd635ebb5b0000000049454e44ae426082"
+)
+"""A red image of two pixels by two."""
 PAY = "Pay Camden Rooms £12.34."
 
 
@@ -163,7 +168,7 @@ def test_the_whole_way(browser: Any, bank: Bank) -> None:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.locator(".message.assistant", has_text="They are on the screen.").wait_for()
-        assert output.count() == 0
+        output.wait_for(state="detached")
         assert call.get_by_text("executed by your app").is_visible()
         ended(page, "completed", 5)
 
@@ -185,6 +190,28 @@ def test_the_whole_way(browser: Any, bank: Bank) -> None:
         assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
+def test_an_image_is_sent_as_a_file_and_drawn(browser: Any, bank: Bank) -> None:
+    with device(browser, PHONE) as phone:
+        failed: list[str] = []
+        phone.page.on("console", lambda message: failed.append(message.text))
+        page = opened(phone.page, bank)
+        page.get_by_label("Images").set_input_files({"name": "receipt.png", "mimeType": "image/png", "buffer": RED})
+        say(page, "What accounts do I have?")
+        drawn = page.locator(".message.user canvas[width='2']")
+        drawn.wait_for()
+        assert drawn.evaluate("each => [...each.getContext('2d').getImageData(0, 0, 1, 1).data]") == [255, 0, 0, 255]
+        assert re.fullmatch(r"file_[0-9a-f]{24}", drawn.get_attribute("aria-label") or "")
+        page.locator(".message.assistant", has_text="These are your accounts.").wait_for()
+        ended(page, "completed", 1)
+        assert page.get_by_label("Images").evaluate("each => each.files.length") == 0
+        page.get_by_label("Images").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no image"})
+        page.get_by_label("Message").fill("Hello.")
+        page.get_by_label("Message").press("Enter")
+        page.locator(".note.bad", has_text="must be a PNG").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert not [item for item in failed if "400" not in item], "nothing was refused by the policy"
+
+
 def confirm(page: Any, bank: Bank) -> None:
     """A payment waits for the customer's own word, and goes on by itself once they gave it."""
     say(page, PAY)
@@ -200,7 +227,7 @@ def confirm(page: Any, bank: Bank) -> None:
     subprocess.run([*command, "--data", str(bank.served.data), "--url", bank.served.url], check=True, capture_output=True)
     call.locator(".mark.done").wait_for()
     page.locator(".message.assistant", has_text="Your rent is paid.").wait_for()
-    assert card.count() == 0
+    card.wait_for(state="detached")
 
 
 def test_script_of_an_answer_stays_text_and_nothing_is_fetched_from_elsewhere(browser: Any, bank: Bank) -> None:

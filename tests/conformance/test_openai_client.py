@@ -275,7 +275,7 @@ async def test_bad_input_gets_the_error_form_and_leaves_the_thread_usable(tmp_pa
         ):
             assert (await bad(create(**refused)))["type"] == "invalid_request_error"
         thread = await threads.create()
-        for content in ("", "x" * 256_001, "a\x00b", [], [{"type": "image_file", "image_file": {"file_id": "f"}}]):
+        for content in ("", "x" * 256_001, "a\x00b", [], [{"type": "image_file", "image_file": {}}]):
             await bad(threads.messages.create(thread.id, role="user", content=content))
         image = {"type": "image_url", "image_url": {"url": "https://evil.example/x.png"}}
         await bad(threads.messages.create(thread.id, role="user", content=[image]))

@@ -1,8 +1,10 @@
 """Files and uploads with the unmodified `openai` package and its strict check of every answer."""
 
 import asyncio
+import base64
 import hashlib
 import io
+import json
 import os
 import random
 from pathlib import Path
@@ -10,9 +12,13 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types import Upload
 
+from gateway.runs.images import GONE, LEFT_OUT, READ_MOST
 from tests.support.assisted import assisted
 from tests.support.models import Reply
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 MIB = 1024 * 1024
 
@@ -84,6 +90,15 @@ async def test_an_upload_in_parts_of_any_order(tmp_path: Path) -> None:
         for ended in (client.uploads.complete(begun.id, part_ids=order), client.uploads.cancel(begun.id)):
             with pytest.raises(openai.BadRequestError, match="completed or cancelled"):
                 await ended
+        raced = await client.uploads.create(bytes=MIB, filename="r.bin", mime_type="image/png", purpose="vision")
+        part = await client.uploads.parts.create(raced.id, data=content[:MIB])
+        ends = [client.uploads.complete(raced.id, part_ids=[part.id]) for _ in range(4)]
+        told = await asyncio.gather(*ends, return_exceptions=True)
+        won = [item for item in told if isinstance(item, Upload)]
+        lost = [item for item in told if isinstance(item, openai.BadRequestError) and "completed or cancelled" in str(item)]
+        assert (len(won), len(lost)) == (1, 3), told
+        assert won[0].file is not None
+        await client.files.delete(won[0].file.id)
         other = await client.uploads.create(bytes=3, filename="b.txt", mime_type="text/plain", purpose="assistants")
         await client.uploads.parts.create(other.id, data=b"ab")
         with pytest.raises(openai.APIStatusError, match="3 bytes announced"):
@@ -146,3 +161,56 @@ async def test_the_same_content_is_kept_once_for_each_owner(tmp_path: Path) -> N
         assert (await alice.files.content(second.id)).content == b"the same"
         await alice.files.delete(second.id)
         assert kept() == 1
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+
+
+async def test_a_model_is_told_the_images_of_messages_that_are_files(tmp_path: Path) -> None:
+    """Of the customer and of their client, and nobody else's; one that is gone is said to be."""
+    told: list[Any] = []
+
+    def looks(body: dict[str, Any]) -> Reply:
+        told.append(body["messages"])
+        return Reply(text="I see.")
+
+    async with assisted(tmp_path / "data", looks) as all_of:
+        alice, bruno = (all_of.client(all_of.token(name)) for name in ("alice", "bruno"))
+        service = all_of.client(all_of.token("dev-app", scope="assistants"))
+        own = await alice.files.create(file=("own.png", PNG + b"own"), purpose="vision")
+        shared = await service.files.create(file=("shared.png", PNG + b"shared"), purpose="vision")
+        foreign = await bruno.files.create(file=("his.png", PNG + b"his"), purpose="vision")
+        text = await alice.files.create(file=("a.png", b"no image at all"), purpose="vision")
+        threads = alice.beta.threads
+
+        def asking(*files: str) -> Any:
+            images = [{"type": "image_file", "image_file": {"file_id": file, "detail": "low"}} for file in files]
+            return {"role": "user", "content": [{"type": "text", "text": "What is this?"}, *images]}
+
+        for file, status in ((foreign.id, 404), ("file_" + "0" * 24, 404), (text.id, 400)):
+            with pytest.raises(openai.APIStatusError) as refused:
+                await threads.create(messages=[asking(file)])
+            assert refused.value.status_code == status
+        thread = await threads.create(messages=[asking(own.id, shared.id)])
+        (message,) = (await threads.messages.list(thread.id)).data
+        images = [part.image_file for part in message.content if part.type == "image_file"]
+        assert [(image.file_id, image.detail) for image in images] == [(own.id, "low"), (shared.id, "low")]
+        assistant = await all_of.assistant()
+        run = await threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id)
+        assert run.status == "completed", run.last_error
+        parts = next(message["content"] for message in told[-1] if message["role"] == "user")
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        assert [base64.b64decode(url.removeprefix("data:image/png;base64,")) for url in urls] == [PNG + b"own", PNG + b"shared"]
+        await alice.files.delete(own.id)
+        await threads.messages.create(thread.id, **asking(*[shared.id] * READ_MOST))
+        run = await threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id)
+        assert run.status == "completed", run.last_error
+        (before, now) = (message["content"] for message in told[-1] if message["role"] == "user")
+        assert sum(part["type"] == "image_url" for part in now) == READ_MOST
+        assert [part["text"] for part in before if part["type"] == "text"] == ["What is this?", LEFT_OUT, LEFT_OUT]
+        fresh = await threads.create(messages=[asking(shared.id)])
+        await service.files.delete(shared.id)
+        run = await threads.runs.create_and_poll(thread_id=fresh.id, assistant_id=assistant.id)
+        assert run.status == "completed", run.last_error
+        (content,) = (message["content"] for message in told[-1] if message["role"] == "user")
+        assert GONE in json.dumps(content)

@@ -6,9 +6,11 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from openai.types import FileObject, Upload
 from openai.types.beta import Assistant, Thread
 from openai.types.beta.threads import Message, Run
 from openai.types.beta.threads.runs import RunStep
+from openai.types.uploads import UploadPart
 from pydantic import BaseModel
 
 from gateway.cli import main
@@ -41,6 +43,12 @@ def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
             yield path, method, operation
 
 
+def content_of(item: Any) -> Any:
+    """The one kind of content that a body or an answer has."""
+    (found,) = item["content"].values()
+    return found
+
+
 def test_every_operation_is_described(document: Any) -> None:
     seen = []
     for path, method, operation in operations(document):
@@ -49,10 +57,10 @@ def test_every_operation_is_described(document: Any) -> None:
         assert 8 <= len(operation["summary"]) < 70, (path, operation["summary"])
         assert operation["tags"] == [tag["name"] for tag in document["tags"] if tag["name"] == operation["tags"][0]], path
         if method == "post" and not path.endswith("/cancel"):
-            assert "example" in operation["requestBody"]["content"]["application/json"], path
+            assert "example" in content_of(operation["requestBody"]), path
         for status, response in operation["responses"].items():
             assert "x-request-id" in response["headers"], (path, status)
-            assert response["content"]["application/json"]["example"] is not None, (path, status)
+            assert content_of(response)["example"] is not None, (path, status)
             if status in ("401", "403"):
                 assert "WWW-Authenticate" in response["headers"]
     assert sorted(seen) == sorted(EXAMPLES), "each operation has an example, and each example its operation"
@@ -68,7 +76,7 @@ def test_every_example_is_right_by_its_schema(document: Any) -> None:
     count = 0
     for path, _, operation in operations(document):
         bodies = [operation.get("requestBody"), *operation["responses"].values()]
-        for body in (item["content"]["application/json"] for item in bodies if item is not None):
+        for body in (content_of(item) for item in bodies if item is not None):
             schema = {**body["schema"], "components": document["components"]}
             errors = list(jsonschema_rs.Draft202012Validator(schema).iter_errors(body["example"]))
             assert errors == [], (path, [error.message for error in errors])
@@ -83,6 +91,9 @@ def test_the_objects_are_those_of_the_openai_package() -> None:
         "get_message": Message,
         "get_run": Run,
         "get_run_step": RunStep,
+        "get_file": FileObject,
+        "complete_upload": Upload,
+        "add_upload_part": UploadPart,
     }
     for name, model in models.items():
         model.model_validate(EXAMPLES[name].answer, strict=False)
@@ -107,12 +118,17 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     ids: dict[str, str] = {}
     sent: set[str] = set()
 
-    def send(name: str, method: str, path: str, token: str, *, keep: str = "", key: str = "id") -> Any:
+    def send(name: str, method: str, path: str, token: str, *, keep: str = "", key: str = "id", form: str | None = None) -> Any:
         body = json.dumps(EXAMPLES[name].request)
         for ours, theirs in ids.items():
             body, path = body.replace(ours, theirs), path.replace(ours, theirs)
         headers = {"authorization": f"Bearer {token}"}
-        answered = served.http.request(method, path, content=None if body == "null" else body, headers=headers)
+        if form is not None:
+            fields = json.loads(body)
+            files = {form: ("terms.pdf", fields.pop(form).encode())}
+            answered = served.http.request(method, path, data=fields, files=files, headers=headers)
+        else:
+            answered = served.http.request(method, path, content=None if body == "null" else body, headers=headers)
         assert answered.status_code == 200, (name, answered.text)
         assert like(answered.json(), EXAMPLES[name].answer), (name, answered.json(), EXAMPLES[name].answer)
         if keep:
@@ -158,6 +174,20 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     send("create_thread_and_run", "POST", "/v1/threads/runs", own)
     send("delete_thread", "DELETE", threads, own)
     send("delete_assistant", "DELETE", f"/v1/assistants/{examples.ASSISTANT}", service)
+
+    send("create_file", "POST", "/v1/files", own, keep=examples.FILE, form="file")
+    send("list_files", "GET", "/v1/files", own)
+    send("get_file", "GET", f"/v1/files/{examples.FILE}", own)
+    content = served.get(f"/v1/files/{ids[examples.FILE]}/content", token=own)
+    assert content.text == EXAMPLES["get_file_content"].answer
+    send("delete_file", "DELETE", f"/v1/files/{examples.FILE}", own)
+    send("create_upload", "POST", "/v1/uploads", own, keep=examples.UPLOAD)
+    uploads = f"/v1/uploads/{examples.UPLOAD}"
+    send("add_upload_part", "POST", f"{uploads}/parts", own, keep=examples.PART, form="data")
+    send("complete_upload", "POST", f"{uploads}/complete", own)
+    send("create_upload", "POST", "/v1/uploads", own, keep=examples.UPLOAD)
+    send("cancel_upload", "POST", f"{uploads}/cancel", own)
+    sent.add("get_file_content")
 
     send("enrol_passkey", "POST", "/v1/passkeys", identity)
     send("revoke_passkey", "DELETE", f"/v1/passkeys/{examples.CREDENTIAL}", identity)

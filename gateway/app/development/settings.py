@@ -12,6 +12,7 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
     return checked(
         Settings(
             data=data,
+            files_folder=data / "files",
             database=database,
             development=True,
             host=host,

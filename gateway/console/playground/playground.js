@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 const tokens = { customer: "", service: "" };
 const ENDED = new Set(["completed", "failed", "incomplete", "cancelled", "expired"]);
 const LOOK_AGAIN_MS = 1000;
+const PICTURE_PX = 480;
 
 // What is shown of the conversation, by the API's ids; `run` is the last one as last seen.
 let thread = null;
@@ -76,9 +77,10 @@ class Refused extends Error {
 
 async function ask(method, path, body, token = tokens.customer) {
   const headers = { authorization: `Bearer ${token}` };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  const isForm = body instanceof FormData; // the browser itself says of one what it is
+  if (body !== undefined && !isForm) headers["content-type"] = "application/json";
   const asked = { method, headers, credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" };
-  const response = await fetch(`/v1${path}`, body === undefined ? asked : { ...asked, body: JSON.stringify(body) });
+  const response = await fetch(`/v1${path}`, body === undefined ? asked : { ...asked, body: isForm ? body : JSON.stringify(body) });
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
   throw new Refused(response.status, told.error ?? {});
@@ -161,7 +163,21 @@ function showMessage(message) {
   item.setAttribute("aria-busy", String(message.status === "in_progress"));
   if (message.content.length) text.textContent = message.content.map(textOf).join("\n");
   item.querySelector("small")?.remove();
+  const images = message.content.filter(({ type }) => type === "image_file").map(({ image_file: { file_id: id } }) => id);
+  if (images.length && !item.querySelector("canvas")) images.forEach((id) => picture(item, id).catch(problem));
   if (message.status === "incomplete") item.append(el("small", { textContent: `incomplete: ${message.incomplete_details?.reason ?? ""}` }));
+  shown(item);
+}
+
+// Drawn, not linked: nothing of a file is ever a document or a source of this page.
+async function picture(item, id) {
+  const drawn = el("canvas", { width: 1, height: 1, role: "img", ariaLabel: id });
+  item.append(drawn);
+  const bitmap = await createImageBitmap(await (await ask("GET", `${at("files", id)}/content`)).blob());
+  const scale = Math.min(1, PICTURE_PX / Math.max(bitmap.width, bitmap.height));
+  drawn.width = Math.max(1, bitmap.width * scale);
+  drawn.height = Math.max(1, bitmap.height * scale);
+  drawn.getContext("2d").drawImage(bitmap, 0, 0, drawn.width, drawn.height);
   shown(item);
 }
 
@@ -375,10 +391,29 @@ function lacks() {
   return false;
 }
 
+function showChosen() {
+  const count = $("images").files.length;
+  $("chosen").textContent = count ? `${count} image${count > 1 ? "s" : ""}` : "Images";
+}
+
+$("images").addEventListener("change", showChosen);
+
+async function uploaded(file) {
+  const form = new FormData();
+  form.append("purpose", "vision");
+  form.append("file", file);
+  return (await answer("POST", "/files", form)).id;
+}
+
 async function say(words) {
   if (!thread) thread = (await answer("POST", "/threads", {})).id;
-  showMessage(await answer("POST", at("threads", thread, "messages"), { role: "user", content: words }));
+  const images = [];
+  for (const file of $("images").files) images.push({ type: "image_file", image_file: { file_id: await uploaded(file) } });
+  const content = images.length ? [{ type: "text", text: words }, ...images] : words;
+  showMessage(await answer("POST", at("threads", thread, "messages"), { role: "user", content }));
   $("words").value = "";
+  $("images").value = "";
+  showChosen();
   $("state").textContent = "";
   if (matchMedia("(max-width: 56rem)").matches) document.querySelector(".setup").open = false;
   await follow(await ask("POST", at("threads", thread, "runs"), { assistant_id: $("assistant").value.trim(), stream: true }));

@@ -1,7 +1,7 @@
 """What the doors of the Assistants API share: their parts, bodies, pages and objects."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from gateway.doors.faults import too_often
 from gateway.doors.rest import Door, answers
 from gateway.runs import objects
 from gateway.runs.broadcast import Broadcast
+from gateway.runs.images import FileImages, NoFileImages
 from gateway.runs.objects import Object
 from gateway.runs.pool import RunPool
 from gateway.runs.sealed_principal import PrincipalSeal
@@ -49,6 +50,7 @@ class Api:
     lifetime: timedelta
     runs_most: int
     stand_in: str = ""
+    images: FileImages = field(default_factory=NoFileImages)
 
     def bounded(self, door: Door, principal: Principal) -> None:
         """RequestFault RATE_LIMITED when this customer, or client, writes too often."""

@@ -33,7 +33,7 @@ def _only_functions(value: object) -> object:
 
 def _no_files(value: object) -> object:
     if value not in (None, [], {}):
-        raise PydanticCustomError("unsupported", "files are not supported: leave this field out")
+        raise PydanticCustomError("unsupported", "files are not supported here: leave this field out")
     return value
 
 
@@ -141,16 +141,22 @@ class ImageContent(_Strict):
     image_url: ImageUrl
 
 
-def _no_image_files(value: object) -> object:
-    if isinstance(value, dict) and value.get("type") == "image_file":
-        raise PydanticCustomError("unsupported", "image_file is not supported: send the image as image_url, with a data: URL")
-    return value
+class ImageFile(_Strict):
+    file_id: Id
+    detail: Literal["auto", "low", "high"] = "auto"
 
 
-Part = Annotated[TextContent | ImageContent, Field(discriminator="type")]
+class ImageFileContent(_Strict):
+    """An image among the files of the customer, or of their client."""
+
+    type: Literal["image_file"]
+    image_file: ImageFile
+
+
+Part = Annotated[TextContent | ImageContent | ImageFileContent, Field(discriminator="type")]
 Content = (
     Annotated[Text, StringConstraints(min_length=1, max_length=TEXT_MOST)]
-    | Annotated[list[Annotated[Part, BeforeValidator(_no_image_files)]], Field(min_length=1, max_length=PARTS_MOST)]
+    | Annotated[list[Part], Field(min_length=1, max_length=PARTS_MOST)]
 )
 
 

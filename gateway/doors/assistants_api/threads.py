@@ -26,7 +26,7 @@ from gateway.doors.assistants_api.api import (
     plain,
     responses_of,
 )
-from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImageContent, Labels, NewMessage, NewThread
+from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImageContent, ImageFileContent, Labels, NewMessage, NewThread
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
@@ -253,6 +253,9 @@ async def _adding(api: Api, door: Door, principal: Principal, new_message: NewMe
         if isinstance(part, ImageContent):
             _allowed(api, part)
             content.append({"type": "image_url", "image_url": {"url": part.image_url.url, "detail": part.image_url.detail}})
+        elif isinstance(part, ImageFileContent):
+            await _seen(api, principal, part)
+            content.append({"type": "image_file", "image_file": part.image_file.model_dump()})
         else:
             texts.append(part if isinstance(part, str) else part.text)
             content += objects.text_content(texts[-1])
@@ -266,6 +269,15 @@ async def _adding(api: Api, door: Door, principal: Principal, new_message: NewMe
         said=said[0],
         foreign=not is_own or len(texts) < len(parts),
     )
+
+
+async def _seen(api: Api, principal: Principal, part: ImageFileContent) -> None:
+    """RequestFault for a file that is none of theirs, or no image."""
+    is_image = await api.images.is_image(principal.client, principal.customer, part.image_file.file_id)
+    if is_image is None:
+        raise RequestFault(Fault.NOT_FOUND, "no such file", param="content")
+    if not is_image:
+        raise RequestFault(Fault.INVALID_REQUEST, "image_file: must be a PNG, JPEG, GIF or WebP of at most 8 MiB", param="content")
 
 
 def _allowed(api: Api, part: ImageContent) -> None:

@@ -17,6 +17,7 @@ from gateway.doors.assistants_api.schemas import CompletedUpload, Id, NewPart, N
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of, multipart_body_of
+from gateway.files.sealing import ContentDamaged
 from gateway.runs import objects
 from gateway.runs.objects import new_id
 from gateway.store import files
@@ -126,7 +127,11 @@ async def _complete(api: FilesApi, id_: str, door: Door, request: Request, princ
             Fault.INVALID_REQUEST, f"part_ids: together the parts must have the {upload.size} bytes announced", param="part_ids"
         )
     seen = hashlib.md5(usedforsecurity=False)
-    content = await api.in_storage(upload.owner, _together(api, parts, seen), upload.name, upload.size)
+    try:
+        content = await api.in_storage(upload.owner, _together(api, parts, seen), upload.name, upload.size)
+    except ContentDamaged:
+        _require_open(await _upload_of(api, principal, id_), door)  # completed or cancelled meanwhile, and its parts with it
+        raise
     async with api.keeper.kept_if_well(content.name):
         if given.md5 is not None and seen.hexdigest() != given.md5.lower():
             raise RequestFault(Fault.INVALID_REQUEST, "md5: is not that of the parts in this order", param="md5")

@@ -39,6 +39,7 @@ PARTS: tuple[type[BaseModel], ...] = (
     assistants.Truncation,
     assistants.TextContent,
     assistants.ImageContent,
+    assistants.ImageFileContent,
 )
 NAMES = sorted({name for model in (*MODELS, *PARTS) for name in model.model_fields})
 WORDS = [
@@ -138,14 +139,12 @@ def leads_somewhere(fault: RequestFault, body: Any) -> bool:
 
 
 def test_the_texts_of_the_validators_own() -> None:
-    content = [{"type": "text", "text": "x"}, {"type": "image_file", "image_file": {"file_id": "f"}}]
+    message = {"role": "user", "content": "x", "attachments": [{"file_id": "f"}]}
     with pytest.raises(RequestFault) as raised:
-        validated(assistants.NewThread, {"messages": [{"role": "user", "content": content}]})
+        validated(assistants.NewThread, {"messages": [message]})
     assert raised.value.fault is Fault.UNSUPPORTED
-    assert raised.value.param == "messages[0].content[1]"
-    assert raised.value.message == (
-        "messages[0].content[1]: image_file is not supported: send the image as image_url, with a data: URL"
-    )
+    assert raised.value.param == "messages[0].attachments"
+    assert raised.value.message == "messages[0].attachments: files are not supported here: leave this field out"
     for tag in (None, "video"):
         with pytest.raises(RequestFault) as raised:
             validated(assistants.NewMessage, {"role": "user", "content": [{"type": tag} if tag else {}]})

@@ -234,18 +234,22 @@ NEEDED: Mapping[str, str] = {
 }  # fmt: skip
 
 
+FURTHER: Mapping[str, tuple[str, ...]] = {"tellergate policy diff": ("new.bundle", "--active")}
+"""What makes a command look into a folder that is not always asked."""
+
+
 def with_folder(verb: argparse.ArgumentParser, folder: Path) -> list[str]:
     """A command that works on this folder, with whatever else it needs."""
     words = verb.prog.removeprefix("tellergate ").split()
     for action in verb._actions:
         if not action.option_strings and action.nargs is None:
             words.append(str(next(iter(action.choices))) if action.choices else "7")
-        elif action.required and (name := action.option_strings[0]) in NEEDED:
+        elif action.option_strings and action.required and (name := action.option_strings[0]) in NEEDED:
             words += [name, NEEDED[name]]
     for group in verb._mutually_exclusive_groups:
         if group.required:
             words.append(next(action.option_strings[0] for action in group._group_actions if action.nargs == 0))
-    return [*words, "--data", str(folder)]
+    return [*words, *FURTHER.get(verb.prog, ()), "--data", str(folder)]
 
 
 @pytest.mark.parametrize(

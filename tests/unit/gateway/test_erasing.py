@@ -34,13 +34,16 @@ def erase(served: Served, *options: str) -> tuple[int, Any]:
 
 
 def lived(served: Served) -> str:
-    """The customer talks, pays, has a mandate and a thread; the id of a call of theirs."""
+    """The customer talks, pays, has a mandate, a thread and a file; the id of a call of theirs."""
     assert dev(served, "confirm", proposed(served))[0] == 0
     assert pay(served, "9.00", "paid")["status"] == "done"
     held = pay(served, "60.00", "held")
     assert held["status"] == "held"
     own = served.token(CUSTOMER, agent=None, scope=f"{SCOPE_THREADS} {SCOPE_WORDS}")
     assert served.post("/v1/threads", {"messages": [{"role": "user", "content": WORDS}]}, token=own).status_code == 200
+    file = {"file": (f"{WORDS}.txt", WORDS.encode())}
+    headers = {"authorization": f"Bearer {own}"}
+    assert served.http.post("/v1/files", data={"purpose": "assistants"}, files=file, headers=headers).status_code == 200
     return str(held["call_id"])
 
 
@@ -61,9 +64,19 @@ def test_nothing_on_disk_names_who_was_erased(served: Served) -> None:
     assert set(naming(served, CUSTOMER, WORDS, call)) >= {"keys.sqlite", "tellergate.sqlite"}
     status, told = erase(served, "--customer", CUSTOMER, "--legal-minimum", "none")
     assert status == 0, told
-    assert sorted(told["destroyed"]) == ["P13M", "P7Y"]
+    assert sorted(told["destroyed"]) == ["P13M", "P7Y", "files"]
     assert told["locked"] == {}
-    assert set(told["removed"]) >= {"calls", "confirmations", "conversations", "customers", "messages", "threads", "words"}
+    assert set(told["removed"]) >= {
+        "calls",
+        "confirmations",
+        "contents",
+        "conversations",
+        "customers",
+        "files",
+        "messages",
+        "threads",
+        "words",
+    }
     assert naming(served, CUSTOMER, WORDS) == {}
     assert set(naming(served, call)) <= {"tellergate.sqlite"}, "the log has the call's id, and nobody's name"
     gateway, log = (str(databases.dump(served.data, part)) for part in (DatabaseName.GATEWAY, DatabaseName.LOG))
@@ -77,7 +90,7 @@ def test_what_the_law_has_kept_is_locked_and_the_rest_goes_at_once(served: Serve
     lived(served)
     status, told = erase(served, "--customer", CUSTOMER)
     assert status == 0, told
-    assert told["destroyed"] == ["P13M"]
+    assert told["destroyed"] == ["P13M", "files"]
     assert list(told["locked"]) == ["P7Y"]
     assert "locked" in told["certificate"]
     assert "calls" in told["removed"], "what the gateway works with goes at once"

@@ -76,12 +76,10 @@ def test_a_difference_counts_whose_answer_changes_and_asks_what_the_new_cases_le
     assert report["gains"] == sum(change["gains"] for change in changes) >= 5
     assert report["asked"] > len(changes)
     assert any(change["name"] == "a payment after untrusted text" for change in changes), "of a file that is gone"
-    status, back = told("policy", "diff", str(files / "new.bundle"), str(files / "old.bundle"), "--json")
-    assert (status, back["gains"], back["loses"], back["asked"]) == (0, 0, report["gains"], report["asked"])
-    status, printed = told("policy", "diff", str(files / "old.bundle"), str(files / "new.bundle"))
+    status, printed = told("policy", "diff", str(files / "new.bundle"), str(files / "old.bundle"))
+    assert (status, "from version 2 by ada to version 1 by ada" in printed) == (0, True)
     assert f"{report['asked']} cases asked of both" in printed
-    assert f"in {report['gains']} the customer gains, in {report['loses']} loses" in printed
-    assert "from version 1 by ada to version 2 by ada" in printed
+    assert f"in 0 the customer gains, in {report['gains']} loses" in printed
 
 
 def test_the_other_may_be_what_is_in_force(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

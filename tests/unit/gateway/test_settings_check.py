@@ -69,6 +69,13 @@ OPERATED: dict[str, Any] = {
 }
 
 UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "no bucket": ({"files_bucket": "contents"}, ("files_bucket", "malformed")),
+    "a bucket in clear": (
+        {"files_bucket": "s3://contents", "files_endpoint": "http://s3.example"},
+        ("files_endpoint", "in_clear"),
+    ),
+    "an endpoint of no bucket": ({"files_endpoint": "https://s3.example"}, ("files_endpoint", "conflict")),
+    "two scans": ({"file_scan_command": ("scan",), "file_scan_clamd": "/run/clamd"}, ("file_scan_clamd", "conflict")),
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
     "no cooling off": ({"passkey_cooling_off_s": 0}, ("passkey_cooling_off_s", "development_only")),
     "the playground": ({"playground": True}, ("playground", "development_only")),
@@ -252,6 +259,16 @@ def in_an_open_folder(mode: int) -> Callable[[Settings, Path], Settings]:
     return change
 
 
+def files_in(mode: int) -> Callable[[Settings, Path], Settings]:
+    def change(settings: Settings, folder: Path) -> Settings:
+        path = folder / "contents"
+        path.mkdir()
+        path.chmod(mode)
+        return replace(settings, files_folder=path)
+
+    return change
+
+
 ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, str] | None]] = {
     "as it is": (lambda settings, _: settings, None),
     "no data folder": (lambda settings, folder: replace(settings, data=folder / "none"), ("data", "missing")),
@@ -283,6 +300,9 @@ ON_THE_HOST: dict[str, tuple[Callable[[Settings, Path], Settings], tuple[str, st
     "a certificate that ran out": (certified((-3, -1)), ("tls_certificate", "certificate")),
     "a certificate of tomorrow": (certified((1, 2)), ("tls_certificate", "certificate")),
     "the key of another certificate": (certified(other_key=True), ("tls_key", "certificate")),
+    "no folder of files": (lambda settings, folder: replace(settings, files_folder=folder / "none"), ("files_folder", "missing")),
+    "a folder of files that others may open": (files_in(0o750), ("files_folder", "open_to_others")),
+    "a good folder of files": (files_in(0o700), None),
     "an authority that is none": (named("issuer_ca", "no PEM"), ("issuer_ca", "unreadable")),
 }
 
