@@ -61,17 +61,12 @@ class BubblewrapSandbox:
     async def _run(self, order: bytes, files_in: Mapping[str, AsyncIterator[bytes]], limits: ProgramLimits) -> FinishedProgram:
         with _filter(await asyncio.to_thread(_filter_program)) as descriptor:
             command = await asyncio.to_thread(jail_command, self._packages, limits.box_bytes, descriptor)
+            starting = asyncio.create_task(_started(command, descriptor))
             try:
-                jail = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env={},
-                    cwd="/",
-                    pass_fds=(descriptor,),
-                    start_new_session=True,
-                )
+                jail = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                await _end(await starting)  # asyncio would kill bubblewrap alone, and leave what it started
+                raise
             except OSError as error:
                 raise SandboxUnavailable(f"it cannot be started: {error.strerror}") from error
         try:
@@ -227,6 +222,13 @@ async def _some(stream: asyncio.StreamReader | None, most: int) -> bytes:
     while stream is not None and len(told) < most and (part := await stream.read(min(most - len(told), _FRAME_BYTES))):
         told += part
     return bytes(told)
+
+
+async def _started(command: Sequence[str], descriptor: int) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", pass_fds=(descriptor,), start_new_session=True
+    )
 
 
 async def _end(jail: asyncio.subprocess.Process) -> None:
