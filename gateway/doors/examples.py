@@ -355,7 +355,7 @@ EXAMPLES: Mapping[str, OperationExample] = {
     "update_vector_store_file": OperationExample(_VECTOR_FILE, {"attributes": vectors.ATTRIBUTES}),
     "delete_vector_store_file": OperationExample(deleted(FILE, "vector_store.file.deleted")),
     "get_vector_store_file_content": OperationExample(vectors.content()),
-    "create_file_batch": OperationExample(_FILE_BATCH, {"file_ids": [FILE]}),
+    "create_file_batch": OperationExample(_FILE_BATCH, {"file_ids": [FILE], "attributes": vectors.ATTRIBUTES}),
     "get_file_batch": OperationExample(_FILE_BATCH),
     "cancel_file_batch": OperationExample({**_FILE_BATCH, "status": "cancelled"}),
     "list_file_batch_files": OperationExample(listed([_VECTOR_FILE], more=False)),

@@ -27,6 +27,7 @@ from gateway.domain.principal import (
 from gateway.domain.reasons import RefusalReason
 from gateway.doors import examples
 from gateway.doors.examples import EXAMPLES, error_example
+from gateway.doors.vector_examples import BATCH, VECTOR_STORE
 from gateway.doors.wire import STATUS
 from tests.doors.conftest import Served
 from tests.support import databases
@@ -180,6 +181,27 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     send("get_file", "GET", f"/v1/files/{examples.FILE}", own)
     content = served.get(f"/v1/files/{ids[examples.FILE]}/content", token=own)
     assert content.text == EXAMPLES["get_file_content"].answer
+    stores = f"/v1/vector_stores/{VECTOR_STORE}"
+    send("create_vector_store", "POST", "/v1/vector_stores", own, keep=VECTOR_STORE)
+    send("list_vector_stores", "GET", "/v1/vector_stores", own)
+    for name, method in (("get_vector_store", "GET"), ("update_vector_store", "POST")):
+        send(name, method, stores, own)
+    send("search_vector_store", "POST", f"{stores}/search", own)
+    send("create_vector_store_file", "POST", f"{stores}/files", own)
+    send("list_vector_store_files", "GET", f"{stores}/files", own)
+    for name, method in (("get_vector_store_file", "GET"), ("update_vector_store_file", "POST")):
+        send(name, method, f"{stores}/files/{examples.FILE}", own)
+    send("create_file_batch", "POST", f"{stores}/file_batches", own, keep=BATCH)
+    send("get_file_batch", "GET", f"{stores}/file_batches/{BATCH}", own)
+    send("list_file_batch_files", "GET", f"{stores}/file_batches/{BATCH}/files", own)
+    send("cancel_file_batch", "POST", f"{stores}/file_batches/{BATCH}/cancel", own)
+    content = f"{stores}/files/{examples.FILE}/content".replace(VECTOR_STORE, ids[VECTOR_STORE]).replace(
+        examples.FILE, ids[examples.FILE]
+    )
+    assert served.get(content, token=own).json().keys() == EXAMPLES["get_vector_store_file_content"].answer.keys()
+    sent.add("get_vector_store_file_content")
+    send("delete_vector_store_file", "DELETE", f"{stores}/files/{examples.FILE}", own)
+    send("delete_vector_store", "DELETE", stores, own)
     send("delete_file", "DELETE", f"/v1/files/{examples.FILE}", own)
     send("create_upload", "POST", "/v1/uploads", own, keep=examples.UPLOAD)
     uploads = f"/v1/uploads/{examples.UPLOAD}"
