@@ -195,11 +195,6 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
     send("get_file_batch", "GET", f"{stores}/file_batches/{BATCH}", own)
     send("list_file_batch_files", "GET", f"{stores}/file_batches/{BATCH}/files", own)
     send("cancel_file_batch", "POST", f"{stores}/file_batches/{BATCH}/cancel", own)
-    content = f"{stores}/files/{examples.FILE}/content".replace(VECTOR_STORE, ids[VECTOR_STORE]).replace(
-        examples.FILE, ids[examples.FILE]
-    )
-    assert served.get(content, token=own).json().keys() == EXAMPLES["get_vector_store_file_content"].answer.keys()
-    sent.add("get_vector_store_file_content")
     send("delete_vector_store_file", "DELETE", f"{stores}/files/{examples.FILE}", own)
     send("delete_vector_store", "DELETE", stores, own)
     send("delete_file", "DELETE", f"/v1/files/{examples.FILE}", own)
@@ -242,4 +237,5 @@ def test_the_examples_are_taken_by_a_real_server(served: Served) -> None:
         ]
         assert main([*lifted, "--database", databases.url(served.data)]) == 0, "as the guide says"
     elsewhere = {"get_confirmation", "revoke_mandate", "cancel_run", "submit_tool_outputs", "get_run_step", "get_readiness"}
+    elsewhere.add("get_vector_store_file_content")  # once it is indexed: tests/conformance/test_openai_vectors.py
     assert sent | elsewhere == set(EXAMPLES), "these need what no example makes: a held call, a mandate in force, a run that waits"
