@@ -96,6 +96,7 @@ def test_decline_is_one_press_without_the_passkey(browser: Any, bank: Bank) -> N
     with device(browser) as phone:
         bank.enrol(phone)
         page = bank.signed_in(phone)
+        page.wait_for_load_state()  # with its style
         yes, no = (page.get_by_role("button", name=name).bounding_box() for name in ("Confirm", "Decline"))
         assert (yes["width"], yes["height"], yes["y"]) == (no["width"], no["height"], no["y"])
         page.get_by_role("button", name="Decline").click()

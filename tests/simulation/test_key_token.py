@@ -97,7 +97,8 @@ async def test_each_key_is_rotated_under_traffic_and_what_the_older_ones_made_ho
     async def traffic() -> None:
         debit, credit = (await asked.accounts())[:2]
         while not stop.is_set():
-            seen.append((await asked.ask("initiate_transfer", payment(debit, credit, f"{len(seen) + 1}.00"))).status)
+            pounds, pence = divmod(len(seen) + 1, 100)  # however many there are, they stay within the sums of a day
+            seen.append((await asked.ask("initiate_transfer", payment(debit, credit, f"{pounds}.{pence:02}"))).status)
 
     waiting = await held(asked, "21.00")
     going = asyncio.create_task(traffic())
