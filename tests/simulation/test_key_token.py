@@ -90,6 +90,10 @@ async def test_a_payment_is_made_confirmed_told_and_verified_with_every_key_in_t
         assert await verify_store(again.gateway.log) == []
 
 
+PAYMENTS_MOST = 40
+"""However quick the host is: of a day fifty may be made."""
+
+
 async def test_each_key_is_rotated_under_traffic_and_what_the_older_ones_made_holds(asked: Teller) -> None:
     gateway, stop = asked.gateway, asyncio.Event()
     seen: list[str] = []
@@ -97,8 +101,11 @@ async def test_each_key_is_rotated_under_traffic_and_what_the_older_ones_made_ho
     async def traffic() -> None:
         debit, credit = (await asked.accounts())[:2]
         while not stop.is_set():
-            pounds, pence = divmod(len(seen) + 1, 100)  # however many there are, they stay within the sums of a day
-            seen.append((await asked.ask("initiate_transfer", payment(debit, credit, f"{pounds}.{pence:02}"))).status)
+            if len(seen) < PAYMENTS_MOST:
+                answered = await asked.ask("initiate_transfer", payment(debit, credit, f"{len(seen) + 1}.00"))
+            else:
+                answered = await asked.ask("list_accounts", {})
+            seen.append(answered.status)
 
     waiting = await held(asked, "21.00")
     going = asyncio.create_task(traffic())
