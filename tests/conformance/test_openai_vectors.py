@@ -6,8 +6,12 @@ from typing import Any
 import openai
 import pytest
 
+from gateway.app.kept_settings import BUBBLEWRAP
+from gateway.files.documents import PACKAGES
 from tests.conformance.test_openai_files import silent
 from tests.support.assisted import assisted
+from tests.support.documents import pdf, word
+from tests.support.jails import jail
 
 POLL_MS = 50
 FEES = "Gebühren: eine Überweisung ins Ausland kostet 3 €.\n".encode()
@@ -55,3 +59,24 @@ async def test_a_store_is_filled_searched_and_emptied(tmp_path: Path) -> None:
         assert (await stores.delete(made.id)).deleted
         with pytest.raises(openai.NotFoundError):
             await stores.retrieve(made.id)
+
+
+async def test_documents_are_read_in_the_jail_and_found(tmp_path: Path) -> None:
+    jail(PACKAGES)
+    documents = {
+        "terms.pdf": pdf("A transfer abroad costs three euros."),
+        "cards.docx": word("A lost card is replaced within five days."),
+        "broken.pdf": b"%PDF-1.7 and no more",
+    }
+    async with assisted(tmp_path / "data", silent, sandbox=BUBBLEWRAP) as all_of:
+        client = all_of.client(all_of.token())
+        made = await client.vector_stores.create()
+        batch = await client.vector_stores.file_batches.upload_and_poll(
+            made.id, files=list(documents.items()), poll_interval_ms=POLL_MS
+        )
+        assert (batch.file_counts.completed, batch.file_counts.failed) == (2, 1)
+        for query, name in (("transfer abroad", "terms.pdf"), ("lost card", "cards.docx")):
+            found = [item async for item in client.vector_stores.search(made.id, query=query)]
+            assert [item.filename for item in found] == [name]
+        failed = [file async for file in client.vector_stores.files.list(made.id, filter="failed")]
+        assert [file.last_error and file.last_error.code for file in failed] == ["invalid_file"]
