@@ -142,7 +142,9 @@ async def test_a_bank_whose_functions_are_all_declared(tmp_path: Path) -> None:
         assert file["status"] == "done"
         me = await ask("get_user_info", native_id="c6")
         assert me["model"]["result"]["street"] is None
-        assert "1234" not in json.dumps([balance, iban, told, orders, file, me])
+        by_chance = ("call_id", "proof")  # random digits, and a hash
+        for answer in (balance, iban, told, orders, file, me):
+            assert "1234" not in json.dumps({name: value for name, value in answer.items() if name not in by_chance})
         for number, (name, arguments) in enumerate(
             [
                 ("send_money", {"recipient": "US133000000121212121212", "amount": 10, "subject": "x", "date": "2026-03-01"}),

@@ -261,7 +261,7 @@ def _make(folder: str, go: "multiprocessing.synchronize.Event") -> bytes:  # pra
 
 
 def test_processes_that_make_a_key_at_once_get_the_same_one(tmp_path: Path) -> None:
-    with multiprocessing.get_context("fork").Manager() as manager, multiprocessing.get_context("fork").Pool(4) as pool:
+    with multiprocessing.get_context("spawn").Manager() as manager, multiprocessing.get_context("spawn").Pool(4) as pool:
         go = manager.Event()
         asked = [pool.apply_async(_make, (str(tmp_path), go)) for _ in range(4)]
         go.set()
