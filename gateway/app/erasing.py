@@ -6,6 +6,7 @@ The one place that does it, for the command and for the operations listener.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from adapters.declared.journal import FILE, Journal
@@ -71,7 +72,7 @@ async def _refuse_role(places: DatabaseLocations) -> None:
     for part in (DatabaseName.LOG, DatabaseName.KEYS):
         database = places.open(part, name="command")
         try:
-            if not await database.read(lambda connection, part=part: may_erase(connection, part)):  # type: ignore[misc]
+            if not await database.read(partial(may_erase, part=part)):
                 raise RoleMayNotErase
         finally:
             await database.close()

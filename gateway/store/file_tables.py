@@ -1,8 +1,11 @@
 """Tables of files and uploads, and of whose the sealed contents are."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, Text
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, LargeBinary, String, Table, Text, or_
 
 from gateway.store.tables import METADATA
+from gateway.store.times import to_us
 
 CONTENTS = Table(
     "contents",
@@ -63,3 +66,8 @@ UPLOAD_PARTS = Table(
     Index("upload_parts_by_upload", "upload"),
     Index("upload_parts_by_content", "content"),
 )
+
+
+def file_stands(at: datetime) -> ColumnElement[bool]:
+    """Of rows of `FILES`: its time is not over."""
+    return or_(FILES.c.expires_us.is_(None), FILES.c.expires_us > to_us(at))

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from gateway.store.assistants import Maker
-from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS
+from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS, file_stands
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.times import from_us, to_us
@@ -214,13 +214,7 @@ class CancelUpload(Item[tuple[StoredUpload, tuple[str, ...]] | None]):
 
 def find_file(connection: Connection, who: Maker, id_: str, at: datetime) -> StoredFile | None:
     """One that they see, and whose time is not over."""
-    rows = connection.execute(_files().where(_F.id == id_, *who.sees(FILES), *_stands(at))).all()
-    return _file(rows[0]) if rows else None
-
-
-def own_file(connection: Connection, who: Maker, id_: str) -> StoredFile | None:
-    """One that is theirs."""
-    rows = connection.execute(_files().where(_F.id == id_, *who.owns(FILES))).all()
+    rows = connection.execute(_files().where(_F.id == id_, *who.sees(FILES), file_stands(at))).all()
     return _file(rows[0]) if rows else None
 
 
@@ -228,7 +222,7 @@ def page_of_files(
     connection: Connection, who: Maker, page: PageRequest, purpose: str | None, at: datetime
 ) -> tuple[Sequence[StoredFile], bool]:
     """One page of what they see, and whether there are more. NoSuchCursor."""
-    within = [*who.sees(FILES), *_stands(at), *(() if purpose is None else (_F.purpose == purpose,))]
+    within = [*who.sees(FILES), file_stands(at), *(() if purpose is None else (_F.purpose == purpose,))]
     rows, more = rows_of(connection, FILES, within, page)
     contents = {row.name: row for row in _contents(connection, [row.content for row in rows])}
     return [_file_of(row, _content(contents[row.content])) for row in rows], more
@@ -310,10 +304,6 @@ def _locked(connection: Connection, owner: Maker, upload: str) -> StoredUpload |
 
 def _has_ended(upload: StoredUpload, at: datetime) -> bool:
     return upload.state is not UploadState.PENDING or upload.expires <= at
-
-
-def _stands(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (_F.expires_us.is_(None) | (_F.expires_us > to_us(at)),)
 
 
 def _files() -> Select[Any]:

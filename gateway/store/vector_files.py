@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from gateway.domain.states import IndexState
 from gateway.store.assistants import Maker, as_text
-from gateway.store.file_tables import CONTENTS, FILES
+from gateway.store.file_tables import CONTENTS, FILES, file_stands
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.times import from_us, to_us
@@ -132,8 +132,8 @@ class AttachFiles(Item[Sequence[VectorFile]]):
         return page_of_entries(connection, self.store, _V.id.in_(ids))
 
     def _not_seen(self, connection: Connection, ids: Sequence[str]) -> NoSuchFile | None:
-        stands = or_(_F.expires_us.is_(None), _F.expires_us > to_us(self.at))
-        known = set(connection.execute(select(_F.id).where(_F.id.in_(ids), *self.owner.sees(FILES), stands)).scalars())
+        seen = (_F.id.in_(ids), *self.owner.sees(FILES), file_stands(self.at))
+        known = set(connection.execute(select(_F.id).where(*seen)).scalars())
         return next((NoSuchFile(number) for number, id_ in enumerate(ids) if id_ not in known), None)
 
     def _insert(self, connection: Connection) -> None:

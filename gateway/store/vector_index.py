@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from gateway.domain.states import IndexState
 from gateway.store.assistants import Maker
-from gateway.store.file_tables import FILES
+from gateway.store.file_tables import FILES, file_stands
 from gateway.store.items import Item
 from gateway.store.times import to_us
 from gateway.store.vector_files import Attributes, IndexProblem, VectorFile, entry_of
@@ -172,7 +172,7 @@ class SearchScope:
             _V.store == self.store,
             *self.who.sees(VECTOR_FILES),
             _V.state == IndexState.COMPLETED,
-            or_(_F.expires_us.is_(None), _F.expires_us > to_us(self.at)),
+            file_stands(self.at),
             *(() if self.wanted is None else (condition(connection, self.wanted),)),
         )
 

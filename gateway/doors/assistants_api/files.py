@@ -166,11 +166,10 @@ def lasts(expires_after: ExpiresAfter | None) -> timedelta | None:
     return None if expires_after is None else timedelta(seconds=expires_after.seconds)
 
 
-def new_file(owner: Maker, given: NewFile, name: str, content: StoredContent) -> StoredFile:
-    """What was uploaded, under an id of its own."""
-    kept_for = lasts(given.expires_after)
+def new_file(content: StoredContent, purpose: str, name: str, kept_for: timedelta | None) -> StoredFile:
+    """Of its owner, under an id of its own. `kept_for` None: for good."""
     expires = None if kept_for is None else content.created + kept_for
-    return StoredFile(new_id("file"), owner, content.created, given.purpose, name, expires, content)
+    return StoredFile(new_id("file"), content.owner, content.created, purpose, name, expires, content)
 
 
 async def _create(api: FilesApi, door: Door, request: Request, principal: Principal) -> Response:
@@ -178,7 +177,8 @@ async def _create(api: FilesApi, door: Door, request: Request, principal: Princi
     owner = maker_of(principal)
     given, name, content = await api.uploaded(request, owner, "file", NewFile, api.file_most)
     await api.looked_at(content)
-    return json_answer(objects.file(await api.added(door, principal, new_file(owner, given, name, content))))
+    file = new_file(content, given.purpose, name, lasts(given.expires_after))
+    return json_answer(objects.file(await api.added(door, principal, file)))
 
 
 async def _list(api: FilesApi, wanted: FilesWanted, door: Door, _request: Request, principal: Principal) -> Response:

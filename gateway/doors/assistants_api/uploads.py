@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.doors.assistants_api.api import JsonAnswer, body_as, maker_of, missing, responses_of
-from gateway.doors.assistants_api.files import FilesApi, lasts, too_many
+from gateway.doors.assistants_api.files import FilesApi, lasts, new_file, too_many
 from gateway.doors.assistants_api.schemas import CompletedUpload, Id, NewPart, NewUpload
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
@@ -145,8 +145,7 @@ async def _put_together(
     api: FilesApi, door: Door, principal: Principal, upload: StoredUpload, content: StoredContent
 ) -> StoredFile:
     """On record, then its owner's in the place of its parts. RequestFault."""
-    expires = None if upload.file_lasts is None else content.created + upload.file_lasts
-    file = StoredFile(new_id("file"), upload.owner, content.created, upload.purpose, upload.name, expires, content)
+    file = new_file(content, upload.purpose, upload.name, upload.file_lasts)
     await door.records.file(file, "kept", principal.client, door.clock())
     try:
         completed = await api.api.book.write(CompleteUpload(upload.id, file, api.most, door.clock()))

@@ -179,14 +179,14 @@ async def _attach_many(called: _Called) -> Response:
 async def _attached(called: _Called, files: list[NewVectorStoreFile], param: str, batch: str | None = None) -> list[VectorFile]:
     if len({file.file_id for file in files}) < len(files):
         raise RequestFault(Fault.INVALID_REQUEST, "a file is named twice", param=param.split("[", maxsplit=1)[0])
-    store = await called.api.own(called.door, called.principal, called.store)
+    store = await called.api.own(called.principal, called.store)
     entries = tuple(NewEntry(file.file_id, attributes_of(file.attributes), chunking_of(file.chunking_strategy)) for file in files)
     attaching = AttachFiles(store.owner, store.id, entries, called.door.clock(), called.api.most, batch)
     return await called.api.attached(attaching, param)
 
 
 async def _list(called: _Called, wanted: EntriesWanted) -> Response:
-    await called.api.seen(called.door, called.principal, called.store)
+    await called.api.seen(called.principal, called.store)
     return await listed(
         called.api.files.api,
         lambda connection: vector_files.page_of_files(connection, maker_of(called.principal), called.store, wanted),
@@ -201,7 +201,7 @@ async def _get(called: _Called, file: str) -> Response:
 async def _change(called: _Called, file: str) -> Response:
     called.bounded()
     given = await body_as(ChangedVectorStoreFile, called.request)
-    store = await called.api.own(called.door, called.principal, called.store)
+    store = await called.api.own(called.principal, called.store)
     changing = ChangeAttributes(store.owner, store.id, file, attributes_of(given.attributes))
     changed = await called.api.files.api.book.write(changing)
     if changed is None:
@@ -210,7 +210,7 @@ async def _change(called: _Called, file: str) -> Response:
 
 
 async def _detach(called: _Called, file: str) -> Response:
-    store = await called.api.own(called.door, called.principal, called.store)
+    store = await called.api.own(called.principal, called.store)
     if await called.api.files.api.book.write(DetachFile(store.owner, store.id, file)) is None:
         raise missing("file")
     return json_answer(objects.deleted(file, "vector_store.file.deleted"))
@@ -219,7 +219,7 @@ async def _detach(called: _Called, file: str) -> Response:
 async def _content(called: _Called, file: str) -> Response:
     """The chunks without what each repeats of the one before."""
     api = called.api
-    store, _ = await api.seen(called.door, called.principal, called.store)
+    store, _ = await api.seen(called.principal, called.store)
     found = await _found(called, file)
     if found.state is not IndexState.COMPLETED:
         raise RequestFault(Fault.INVALID_REQUEST, f"the file is not indexed: it is {found.state.value}", param="file_id")
@@ -243,7 +243,7 @@ async def _get_batch(called: _Called, batch: str) -> Response:
 
 
 async def _cancel(called: _Called, batch: str) -> Response:
-    store = await called.api.own(called.door, called.principal, called.store)
+    store = await called.api.own(called.principal, called.store)
     if await called.api.files.api.book.write(CancelBatch(store.owner, store.id, batch, called.door.clock())) is None:
         raise missing("batch")
     return json_answer(vector_objects.file_batch(*await _batch(called, batch)))

@@ -88,16 +88,16 @@ class VectorsApi:
     index: IndexDependencies
     reader: LongReader
 
-    async def seen(self, door: Door, principal: Principal, id_: str) -> tuple[VectorStore, IndexedCounts]:
+    async def seen(self, principal: Principal, id_: str) -> tuple[VectorStore, IndexedCounts]:
         """A store that this one may read, and what its files come to. RequestFault NOT_FOUND."""
         found = await self.files.api.book.read(lambda connection: vectors.with_counts(connection, maker_of(principal), id_))
         if found is None:
             raise missing("vector store")
         return found
 
-    async def own(self, door: Door, principal: Principal, id_: str) -> VectorStore:
+    async def own(self, principal: Principal, id_: str) -> VectorStore:
         """A store that this one may change. RequestFault: NOT_FOUND, or INSUFFICIENT_SCOPE for the client's."""
-        store, _ = await self.seen(door, principal, id_)
+        store, _ = await self.seen(principal, id_)
         if store.owner != maker_of(principal):
             raise RequestFault(
                 Fault.INSUFFICIENT_SCOPE, "this vector store is the client's: only a token of the client itself changes it"
@@ -208,7 +208,7 @@ async def _create(api: VectorsApi, door: Door, request: Request, principal: Prin
         raise RequestFault(Fault.FILES_FULL, f"at most {STORES_MOST} vector stores are kept: delete some") from None
     if given.file_ids:
         await _filled(api, store, given, now)
-    return json_answer(vector_objects.vector_store(*await api.seen(door, principal, id_), now), POLL_AFTER)
+    return json_answer(vector_objects.vector_store(*await api.seen(principal, id_), now), POLL_AFTER)
 
 
 async def _filled(api: VectorsApi, store: VectorStore, given: NewVectorStore, now: datetime) -> None:
@@ -232,13 +232,13 @@ async def _list(api: VectorsApi, page: PageRequest, door: Door, _request: Reques
 
 
 async def _get(api: VectorsApi, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
-    return json_answer(vector_objects.vector_store(*await api.seen(door, principal, id_), door.clock()), POLL_AFTER)
+    return json_answer(vector_objects.vector_store(*await api.seen(principal, id_), door.clock()), POLL_AFTER)
 
 
 async def _change(api: VectorsApi, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.files.api.bounded(door, principal)
     given = await body_as(ChangedVectorStore, request)
-    store = await api.own(door, principal, id_)
+    store = await api.own(principal, id_)
     if store.has_expired(door.clock()):
         raise expired()
     changes: dict[str, Any] = {}
@@ -250,11 +250,11 @@ async def _change(api: VectorsApi, id_: str, door: Door, request: Request, princ
         changes["lasts"] = _lasts(given.expires_after)
     if await api.files.api.book.write(ChangeVectorStore(store.owner, id_, door.clock(), changes)) is None:
         raise missing("vector store")
-    return json_answer(vector_objects.vector_store(*await api.seen(door, principal, id_), door.clock()))
+    return json_answer(vector_objects.vector_store(*await api.seen(principal, id_), door.clock()))
 
 
 async def _delete(api: VectorsApi, id_: str, door: Door, _request: Request, principal: Principal) -> Response:
-    store = await api.own(door, principal, id_)
+    store = await api.own(principal, id_)
     if await api.files.api.book.write(DeleteVectorStore(store.owner, id_)) is None:
         raise missing("vector store")
     return json_answer(objects.deleted(id_, "vector_store.deleted"))
@@ -263,7 +263,7 @@ async def _delete(api: VectorsApi, id_: str, door: Door, _request: Request, prin
 async def _search(api: VectorsApi, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.files.api.bounded(door, principal)
     given = await body_as(VectorStoreSearch, request)
-    store, _ = await api.seen(door, principal, id_)
+    store, _ = await api.seen(principal, id_)
     who, at = maker_of(principal), door.clock()
     if store.has_expired(at):
         raise expired()
