@@ -4,8 +4,6 @@ A checkpoint of ours carries two signatures of the log: Ed25519 (type 0x01) over
 the `subtree/v1` structure with the time in seconds. Both are needed: one holds against today's, one against tomorrow's attackers.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
+from audit.encoding import b64, unb64
 from audit.merkle import HASH_BYTES
 
 NOTE_MOST = 65_536
@@ -75,7 +74,7 @@ class VerifierKey:
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.public).digest()[:4]
 
     def encode(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{_b64(bytes([self.type]) + self.public)}"
+        return f"{self.name}+{self.id.hex()}+{b64(bytes([self.type]) + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
@@ -107,7 +106,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
     def encode(self) -> str:
-        lines = [f"{_DASH}{signature.name} {_b64(signature.key_id + signature.blob)}\n" for signature in self.signatures]
+        lines = [f"{_DASH}{signature.name} {b64(signature.key_id + signature.blob)}\n" for signature in self.signatures]
         return self.text + "\n" + "".join(lines)
 
     @classmethod
@@ -140,7 +139,7 @@ class Checkpoint:
     root: bytes
 
     def text(self) -> str:
-        return f"{self.origin}\n{self.size}\n{_b64(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{b64(self.root)}\n"
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
@@ -271,15 +270,8 @@ def _signature(line: str) -> Signature:
     return Signature(name, blob[:4], blob[4:])
 
 
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
 def _unb64(text: str) -> bytes:
     try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise NoteInvalid("not base64") from error
-    if _b64(raw) != text:
-        raise NoteInvalid("base64 that is not canonical")
-    return raw
+        return unb64(text)
+    except ValueError as error:
+        raise NoteInvalid("base64 that is malformed or not canonical") from error

@@ -1,13 +1,13 @@
 """Disclosures and commitments of RFC 9901 (SD-JWT): what stands in a leaf instead of a value, and what opens it. Pure."""
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import orjson
+
+from audit.encoding import b64url, unb64url
 
 SALT_BYTES = 16
 
@@ -46,15 +46,4 @@ def value_of(disclosed: str) -> JSON:
     return salt_name_value[2]
 
 
-def b64url(raw: bytes) -> str:
-    """RFC 4648 section 5, without padding."""
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
-
-
-def unb64url(text: str) -> bytes:
-    """The inverse of `b64url`. ValueError for what is not base64url."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-
-
 _dump_secret = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")

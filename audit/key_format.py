@@ -6,7 +6,6 @@ nonce, then the base64 of AES-256-GCM over that same JSON of keys, with both lin
 nothing but 32 or 64 bytes, or a PEM private key, is the one key of an installation from before this form.
 """
 
-import base64
 import binascii
 import hmac
 import json
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from audit.encoding import b64, unb64
 from audit.keyring import KeyKind, KeyPurpose, KeyRefused, RingKey, secret_key_id, signing_key_id
 from audit.memory_keys import FileSecret, FileSigner
 
@@ -116,8 +116,8 @@ def keys_json(purpose: KeyPurpose, entries: Sequence[KeptKey]) -> bytes:
             "id": kept.key.id.hex(),
             "made": kept.key.made_s,
             "begins": kept.key.begins_s,
-            "public": _b64(kept.key.public),
-            "secret": _b64(kept.secret),
+            "public": b64(kept.key.public),
+            "secret": b64(kept.secret),
             "statement": kept.key.statement,
             **({"object": kept.object_id.hex()} if kept.object_id else {}),
         }
@@ -143,7 +143,7 @@ def decoded(purpose: KeyPurpose, name: str, content: bytes, object_key: ObjectKe
 
 def _entry(purpose: KeyPurpose, item: dict[str, object], object_key: ObjectKey | None) -> KeptKey:
     """ValueError for a key that is not the one of its id."""
-    secret, public = (base64.b64decode(str(item[name]), validate=True) for name in ("secret", "public"))
+    secret, public = (unb64(str(item[name])) for name in ("secret", "public"))
     made_s, begins_s, statement = item["made"], item["begins"], item["statement"]
     object_id = bytes.fromhex(str(item.get("object", "")))
     if not isinstance(made_s, int) or not isinstance(begins_s, int) or not isinstance(statement, str):
@@ -186,13 +186,13 @@ def sealed(purpose: KeyPurpose, plain: bytes, passphrase: Passphrase) -> bytes:
             "purpose": purpose.name,
             "kdf": "scrypt",
             "log2_n": log2_n,
-            "salt": _b64(salt),
-            "check": _b64(hmac.digest(key, _CHECK_LABEL, "sha256")[:8]),
-            "nonce": _b64(nonce),
+            "salt": b64(salt),
+            "check": b64(hmac.digest(key, _CHECK_LABEL, "sha256")[:8]),
+            "nonce": b64(nonce),
         }
     )
     bound = SEALED + head + b"\n"
-    return bound + base64.b64encode(AESGCM(key).encrypt(nonce, plain, bound)) + b"\n"
+    return bound + b64(AESGCM(key).encrypt(nonce, plain, bound)).encode() + b"\n"
 
 
 def opened(purpose: KeyPurpose, name: str, content: bytes, passphrase: Passphrase | None) -> bytes:
@@ -205,21 +205,17 @@ def opened(purpose: KeyPurpose, name: str, content: bytes, passphrase: Passphras
     try:
         head, body = content[len(SEALED) :].rstrip(b"\n").split(b"\n")
         found = json.loads(head)
-        salt, check, nonce = (base64.b64decode(found[field], validate=True) for field in ("salt", "check", "nonce"))
+        salt, check, nonce = (unb64(found[field]) for field in ("salt", "check", "nonce"))
         cost = found["log2_n"]
         if found["kdf"] != "scrypt" or cost not in _LOG2_N_BOUNDS:
             raise ValueError("parameters that are not used here")
         key = passphrase.derive(salt, cost)
         if not hmac.compare_digest(check, hmac.digest(key, _CHECK_LABEL, "sha256")[:8]):
             raise PassphraseRefused(f"{name} was sealed under another passphrase than the one that was given")
-        return AESGCM(key).decrypt(nonce, base64.b64decode(body, validate=True), SEALED + head + b"\n")
+        return AESGCM(key).decrypt(nonce, unb64(body), SEALED + head + b"\n")
     except (ValueError, KeyError, TypeError, binascii.Error, InvalidTag) as error:
         raise KeyDamaged(f"{name}: is damaged; restore it from where the keys are kept safe") from error
 
 
 def canonical(found: object) -> bytes:
     return json.dumps(found, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()

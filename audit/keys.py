@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.checkpoint import Note, NoteInvalid, SigningKey, VerifiedCheckpoint, VerifierKey, verify_checkpoint
 from audit.database import Database, DatabaseUnavailable
-from audit.disclosure import b64url
+from audit.encoding import b64url
 from audit.group import CommitUnknown, GroupWriter, WriterClosed, WriterFull
 from audit.keyring import NONCE_BYTES, KeyKind, KeyPurpose, KeyRefused, KeyRing, KeyStorage, Signer
 from audit.leaf import rfc3339

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import orjson
 
-from audit.disclosure import JSON, SALT_BYTES, b64url, commitment, disclosure
+from audit.disclosure import JSON, SALT_BYTES, commitment, disclosure
+from audit.encoding import b64url
 
 VERSION = 1
 

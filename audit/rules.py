@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from audit.checkpoint import NoteInvalid
-from audit.disclosure import b64url
+from audit.encoding import b64url
 from audit.leaf import EndState, LeafInvalid, RecordKind
 from audit.rotation import read_rotation
 from audit.schema import check_canonical, check_needed, check_shapes, check_state, parse

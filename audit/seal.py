@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from audit.disclosure import b64url, commitment
+from audit.disclosure import commitment
+from audit.encoding import b64url
 from audit.leaf import LeafInvalid
 
 NONCE_BYTES = 12

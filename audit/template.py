@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 import orjson
 
-from audit.disclosure import b64url
+from audit.encoding import b64url
 from audit.leaf import (
     LEAF_MOST,
     Committed,

@@ -7,7 +7,6 @@ in the memory of a process that works, and in clear nowhere else. A file of befo
 next rotation writes it in this one.
 """
 
-import base64
 import binascii
 import hashlib
 import json
@@ -25,6 +24,7 @@ from pkcs11.types import DecryptMixin, EncryptMixin, SignMixin
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from audit import checkpoint
+from audit.encoding import b64, unb64
 from audit.key_files import FileKeys, read_private
 from audit.key_format import IN_TOKEN, KeptKey, KeyDamaged, Passphrase, canonical, decoded, keys_json
 from audit.keyring import (
@@ -222,7 +222,7 @@ class TokenKeys(FileKeys):
             head, body = content[len(IN_TOKEN) :].rstrip(b"\n").split(b"\n")
             found = json.loads(head)
             object_id, nonce = (bytes.fromhex(found[name]) for name in ("sealed_by", "nonce"))
-            sealed, bound = base64.b64decode(body, validate=True), IN_TOKEN + head + b"\n"
+            sealed, bound = unb64(body), IN_TOKEN + head + b"\n"
             plain = self._asked(lambda token: _decrypted(token, object_id, nonce, sealed, bound))
         except (ValueError, KeyError, TypeError, binascii.Error, InvalidTag) as error:
             raise KeyDamaged(
@@ -235,7 +235,7 @@ class TokenKeys(FileKeys):
         head = canonical({"purpose": purpose.name, "sealed_by": object_id.hex(), "nonce": nonce.hex()})
         bound, plain = IN_TOKEN + head + b"\n", keys_json(purpose, entries)
         sealed = self._asked(lambda token: _encrypted(token, object_id, nonce, plain, bound))
-        return bound + base64.b64encode(sealed) + b"\n"
+        return bound + b64(sealed).encode() + b"\n"
 
     def _asked(self, work: Callable[[KeyToken], T]) -> T:
         try:

@@ -3,7 +3,6 @@
 Chosen in the compositions and in the commands; nobody else asks which it is. The sandbox bank is development's.
 """
 
-import base64
 import binascii
 import json
 import ssl
@@ -20,6 +19,7 @@ from adapters.cores.remote.client import open_remote
 from adapters.cores.remote.server import PermitReader
 from adapters.tls import tls_for
 from audit.checkpoint import NoteInvalid
+from audit.encoding import b64, unb64
 from audit.log import Log
 from audit.permits import LogPermitVerifier, Permit, PermitInvalid, decode
 from gateway.app.clock import Clock
@@ -107,7 +107,7 @@ def server_tls(host: str, certificate: Path | None, key: Path | None) -> ssl.SSL
 
 def trust_of(log: Log) -> str:
     """What another process needs to verify this log's permits: its origin, its public permit key, and those that overlap, as JSON."""
-    keys = [base64.b64encode(key).decode() for key in log.permit_keys()]
+    keys = [b64(key) for key in log.permit_keys()]
     return json.dumps({"origin": log.origin, "permit_key": keys[0], "permit_keys": keys})
 
 
@@ -119,7 +119,7 @@ def permit_verifier(path: Path) -> CorePermits:
             raise TypeError
         if content.keys() not in ({"origin", "permit_key"}, {"origin", "permit_key", "permit_keys"}):
             raise TypeError
-        keys = [base64.b64decode(key, validate=True) for key in content.get("permit_keys", [content["permit_key"]])]
+        keys = [unb64(key) for key in content.get("permit_keys", [content["permit_key"]])]
         return CorePermits(LogPermitVerifier(lambda: keys, content["origin"]))
     except (TypeError, ValueError, KeyError, binascii.Error, NoteInvalid):
         raise UnsafeSettings(f"{path.name} is not what `tellergate keys permits` writes") from None

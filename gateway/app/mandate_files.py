@@ -7,7 +7,6 @@
 the mandate key. Pure: nothing is stored here.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TypeGuard
 
+from audit.encoding import unb64
 from gateway.domain.mandate import Limits, Mandate, MandateVerifier, load, time_of
 from gateway.domain.strict_json import MAX_INTEGER, JsonError, Parsed, loads
 from gateway.oversight.granted_mandates import MandateRefused, check_terms
@@ -88,7 +88,7 @@ def _signed(line: bytes, key: MandateVerifier) -> tuple[Mandate, bytes]:
     found = _object(line, {"mandate", "signature"})
     mandate, text = _mandate(found["mandate"]), found["signature"]
     try:
-        signature = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        signature = unb64(text) if isinstance(text, str) else b""
         load(mandate.canonical(), signature, key)
     except (ValueError, binascii.Error):
         raise LineRefused("signature: is not of the mandate key over this mandate") from None

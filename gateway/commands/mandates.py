@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import DatabaseUnavailable
+from audit.encoding import b64
 from audit.key_format import KeyMissing
 from audit.keyring import KeyRefused, KeyRing, SignedRows
 from audit.log import LogUnavailable
@@ -51,7 +51,7 @@ def sign(options: argparse.Namespace) -> int:
         except LineRefused as error:
             refused.append(RefusedLine(number, str(error)))
         else:
-            signature = base64.b64encode(mandate.sign(key)).decode()
+            signature = b64(mandate.sign(key))
             signed.append(json.dumps({"mandate": json.loads(mandate.canonical()), "signature": signature}, ensure_ascii=False))
     if refused:
         return _told(options, 0, refused)

@@ -23,7 +23,7 @@ from adapters.cores.sandbox import SandboxBank, open_sandbox
 from adapters.cores.sandbox.items import Answer, Item
 from adapters.cores.sandbox.tables import open_engine
 from audit import permits as audit_permits
-from audit.disclosure import b64url, unb64url
+from audit.encoding import b64url, unb64url
 from audit.permits import LogPermitVerifier
 from gateway.app import cores
 from gateway.app.cores import CorePermits, UnsafeNoPermits, verified_permit

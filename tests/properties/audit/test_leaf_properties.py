@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import leaf
-from audit.disclosure import SALT_BYTES, b64url, commitment, unb64url
+from audit.disclosure import SALT_BYTES, commitment
+from audit.encoding import b64url, unb64url
 from audit.leaf import Committed, Frame, Masked, Public, Record, RecordKind
 from audit.schema import check_fields, validate
 

@@ -165,6 +165,24 @@ def test_no_changed_byte_of_a_sealed_file_passes(tmp_path_factory: pytest.TempPa
         FileKeys(folder, passphrase=quick()).load(SEAL)
 
 
+def test_a_key_file_has_one_spelling(tmp_path: Path) -> None:
+    """Base64 ends in bits that say nothing (RFC 4648 section 3.5): changed, they are a changed file."""
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    refused = 0
+    for number in range(20):
+        folder = tmp_path / str(number)
+        FileKeys(folder, passphrase=quick(), random=Random()).make(SEAL)
+        path = FileKeys(folder, passphrase=quick()).path(SEAL)
+        content = path.read_bytes()
+        body = content.rstrip(b"\n").rstrip(b"=")
+        last = alphabet.index(body[-1:])
+        path.write_bytes(body[:-1] + alphabet[last ^ 1 :][:1] + content[len(body) :])
+        with pytest.raises((KeyDamaged, PassphraseRefused)):
+            FileKeys(folder, passphrase=quick()).load(SEAL)
+        refused += len(content) - len(body) > 1  # padded: the bit that changed says nothing
+    assert refused
+
+
 def test_a_plain_file_with_another_key_than_its_id_is_damaged(tmp_path: Path) -> None:
     storage = FileKeys(tmp_path)
     storage.make(SEAL)

@@ -9,7 +9,8 @@ import pytest
 import rfc8785
 
 from audit import leaf
-from audit.disclosure import SALT_BYTES, commitment, unb64url
+from audit.disclosure import SALT_BYTES, commitment
+from audit.encoding import unb64url
 from audit.leaf import Approver, Committed, EndState, Frame, IntentRef, LeafInvalid, Masked, Public, Record, RecordKind, Sca
 from audit.schema import check_fields, validate
 from tests.trail import a_record, an_intent

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from audit.checkpoint import Note, verify_checkpoint
 from audit.committer import IntentEnded
-from audit.disclosure import b64url
+from audit.encoding import b64url
 from audit.group import GroupWriter, WriterFull
 from audit.keyring import KeyRefused
 from audit.keys import KeyStore

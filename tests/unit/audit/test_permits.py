@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.checkpoint import NoteInvalid
-from audit.disclosure import b64url, unb64url
+from audit.encoding import b64url, unb64url
 from audit.permits import CLOCK_SKEW, Covered, LogPermitVerifier, Permit, PermitInvalid, decode, instruction_digest, issue
 from tests.trail import ORIGIN, START
 
