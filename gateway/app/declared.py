@@ -1,7 +1,7 @@
 """Which functions are served: those of this distribution, those of a manifest, or both. Chosen here alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.declared.declarations import Manifest
@@ -15,7 +15,9 @@ from adapters.tls import tls_for
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.calls.tools import FILE_SEARCH
 from gateway.domain.linear_regex import is_whole
+from gateway.domain.tools import ToolFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,19 @@ class ServedFunctions:
 
 
 def served(settings: Settings) -> ServedFunctions:
-    """The functions of these settings. UnsafeSettings for a manifest that must not be served."""
+    """The functions of these settings, and the tools of ours. UnsafeSettings for a manifest that must not be served."""
+    offered = _of_bank(settings)
+    tools = tools_of(settings)
+    functions = sorted((*offered.functions, *tools), key=lambda item: item.name) if tools else offered.functions
+    return replace(offered, functions=tuple(functions))
+
+
+def tools_of(settings: Settings) -> tuple[ToolFunction, ...]:
+    """The tools of ours that assistants may have."""
+    return (FILE_SEARCH,) if settings.file_search else ()
+
+
+def _of_bank(settings: Settings) -> ServedFunctions:
     if settings.functions is None:
         if settings.functions_credential_file is not None:
             raise UnsafeSettings("functions_credential_file needs functions")

@@ -1,5 +1,6 @@
 """What the files of the Assistants API are made of: where contents are kept, by which keys, and what looks at them, as the settings say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,7 +12,9 @@ from gateway.app.key_files import secret_of
 from gateway.app.parsing import parser_of_files
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
+from gateway.calls.tools import FILE_SEARCH
 from gateway.domain.errors import Unavailable
+from gateway.domain.tools import Tool
 from gateway.doors.assistants_api import files, uploads, vector_files, vector_stores
 from gateway.doors.assistants_api.api import Api
 from gateway.doors.assistants_api.files import FilesApi
@@ -20,8 +23,10 @@ from gateway.doors.rest import Door
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
+from gateway.files.search_tool import FileSearch
 from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
+from gateway.store.book import SqlBook
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
 
@@ -67,6 +72,28 @@ class ServedFiles:
         await self.api.keeper.sweep()
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedFiles:
+    """Files that are kept, and how they are indexed and searched."""
+
+    keeper: FileKeeper
+    index: IndexDependencies
+    reader: LongReader
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What the tools do that work on files."""
+        return {FILE_SEARCH.name: FileSearch(index=self.index, reader=self.reader)}
+
+
+def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | None:
+    """None where no place for files is named."""
+    keeper = file_keeper(settings, book, log)
+    if keeper is None:
+        return None
+    return OpenedFiles(keeper, IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock), book)
+
+
 def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | None:
     """None where no place for files is named."""
     storage = _storage(settings)
@@ -81,11 +108,10 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
     )
 
 
-def served_files(settings: Settings, api: Api, keeper: FileKeeper, reader: LongReader) -> ServedFiles:
+def served_files(settings: Settings, api: Api, opened: OpenedFiles) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
-    of_files = FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
-    index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock)
-    return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader))
+    of_files = FilesApi(api=api, keeper=opened.keeper, file_most=settings.file_bytes_most, most=most)
+    return ServedFiles(of_files, IndexPool(opened.index), VectorsApi(files=of_files, index=opened.index, reader=opened.reader))
 
 
 def _storage(settings: Settings) -> ContentStorage | None:

@@ -63,6 +63,10 @@ class KeptSettings:
     file_scan_clamd: str = ""
     """ClamAV's daemon that does the same: `host:port`, or the path of its socket. Empty: there is none."""
 
+    file_search: bool = False
+    """Whether assistants may search the files of a run, where the customer granted `file_search` and the policies permit it: then it is one
+    of the functions of which policy bundles speak. Needs a place for files. On in development mode."""
+
     sandbox: str = "none"
     """Where programs run that nobody trusts, such as what reads documents (PDF, Word, Excel, PowerPoint, HTML, mail): `bubblewrap`, a jail
     without network, files and secrets, by the system's packages `bubblewrap` and `libseccomp`; Linux alone. `none`: they do not run, and of

@@ -39,7 +39,7 @@ from gateway.app.gateway import Gateway, Instruments
 from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
 from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
-from gateway.app.runs import running
+from gateway.app.runs import files_of, running
 from gateway.app.settings import Settings
 from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -58,6 +58,7 @@ from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.standing_mandates import StandingMandates
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
+from gateway.domain.tools import Tool
 from gateway.doors import rest
 from gateway.doors.credentials import CredentialReader
 from gateway.oversight.first_sight import FirstSight
@@ -198,7 +199,8 @@ def _assembled(opened: _Opened) -> Gateway:
     granted = GrantedMandates(
         book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
     )
-    pipeline = _pipeline(opened, proposals, rates, ids, instruments)
+    files = files_of(settings, book, opened.log)
+    pipeline = _pipeline(opened, proposals, rates, _telemetry(opened, ids, instruments), {} if files is None else files.tools)
     return Gateway(
         settings=settings,
         composition=opened.composition,
@@ -232,7 +234,7 @@ def _assembled(opened: _Opened) -> Gateway:
             book=book,
             pipeline=pipeline,
             proposals=proposals,
-            records=records,
+            files=files,
             keys=opened.keys[RUNS],
         ),
         policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
@@ -249,12 +251,16 @@ def _records(opened: _Opened) -> Records:
     return Records(opened.log, declared, opened.settings.audit_wait_ms)
 
 
-def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds, instruments: Instruments) -> CallPipeline:
-    settings, core, outcomes = opened.settings, opened.core, proposals.outcomes
+def _telemetry(opened: _Opened, ids: CallIds, instruments: Instruments) -> Telemetry:
     tracing, metering = instruments
     meter = metering.get_meter("tellergate")
-    if core.breaker is not None:
-        watch_breaker(meter, core.breaker)
+    if opened.core.breaker is not None:
+        watch_breaker(meter, opened.core.breaker)
+    return Telemetry(tracing, ids, meter, sampled_share=opened.settings.trace_share)
+
+
+def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, telemetry: Telemetry, tools: Mapping[str, Tool]) -> CallPipeline:
+    settings, core, outcomes = opened.settings, opened.core, proposals.outcomes
     parts = CallDependencies(
         functions=outcomes.functions,
         standing=opened.trust.identity,
@@ -265,11 +271,12 @@ def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, ids: CallIds,
         records=proposals.records,
         outcomes=outcomes,
         rates=rates,
-        telemetry=Telemetry(tracing, ids, meter, sampled_share=settings.trace_share),
+        telemetry=telemetry,
         clock=opened.clock,
         strong_session_s=settings.strong_session_s,
         proposals=proposals,
         screening=NoScreening() if settings.screening_list is None else ScreeningList(settings.screening_list),
+        tools=tools,
     )
     return CallPipeline(parts)
 

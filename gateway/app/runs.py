@@ -12,7 +12,6 @@ from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import RateKind, Rates
-from gateway.calls.record import Records
 from gateway.confirmations.proposals import Proposals
 from gateway.doors.assistants_api.api import Api
 from gateway.runs.broadcast import Broadcast
@@ -26,8 +25,7 @@ from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.store.book import SqlBook
 
 if TYPE_CHECKING:
-    from gateway.app.files import ServedFiles  # needs the extra `files`
-    from gateway.files.keeping import FileKeeper
+    from gateway.app.files import OpenedFiles, ServedFiles  # needs the extra `files`
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +57,19 @@ def running(
     book: SqlBook,
     pipeline: CallPipeline,
     proposals: Proposals,
-    records: Records,
+    files: "OpenedFiles | None",
     keys: KeyRing,
 ) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none. `stand_in` answers in the place of a model."""
     model, broadcast = _model(settings) if stand_in is None else stand_in.model, Broadcast()
     seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
-    keeper, pool = _keeper(settings, book, records.log), None
-    images = _images(keeper)
+    pool, images = None, _images(files)
     if model is not None:
         origin = settings.confirming_origin
         parts = RunDependencies(
             book=book,
-            calling=RunFunctionCalls(pipeline=pipeline, proposals=proposals, records=records),
+            calling=RunFunctionCalls(pipeline=pipeline, proposals=proposals, records=proposals.records),
             question=QuestionBuilder(
                 book=book,
                 store=book,
@@ -100,31 +97,32 @@ def running(
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
     )
-    return RunsApi(api, _files(settings, api, keeper, book), model)
+    return RunsApi(api, _files(settings, api, files), model)
 
 
-def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
+def files_of(settings: Settings, book: SqlBook, log: Log) -> "OpenedFiles | None":
+    """None where no place for files is named, or the extra `files` is not there: for customers that is a finding."""
     if find_spec("python_multipart") is None or find_spec("puremagic") is None:
-        return None  # for customers a place for files without the extra is a finding, and they are not served
-    from gateway.app.files import file_keeper
+        return None
+    from gateway.app.files import opened_files
 
-    return file_keeper(settings, book, log)
+    return opened_files(settings, book, log)
 
 
-def _images(keeper: "FileKeeper | None") -> FileImages:
-    if keeper is None:
+def _images(files: "OpenedFiles | None") -> FileImages:
+    if files is None:
         return NoFileImages()
     from gateway.files.images import KeptImages
 
-    return KeptImages(keeper)
+    return KeptImages(files.keeper)
 
 
-def _files(settings: Settings, api: Api, keeper: "FileKeeper | None", book: SqlBook) -> "ServedFiles | None":
-    if keeper is None:
+def _files(settings: Settings, api: Api, files: "OpenedFiles | None") -> "ServedFiles | None":
+    if files is None:
         return None
     from gateway.app.files import served_files
 
-    return served_files(settings, api, keeper, book)
+    return served_files(settings, api, files)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -70,12 +70,14 @@ class CallOutcomes:
                 return answered(CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=proof)
 
     async def of_record(self, customer: str, call_id: str) -> Recorded | None:
-        """A call without an effect, from its one record: what was answered is not stored. None: not this customer's."""
+        """A call without an effect, from its last record: what was answered is not stored. None: not this customer's."""
         story = await history_of(self.log, call_id)
         if story is None or story.last.get("customer") != await self._subject_of(customer):
             return None
         if story.last["kind"] == "read":
             return self._answered(call_id, "", CallStatus.DONE, None, proof=story.place)
+        if story.last["kind"] == "admin":  # a tool's use that began, and nothing more
+            return self._answered(call_id, "", CallStatus.IN_DOUBT, Code.OUTCOME_UNKNOWN, proof=story.place)
         facts = story.last.get("facts")
         code_name, cause = (facts.get("code"), facts.get("reason")) if isinstance(facts, dict) else (None, None)
         unknown = Code.TEMPORARILY_UNAVAILABLE if story.end_state == EndState.NOT_ATTEMPTED.value else Code.DENIED

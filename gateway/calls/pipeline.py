@@ -18,7 +18,7 @@ a task of their own: a client that hangs up cannot cancel them.
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from weakref import WeakValueDictionary
@@ -38,6 +38,7 @@ from gateway.calls.redaction import redact
 from gateway.calls.references import References
 from gateway.calls.replay import IdempotentReplay
 from gateway.calls.telemetry import Telemetry
+from gateway.calls.tools import used
 from gateway.domain.errors import Code, InDoubt, Refusal, Unavailable
 from gateway.domain.facts import Snapshot
 from gateway.domain.obstacle import Obstacle
@@ -61,6 +62,7 @@ from gateway.domain.stages import (
 )
 from gateway.domain.states import CallStatus
 from gateway.domain.steps import Steps
+from gateway.domain.tools import Tool, ToolFunction
 from gateway.grounding import ground
 
 _UNTRUSTED = frozenset({Label.THIRD_PARTY, Label.DOCUMENT})
@@ -92,6 +94,7 @@ class CallDependencies:
     strong_session_s: int
     proposals: HeldCalls
     screening: Screening
+    tools: Mapping[str, Tool] = field(default_factory=dict)
 
 
 class CallPipeline:
@@ -191,7 +194,9 @@ class CallPipeline:
             return await self._record(await self._read(DecidedRead(decided, function)))
         if isinstance(function, EffectFunction):
             return await self._uncancelled(self._effect(DecidedEffect(decided, function)))
-        raise TypeError("a function is a ReadFunction or an EffectFunction")
+        if isinstance(function, ToolFunction):
+            return await self._record(await self._use(decided))
+        raise TypeError("a function is a ReadFunction, an EffectFunction or a ToolFunction")
 
     async def _effect(self, effect: DecidedEffect) -> Recorded:
         intended = await self._intend(effect)
@@ -259,6 +264,16 @@ class CallPipeline:
         if raw is None:
             raise Refusal(Code.DENIED, "object_gone")
         return await self._allow(read.decided, raw)
+
+    # so does the use of a tool, which is announced where it does more than look
+
+    async def _use(self, decided: Decided) -> Redacted:
+        try:
+            raw = await used(decided, self._parts.tools, self._parts.records)
+        except Unfit as refused:
+            raise unfit(refused) from None
+        decided.call.received.steps.end("use")
+        return await self._allow(decided, raw)
 
     # 5 -- intend
 

@@ -170,6 +170,10 @@ class Records:
             raise Unavailable("audit_unavailable") from error
         return Intended(effect, instruction, RecordPosition(entry.index, entry.leaf_hash), permit)
 
+    async def announced(self, decided: Decided) -> RecordPosition:
+        """What a tool is about to do, by the call that asks for it: what came of it is that call's own record."""
+        return await self._append(Record(kind=RecordKind.ADMIN, facts={"word": "begins"}, **self._decided(decided)))
+
     async def deny(self, refused: Refused) -> RecordPosition:
         """A refusal, with as much as was known when it fell."""
         reached, refusal = refused.reached, refused.refusal

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from adapters.function import BankingFunction, EffectFunction
 from gateway.domain.strict_json import Parsed
+from gateway.domain.tools import ToolContext, ToolFunction
 
 
 def new_call_id(now: datetime, random: bytes) -> str:
@@ -74,9 +75,12 @@ class CallRequest:
     trace: Trace
     offered: frozenset[str] | None = None
     """The functions that the model was offered; any other is unknown to it. None: the back end offers, and is not asked."""
+    tools: ToolContext | None = None
+    """What the gateway's own tools may use. None: there are none in this request."""
 
     def function_of(self, native: NativeCall, functions: Mapping[str, BankingFunction]) -> BankingFunction | None:
-        return functions.get(native.function) if self.offered is None or native.function in self.offered else None
+        found = functions.get(native.function) if self.offered is None or native.function in self.offered else None
+        return None if isinstance(found, ToolFunction) and self.tools is None else found
 
     def named(self, functions: Mapping[str, BankingFunction]) -> tuple[BankingFunction, ...]:
         """The functions that its calls name, without what is none."""

@@ -34,6 +34,7 @@ from gateway.domain.principal import SCOPE_CALLS, SCOPE_WORDS, Identity, Princip
 from gateway.domain.request import CallRequest, NativeCall, Trace, new_call_id
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
+from gateway.domain.tools import ToolFunction
 from gateway.doors import schemas
 from gateway.doors.access_log import entry_of
 from gateway.doors.bodies import QUOTA, body_as, json_answer
@@ -296,7 +297,9 @@ async def _hear(door: Door, request: Request, principal: Principal) -> Response:
 async def _functions(door: Door, _request: Request, principal: Principal, *, shape: str) -> Response:
     granted = await door.book.granted(principal.customer)
     offered = [
-        function for function in door.functions if function.name in granted or function.emergency or function.level is Level.L0
+        function
+        for function in door.functions
+        if (function.name in granted or function.emergency or function.level is Level.L0) and not isinstance(function, ToolFunction)
     ]
     return json_answer({"data": definitions(offered, shape)})
 

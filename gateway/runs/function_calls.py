@@ -22,6 +22,8 @@ from gateway.domain.request import CallFault, CallRequest, NativeCall, Trace, ne
 from gateway.domain.stages import Recorded
 from gateway.domain.states import CallStatus
 from gateway.domain.strict_json import Json
+from gateway.domain.tools import ToolContext
+from gateway.runs import tool_calls
 from gateway.runs.objects import Object
 from gateway.store.steps import Step, app_calls, calls_of, with_calls
 
@@ -97,14 +99,16 @@ class RunFunctionCalls:
         ]
 
 
-def asked_of(step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str) -> CallRequest:
+def asked_of(
+    step: Step, *, conversation: str, model: str, offered: frozenset[str], trace_id: str, tools: ToolContext | None = None
+) -> CallRequest:
     """The banking calls of a step that were not taken yet. The step is the turn, so that its calls have their ids for good."""
     calls = tuple(
         NativeCall(item["id"], item["function"]["name"], item["function"]["arguments"], _fault_of(item))
         for item in calls_of(step)
         if "tellergate" in item and item["tellergate"] is None
     )
-    return CallRequest("assistants", conversation, step.id, model, calls, Trace(trace_id), offered)
+    return CallRequest("assistants", conversation, step.id, model, calls, Trace(trace_id), offered, tools)
 
 
 def _fault_of(item: Mapping[str, Any]) -> CallFault | None:
@@ -124,11 +128,13 @@ def required(step: Step) -> Sequence[Object]:
     ]
 
 
-def changed_calls(before: Step, after: Step) -> Sequence[Json]:
-    """Deltas of the calls that were told something."""
+def changed_calls(before: Step, after: Step, *, with_content: bool = False) -> Sequence[Json]:
+    """Deltas of the calls that were told something. `with_content`: with the passages that file search found."""
     deltas: list[Json] = []
     for number, (old, new) in enumerate(zip(calls_of(before), calls_of(after), strict=True)):
-        if new != old:
+        if new != old and tool_calls.is_tool(new):
+            deltas.append(tool_calls.ended(new, number, with_content=with_content))
+        elif new != old:
             output = {"function": {"output": new["function"]["output"]}} if new["function"]["output"] is not None else {}
             deltas.append({"index": number, "type": "function", **output, "tellergate": new.get("tellergate")})
     return deltas

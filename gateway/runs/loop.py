@@ -35,6 +35,7 @@ from gateway.runs.objects import seconds
 from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.runs.streaming import KeptAnswer, MessageStream, call_delta, counted
+from gateway.runs.tool_context import context_of
 from gateway.store import runs, steps, threads
 from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
@@ -190,8 +191,9 @@ class RunDriver:
             step,
             conversation=thread.conversation,
             model=str(self.run.body["model"]),
-            offered=self.parts.question.banking_of(self.run),
+            offered=self.parts.question.ours_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
+            tools=context_of(self.run, thread, self._spent.rounds),
         )
         now = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end
         while True:
@@ -209,7 +211,7 @@ class RunDriver:
             step = now
         done = replace(now, body={**now.body, "status": StepStatus.COMPLETED, "completed_at": seconds(self.parts.clock())})
         await self._changed(step, done, own=self._own(confirmations=[]))
-        self._tell("thread.run.step.completed", objects.step(done))
+        self._tell("thread.run.step.completed", objects.step(done, with_content=self._with_content))
         return True
 
     async def _changed(self, before: Step, after: Step, **body: Json) -> None:
@@ -218,7 +220,7 @@ class RunDriver:
         self._tell_calls(before, after)
 
     def _tell_calls(self, before: Step, after: Step) -> None:
-        for delta in changed_calls(before, after):
+        for delta in changed_calls(before, after, with_content=self._with_content):
             self._tell("thread.run.step.delta", call_delta(after.id, delta))
 
     async def _require_action(self, app: Sequence[Json], before: Step, after: Step) -> None:
@@ -276,6 +278,9 @@ class RunDriver:
             tell=self._tell,
             is_banking=lambda name: name not in question.app,
             clock=self.parts.clock,
+            sources=question.sources,
+            images=question.images,
+            with_content=self._with_content,
         )
 
     async def _ask(self, growing: MessageStream, question: ModelQuestion) -> ModelAnswer:
@@ -311,6 +316,11 @@ class RunDriver:
         return False
 
     # helpers
+
+    @property
+    def _with_content(self) -> bool:
+        """Whether the run's listeners asked for the passages that file search found."""
+        return bool(objects.own_of(self.run).get("include"))
 
     @property
     def _spent(self) -> TokensUsed:

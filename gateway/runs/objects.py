@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.domain.strict_json import Json
+from gateway.runs import tool_calls
 from gateway.store.assistants import Assistant
 from gateway.store.files import StoredFile, StoredUpload, UploadState
 from gateway.store.runs import Run
@@ -162,7 +163,11 @@ def own_of(row: Run) -> Mapping[str, Any]:
     return own  # type: ignore[no-any-return]  # made by us
 
 
-def step(row: Step) -> Object:
+def step(row: Step, *, with_content: bool = False) -> Object:
+    """`with_content`: with the passages that file search found."""
+    details: Any = row.body["step_details"]
+    if details["type"] == "tool_calls":
+        details = {**details, "tool_calls": [tool_calls.shown(call, with_content=with_content) for call in details["tool_calls"]]}
     head = {
         "id": row.id,
         "object": "thread.run.step",
@@ -170,7 +175,7 @@ def step(row: Step) -> Object:
         "run_id": row.run,
         "thread_id": row.thread,
     }
-    return {**head, **row.body, "metadata": row.metadata}
+    return {**head, **row.body, "step_details": details, "metadata": row.metadata}
 
 
 def listed(items: Sequence[Object], *, more: bool) -> Object:
@@ -183,6 +188,6 @@ def deleted(id_: str, kind: str) -> Object:
     return {"id": id_, "object": kind, "deleted": True}
 
 
-def text_content(text: str) -> list[Json]:
+def text_content(text: str, annotations: Sequence[Json] = ()) -> list[Json]:
     """The content of a message that is one text."""
-    return [{"type": "text", "text": {"value": text, "annotations": []}}]
+    return [{"type": "text", "text": {"value": text, "annotations": list(annotations)}}]

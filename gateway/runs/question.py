@@ -16,6 +16,7 @@ from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.told import told
+from gateway.runs.tool_calls import TOOL_NAMES, chosen, citations, images
 from gateway.runs.transcript import items_of
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
@@ -42,6 +43,10 @@ class ModelQuestion:
     dropped: Json
     counter: TokenEstimate
     estimate: int
+    sources: Mapping[str, Json]
+    """What the answer may cite, by how it writes that."""
+    images: tuple[str, ...]
+    """Images that the run made and no message of it shows yet."""
 
     def learned(self, usage: Usage | None) -> Json:
         """What the next question's estimate rests on."""
@@ -85,29 +90,59 @@ class QuestionBuilder:
             dropped=_dropped(fitting.dropped),
             counter=counter,
             estimate=frame + fitting.tokens,
+            sources=citations(call for step in steps if step.run == run.id for call in calls_of(step)),
+            images=_unseen(run, messages, steps),
         )
 
-    def banking_of(self, run: Run) -> frozenset[str]:
-        """The banking functions that the model was offered: the assistant names them."""
-        return frozenset(_named(run)) & frozenset(self.functions)
+    def ours_of(self, run: Run) -> frozenset[str]:
+        """The banking functions, and tools of ours, that the model was offered: the assistant names them."""
+        return (frozenset(_named(run)) - TOOL_NAMES | _tools(run)) & frozenset(self.functions)
 
     def _app_of(self, run: Run) -> frozenset[str]:
-        return frozenset(_named(run)) - frozenset(self.functions)
+        return frozenset(_named(run)) - (frozenset(self.functions) - TOOL_NAMES)
 
     async def _offered(self, run: Run, customer: str) -> tuple[OfferedFunction, ...]:
         """Banking functions as the gateway declares them, as far as the customer has granted them; the app's as the assistant does."""
         granted: frozenset[str] = await self.book.granted(customer)
         offered: list[OfferedFunction] = []
         for name, definition in _named(run).items():
-            function = self.functions.get(name)
+            function = None if name in TOOL_NAMES else self.functions.get(name)
             if function is None:
                 offered.append(
                     OfferedFunction(name, definition.get("description"), definition.get("parameters"), definition.get("strict"))
                 )
             elif name in granted or function.emergency or function.level is Level.L0:
-                schema: Any = json_schema(function)
-                offered.append(OfferedFunction(name, function.summary, schema, strict=False))
-        return tuple(offered)
+                offered.append(_ours(function))
+        tools = (function for name, function in self.functions.items() if name in _tools(run) & granted)
+        return (*offered, *map(_ours, tools))
+
+
+def _ours(function: BankingFunction) -> OfferedFunction:
+    schema: Any = json_schema(function)
+    return OfferedFunction(function.name, function.summary, schema, strict=False)
+
+
+def _tools(run: Run) -> frozenset[str]:
+    """The tools of ours that the run names; none where it chose none."""
+    tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
+    return chosen(tools)
+
+
+def _content(message: Message) -> list[dict[str, Any]]:
+    content: Any = message.body["content"]
+    return list(content)
+
+
+def _unseen(run: Run, messages: list[Message], steps: list[Step]) -> tuple[str, ...]:
+    shown = {
+        part["image_file"]["file_id"]
+        for message in messages
+        if message.run == run.id
+        for part in _content(message)
+        if part["type"] == "image_file"
+    }
+    made = images(call for step in steps if step.run == run.id for call in calls_of(step))
+    return tuple(image for image in made if image not in shown)
 
 
 def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
@@ -119,7 +154,7 @@ def _read(connection: Any, thread: str) -> tuple[list[Message], list[Step]]:
 def _named(run: Run) -> dict[str, dict[str, Any]]:
     """The definitions of the run's functions, by name; none where it chose none."""
     tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
-    return {tool["function"]["name"]: tool["function"] for tool in tools}
+    return {tool["function"]["name"]: tool["function"] for tool in tools if tool["type"] == "function"}
 
 
 def _frame(run: Run, functions: tuple[OfferedFunction, ...]) -> str:
@@ -152,16 +187,16 @@ def _prompt(
     )
 
 
-def _choice(chosen: Any, functions: tuple[OfferedFunction, ...], spent: TokensUsed) -> str:
+def _choice(wanted: Any, functions: tuple[OfferedFunction, ...], spent: TokensUsed) -> str:
     """What is forced is forced once: a run whose every answer must be a call never ends."""
-    if chosen == "none" or not functions:
+    if wanted == "none" or not functions:
         return "none"
     if spent.rounds:
         return "auto"
-    if isinstance(chosen, dict):
-        name = chosen["function"]["name"]
+    if isinstance(wanted, dict):
+        name = wanted["function"]["name"] if wanted["type"] == "function" else wanted["type"]
         return f"function:{name}" if name in {function.name for function in functions} else "auto"
-    return str(chosen)
+    return str(wanted)
 
 
 def _outgoing(hosts: frozenset[str], messages: list[Message], steps: list[Step]) -> OutgoingFilter:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from gateway.domain.strict_json import Json
-from gateway.runs import objects
+from gateway.runs import objects, tool_calls
+from gateway.runs.annotations import Annotating
 from gateway.runs.answer import AnswerAssembly, CallBegun, ModelAnswer, NewArguments, News, NewText
 from gateway.runs.model import Piece, ToolCall, Usage
 from gateway.runs.objects import MESSAGE_FIELDS, STEP_FIELDS, Object, new_id, seconds, text_content
 from gateway.runs.outgoing import OutgoingFilter
+from gateway.runs.tool_calls import CODE_INTERPRETER, FILE_SEARCH, CodeFragments
 from gateway.store.runs import Run
 from gateway.store.steps import Step
 from gateway.store.threads import Message
@@ -31,7 +34,9 @@ class KeptAnswer:
         """With these tokens in its only step."""
         (step,) = self.steps
         step = _with(step, usage=usage)
-        return replace(self, steps=(step,), news=(*self.news[:-1], (self.news[-1][0], objects.step(step))))
+        return replace(
+            self, steps=(step,), news=(*self.news[:-1], (self.news[-1][0], objects.step(step, with_content=self.with_content)))
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,10 +49,20 @@ class MessageStream:
     is_banking: Callable[[str], bool]
     """Whether the gateway executes the function of this name; all others are the app's."""
     clock: Callable[[], datetime]
+    sources: Mapping[str, Json] = field(default_factory=dict)
+    """What the answer may cite, by how it writes that."""
+    images: Sequence[str] = ()
+    """Images that the run made and nobody was shown: they stand before its text."""
+    with_content: bool = False
     assembly: AnswerAssembly = field(default_factory=lambda: AnswerAssembly(lambda: new_id("call")))
     _said: list[str] = field(default_factory=list)
+    _annotating: Annotating = field(init=False)
+    _code: dict[int, CodeFragments] = field(default_factory=dict)
     _message: tuple[Step, Message] | None = None
     _calls: Step | None = None
+
+    def __post_init__(self) -> None:
+        self._annotating = Annotating(self.sources)
 
     def feed(self, piece: Piece) -> None:
         for news in self.assembly.feed(piece):
@@ -56,8 +71,10 @@ class MessageStream:
     def ended(self) -> ModelAnswer:
         """The whole answer; its text has gone out."""
         answer = self.assembly.answer()
-        if rest := self.outgoing.end():
-            self._say(rest)
+        self._say(*self._annotating.feed(self.outgoing.end()))
+        self._say(*self._annotating.end())
+        for index, fragments in self._code.items():
+            self._code_delta(index, fragments.end())
         return answer
 
     def kept(self, answer: ModelAnswer, status: str, reason: str | None = None) -> KeptAnswer:
@@ -85,19 +102,32 @@ class MessageStream:
     def _tell(self, news: News) -> None:
         match news:
             case NewText(text):
-                if passed := self.outgoing.feed(text):
-                    self._say(passed)
+                self._say(*self._annotating.feed(self.outgoing.feed(text)))
             case CallBegun(index, id_, name):
                 self._calls = self._calls or self._begin_calls()
-                self._call_delta({"index": index, **self._call(ToolCall(id_, name, ""))})
+                call = self._call(ToolCall(id_, name, ""))
+                if tool_calls.is_tool(call):
+                    self._code[index] = CodeFragments()
+                    call = tool_calls.begun(call)
+                self._call_delta({"index": index, **call})
             case NewArguments(index, fragment):
-                self._call_delta({"index": index, "type": "function", "function": {"arguments": fragment}})
+                if index in self._code:
+                    self._code_delta(index, self._code[index].feed(fragment))
+                else:
+                    self._call_delta({"index": index, "type": "function", "function": {"arguments": fragment}})
+
+    def _code_delta(self, index: int, fragment: str) -> None:
+        if fragment:  # of file search none comes: what is looked for is told with the step
+            self._call_delta({"index": index, "type": CODE_INTERPRETER, CODE_INTERPRETER: {"input": fragment}})
 
     def _call(self, call: ToolCall) -> dict[str, Json]:
         function: Json = {"name": call.name, "arguments": call.arguments, "output": None}
         ours: dict[str, Json] = {"tellergate": None} if self.is_banking(call.name) or call.fault is not None else {}
         if call.fault is not None:
             ours["fault"] = call.fault.value
+        if ours and call.name == FILE_SEARCH:
+            tools: Any = self.run.body["tools"]
+            ours["ranking"] = tool_calls.ranking_of(tools)
         return {"id": call.id, "type": "function", "function": function, **ours}
 
     def _call_delta(self, call: Json) -> None:
@@ -107,7 +137,9 @@ class MessageStream:
     def _begin_calls(self) -> Step:
         return self._begin("tool_calls", {"type": "tool_calls", "tool_calls": []})
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, annotations: Sequence[Json] = ()) -> None:
+        if not text:
+            return
         if self._message is None:
             message = Message(new_id("msg"), self.run.thread, self.run.id, self.clock(), self._body("in_progress"), {})
             details: Json = {"type": "message_creation", "message_creation": {"message_id": message.id}}
@@ -115,16 +147,23 @@ class MessageStream:
             shown = {**objects.message(message), "content": []}
             self.tell("thread.message.created", shown)
             self.tell("thread.message.in_progress", shown)
+            for number, image in enumerate(self._images()):
+                self._message_delta(self._message[1], {"index": number, **image})
         self._said.append(text)
-        part: Json = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
-        delta = {"id": self._message[1].id, "object": "thread.message.delta", "delta": {"content": [part]}}
-        self.tell("thread.message.delta", delta)
+        told: Json = {"value": text, "annotations": list(annotations)}
+        self._message_delta(self._message[1], {"index": len(self.images), "type": "text", "text": told})
+
+    def _message_delta(self, message: Message, part: Json) -> None:
+        self.tell("thread.message.delta", {"id": message.id, "object": "thread.message.delta", "delta": {"content": [part]}})
+
+    def _images(self) -> list[dict[str, Json]]:
+        return [{"type": "image_file", "image_file": {"file_id": id_, "detail": "auto"}} for id_ in self.images]
 
     def _begin(self, kind: str, details: Json) -> Step:
         body = {**STEP_FIELDS, "assistant_id": self.run.assistant, "type": kind, "step_details": details}
         step = Step(new_id("step"), self.run.thread, self.run.id, self.clock(), body, {})
-        self.tell("thread.run.step.created", objects.step(step))
-        self.tell("thread.run.step.in_progress", objects.step(step))
+        self.tell("thread.run.step.created", objects.step(step, with_content=self.with_content))
+        self.tell("thread.run.step.in_progress", objects.step(step, with_content=self.with_content))
         return step
 
     def _message_as(self, status: str, reason: str | None, over: Mapping[str, Json]) -> KeptAnswer:
@@ -133,14 +172,19 @@ class MessageStream:
             return KeptAnswer()
         begun, message = self._message
         step, message = _with(begun, **over), replace(message, body=self._body(status, reason))
-        told = (f"thread.message.{status}", objects.message(message)), (f"thread.run.step.{over['status']}", objects.step(step))
+        told = (
+            (f"thread.message.{status}", objects.message(message)),
+            (f"thread.run.step.{over['status']}", objects.step(step, with_content=self.with_content)),
+        )
         return KeptAnswer((step,), (message,), told)
 
     def _with_calls(self, kept: KeptAnswer, over: Mapping[str, Json]) -> KeptAnswer:
         """With the step of the calls that were begun, as far as they were told; none of them is done."""
         step = _with(self._calls or self._begin_calls(), step_details=self._details(self.assembly.begun), **over)
         return replace(
-            kept, steps=(*kept.steps, step), news=(*kept.news, (f"thread.run.step.{over['status']}", objects.step(step)))
+            kept,
+            steps=(*kept.steps, step),
+            news=(*kept.news, (f"thread.run.step.{over['status']}", objects.step(step, with_content=self.with_content))),
         )
 
     def _details(self, calls: Sequence[ToolCall]) -> Json:
@@ -152,7 +196,7 @@ class MessageStream:
             **MESSAGE_FIELDS,
             "role": "assistant",
             "assistant_id": self.run.assistant,
-            "content": text_content("".join(self._said)),
+            "content": [*self._images(), *text_content("".join(self._said), self._annotating.annotations)],
             "status": status,
             "completed_at": at if status == "completed" else None,
             "incomplete_at": at if status == "incomplete" else None,

@@ -160,12 +160,14 @@ def chunks_of(connection: Connection, entry: VectorFile) -> Sequence[SealedChunk
 
 @dataclass(frozen=True, slots=True)
 class SearchScope:
-    """Within what is searched: completed files of one store that `who` sees and whose own time is not over. `wanted` None: all of them."""
+    """Within what is searched: completed files of one store that `who` sees and whose own time is not over. `wanted` and `name`, of a
+    file, None: all of them."""
 
     who: Maker
     store: str
     at: datetime
     wanted: Filter | None
+    name: str | None = None
 
     def rows(self, connection: Connection) -> tuple[ColumnElement[bool], ...]:
         return (
@@ -173,6 +175,7 @@ class SearchScope:
             *self.who.sees(VECTOR_FILES),
             _V.state == IndexState.COMPLETED,
             file_stands(self.at),
+            *(() if self.name is None else (_F.name == self.name,)),
             *(() if self.wanted is None else (condition(connection, self.wanted),)),
         )
 

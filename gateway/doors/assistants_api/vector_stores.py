@@ -48,6 +48,7 @@ from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
 from gateway.files.indexing import IndexDependencies
 from gateway.files.sealing import new_key
+from gateway.files.search_tool import USED_AGAIN
 from gateway.files.searching import LongReader, TextsWanted, search
 from gateway.runs import objects
 from gateway.runs.objects import new_id
@@ -77,9 +78,6 @@ from gateway.store.vectors import (
 
 POLL_AFTER = {"openai-poll-after-ms": "300"}
 """How soon the client asks again what became of a file."""
-
-USED_AGAIN = timedelta(minutes=1)
-"""How much later a store is used for another use to be written down: it lasts for days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,44 @@
+"""The gateway's own tools, which an assistant calls as it calls a function of the bank: over files that a run was given, at no core.
+
+A call of one goes through the call pipeline like any other: granted by the customer, decided by the policies, on record, redacted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from adapters.function import KEPT_READS, BankingFunction
+
+if TYPE_CHECKING:
+    from gateway.domain.stages import Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFunction(BankingFunction):
+    """`announced`: what it is about to do is on record before it begins, and what came of it afterwards."""
+
+    retention: str = KEPT_READS
+    announced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What the tools of one run may use. Ids are looked up anew at each use, as far as the customer sees them.
+
+    `vector_stores` are searched, `files` are those of the code interpreter, `results_most` and `threshold` bound a search.
+    """
+
+    thread: str
+    turn: int = 0
+    """Which answer of the run's model asks."""
+    vector_stores: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    results_most: int = 20
+    threshold: float = 0.0
+
+
+class Tool(Protocol):
+    """What stands behind a ToolFunction."""
+
+    async def use(self, call: "Call") -> Mapping[str, object]:
+        """The raw output. Unfit for an argument that fits nothing, Unavailable where a part does not answer; nothing was done then."""

@@ -1,0 +1,78 @@
+"""File search as an assistant's tool: a question to the vector stores of its run, within what the customer sees.
+
+What is found is other people's text. It is cited by marks that this makes, of numbers alone, so that no file's name stands in an answer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from heapq import nlargest
+
+from gateway.domain.errors import Unavailable
+from gateway.domain.stages import Call
+from gateway.domain.tools import ToolContext
+from gateway.files.indexing import IndexDependencies
+from gateway.files.sealing import ContentDamaged
+from gateway.files.searching import FoundText, LongReader, TextsWanted, search
+from gateway.store.assistants import Maker
+from gateway.store.vector_index import SearchScope
+from gateway.store.vectors import UseVectorStore, VectorStore, find_store
+
+USED_AGAIN = timedelta(minutes=1)
+"""How much later a store is used for another use to be written down: it lasts for days."""
+
+_BY_CALL = 100
+"""More than the results of one call: with the place of the call in its turn they make one number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSearch:
+    """See `Tool`."""
+
+    index: IndexDependencies
+    reader: LongReader
+
+    async def use(self, call: Call) -> Mapping[str, object]:
+        """The passages that fit best. Unavailable."""
+        context = call.received.request.tools
+        if context is None:
+            return {"results": []}
+        principal = call.received.principal
+        who = Maker(principal.client, principal.customer)
+        wanted = TextsWanted([call.arguments.must("query", str)], context.results_most, context.threshold)
+        name, found = call.arguments.may("document", str), list[FoundText]()
+        for id_ in context.vector_stores:
+            store = await self._found(who, id_)
+            if store is not None:
+                found += await self._searched(store, who, name, wanted)
+        best = nlargest(context.results_most, found, key=lambda text: text.score)
+        return {"results": list(_told(best, call, context))}
+
+    async def _found(self, who: Maker, id_: str) -> VectorStore | None:
+        """A store that is there, seen by them, and not expired."""
+        store = await self.index.keeper.store.read(lambda connection: find_store(connection, who, id_))
+        return None if store is None or store.has_expired(self.index.clock()) else store
+
+    async def _searched(self, store: VectorStore, who: Maker, name: str | None, wanted: TextsWanted) -> Sequence[FoundText]:
+        at = self.index.clock()
+        try:
+            key = await self.index.key(store)
+            found = await search(self.reader, key, SearchScope(who, store.id, at, None, name), wanted)
+        except ContentDamaged:
+            raise Unavailable("index_damaged") from None
+        if at - store.active > USED_AGAIN:
+            await self.index.keeper.store.write(UseVectorStore(who, store.id, at))
+        return found
+
+
+def _told(found: Sequence[FoundText], call: Call, context: ToolContext) -> Iterator[Mapping[str, object]]:
+    natives = [native.native_id for native in call.received.request.calls]
+    first = natives.index(call.received.native.native_id) * _BY_CALL
+    for number, text in enumerate(found):
+        yield {
+            "cite": f"【{context.turn}:{first + number}†source】",
+            "file": text.file,
+            "name": text.name,
+            "score": f"{text.score:.4f}",
+            "text": text.text,
+        }
