@@ -126,7 +126,7 @@ def assistant(row: Assistant) -> Object:
 
 def thread(row: Thread) -> Object:
     head = {"id": row.id, "object": "thread", "created_at": seconds(row.created)}
-    return {**head, "metadata": row.metadata, "tool_resources": None}
+    return {**head, "metadata": row.metadata, "tool_resources": row.resources}
 
 
 def message(row: Message) -> Object:

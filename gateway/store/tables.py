@@ -319,6 +319,7 @@ THREADS = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("last_us", BigInteger, nullable=False),  # of the newest of its messages, runs and steps: their order is total
     Column("metadata", Text, nullable=False),
+    Column("resources", Text),  # JSON: what its tools may use
     Index("threads_by_conversation", "conversation"),
     Index("threads_by_age", "last_us"),
 )

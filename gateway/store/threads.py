@@ -28,6 +28,7 @@ from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
+from gateway.store.resources import ToolResources
 from gateway.store.tables import (
     MESSAGES,
     READINGS,
@@ -75,6 +76,7 @@ class Thread:
     conversation: str
     created: datetime
     metadata: Metadata
+    resources: ToolResources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class CreateThread(Item[Thread]):
             "created_us": to_us(self.at),
             "last_us": to_us(self.at),
             "metadata": as_text(self.metadata),
+            "resources": None,
         }
         _CREATE.one(connection, row)
         thread = Thread(self.id, self.customer, conversation, self.at, self.metadata)
@@ -302,8 +305,9 @@ def of_id(connection: Connection, id_: str) -> Thread | None:
 
 
 def _thread(rows: Sequence[Any]) -> Thread | None:
-    for id_, customer, conversation, created_us, _last_us, metadata in rows:
-        return Thread(id_, customer, conversation, from_us(created_us), orjson.loads(metadata))
+    for id_, customer, conversation, created_us, _last_us, metadata, resources in rows:
+        kept = None if resources is None else orjson.loads(resources)
+        return Thread(id_, customer, conversation, from_us(created_us), orjson.loads(metadata), kept)
     return None
 
 
