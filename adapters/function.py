@@ -154,7 +154,16 @@ class Number:
     decimals: int
 
 
-ArgumentType = Reference | ReferenceList | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Number | Flag
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Source code of 1 to `most` characters, taken as it is written. Parses to str. To policies it is the SHA-256 of its UTF-8."""
+
+    most: int
+
+
+ArgumentType = (
+    Program | Reference | ReferenceList | Amount | BareAmount | Day | Text | AccountIdentifier | Choice | Count | Number | Flag
+)
 
 
 def scheme_of(declared: ArgumentType) -> Scheme:
@@ -197,6 +206,8 @@ class Label(StrEnum):
     """The customer's own: what they saved or wrote themselves, as the bank keeps it."""
     DOCUMENT = "document"
     THIRD_PARTY = "third_party"
+    COMPUTED = "computed"
+    """What code printed that a model wrote, over what the bank had told it: of lines, and no document's."""
 
 
 class OwnText(str):

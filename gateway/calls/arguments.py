@@ -28,6 +28,7 @@ from adapters.function import (
     Flag,
     Form,
     Number,
+    Program,
     Reference,
     ReferenceList,
     Text,
@@ -135,6 +136,8 @@ def _value(argument: Argument, value: Parsed, resolve: Resolver) -> Value:
             return value
         case Text() as text:
             return _text(name, value, text)
+        case Program(most):
+            return _program(name, value, most)
         case AccountIdentifier():
             return _account_identifier(name, value)
         case Choice(values):
@@ -246,6 +249,16 @@ def _text(name: str, value: Parsed, declared: Text) -> str:
     if declared.pattern is not None and not is_whole(declared.pattern, text):
         raise _refused("wrong_form", name, "is not in the form that its description gives")
     return text
+
+
+def _program(name: str, value: Parsed, most: int) -> str:
+    if not isinstance(value, str):
+        raise _refused("wrong_type", name, "must be a string")
+    if not 1 <= len(value) <= most:
+        raise _refused("wrong_length", name, f"must have 1 to {most} characters")
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise _refused("forbidden_character", name, "holds what is no character")
+    return value
 
 
 def _account_identifier(name: str, value: Parsed) -> str:

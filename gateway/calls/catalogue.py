@@ -27,6 +27,7 @@ from adapters.function import (
     Flag,
     Form,
     Number,
+    Program,
     Reference,
     ReferenceList,
     Text,
@@ -143,6 +144,8 @@ def _json_type(declared: ArgumentType) -> Definition:
             text: Definition = {"type": "string", "minLength": least, "maxLength": most}
             whole = f"[{alphabet}]*" if alphabet is not None else pattern
             return text if whole is None else {**text, "pattern": f"^(?:{whole})$" if alphabet is None else f"^{whole}$"}
+        case Program(most):
+            return {"type": "string", "minLength": 1, "maxLength": most}
         case AccountIdentifier():
             return {"type": "string", "pattern": "^(?:[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}|[0-9]{14})$"}
         case Choice(values):
@@ -290,6 +293,8 @@ def _type_words(declared: ArgumentType) -> str:
             return "day, YYYY-MM-DD"
         case Text(most, least):
             return f"text of {least} to {most} characters"
+        case Program(most):
+            return f"source code of 1 to {most} characters"
         case AccountIdentifier():
             return "IBAN, or sort code and account number"
         case Choice(values):

@@ -1,6 +1,7 @@
 """What the policies may speak of: the Cedar schema of the declared functions, and their arguments in its types. Pure."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TypeAlias
 
 from adapters.core import Identified, Money, ReferenceKind
@@ -18,6 +19,7 @@ from adapters.function import (
     Effect,
     Flag,
     Number,
+    Program,
     Reference,
     ReferenceList,
     Text,
@@ -156,7 +158,7 @@ def _cedar_type(argument: Argument) -> str:
             return "Bool"
         case Day():
             return "datetime"
-        case Text() | AccountIdentifier() | Choice() | Number():
+        case Text() | Program() | AccountIdentifier() | Choice() | Number():
             return "String"
         case Count():
             return "Long"
@@ -184,6 +186,8 @@ def _cedar_value(declared: ArgumentType, value: Value) -> JSON:
             return _cedar_values(declared, value)
         case Money():
             return {"minor": value.minor, "currency": value.currency}
+        case str() if isinstance(declared, Program):
+            return sha256(value.encode()).hexdigest()
         case str() | int():
             return value
     return {"__extn": {"fn": "datetime", "arg": value.isoformat()}}

@@ -189,6 +189,11 @@ class _Pass:
             self.labels.add(member.label)
             self.documents.append(text)
             return {FENCE: text}
+        if member.label is Label.COMPUTED:
+            lines = "\n".join(cleaned(line, MAX_DOCUMENT_CHARS) for line in value[:MAX_DOCUMENT_CHARS].split("\n"))
+            text, kinds = masked(lines, MAX_DOCUMENT_CHARS)
+            self.found.update(f"{name}: {it.value}" for it in kinds)
+            return {FENCE: text}
         is_banks = member.label is Label.BANK
         text, kinds = _shown(value, MAX_BANK_CHARS if is_banks else MAX_FOREIGN_CHARS)
         self.found.update(f"{name}: {it.value}" for it in kinds)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from adapters.function import Argument, Effect, Field, Kind, Label, Level, Text
+from adapters.function import Argument, Effect, Field, Kind, Label, Level, Program, Text
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.stages import Call, Decided
 from gateway.domain.tools import Tool, ToolFunction
 
 QUERY_MOST = 4096
+
+CODE_MOST = 12_000
+"""Characters: with its JSON within what arguments may have."""
 
 FILE_SEARCH = ToolFunction(
     name="file_search",
@@ -45,7 +48,35 @@ FILE_SEARCH = ToolFunction(
     ),
 )
 
-TOOLS = (FILE_SEARCH,)
+CODE_INTERPRETER = ToolFunction(
+    name="code_interpreter",
+    title="Calculate and draw",
+    summary=(
+        "Runs Python, without a network and without the bank. Variables stay for later calls. Files that the conversation has for it lie in"
+        " /mnt/data, and what the code writes there is given to the customer: link to it as [name](sandbox:/mnt/data/name)."
+        " Only what the code prints is told."
+    ),
+    effect=Effect.READ,
+    level=Level.L1,
+    announced=True,
+    arguments=(Argument(name="code", type=Program(CODE_MOST), description="The program."),),
+    output=(
+        Field(name="ending", type="text", description="How it ended: done, failed, or at which bound it was stopped."),
+        Field(name="note", type="text", description="What else is to be known of it."),
+        Field(name="logs", type="text", description="What it printed.", label=Label.COMPUTED),
+        Field(name="document_logs", type="text", description="The same, where it could read documents.", label=Label.DOCUMENT),
+        Field(
+            name="files",
+            many=True,
+            description="The files that it made.",
+            type=(
+                Field(name="path", type="text", description="How to link to it."),
+                Field(name="file", type="text", description="The file's id."),
+                Field(name="image", type="flag", description="Whether the customer is shown it as a picture."),
+            ),
+        ),
+    ),
+)
 
 
 class Announcing(Protocol):

@@ -34,9 +34,7 @@ class KeptAnswer:
         """With these tokens in its only step."""
         (step,) = self.steps
         step = _with(step, usage=usage)
-        return replace(
-            self, steps=(step,), news=(*self.news[:-1], (self.news[-1][0], objects.step(step, with_content=self.with_content)))
-        )
+        return replace(self, steps=(step,), news=(*self.news[:-1], (self.news[-1][0], objects.step(step))))
 
 
 @dataclass(slots=True, kw_only=True)

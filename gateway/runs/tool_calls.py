@@ -103,7 +103,7 @@ def images(calls: Iterator[Call]) -> list[str]:
 def result_of(call: Call) -> Mapping[str, Any] | None:
     """What a call that was done came to; None for any other."""
     output = call["function"]["output"]
-    told: Any = None if not output else orjson.loads(output)
+    told: Any = None if output is None else orjson.loads(output)
     return told["result"] if isinstance(told, dict) and told.get("ok") is True else None
 
 

@@ -1,0 +1,124 @@
+"""The code interpreter as an assistant's tool: a program of the model's, in the session of its thread, over the files of its run.
+
+What comes out is a stranger's: texts are redacted like any other, files are looked at and become the customer's. Where documents went in,
+or others' text had come into the conversation, what is printed counts as theirs.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.calls.record import Records
+from gateway.code.port import CodeEnding, CodeOutcome, CodeRunner, CodeWanted, GivenFile, MadeFile
+from gateway.domain.errors import Unavailable
+from gateway.domain.stages import Call
+from gateway.domain.tools import ToolContext
+from gateway.files.images import IMAGE_TYPES
+from gateway.files.keeping import ContentRefused, ContentTooLarge, FileKeeper
+from gateway.files.sealing import ContentDamaged
+from gateway.store.assistants import Maker
+from gateway.store.files import AddFile, FilesMost, StoredFile, TooManyFiles, find_file
+
+PURPOSE = "assistants_output"
+FOLDER = "sandbox:/mnt/data/"
+"""How a model links to what code made, as the hosted API has it."""
+
+_ENDED: Mapping[CodeEnding, str] = {
+    CodeEnding.TIME: "It was stopped: it took too long. Variables and files of this session are gone.",
+    CodeEnding.MEMORY: "It was stopped: it took too much memory. Variables and files of this session are gone.",
+    CodeEnding.OUTPUT: "It was stopped: it printed too much. Variables and files of this session are gone.",
+    CodeEnding.FILES: "It made more files, or larger ones, than may be handed out: none was.",
+    CodeEnding.TOO_LARGE: "It did not run: its files are larger than a session may have.",
+    CodeEnding.BROKEN: "It broke its session. Variables and files are gone.",
+    CodeEnding.LOST: "It was begun, and nobody knows whether it ran to its end. It is not run again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeInterpreter:
+    """See `Tool`. `most` and `file_most` bound the files that become the customer's."""
+
+    runner: CodeRunner
+    keeper: FileKeeper
+    records: Records
+    most: FilesMost
+    file_most: int
+
+    async def use(self, call: Call) -> Mapping[str, object]:
+        """What came of the program. Unavailable: nothing ran."""
+        context = call.received.request.tools
+        if context is None:
+            raise Unavailable("code_unavailable")
+        principal = call.received.principal
+        who = Maker(principal.client, principal.customer)
+        given = [file for id_ in context.files if (file := await self._file(who, id_)) is not None]
+        wanted = CodeWanted(
+            session=session_of(principal.customer, context),
+            key=f"{call.received.request.turn_id}:{call.received.native.native_id}",
+            code=call.arguments.must("code", str),
+            files=[GivenFile(file.id, file.name, file.content.size, partial(self._parts, file)) for file in given],
+        )
+        try:
+            outcome = await self.runner.run(wanted)
+        except ContentDamaged:
+            raise Unavailable("file_damaged") from None
+        notes = [_ENDED[outcome.ending]] if outcome.ending in _ENDED else []
+        if outcome.anew:
+            notes.append("The session is new: nothing of earlier calls is in it.")
+        files = [told for made in outcome.files if (told := await self._made(who, wanted, made, notes)) is not None]
+        return {
+            "ending": outcome.ending.value,
+            "note": " ".join(notes),
+            _logs(call, given): outcome.logs,
+            "files": files,
+        }
+
+    async def _file(self, who: Maker, id_: str) -> StoredFile | None:
+        at = self.keeper.clock()
+        return await self.keeper.store.read(lambda connection: find_file(connection, who, id_, at))
+
+    def _parts(self, file: StoredFile) -> AsyncIterator[bytes]:
+        return self.keeper.read(file.content)
+
+    async def _made(self, who: Maker, wanted: CodeWanted, made: MadeFile, notes: list[str]) -> Mapping[str, object] | None:
+        """A file that code made, as the customer's own; the same again for the same call. None where it is not kept."""
+        id_ = f"file_{hashlib.sha256(f'{wanted.session}\0{wanted.key}\0{made.name}'.encode()).hexdigest()[:24]}"
+        file = await self._file(who, id_) or await self._kept(who, id_, made, notes)
+        if file is None:
+            return None
+        return {"path": f"{FOLDER}{made.name}", "file": file.id, "image": file.content.type in IMAGE_TYPES}
+
+    async def _kept(self, who: Maker, id_: str, made: MadeFile, notes: list[str]) -> StoredFile | None:
+        try:
+            content = await self.keeper.keep(who, _one(made.content), name=made.name, most=self.file_most)
+            await self.keeper.looked_at(content)
+        except (ContentTooLarge, ContentRefused):
+            notes.append("A file that it made was refused.")
+            return None
+        now = self.keeper.clock()
+        file = StoredFile(id=id_, owner=who, created=now, expires=None, purpose=PURPOSE, name=made.name, content=content)
+        await self.records.file(file, "kept", who.client, now)
+        try:
+            return await self.keeper.store.write(AddFile(file, self.most))
+        except TooManyFiles:
+            await self.keeper.forget([content.name])
+            notes.append("A file that it made was not kept: the customer has as many as may be.")
+            return None
+
+
+def session_of(customer: str, context: ToolContext) -> str:
+    """The name of a thread's session, which says nothing of either."""
+    return hashlib.sha256(f"tellergate code session\0{customer}\0{context.thread}".encode()).hexdigest()
+
+
+def _logs(call: Call, given: Sequence[StoredFile]) -> str:
+    """Under which name its output is told: as a document's where it could read one."""
+    return "document_logs" if given or call.facts.conversation.tainted else "logs"
+
+
+async def _one(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+__all__ = ["FOLDER", "PURPOSE", "CodeInterpreter", "CodeOutcome", "session_of"]
