@@ -47,7 +47,7 @@ class GivenFile:
     id: str
     """1 to 128 letters, digits, dashes and underscores. A session takes the content of one id once."""
     name: str
-    """Under which it lies there. What is no plain name of a file is made one; of two that are the same, the later one has its id in front."""
+    """Under which it lies there. What is no plain name of a file is made one; of two that are the same, the later has its id in front."""
     size: int
     """Bytes. More or fewer are no file: nothing runs."""
     parts: Callable[[], AsyncIterator[bytes]]
