@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import quote
 
 from gateway.calls.record import Records
-from gateway.code.port import CodeEnding, CodeOutcome, CodeRunner, CodeWanted, GivenFile, MadeFile
+from gateway.code.port import CodeEnding, CodeRunner, CodeWanted, GivenFile, MadeFile
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
 from gateway.domain.tools import ToolContext
@@ -83,11 +84,12 @@ class CodeInterpreter:
 
     async def _made(self, who: Maker, wanted: CodeWanted, made: MadeFile, notes: list[str]) -> Mapping[str, object] | None:
         """A file that code made, as the customer's own; the same again for the same call. None where it is not kept."""
-        id_ = f"file_{hashlib.sha256(f'{wanted.session}\0{wanted.key}\0{made.name}'.encode()).hexdigest()[:24]}"
+        named = "\0".join((wanted.session, wanted.key, made.name)).encode()
+        id_ = f"file_{hashlib.sha256(named).hexdigest()[:24]}"
         file = await self._file(who, id_) or await self._kept(who, id_, made, notes)
         if file is None:
             return None
-        return {"path": f"{FOLDER}{made.name}", "file": file.id, "image": file.content.type in IMAGE_TYPES}
+        return {"path": f"{FOLDER}{quote(made.name)}", "file": file.id, "image": file.content.type in IMAGE_TYPES}
 
     async def _kept(self, who: Maker, id_: str, made: MadeFile, notes: list[str]) -> StoredFile | None:
         try:
@@ -119,6 +121,3 @@ def _logs(call: Call, given: Sequence[StoredFile]) -> str:
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-__all__ = ["FOLDER", "PURPOSE", "CodeInterpreter", "CodeOutcome", "session_of"]

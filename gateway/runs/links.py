@@ -78,19 +78,22 @@ _PATH = r"[/?\#][A-Za-z0-9/._~%?=&\#+\-]*"
 class Links:
     """The filter for one text, fed in any portions: what comes out together is the same for all of them."""
 
-    def __init__(self, hosts: frozenset[str]) -> None:
-        """`hosts`: exact names in lower case ASCII, reached by https on the default port. ValueError for anything else."""
+    def __init__(self, hosts: frozenset[str], paths: frozenset[str] = frozenset()) -> None:
+        """`hosts`: exact names in lower case ASCII, reached by https on the default port. ValueError for anything else. `paths`: whole
+        addresses that lead nowhere but to a file of the thread, as the app opens them.
+        """
         if not all(_HOST.fullmatch(host) for host in hosts):
             raise ValueError("a host is not a name in lower case ASCII")
         self._hosts = hosts
-        self._longest = max(map(len, hosts), default=0) + len("https://") + 1
+        self._begins = (*(f"https://{host}" for host in hosts), *(path.lower() for path in paths))
+        self._longest = max(map(len, self._begins), default=0) + 1
         names = "|".join(sorted(map(re.escape, hosts), key=len, reverse=True)) or "(?!)"
+        whole = "|".join(sorted(map(re.escape, paths), key=len, reverse=True)) or "(?!)"
         leading = rf"(?i:https://(?:{names}))"
         # What ends before the name of the host does is no address of it: it is followed by a path, or by nothing that a host can hold.
-        self._leading = re.compile(leading + r"(?=[/?#)>\s])", re.ASCII)
-        self._allowed = re.compile(
-            rf"(?:(?<![A-Za-z0-9+.\-_%&@:/\\#?=])|(?<=\\[nrt])){leading}(?:({_PATH})|(?![A-Za-z0-9\-]))", re.ASCII
-        )
+        self._leading = re.compile(rf"(?:{leading}(?=[/?#)>\s])|(?:{whole})(?=[)>\s]))", re.ASCII)
+        reached = rf"{leading}(?:({_PATH})|(?![A-Za-z0-9\-]))|(?:{whole})(?![\w.%/\-])"
+        self._allowed = re.compile(rf"(?:(?<![A-Za-z0-9+.\-_%&@:/\\#?=])|(?<=\\[nrt]))(?:{reached})", re.ASCII)
         # A tag name to HTML: with a sign of equality it could hold an attribute.
         self._autolink = re.compile(leading + r"(?:/[A-Za-z0-9/._~%?&#+\-]*)?", re.ASCII)
         self._held = ""
@@ -204,7 +207,7 @@ class Links:
         seen = self._held[at : at + self._longest]
         if self._leading.match(seen + "\n" if is_end else seen):
             return True
-        if not is_end and any(f"https://{host}".startswith(seen.lower()) for host in self._hosts):
+        if not is_end and any(begin.startswith(seen.lower()) for begin in self._begins):
             return None
         return False
 

@@ -23,10 +23,15 @@ class OutgoingFilter:
     """The filter for one answer. Fed in any portions, what comes out together is the same, and nothing is ever taken back."""
 
     def __init__(
-        self, hosts: frozenset[str], shown: frozenset[str] | Callable[[str], bool], figures: frozenset[str] = frozenset()
+        self,
+        hosts: frozenset[str],
+        shown: frozenset[str] | Callable[[str], bool],
+        figures: frozenset[str] = frozenset(),
+        paths: frozenset[str] = frozenset(),
     ) -> None:
         """`hosts`: exact names in lower case ASCII; https, default port. `shown`: what `identifiers` told of texts that the customer saw,
-        or whether it did. `figures`: what the bank told (`told`). ValueError for a host that is none.
+        or whether it did. `figures`: what the bank told (`told`). `paths`: whole addresses of files of the thread. ValueError for a host
+        that is none.
         """
         is_shown = shown.__contains__ if isinstance(shown, frozenset) else shown
 
@@ -34,7 +39,7 @@ class OutgoingFilter:
             return is_shown(electronic) or (kind in _OF_FIGURES and is_told(text, figures))
 
         self._visible = VisibleNames()
-        self._links = Links(hosts)
+        self._links = Links(hosts, paths)
         self._masking = Masking(may_stay)
 
     def feed(self, text: str) -> str:

@@ -16,7 +16,7 @@ from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.told import told
-from gateway.runs.tool_calls import TOOL_NAMES, chosen, citations, images
+from gateway.runs.tool_calls import TOOL_NAMES, chosen, citations, images, is_code, paths_of
 from gateway.runs.transcript import items_of
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
@@ -82,15 +82,16 @@ class QuestionBuilder:
         )
         if fitting is None:
             return "max_prompt_tokens"
+        sources = citations(call for step in steps if step.run == run.id for call in calls_of(step))
         items = await with_images(fitting.items, self.images, principal.client, principal.customer)
         return ModelQuestion(
             prompt=_prompt(run, functions, items, bounds, spent),
             app=self._app_of(run),
-            outgoing=_outgoing(self.hosts, messages, steps),
+            outgoing=_outgoing(self.hosts, messages, steps, paths_of(sources)),
             dropped=_dropped(fitting.dropped),
             counter=counter,
             estimate=frame + fitting.tokens,
-            sources=citations(call for step in steps if step.run == run.id for call in calls_of(step)),
+            sources=sources,
             images=_unseen(run, messages, steps),
         )
 
@@ -199,17 +200,18 @@ def _choice(wanted: Any, functions: tuple[OfferedFunction, ...], spent: TokensUs
     return str(wanted)
 
 
-def _outgoing(hosts: frozenset[str], messages: list[Message], steps: list[Step]) -> OutgoingFilter:
-    """Lets pass what the customer wrote, and what the bank answered: identifiers of both, figures of the bank's own fields."""
+def _outgoing(hosts: frozenset[str], messages: list[Message], steps: list[Step], paths: frozenset[str]) -> OutgoingFilter:
+    """Lets pass what the customer wrote, and what the bank answered: identifiers of both, figures of the bank's own fields. What code
+    printed is the model's own word: it makes no identifier known."""
     words = [part["text"]["value"] for message in messages if message.is_word for part in message.texts]
     outputs = [
         item["function"]["output"]
         for step in steps
         for item in calls_of(step)
-        if item.get("tellergate") is not None and item["function"]["output"] is not None
+        if item.get("tellergate") is not None and item["function"]["output"] is not None and not is_code(item)
     ]
     shown = frozenset().union(*(identifiers(text) for text in [*words, *outputs] if text))
-    return OutgoingFilter(hosts, shown, frozenset().union(*map(told, outputs)))
+    return OutgoingFilter(hosts, shown, frozenset().union(*map(told, outputs)), paths)
 
 
 def _dropped(dropped: DroppedHistory) -> Json:

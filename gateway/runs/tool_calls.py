@@ -19,6 +19,10 @@ def is_tool(call: Call) -> bool:
     return "tellergate" in call and call["function"]["name"] in TOOL_NAMES
 
 
+def is_code(call: Call) -> bool:
+    return is_tool(call) and call["function"]["name"] == CODE_INTERPRETER
+
+
 def chosen(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The tools of ours among those of a run, or an assistant."""
     return frozenset(tool["type"] for tool in tools if tool["type"] in TOOL_NAMES)
@@ -92,6 +96,11 @@ def citations(calls: Iterator[Call]) -> dict[str, Json]:
         for item in result.get("files", ()):
             found[item["path"]] = {"type": "file_path", "file_path": {"file_id": item["file"]}}
     return found
+
+
+def paths_of(sources: Mapping[str, Any]) -> frozenset[str]:
+    """Those marks that are paths of files."""
+    return frozenset(mark for mark, source in sources.items() if source["type"] == "file_path")
 
 
 def images(calls: Iterator[Call]) -> list[str]:
