@@ -25,6 +25,7 @@ from adapters.function import (
     Text,
     Value,
 )
+from gateway.domain.tools import ToolFunction
 from policies.model import JSON
 
 Functions: TypeAlias = Sequence[BankingFunction]
@@ -129,6 +130,8 @@ def _function_action(function: BankingFunction) -> str:
         f"{_quoted(argument.name)}{'' if argument.required or argument.default is not None else '?'}: {_cedar_type(argument)}"
         for argument in function.arguments
     )
+    if isinstance(function, ToolFunction):
+        members = ", ".join([members, *(f"{_quoted(name)}: Set<String>" for name in function.facts)])
     return _action(_quoted(function.name), f" in [{_GROUPS[function.effect]}]", resources, f"{{ {members} }}" if members else "{}")
 
 

@@ -19,6 +19,7 @@ from gateway.domain.limits import Totals
 from gateway.domain.mandate import Mandate
 from gateway.domain.policies import BundleName, PoliciesInForce
 from gateway.domain.stages import BatchRemainder, Call, Decided, Grounded, Held, Outcome
+from gateway.domain.tools import ToolFunction
 from policies.model import JSON, Assurance, Decision, PolicyEffect, Reason, Request, Uid
 
 BANK = Uid("Bank", "bank")
@@ -127,7 +128,7 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
         "agent": {"id": principal.acting},
         "conversation": {"tainted": facts.conversation.tainted},
         "grounding": {**grounded.sources, "outcome": grounded.outcome.value},
-        "args": cedar_arguments(function, _without_credentials(call)),
+        "args": {**cedar_arguments(function, _without_credentials(call)), **_facts_of_tool(call)},
     }
     if resource is not None:
         context["object"] = {"kind": ENTITY_TYPES[resource.identified.kind], "status": resource.status}
@@ -143,6 +144,14 @@ def _context(grounded: Grounded, resource: ObjectFacts | None) -> Mapping[str, J
     if oldest is not None:
         context["period"] = {"oldest_days": oldest}
     return context
+
+
+def _facts_of_tool(call: Call) -> dict[str, JSON]:
+    """What a tool of ours may use in this call."""
+    function, context = call.function, call.received.request.tools
+    if not isinstance(function, ToolFunction) or context is None:
+        return {}
+    return {name: list(told(context)) for name, told in function.facts.items()}
 
 
 def _without_credentials(call: Call) -> Arguments:

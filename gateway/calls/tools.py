@@ -1,6 +1,7 @@
 """What the gateway's own tools declare, and how one is used within a call."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from adapters.function import Argument, Effect, Field, Kind, Label, Level, Program, Text
@@ -22,6 +23,7 @@ FILE_SEARCH = ToolFunction(
     ),
     effect=Effect.READ,
     level=Level.L1,
+    facts={"vector_stores": lambda context: context.vector_stores},
     arguments=(
         Argument(name="query", type=Text(QUERY_MOST, least=1), description="What to look for, in the words of the documents."),
         Argument(
@@ -48,7 +50,13 @@ FILE_SEARCH = ToolFunction(
     ),
 )
 
-CODE_INTERPRETER = ToolFunction(
+
+def code_interpreter(tier: str, summary: str) -> ToolFunction:
+    """As the tier of the code interpreter that is served declares it."""
+    return replace(_CODE, summary=summary, facts={**_CODE.facts, "tier": lambda _context: (tier,)})
+
+
+_CODE = ToolFunction(
     name="code_interpreter",
     title="Calculate and draw",
     summary=(
@@ -59,6 +67,7 @@ CODE_INTERPRETER = ToolFunction(
     effect=Effect.READ,
     level=Level.L1,
     announced=True,
+    facts={"files": lambda context: context.files},
     arguments=(Argument(name="code", type=Program(CODE_MOST), description="The program."),),
     output=(
         Field(name="ending", type="text", description="How it ended: done, failed, or at which bound it was stopped."),

@@ -3,8 +3,8 @@
 A call of one goes through the call pipeline like any other: granted by the customer, decided by the policies, on record, redacted.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.function import KEPT_READS, BankingFunction
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFunction(BankingFunction):
-    """`announced`: what it is about to do is on record before it begins, and what came of it afterwards."""
+    """`announced`: what it is about to do is on record before it begins, and what came of it afterwards.
+
+    `facts`: what else the policies see of a call, beside its arguments: sets of texts, by name.
+    """
 
     retention: str = KEPT_READS
     announced: bool = False
+    facts: Mapping[str, "Callable[[ToolContext], Sequence[str]]"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class ToolContext:
     files: tuple[str, ...] = ()
     results_most: int = 20
     threshold: float = 0.0
+    begun: Mapping[str, int] = field(default_factory=dict)
+    """Calls that this run had begun before it was taken up again: by their native ids, when, in whole seconds since 1970."""
 
 
 class Tool(Protocol):

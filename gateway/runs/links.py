@@ -92,7 +92,7 @@ class Links:
         leading = rf"(?i:https://(?:{names}))"
         # What ends before the name of the host does is no address of it: it is followed by a path, or by nothing that a host can hold.
         self._leading = re.compile(rf"(?:{leading}(?=[/?#)>\s])|(?:{whole})(?=[)>\s]))", re.ASCII)
-        reached = rf"{leading}(?:({_PATH})|(?![A-Za-z0-9\-]))|(?:{whole})(?![\w.%/\-])"
+        reached = rf"{leading}(?:({_PATH})|(?![A-Za-z0-9\-]))|(?:{whole})(?![\w%/\-]|\.\w)"
         self._allowed = re.compile(rf"(?:(?<![A-Za-z0-9+.\-_%&@:/\\#?=])|(?<=\\[nrt]))(?:{reached})", re.ASCII)
         # A tag name to HTML: with a sign of equality it could hold an attribute.
         self._autolink = re.compile(leading + r"(?:/[A-Za-z0-9/._~%?&#+\-]*)?", re.ASCII)

@@ -35,7 +35,7 @@ from gateway.runs.objects import seconds
 from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.runs.streaming import KeptAnswer, MessageStream, call_delta, counted
-from gateway.runs.tool_context import context_of
+from gateway.runs.tool_context import begun, context_of, is_indexing
 from gateway.store import runs, steps, threads
 from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
@@ -49,6 +49,9 @@ LEASE = timedelta(seconds=20)
 
 LOOK_S = 0.25
 """How often a run that somebody listens to looks whether the customer has spoken."""
+
+INDEXED_WITHIN = timedelta(minutes=1)
+"""So long a run waits for files to be indexed before it asks the model without them."""
 
 GRACE = timedelta(minutes=1)
 """How much longer than the last confirmation a run lives that waits for it."""
@@ -193,8 +196,11 @@ class RunDriver:
             model=str(self.run.body["model"]),
             offered=self.parts.question.ours_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
-            tools=context_of(self.run, thread, self._spent.rounds),
+            tools=context_of(self.run, thread, self._spent.rounds, step),
         )
+        if (marked := begun(step, self.parts.clock())) is not None:
+            await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(marked,))
+            step = marked
         now = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end
         while True:
             if self._is_over and now is not step:
@@ -261,6 +267,8 @@ class RunDriver:
     async def _asked(self, thread: Thread, principal: Principal) -> ModelQuestion | None:
         """The next question; None: the run's bounds do not allow it, and it has ended."""
         spent = self._spent
+        if not spent.rounds:
+            await self._indexed(thread)
         if spent.rounds >= ROUNDS_MOST:
             raise ModelFailed("server_error", f"The model did not come to an end within {ROUNDS_MOST} questions.")
         question = await self.parts.question.of(self.run, thread, principal, spent)
@@ -270,6 +278,12 @@ class RunDriver:
         await self._advance(RunState.INCOMPLETE, body)
         self._left(RunState.INCOMPLETE)
         return None
+
+    async def _indexed(self, thread: Thread) -> None:
+        """Until the files that it may search are indexed, or they took long enough: who attaches one asks about it."""
+        context, until = context_of(self.run, thread, 0), self.parts.clock() + INDEXED_WITHIN
+        while context and context.vector_stores and self.parts.clock() < until and await is_indexing(self.parts.book, context):
+            await self._until_cancelled(asyncio.sleep(LOOK_S))
 
     def _growing(self, question: ModelQuestion) -> MessageStream:
         return MessageStream(
