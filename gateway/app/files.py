@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import FastAPI
 
+from adapters.tls import nobody, tls_for
 from audit.log import Log, LogUnavailable
 from gateway.app.files_checks import BUCKET
 from gateway.app.key_files import secret_of
@@ -17,11 +18,12 @@ from gateway.doors.assistants_api.api import Api
 from gateway.doors.assistants_api.files import FilesApi
 from gateway.doors.assistants_api.vector_stores import VectorsApi
 from gateway.doors.rest import Door
+from gateway.files.embedding import ServerEmbedder
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
-from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
+from gateway.files.vector_search import LongReader, VectorSearch
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
 
@@ -62,6 +64,14 @@ class ServedFiles:
         for of_vectors in (vector_stores, vector_files):
             of_vectors.mount(app, door, self.vectors)
 
+    @property
+    def meant(self) -> VectorSearch | None:
+        return self.vectors.index.meant
+
+    async def close(self) -> None:
+        if self.meant is not None:
+            await self.meant.embedder.close()
+
     async def sweep(self) -> None:
         """Delete contents that nobody has any more."""
         await self.api.keeper.sweep()
@@ -84,8 +94,16 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
 def served_files(settings: Settings, api: Api, keeper: FileKeeper, reader: LongReader) -> ServedFiles:
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     of_files = FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
-    index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock)
+    index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock, meant=_meant(settings))
     return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader))
+
+
+def _meant(settings: Settings) -> VectorSearch | None:
+    url, file = settings.embeddings_url, settings.embeddings_credential_file
+    if not url:
+        return None
+    credential = None if file is None else secret_of(file)
+    return VectorSearch(ServerEmbedder(url, settings.embeddings_model, credential, tls_for(url) or nobody()))
 
 
 def _storage(settings: Settings) -> ContentStorage | None:

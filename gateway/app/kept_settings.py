@@ -63,6 +63,17 @@ class KeptSettings:
     file_scan_clamd: str = ""
     """ClamAV's daemon that does the same: `host:port`, or the path of its socket. Empty: there is none."""
 
+    embeddings_url: str = ""
+    """Base URL of a server of the bank's own that makes vectors of texts (`POST {url}/embeddings` of the OpenAI API), such as
+    `https://models.bank.example/v1`; http is for loopback. Vector stores are searched by meaning too then. It reads every text that is put
+    into one, and every question. Empty: words alone are searched."""
+
+    embeddings_model: str = ""
+    """The model that it is asked for, whose name changes when its vectors do: what another one indexed is searched by words alone."""
+
+    embeddings_credential_file: Path | None = None
+    """File with the bearer token for `embeddings_url`, readable by its owner alone. None: it takes none."""
+
     sandbox: str = "none"
     """Where programs run that nobody trusts, such as what reads documents (PDF, Word, Excel, PowerPoint, HTML, mail): `bubblewrap`, a jail
     without network, files and secrets, by the system's packages `bubblewrap` and `libseccomp`; Linux alone. `none`: they do not run, and of

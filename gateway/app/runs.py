@@ -46,10 +46,12 @@ class RunsApi:
             await self.files.pool.close()
 
     async def close(self) -> None:
-        """The same, and of the model's connections."""
+        """The same, and of the connections to the model, and to what makes vectors."""
         await self.release()
         if self.model is not None:
             await self.model.close()
+        if self.files is not None:
+            await self.files.close()
 
 
 def running(
@@ -104,7 +106,7 @@ def running(
 
 
 def _keeper(settings: Settings, book: SqlBook, log: Log) -> "FileKeeper | None":
-    if find_spec("python_multipart") is None or find_spec("puremagic") is None:
+    if any(find_spec(module) is None for module in ("python_multipart", "puremagic", "numpy")):
         return None  # for customers a place for files without the extra is a finding, and they are not served
     from gateway.app.files import file_keeper
 
