@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import FastAPI
 
+from adapters.tls import nobody, tls_for
 from audit.log import Log, LogUnavailable
 from gateway.app.files_checks import BUCKET
 from gateway.app.key_files import secret_of
@@ -20,12 +21,13 @@ from gateway.doors.assistants_api.api import Api
 from gateway.doors.assistants_api.files import FilesApi
 from gateway.doors.assistants_api.vector_stores import VectorsApi
 from gateway.doors.rest import Door
+from gateway.files.embedding import ServerEmbedder
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.search_tool import FileSearch
-from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
+from gateway.files.vector_search import LongReader, VectorSearch
 from gateway.store.book import SqlBook
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
@@ -67,6 +69,14 @@ class ServedFiles:
         for of_vectors in (vector_stores, vector_files):
             of_vectors.mount(app, door, self.vectors)
 
+    @property
+    def meant(self) -> VectorSearch | None:
+        return self.vectors.index.meant
+
+    async def close(self) -> None:
+        if self.meant is not None:
+            await self.meant.embedder.close()
+
     async def sweep(self) -> None:
         """Delete contents that nobody has any more."""
         await self.api.keeper.sweep()
@@ -91,7 +101,9 @@ def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | N
     keeper = file_keeper(settings, book, log)
     if keeper is None:
         return None
-    return OpenedFiles(keeper, IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock), book)
+    return OpenedFiles(
+        keeper, IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock, meant=_meant(settings)), book
+    )
 
 
 def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | None:
@@ -112,6 +124,14 @@ def served_files(settings: Settings, api: Api, opened: OpenedFiles) -> ServedFil
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     of_files = FilesApi(api=api, keeper=opened.keeper, file_most=settings.file_bytes_most, most=most)
     return ServedFiles(of_files, IndexPool(opened.index), VectorsApi(files=of_files, index=opened.index, reader=opened.reader))
+
+
+def _meant(settings: Settings) -> VectorSearch | None:
+    url, file = settings.embeddings_url, settings.embeddings_credential_file
+    if not url:
+        return None
+    credential = None if file is None else secret_of(file)
+    return VectorSearch(ServerEmbedder(url, settings.embeddings_model, credential, tls_for(url) or nobody()))
 
 
 def _storage(settings: Settings) -> ContentStorage | None:

@@ -12,6 +12,9 @@ _Findings = Iterator[SettingFinding]
 BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
 """Name and prefix; the name as Amazon's rules for buckets have it."""
 
+MODEL_MOST = 200
+"""Characters of the name of a model."""
+
 
 def files_findings(settings: Settings) -> _Findings:
     """Of the settings by themselves."""
@@ -24,6 +27,15 @@ def files_findings(settings: Settings) -> _Findings:
     for name in ("files_endpoint", "files_credential_file"):
         if getattr(settings, name) and not settings.files_bucket:
             yield SettingFinding(name, FindingCode.CONFLICT, "stands without files_bucket", "name the bucket, or leave it out")
+    if settings.embeddings_url and not settings.embeddings_model:
+        yield SettingFinding("embeddings_model", FindingCode.MISSING, "is not set, though embeddings_url is", "name the model")
+    if len(settings.embeddings_model) > MODEL_MOST or not settings.embeddings_model.isprintable():
+        yield SettingFinding(
+            "embeddings_model", FindingCode.MALFORMED, "is no name of a model", f"give {MODEL_MOST} characters at most"
+        )
+    for name in ("embeddings_model", "embeddings_credential_file"):
+        if getattr(settings, name) and not settings.embeddings_url:
+            yield SettingFinding(name, FindingCode.CONFLICT, "stands without embeddings_url", "name the server, or leave it out")
 
     if settings.file_search and settings.files_folder is None and not settings.files_bucket:
         yield SettingFinding(

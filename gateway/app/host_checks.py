@@ -31,6 +31,7 @@ FILE_DESCRIPTORS_LEAST = 4096
 _SECRETS = (
     *("tls_key", "core_credential_file", "functions_credential_file", "model_credential_file", "introspection_secret_file"),
     *("operations_tls_key", "operations_client_secret_file", "pkcs11_pin_file", "files_credential_file"),
+    "embeddings_credential_file",
 )
 _PUBLIC = (
     *("tls_certificate", "tls_client_ca", "issuer_ca", "functions", "screening_list", "policy_officers", "mandate_templates"),
@@ -207,8 +208,8 @@ def _extras(settings: Settings) -> _Findings:
         "confirm_origin": (bool(settings.confirm_origin), "confirm", ("webauthn", "jinja2")),
         "relying_party": (bool(settings.relying_party), "confirm", ("webauthn", "jinja2")),
         "key_storage": (settings.key_storage == PKCS11, "hsm", ("pkcs11",)),
-        "files_folder": (settings.files_folder is not None, "files", ("python_multipart", "puremagic")),
-        "files_bucket": (bool(settings.files_bucket), "s3", ("obstore", "python_multipart", "puremagic")),
+        "files_folder": (settings.files_folder is not None, "files", ("numpy", "python_multipart", "puremagic")),
+        "files_bucket": (bool(settings.files_bucket), "s3", ("numpy", "obstore", "python_multipart", "puremagic")),
         "metrics": (settings.metrics, "metrics", ("opentelemetry.exporter.prometheus",)),
         "operations_port": (bool(settings.operations_port), "operations", ("authlib", "jinja2")),
         "sandbox": (settings.sandbox == BUBBLEWRAP, "documents", DOCUMENT_MODULES),

@@ -66,6 +66,16 @@ class KeptSettings:
     file_search: bool = False
     """Whether assistants may search the files of a run, where the customer granted `file_search` and the policies permit it: then it is one
     of the functions of which policy bundles speak. Needs a place for files. On in development mode."""
+    embeddings_url: str = ""
+    """Base URL of a server of the bank's own that makes vectors of texts (`POST {url}/embeddings` of the OpenAI API), such as
+    `https://models.bank.example/v1`; http is for loopback. Vector stores are searched by meaning too then. It reads every text that is put
+    into one, and every question. Empty: words alone are searched."""
+
+    embeddings_model: str = ""
+    """The model that it is asked for, whose name changes when its vectors do: what another one indexed is searched by words alone."""
+
+    embeddings_credential_file: Path | None = None
+    """File with the bearer token for `embeddings_url`, readable by its owner alone. None: it takes none."""
 
     sandbox: str = "none"
     """Where programs run that nobody trusts, such as what reads documents (PDF, Word, Excel, PowerPoint, HTML, mail): `bubblewrap`, a jail

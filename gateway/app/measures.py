@@ -71,6 +71,13 @@ def watch(meter: Meter, gateway: Gateway) -> None:
     _counted(meter, "tellergate.confirmations", "word", spoken, "What customers said to what waited for them")
     if gateway.webhooks is not None:
         _counted(meter, "tellergate.webhooks", "outcome", gateway.webhooks.tries, "Tries to tell late outcomes")
+    if gateway.running.files is not None and (meant := gateway.running.files.meant) is not None:
+        searches = meant.searches
+        _counted(
+            meter, "tellergate.searches", "by", searches, "Searches of vector stores, by words and meaning or why by words alone"
+        )
+        opened = _of(lambda: meant.opened.size)
+        meter.create_observable_gauge("tellergate.vectors.opened", opened, "By", "Bytes of opened vectors that are kept")
     sizes = meter.create_histogram("tellergate.log.group", description="Records and changes of one transaction of the log")
     seconds = meter.create_histogram(
         "tellergate.log.commit.duration", unit="s", description="From the beginning of a group to its end"

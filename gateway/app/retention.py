@@ -65,6 +65,7 @@ _GATEWAY = {
     "vector_attributes": TableRetention("with their file in the store", "vector_stores", personal=("key", "text", "number")),
     "vector_batches": TableRetention("with their store", "vector_stores"),
     "vector_chunks": TableRetention("seconds after their file left the store", "each second", personal=("text",)),
+    "vector_embeddings": TableRetention("as `vector_chunks`", "each second", personal=("vectors",)),
     "vector_files": TableRetention(
         "with their store, or the file", "vector_stores", personal=("customer", "attributes", "error_text")
     ),

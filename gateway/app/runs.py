@@ -44,10 +44,12 @@ class RunsApi:
             await self.files.pool.close()
 
     async def close(self) -> None:
-        """The same, and of the model's connections."""
+        """The same, and of the connections to the model, and to what makes vectors."""
         await self.release()
         if self.model is not None:
             await self.model.close()
+        if self.files is not None:
+            await self.files.close()
 
 
 def running(
@@ -102,7 +104,7 @@ def running(
 
 def files_of(settings: Settings, book: SqlBook, log: Log) -> "OpenedFiles | None":
     """None where no place for files is named, or the extra `files` is not there: for customers that is a finding."""
-    if find_spec("python_multipart") is None or find_spec("puremagic") is None:
+    if any(find_spec(module) is None for module in ("python_multipart", "puremagic", "numpy")):
         return None
     from gateway.app.files import opened_files
 

@@ -114,7 +114,7 @@ def _choices(settings: Settings) -> _Findings:
         yield _malformed("answer_hosts", "holds more than host names", "give exact names in lower case, without scheme and port")
 
 
-_ASKED_OVER_LOOPBACK = ("files_endpoint", "webhook_url", "model_url", "core_url", "otlp_endpoint")
+_ASKED_OVER_LOOPBACK = ("files_endpoint", "embeddings_url", "webhook_url", "model_url", "core_url", "otlp_endpoint")
 """May be plain http on loopback in either mode: whoever listens there runs on this host."""
 
 

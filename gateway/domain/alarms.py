@@ -14,6 +14,7 @@ class Alarm(DeclaredAlarm):
     DEFECT = AlarmForm("defect", logging.ERROR, ("error", "at", "request_id"))
     DEPENDENCY_UNAVAILABLE = AlarmForm("dependency_unavailable", logging.WARNING, ("dependency", "request_id"))
     DESCRIPTORS_FEW = AlarmForm("descriptors_few", logging.WARNING, ("most", "needed"))
+    EMBEDDINGS_NOT_ANSWERED = AlarmForm("embeddings_not_answered", logging.WARNING, ("why",))
     FRONT_REFUSED = AlarmForm("front_refused", logging.WARNING, ("connections", "requests"))
     INTROSPECTION_NOT_ANSWERED = AlarmForm("introspection_not_answered", logging.ERROR, ("why",))
     ISSUER_KEY_REFUSED = AlarmForm("issuer_key_refused", logging.ERROR, ("why",))

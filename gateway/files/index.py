@@ -57,12 +57,27 @@ class IndexKey:
         except InvalidTag:
             raise ContentDamaged(str(entry)) from None
 
+    def seal_vectors(self, entry: int, model: str, block: int, vectors: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher(entry).encrypt(nonce, vectors, _bound_vectors(model, block))
+
+    def open_vectors(self, entry: int, model: str, block: int, sealed: bytes) -> bytes:
+        """ContentDamaged: it was not sealed so, as vectors of this model."""
+        try:
+            return self._cipher(entry).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_vectors(model, block))
+        except InvalidTag:
+            raise ContentDamaged(str(entry)) from None
+
     def _cipher(self, entry: int) -> AESGCM:
         return AESGCM(hmac.digest(self.key, b"tellergate texts %d" % entry, "sha256"))
 
 
 def _bound(number: int) -> bytes:
     return b"tellergate chunk %d" % number
+
+
+def _bound_vectors(model: str, block: int) -> bytes:
+    return b"tellergate vectors %d %s" % (block, model.encode())
 
 
 @dataclass(frozen=True, slots=True)

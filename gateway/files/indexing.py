@@ -10,7 +10,7 @@ import itertools
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,10 +18,13 @@ from typing import TypeVar
 
 from gateway.domain.alarms import Alarm
 from gateway.domain.errors import Unavailable
-from gateway.files.index import IndexKey, indexed
+from gateway.files.embedding import TEXTS_AT_ONCE, UNAVAILABLE, Embedder, TextsNotTaken, Vectors
+from gateway.files.index import IndexKey, TextIndex, indexed
 from gateway.files.keeping import FileKeeper
 from gateway.files.parsing import NotParsed, Parser
 from gateway.files.sealing import ContentDamaged, unwrapped
+from gateway.files.vector_search import VectorSearch
+from gateway.files.vectors import PackedVectors, blocks_of
 from gateway.store.files import find_file
 from gateway.store.vector_files import FreeFiles, IndexProblem, LeaseFiles, RenewFiles, VectorFile, is_any_due
 from gateway.store.vector_index import (
@@ -45,7 +48,11 @@ FILES_AT_ONCE = 2
 
 TRY_AGAIN = timedelta(seconds=10)
 
-_CHUNKS_AT_ONCE, _WORDS_AT_ONCE = 100, 200
+EMBEDDED_AGAIN = 30
+"""How often the vectors of some chunks are asked for once more, each time after `TRY_AGAIN`, with all that is made of the file kept in
+memory; after that the whole file waits."""
+
+_CHUNKS_AT_ONCE, _WORDS_AT_ONCE, _BLOCKS_AT_ONCE = 100, 200, 10
 """Rows of one transaction: on SQLite whoever asks waits for it, some milliseconds."""
 
 _LOG = logging.getLogger("tellergate.files")
@@ -57,6 +64,8 @@ class IndexDependencies:
     keeper: FileKeeper
     parser: Parser
     clock: Callable[[], datetime]
+    meant: VectorSearch | None = None
+    """None: no vectors are made, and words alone are searched."""
 
     async def key(self, store: VectorStore) -> IndexKey:
         """ContentDamaged, Unavailable."""
@@ -70,6 +79,7 @@ class IndexPool:
     parts: IndexDependencies
     most: int = FILES_AT_ONCE
     lease: str = field(default_factory=lambda: secrets.token_hex(16))
+    again_s: float = TRY_AGAIN.total_seconds()
     _having: set[asyncio.Task[None]] = field(default_factory=set)
     _renewed: float = 0.0
     _is_closed: bool = False
@@ -83,6 +93,8 @@ class IndexPool:
             await self.parts.keeper.store.write(RenewFiles(self.lease, self.parts.clock() + LEASE))
         if await self.parts.keeper.store.read(is_any_left):
             await self.parts.keeper.store.write(ForgetLeft())
+        if self.parts.meant is not None:
+            self.parts.meant.opened.forget_unused()
 
     async def take_due(self) -> int:
         """Take up what is due, as much as there is room for; how many files."""
@@ -146,15 +158,54 @@ class IndexPool:
         except ContentDamaged:
             return IndexProblem("server_error", "what is kept of the file cannot be read")
         made = await asyncio.to_thread(indexed, text, entry.chunking, key, entry.entry)
+        embedder = None if self.parts.meant is None else self.parts.meant.embedder
+        try:
+            vectors = [] if embedder is None else [item async for item in self._vectors(embedder, text, made, key, entry)]
+        except TextsNotTaken:
+            return IndexProblem("invalid_file", NOT_TAKEN)
+        await self._written(entry, made, vectors, None if embedder is None else embedder.model)
+        return None
+
+    async def _written(self, entry: VectorFile, made: TextIndex, vectors: Sequence[tuple[int, bytes]], model: str | None) -> None:
+        """It counts once all of it is written. Nothing more is written once it is another's, or nobody's. Unavailable."""
+        store, lease = self.parts.keeper.store, self.lease
         pieces = itertools.chain(
-            (WriteIndex(entry, self.lease, chunks=some) for some in _some(made.chunks, _CHUNKS_AT_ONCE)),
-            (WriteIndex(entry, self.lease, words=some) for some in _some(made.words, _WORDS_AT_ONCE)),
+            (WriteIndex(entry, lease, chunks=some) for some in _some(made.chunks, _CHUNKS_AT_ONCE)),
+            (WriteIndex(entry, lease, words=some) for some in _some(made.words, _WORDS_AT_ONCE)),
+            (WriteIndex(entry, lease, vectors=some) for some in _some(vectors, _BLOCKS_AT_ONCE)),
         )
         for piece in pieces:
-            if not await keeper.store.write(piece):
-                return None  # it is another's now, or nobody's
-        await keeper.store.write(FinishIndex(entry, self.lease, chunks=len(made.chunks), usage=made.usage))
-        return None
+            if not await store.write(piece):
+                return
+        usage = made.usage + sum(len(sealed) for _, sealed in vectors)
+        await store.write(FinishIndex(entry, lease, chunks=len(made.chunks), usage=usage, embedded=model))
+
+    async def _vectors(
+        self, embedder: Embedder, text: str, made: TextIndex, key: IndexKey, entry: VectorFile
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """Sealed, by block. Nothing is written before all are there, so that a server that is down for long costs no writes. Unavailable,
+        TextsNotTaken."""
+        dimensions = None
+        for block, numbers in enumerate(blocks_of(len(made.chunks), TEXTS_AT_ONCE)):
+            chunks = (made.chunks[number] for number in numbers)
+            vectors = await self._patiently(embedder, [text[chunk.first : chunk.behind] for chunk in chunks])
+            dimensions = dimensions or vectors.shape[1]
+            if vectors.shape[1] != dimensions:
+                raise Unavailable(UNAVAILABLE)  # another model behind the same name, from now on
+            packed = await asyncio.to_thread(lambda some: PackedVectors.of(some).packed(), vectors)
+            yield block, key.seal_vectors(entry.entry, embedder.model, block, packed)
+
+    async def _patiently(self, embedder: Embedder, texts: Sequence[str]) -> Vectors:
+        for _ in range(EMBEDDED_AGAIN):
+            try:
+                return await embedder.of_chunks(texts)
+            except Unavailable:
+                _LOG.log(*Alarm.EMBEDDINGS_NOT_ANSWERED.line(why="a file waits"))
+                await asyncio.sleep(self.again_s)
+        return await embedder.of_chunks(texts)
+
+
+NOT_TAKEN = "the server that makes vectors does not take a chunk of it: attach it again with smaller chunks"
 
 
 def _some(items: Iterable[_T], count: int) -> Iterator[Sequence[_T]]:

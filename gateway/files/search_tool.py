@@ -13,7 +13,8 @@ from gateway.domain.stages import Call
 from gateway.domain.tools import ToolContext
 from gateway.files.indexing import IndexDependencies
 from gateway.files.sealing import ContentDamaged
-from gateway.files.searching import FoundText, LongReader, TextsWanted, search
+from gateway.files.searching import FoundText, TextsWanted, search
+from gateway.files.vector_search import LongReader
 from gateway.store.assistants import Maker
 from gateway.store.vector_index import SearchScope
 from gateway.store.vectors import UseVectorStore, VectorStore, find_store
@@ -57,7 +58,7 @@ class FileSearch:
         at = self.index.clock()
         try:
             key = await self.index.key(store)
-            found = await search(self.reader, key, SearchScope(who, store.id, at, None, name), wanted)
+            found = await search(self.reader, key, SearchScope(who, store.id, at, None, name), wanted, self.index.meant)
         except ContentDamaged:
             raise Unavailable("index_damaged") from None
         if at - store.active > USED_AGAIN:

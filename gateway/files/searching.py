@@ -1,14 +1,14 @@
-"""A question to a vector store: its words are looked for within what the asker sees, and the best chunks are opened."""
+"""A question to a vector store: its words, and its meaning where vectors are kept, are looked for within what the asker sees, and the best
+chunks are opened."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
-
-from sqlalchemy import Connection
 
 from gateway.files.index import WORDS_MOST, IndexKey, ranked
+from gateway.files.vector_search import LongReader, VectorSearch
+from gateway.files.vectors import Place, fused
 from gateway.files.words import words
 from gateway.store.vector_files import Attributes
 from gateway.store.vector_index import ChunkFound, SearchScope, find_chunks, find_words
@@ -16,12 +16,8 @@ from gateway.store.vector_index import ChunkFound, SearchScope, find_chunks, fin
 PLACES_MOST = 100_000
 """Places of the words of a question that are weighed: beyond it the most frequent words are left out."""
 
-_T = TypeVar("_T")
-
-
-class LongReader(Protocol):
-    async def read_long(self, question: Callable[[Connection], _T]) -> _T:
-        """A question beside the calls, over one snapshot. Unavailable."""
+RANKED_MOST = 200
+"""Chunks of each ranking that are fused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +40,39 @@ class TextsWanted:
     threshold: float
 
 
-async def search(reader: LongReader, key: IndexKey, scope: SearchScope, asking: TextsWanted) -> Sequence[FoundText]:
-    """The best first. Unavailable, ContentDamaged."""
+async def search(
+    reader: LongReader, key: IndexKey, scope: SearchScope, asking: TextsWanted, meant: VectorSearch | None = None
+) -> Sequence[FoundText]:
+    """The best first; by words alone where `meant` is None, or says so. Unavailable, ContentDamaged."""
     asked = await asyncio.to_thread(_asked, key, asking.questions)
-    wanted = {word for question in asked for word in question}
-    if not wanted:
+    if not any(asked):
         return []
-    found = await reader.read_long(lambda connection: find_words(connection, scope, wanted, PLACES_MOST))
-    best = [item for item in await asyncio.to_thread(ranked, found, asked, asking.most) if item[0] >= asking.threshold]
+    if meant is None:
+        ranking = await _by_words(reader, scope, asked, asking.most)
+    else:
+        most = max(RANKED_MOST, asking.most)
+        by_words = asyncio.create_task(_by_words(reader, scope, asked, most))
+        try:
+            near = await meant.nearest(reader, key, scope, asking.questions, most)
+            ranking = _fused(await by_words, near, asking.most)
+        finally:
+            by_words.cancel()
+    best = [item for item in ranking if item[0] >= asking.threshold]
     places = [place for _, place in best]
     chunks = await reader.read_long(lambda connection: find_chunks(connection, scope, places))
     return await asyncio.to_thread(lambda: [_opened(key, chunks[place], score) for score, place in best if place in chunks])
+
+
+async def _by_words(
+    reader: LongReader, scope: SearchScope, asked: Sequence[frozenset[int]], most: int
+) -> Sequence[tuple[float, Place]]:
+    wanted = {word for question in asked for word in question}
+    found = await reader.read_long(lambda connection: find_words(connection, scope, wanted, PLACES_MOST))
+    return await asyncio.to_thread(ranked, found, asked, most)
+
+
+def _fused(by_words: Sequence[tuple[float, Place]], near: Sequence[Place] | None, most: int) -> Sequence[tuple[float, Place]]:
+    return by_words[:most] if near is None else fused(([place for _, place in by_words], near), most)
 
 
 def _asked(key: IndexKey, questions: Sequence[str]) -> Sequence[frozenset[int]]:

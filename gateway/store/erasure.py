@@ -68,7 +68,13 @@ def rows_of(customer: str) -> Mapping[Table, ColumnElement[bool]]:
         },
         **{
             table: table.c.store.in_(stores) | table.c.store.in_(left)
-            for table in (vector.VECTOR_CHUNKS, vector.VECTOR_WORDS, vector.VECTOR_ATTRIBUTES, vector.VECTOR_BATCHES)
+            for table in (
+                vector.VECTOR_CHUNKS,
+                vector.VECTOR_WORDS,
+                vector.VECTOR_EMBEDDINGS,
+                vector.VECTOR_ATTRIBUTES,
+                vector.VECTOR_BATCHES,
+            )
         },
         **{table: table.c.customer == customer for table in (vector.VECTOR_LEFT, vector.VECTOR_FILES, vector.VECTOR_STORES)},
         file_tables.UPLOAD_PARTS: file_tables.UPLOAD_PARTS.c.upload.in_(uploads),

@@ -165,6 +165,7 @@ class AttachFiles(Item[Sequence[VectorFile]]):
             "overlap_tokens": new.chunking.overlap,
             "usage_bytes": 0,
             "chunks": 0,
+            "embedded": None,
             "turn_us": turn_us,
             "tries": 0,
             "lease": None,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, update
 
 from gateway.domain.states import IndexState
 from gateway.store.assistants import Maker
@@ -14,14 +14,17 @@ from gateway.store.items import Item
 from gateway.store.times import to_us
 from gateway.store.vector_files import Attributes, IndexProblem, VectorFile, entry_of
 from gateway.store.vector_filters import Filter, condition
-from gateway.store.vector_tables import VECTOR_CHUNKS, VECTOR_FILES, VECTOR_LEFT, VECTOR_WORDS
+from gateway.store.vector_tables import VECTOR_CHUNKS, VECTOR_EMBEDDINGS, VECTOR_FILES, VECTOR_LEFT, VECTOR_WORDS
 
 AT_ONCE = 500
 """Rows of one transaction: whoever writes waits for no more than that."""
 
+BLOCKS_AT_ONCE = 50
+"""The same of blocks of vectors, which have some ten thousand bytes each."""
+
 PLACE_BYTES = 6
 
-_V, _F, _K, _W, _L = VECTOR_FILES.c, FILES.c, VECTOR_CHUNKS.c, VECTOR_WORDS.c, VECTOR_LEFT.c
+_V, _F, _K, _W, _L, _E = VECTOR_FILES.c, FILES.c, VECTOR_CHUNKS.c, VECTOR_WORDS.c, VECTOR_LEFT.c, VECTOR_EMBEDDINGS.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class WriteIndex(_Leased, Item[bool]):
 
     chunks: Sequence[SealedChunk] = ()
     words: Sequence[tuple[int, bytes]] = ()
+    vectors: Sequence[tuple[int, bytes]] = ()
 
     def apply(self, connection: Connection) -> bool:
         if connection.execute(select(_V.id).where(*self.rows()).with_for_update()).one_or_none() is None:
@@ -81,6 +85,9 @@ class WriteIndex(_Leased, Item[bool]):
             connection.execute(insert(VECTOR_CHUNKS), rows)
         if self.words:
             connection.execute(insert(VECTOR_WORDS), [{**of, "word": word, "places": places} for word, places in self.words])
+        if self.vectors:
+            rows = [{**of, "block": block, "vectors": sealed} for block, sealed in self.vectors]
+            connection.execute(insert(VECTOR_EMBEDDINGS), rows)
         return True
 
 
@@ -100,9 +107,11 @@ class FinishIndex(_Leased, Item[bool]):
 
     chunks: int = 0
     usage: int = 0
+    embedded: str | None = None
 
     def apply(self, connection: Connection) -> bool:
-        done = {"state": IndexState.COMPLETED, "lease": None, "due_us": None, "chunks": self.chunks, "usage_bytes": self.usage}
+        over = {"state": IndexState.COMPLETED, "lease": None, "due_us": None}
+        done = {**over, "chunks": self.chunks, "usage_bytes": self.usage, "embedded": self.embedded}
         return connection.execute(update(VECTOR_FILES).where(*self.rows()).values(done)).rowcount == 1
 
 
@@ -125,13 +134,15 @@ class FailIndex(_Leased, Item[bool]):
 
 @dataclass(frozen=True, slots=True)
 class PostponeIndex(_Leased, Item[None]):
-    """Somebody tries again from `until` on."""
+    """Somebody tries again from `until` on. It was no fault of the file's, and counts as no try; but the first stays counted, so that what
+    it left is looked for."""
 
     until: datetime | None = None
 
     def apply(self, connection: Connection) -> None:
         due_us = 0 if self.until is None else to_us(self.until)
-        connection.execute(update(VECTOR_FILES).where(*self.rows()).values(lease=None, due_us=due_us))
+        tries = case((_V.tries > 1, _V.tries - 1), else_=1)
+        connection.execute(update(VECTOR_FILES).where(*self.rows()).values(lease=None, due_us=due_us, tries=tries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,32 @@ def find_words(connection: Connection, scope: SearchScope, words: Collection[int
 
 
 @dataclass(frozen=True, slots=True)
+class EntryFound:
+    """`embedded`: the model that made its vectors; None: it has none."""
+
+    entry: int
+    chunks: int
+    embedded: str | None
+
+
+def find_entries(connection: Connection, scope: SearchScope) -> Sequence[EntryFound]:
+    """What is searched, in no order; empty files apart."""
+    asked = select(_V.entry, _V.chunks, _V.embedded).join_from(VECTOR_FILES, FILES, _V.id == _F.id)
+    return [EntryFound(*row) for row in connection.execute(asked.where(_V.chunks > 0, *scope.rows(connection)))]
+
+
+def find_vectors(connection: Connection, scope: SearchScope, entries: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
+    """The sealed blocks of these entries, in their order, as far as they are within the scope still."""
+    joined = and_(_E.store == _V.store, _V.entry == _unled(connection, _E.entry))
+    asked = select(_E.entry, _E.block, _E.vectors).join_from(VECTOR_EMBEDDINGS, VECTOR_FILES, joined)
+    asked = asked.join(FILES, _V.id == _F.id).where(_E.store == scope.store, _E.entry.in_(entries), *scope.rows(connection))
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    for row in connection.execute(asked.order_by(_E.entry, _E.block)):
+        found.setdefault(row.entry, []).append((row.block, bytes(row.vectors)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkFound:
     file: str
     name: str
@@ -253,4 +290,7 @@ def _removed(connection: Connection, store: str, entry: int) -> bool:
         connection.execute(delete(VECTOR_WORDS).where(_W.store == store, _W.entry == entry, _W.word.in_(words)))
     if chunks:
         connection.execute(delete(VECTOR_CHUNKS).where(_K.store == store, _K.entry == entry, _K.number.in_(chunks)))
-    return len(words) < AT_ONCE and len(chunks) < AT_ONCE
+    blocks = list(connection.execute(select(_E.block).where(_E.store == store, _E.entry == entry).limit(BLOCKS_AT_ONCE)).scalars())
+    if blocks:
+        connection.execute(delete(VECTOR_EMBEDDINGS).where(_E.store == store, _E.entry == entry, _E.block.in_(blocks)))
+    return len(words) < AT_ONCE and len(chunks) < AT_ONCE and len(blocks) < BLOCKS_AT_ONCE

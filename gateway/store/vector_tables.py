@@ -59,6 +59,7 @@ VECTOR_FILES = Table(
     Column("tries", Integer, nullable=False),
     Column("lease", String(32)),
     Column("due_us", BigInteger),  # from when somebody may take it up; none: nobody
+    Column("embedded", String(256)),  # the model that made its vectors; none: it has none
     Index("vector_files_by_store", "store", "created_us", "id"),
     Index("vector_files_by_owner", "owner", "customer"),
     Index("vector_files_by_file", "id"),
@@ -97,6 +98,15 @@ VECTOR_WORDS = Table(
     Column("entry", BigInteger, primary_key=True, autoincrement=False),
     Column("places", LargeBinary, nullable=False),  # in which of its chunks, and how much it weighs in each
     Index("vector_words_by_entry", "store", "entry"),
+)
+
+VECTOR_EMBEDDINGS = Table(
+    "vector_embeddings",
+    METADATA,
+    Column("store", String(64), primary_key=True),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("block", Integer, primary_key=True, autoincrement=False),  # of chunks that follow each other
+    Column("vectors", LargeBinary, nullable=False),  # sealed: a vector gives its text away
 )
 
 VECTOR_LEFT = Table(

@@ -1,0 +1,140 @@
+"""The assistants' own tools with the unmodified `openai` package and its strict check of every answer."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.assisted import Assisted, assisted
+from tests.support.models import Reply, asks
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+POLL_MS = 50
+WITH_CONTENT: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
+FEES = "🏦 Gebühren: eine Überweisung ins Ausland kostet 3 €.\n"
+CARDS = "A lost card is replaced within five days, for ten euros.\n"
+
+
+def citing(body: dict[str, Any]) -> Reply:
+    """A model that looks the question up, and cites what it found behind a letter that takes two units of UTF-16."""
+    if body["messages"][-1]["role"] == "user":
+        return Reply(calls=(asks("file_search", query=body["messages"][-1]["content"]),))
+    found = json.loads(body["messages"][-1]["content"])
+    cite = found["result"]["results"][0]["cite"] if found["ok"] and found["result"]["results"] else "【0:0†source】"
+    return Reply(text=f"🏦 Drei Euro {cite}, and not 【9:9†source】.", fragments=40)
+
+
+async def stored(client: Any, **texts: str) -> str:
+    files = [(f"{name}.txt", text.encode()) for name, text in texts.items()]
+    store: str = (await client.vector_stores.create(name="Terms")).id
+    batch = await client.vector_stores.file_batches.upload_and_poll(store, files=files, poll_interval_ms=POLL_MS)
+    assert batch.file_counts.completed == len(texts)
+    return store
+
+
+async def searching(all_of: Assisted, store: str, **options: Any) -> Any:
+    return await all_of.service.assistants.create(
+        model="a-model",
+        tools=[{"type": "file_search", **options}],
+        tool_resources={"file_search": {"vector_store_ids": [store]}},
+    )
+
+
+async def test_an_answer_is_looked_up_and_cited(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", citing) as all_of:
+        service = all_of.client(all_of.token("dev-app", scope="assistants"))
+        store = await stored(service, fees=FEES, cards=CARDS)
+        assistant = await searching(all_of, store, file_search={"max_num_results": 5})
+        client = all_of.client(all_of.token())
+        thread = await client.beta.threads.create(messages=[{"role": "user", "content": "Was kostet eine Überweisung?"}])
+        run = await client.beta.threads.runs.create_and_poll(
+            thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=POLL_MS
+        )
+        assert (run.status, run.last_error) == ("completed", None)
+        (file,) = [item.id async for item in service.files.list() if item.filename == "fees.txt"]
+        message = (await client.beta.threads.messages.list(thread.id)).data[0]
+        (part,) = message.content
+        assert part.type == "text"
+        (cited,) = part.text.annotations
+        assert cited.type == "file_citation"
+        assert cited.file_citation.file_id == file
+        assert part.text.value[cited.start_index : cited.end_index] == cited.text
+        assert re.fullmatch(r"【\d+:\d+†source】", cited.text)
+        steps = (await client.beta.threads.runs.steps.list(run.id, thread_id=thread.id, order="asc")).data
+        search = steps[0].step_details.tool_calls[0]
+        assert (search.type, search.file_search.ranking_options.ranker) == ("file_search", "auto")
+        assert [(item.file_id, item.file_name, item.content) for item in search.file_search.results] == [(file, "fees.txt", None)]
+        assert 0 < search.file_search.results[0].score <= 1
+        whole = await client.beta.threads.runs.steps.retrieve(steps[0].id, thread_id=thread.id, run_id=run.id, include=WITH_CONTENT)
+        assert whole.step_details.tool_calls[0].file_search.results[0].content[0].text == FEES.rstrip()
+        told = json.loads(all_of.model.seen[-1].body["messages"][-1]["content"])
+        assert told["result"]["results"][0]["text"] == {"untrusted_text": FEES.rstrip()}, "fenced for the model"
+
+
+async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client = all_of.client(all_of.token())
+        store = await stored(client, fees=FEES)
+        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+        thread = await client.beta.threads.create(
+            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
+        )
+        async with client.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, include=WITH_CONTENT) as stream:
+            await stream.until_done()
+            (heard,) = await stream.get_final_messages()
+            steps = await stream.get_final_run_steps()
+        assert heard.content[0].to_dict() == (await client.beta.threads.messages.list(thread.id)).data[0].content[0].to_dict()
+        assert heard.content[0].text.annotations
+        assert steps[0].step_details.tool_calls[0].file_search.results[0].content[0].text == FEES.rstrip()
+
+
+async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
+    """Another customer's store in the thread's own resources is refused; one that was deleted finds nothing, and the run goes on."""
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client = all_of.client(all_of.token())
+        store = await stored(client, fees=FEES)
+        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+        thread = await client.beta.threads.create(
+            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
+        )
+        await client.vector_stores.delete(store)
+        run = await client.beta.threads.runs.create_and_poll(
+            thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=POLL_MS
+        )
+        assert run.status == "completed"
+        steps = (await client.beta.threads.runs.steps.list(run.id, thread_id=thread.id, order="asc")).data
+        assert steps[0].step_details.tool_calls[0].file_search.results == []
+        assert (await client.beta.threads.messages.list(thread.id)).data[0].content[0].text.annotations == []
+
+
+async def test_others_text_taints_and_grounds_nothing(tmp_path: Path) -> None:
+    """What was found is on record with the call, and the conversation counts as one that has seen others' text."""
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client = all_of.client(all_of.token())
+        store = await stored(client, fees=FEES)
+        assistant = await searching_own(all_of, client, store)
+        thread, run = assistant
+        conversation = await all_of.gateway.book.facts(
+            "alice", "dev-app", (await conversation_of(all_of, thread)), all_of.gateway.clock()
+        )
+        assert conversation is not None
+        assert conversation.conversation.tainted
+        steps = (await client.beta.threads.runs.steps.list(run, thread_id=thread, order="asc")).data
+        ours = steps[0].step_details.tool_calls[0].to_dict()["tellergate"]
+        assert ours["status"] == "done"
+        assert ours["proof"]["index"] > 0
+
+
+async def searching_own(all_of: Assisted, client: Any, store: str) -> tuple[str, str]:
+    assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+    run = await client.beta.threads.create_and_run_poll(
+        assistant_id=assistant.id,
+        thread={"messages": [{"role": "user", "content": "Überweisung?"}]},
+        tool_resources={"file_search": {"vector_store_ids": [store]}},
+        poll_interval_ms=POLL_MS,
+    )
+    assert run.status == "completed"
+    return run.thread_id, run.id
