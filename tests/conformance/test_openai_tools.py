@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from gateway.store.tables import CONVERSATIONS
 from tests.support.assisted import Assisted, assisted
 from tests.support.models import Reply, asks
 
@@ -110,31 +112,24 @@ async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
         assert (await client.beta.threads.messages.list(thread.id)).data[0].content[0].text.annotations == []
 
 
-async def test_others_text_taints_and_grounds_nothing(tmp_path: Path) -> None:
-    """What was found is on record with the call, and the conversation counts as one that has seen others' text."""
+async def test_others_text_taints_and_is_on_record(tmp_path: Path) -> None:
+    """The conversation counts from then on as one that has seen others' text, and the call stands in the log."""
     async with assisted(tmp_path / "data", citing) as all_of:
         client = all_of.client(all_of.token())
         store = await stored(client, fees=FEES)
-        assistant = await searching_own(all_of, client, store)
-        thread, run = assistant
-        conversation = await all_of.gateway.book.facts(
-            "alice", "dev-app", (await conversation_of(all_of, thread)), all_of.gateway.clock()
+        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+        run = await client.beta.threads.create_and_run_poll(
+            assistant_id=assistant.id,
+            thread={"messages": [{"role": "user", "content": "Überweisung?"}]},
+            tool_resources={"file_search": {"vector_store_ids": [store]}},
+            poll_interval_ms=POLL_MS,
         )
-        assert conversation is not None
-        assert conversation.conversation.tainted
-        steps = (await client.beta.threads.runs.steps.list(run, thread_id=thread, order="asc")).data
+        assert run.status == "completed"
+        steps = (await client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id, order="asc")).data
         ours = steps[0].step_details.tool_calls[0].to_dict()["tellergate"]
-        assert ours["status"] == "done"
-        assert ours["proof"]["index"] > 0
-
-
-async def searching_own(all_of: Assisted, client: Any, store: str) -> tuple[str, str]:
-    assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
-    run = await client.beta.threads.create_and_run_poll(
-        assistant_id=assistant.id,
-        thread={"messages": [{"role": "user", "content": "Überweisung?"}]},
-        tool_resources={"file_search": {"vector_store_ids": [store]}},
-        poll_interval_ms=POLL_MS,
-    )
-    assert run.status == "completed"
-    return run.thread_id, run.id
+        assert (ours["status"], ours["proof"]["index"] > 0) == ("done", True)
+        tainted = await all_of.gateway.book.read(
+            lambda connection: connection.execute(select(CONVERSATIONS.c.tainted_us)).scalars().all()
+        )
+        assert tainted
+        assert all(tainted)
