@@ -19,11 +19,13 @@ from gateway.doors.assistants_api.vector_stores import VectorsApi
 from gateway.doors.rest import Door
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
+from gateway.files.new_stores import NewStores
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.searching import LongReader
 from gateway.files.storage import ContentStorage, FolderStorage
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
+from gateway.store.vector_files import AttachedMost
 
 KEY_CLASS = "files"
 """Of the keys of customers: apart from those of their records, which the law may keep longer than their files."""
@@ -81,11 +83,16 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
     )
 
 
+def new_stores(settings: Settings, keeper: FileKeeper) -> NewStores:
+    return NewStores(keeper.keys, AttachedMost(settings.files_most, settings.files_bytes_most))
+
+
 def served_files(settings: Settings, api: Api, keeper: FileKeeper, reader: LongReader) -> ServedFiles:
+    stores = new_stores(settings, keeper)
     most = FilesMost(settings.files_most, settings.files_bytes_most)
     of_files = FilesApi(api=api, keeper=keeper, file_most=settings.file_bytes_most, most=most)
     index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock)
-    return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader))
+    return ServedFiles(of_files, IndexPool(index), VectorsApi(files=of_files, index=index, reader=reader, stores=stores))
 
 
 def _storage(settings: Settings) -> ContentStorage | None:

@@ -28,6 +28,10 @@ from gateway.store.book import SqlBook
 if TYPE_CHECKING:
     from gateway.app.files import ServedFiles  # needs the extra `files`
     from gateway.files.keeping import FileKeeper
+    from gateway.files.new_stores import NewStores
+
+TOOLS: frozenset[str] = frozenset()
+"""Of `file_search` and `code_interpreter`, which runs have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ def running(
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
+        tools=TOOLS,
+        stores=_new_stores(settings, keeper),
     )
     return RunsApi(api, _files(settings, api, keeper, book), model)
 
@@ -117,6 +123,14 @@ def _images(keeper: "FileKeeper | None") -> FileImages:
     from gateway.files.images import KeptImages
 
     return KeptImages(keeper)
+
+
+def _new_stores(settings: Settings, keeper: "FileKeeper | None") -> "NewStores | None":
+    if keeper is None:
+        return None
+    from gateway.app.files import new_stores
+
+    return new_stores(settings, keeper)
 
 
 def _files(settings: Settings, api: Api, keeper: "FileKeeper | None", book: SqlBook) -> "ServedFiles | None":

@@ -162,7 +162,8 @@ def own_of(row: Run) -> Mapping[str, Any]:
     return own  # type: ignore[no-any-return]  # made by us
 
 
-def step(row: Step) -> Object:
+def step(row: Step, *, with_content: bool = False) -> Object:
+    """`with_content`: with the text that a search of files found."""
     head = {
         "id": row.id,
         "object": "thread.run.step",
