@@ -1,6 +1,5 @@
 """What a banking function declares. From one declaration come its JSON Schema, the OpenAI and MCP definitions, the Cedar schema,
-the strict parsing of its arguments, the redaction of its output and its page in the reference. Pure.
-"""
+the strict parsing of its arguments, the redaction of its output and its page in the reference. Pure."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -156,7 +155,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Source code of 1 to `most` characters, taken as it is written. Parses to str. To policies it is the SHA-256 of its UTF-8."""
+    """Source code of 1 to `most` characters, as it is written. Parses to str; to policies it is its SHA-256."""
 
     most: int
 
@@ -206,8 +205,7 @@ class Label(StrEnum):
     """The customer's own: what they saved or wrote themselves, as the bank keeps it."""
     DOCUMENT = "document"
     THIRD_PARTY = "third_party"
-    COMPUTED = "computed"
-    """What code printed that a model wrote, over what the bank had told it: of lines, and no document's."""
+    COMPUTED = "computed"  # what code of the model's printed, over no document
 
 
 class OwnText(str):
@@ -363,7 +361,7 @@ class BankingFunction:
     acquaintance: Callable[[CoreBank, str], Awaitable[Acquaintance]] = known_to_core
     """Where the facts come from on which its arguments are grounded; asked by the gateway itself, before each call that needs them."""
     origin: str = ""
-    """Of a declared function: SHA-256, in hexadecimal, of the manifest that declares it. Empty: it is part of this distribution."""
+    """SHA-256, in hexadecimal, of the manifest that declares it. Empty: it is part of this distribution."""
 
 
 def lists_of(effect: Effect, argument: Argument) -> tuple[str, ...]:

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from importlib.resources import files
 
 from adapters.function import BankingFunction
-from adapters.functions import MANIFEST
 from gateway.calls.catalogue import cedar_schema, manifest
+from gateway.calls.tools import FUNCTIONS
 from policies.bundle import Bundle, RuleFile
 
 BUNDLE_VERSION = 1
 
 
-def read_bundle(functions: Sequence[BankingFunction] = MANIFEST) -> Bundle:
+def read_bundle(functions: Sequence[BankingFunction] = FUNCTIONS) -> Bundle:
     """The bundle that this distribution ships: its rules, over the schema of these functions."""
     folder = files("policies") / "rules"
     rules = [RuleFile(path.name, path.read_text()) for path in folder.iterdir() if path.name.endswith(".cedar")]

@@ -1,7 +1,7 @@
 """Which functions are served: those of this distribution, those of a manifest, or both. Chosen here alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.declared.declarations import Manifest
@@ -15,16 +15,16 @@ from adapters.tls import tls_for
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import UnsafeSettings
-from gateway.calls.tools import FILE_SEARCH
+from gateway.calls.tools import FUNCTIONS, TOOLS
 from gateway.domain.linear_regex import is_whole
-from gateway.domain.tools import ToolFunction
 
 
 @dataclass(frozen=True, slots=True)
 class ServedFunctions:
-    """What a model may call. `manifest` and `upstream` are of the declared functions, None where there are none."""
+    """What a model may call, with the tools of ours, served or not: policies speak of all. `manifest` and `upstream` are of
+    the declared functions, None where there are none."""
 
-    functions: tuple[BankingFunction, ...] = MANIFEST
+    functions: tuple[BankingFunction, ...] = FUNCTIONS
     manifest: Manifest | None = None
     upstream: Upstream | None = None
 
@@ -35,19 +35,7 @@ class ServedFunctions:
 
 
 def served(settings: Settings) -> ServedFunctions:
-    """The functions of these settings, and the tools of ours. UnsafeSettings for a manifest that must not be served."""
-    offered = _of_bank(settings)
-    tools = tools_of(settings)
-    functions = sorted((*offered.functions, *tools), key=lambda item: item.name) if tools else offered.functions
-    return replace(offered, functions=tuple(functions))
-
-
-def tools_of(settings: Settings) -> tuple[ToolFunction, ...]:
-    """The tools of ours that assistants may have."""
-    return (FILE_SEARCH,) if settings.file_search else ()
-
-
-def _of_bank(settings: Settings) -> ServedFunctions:
+    """The functions of these settings. UnsafeSettings for a manifest that must not be served."""
     if settings.functions is None:
         if settings.functions_credential_file is not None:
             raise UnsafeSettings("functions_credential_file needs functions")
@@ -72,25 +60,25 @@ def _of_bank(settings: Settings) -> ServedFunctions:
 
 
 def all_functions(manifest: Manifest, upstream: Upstream) -> tuple[BankingFunction, ...]:
-    """The declared functions, and those of this distribution where the manifest keeps them, sorted by name."""
+    """The declared functions, those of this distribution where the manifest keeps them, and the tools of ours, sorted by name."""
     declared = functions_of(manifest, upstream)
-    return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ())), key=lambda item: item.name))
+    return tuple(sorted((*declared, *(MANIFEST if manifest.builtin else ()), *TOOLS), key=lambda item: item.name))
 
 
 def function_names(manifest_file: Path | None) -> frozenset[str]:
     """The names of the functions that are served with this manifest, None for none. UnsafeSettings for one that must not be served."""
-    builtin = frozenset(item.name for item in MANIFEST)
+    tools, builtin = frozenset(item.name for item in TOOLS), frozenset(item.name for item in MANIFEST)
     if manifest_file is None:
-        return builtin
+        return builtin | tools
     manifest = checked(manifest_file)
-    return frozenset(item.name for item in manifest.functions) | (builtin if manifest.builtin else frozenset())
+    return frozenset(item.name for item in manifest.functions) | (builtin if manifest.builtin else frozenset()) | tools
 
 
 def examined(path: Path) -> tuple[Manifest | None, list[ManifestFinding]]:
     """A manifest and what was found in it; None as soon as one finding is more than a note. OSError."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
-    return read(content, taken=frozenset(item.name for item in MANIFEST), takes_pattern=_is_regex)
+    return read(content, taken=frozenset(item.name for item in FUNCTIONS), takes_pattern=_is_regex)
 
 
 def checked(path: Path) -> Manifest:

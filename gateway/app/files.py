@@ -24,6 +24,7 @@ from gateway.doors.rest import Door
 from gateway.files.embedding import ServerEmbedder
 from gateway.files.indexing import IndexDependencies, IndexPool
 from gateway.files.keeping import FileKeeper
+from gateway.files.new_stores import NewStores
 from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, NoFileScanner
 from gateway.files.search_tool import FileSearch
 from gateway.files.storage import ContentStorage, FolderStorage
@@ -31,6 +32,7 @@ from gateway.files.vector_search import LongReader, VectorSearch
 from gateway.store.book import SqlBook
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
+from gateway.store.vector_files import AttachedMost
 
 KEY_CLASS = "files"
 """Of the keys of customers: apart from those of their records, which the law may keep longer than their files."""
@@ -89,6 +91,8 @@ class OpenedFiles:
     keeper: FileKeeper
     index: IndexDependencies
     reader: LongReader
+    stores: NewStores
+    most: FilesMost
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -101,9 +105,9 @@ def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | N
     keeper = file_keeper(settings, book, log)
     if keeper is None:
         return None
-    return OpenedFiles(
-        keeper, IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock, meant=_meant(settings)), book
-    )
+    index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock, meant=_meant(settings))
+    stores = NewStores(keeper.keys, AttachedMost(settings.files_most, settings.files_bytes_most))
+    return OpenedFiles(keeper, index, book, stores, FilesMost(settings.files_most, settings.files_bytes_most))
 
 
 def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | None:
@@ -121,9 +125,9 @@ def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | N
 
 
 def served_files(settings: Settings, api: Api, opened: OpenedFiles) -> ServedFiles:
-    most = FilesMost(settings.files_most, settings.files_bytes_most)
-    of_files = FilesApi(api=api, keeper=opened.keeper, file_most=settings.file_bytes_most, most=most)
-    return ServedFiles(of_files, IndexPool(opened.index), VectorsApi(files=of_files, index=opened.index, reader=opened.reader))
+    of_files = FilesApi(api=api, keeper=opened.keeper, file_most=settings.file_bytes_most, most=opened.most)
+    vectors = VectorsApi(files=of_files, index=opened.index, reader=opened.reader, stores=opened.stores)
+    return ServedFiles(of_files, IndexPool(opened.index), vectors)
 
 
 def _meant(settings: Settings) -> VectorSearch | None:

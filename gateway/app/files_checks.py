@@ -37,11 +37,6 @@ def files_findings(settings: Settings) -> _Findings:
         if getattr(settings, name) and not settings.embeddings_url:
             yield SettingFinding(name, FindingCode.CONFLICT, "stands without embeddings_url", "name the server, or leave it out")
 
-    if settings.file_search and settings.files_folder is None and not settings.files_bucket:
-        yield SettingFinding(
-            "file_search", FindingCode.CONFLICT, "stands without a place for files", "set files_folder or files_bucket"
-        )
-
 
 def contents_findings(settings: Settings) -> _Findings:
     """Of the folder in which contents are kept."""

@@ -63,9 +63,6 @@ class KeptSettings:
     file_scan_clamd: str = ""
     """ClamAV's daemon that does the same: `host:port`, or the path of its socket. Empty: there is none."""
 
-    file_search: bool = False
-    """Whether assistants may search the files of a run, where the customer granted `file_search` and the policies permit it: then it is one
-    of the functions of which policy bundles speak. Needs a place for files. On in development mode."""
     embeddings_url: str = ""
     """Base URL of a server of the bank's own that makes vectors of texts (`POST {url}/embeddings` of the OpenAI API), such as
     `https://models.bank.example/v1`; http is for loopback. Vector stores are searched by meaning too then. It reads every text that is put

@@ -67,6 +67,7 @@ def running(
     seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
     pool, images = None, _images(files)
+    tools = frozenset[str]() if files is None else frozenset(files.tools)
     if model is not None:
         origin = settings.confirming_origin
         parts = RunDependencies(
@@ -79,6 +80,7 @@ def running(
                 hosts=hosts,
                 most_tokens=settings.model_context_tokens,
                 images=images,
+                tools=tools,
             ),
             model=model,
             seal=seal,
@@ -98,6 +100,8 @@ def running(
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
+        tools=tools,
+        stores=None if files is None else files.stores,
     )
     return RunsApi(api, _files(settings, api, files), model)
 

@@ -32,8 +32,8 @@ from adapters.function import (
     ReferenceList,
     Text,
 )
-from adapters.functions import MANIFEST
 from gateway.calls.cedar_schema import cedar_arguments, cedar_schema
+from gateway.calls.tools import FUNCTIONS
 from policies.bundle import FunctionEntry
 
 Functions: TypeAlias = Sequence[BankingFunction]
@@ -315,7 +315,7 @@ _SCHEMA_FILE = Path(__file__).parents[2] / "policies" / "bank.cedarschema"
 
 def main(arguments: Sequence[str]) -> int:
     """Without arguments, 1 if the schema file is stale; with `--write`, make it current."""
-    current = cedar_schema(MANIFEST)
+    current = cedar_schema(FUNCTIONS)
     if arguments == ["--write"]:
         _SCHEMA_FILE.write_text(current)
         return 0

@@ -1,10 +1,10 @@
 """What the gateway's own tools declare, and how one is used within a call."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
-from adapters.function import Argument, Effect, Field, Kind, Label, Level, Program, Text
+from adapters.function import Argument, BankingFunction, Effect, Field, Kind, Label, Level, Program, Text
+from adapters.functions import MANIFEST
 from gateway.domain.errors import Code, Refusal
 from gateway.domain.stages import Call, Decided
 from gateway.domain.tools import Tool, ToolFunction
@@ -51,12 +51,7 @@ FILE_SEARCH = ToolFunction(
 )
 
 
-def code_interpreter(tier: str, summary: str) -> ToolFunction:
-    """As the tier of the code interpreter that is served declares it."""
-    return replace(_CODE, summary=summary, facts={**_CODE.facts, "tier": lambda _context: (tier,)})
-
-
-_CODE = ToolFunction(
+CODE_INTERPRETER = ToolFunction(
     name="code_interpreter",
     title="Calculate and draw",
     summary=(
@@ -67,7 +62,7 @@ _CODE = ToolFunction(
     effect=Effect.READ,
     level=Level.L1,
     announced=True,
-    facts={"files": lambda context: context.files},
+    facts={"files": lambda context: context.files, "tier": lambda context: (context.tier,)},
     arguments=(Argument(name="code", type=Program(CODE_MOST), description="The program."),),
     output=(
         Field(name="ending", type="text", description="How it ended: done, failed, or at which bound it was stopped."),
@@ -88,6 +83,12 @@ _CODE = ToolFunction(
 )
 
 
+TOOLS: tuple[ToolFunction, ...] = (CODE_INTERPRETER, FILE_SEARCH)
+
+FUNCTIONS: tuple[BankingFunction, ...] = tuple(sorted((*MANIFEST, *TOOLS), key=lambda item: item.name))
+"""Those of this distribution: what a bundle of policies speaks of, where the bank declares none of its own."""
+
+
 class Announcing(Protocol):
     async def announced(self, decided: Decided) -> object:
         """Put on record what a tool is about to do. Unavailable."""
@@ -97,8 +98,9 @@ async def used(decided: Decided, tools: Mapping[str, Tool], records: Announcing)
     """The raw output of a tool that was decided upon; where it is announced, on record before it begins. Refusal, Unfit, Unavailable."""
     call: Call = decided.call
     function = call.function
-    if not isinstance(function, ToolFunction) or call.received.request.tools is None:
+    tool = tools.get(function.name)
+    if tool is None or not isinstance(function, ToolFunction) or call.received.request.tools is None:
         raise Refusal(Code.DENIED, "unknown_function")
     if function.announced:
         await records.announced(decided)
-    return await tools[function.name].use(call)
+    return await tool.use(call)

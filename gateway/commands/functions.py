@@ -8,10 +8,10 @@ from pathlib import Path
 from adapters.declared.openapi import NotOpenApi, drafted
 from adapters.declared.upstream import Upstream
 from adapters.function import BankingFunction
-from adapters.functions import MANIFEST
 from gateway.app.declared import all_functions, checked, examined
 from gateway.calls.catalogue import definitions, reference_page
 from gateway.calls.cedar_schema import cedar_schema
+from gateway.calls.tools import FUNCTIONS
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 
 _UNUSED = "unused"
@@ -103,6 +103,6 @@ def import_openapi(options: argparse.Namespace) -> int:
 def served_functions(path: Path | None) -> Sequence[BankingFunction]:
     """Those of this distribution, with those of a manifest where one is given. UnsafeSettings for one that must not be served."""
     if path is None:
-        return MANIFEST
+        return FUNCTIONS
     manifest = checked(path)
     return all_functions(manifest, Upstream(manifest.upstream, credential=_UNUSED if manifest.upstream.needs_credential else None))

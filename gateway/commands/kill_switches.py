@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.functions import MANIFEST
 from audit.database import DatabaseUnavailable
 from audit.keyring import KeyRefused
 from audit.log import LogUnavailable
@@ -21,6 +20,7 @@ from audit.store.reads import LogCorrupt
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseLocations, is_trail, open_log
 from gateway.calls.record import Records
+from gateway.calls.tools import FUNCTIONS
 from gateway.commands.locations import locations
 from gateway.commands.officers import ActingOfficer, acting_officer
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, USAGE, failed, print_json, print_table
@@ -47,7 +47,7 @@ def engage(options: argparse.Namespace) -> int:
     subject = "" if scope is Scope.GLOBAL else subject
     if scope is not Scope.GLOBAL and not 1 <= len(subject) <= SUBJECT_MOST:
         return failed(f"--{scope} names it, in 1 to {SUBJECT_MOST} characters", USAGE)
-    if scope is Scope.FUNCTION and subject not in {function.name for function in MANIFEST}:
+    if scope is Scope.FUNCTION and subject not in {function.name for function in FUNCTIONS}:
         failed("note: no function of this distribution has this name; it must be one of a manifest", USAGE)
 
     async def work(switches: KillSwitches, officer: ActingOfficer) -> int:

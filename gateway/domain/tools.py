@@ -39,6 +39,8 @@ class ToolContext:
     files: tuple[str, ...] = ()
     results_most: int = 20
     threshold: float = 0.0
+    tier: str = ""
+    """Of the code interpreter: `compute` or `python`; empty where there is none."""
     begun: Mapping[str, int] = field(default_factory=dict)
     """Calls that this run had begun before it was taken up again: by their native ids, when, in whole seconds since 1970."""
 

@@ -22,7 +22,7 @@ _ERRORS_MOST = 64
 """Errors of one body that are looked at."""
 
 _UNSUPPORTED = "unsupported"
-_OWN = frozenset({_UNSUPPORTED, "nul", "needs_last_messages", "overlap", "either", "filters"})
+_OWN = frozenset({_UNSUPPORTED, "nul", "needs_last_messages", "overlap", "either", "filters", "reserved"})
 """Types of errors whose text is ours already."""
 
 _TEXTS: Mapping[str, str] = {

@@ -64,6 +64,8 @@ class QuestionBuilder:
     hosts: frozenset[str]
     most_tokens: int
     images: FileImages
+    tools: frozenset[str] = frozenset()
+    """Those of ours that are served."""
 
     async def of(self, run: Run, thread: Thread, principal: Principal, spent: TokensUsed) -> ModelQuestion | str:
         """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
@@ -97,7 +99,12 @@ class QuestionBuilder:
 
     def ours_of(self, run: Run) -> frozenset[str]:
         """The banking functions, and tools of ours, that the model was offered: the assistant names them."""
-        return (frozenset(_named(run)) - TOOL_NAMES | _tools(run)) & frozenset(self.functions)
+        return (frozenset(_named(run)) - TOOL_NAMES) & frozenset(self.functions) | self._tools_of(run)
+
+    def _tools_of(self, run: Run) -> frozenset[str]:
+        """The tools of ours that the run names; none where it chose none."""
+        tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
+        return chosen(tools) & self.tools
 
     def _app_of(self, run: Run) -> frozenset[str]:
         return frozenset(_named(run)) - (frozenset(self.functions) - TOOL_NAMES)
@@ -114,19 +121,13 @@ class QuestionBuilder:
                 )
             elif name in granted or function.emergency or function.level is Level.L0:
                 offered.append(_ours(function))
-        tools = (function for name, function in self.functions.items() if name in _tools(run) & granted)
-        return (*offered, *map(_ours, tools))
+        tools = sorted(self._tools_of(run) & granted)
+        return (*offered, *(_ours(self.functions[name]) for name in tools))
 
 
 def _ours(function: BankingFunction) -> OfferedFunction:
     schema: Any = json_schema(function)
     return OfferedFunction(function.name, function.summary, schema, strict=False)
-
-
-def _tools(run: Run) -> frozenset[str]:
-    """The tools of ours that the run names; none where it chose none."""
-    tools: Any = run.body["tools"] if run.body["tool_choice"] != "none" else ()
-    return chosen(tools)
 
 
 def _content(message: Message) -> list[dict[str, Any]]:

@@ -12,10 +12,14 @@ from audit.store.prepared import Prepared
 from gateway.domain.strict_json import Json
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
+from gateway.store.resources import replaced
 from gateway.store.tables import ASSISTANTS
 from gateway.store.times import from_us, to_us
 
 Metadata = Mapping[str, str]
+
+RESOURCES = "tool_resources"
+"""The field of an assistant's body."""
 
 _A = ASSISTANTS.c
 
@@ -76,11 +80,12 @@ class CreateAssistant(Item[Assistant]):
 
 @dataclass(frozen=True, slots=True)
 class ChangeAssistant(Item[Assistant | None]):
-    """Put these fields in the place of the earlier ones. Answered with what it is now; None: not this maker's."""
+    """Put these fields in the place of the earlier ones, of `tool_resources` each tool's by itself. Answered with what it is now; None:
+    not this maker's."""
 
     maker: Maker
     id: str
-    changes: Mapping[str, Json]
+    changes: Mapping[str, Any]
     metadata: Metadata | None
 
     def apply(self, connection: Connection) -> Assistant | None:
@@ -88,7 +93,11 @@ class ChangeAssistant(Item[Assistant | None]):
         row = connection.execute(select(ASSISTANTS).where(*mine).with_for_update()).one_or_none()
         if row is None:
             return None
-        body = as_text({**orjson.loads(row.body), **self.changes})
+        before = orjson.loads(row.body)
+        changes = dict(self.changes)
+        if RESOURCES in changes:
+            changes[RESOURCES] = replaced(before[RESOURCES], changes[RESOURCES])
+        body = as_text({**before, **changes})
         metadata = row.metadata if self.metadata is None else as_text(self.metadata)
         connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))
         return find(connection, self.maker, self.id)

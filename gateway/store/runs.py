@@ -16,6 +16,7 @@ from gateway.domain.states import ProposalState, RunState
 from gateway.domain.strict_json import Json
 from gateway.store import conversations, steps, threads
 from gateway.store.assistants import Metadata, as_text
+from gateway.store.attaching import Attachments, attach
 from gateway.store.items import Consequences, Item, Locks
 from gateway.store.pages import PageRequest, rows_of
 from gateway.store.steps import Step
@@ -90,11 +91,11 @@ class TooManyRuns:
 
 @dataclass(frozen=True, slots=True)
 class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
-    """A new run, queued, with messages before it; `opening` makes its thread too. `run.lease`, if any, has it until `due`, and then it is
-    `begun` in the same write. `most`: how many of this customer may be under way with it.
+    """A new run, queued, with messages before it and what they attach; `opening` makes its thread too. `run.lease`, if any, has it until
+    `due`, and then it is `begun` in the same write. `most`: how many of this customer may be under way with it.
 
-    Answered with it as it was queued; None: not this customer's thread; the id of the thread's active run; TooManyRuns: nothing was
-    written.
+    Answered with it as it was queued; None: not this customer's thread; the id of the thread's active run; TooManyRuns, what `attached`
+    answers: nothing was written.
     """
 
     run: Run
@@ -102,23 +103,26 @@ class StartRun(Item[tuple[Thread, Run] | str | TooManyRuns | None]):
     most: int
     messages: tuple[threads.AddMessage, ...] = ()
     opening: threads.CreateThread | None = None
+    attachments: Attachments | None = None
 
     @property
     def locks(self) -> Locks:
         return Locks(customers=frozenset({self.run.customer}))  # two at once must not both be the last that fits
 
-    def apply(self, connection: Connection) -> tuple[Thread, Run] | str | TooManyRuns | None:
+    def apply(self, connection: Connection) -> tuple[Thread, Run] | str | TooManyRuns | Exception | None:
         run = self.run
         if _under_way(connection, run.customer) >= self.most:
             return TooManyRuns()
         if self.opening is not None:
-            thread: Thread | None = self.opening.apply(connection)
+            thread: Thread | Exception | None = self.opening.apply(connection)
         else:
             thread = threads.locked(connection, run.customer, run.thread)
-        if thread is None:
-            return None
+        if thread is None or isinstance(thread, Exception):
+            return thread
         if self.opening is None and (other := threads.active_run(connection, thread.id)) is not None:
             return other
+        if (problem := attach(connection, thread.id, thread.resources, self.attachments, run.created)) is not None:
+            return problem
         threads.add(connection, thread, self.messages, run.created)
         created_us = threads.next_us(connection, thread.id, run.created)
         row = {

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +26,10 @@ from gateway.domain.facts import HeardMessage
 from gateway.domain.strict_json import Json
 from gateway.store import conversations
 from gateway.store.assistants import Metadata, as_text
+from gateway.store.attaching import Attachments, attach, attached
 from gateway.store.items import Item
 from gateway.store.pages import PageRequest, rows_of
-from gateway.store.resources import ToolResources
+from gateway.store.resources import ToolResources, replaced, resources_text
 from gateway.store.tables import (
     MESSAGES,
     READINGS,
@@ -40,6 +41,7 @@ from gateway.store.tables import (
     WORDS,
 )
 from gateway.store.times import from_us, to_us
+from gateway.store.vectors import forget_stores_of_thread
 
 _T, _M, _R = THREADS.c, MESSAGES.c, RUNS.c
 
@@ -115,15 +117,23 @@ class AddMessage:
 
 @dataclass(frozen=True, slots=True)
 class CreateThread(Item[Thread]):
-    """A new thread, with its conversation and its first messages. Answered with it."""
+    """A new thread, with its conversation, its first messages and what they attach. Answered with it; or what `attached` answers."""
 
     id: str
     customer: str
     at: datetime
     metadata: Metadata
     messages: tuple[AddMessage, ...] = ()
+    resources: ToolResources | None = None
+    attachments: Attachments | None = None
 
-    def apply(self, connection: Connection) -> Thread:
+    def apply(self, connection: Connection) -> Thread | Exception:
+        resources = self.resources
+        if self.attachments is not None:
+            after = attached(connection, self.id, resources, self.attachments, self.at)
+            if isinstance(after, Exception):
+                return after
+            resources = after
         conversation = f"conv_{secrets.token_hex(12)}"
         conversations.OpenConversation(conversation, self.customer, self.at).apply(connection)
         row = {
@@ -133,28 +143,55 @@ class CreateThread(Item[Thread]):
             "created_us": to_us(self.at),
             "last_us": to_us(self.at),
             "metadata": as_text(self.metadata),
-            "resources": None,
+            "resources": resources_text(resources),
         }
         _CREATE.one(connection, row)
-        thread = Thread(self.id, self.customer, conversation, self.at, self.metadata)
+        thread = Thread(self.id, self.customer, conversation, self.at, self.metadata, resources)
         add(connection, thread, self.messages, self.at)
         return thread
 
 
 @dataclass(frozen=True, slots=True)
 class WriteAnswer(Item[Sequence[Message] | str | None]):
-    """Messages into a thread. Answered with them; None: not this customer's; the id of an active run, which nothing may come before."""
+    """Messages into a thread, with what they attach. Answered with them, or what `attached` answers; None: not this customer's; the id of
+    an active run, which nothing may come before."""
 
     thread: str
     customer: str
     at: datetime
     messages: tuple[AddMessage, ...] = field(default=())
+    attachments: Attachments | None = None
 
-    def apply(self, connection: Connection) -> Sequence[Message] | str | None:
+    def apply(self, connection: Connection) -> Sequence[Message] | str | Exception | None:
         thread = locked(connection, self.customer, self.thread)
         if thread is None:
             return None
-        return active_run(connection, self.thread) or add(connection, thread, self.messages, self.at)
+        if (run := active_run(connection, self.thread)) is not None:
+            return run
+        problem = attach(connection, thread.id, thread.resources, self.attachments, self.at)
+        return problem or add(connection, thread, self.messages, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeThread(Item[Thread | None]):
+    """Answered with what it is now; None: not this customer's. `changes`: `metadata` and `resources`, where they change; of these, each
+    tool's by itself."""
+
+    customer: str
+    thread: str
+    changes: Mapping[str, Any]
+
+    def apply(self, connection: Connection) -> Thread | None:
+        thread = locked(connection, self.customer, self.thread)
+        if thread is None:
+            return None
+        metadata = self.changes.get("metadata", thread.metadata)
+        resources = thread.resources
+        if "resources" in self.changes:
+            resources = replaced(resources, self.changes["resources"])
+        values = {"metadata": as_text(metadata), "resources": resources_text(resources)}
+        connection.execute(update(THREADS).where(_T.id == self.thread).values(values))
+        return replace(thread, metadata=metadata, resources=resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +214,8 @@ class SetMetadata(Item[bool | None]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteThread(Item[bool | None]):
-    """A thread with all that is in it, the text of the words included; a run that is under way is let go.
+    """A thread with all that is in it, the text of the words and the vector stores that were made for it included; a run that is under
+    way is let go.
 
     None: not this customer's. False: the customer's words are in it, and it is not themselves who deletes it (`is_own`).
     """
@@ -208,6 +246,7 @@ def _delete(connection: Connection, thread: str, conversation: str) -> None:
     connection.execute(delete(RUN_WAITS).where(RUN_WAITS.c.run.in_(runs)))
     for table in (RUN_STEPS, RUNS, MESSAGES):
         connection.execute(delete(table).where(table.c.thread == thread))
+    forget_stores_of_thread(connection, thread)
     connection.execute(delete(READINGS).where(READINGS.c.conversation == conversation))
     conversations.take_back(connection, conversation)
     connection.execute(delete(THREADS).where(_T.id == thread))

@@ -39,6 +39,8 @@ class VectorStore:
     lasts: timedelta | None
     active: datetime
     key: bytes
+    thread: str | None = None
+    """For which it was made, and with which it goes."""
 
     @property
     def expires(self) -> datetime | None:
@@ -84,6 +86,7 @@ class CreateVectorStore(Item[None]):
             "metadata": as_text(new.metadata),
             **_times(new.active, new.lasts),
             "key": new.key,
+            "thread": new.thread,
         }
         connection.execute(insert(VECTOR_STORES), [row])
         return None
@@ -184,6 +187,13 @@ def forget_stores(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(delete(VECTOR_STORES).where(_S.id.in_(ids)))
 
 
+def forget_stores_of_thread(connection: Connection, thread: str) -> None:
+    """Remove the stores that were made for this thread; one that was only named in it stays."""
+    made = list(connection.execute(select(_S.id).where(_S.thread == thread)).scalars())
+    if made:
+        forget_stores(connection, made)
+
+
 def _counted(rows: Sequence[Sequence[Any]]) -> Mapping[str, IndexedCounts]:
     found: dict[str, IndexedCounts] = {}
     for store, state, count, size in rows:
@@ -209,4 +219,5 @@ def _store(row: Row[Any]) -> VectorStore:
         lasts=None if row.lasts_days is None else timedelta(days=row.lasts_days),
         active=from_us(row.active_us),
         key=bytes(row.key),
+        thread=row.thread,
     )

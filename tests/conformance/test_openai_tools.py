@@ -47,10 +47,10 @@ async def searching(all_of: Assisted, store: str, **options: Any) -> Any:
 
 async def test_an_answer_is_looked_up_and_cited(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", citing) as all_of:
-        service = all_of.client(all_of.token("dev-app", scope="assistants"))
+        service: Any = all_of.client(all_of.token("dev-app", scope="assistants"))
         store = await stored(service, fees=FEES, cards=CARDS)
         assistant = await searching(all_of, store, file_search={"max_num_results": 5})
-        client = all_of.client(all_of.token())
+        client: Any = all_of.client(all_of.token())
         thread = await client.beta.threads.create(messages=[{"role": "user", "content": "Was kostet eine Überweisung?"}])
         run = await client.beta.threads.runs.create_and_poll(
             thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=POLL_MS
@@ -78,7 +78,7 @@ async def test_an_answer_is_looked_up_and_cited(tmp_path: Path) -> None:
 
 async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", citing) as all_of:
-        client = all_of.client(all_of.token())
+        client: Any = all_of.client(all_of.token())
         store = await stored(client, fees=FEES)
         assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
         thread = await client.beta.threads.create(
@@ -96,7 +96,7 @@ async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
 async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
     """Another customer's store in the thread's own resources is refused; one that was deleted finds nothing, and the run goes on."""
     async with assisted(tmp_path / "data", citing) as all_of:
-        client = all_of.client(all_of.token())
+        client: Any = all_of.client(all_of.token())
         store = await stored(client, fees=FEES)
         assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
         thread = await client.beta.threads.create(
@@ -115,7 +115,7 @@ async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
 async def test_others_text_taints_and_is_on_record(tmp_path: Path) -> None:
     """The conversation counts from then on as one that has seen others' text, and the call stands in the log."""
     async with assisted(tmp_path / "data", citing) as all_of:
-        client = all_of.client(all_of.token())
+        client: Any = all_of.client(all_of.token())
         store = await stored(client, fees=FEES)
         assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
         run = await client.beta.threads.create_and_run_poll(

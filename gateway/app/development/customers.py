@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from adapters.core import CoreBank, CoreUnavailable, exponent
 from adapters.cores.sandbox.people import CUSTOMERS
 from adapters.function import BankingFunction, BareAmount, Choice
-from adapters.functions import MANIFEST
 from gateway.app.cores import Core
 from gateway.app.declared import ServedFunctions
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.calls.tools import FUNCTIONS
 from gateway.domain.mandate import Limits, Mandate, MandateSigner
 from gateway.store.book import SqlBook
 
@@ -46,7 +46,7 @@ async def grant(
     customer: str,
     now: datetime,
     *,
-    functions: Sequence[BankingFunction] = MANIFEST,
+    functions: Sequence[BankingFunction] = FUNCTIONS,
     version: int = 1,
 ) -> None:
     """Sign and store a mandate over all these functions and all of the customer's accounts."""

@@ -13,7 +13,6 @@ def development(data: Path, *, database: str = "", host: str = "127.0.0.1", port
         Settings(
             data=data,
             files_folder=data / "files",
-            file_search=True,
             database=database,
             development=True,
             host=host,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -26,6 +26,9 @@ from gateway.store.assistants import Maker
 from gateway.store.items import ItemStore
 from gateway.store.pages import NoSuchCursor, PageRequest
 
+if TYPE_CHECKING:
+    from gateway.files.new_stores import NewStores  # needs the extra `files`
+
 BODY_MOST = 4 * 1024 * 1024
 DEPTH_MOST = 32
 """Of a body: messages and images are long, JSON Schemas of functions deep."""
@@ -39,6 +42,7 @@ class Api:
     """`pool` None: no model is set up, and nothing can be run. `hosts`: where images of messages may lie. `lifetime`: of a run.
     `runs_most`: of one customer, under way at once.
     `stand_in`: the name of what answers in place of any model that an assistant names; empty: the named model answers.
+    `tools`: of `file_search` and `code_interpreter`, which are served. `stores`: None: no files are kept.
     """
 
     book: ItemStore
@@ -51,6 +55,8 @@ class Api:
     runs_most: int
     stand_in: str = ""
     images: FileImages = field(default_factory=NoFileImages)
+    tools: frozenset[str] = frozenset()
+    stores: "NewStores | None" = None
 
     def bounded(self, door: Door, principal: Principal) -> None:
         """RequestFault RATE_LIMITED when this customer, or client, writes too often."""
@@ -109,6 +115,13 @@ def page_of(
 ) -> PageRequest:
     """The parameters of every list."""
     return PageRequest(limit, order == "asc", after or None, before or None)
+
+
+Include = Annotated[
+    list[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None,
+    Query(alias="include[]", max_length=8),
+]
+"""What steps tell beside: the text that a search found."""
 
 
 class JsonAnswer(BaseModel):

@@ -27,7 +27,9 @@ from gateway.doors.assistants_api.api import (
     plain,
     responses_of,
 )
-from gateway.doors.assistants_api.schemas import ChangedAssistant, FunctionTool, Id, NewAssistant
+from gateway.doors.assistants_api.common_schemas import Id
+from gateway.doors.assistants_api.resources import RESOURCES, asked_of_assistant, tools_checked
+from gateway.doors.assistants_api.schemas import ChangedAssistant, NewAssistant
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
@@ -35,6 +37,7 @@ from gateway.runs import objects
 from gateway.runs.objects import ASSISTANT_FIELDS, new_id
 from gateway.store import assistants
 from gateway.store.assistants import Assistant, ChangeAssistant, CreateAssistant, DeleteAssistant
+from gateway.store.attaching import CreateAssistantWithStore
 from gateway.store.pages import PageRequest
 
 _FALSY_MODEL = "model: must not be null"
@@ -47,7 +50,8 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
     async def create_assistant(request: Request) -> Response:
         """Create an assistant.
 
-        A model, its instructions, and the functions that it may call.
+        A model, its instructions, the functions that it may call, and the files that its tools may use. A client's names the client's own:
+        all of its customers read them.
         """
         return await door.answer(request, partial(_create, api), SCOPE_ASSISTANTS)
 
@@ -78,12 +82,15 @@ def mount(app: FastAPI, door: Door, api: Api) -> None:
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     new_assistant = await body_as(NewAssistant, request)
-    distinct(new_assistant.tools)
-    given = plain(new_assistant)
-    body = {**ASSISTANT_FIELDS, **{name: given[name] for name in ASSISTANT_FIELDS if name in given}, "tool_resources": None}
+    tools_checked(api, new_assistant.tools)
+    given, asked = plain(new_assistant), await asked_of_assistant(api, door, principal, new_assistant.tool_resources)
+    body = {**ASSISTANT_FIELDS, **{name: given[name] for name in ASSISTANT_FIELDS if name in given}}
+    body[RESOURCES] = asked.resources or None
     made = Assistant(new_id("asst"), maker_of(principal), door.clock(), body, metadata_of(new_assistant.metadata))
     await _recorded(door, principal, made.id, "made", body)
-    await api.book.write(CreateAssistant(made))
+    await asked.written(
+        api, CreateAssistant(made) if asked.attachments is None else CreateAssistantWithStore(made, asked.attachments)
+    )
     return json_answer(objects.assistant(made))
 
 
@@ -98,12 +105,14 @@ async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Pr
 async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     wanted = await body_as(ChangedAssistant, request)
-    distinct(wanted.tools or [])
+    tools_checked(api, wanted.tools or [])
     given = plain(wanted)
     if "model" in given and given["model"] is None:
         raise RequestFault(Fault.INVALID_REQUEST, _FALSY_MODEL, param="model")
     await _own(api, principal, id_)
-    changes = {name: given[name] for name in ASSISTANT_FIELDS if name in given and name != "tool_resources"}
+    changes = {name: given[name] for name in ASSISTANT_FIELDS if name in given}
+    if RESOURCES in changes:
+        changes[RESOURCES] = (await asked_of_assistant(api, door, principal, wanted.tool_resources)).resources
     if changes.get("tools", ()) is None:
         changes["tools"] = []
     await _recorded(door, principal, id_, "changed", changes)
@@ -134,13 +143,6 @@ async def _own(api: Api, principal: Principal, id_: str) -> None:
     """RequestFault: NOT_FOUND; INSUFFICIENT_SCOPE for one that the client made for all its customers."""
     if (await assistant_of(api, principal, id_)).maker != maker_of(principal):
         raise RequestFault(Fault.INSUFFICIENT_SCOPE, "this assistant is the client's: only a token of the client itself changes it")
-
-
-def distinct(tools: list[FunctionTool]) -> None:
-    """RequestFault when two functions have one name."""
-    names = [tool.function.name for tool in tools]
-    if len(set(names)) < len(names):
-        raise RequestFault(Fault.INVALID_REQUEST, "tools: must have different names", param="tools")
 
 
 async def _recorded(door: Door, principal: Principal, id_: str, word: str, body: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.domain.strict_json import MAX_DEPTH, JsonError, loads
 from gateway.doors.assistants_api.api import Api, Deleted, JsonAnswer, ObjectPage, listed, maker_of, missing, responses_of
-from gateway.doors.assistants_api.schemas import ExpiresAfter, Id, NewFile
+from gateway.doors.assistants_api.common_schemas import Id
+from gateway.doors.assistants_api.schemas import ExpiresAfter, NewFile
 from gateway.doors.bodies import QUOTA, UNKEPT, json_answer
 from gateway.doors.faults import too_often
 from gateway.doors.multipart import FIELD_BYTES_MOST, NAME_MOST, Multipart

@@ -3,12 +3,12 @@
 import re
 import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
-from starlette.responses import StreamingResponse
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.domain.errors import Fault, RequestFault
@@ -16,6 +16,7 @@ from gateway.domain.principal import SCOPE_THREADS, Principal
 from gateway.domain.states import RunState
 from gateway.doors.assistants_api.api import (
     Api,
+    Include,
     JsonAnswer,
     ObjectPage,
     body_as,
@@ -26,8 +27,18 @@ from gateway.doors.assistants_api.api import (
     plain,
     responses_of,
 )
-from gateway.doors.assistants_api.assistants import assistant_of, distinct
-from gateway.doors.assistants_api.schemas import Id, Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
+from gateway.doors.assistants_api.assistants import assistant_of
+from gateway.doors.assistants_api.common_schemas import Id
+from gateway.doors.assistants_api.resources import (
+    RESOURCES,
+    AskedResources,
+    asked_of_messages,
+    asked_of_thread,
+    run_tools_checked,
+    tools_checked,
+)
+from gateway.doors.assistants_api.schemas import Labels, NewRun, NewThread, NewThreadAndRun, ToolOutputs
+from gateway.doors.assistants_api.streamed import Streamed
 from gateway.doors.assistants_api.threads import adding_of, labelled, opening_of, thread_of
 from gateway.doors.bodies import json_answer
 from gateway.doors.faults import too_often
@@ -40,6 +51,7 @@ from gateway.runs.objects import RUN_FIELDS, new_id
 from gateway.runs.sealed_principal import acting, going_on
 from gateway.store import runs, steps
 from gateway.store.pages import PageRequest
+from gateway.store.resources import replaced
 from gateway.store.runs import OVER, CancelRun, OutputsMismatch, Run, StartRun, SubmitOutputs, TooManyRuns, begun
 from gateway.store.threads import CreateThread, SetMetadata, Thread
 
@@ -88,14 +100,12 @@ def _mount_beginning(app: FastAPI, door: Door, api: Api) -> None:
         return await door.answer(request, partial(_create_both, api), SCOPE_THREADS)
 
     @app.post("/v1/threads/{thread_id}/runs", responses=responses_of(JsonAnswer, runs=True), openapi_extra=body_of(NewRun))
-    async def create_run(
-        request: Request, thread_id: Id, include: Annotated[list[str] | None, Query(alias="include[]")] = None
-    ) -> Response:
+    async def create_run(request: Request, thread_id: Id, include: Include = None) -> Response:
         """Run an assistant over a thread.
 
-        With `stream`, the answer is the run's events (server-sent events). `include[]` is about files, and ignored.
+        With `stream`, the answer is the run's events (server-sent events). `include[]` is about the steps in them.
         """
-        return await door.answer(request, partial(_create, api, thread_id), SCOPE_THREADS)
+        return await door.answer(request, partial(_create, api, thread_id, include), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs", responses=responses_of(ObjectPage))
     async def list_runs(request: Request, thread_id: Id, page: Annotated[PageRequest, Depends(page_of)]) -> Response:
@@ -142,13 +152,13 @@ def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
         thread_id: Id,
         run_id: Id,
         page: Annotated[PageRequest, Depends(page_of)],
-        include: Annotated[list[str] | None, Query(alias="include[]")] = None,
+        include: Include = None,
     ) -> Response:
         """List the steps of a run.
 
-        `include[]` is about files, and ignored.
+        What a search found is told with `include[]` alone.
         """
-        return await door.answer(request, partial(_steps, api, (thread_id, run_id), page), SCOPE_THREADS)
+        return await door.answer(request, partial(_steps, api, (thread_id, run_id), page, include), SCOPE_THREADS)
 
     @app.get("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", responses=responses_of(JsonAnswer))
     async def get_run_step(
@@ -156,38 +166,47 @@ def _mount_steps(app: FastAPI, door: Door, api: Api) -> None:
         thread_id: Id,
         run_id: Id,
         step_id: Id,
-        include: Annotated[list[str] | None, Query(alias="include[]")] = None,
+        include: Include = None,
     ) -> Response:
         """Read a step of a run.
 
-        `include[]` is about files, and ignored.
+        What a search found is told with `include[]` alone.
         """
-        return await door.answer(request, partial(_step, api, (thread_id, run_id), step_id), SCOPE_THREADS)
+        return await door.answer(request, partial(_step, api, (thread_id, run_id), step_id, include), SCOPE_THREADS)
 
 
-async def _create(api: Api, thread: str, door: Door, request: Request, principal: Principal) -> Response:
+async def _create(api: Api, thread: str, include: Include, *rest: Any) -> Response:
+    door, request, principal = rest
     api.bounded(door, principal)
     new_run = await body_as(NewRun, request)
     run = await _new(api, door, principal, new_run, thread)
-    messages = await adding_of(api, door, principal, new_run.additional_messages or [])
-    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, messages)
-    return await _started(api, door, starting, stream=bool(new_run.stream))
+    if include:
+        own: dict[str, Any] = {**objects.own_of(run), "include": include}
+        run = replace(run, body={**run.body, "own": own})
+    more = new_run.additional_messages or []
+    asked = await asked_of_messages(api, door, principal, more, inside="additional_messages[{}].")
+    messages = await adding_of(api, door, principal, more)
+    starting = StartRun(run, _due(run.created, run.lease), api.runs_most, messages, attachments=asked.attachments)
+    return await _started(api, door, starting, asked, stream=bool(new_run.stream))
 
 
 async def _create_both(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
     new_run = await body_as(NewThreadAndRun, request)
-    opening = await opening_of(api, door, principal, new_run.thread or NewThread())
+    opening, asked = await opening_of(api, door, principal, new_run.thread or NewThread(), "thread.")
     run = await _new(api, door, principal, new_run, opening.id)
     starting = StartRun(run, _due(run.created, run.lease), api.runs_most, opening=opening)
-    return await _started(api, door, starting, stream=bool(new_run.stream))
+    return await _started(api, door, starting, asked, stream=bool(new_run.stream))
 
 
 async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | NewThreadAndRun, thread: str) -> Run:
     """A run that is not written yet; ours already if there is room, or somebody will listen."""
     pool = api.with_model()
     assistant = await assistant_of(api, principal, new_run.assistant_id)
-    distinct(new_run.tools or [])
+    tools_checked(api, new_run.tools or [])
+    resources: Any = assistant.body[RESOURCES]
+    if isinstance(new_run, NewThreadAndRun) and new_run.tool_resources is not None:
+        resources = replaced(resources, (await asked_of_thread(api, door, principal, new_run.tool_resources)).resources)
     given = {name: value for name, value in plain(new_run).items() if value is not None}
     body: dict[str, Any] = {**RUN_FIELDS}
     body |= {name: value for name, value in assistant.body.items() if name in RUN_FIELDS and value is not None}
@@ -195,10 +214,10 @@ async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | New
     body["truncation_strategy"] = {"last_messages": None, **body["truncation_strategy"]}
     if (more := getattr(new_run, "additional_instructions", None)) is not None:
         body["instructions"] = f"{body['instructions']}\n\n{more}" if body["instructions"] else more
-    _check_choice(body)
+    run_tools_checked(api, body)
     if api.stand_in:  # a run never says that another model answered
         body["model"] = api.stand_in
-    body["own"] = {"trace": secrets.token_hex(16)}
+    body["own"] = {"trace": secrets.token_hex(16), **({"resources": resources} if resources else {})}
     id_, now = new_id("run"), door.clock()
     return Run(
         id=id_,
@@ -220,12 +239,6 @@ def _due(now: datetime, lease: str | None) -> datetime:
     return now if lease is None else now + LEASE
 
 
-def _check_choice(body: dict[str, Any]) -> None:
-    choice = body["tool_choice"]
-    if isinstance(choice, dict) and choice["function"]["name"] not in {tool["function"]["name"] for tool in body["tools"]}:
-        raise RequestFault(Fault.INVALID_REQUEST, "tool_choice: no function of this name is among the tools", param="tool_choice")
-
-
 def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) -> Listener:
     """What the run tells until the stack ends. RequestFault RATE_LIMITED where this customer has as many streams as may be."""
     if not stack.enter_context(door.waits.one(customer)):
@@ -233,10 +246,10 @@ def _listening(api: Api, door: Door, customer: str, run: str, stack: ExitStack) 
     return stack.enter_context(api.broadcast.listening(run))
 
 
-async def _started(api: Api, door: Door, starting: StartRun, *, stream: bool) -> Response:
+async def _started(api: Api, door: Door, starting: StartRun, asked: AskedResources, *, stream: bool) -> Response:
     with ExitStack() as stack:
         listener = _listening(api, door, starting.run.customer, starting.run.id, stack) if stream else None
-        started = await api.book.write(starting)
+        started = await asked.written(api, starting)
         if isinstance(started, TooManyRuns):
             raise RequestFault(Fault.RATE_LIMITED, "too many runs of this customer are under way; wait until one has ended")
         if isinstance(started, str):
@@ -263,25 +276,6 @@ def _taken_up(api: Api, run: Run, at: datetime) -> None:
     pool = api.with_model()
     if run.state is RunState.QUEUED and run.lease == pool.lease:
         pool.take_up(begun(run, at))
-
-
-class Streamed(StreamingResponse):
-    """The events of a run, until it has ended or waits for the app. Who hangs up does not end the run."""
-
-    def __init__(self, first: list[bytes], listener: Listener, listening: ExitStack) -> None:
-        super().__init__(self._events(first, listener), media_type="text/event-stream", headers={"cache-control": "no-store"})
-        self._listening = listening
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._listening:
-            await super().__call__(scope, receive, send)
-
-    @staticmethod
-    async def _events(first: list[bytes], listener: Listener) -> Any:
-        for item in first:
-            yield item
-        async for item in listener.stream():
-            yield item
 
 
 async def _list(api: Api, thread: str, page: PageRequest, *rest: Any) -> Response:
@@ -369,17 +363,18 @@ def _unexpected(mismatch: OutputsMismatch) -> str:
     return "tool_outputs: must be exactly the calls of required_action, each once, in one request"
 
 
-async def _steps(api: Api, where: tuple[str, str], page: PageRequest, *rest: Any) -> Response:
+async def _steps(api: Api, where: tuple[str, str], page: PageRequest, include: Include, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
-    return await listed(api, lambda connection: steps.page(connection, where[1], page), objects.step)
+    shown = partial(objects.step, with_content=bool(include))
+    return await listed(api, lambda connection: steps.page(connection, where[1], page), shown)
 
 
-async def _step(api: Api, where: tuple[str, str], id_: str, *rest: Any) -> Response:
+async def _step(api: Api, where: tuple[str, str], id_: str, include: Include, *rest: Any) -> Response:
     await _found(api, rest[-1], *where)
     step = await api.book.read(lambda connection: steps.find(connection, where[1], id_))
     if step is None:
         raise missing("step")
-    return json_answer(objects.step(step))
+    return json_answer(objects.step(step, with_content=bool(include)))
 
 
 async def _found(api: Api, principal: Principal, thread: str, id_: str) -> Run:

@@ -2,8 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
+
+from gateway.doors.assistants_api.common_schemas import Id, Metadata, Number, Text
+from gateway.doors.assistants_api.tool_schemas import (
+    Attachment,
+    FunctionName,
+    NamedResources,
+    NewResources,
+    ToolChoice,
+    Tools,
+)
 
 TEXT_MOST = 256_000
 """Characters of a message, and of instructions."""
@@ -13,64 +23,19 @@ OUTPUT_MOST = 64 * 1024
 
 PARTS_MOST = 32
 MESSAGES_MOST = 32
+ATTACHMENTS_MOST = 100
+"""Of one message."""
 
 
-def _without_nul(text: str) -> str:
-    if "\x00" in text:
-        raise PydanticCustomError("nul", "must hold no NUL character")
-    return text
-
-
-def _fraction(value: object) -> object:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _only_functions(value: object) -> object:
-    if isinstance(value, dict) and value.get("type") in ("code_interpreter", "file_search"):
-        raise PydanticCustomError("unsupported", "code_interpreter and file_search are not supported: only functions are")
-    return value
-
-
-def _no_files(value: object) -> object:
-    if value not in (None, [], {}):
-        raise PydanticCustomError("unsupported", "files are not supported here: leave this field out")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-Metadata = Annotated[
-    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
-    Field(max_length=16),
-]
-NoFiles = Annotated[object, BeforeValidator(_no_files)]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
-Temperature = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=2)]
-TopP = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
+Temperature = Annotated[Number, Field(ge=0, le=2)]
+TopP = Annotated[Number, Field(ge=0, le=1)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Instructions = Annotated[Text, StringConstraints(max_length=TEXT_MOST)]
-FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class FunctionDefinition(_Strict):
-    name: FunctionName
-    description: Annotated[Text, StringConstraints(max_length=4096)] | None = None
-    parameters: dict[str, object] | None = None
-    strict: bool | None = None
-
-
-class FunctionTool(_Strict):
-    """`name` that of a banking function: the gateway executes it, and offers it as it declares it; any other is the app's to execute."""
-
-    type: Literal["function"]
-    function: FunctionDefinition
-
-
-Tools = Annotated[list[Annotated[FunctionTool, BeforeValidator(_only_functions)]], Field(max_length=128)]
 
 
 class TextFormat(_Strict):
@@ -105,24 +70,26 @@ class _Configured(_Strict):
 
 
 class NewAssistant(_Configured):
+    """`tool_resources`: what its tools may use, of what its maker may read."""
+
     model: ModelName
     name: Annotated[Text, StringConstraints(max_length=256)] | None = None
     description: Annotated[Text, StringConstraints(max_length=512)] | None = None
     instructions: Instructions | None = None
     tools: Tools = []
-    tool_resources: NoFiles = None
+    tool_resources: NewResources | None = None
     metadata: Metadata | None = None
 
 
 class ChangedAssistant(_Configured):
-    """What is left out stays as it is."""
+    """What is left out stays as it is, of `tool_resources` each tool's by itself; with null nothing of them is left."""
 
     model: ModelName | None = None
     name: Annotated[Text, StringConstraints(max_length=256)] | None = None
     description: Annotated[Text, StringConstraints(max_length=512)] | None = None
     instructions: Instructions | None = None
     tools: Tools | None = None
-    tool_resources: NoFiles = None
+    tool_resources: NamedResources | None = None
     metadata: Metadata | None = None
 
 
@@ -161,38 +128,32 @@ Content = (
 
 
 class NewMessage(_Strict):
-    """`metadata["tellergate.origin"]`: `pasted` or `document`, where the customer did not type it themselves."""
+    """`attachments`: files for the tools of the thread. `metadata["tellergate.origin"]`: `pasted` or `document`, where the customer did not
+    type it themselves."""
 
     role: Literal["user", "assistant"]
     content: Content
-    attachments: NoFiles = None
+    attachments: Annotated[list[Attachment], Field(max_length=ATTACHMENTS_MOST)] | None = None
     metadata: Metadata | None = None
 
 
 class NewThread(_Strict):
     messages: Annotated[list[NewMessage], Field(max_length=MESSAGES_MOST)] = []
     metadata: Metadata | None = None
-    tool_resources: NoFiles = None
+    tool_resources: NewResources | None = None
 
 
 class ChangedThread(_Strict):
+    """What is left out stays as it is, of `tool_resources` each tool's by itself; with null nothing of them is left."""
+
     metadata: Metadata | None = None
-    tool_resources: NoFiles = None
+    tool_resources: NamedResources | None = None
 
 
 class Labels(_Strict):
     """New metadata of a message or a run."""
 
     metadata: Metadata | None = None
-
-
-class NamedFunction(_Strict):
-    name: FunctionName
-
-
-class FunctionChoice(_Strict):
-    type: Literal["function"]
-    function: NamedFunction
 
 
 class Truncation(_Strict):
@@ -214,7 +175,7 @@ class _RunOptions(_Configured):
     model: ModelName | None = None
     instructions: Instructions | None = None
     tools: Annotated[Tools, Field(max_length=20)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool = True
     truncation_strategy: Truncation | None = None
     max_prompt_tokens: TokenBudget | None = None
@@ -229,8 +190,10 @@ class NewRun(_RunOptions):
 
 
 class NewThreadAndRun(_RunOptions):
+    """`tool_resources`: for this run in the place of the assistant's; the thread has its own."""
+
     thread: NewThread | None = None
-    tool_resources: NoFiles = None
+    tool_resources: NamedResources | None = None
 
 
 def _purpose(value: object) -> object:

@@ -26,7 +26,9 @@ from gateway.doors.assistants_api.api import (
     plain,
     responses_of,
 )
-from gateway.doors.assistants_api.schemas import ChangedThread, Id, ImageContent, ImageFileContent, Labels, NewMessage, NewThread
+from gateway.doors.assistants_api.common_schemas import Id
+from gateway.doors.assistants_api.resources import AskedResources, asked_of_messages, asked_of_thread, attachments_body
+from gateway.doors.assistants_api.schemas import ChangedThread, ImageContent, ImageFileContent, Labels, NewMessage, NewThread
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
@@ -35,7 +37,17 @@ from gateway.runs.objects import MESSAGE_FIELDS, new_id, seconds
 from gateway.store import threads
 from gateway.store.assistants import Metadata
 from gateway.store.pages import PageRequest
-from gateway.store.threads import AddMessage, CreateThread, DeleteMessage, DeleteThread, Message, SetMetadata, Thread, WriteAnswer
+from gateway.store.threads import (
+    AddMessage,
+    ChangeThread,
+    CreateThread,
+    DeleteMessage,
+    DeleteThread,
+    Message,
+    SetMetadata,
+    Thread,
+    WriteAnswer,
+)
 
 ORIGIN = "tellergate.origin"
 """Key of a message's metadata: `typed`, `pasted` or `document`."""
@@ -66,7 +78,7 @@ def _mount_threads(app: FastAPI, door: Door, api: Api) -> None:
 
     @app.post("/v1/threads/{thread_id}", responses=responses_of(JsonAnswer), openapi_extra=body_of(ChangedThread))
     async def update_thread(request: Request, thread_id: Id) -> Response:
-        """Change a thread's metadata."""
+        """Change a thread's metadata, or what its tools may use."""
         return await door.answer(request, partial(_change, api, thread_id), SCOPE_THREADS)
 
     @app.delete("/v1/threads/{thread_id}", responses=responses_of(Deleted))
@@ -123,13 +135,27 @@ def _mount_messages(app: FastAPI, door: Door, api: Api) -> None:
 
 async def _create(api: Api, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    opening = await opening_of(api, door, principal, await body_as(NewThread, request))
-    return json_answer(objects.thread(await api.book.write(opening)))
+    opening, asked = await opening_of(api, door, principal, await body_as(NewThread, request))
+    return json_answer(objects.thread(await asked.written(api, opening)))
 
 
-async def opening_of(api: Api, door: Door, principal: Principal, new_thread: NewThread) -> CreateThread:
-    messages = await adding_of(api, door, principal, new_thread.messages)
-    return CreateThread(new_id("thread"), principal.customer, door.clock(), metadata_of(new_thread.metadata), messages)
+async def opening_of(
+    api: Api, door: Door, principal: Principal, new_thread: NewThread, inside: str = ""
+) -> tuple[CreateThread, AskedResources]:
+    """`inside`: where in the body the thread is. RequestFault."""
+    asked = await asked_of_messages(
+        api, door, principal, new_thread.messages, inside=f"{inside}messages[{{}}].", given=new_thread.tool_resources
+    )
+    opening = CreateThread(
+        new_id("thread"),
+        principal.customer,
+        door.clock(),
+        metadata_of(new_thread.metadata),
+        await adding_of(api, door, principal, new_thread.messages),
+        asked.resources or None,
+        asked.attachments,
+    )
+    return opening, asked
 
 
 async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -138,10 +164,16 @@ async def _get(api: Api, id_: str, _door: Door, _request: Request, principal: Pr
 
 async def _change(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    changes = await body_as(ChangedThread, request)
-    if "metadata" in plain(changes):
-        await labelled(api, SetMetadata(principal.customer, id_, "threads", id_, metadata_of(changes.metadata)))
-    return json_answer(objects.thread(await thread_of(api, principal, id_)))
+    wanted = await body_as(ChangedThread, request)
+    changes: dict[str, Any] = {}
+    if "metadata" in wanted.model_fields_set:
+        changes["metadata"] = metadata_of(wanted.metadata)
+    if "tool_resources" in wanted.model_fields_set:
+        changes["resources"] = (await asked_of_thread(api, door, principal, wanted.tool_resources)).resources
+    changed = await api.book.write(ChangeThread(principal.customer, id_, changes))
+    if changed is None:
+        raise missing("thread")
+    return json_answer(objects.thread(changed))
 
 
 async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal: Principal) -> Response:
@@ -151,8 +183,10 @@ async def _delete(api: Api, id_: str, _door: Door, _request: Request, principal:
 
 async def _write(api: Api, id_: str, door: Door, request: Request, principal: Principal) -> Response:
     api.bounded(door, principal)
-    messages = await adding_of(api, door, principal, [await body_as(NewMessage, request)])
-    written = await api.book.write(WriteAnswer(id_, principal.customer, door.clock(), messages))
+    new_messages = [await body_as(NewMessage, request)]
+    asked = await asked_of_messages(api, door, principal, new_messages, inside="")
+    messages = await adding_of(api, door, principal, new_messages)
+    written = await asked.written(api, WriteAnswer(id_, principal.customer, door.clock(), messages, asked.attachments))
     if isinstance(written, str):
         message = f"Can't add messages to {id_} while a run {written} is active."
         raise RequestFault(Fault.THREAD_HAS_ACTIVE_RUN, message)
@@ -261,7 +295,8 @@ async def _adding(api: Api, door: Door, principal: Principal, new_message: NewMe
             content += objects.text_content(texts[-1])
     is_own = _speaks(principal) and new_message.role == "user"
     said = await heard(principal.customer, [("\n".join(texts), origin)]) if is_own and texts else (None,)
-    body = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
+    body: dict[str, Any] = {**MESSAGE_FIELDS, "role": new_message.role, "content": content, "completed_at": seconds(door.clock())}
+    body["attachments"] = attachments_body(new_message)
     return AddMessage(
         id=new_id("msg"),
         body=body,

@@ -12,8 +12,9 @@ from fastapi import FastAPI, Request, Response
 from gateway.domain.errors import Fault, RequestFault
 from gateway.domain.principal import SCOPE_ASSISTANTS, SCOPE_THREADS, Principal
 from gateway.doors.assistants_api.api import JsonAnswer, body_as, maker_of, missing, responses_of
+from gateway.doors.assistants_api.common_schemas import Id
 from gateway.doors.assistants_api.files import FilesApi, lasts, new_file, too_many
-from gateway.doors.assistants_api.schemas import CompletedUpload, Id, NewPart, NewUpload
+from gateway.doors.assistants_api.schemas import CompletedUpload, NewPart, NewUpload
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of, multipart_body_of

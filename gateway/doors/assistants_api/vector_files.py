@@ -22,10 +22,11 @@ from gateway.doors.assistants_api.api import (
     page_of,
     responses_of,
 )
+from gateway.doors.assistants_api.common_schemas import Id
 from gateway.doors.assistants_api.files import file_of
-from gateway.doors.assistants_api.schemas import Id
+from gateway.doors.assistants_api.resources import chunking_of
 from gateway.doors.assistants_api.vector_schemas import ChangedVectorStoreFile, ContentAnswer, NewFileBatch, NewVectorStoreFile
-from gateway.doors.assistants_api.vector_stores import POLL_AFTER, VectorsApi, attributes_of, chunking_of
+from gateway.doors.assistants_api.vector_stores import POLL_AFTER, VectorsApi, attributes_of
 from gateway.doors.bodies import json_answer
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.doors.assistants_api.schemas import Id, Metadata, Text
+from gateway.doors.assistants_api.common_schemas import ChunkingStrategy, Id, Metadata, Number, Text
 from gateway.store.vector_filters import Compared, Filter, FiltersTogether, OneOf, Value
 
 FILES_AT_ONCE = 2000
@@ -18,48 +18,13 @@ FILTER_DEPTH = 8
 FILTER_PARTS = 100
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _number(value: object) -> object:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        raise PydanticCustomError("finite_number", "must be a finite number") from None
-
-
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Key = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 Attribute = Annotated[Text, StringConstraints(max_length=512)] | bool | Number
 GivenAttributes = Annotated[dict[Key, Attribute], Field(max_length=16)]
 
 
-class AutoChunking(_Strict):
-    """800 tokens, of which 400 are repeated."""
-
-    type: Literal["auto"]
-
-
-class StaticSizes(_Strict):
-    max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)]
-    chunk_overlap_tokens: Annotated[int, Field(ge=0)]
-
-    @model_validator(mode="after")
-    def _overlaps_by_half_at_most(self) -> "StaticSizes":
-        if 2 * self.chunk_overlap_tokens > self.max_chunk_size_tokens:
-            raise PydanticCustomError("overlap", "chunk_overlap_tokens must be at most half of max_chunk_size_tokens")
-        return self
-
-
-class StaticChunking(_Strict):
-    type: Literal["static"]
-    static: StaticSizes
-
-
-ChunkingStrategy = Annotated[AutoChunking | StaticChunking, Field(discriminator="type")]
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class StoreLasts(_Strict):

@@ -6,7 +6,7 @@ As with files, a client's own token (scope `assistants`) makes what every custom
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -30,15 +30,14 @@ from gateway.doors.assistants_api.api import (
     page_of,
     responses_of,
 )
+from gateway.doors.assistants_api.common_schemas import Id
 from gateway.doors.assistants_api.files import FilesApi
-from gateway.doors.assistants_api.schemas import Id
+from gateway.doors.assistants_api.resources import chunking_of, too_many_attached, too_many_stores
 from gateway.doors.assistants_api.vector_schemas import (
     ChangedVectorStore,
-    ChunkingStrategy,
     GivenAttributes,
     NewVectorStore,
     SearchAnswer,
-    StaticChunking,
     StoreLasts,
     VectorStoreSearch,
 )
@@ -47,7 +46,7 @@ from gateway.doors.faults import too_often
 from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
 from gateway.files.indexing import IndexDependencies
-from gateway.files.sealing import new_key
+from gateway.files.new_stores import NewStores
 from gateway.files.search_tool import USED_AGAIN
 from gateway.files.searching import TextsWanted, search
 from gateway.files.vector_search import LongReader
@@ -58,7 +57,6 @@ from gateway.store.pages import PageRequest
 from gateway.store.vector_files import (
     AttachedMost,
     AttachFiles,
-    Chunking,
     NewEntry,
     NoSuchFile,
     NoSuchStore,
@@ -67,7 +65,6 @@ from gateway.store.vector_files import (
 )
 from gateway.store.vector_index import SearchScope
 from gateway.store.vectors import (
-    STORES_MOST,
     ChangeVectorStore,
     CreateVectorStore,
     DeleteVectorStore,
@@ -86,6 +83,7 @@ class VectorsApi:
     files: FilesApi
     index: IndexDependencies
     reader: LongReader
+    stores: NewStores
 
     async def seen(self, principal: Principal, id_: str) -> tuple[VectorStore, IndexedCounts]:
         """A store that this one may read, and what its files come to. RequestFault NOT_FOUND."""
@@ -111,27 +109,19 @@ class VectorsApi:
             name = param.format(error.number)
             raise RequestFault(Fault.NOT_FOUND, f"{name}: no such file", param=name) from None
         except TooManyAttached:
-            most = attaching.most
-            raise RequestFault(
-                Fault.FILES_FULL, f"at most {most.count} files with {most.size} bytes together are in vector stores: take some out"
-            ) from None
+            raise too_many_attached(attaching.most) from None
         except NoSuchStore:
             raise expired() from None
         return [attached[new.file] for new in attaching.files]
 
     @property
     def most(self) -> AttachedMost:
-        return AttachedMost(self.files.most.count, self.files.most.size)
+        """What one owner may have in vector stores."""
+        return self.stores.most
 
 
 def expired() -> RequestFault:
     return RequestFault(Fault.INVALID_REQUEST, "the vector store has expired: make another", param="vector_store_id")
-
-
-def chunking_of(given: ChunkingStrategy | None) -> Chunking:
-    if not isinstance(given, StaticChunking):
-        return Chunking()
-    return Chunking(given.static.max_chunk_size_tokens, given.static.chunk_overlap_tokens)
 
 
 def attributes_of(given: GivenAttributes | None) -> dict[str, str | float | bool]:
@@ -189,22 +179,12 @@ async def _create(api: VectorsApi, door: Door, request: Request, principal: Prin
     api.files.api.bounded(door, principal)
     given = await body_as(NewVectorStore, request)
     id_, owner, now = new_id("vs"), maker_of(principal), door.clock()
-    key = new_key(id_).wrapped(await api.files.keeper.keys.of(owner.customer))
-    store = VectorStore(
-        id=id_,
-        owner=owner,
-        created=now,
-        name=given.name or "",
-        description=given.description,
-        metadata=metadata_of(given.metadata),
-        lasts=_lasts(given.expires_after),
-        active=now,
-        key=key,
-    )
+    new = await api.stores.new(id_, owner, now, lasts=_lasts(given.expires_after), metadata=given.metadata)
+    store = replace(new, name=given.name or "", description=given.description)
     try:
         await api.files.api.book.write(CreateVectorStore(store))
     except TooManyStores:
-        raise RequestFault(Fault.FILES_FULL, f"at most {STORES_MOST} vector stores are kept: delete some") from None
+        raise too_many_stores() from None
     if given.file_ids:
         await _filled(api, store, given, now)
     return json_answer(vector_objects.vector_store(*await api.seen(principal, id_), now), POLL_AFTER)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors import schemas, shapes
 from gateway.doors.assistants_api import schemas as assistants
+from gateway.doors.assistants_api import tool_schemas as tools
 from gateway.doors.validation import validated
 
 MODELS: tuple[type[BaseModel], ...] = (
@@ -35,7 +36,16 @@ INTERNAL = re.compile(
 SECRET = "s3cr3t"
 
 PARTS: tuple[type[BaseModel], ...] = (
-    assistants.FunctionTool,
+    tools.FunctionTool,
+    tools.SearchTool,
+    tools.CodeTool,
+    tools.FunctionChoice,
+    tools.BuiltInChoice,
+    tools.NewResources,
+    tools.NamedResources,
+    tools.NewSearchResources,
+    tools.StoreWithFiles,
+    tools.Attachment,
     assistants.Truncation,
     assistants.TextContent,
     assistants.ImageContent,
@@ -52,6 +62,7 @@ WORDS = [
     "last_messages",
     "auto",
     "code_interpreter",
+    "file_search",
     "global",
 ]
 
@@ -139,12 +150,21 @@ def leads_somewhere(fault: RequestFault, body: Any) -> bool:
 
 
 def test_the_texts_of_the_validators_own() -> None:
-    message = {"role": "user", "content": "x", "attachments": [{"file_id": "f"}]}
     with pytest.raises(RequestFault) as raised:
-        validated(assistants.NewThread, {"messages": [message]})
+        validated(assistants.NewFile, {"purpose": "batch"})
     assert raised.value.fault is Fault.UNSUPPORTED
-    assert raised.value.param == "messages[0].attachments"
-    assert raised.value.message == "messages[0].attachments: files are not supported here: leave this field out"
+    assert raised.value.param == "purpose"
+    assert raised.value.message == "purpose: files are for assistants, vision and user_data: nothing else is supported"
+    reserved = {"type": "function", "function": {"name": "file_search"}}
+    with pytest.raises(RequestFault) as raised:
+        validated(assistants.NewAssistant, {"model": "m", "tools": [reserved]})
+    assert raised.value.fault is Fault.INVALID_REQUEST
+    assert raised.value.param == "tools[0].function.name"
+    assert raised.value.message.endswith("code_interpreter and file_search are tools: give the function another name")
+    two = {"file_search": {"vector_store_ids": ["vs_1"], "vector_stores": [{}]}}
+    with pytest.raises(RequestFault) as raised:
+        validated(assistants.NewThread, {"tool_resources": two})
+    assert raised.value.param == "tool_resources.file_search"
     for tag in (None, "video"):
         with pytest.raises(RequestFault) as raised:
             validated(assistants.NewMessage, {"role": "user", "content": [{"type": tag} if tag else {}]})

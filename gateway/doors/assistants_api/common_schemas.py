@@ -1,0 +1,59 @@
+"""What the wire models of the Assistants API are made of: texts, ids, numbers, and how a file is cut into pieces."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise PydanticCustomError("nul", "must hold no NUL character")
+    return text
+
+
+def _number(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise PydanticCustomError("finite_number", "must be a finite number") from None
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class AutoChunking(_Strict):
+    """800 tokens, of which 400 are repeated."""
+
+    type: Literal["auto"]
+
+
+class StaticSizes(_Strict):
+    max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)]
+    chunk_overlap_tokens: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _overlaps_by_half_at_most(self) -> "StaticSizes":
+        if 2 * self.chunk_overlap_tokens > self.max_chunk_size_tokens:
+            raise PydanticCustomError("overlap", "chunk_overlap_tokens must be at most half of max_chunk_size_tokens")
+        return self
+
+
+class StaticChunking(_Strict):
+    type: Literal["static"]
+    static: StaticSizes
+
+
+ChunkingStrategy = Annotated[AutoChunking | StaticChunking, Field(discriminator="type")]
