@@ -13,7 +13,9 @@ from gateway.app.key_files import secret_of
 from gateway.app.parsing import parser_of_files
 from gateway.app.settings import Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
-from gateway.calls.tools import FILE_SEARCH
+from gateway.calls.record import Records
+from gateway.calls.tools import CODE_INTERPRETER, FILE_SEARCH
+from gateway.code.port import CodeRunner
 from gateway.domain.errors import Unavailable
 from gateway.domain.tools import Tool
 from gateway.doors.assistants_api import files, uploads, vector_files, vector_stores
@@ -29,6 +31,7 @@ from gateway.files.scanning import ClamdScanner, CommandScanner, FileScanner, No
 from gateway.files.search_tool import FileSearch
 from gateway.files.storage import ContentStorage, FolderStorage
 from gateway.files.vector_search import LongReader, VectorSearch
+from gateway.runs.code_tool import CodeInterpreter
 from gateway.store.book import SqlBook
 from gateway.store.files import FilesMost
 from gateway.store.items import ItemStore
@@ -93,11 +96,15 @@ class OpenedFiles:
     reader: LongReader
     stores: NewStores
     most: FilesMost
+    file_most: int
 
-    @property
-    def tools(self) -> Mapping[str, Tool]:
-        """What the tools do that work on files."""
-        return {FILE_SEARCH.name: FileSearch(index=self.index, reader=self.reader)}
+    def tools(self, code: CodeRunner | None, records: Records) -> Mapping[str, Tool]:
+        """What the tools of ours do, as far as they are served."""
+        search: dict[str, Tool] = {FILE_SEARCH.name: FileSearch(index=self.index, reader=self.reader)}
+        if code is None:
+            return search
+        run = CodeInterpreter(runner=code, keeper=self.keeper, records=records, most=self.most, file_most=self.file_most)
+        return {**search, CODE_INTERPRETER.name: run}
 
 
 def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | None:
@@ -107,7 +114,8 @@ def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | N
         return None
     index = IndexDependencies(keeper=keeper, parser=parser_of_files(settings), clock=keeper.clock, meant=_meant(settings))
     stores = NewStores(keeper.keys, AttachedMost(settings.files_most, settings.files_bytes_most))
-    return OpenedFiles(keeper, index, book, stores, FilesMost(settings.files_most, settings.files_bytes_most))
+    most = FilesMost(settings.files_most, settings.files_bytes_most)
+    return OpenedFiles(keeper, index, book, stores, most, settings.file_bytes_most)
 
 
 def file_keeper(settings: Settings, book: ItemStore, log: Log) -> FileKeeper | None:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from audit.keyring import KeyRefused
 from gateway.app import descriptors
+from gateway.app.code_checks import socket_findings
 from gateway.app.data_folder import keys_elsewhere, missing_keys, open_to_others, sealed_keys
 from gateway.app.files_checks import contents_findings
 from gateway.app.kept_settings import BUBBLEWRAP
@@ -262,5 +263,6 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _certificate,
     _extras,
     _sandbox,
+    socket_findings,
     _limits,
 )

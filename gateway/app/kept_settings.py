@@ -5,6 +5,8 @@ from pathlib import Path
 
 BUBBLEWRAP = "bubblewrap"
 SANDBOXES = ("none", BUBBLEWRAP)
+NO_CODE_INTERPRETER = "off"
+CODE_INTERPRETERS = (NO_CODE_INTERPRETER, "compute", "python")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,13 @@ class KeptSettings:
     """Where programs run that nobody trusts, such as what reads documents (PDF, Word, Excel, PowerPoint, HTML, mail): `bubblewrap`, a jail
     without network, files and secrets, by the system's packages `bubblewrap` and `libseccomp`; Linux alone. `none`: they do not run, and of
     files only what is plain text is read. Needs the extra `documents`."""
+
+    code_interpreter: str = NO_CODE_INTERPRETER
+    """What runs the code of models: `compute`, arithmetic, dates and JSON in an interpreter without system calls; `python`, a whole Python
+    with numpy, pandas and matplotlib, in a jail for each thread. Both in a worker of its own, `tellergate code serve`. `off`: nothing."""
+
+    code_socket: Path | None = None
+    """Unix socket of that worker, which its owner and one group alone may reach. None: in development mode the gateway starts a worker."""
 
     threads_kept_days: int = 400
     """After how many days without a new message, run or step a thread is deleted, with all that is in it."""

@@ -4,16 +4,11 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
-from typing import IO, TYPE_CHECKING
-
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
-from opentelemetry.trace import NoOpTracerProvider
+from typing import IO
 
 from adapters.core import CoreBank
 from adapters.declared.core import open_declared
@@ -30,12 +25,14 @@ from audit.migration import prepare
 from audit.policies import activate
 from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
+from gateway.app.code import code_runner
 from gateway.app.composition import Composition, Opened
 from gateway.app.cores import Core, CorePermits
 from gateway.app.database_checks import refuse_alone
 from gateway.app.databases import HISTORIES, DatabaseName, open_log, places_of, refuse_unmade
 from gateway.app.declared import ServedFunctions, served
-from gateway.app.gateway import Gateway, Instruments
+from gateway.app.gateway import Gateway
+from gateway.app.instruments import instruments_of, prometheus, telemetry
 from gateway.app.keys import DPOP_NONCES, MANDATES, REFERENCES, RUNS, WEBHOOK, GatewayKeys, file_keys, token_of
 from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
@@ -52,7 +49,8 @@ from gateway.calls.record import Records
 from gateway.calls.recovery import GRACE, Recovery
 from gateway.calls.references import References
 from gateway.calls.screening import NoScreening, ScreeningList
-from gateway.calls.telemetry import CallIds, Telemetry, watch_breaker
+from gateway.calls.telemetry import CallIds, Telemetry
+from gateway.code.port import CodeRunner
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.confirmations.proposals import Proposals
 from gateway.confirmations.standing_mandates import StandingMandates
@@ -72,9 +70,6 @@ from gateway.store.policies import Activated
 from gateway.store.webhooks import SqlOutbox
 
 __version__ = version("tellergate")
-
-if TYPE_CHECKING:
-    from gateway.app.prometheus import PrometheusText
 
 _LOG = logging.getLogger("tellergate.main")
 
@@ -110,6 +105,8 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         offered = served(settings)
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
         undo.push_async_callback(core.close)
+        runner = code_runner(settings)
+        code = None if runner is None else await undo.enter_async_context(runner)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
         trust = composition.trust(settings, book, keys[DPOP_NONCES])
         await composition.opened(Opened(book, core, mandate_key, clock(), offered))
@@ -123,6 +120,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             log=log,
             book=book,
             core=core,
+            code=code,
             clock=clock,
             lock=lock,
             mandate_key=mandate_key,
@@ -177,6 +175,7 @@ class _Opened:
     log: Log
     book: SqlBook
     core: Core
+    code: CodeRunner | None
     clock: Clock
     lock: IO[str] | None
     mandate_key: SignedRows
@@ -194,13 +193,14 @@ def _assembled(opened: _Opened) -> Gateway:
     outcomes = CallOutcomes(functions=functions, references=references, book=book, core=core.bank, log=opened.log, clock=clock)
     proposals = _proposals(settings, book=book, core=core.bank, records=records, outcomes=outcomes)
     ids = CallIds()
-    told = _prometheus() if settings.metrics else None
-    instruments = _instruments(settings.otlp_endpoint, ids, () if told is None else (told.reader,))
+    told = prometheus() if settings.metrics else None
+    instruments = instruments_of(settings.otlp_endpoint, ids, () if told is None else (told.reader,))
     granted = GrantedMandates(
         book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
     )
     files = files_of(settings, book, opened.log)
-    pipeline = _pipeline(opened, proposals, rates, _telemetry(opened, ids, instruments), {} if files is None else files.tools)
+    tools = {} if files is None else files.tools(opened.code, records)
+    pipeline = _pipeline(opened, proposals, rates, telemetry(instruments, ids, opened.core.breaker, settings.trace_share), tools)
     return Gateway(
         settings=settings,
         composition=opened.composition,
@@ -235,6 +235,7 @@ def _assembled(opened: _Opened) -> Gateway:
             pipeline=pipeline,
             proposals=proposals,
             files=files,
+            tools=frozenset(tools),
             keys=opened.keys[RUNS],
         ),
         policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
@@ -249,14 +250,6 @@ def _records(opened: _Opened) -> Records:
         for function in opened.offered.functions
     }
     return Records(opened.log, declared, opened.settings.audit_wait_ms)
-
-
-def _telemetry(opened: _Opened, ids: CallIds, instruments: Instruments) -> Telemetry:
-    tracing, metering = instruments
-    meter = metering.get_meter("tellergate")
-    if opened.core.breaker is not None:
-        watch_breaker(meter, opened.core.breaker)
-    return Telemetry(tracing, ids, meter, sampled_share=opened.settings.trace_share)
 
 
 def _pipeline(opened: _Opened, proposals: Proposals, rates: Rates, telemetry: Telemetry, tools: Mapping[str, Tool]) -> CallPipeline:
@@ -367,24 +360,6 @@ def _with_upstream(core: Core, offered: ServedFunctions, settings: Settings, log
         await core.close()
 
     return replace(core, bank=bank, close=close)
-
-
-def _prometheus() -> "PrometheusText":
-    try:
-        from gateway.app.prometheus import PrometheusText
-    except ImportError:
-        raise UnsafeSettings("metrics is on, but the extra `metrics` is not installed") from None
-    return PrometheusText()
-
-
-def _instruments(endpoint: str, ids: CallIds, further: Sequence[MetricReader]) -> Instruments:
-    if not endpoint:  # an SDK that nobody reads costs a call some thirty microseconds
-        return NoOpTracerProvider(), MeterProvider(further) if further else NoOpMeterProvider()
-    try:
-        from gateway.app.exporting import exporting
-    except ImportError:
-        raise UnsafeSettings("otlp_endpoint is set, but the extra `otlp` is not installed") from None
-    return exporting(endpoint, ids, *further)
 
 
 def _only_one(settings: Settings) -> IO[str]:

@@ -60,6 +60,7 @@ def running(
     pipeline: CallPipeline,
     proposals: Proposals,
     files: "OpenedFiles | None",
+    tools: frozenset[str],
     keys: KeyRing,
 ) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none. `stand_in` answers in the place of a model."""
@@ -67,7 +68,6 @@ def running(
     seal = PrincipalSeal(keys)
     hosts = frozenset(settings.answer_hosts)
     pool, images = None, _images(files)
-    tools = frozenset[str]() if files is None else frozenset(files.tools)
     if model is not None:
         origin = settings.confirming_origin
         parts = RunDependencies(
@@ -81,6 +81,7 @@ def running(
                 most_tokens=settings.model_context_tokens,
                 images=images,
                 tools=tools,
+                tier=settings.code_interpreter,
             ),
             model=model,
             seal=seal,

@@ -10,8 +10,9 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from audit.addresses import AddressMalformed, read_address
+from gateway.app.code_checks import code_findings
 from gateway.app.files_checks import files_findings
-from gateway.app.kept_settings import SANDBOXES
+from gateway.app.kept_settings import CODE_INTERPRETERS, SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
@@ -99,6 +100,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "model_api": MODEL_APIS,
     "key_storage": KEY_STORAGES,
     "sandbox": SANDBOXES,
+    "code_interpreter": CODE_INTERPRETERS,
 }
 
 
@@ -394,4 +396,5 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _confirming,
     _templates,
     files_findings,
+    lambda settings: code_findings(settings, may_start_one=settings.development),
 )

@@ -86,7 +86,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Files": (
         *("files_folder", "files_bucket", "files_endpoint", "files_region", "files_credential_file"),
         *("file_bytes_most", "files_most", "files_bytes_most", "file_scan_command", "file_scan_clamd"),
-        *("embeddings_url", "embeddings_model", "embeddings_credential_file", "sandbox"),
+        *("embeddings_url", "embeddings_model", "embeddings_credential_file"),
+        *("sandbox", "code_interpreter", "code_socket"),
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
     "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),

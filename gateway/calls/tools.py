@@ -51,14 +51,23 @@ FILE_SEARCH = ToolFunction(
 )
 
 
+SUMMARIES: Mapping[str, str] = {
+    "compute": (
+        "Calculates in a small Python without imports other than math, datetime and json, without files, a network and the bank. Variables"
+        " stay for later calls. Only what the program prints, and the value of its last line, is told."
+    ),
+    "python": (
+        "Runs Python with numpy, pandas and matplotlib, without a network and without the bank. Variables stay for later calls. Files that"
+        " the conversation has for it lie in /mnt/data, and what it writes there is given to the customer: link to it as"
+        " [name](sandbox:/mnt/data/name). Figures are shown to the customer. Only what the program prints is told."
+    ),
+}
+"""What the code interpreter does, by its tier."""
+
 CODE_INTERPRETER = ToolFunction(
     name="code_interpreter",
     title="Calculate and draw",
-    summary=(
-        "Runs Python, without a network and without the bank. Variables stay for later calls. Files that the conversation has for it lie in"
-        " /mnt/data, and what the code writes there is given to the customer: link to it as [name](sandbox:/mnt/data/name)."
-        " Only what the code prints is told."
-    ),
+    summary=SUMMARIES["python"],
     effect=Effect.READ,
     level=Level.L1,
     announced=True,

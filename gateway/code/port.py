@@ -29,9 +29,9 @@ class CodeEnding(StrEnum):
     MEMORY = "memory"
     """It was stopped for want of memory, and its session with it."""
     OUTPUT = "output"
-    """It was stopped because it printed more than may be, and its session with it."""
+    """It was stopped because it printed without end, and its session with it."""
     FILES = "files"
-    """It made more files, or larger ones, than may be handed out: none is. The session lives on."""
+    """It made more files, or larger ones, than may be handed out: none is. The session lives on, unless it made files without end."""
     TOO_LARGE = "too_large"
     """The files that it was to be given do not fit, or its code is too long. It did not run."""
     BROKEN = "broken"
@@ -47,7 +47,7 @@ class GivenFile:
     id: str
     """1 to 128 letters, digits, dashes and underscores. A session takes the content of one id once."""
     name: str
-    """Under which it lies there. What is no plain name of a file is made one; of two that are the same, the later has its id in front."""
+    """Under which it lies there. What is no plain name of a file is made one; see `placed`."""
     size: int
     """Bytes. More or fewer are no file: nothing runs."""
     parts: Callable[[], AsyncIterator[bytes]]
@@ -64,6 +64,10 @@ class CodeWanted:
     """Of this call, 1 to 128 letters, digits, dashes, underscores, dots and colons: what has run under a key is not run again."""
     code: str
     files: Sequence[GivenFile] = ()
+    """All that the code is to find: those that the session has already are not opened."""
+    begun: bool = False
+    """Whether it may have been asked before, by whoever went on record with it and then broke off. A worker that does not know the key,
+    since it began anew in between, then answers LOST and runs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,13 @@ class CodeRunner(Protocol):
     """Runs code in sessions. Any number may be asked at once: of one session one call after the other, of several as many as may be.
 
     The same `session` and `key` are run once: who asks again gets the outcome of then, and waits for it while it still runs. Outcomes are
-    kept for a while and in memory alone; who asks later, or a worker that began anew, may say LOST for a call that it knows was begun, and
-    runs one of which it never heard. So whoever asks records that it began before, and does not ask again after a worker's restart.
+    kept for a while and in memory alone; after that, and where the worker ended in between, it is LOST.
     """
 
     async def run(self, wanted: CodeWanted) -> CodeOutcome:
-        """CodeUnavailable: nothing ran, the same may be asked again. ValueError for a session, key or id of another form, and what reading
-        the files raises: nothing ran either. Cancelled, it is ended with its session."""
+        """CodeUnavailable: nothing ran, the same may be asked again. ValueError for a session, key or id of another form, for a key of
+        other code, and for a file of another size; and what reading the files raises: nothing ran either. Cancelled, what has begun goes on
+        within its bounds, and its outcome waits for who asks again."""
 
     async def forget(self, session: str) -> None:
         """End a session, with all that is in it and was answered from it, at once. One that is not there is none.

@@ -19,6 +19,7 @@ def operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         commands.add_parser("backup", help="copy the databases, of one moment, while gateways run"),
         commands.add_parser("restore", help="put a backup into an empty place, and verify it"),
     )
+    _code(commands.add_parser("code", help="the code interpreter's worker, a process apart from the gateway"))
     _settings(commands.add_parser("settings", help="what is wrong with the settings, and where each comes from"))
 
 
@@ -54,6 +55,31 @@ def _backups(making: argparse.ArgumentParser, restoring: argparse.ArgumentParser
     for item in (making, restoring):
         data_option(item, "folder of the gateway; a restore wants its key files there, and no databases")
         database_option(item)
+        item.add_argument("--json", action="store_true")
+
+
+def _code(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serving = commands.add_parser("serve", help="run code for a gateway that reaches the socket; needs no data, key or network")
+    serving.add_argument(
+        "--tier", choices=("compute", "python"), default="compute", help="arithmetic in Monty, or a whole Python in jails"
+    )
+    serving.add_argument("--sessions", type=int, metavar="N", help="sessions at once; left out: 64 of compute, 4 of python")
+    serving.add_argument("--at-once", type=int, default=2, metavar="N", help="calls that run at a time; left out: 2")
+    serving.add_argument("--call-s", type=int, metavar="SECONDS", help="of one call; left out: 5 of compute, 60 of python")
+    serving.add_argument("--idle-s", type=int, default=1200, metavar="SECONDS", help="a session ends so long after its last call")
+    serving.add_argument(
+        "--memory-mib", type=int, default=1024, metavar="MIB", help="memory of a session of python; left out: 1024"
+    )
+    serving.add_argument("--group", action="store_true", help="let the socket's group ask, too; left out: its owner alone")
+    serving.add_argument("--until-eof", action="store_true", help="end when standard input does, as a child does with its parent")
+    serving.set_defaults(command=late("code", "serve"))
+    asking = commands.add_parser("status", help="whether a worker takes calls there; 3 if not")
+    asking.set_defaults(command=late("code", "status"))
+    for item in (serving, asking):
+        item.add_argument(
+            "--socket", type=Path, required=True, metavar="PATH", help="a Unix socket, in a folder that others cannot write"
+        )
         item.add_argument("--json", action="store_true")
 
 

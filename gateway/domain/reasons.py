@@ -133,6 +133,9 @@ _BY_CAUSE: Mapping[str, RefusalReason] = {
     "issuer_unavailable": RefusalReason.ISSUER_UNAVAILABLE,
     "screening_unavailable": RefusalReason.SCREENING_UNAVAILABLE,
     "store_unavailable": RefusalReason.STORE_UNAVAILABLE,
+    "code_unavailable": RefusalReason.UNAVAILABLE,
+    "index_damaged": RefusalReason.UNAVAILABLE,
+    "file_damaged": RefusalReason.UNAVAILABLE,
     # of runs: why none of a step's calls was taken
     "session_over": RefusalReason.SESSION_OVER,
     "invalid_token": RefusalReason.SESSION_OVER,

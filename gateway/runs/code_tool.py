@@ -58,6 +58,7 @@ class CodeInterpreter:
             session=session_of(principal.customer, context),
             key=f"{call.received.request.turn_id}:{call.received.native.native_id}",
             code=call.arguments.must("code", str),
+            begun=call.received.native.native_id in context.begun,
             files=[GivenFile(file.id, file.name, file.content.size, partial(self._parts, file)) for file in given],
         )
         try:

@@ -196,7 +196,7 @@ class RunDriver:
             model=str(self.run.body["model"]),
             offered=self.parts.question.ours_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
-            tools=context_of(self.run, thread, self._spent.rounds, step),
+            tools=context_of(self.run, thread, self._spent.rounds, step, tier=self.parts.question.tier),
         )
         if (marked := begun(step, self.parts.clock())) is not None:
             await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(marked,))

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.function import BankingFunction, Level
 from gateway.calls.catalogue import json_schema
+from gateway.calls.tools import SUMMARIES
 from gateway.domain.ports import Book
 from gateway.domain.principal import Principal
 from gateway.domain.strict_json import Json
@@ -16,7 +17,7 @@ from gateway.runs.model import Item, OfferedFunction, Prompt, Usage
 from gateway.runs.objects import own_of
 from gateway.runs.outgoing import OutgoingFilter, identifiers
 from gateway.runs.told import told
-from gateway.runs.tool_calls import TOOL_NAMES, chosen, citations, images, is_code, paths_of
+from gateway.runs.tool_calls import CODE_INTERPRETER, TOOL_NAMES, chosen, citations, images, is_code, paths_of
 from gateway.runs.transcript import items_of
 from gateway.runs.truncation import DroppedHistory, TokenEstimate, truncated
 from gateway.store import steps as run_steps
@@ -66,6 +67,8 @@ class QuestionBuilder:
     images: FileImages
     tools: frozenset[str] = frozenset()
     """Those of ours that are served."""
+    tier: str = ""
+    """Of the code interpreter."""
 
     async def of(self, run: Run, thread: Thread, principal: Principal, spent: TokensUsed) -> ModelQuestion | str:
         """The next question of this run, or why its bounds allow none, as `incomplete_details` names it."""
@@ -122,12 +125,14 @@ class QuestionBuilder:
             elif name in granted or function.emergency or function.level is Level.L0:
                 offered.append(_ours(function))
         tools = sorted(self._tools_of(run) & granted)
-        return (*offered, *(_ours(self.functions[name]) for name in tools))
+        return (*offered, *(_ours(self.functions[name], SUMMARIES.get(self.tier)) for name in tools))
 
 
-def _ours(function: BankingFunction) -> OfferedFunction:
+def _ours(function: BankingFunction, of_tier: str | None = None) -> OfferedFunction:
+    """`of_tier`: what the code interpreter does, as it is served."""
     schema: Any = json_schema(function)
-    return OfferedFunction(function.name, function.summary, schema, strict=False)
+    summary = of_tier if of_tier is not None and function.name == CODE_INTERPRETER else function.summary
+    return OfferedFunction(function.name, summary, schema, strict=False)
 
 
 def _content(message: Message) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from gateway.store.threads import Thread
 from gateway.store.vectors import counts_of
 
 
-def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None) -> ToolContext | None:
+def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None, *, tier: str = "") -> ToolContext | None:
     """None for a run without tools of ours. `turn`: how many answers of the model the run has had. `step`: whose calls are taken, as it was
-    found."""
+    found. `tier`: of the code interpreter."""
     tools: Any = run.body["tools"]
     if not chosen(tools):
         return None
@@ -30,6 +30,7 @@ def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None) ->
         files=resources.files,
         results_most=resources.search.max_num_results,
         threshold=resources.search.score_threshold,
+        tier=tier,
         begun={} if step is None else _begun(step),
     )
 

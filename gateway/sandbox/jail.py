@@ -1,7 +1,7 @@
 """The walls of the jail, as a command of bubblewrap's: what of this host is seen in it, and as whom.
 
 Its root has the interpreter, its standard library, the shared libraries of the system and the packages that were named, all read-only; no
-shell and no other program. `/box` and three devices are all else. There is no `/proc`, and nothing of the environment.
+shell and no other program. A folder in memory and three devices are all else. There is no `/proc`, and nothing of the environment.
 """
 
 import importlib.util
@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from gateway.sandbox import runner
+import gateway
+from gateway import sandbox
+from gateway.sandbox import kernel, runner, session_runner
 from gateway.sandbox.port import SandboxUnavailable
 
 _SEARCHED = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -28,6 +30,7 @@ _OUTSIDE = "64999"
 processes. Nobody has this one, and nothing is theirs."""
 
 _RUNNER = "/runner.py"
+_OURS = "/ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,58 @@ class _Seen:
     name: str
 
 
-def jail_command(packages: Sequence[str], box_bytes: int, filter_descriptor: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Interior:
+    """What differs between the jail of one program and that of a session: its folder in memory, and what of ours starts in it."""
+
+    memory: str
+    """Where the folder in memory is."""
+    works_in: str
+    """The folder in which programs are started."""
+    scratch: str
+    """Home, and what `/tmp` leads to."""
+    start: tuple[str, ...]
+    """Arguments of the interpreter."""
+    ours: tuple[tuple[str, str], ...]
+    """Files of ours that are seen, each with its name there."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+ONE_PROGRAM = Interior(runner.BOX, runner.BOX, runner.BOX, (_RUNNER,), ((runner.__file__, _RUNNER),))
+"""Its files lie in `/box`, which is its home as well."""
+
+_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+SESSION = Interior(
+    memory=session_runner.MEMORY,
+    works_in=session_runner.FOLDER,
+    scratch=session_runner.SCRATCH,
+    start=("-c", f"import sys; sys.path.insert(0, {_OURS!r}); from gateway.sandbox.session_runner import main; main()"),
+    ours=(
+        (gateway.__file__, f"{_OURS}/gateway/__init__.py"),
+        (sandbox.__file__, f"{_OURS}/gateway/sandbox/__init__.py"),
+        *(
+            (str(item.__file__), f"{_OURS}/gateway/sandbox/{Path(str(item.__file__)).name}")
+            for item in (kernel, runner, session_runner)
+        ),
+    ),
+    environment={"MPLBACKEND": "agg", "MPLCONFIGDIR": session_runner.SCRATCH, **_ONE_THREAD},
+)
+"""What it works with lies in `/mnt/data`, and apart from that what libraries keep for themselves. Numerical libraries start no threads
+of their own: with several sessions on a host they would only get in each other's way."""
+
+
+def jail_command(packages: Sequence[str], box_bytes: int, filter_descriptor: int, interior: Interior = ONE_PROGRAM) -> list[str]:
     """The command that runs the runner in a jail of its own. To be started without environment, in `/`.
 
     `packages`: import packages and modules that programs may import. `filter_descriptor`: from which the filter of system calls is read.
     SandboxUnavailable: something that it needs is not installed.
     """
     bubblewrap = _program("bwrap", "bubblewrap")
-    seen = (*_system(), *_interpreter(), *_named(tuple(packages)), _Seen(os.path.realpath(runner.__file__), _RUNNER))
-    inside = [bubblewrap, *_walls(), *_root(seen, box_bytes), "--seccomp", str(filter_descriptor), "--", *_start()]
+    ours = (_Seen(os.path.realpath(source), name) for source, name in interior.ours)
+    seen = (*_system(), *_interpreter(), *_named(tuple(packages)), *ours)
+    root = _root(seen, box_bytes, interior)
+    inside = [bubblewrap, *_walls(), *root, "--seccomp", str(filter_descriptor), "--", *_start(interior)]
     if os.geteuid() != 0:
         return inside
     return [*_as_nobody(bubblewrap, seen), *inside]
@@ -58,7 +104,7 @@ def _walls() -> list[str]:
     return [*(f"--unshare-{kind}" for kind in kinds), *user, "--die-with-parent", "--new-session", "--clearenv"]
 
 
-def _root(seen: Sequence[_Seen], box_bytes: int) -> list[str]:
+def _root(seen: Sequence[_Seen], box_bytes: int, interior: Interior) -> list[str]:
     made = [option for item in seen for option in ("--ro-bind", item.source, item.name)]
     for folder in _emptied():
         made += ["--tmpfs", folder, "--remount-ro", folder]
@@ -66,13 +112,18 @@ def _root(seen: Sequence[_Seen], box_bytes: int) -> list[str]:
         made += ["--symlink", target, link]
     for device in ("null", "zero", "urandom"):
         made += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
-    made += ["--size", str(box_bytes), "--perms", "0700", "--tmpfs", runner.BOX, "--symlink", runner.BOX, "/tmp"]  # noqa: S108  # the jail's
-    return [*made, "--remount-ro", "/", "--chdir", runner.BOX, "--setenv", "LC_ALL", "C.UTF-8", "--setenv", "HOME", runner.BOX]
+    made += ["--size", str(box_bytes), "--perms", "0700", "--tmpfs", interior.memory]
+    for folder in (interior.works_in, interior.scratch):
+        made += ["--perms", "0700", "--dir", folder]
+    made += ["--symlink", interior.scratch, "/tmp"]  # noqa: S108  # the jail's
+    for name, value in {"LC_ALL": "C.UTF-8", "HOME": interior.scratch, **interior.environment}.items():
+        made += ["--setenv", name, value]
+    return [*made, "--remount-ro", "/", "--chdir", interior.works_in]
 
 
-def _start() -> list[str]:
+def _start(interior: Interior) -> list[str]:
     """Isolated: no path of the user's, no startup file, no bytecode."""
-    return [_executable(), "-I", "-S", "-B", "-X", "utf8", _RUNNER]
+    return [_executable(), "-I", "-S", "-B", "-X", "utf8", *interior.start]
 
 
 def _as_nobody(bubblewrap: str, seen: Sequence[_Seen]) -> list[str]:
@@ -151,7 +202,7 @@ def _named(packages: Sequence[str]) -> Sequence[_Seen]:
         else:
             found = _place(package)
         if found is None:
-            raise SandboxUnavailable(f"the package `{package}` is not installed: install tellergate[documents]")
+            raise SandboxUnavailable(f"the package `{package}` is not installed: install tellergate[documents,code]")
         seen.append(_Seen(str(found), f"{runner.PACKAGES}/{found.name}"))
     return tuple(seen)
 
@@ -163,6 +214,8 @@ _LIBRARIES = ".libs"
 def _place(package: str) -> Path | None:
     """The folder or file of an import package; nothing of it is run."""
     spec = importlib.util.find_spec(package)
+    if spec is not None and spec.origin is None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))  # a package in parts, of which a wheel brings one
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent if spec.submodule_search_locations is not None else Path(spec.origin)

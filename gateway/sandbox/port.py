@@ -35,6 +35,8 @@ class ProgramEnding(StrEnum):
     """It was stopped because it made more files than `files`, or left more for us than `files_out_bytes`. None is handed out."""
     TOO_LARGE = "too_large"
     """What it was to be given does not fit into `box_bytes`. It did not run."""
+    MEMORY = "memory"
+    """The host killed it for want of memory. Of sessions alone."""
     BROKEN = "broken"
     """What came out of the jail is no report: the program, or something in it, took the jail down with it."""
 

@@ -35,11 +35,11 @@ class _Stopped(Exception):
 def main() -> None:
     """Returns twice: here with nothing more to do, when the report is out; and in the program's process, which is to run it."""
     report = os.dup(1)
-    order = json.loads(_received())
-    _send(report, READY)
+    order = json.loads(received())
+    send(report, READY)
     limits = order["limits"]
     if not _filled(order["files"]):
-        _send(report, json.dumps({"ending": "too_large", "exit_code": None, "files": []}).encode(), b"", b"")
+        send(report, json.dumps({"ending": "too_large", "exit_code": None, "files": []}).encode(), b"", b"")
         return
     out_reading, out_writing = os.pipe()
     error_reading, error_writing = os.pipe()
@@ -59,10 +59,10 @@ def main() -> None:
             ending = str(stopped)
             files = {}
     said = json.dumps({"ending": ending, "exit_code": exit_code, "files": list(files)}).encode()
-    _send(report, said, *texts, *files.values())
+    send(report, said, *texts, *files.values())
 
 
-def _received() -> bytes:
+def received() -> bytes:
     return _exactly(int.from_bytes(_exactly(4), "big"))
 
 
@@ -77,7 +77,7 @@ def _exactly(size: int) -> bytes:
     return b"".join(parts)
 
 
-def _send(to: int, *messages: bytes) -> None:
+def send(to: int, *messages: bytes) -> None:
     for message in messages:
         rest = memoryview(len(message).to_bytes(4, "big") + message)
         while rest:
@@ -89,14 +89,20 @@ def _filled(names: list[str]) -> bool:
     os.mkdir(OUT)
     fits = True
     for name in names:
-        with open(name, "wb", buffering=0) as file:
-            while part := _received():
-                try:
-                    rest = memoryview(part)
-                    while fits and rest:
-                        rest = rest[file.write(rest) :]
-                except OSError:
-                    fits = False  # what still comes is read, and dropped
+        fits = fill(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), fits)
+    return fits
+
+
+def fill(file: int, fits: bool) -> bool:
+    """Whether a file that comes fits as well. Closes it."""
+    with open(file, "wb", buffering=0) as into:
+        while part := received():
+            try:
+                rest = memoryview(part)
+                while fits and rest:
+                    rest = rest[into.write(rest) :]
+            except OSError:
+                fits = False  # what still comes is read, and dropped
     return fits
 
 
@@ -106,6 +112,11 @@ def _become(limits: dict[str, int], out: int, error: int) -> None:
     for source, target in ((null, 0), (out, 1), (error, 2)):
         os.dup2(source, target)
     os.closerange(3, 1024)
+    bound(limits)
+
+
+def bound(limits: dict[str, int]) -> None:
+    """Sets the bounds of this process, which nobody in the jail can raise."""
     bounds = {
         resource.RLIMIT_CPU: limits["cpu_s"],
         resource.RLIMIT_AS: limits["memory_bytes"],
@@ -176,19 +187,32 @@ def _collected(limits: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     count, room = 0, limits["files_out_bytes"]
     for name in sorted(os.listdir(folder)):
         try:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        except OSError:
-            continue  # a link, a socket, or what nobody may read
-        state = os.fstat(file)
-        if stat.S_ISREG(state.st_mode):
+            content = read(folder, name, room)
+        except ValueError:
+            raise _Stopped("files") from None
+        if content is not None:
             count += 1
-            if count > limits["files_out"] or state.st_size > room or len(os.fsencode(name)) > NAME_BYTES:
+            room -= len(content)
+            if count > limits["files_out"]:
                 raise _Stopped("files")
-            room -= state.st_size
-            with open(file, "rb") as content:
-                yield name, content.read(state.st_size)
-        else:
-            os.close(file)
+            yield name, content
+
+
+def read(folder: int, name: str, room: int) -> bytes | None:
+    """The content of a regular file in this folder; None for what is a link, a socket, or what nobody may read. ValueError: too much."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return None
+    state = os.fstat(file)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(file)
+        return None
+    if state.st_size > room or len(os.fsencode(name)) > NAME_BYTES:
+        os.close(file)
+        raise ValueError(name)
+    with open(file, "rb") as content:
+        return content.read(state.st_size)
 
 
 if __name__ == "__main__":

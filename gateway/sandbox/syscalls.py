@@ -8,6 +8,7 @@ import os
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 _FILES = """access chdir chmod close close_range copy_file_range dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2
 epoll_wait eventfd eventfd2 faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fcntl fdatasync flock fstat fstatfs fsync
@@ -25,6 +26,9 @@ _BETWEEN_PROCESSES = "getpeername getsockname getsockopt recvfrom recvmsg sendms
 
 _NEW_NAMESPACES = 0x7E020000
 """Each CLONE_NEW flag of clone(2). Its successor clone3, whose flags no filter can read, is not there, and glibc does without."""
+
+_A_THREAD = 0x10000
+"""CLONE_THREAD."""
 
 _ASKED_OF_DEVICES = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. No TIOCSTI, no TIOCLINUX."""
@@ -47,6 +51,27 @@ def filter_program() -> bytes:
     made.add_rule(pyseccomp.ALLOW, "socketpair", pyseccomp.Arg(0, pyseccomp.EQ, _AF_UNIX))
     for request in _ASKED_OF_DEVICES:
         made.add_rule(pyseccomp.ALLOW, "ioctl", pyseccomp.Arg(1, pyseccomp.EQ, request))
+    return _exported(made)
+
+
+@cache
+def threads_filter_program() -> bytes:
+    """What is laid over that filter before code of a session runs: it has threads, and no other process and program. So what a session
+    may use together is what its one process may, and nothing of it goes on unseen. Nobody's bounds but its own can be set.
+
+    ImportError and RuntimeError as with `filter_program`.
+    """
+    pyseccomp = import_module("pyseccomp")
+    made = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for name in ("fork", "vfork", "execve", "execveat"):
+        if _is_known(pyseccomp, name):
+            made.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
+    made.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _A_THREAD, 0))
+    made.add_rule(pyseccomp.ERRNO(errno.EPERM), "prlimit64", pyseccomp.Arg(0, pyseccomp.NE, 0))
+    return _exported(made)
+
+
+def _exported(made: Any) -> bytes:
     reading, writing = os.pipe()
     with open(reading, "rb") as program, open(writing, "wb") as into:  # less than the 64 KiB that a pipe holds
         made.export_bpf(into)

@@ -30,7 +30,8 @@ CARRIED_ALONE = {"audit/verify.py", "audit/evidence.py"}
 LATE_IMPORTS = {
     "gateway/cli.py",
     "gateway/commands/command_line.py",
-    "gateway/app/main.py",
+    "gateway/commands/code.py",
+    "gateway/app/instruments.py",
     "gateway/app/databases.py",
     "gateway/app/keys.py",
     "gateway/app/confirm_page.py",
@@ -53,9 +54,14 @@ BROAD = {
     "gateway/files/document_program.py": 1,
     "gateway/runs/pool.py": 1,
     "gateway/files/indexing.py": 1,
+    "gateway/code/client.py": 1,
+    "gateway/code/compute.py": 1,
+    "gateway/code/sessions.py": 1,
+    "gateway/sandbox/kernel.py": 2,
+    "gateway/sandbox/session.py": 1,
 }
 """Where everything is caught, and how often: around a connection that nobody gets, a writer's group, around a writer and the core, a
-library that reads a stranger's document in the jail, a door's, a chore's or a thread's outermost line."""
+library that reads a stranger's document in the jail, a door's, a chore's or a thread's outermost line; around code that a model wrote."""
 
 _PURE_OF_CALLS = ("card_numbers", "claims", "decide", "detection", "folding", "phone_numbers", "redaction", "values")
 _PURE_OF_RUNS = ("answer", "budget", "identifiers", "links", "model", "outgoing", "told", "transcript", "truncation")

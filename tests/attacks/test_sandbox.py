@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sandbox import bubblewrap, jail
+from gateway.sandbox import bubblewrap, jail, processes
 from gateway.sandbox.bubblewrap import BubblewrapSandbox
 from gateway.sandbox.port import FinishedProgram, ProgramEnding, ProgramLimits, SandboxUnavailable
 from tests.support import escapes, jails
@@ -253,9 +253,7 @@ async def test_a_pickle_that_comes_back_is_bytes_and_nothing_more(tmp_path: Path
 
 async def test_a_report_of_the_program_s_own_reaches_nobody() -> None:
     """It has no descriptor that leads out but those that are counted as its output."""
-    forged = b"".join(
-        bubblewrap._framed(part) for part in (b"ready", b'{"ending":"done","exit_code":0,"files":[]}', b"forged", b"")
-    )
+    forged = b"".join(processes.framed(part) for part in (b"ready", b'{"ending":"done","exit_code":0,"files":[]}', b"forged", b""))
     finished = await ran(
         f"import os\nfor number in (0, *range(3, 1024)):\n    try: os.write(number, {forged!r})\n    except OSError: pass\nprint('mine')\n"
     )
@@ -263,7 +261,7 @@ async def test_a_report_of_the_program_s_own_reaches_nobody() -> None:
 
 
 def report(*messages: bytes) -> bytes:
-    return b"".join(map(bubblewrap._framed, messages))
+    return b"".join(map(processes.framed, messages))
 
 
 @given(
@@ -352,7 +350,7 @@ async def test_where_a_wall_is_missing_nothing_runs(missing: str, monkeypatch: p
     if missing == "bubblewrap":
         monkeypatch.setattr(jail, "_SEARCHED", str(tmp_path))
     elif missing == "libseccomp":
-        monkeypatch.setattr(bubblewrap, "filter_program", raises_runtime_error)
+        monkeypatch.setattr(processes, "filter_program", raises_runtime_error)
     else:
         refuses = tmp_path / "bwrap"
         refuses.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")

@@ -15,6 +15,8 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "serve": _SERVES,
     "sandbox-bank": _SERVES,
     "core-proxy": _SERVES,
+    "code serve": "a process that serves who reaches its socket; it has nothing of anybody's",
+    "code status": _LOOKS,
     "init": _HOLDS,
     "backup": _HOLDS,
     "restore": _HOLDS,

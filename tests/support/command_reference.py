@@ -87,6 +87,7 @@ RUNS = (
     ("keys export-public", "keys export-public --data demo"),
     ("keys rotate", "keys rotate runs --lead 1 --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys retire", "keys retire runs KEY --officer-key demo/dev/officers/ada.key --data demo"),
+    ("code status", "code status --socket code.socket"),
     ("keys make", "keys make webhook --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys seal", "keys seal --passphrase-file passphrase --data gateway"),
 )
@@ -95,6 +96,7 @@ SERVING = {
     "sandbox-bank": "sandbox-bank --data bank --port 0 --credential-file bank.token --trust-credential",
     "core-proxy": "core-proxy --port 0 --credential-file proxy.token --permit-key permits.json"
     " --bank-url BANK --bank-credential-file bank.token",
+    "code serve": "code serve --socket code.socket",
 }
 """Those that go on until interrupted: the line that they begin with."""
 
@@ -139,7 +141,7 @@ def answers() -> dict[str, Any]:
         (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
         for name, command in SERVING.items():
             found[name] = stack.enter_context(_serving(home, _filled(command, values)))
-            values["BANK" if name == "sandbox-bank" else name] = found[name]["url"]
+            values["BANK" if name == "sandbox-bank" else name] = found[name].get("url", "")
         values |= {f"HELD-{number}": _held(home, found["serve"]["url"], number) for number in (1, 2)}
         for name, command in RUNS:
             found[name] = _approved(home, _filled(command, values))

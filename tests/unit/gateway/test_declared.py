@@ -24,6 +24,7 @@ from adapters.function import (
     Level,
 )
 from adapters.functions import MANIFEST
+from gateway.calls.tools import FUNCTIONS, TOOLS
 from gateway.app.bundle import read_bundle
 from gateway.app.declared import served
 from gateway.app.development.customers import limits_of
@@ -58,13 +59,13 @@ def token(folder: Path, mode: int = 0o600, content: str = CREDENTIAL) -> Path:
 def test_declared_functions_stand_beside_the_others_or_alone(tmp_path: Path) -> None:
     both = served(settings(tmp_path, functions_credential_file=token(tmp_path)))
     assert {function.name for function in both.functions} == {item.name for item in MANIFEST} | {
-        "pay", "change_order", "open_file", "set_passcode", "pause_card",
+        "pay", "change_order", "open_file", "set_passcode", "pause_card", "code_interpreter", "file_search",
     }  # fmt: skip
     assert both.customers == ("emma",)
     alone = served(settings(tmp_path, "money"))
-    assert len(alone.functions) == 11
+    assert len(alone.functions) == 11 + len(TOOLS)
     assert not {function.name for function in alone.functions} & {item.name for item in MANIFEST}
-    assert served(development(tmp_path)).functions == MANIFEST
+    assert served(development(tmp_path)).functions == FUNCTIONS
 
 
 @pytest.mark.parametrize(
