@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from gateway.files.keeping import FileKeeper
     from gateway.files.new_stores import NewStores
 
-TOOLS: frozenset[str] = frozenset()
-"""Of `file_search` and `code_interpreter`, which runs have."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunsApi:
@@ -103,7 +100,6 @@ def running(
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
-        tools=TOOLS,
         stores=_new_stores(settings, keeper),
     )
     return RunsApi(api, _files(settings, api, keeper, book), model)

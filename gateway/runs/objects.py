@@ -163,7 +163,7 @@ def own_of(row: Run) -> Mapping[str, Any]:
 
 
 def step(row: Step, *, with_content: bool = False) -> Object:
-    """`with_content`: with the text that a search of files found."""
+    """`with_content`: with the passages that file search found."""
     head = {
         "id": row.id,
         "object": "thread.run.step",
