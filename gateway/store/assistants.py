@@ -96,7 +96,7 @@ class ChangeAssistant(Item[Assistant | None]):
         before = orjson.loads(row.body)
         changes = dict(self.changes)
         if RESOURCES in changes:
-            changes[RESOURCES] = replaced(before[RESOURCES], changes[RESOURCES])
+            changes[RESOURCES] = replaced(before.get(RESOURCES), changes[RESOURCES])
         body = as_text({**before, **changes})
         metadata = row.metadata if self.metadata is None else as_text(self.metadata)
         connection.execute(update(ASSISTANTS).where(*mine).values(body=body, metadata=metadata))

@@ -18,6 +18,7 @@ from gateway.store.vector_tables import VECTOR_FILES, VECTOR_STORES
 from tests.conformance.test_openai_files import silent
 from tests.conformance.test_openai_vectors import put
 from tests.support.assisted import Assisted, assisted
+from tests.support.tools import BUILT_IN, serve
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -29,7 +30,7 @@ WRITTEN = (THREADS, MESSAGES, RUNS, VECTOR_STORES, VECTOR_FILES)
 
 @pytest.fixture(autouse=True)
 def _served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.app.runs.TOOLS", frozenset({"file_search", "code_interpreter"}))
+    serve(monkeypatch, *BUILT_IN)
 
 
 @dataclass
@@ -254,7 +255,7 @@ async def test_no_function_of_an_app_passes_for_a_tool_of_the_gateway(tmp_path: 
 
 
 async def test_a_tool_that_is_not_served_is_refused_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.app.runs.TOOLS", frozenset())
+    serve(monkeypatch)
     async with holding(tmp_path) as held:
         alice = held.client()
         file, store = await held.owned(alice)

@@ -9,6 +9,8 @@ import pytest
 from tests.conformance.test_openai_files import silent
 from tests.conformance.test_openai_vectors import CARDS, FEES, POLL_MS, put
 from tests.support.assisted import Assisted, assisted
+from tests.support.models import Reply
+from tests.support.tools import BUILT_IN, serve
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -19,7 +21,7 @@ CODE: Any = {"type": "code_interpreter"}
 
 @pytest.fixture(autouse=True)
 def _served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.app.runs.TOOLS", frozenset({"file_search", "code_interpreter"}))
+    serve(monkeypatch, *BUILT_IN)
 
 
 def named(found: Any) -> tuple[list[str] | None, list[str] | None]:
@@ -194,7 +196,7 @@ async def test_runs_hold_what_their_assistant_had(tmp_path: Path) -> None:
             tool_resources={"code_interpreter": {"file_ids": [cards]}},
             poll_interval_ms=POLL_MS,
         )
-        assert await own_of(all_of, run) == {
+        assert (await own_of(all_of, run))["resources"] == {
             "code_interpreter": {"file_ids": [cards]},
             "file_search": {"vector_store_ids": [store]},
         }
@@ -206,7 +208,7 @@ async def test_runs_hold_what_their_assistant_had(tmp_path: Path) -> None:
             additional_messages=[{"role": "user", "content": "Again", "attachments": [{"file_id": cards, "tools": [CODE]}]}],
             poll_interval_ms=POLL_MS,
         )
-        assert await own_of(all_of, run) == resources
+        assert (await own_of(all_of, run))["resources"] == resources
         assert named(await client.beta.threads.retrieve(run.thread_id)) == ([cards], [own])
 
 
@@ -217,4 +219,26 @@ async def own_of(all_of: Assisted, run: Any) -> Any:
 
     kept = await all_of.gateway.book.read(lambda connection: runs.find(connection, "alice", run.thread_id, run.id))
     assert kept is not None
-    return kept_of(kept)["resources"]
+    return kept_of(kept)
+
+
+async def test_what_steps_tell_beside(tmp_path: Path) -> None:
+    content: Any = "step_details.tool_calls[*].file_search.results[*].content"
+    async with assisted(tmp_path / "data", Reply(text="Hello.")) as all_of:
+        assistant, runs = await all_of.assistant(), all_of.of().runs
+        thread = await all_of.of().create(messages=[{"role": "user", "content": "Hello"}])
+        run = await all_of.until(await runs.create(thread.id, assistant_id=assistant.id, include=[content]))
+        own = await own_of(all_of, run)
+        assert (own["include"], "resources" in own) == ([content], False)
+        steps = [step async for step in runs.steps.list(run.id, thread_id=thread.id, include=[content])]
+        assert [step async for step in runs.steps.list(run.id, thread_id=thread.id)] == steps
+        assert await runs.steps.retrieve(steps[0].id, thread_id=thread.id, run_id=run.id, include=[content]) == steps[0]
+        unfit: Any
+        for unfit in (["content"], [content, "usage"], [content.replace("*", "0")]):
+            for asked in (
+                runs.create(thread.id, assistant_id=assistant.id, include=unfit),
+                runs.steps.list(run.id, thread_id=thread.id, include=unfit),
+                runs.steps.retrieve(steps[0].id, thread_id=thread.id, run_id=run.id, include=unfit),
+            ):
+                assert (await refused(asked))["param"].startswith("include[]")
+        assert [run.id async for run in runs.list(thread.id)] == [run.id]

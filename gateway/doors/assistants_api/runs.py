@@ -204,7 +204,7 @@ async def _new(api: Api, door: Door, principal: Principal, new_run: NewRun | New
     pool = api.with_model()
     assistant = await assistant_of(api, principal, new_run.assistant_id)
     tools_checked(api, new_run.tools or [])
-    resources: Any = assistant.body[RESOURCES]
+    resources: Any = assistant.body.get(RESOURCES)
     if isinstance(new_run, NewThreadAndRun) and new_run.tool_resources is not None:
         resources = replaced(resources, (await asked_of_thread(api, door, principal, new_run.tool_resources)).resources)
     given = {name: value for name, value in plain(new_run).items() if value is not None}

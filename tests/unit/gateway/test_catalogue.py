@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 
 from adapters.core import Identified, Money, ReferenceKind
 from adapters.function import AccountIdentifier, Amount, Argument, Arguments, Choice, Count, Day, Kind, ReferenceList, Text, Value
-from adapters.functions import MANIFEST
 from gateway.calls import catalogue, tools
 from policies.bundle import FunctionEntry
 from policies.cedar import Schema

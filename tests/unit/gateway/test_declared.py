@@ -24,7 +24,6 @@ from adapters.function import (
     Level,
 )
 from adapters.functions import MANIFEST
-from gateway.calls.tools import FUNCTIONS, TOOLS
 from gateway.app.bundle import read_bundle
 from gateway.app.declared import served
 from gateway.app.development.customers import limits_of
@@ -34,6 +33,7 @@ from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls import catalogue
 from gateway.calls.arguments import canonical, parse
 from gateway.calls.cedar_schema import cedar_arguments, cedar_schema
+from gateway.calls.tools import FUNCTIONS, TOOLS
 from gateway.cli import main
 from gateway.domain.errors import Refusal
 from policies.engine import Engine
