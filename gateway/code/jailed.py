@@ -1,7 +1,7 @@
 """The tier `python`: a whole CPython with numpy, pandas and matplotlib, in a jail for each session."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 from gateway.code.interpreter import InterpreterSession
@@ -24,8 +24,8 @@ class JailedInterpreter:
 
     takes_files = True
 
-    def __init__(self, limits: SessionLimits | None = None) -> None:
-        self._limits = limits or SessionLimits()
+    def __init__(self, limits: SessionLimits | None = None, packages: Sequence[str] = PACKAGES) -> None:
+        self._limits, self._packages = limits or SessionLimits(), packages
         self._ready: asyncio.Task[JailedSession] | None = None
         self._is_closed = False
 
@@ -55,7 +55,7 @@ class JailedInterpreter:
             await _ended(ready)
 
     def _making(self) -> asyncio.Task[JailedSession]:
-        return asyncio.create_task(begin_session(PACKAGES, self._limits))
+        return asyncio.create_task(begin_session(self._packages, self._limits))
 
 
 async def _ended(making: asyncio.Task[JailedSession]) -> None:

@@ -73,6 +73,7 @@ def _begun(limits: dict[str, int | str]) -> _Watched:
             os.dup2(100 + target, target)
         os.closerange(5, 1024)
         runner.bound({name: int(value) for name, value in limits.items() if name != "filter"})
+        sys.excepthook = lambda *_: None  # where the code breaks what runs it, what is told would be of ours
         del sys.path[0]  # where ours is
         for name in [name for name in sys.modules if name.partition(".")[0] == "gateway"]:
             del sys.modules[name]
@@ -87,12 +88,12 @@ def _call(report: int, watched: _Watched, limits: dict[str, float], order: dict[
     """One call, from its files to its report. Ends the jail where the session has come to its end."""
     try:
         fits = _filled(list(map(str, order["files"])))  # type: ignore[call-overload]
+        before = dict(_listed())
     except OSError:
         os._exit(3)  # the code made the folder into something else
     if not fits:
         _report(report, watched, "too_large")
         return
-    before = dict(_listed())
     watched.text.clear()
     watched.flood = 0
     code = str(order["code"]).encode()
