@@ -71,7 +71,7 @@ _GATEWAY = {
     ),
     "vector_left": TableRetention("once the index is deleted that it names", "each second", personal=("customer",)),
     "vector_stores": TableRetention(
-        "a day after `expires_after`, if it has one; else it is deleted",
+        "a day after `expires_after`, if it has one; with the thread that it was made for; else it is deleted",
         "vector_stores",
         personal=("customer", "name", "description", "metadata", "key"),
     ),

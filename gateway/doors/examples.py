@@ -132,7 +132,8 @@ _ASSISTANT: dict[str, Json] = {
     "tools": [_TOOL],
     **_HEAD,
 }
-_THREAD: dict[str, Json] = {"id": THREAD, "object": "thread", **_HEAD, "tool_resources": None}
+_RESOURCES: Json = {"code_interpreter": {"file_ids": [FILE]}, "file_search": {"vector_store_ids": [VECTOR_STORE]}}
+_THREAD: dict[str, Json] = {"id": THREAD, "object": "thread", **_HEAD, "tool_resources": _RESOURCES}
 _QUESTION = "What is the balance of my account?"
 _MESSAGE: dict[str, Json] = {
     "id": MESSAGE,
