@@ -4,22 +4,23 @@ Texts are sealed, and words stand in the index as MACs: whoever reads the databa
 word. What is asked for is weighed by BM25 (Robertson and Zaragoza, 2009) over the files that are searched, and no others.
 """
 
-import heapq
 import hmac
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.files.chunking import cut
 from gateway.files.sealing import ContentDamaged
+from gateway.files.vectors import Place, best_places
 from gateway.files.words import words
 from gateway.store.vector_files import Chunking
-from gateway.store.vector_index import Places, SealedChunk, WordsFound
+from gateway.store.vector_index import PLACE_BYTES, Places, SealedChunk, WordsFound
 
 WORDS_MOST = 64
 """Different words of a question that are looked for."""
@@ -110,32 +111,31 @@ def indexed(text: str, chunking: Chunking, key: IndexKey, entry: int) -> TextInd
     return TextIndex(chunks, sorted(packed))  # in the order of the table: neighbours are written together
 
 
-def ranked(found: WordsFound, questions: Sequence[Collection[int]], most: int) -> Sequence[tuple[float, tuple[int, int]]]:
+def ranked(found: WordsFound, questions: Sequence[Collection[int]], most: int) -> Sequence[tuple[float, Place]]:
     """The best chunks, by entry and number, with scores from 0 to 1: how much of the best that a chunk could be. Of several questions the
     one that fits best counts."""
     rarity = {word: _rarity(found, word) for question in questions for word in question}
-    best: dict[int, dict[int, float]] = {}
+    counts = [len(packed) // PLACE_BYTES for _, _, packed in found.places]
+    packed_chunks = b"".join(packed[: 4 * count] for (_, _, packed), count in zip(found.places, counts, strict=True))
+    packed_weights = b"".join(packed[4 * count :] for (_, _, packed), count in zip(found.places, counts, strict=True))
+    of_place = np.repeat(np.array([entry for _, entry, _ in found.places], np.int64), counts)
+    numbers, weights = np.frombuffer(packed_chunks, "<u4").astype(np.int64), np.frombuffer(packed_weights, "<u2")
+    order = np.lexsort((numbers, of_place))
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (np.diff(of_place[order]) != 0) | (np.diff(numbers[order]) != 0)
+    chunk = np.empty(len(order), np.int64)
+    chunk[order] = np.cumsum(is_first) - 1
+    scores = np.zeros(int(is_first.sum()))
     for question in questions:
-        for entry, scores in _scores(found, rarity, frozenset(question)).items():
-            before = best.setdefault(entry, scores)
-            if before is not scores:
-                before.update((chunk, score) for chunk, score in scores.items() if score > before.get(chunk, 0.0))
-    places = ((score, (entry, chunk)) for entry, scores in best.items() for chunk, score in scores.items())
-    return heapq.nsmallest(most, places, key=lambda item: (-item[0], item[1]))
+        whole = sum(rarity[word] for word in question) * _MOST * _SCALE
+        shares = [rarity[word] / whole if word in question else 0.0 for word, _, _ in found.places]
+        by_place = np.repeat(np.array(shares, np.float64), counts) * weights
+        np.maximum(scores, np.bincount(chunk, by_place, len(scores)), out=scores)
+    first = order[is_first]
+    places = best_places(scores, of_place[first], numbers[first], most)
+    return [(score, place) for score, place in places if score > 0]
 
 
 def _rarity(found: WordsFound, word: int) -> float:
     count = found.counts.get(word, 0)
     return math.log(1 + (max(found.chunks, count) - count + 0.5) / (count + 0.5))
-
-
-def _scores(found: WordsFound, rarity: Mapping[int, float], question: Collection[int]) -> Mapping[int, dict[int, float]]:
-    """By entry and chunk."""
-    whole = sum(rarity[word] for word in question) * _MOST * _SCALE
-    scores: dict[int, dict[int, float]] = {}
-    for word, entry, packed in found.places:
-        if word in question:
-            places, share, of_entry = Places.unpacked(packed), rarity[word] / whole, scores.setdefault(entry, {})
-            for chunk, weight in zip(places.chunks, places.weights, strict=True):
-                of_entry[chunk] = of_entry.get(chunk, 0.0) + share * weight
-    return scores

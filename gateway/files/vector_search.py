@@ -25,7 +25,7 @@ from gateway.files.sealing import ContentDamaged
 from gateway.files.vectors import PackedVectors, Place, nearest
 from gateway.store.vector_index import EntryFound, SearchScope, find_entries, find_vectors
 
-VECTORS_MOST = 100_000
+VECTORS_MOST = 120_000
 """Chunks that are compared with one question: where more are searched, they are searched by words alone."""
 
 OPENED_BYTES_MOST = 128 * 1024 * 1024

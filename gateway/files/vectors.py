@@ -81,12 +81,20 @@ def nearest(found: Iterable[tuple[int, NDArray[np.float32]]], most: int) -> list
     entries = np.repeat(np.array([entry for entry, _ in items], np.int64), [len(of_entry) for _, of_entry in items])
     numbers = np.concatenate([np.arange(len(of_entry)) for _, of_entry in items])
     likeness = np.concatenate([of_entry for _, of_entry in items])
-    if len(likeness) > most:
-        least = np.partition(likeness, len(likeness) - most)[len(likeness) - most]
-        kept = likeness >= least
-        entries, numbers, likeness = entries[kept], numbers[kept], likeness[kept]
-    order = np.lexsort((numbers, entries, -likeness))[:most]
-    return list(zip(entries[order].tolist(), numbers[order].tolist(), strict=True))
+    return [place for _, place in best_places(likeness, entries, numbers, most)]
+
+
+def best_places(
+    scores: NDArray[np.floating], entries: NDArray[np.int64], numbers: NDArray[np.int64], most: int
+) -> list[tuple[float, Place]]:
+    """The chunks with the highest scores, the best first; equals in the order of their entries and numbers."""
+    if len(scores) > most > 0:
+        least = np.partition(scores, len(scores) - most)[len(scores) - most]
+        kept = scores >= least
+        scores, entries, numbers = scores[kept], entries[kept], numbers[kept]
+    order = np.lexsort((numbers, entries, -scores))[:most]
+    places = zip(entries[order].tolist(), numbers[order].tolist(), strict=True)
+    return list(zip(scores[order].tolist(), places, strict=True))
 
 
 def fused(rankings: Collection[Sequence[Place]], most: int) -> Sequence[tuple[float, Place]]:

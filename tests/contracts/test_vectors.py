@@ -4,128 +4,43 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from audit.migration import prepare
-from gateway.app.databases import HISTORIES, DatabaseLocations, DatabaseName
 from gateway.domain.errors import Unavailable
 from gateway.domain.states import IndexState
-from gateway.files.indexing import LEASE, IndexDependencies, IndexPool
-from gateway.files.keeping import FileKeeper
-from gateway.files.parsing import PlainTextParser
-from gateway.files.scanning import NoFileScanner
-from gateway.files.sealing import new_key
-from gateway.files.searching import FoundText, TextsWanted, search
-from gateway.files.storage import FolderStorage
-from gateway.store.assistants import Maker
+from gateway.files.indexing import LEASE, IndexPool
+from gateway.files.vector_search import VectorSearch
 from gateway.store.book import SqlBook
-from gateway.store.files import AddFile, FilesMost, StoredFile
 from gateway.store.items import Item
 from gateway.store.vector_files import (
     TRIES_MOST,
-    AttachedMost,
-    AttachFiles,
     Attributes,
     ChangeAttributes,
-    Chunking,
     LeaseFiles,
-    NewEntry,
-    find_entry,
 )
 from gateway.store.vector_filters import Compared, Filter, FiltersTogether, OneOf, Value, condition
-from gateway.store.vector_index import SearchScope, is_any_left
-from gateway.store.vector_tables import VECTOR_CHUNKS, VECTOR_FILES, VECTOR_WORDS
-from gateway.store.vectors import CreateVectorStore, VectorStore
+from gateway.store.vector_index import is_any_left
+from gateway.store.vector_tables import VECTOR_CHUNKS, VECTOR_EMBEDDINGS, VECTOR_FILES, VECTOR_WORDS
 from tests.support.databases import lent
+from tests.support.embeddings import LocalEmbedder
 from tests.support.options import examples, long_or
+from tests.support.shelves import ALICE, BRUNO, Shelf, shelving, until_idle
 
-ALICE, BRUNO = Maker("app", "alice"), Maker("app", "bruno")
-MOST = AttachedMost(10_000, 1_000_000_000)
 TEXT = " ".join(f"word{number % 97} fact{number}" for number in range(3000)).encode()
-
-
-class OneKey:
-    """Wraps what is everybody's by one key."""
-
-    cipher = AESGCM(b"k" * 32)
-
-    async def of(self, customer: str | None) -> AESGCM:
-        return self.cipher
-
-
-@dataclass
-class Shelf:
-    """A database with stores and files in it. `now` goes on when it is told to."""
-
-    book: SqlBook
-    keeper: FileKeeper
-    now: datetime
-    stores: dict[str, VectorStore] = field(default_factory=dict)
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def parts(self, store: Any = None) -> IndexDependencies:
-        keeper = self.keeper if store is None else FileKeeper(**{**_fields(self.keeper), "store": store})
-        return IndexDependencies(keeper=keeper, parser=PlainTextParser(), clock=self.clock)
-
-    async def store(self, id_: str, owner: Maker) -> None:
-        key = new_key(id_).wrapped(OneKey.cipher)
-        made = VectorStore(id_, owner, self.now, id_, None, {}, None, self.now, key)
-        self.stores[id_] = made
-        await self.book.write(CreateVectorStore(made))
-
-    async def file(self, id_: str, owner: Maker, text: bytes) -> None:
-        async def parts() -> AsyncIterator[bytes]:
-            yield text
-
-        content = await self.keeper.keep(owner, parts(), name="a.txt", most=10_000_000)
-        await self.book.write(
-            AddFile(StoredFile(id_, owner, self.now, "assistants", "a.txt", None, content), FilesMost(10_000, 10**9))
-        )
-
-    async def attach(self, store: str, *files: str, chunking: Chunking = Chunking(100, 50)) -> None:  # noqa: B008  # frozen
-        entries = tuple(NewEntry(file, {}, chunking) for file in files)
-        await self.book.write(AttachFiles(self.stores[store].owner, store, entries, self.now, MOST))
-
-    async def state(self, store: str, file: str) -> IndexState:
-        found = await self.book.read(lambda connection: find_entry(connection, self.stores[store].owner, store, file))
-        assert found is not None
-        return found.state
-
-    async def found(self, store: str, question: str) -> list[FoundText]:
-        made = self.stores[store]
-        key = await self.parts().key(made)
-        scope = SearchScope(made.owner, store, self.now, None)
-        return list(await search(self.book, key, scope, TextsWanted([question], 50, 0.0)))
-
-
-def _fields(keeper: FileKeeper) -> dict[str, Any]:
-    return {name: getattr(keeper, name) for name in ("store", "storage", "keys", "scanner", "clock")}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
-    places = DatabaseLocations(tmp_path, lent(tmp_path) if request.param == "postgresql" else "")
-    database = places.open(DatabaseName.GATEWAY, name="test")
-    await prepare(database, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
-    book = SqlBook(database, mandate_key=Ed25519PrivateKey.generate().public_key(), duplicate_window_s=900)
-    now = datetime(2026, 1, 2, tzinfo=UTC)
-    keeper = FileKeeper(
-        store=book, storage=FolderStorage(tmp_path / "files"), keys=OneKey(), scanner=NoFileScanner(), clock=lambda: now
-    )
-    yield Shelf(book, keeper, now)
-    await book.close()
+    async with shelving(tmp_path, lent(tmp_path) if request.param == "postgresql" else "") as made:
+        yield made
 
 
 KEYS = ["a", "b", "c"]
@@ -223,12 +138,8 @@ class Mortal:
         return await self.book.read(question)
 
 
-async def until_idle(pool: IndexPool) -> None:
-    while pool._having:
-        await asyncio.gather(*list(pool._having))
-
-
 async def test_an_index_that_was_killed_at_any_point_is_made_whole_and_once(shelf: Shelf) -> None:
+    shelf.meant = VectorSearch(LocalEmbedder())
     await shelf.store("vs", ALICE)
     await shelf.file("file", ALICE, TEXT)
     chance = random.Random(7)
@@ -236,7 +147,7 @@ async def test_an_index_that_was_killed_at_any_point_is_made_whole_and_once(shel
     for number in range(long_or(40, 8)):
         await shelf.attach("vs", "file")
         for _ in range(chance.choice((0, 1, 1, 2))):
-            mortal = Mortal(shelf.book, chance.randrange(1, 12), chance.random() < 0.5)
+            mortal = Mortal(shelf.book, chance.randrange(1, 14), chance.random() < 0.5)
             pool = IndexPool(shelf.parts(mortal))
             with contextlib.suppress(Killed):
                 await pool.step()
@@ -252,13 +163,15 @@ async def test_an_index_that_was_killed_at_any_point_is_made_whole_and_once(shel
         while await shelf.book.read(is_any_left):
             await pool.step()
 
-        def rows(connection: Any) -> tuple[int, int, int]:
+        def rows(connection: Any) -> tuple[int, ...]:
             chunks = connection.execute(select(VECTOR_CHUNKS.c.number).order_by(VECTOR_CHUNKS.c.number)).scalars().all()
             words = connection.execute(select(VECTOR_WORDS.c.word)).scalars().all()
-            return len(chunks), len(set(words)), len(words)
+            blocks = connection.execute(select(VECTOR_EMBEDDINGS.c.block)).scalars().all()
+            return len(chunks), len(set(words)), len(words), len(set(blocks)), len(blocks)
 
         made = await shelf.book.read(rows)
         expected = expected or made
+        assert made[4] > 1, "vectors are written in pieces too"
         assert made == expected, "as the index that nobody disturbed"
         assert len(await shelf.found("vs", "fact17")) == len({text.text for text in await shelf.found("vs", "fact17")}) > 0
 

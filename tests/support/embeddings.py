@@ -2,6 +2,7 @@
 other, whatever they mean: what a real model is worth is not measured by it."""
 
 import asyncio
+import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from gateway.files.embedding import Vectors, normalised
 from gateway.files.words import folded
 
 DIMENSIONS = 256
@@ -42,6 +44,8 @@ class EmbeddingsServer:
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     is_down: bool = False
+    cut: int = 0
+    """So many answers more break off in their middle."""
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -53,11 +57,46 @@ class EmbeddingsServer:
         if self.instead:
             return await self.instead.pop(0)(body)
         made = await asyncio.to_thread(lambda: [vector_of(text, self.dimensions) for text in body["input"]])
-        return as_answer(made)
+        answer = as_answer(made)
+        if self.cut:
+            self.cut -= 1
+            return await _cut(request, answer)
+        return answer
 
     @property
     def texts(self) -> list[str]:
         return [text for body in self.asked for text in body["input"]]
+
+
+async def _cut(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    content = bytes(answer.body or b"")  # type: ignore[arg-type]
+    response = web.StreamResponse(headers={"content-type": "application/json", "content-length": str(len(content))})
+    await response.prepare(request)
+    await response.write(content[: len(content) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+class LocalEmbedder:
+    """The same in the place of a server. `took_s`: so long altogether."""
+
+    def __init__(self, dimensions: int = DIMENSIONS) -> None:
+        self.model, self.dimensions, self.took_s = MODEL, dimensions, 0.0
+
+    def made(self, texts: Sequence[str]) -> Vectors:
+        begun = time.perf_counter()
+        made = normalised(np.array([vector_of(item, self.dimensions) for item in texts]))
+        self.took_s += time.perf_counter() - begun
+        return made
+
+    async def of_chunks(self, texts: Sequence[str]) -> Vectors:
+        return await asyncio.to_thread(self.made, texts)
+
+    of_questions = of_chunks
+
+    async def close(self) -> None:
+        return None
 
 
 def as_answer(vectors: Sequence[Sequence[object]]) -> web.Response:
