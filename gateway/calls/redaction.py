@@ -91,6 +91,12 @@ def _shown(text: str, most: int) -> tuple[str, frozenset[DetectedKind]]:
     return (shown if len(text) <= most else shown.rstrip() + "…"), kinds
 
 
+def _lines(text: str) -> str:
+    """A text of a document's length, with its lines."""
+    lines = "\n".join(cleaned(line, MAX_DOCUMENT_CHARS) for line in text[: _RAW_FACTOR * MAX_DOCUMENT_CHARS].splitlines())
+    return lines.strip()[:MAX_DOCUMENT_CHARS]
+
+
 _RAW_FACTOR = 4
 _LONGEST_FINDING = 128
 _SPACES = re.compile(" {2,}")
@@ -185,13 +191,12 @@ class _Pass:
         if member.label is Label.OWN or is_own:  # the customer's own words about themselves: told as the declaration says, whole
             return cleaned(value, MAX_BANK_CHARS)
         if member.label is Label.DOCUMENT:
-            text = cleaned(value, MAX_DOCUMENT_CHARS)
+            text = _lines(value)
             self.labels.add(member.label)
             self.documents.append(text)
             return {FENCE: text}
         if member.label is Label.COMPUTED:
-            lines = "\n".join(cleaned(line, MAX_DOCUMENT_CHARS) for line in value[:MAX_DOCUMENT_CHARS].split("\n"))
-            text, kinds = masked(lines, MAX_DOCUMENT_CHARS)
+            text, kinds = masked(_lines(value), MAX_DOCUMENT_CHARS)
             self.found.update(f"{name}: {it.value}" for it in kinds)
             return {FENCE: text}
         is_banks = member.label is Label.BANK

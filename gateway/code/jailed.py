@@ -13,7 +13,7 @@ from gateway.sandbox.session import JailedSession, SessionLimits, begin_session
 
 PACKAGES = (
     *("numpy", "numpy.libs", "pandas", "matplotlib", "mpl_toolkits"),
-    *("PIL", "pillow.libs", "contourpy", "cycler", "fontTools", "kiwisolver", "packaging", "pyparsing", "dateutil"),
+    *("PIL", "pillow.libs", "contourpy", "cycler", "fontTools", "kiwisolver", "packaging", "pyparsing", "dateutil", "six"),
     "tzdata",  # there is no /usr/share/zoneinfo in the jail
 )
 """What code may import besides the standard library, and what that imports."""

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.code.jailed import PACKAGES as CODE_PACKAGES
 from gateway.store.tables import CONVERSATIONS
 from tests.support.assisted import Assisted, assisted
+from tests.support.jails import jail
 from tests.support.models import Reply, asks
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -133,3 +135,65 @@ async def test_others_text_taints_and_is_on_record(tmp_path: Path) -> None:
         )
         assert tainted
         assert all(tainted)
+
+
+FIBONACCI = """\
+a, b, numbers = 0, 1, []
+for _ in range(20):
+    numbers.append(a)
+    a, b = b, a + b
+print(numbers)
+"""
+NUMBERS = "[0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181]"
+CHART = """\
+import matplotlib.pyplot as plt
+import pandas as pd
+frame = pd.read_csv('/mnt/data/spent.csv')
+print(int(frame['spent'].sum()), numbers[-1])
+frame.plot(x='month', y='spent')
+plt.show()
+frame.to_csv('/mnt/data/sum of it.csv')
+"""
+SPENT = b"month,spent\n1,120\n2,80\n3,95\n"
+CODES = (FIBONACCI, CHART)
+
+
+def coding(body: dict[str, Any]) -> Reply:
+    """A model that runs one program after the other, and tells of the last."""
+    outputs = [json.loads(message["content"]) for message in body["messages"] if message["role"] == "tool"]
+    if len(outputs) < len(CODES):
+        return Reply(calls=(asks("code_interpreter", code=CODES[len(outputs)]),), fragments=30)
+    (table,) = [file["path"] for file in outputs[-1]["result"]["files"] if not file["image"]]
+    return Reply(text=f"Here it is: [the table]({table}).", fragments=20)
+
+
+async def test_code_runs_and_its_files_come_back(tmp_path: Path) -> None:
+    jail(CODE_PACKAGES)
+    async with assisted(tmp_path / "data", coding, code_interpreter="python") as all_of:
+        client: Any = all_of.client(all_of.token())
+        file = await client.files.create(file=("spent.csv", SPENT), purpose="assistants")
+        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "code_interpreter"}])
+        attached = [{"file_id": file.id, "tools": [{"type": "code_interpreter"}]}]
+        thread = await client.beta.threads.create(messages=[{"role": "user", "content": "Draw it.", "attachments": attached}])
+        async with client.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+            await stream.until_done()
+            (heard,) = await stream.get_final_messages()
+            steps = await stream.get_final_run_steps()
+        kept = (await client.beta.threads.runs.steps.list(steps[0].run_id, thread_id=thread.id, order="asc")).data
+        first, second = (step.step_details.tool_calls[0].code_interpreter for step in kept[:2])
+        assert (first.input, [output.logs.strip() for output in first.outputs]) == (FIBONACCI, [NUMBERS])
+        logs, image = second.outputs
+        assert (second.input, logs.logs.split()) == (CHART, ["295", "4181"]), "variables of earlier calls stay"
+        streamed = [step.step_details.tool_calls[0].code_interpreter.input for step in steps[:2]]
+        assert streamed == [FIBONACCI, CHART]
+        (message,) = (await client.beta.threads.messages.list(thread.id)).data[:1]
+        assert [part.to_dict() for part in heard.content] == [part.to_dict() for part in message.content]
+        picture, text = message.content
+        assert picture.image_file.file_id == image.image.file_id
+        assert (await client.files.content(image.image.file_id)).content.startswith(b"\x89PNG")
+        (path,) = text.text.annotations
+        assert (path.type, path.text) == ("file_path", "sandbox:/mnt/data/sum%20of%20it.csv")
+        assert text.text.value[path.start_index : path.end_index] == path.text
+        made = await client.files.retrieve(path.file_path.file_id)
+        assert (made.filename, made.purpose) == ("sum of it.csv", "assistants_output")
+        assert b"spent" in (await client.files.content(made.id)).content
