@@ -118,7 +118,10 @@ def _with_files(
     connection: Connection, thread: str, before: ToolResources | None, given: Attachments, at: datetime
 ) -> str | Exception:
     for id_ in stores_of(before):
-        row = connection.execute(select(_S.owner, _S.customer, _S.expires_us).where(_S.id == id_)).one_or_none()
+        asked = (
+            select(_S.owner, _S.customer, _S.expires_us).where(_S.id == id_).with_for_update()
+        )  # nobody deletes it before the files
+        row = connection.execute(asked).one_or_none()
         if row is None or (row.expires_us is not None and row.expires_us <= to_us(at)):
             continue
         if Maker(row.owner, row.customer) != given.store.owner:

@@ -189,7 +189,8 @@ def forget_stores(connection: Connection, ids: Sequence[str]) -> None:
 
 def forget_stores_of_thread(connection: Connection, thread: str) -> None:
     """Remove the stores that were made for this thread; one that was only named in it stays."""
-    made = list(connection.execute(select(_S.id).where(_S.thread == thread)).scalars())
+    of_thread = select(_S.id).where(_S.thread == thread).order_by(_S.id).with_for_update()  # before its files, as who attaches does
+    made = list(connection.execute(of_thread).scalars())
     if made:
         forget_stores(connection, made)
 

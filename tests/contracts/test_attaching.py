@@ -1,5 +1,6 @@
 """What is attached, on both databases: a refused write leaves nothing, and no message, store or thread stands without its other."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -43,8 +44,12 @@ REFUSALS = {NoSuchAttachment, StoreOfAnother, TooManyCodeFiles, TooManyAttached,
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    places = DatabaseLocations(tmp_path, lent(tmp_path) if request.param == "postgresql" else "")
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseLocations:
+    return DatabaseLocations(tmp_path, lent(tmp_path) if request.param == "postgresql" else "")
+
+
+@pytest.fixture
+async def database(places: DatabaseLocations) -> AsyncIterator[Database]:
     opened = places.open(DatabaseName.GATEWAY, name="test")
     await prepare(opened, HISTORIES[DatabaseName.GATEWAY], may_upgrade=False)
     yield opened
@@ -190,3 +195,34 @@ async def test_whatever_is_attached_changed_and_deleted(database: Database, monk
             await walk.chance.choice(acts)()
         refused |= walk.refused
     assert refused == REFUSALS
+
+
+async def test_many_who_attach_at_once_fill_one_store(database: Database, places: DatabaseLocations) -> None:
+    """Two processes, and a thread that has no store yet."""
+    walk = Walk(database, random.Random(1))
+    for _ in range(12):
+        await walk.file()
+    thread = await walk.write(CreateThread("thread_1", "alice", walk.now, {}))
+    mine = [file for owner, file in walk.files if owner == ALICE]
+    other = places.open(DatabaseName.GATEWAY, name="other")
+    body: dict[str, Any] = {"role": "user", "content": [], "attachments": []}
+
+    def saying(number: int, file: str) -> WriteAnswer:
+        store = VectorStore(f"vs_of_{number}", ALICE, walk.now, "", None, {}, THREAD_STORE_LASTS, walk.now, b"key")
+        given = Attachments(store=store, searched=(NewEntry(file, {}, Chunking()),), computed=(file,), most=MOST[1])
+        return WriteAnswer(thread.id, "alice", walk.now, (AddMessage(f"msg_{number}", body, {}, None, False),), given)
+
+    lanes = (database, other)
+    await asyncio.gather(*(lanes[number % 2].write(saying(number, file).apply) for number, file in enumerate(mine)))
+    await other.close()
+    await database.read(walk.holds)
+
+    def found(connection: Connection) -> tuple[Any, Any, Any]:
+        kept = find(connection, "alice", thread.id)
+        stores = connection.execute(select(VECTOR_STORES.c.id)).scalars().all()
+        return kept, stores, connection.execute(select(VECTOR_FILES.c.store, VECTOR_FILES.c.id)).all()
+
+    kept, (store,), entries = await database.read(found)
+    assert stores_of(kept.resources) == (store,)
+    assert sorted(files_of(kept.resources)) == sorted(mine)
+    assert sorted(map(tuple, entries)) == sorted((store, file) for file in mine)
