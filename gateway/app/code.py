@@ -37,6 +37,16 @@ class ChildCodeRunner:
         self._starting = asyncio.Lock()
         self._runner = SocketCodeRunner(self._folder / "worker")
 
+    @property
+    def folder(self) -> Path:
+        """Where its socket is."""
+        return self._folder
+
+    @property
+    def process(self) -> int | None:
+        """The id of its worker; None where none runs."""
+        return None if self._worker is None or self._worker.returncode is not None else self._worker.pid
+
     async def __aenter__(self) -> Self:
         await self._runner.__aenter__()
         return self
@@ -56,12 +66,12 @@ class ChildCodeRunner:
 
     async def forget(self, session: str) -> None:
         """See `CodeRunner.forget`. Where no worker runs, no session does."""
-        if self._worker is not None and self._worker.returncode is None:
+        if self.process is not None:
             await self._runner.forget(session)
 
     async def _started(self) -> None:
         async with self._starting:
-            if self._worker is not None and self._worker.returncode is None:
+            if self.process is not None:
                 return
             command = (sys.executable, "-m", "gateway.cli", "code", "serve", "--until-eof", "--json")
             pipe = asyncio.subprocess.PIPE

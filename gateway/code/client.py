@@ -33,7 +33,7 @@ class SocketCodeRunner:
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(
             "http://worker",
-            connector=aiohttp.UnixConnector(str(self._path), limit=0),
+            connector=aiohttp.UnixConnector(str(self._path), limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=_CONNECTING_S),
         )
         return self
@@ -63,7 +63,7 @@ class SocketCodeRunner:
         if not wire.SESSION_FORM.fullmatch(session):
             raise ValueError("a session is 64 hexadecimal digits")
         try:
-            async with self._open.delete(f"{wire.SESSIONS_PATH}/{session}") as answer:
+            async with self._open.delete(f"{wire.SESSIONS_PATH}/{session}", allow_redirects=False) as answer:
                 if answer.status != 204:
                     raise CodeUnavailable(f"the worker answered {answer.status}")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -88,7 +88,7 @@ class SocketCodeRunner:
         body = _Body(asked, coming)
         url = f"{wire.SESSIONS_PATH}/{asked.session}/calls/{asked.key}"
         try:
-            async with self._open.post(url, data=body.parts()) as answer:
+            async with self._open.post(url, data=body.parts(), allow_redirects=False) as answer:
                 if answer.status == 200:
                     return await wire.read_outcome(answer.content.readexactly)
                 said = await _some(answer.content)

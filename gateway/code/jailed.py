@@ -32,6 +32,8 @@ class JailedInterpreter:
     async def begin(self) -> InterpreterSession:
         """See `Interpreter.begin`."""
         taken, self._ready = self._ready or self._making(), None
+        if taken.done() and not taken.cancelled() and taken.exception() is None and taken.result().is_over:
+            taken = self._making()  # the host ended the one that was ready
         try:
             session = await asyncio.shield(taken)
         except SandboxUnavailable as unavailable:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -126,10 +126,10 @@ class CodeSessions:
 
     async def forget(self, session: str) -> None:
         """End a session, what runs in it, and what is kept of it. Its keys stay spent."""
-        for task in [task for task, of in self._running.items() if of == session]:
+        running = [task for task, of in self._running.items() if of == session]
+        for task in running:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*running, return_exceptions=True)
         for key in [key for key in self._journal if key[0] == session]:
             self._let_go(key)
         held = self._held.pop(session, None)
@@ -164,9 +164,10 @@ class CodeSessions:
         try:
             outcome = await self._ran(asked, contents, begun)
         except BaseException as error:  # noqa: BLE001  # whatever it is, who asked is told, and who asks again
-            if not has_begun and not isinstance(error, asyncio.CancelledError):
+            if not has_begun:
+                is_ended = isinstance(error, asyncio.CancelledError)
                 del self._journal[key]
-                entry.outcome.set_exception(error)
+                entry.outcome.set_exception(CodeUnavailable("its session was ended before it ran") if is_ended else error)
                 entry.outcome.exception()  # it is on its way to who asked, if anybody still waits
                 return CodeOutcome(CodeEnding.LOST)
             outcome = CodeOutcome(CodeEnding.LOST)

@@ -82,7 +82,12 @@ class JailedSession:
 
     def __init__(self, jail: asyncio.subprocess.Process, limits: SessionLimits) -> None:
         self._jail, self._limits = jail, limits
-        self.is_over = False
+        self._was_ended = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing runs in it any more: also where the host ended it, for want of memory."""
+        return self._was_ended or self._jail.returncode is not None
 
     async def run(self, code: str, files: Mapping[str, AsyncIterator[bytes]]) -> FinishedCall:
         """Puts files into the folder, and runs code. What reading the files raises ends the session; the code did not run then.
@@ -96,7 +101,7 @@ class JailedSession:
                     finished = await self._report()
             except (TimeoutError, _NoReport, asyncio.IncompleteReadError):
                 finished = FinishedCall(ProgramEnding.BROKEN)
-        if self._jail.returncode is not None or finished.ending in _LAST:
+        if self.is_over or finished.ending in _LAST:
             await self.end()
         return finished
 
@@ -125,7 +130,7 @@ class JailedSession:
 
     async def end(self) -> None:
         """Ends everything in it, at once. May be asked again."""
-        self.is_over = True
+        self._was_ended = True
         await end(self._jail)
 
     async def _feed(self, order: bytes, files: Mapping[str, AsyncIterator[bytes]]) -> None:
