@@ -158,7 +158,7 @@ class VectorSearch:
         unread = [item for item, (_, vectors) in zip(entries, here, strict=True) if vectors is None]
         for some in _pages(unread):
             wanted = [item.entry for item in some]
-            sealed = await reader.read_long(partial(find_vectors, scope=scope, entries=wanted))
+            sealed = await reader.read_long(partial(find_vectors, store=scope.store, entries=wanted))
             there = [item for item in some if item.entry in sealed]  # the others went meanwhile
             opened = await asyncio.to_thread(self._opened, key, there, sealed, asked)
             for entry, vectors, likeness in opened:

@@ -5,7 +5,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, update
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    and_,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.domain.states import IndexState
 from gateway.store.assistants import Maker
@@ -192,36 +208,6 @@ class SearchScope:
 
 
 @dataclass(frozen=True, slots=True)
-class WordsFound:
-    """`chunks`: how many there are in the scope. `places`: of each word that was looked at, by entry. `counts`: in how many chunks each
-    word is."""
-
-    chunks: int
-    counts: Mapping[int, int]
-    places: Sequence[tuple[int, int, bytes]]
-
-
-def find_words(connection: Connection, scope: SearchScope, words: Collection[int], most: int) -> WordsFound:
-    """Where these words are, within the scope. Of words that are in more than `most` chunks together the rarest are looked at."""
-    within = scope.rows(connection)
-    joined = and_(_W.store == _V.store, _V.entry == _unled(connection, _W.entry))
-    size = select(func.coalesce(func.sum(_V.chunks), 0)).join_from(VECTOR_FILES, FILES, _V.id == _F.id).where(*within)
-    chunks = int(connection.execute(size).scalar_one())
-    asked = select(_W.word, func.sum(func.length(_W.places))).join_from(VECTOR_WORDS, VECTOR_FILES, joined)
-    asked = asked.join(FILES, _V.id == _F.id).where(_W.store == scope.store, _W.word.in_(words), *within).group_by(_W.word)
-    counts = {word: int(length) // PLACE_BYTES for word, length in connection.execute(asked)}
-    looked_at, left = list[int](), most
-    for word in sorted(counts, key=lambda item: (counts[item], item)):
-        left -= counts[word]
-        if left < 0 and looked_at:
-            break
-        looked_at.append(word)
-    found = select(_W.word, _W.entry, _W.places).join_from(VECTOR_WORDS, VECTOR_FILES, joined).join(FILES, _V.id == _F.id)
-    rows = connection.execute(found.where(_W.store == scope.store, _W.word.in_(looked_at), *within)).all()
-    return WordsFound(chunks, counts, [(row.word, row.entry, bytes(row.places)) for row in rows])
-
-
-@dataclass(frozen=True, slots=True)
 class EntryFound:
     """`embedded`: the model that made its vectors; None: it has none."""
 
@@ -236,14 +222,39 @@ def find_entries(connection: Connection, scope: SearchScope) -> Sequence[EntryFo
     return [EntryFound(*row) for row in connection.execute(asked.where(_V.chunks > 0, *scope.rows(connection)))]
 
 
-def find_vectors(connection: Connection, scope: SearchScope, entries: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
-    """The sealed blocks of these entries, in their order, as far as they are within the scope still."""
-    joined = and_(_E.store == _V.store, _V.entry == _unled(connection, _E.entry))
-    asked = select(_E.entry, _E.block, _E.vectors).join_from(VECTOR_EMBEDDINGS, VECTOR_FILES, joined)
-    asked = asked.join(FILES, _V.id == _F.id).where(_E.store == scope.store, _E.entry.in_(entries), *scope.rows(connection))
+@dataclass(frozen=True, slots=True)
+class WordsFound:
+    """`chunks`: how many there are in the scope. `places`: of each word that was looked at, by entry. `counts`: in how many chunks each
+    word is."""
+
+    chunks: int
+    counts: Mapping[int, int]
+    places: Sequence[tuple[int, int, bytes]]
+
+
+def find_words(connection: Connection, scope: SearchScope, words: Collection[int], most: int) -> WordsFound:
+    """Where these words are, within the scope. Of words that are in more than `most` chunks together the rarest are looked at."""
+    entries = find_entries(connection, scope)
+    chunks = sum(item.chunks for item in entries)
+    within = (_W.store == scope.store, _one_of(connection, _unled(connection, _W.entry), [item.entry for item in entries]))
+    asked = select(_W.word, func.sum(func.length(_W.places))).where(*within, _W.word.in_(words)).group_by(_W.word)
+    counts = {word: int(length) // PLACE_BYTES for word, length in connection.execute(asked)}
+    looked_at, left = list[int](), most
+    for word in sorted(counts, key=lambda item: (counts[item], item)):
+        left -= counts[word]
+        if left < 0 and looked_at:
+            break
+        looked_at.append(word)
+    rows = connection.execute(select(_W.word, _W.entry, _W.places).where(*within, _W.word.in_(looked_at)))
+    return WordsFound(chunks, counts, [(word, entry, bytes(places)) for word, entry, places in rows])
+
+
+def find_vectors(connection: Connection, store: str, entries: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
+    """The sealed blocks of these entries, in their order, as far as they are there still. Whose they are was asked by `find_entries`."""
+    asked = select(_E.entry, _E.block, _E.vectors).where(_E.store == store, _one_of(connection, _E.entry, entries))
     found: dict[int, list[tuple[int, bytes]]] = {}
-    for row in connection.execute(asked.order_by(_E.entry, _E.block)):
-        found.setdefault(row.entry, []).append((row.block, bytes(row.vectors)))
+    for entry, block, vectors in connection.execute(asked.order_by(_E.entry, _E.block)):
+        found.setdefault(entry, []).append((block, bytes(vectors)))
     return found
 
 
@@ -274,6 +285,15 @@ def find_chunks(
         of, chunk = entry_of(row), SealedChunk(row.number, row.first, row.behind, bytes(row.sealed))
         found[of.entry, chunk.number] = ChunkFound(of.file, row.name, of.attributes, of.entry, chunk)
     return found
+
+
+def _one_of(connection: Connection, entry: ColumnElement[int], entries: Collection[int]) -> ColumnElement[bool]:
+    """Of entries that were asked for before, not joined: without statistics PostgreSQL took one file for all that there are, and read the
+    words once for each of them. Measured over 200 files: 91 ms of its processor for five words, 1 ms so."""
+    if connection.dialect.name == "postgresql":
+        return entry == any_(bindparam(None, list(entries), ARRAY(BigInteger)))
+    held = func.json_each(orjson.dumps(list(entries)).decode()).table_valued("value")
+    return entry.in_(select(held.c.value))
 
 
 def _unled(connection: Connection, entry: ColumnElement[int]) -> ColumnElement[int]:
