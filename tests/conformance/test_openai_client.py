@@ -264,13 +264,14 @@ async def test_bad_input_gets_the_error_form_and_leaves_the_thread_usable(tmp_pa
             {"model": "m", "tools": [function("f"), function("f")]},
             {"model": "m", "tools": [function("a b")]},
             {"model": "m", "tools": [{"type": "code_interpreter"}]},
-            {"model": "m", "tools": [{"type": "file_search"}]},
+            {"model": "m", "tools": [{"type": "file_search"}, {"type": "file_search"}]},
+            {"model": "m", "tools": [function("file_search")]},
             {"model": "m", "metadata": {f"k{number}": "" for number in range(17)}},
             {"model": "m", "metadata": {"k" * 65: ""}},
             {"model": "m", "metadata": {"k": "v" * 513}},
             {"model": "m", "temperature": 2.1},
             {"model": "m", "top_p": -0.1},
-            {"model": "m", "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}},
+            {"model": "m", "tool_resources": {"file_search": {"vector_store_ids": ["vs_1", "vs_2"]}}},
             {"model": "m", "extra_body": {"unknown": 1}},
         ):
             assert (await bad(create(**refused)))["type"] == "invalid_request_error"

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import delete, update
 
-from adapters.functions import MANIFEST
 from gateway.app.clock import utc_now
 from gateway.app.databases import DatabaseName
 from gateway.app.development.settings import development
 from gateway.app.settings import Settings
+from gateway.calls.tools import FUNCTIONS
 from gateway.cli import main
 from gateway.commands import policy_activations, policy_bundles, policy_line
 from gateway.store.policies import Activate, NotNewer
@@ -99,7 +99,7 @@ def test_the_same_rules_cases_and_functions_give_the_same_bytes(desk: Desk) -> N
     bundle = load(body)
     assert (bundle.version, bundle.author) == (3, "ada")
     assert {file.name for file in bundle.cases} == {path.name for path in (POLICIES / "cases").iterdir()}
-    assert {function.name for function in bundle.functions} == {function.name for function in MANIFEST}
+    assert {function.name for function in bundle.functions} == {function.name for function in FUNCTIONS}
     assert desk.build(4)[0] == 2, "what may have been signed is never replaced"
     assert (desk.home / "rules.bundle").read_bytes() == body
     (desk.cases / "reads.yaml").write_text((desk.cases / "reads.yaml").read_text() + "\n# a word\n")
