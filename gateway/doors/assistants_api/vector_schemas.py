@@ -143,7 +143,7 @@ def _inner(outer: dict[str, Any]) -> list[Any]:
 
 
 class RankingOptions(_Strict):
-    """Every ranker is BM25."""
+    """Every ranker is the same: BM25, fused with the ranking by vectors where they are made."""
 
     ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
     score_threshold: Annotated[Number, Field(ge=0, le=1)] = 0.0
@@ -172,7 +172,7 @@ class ContentPiece(BaseModel):
 
 
 class TextFound(BaseModel):
-    """A chunk that fits. `score`: from 0 to 1, how much of the best that it could be."""
+    """A chunk that fits. `score`: from 0 to 1, how much of the best that it could be, by words or by both rankings."""
 
     file_id: str
     filename: str

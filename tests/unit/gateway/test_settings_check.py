@@ -76,6 +76,16 @@ UNSAFE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     ),
     "an endpoint of no bucket": ({"files_endpoint": "https://s3.example"}, ("files_endpoint", "conflict")),
     "two scans": ({"file_scan_command": ("scan",), "file_scan_clamd": "/run/clamd"}, ("file_scan_clamd", "conflict")),
+    "vectors in clear": (
+        {"embeddings_url": "http://models.example/v1", "embeddings_model": "m"},
+        ("embeddings_url", "in_clear"),
+    ),
+    "vectors of no model": ({"embeddings_url": "https://models.example/v1"}, ("embeddings_model", "missing")),
+    "a model of no server": ({"embeddings_model": "m"}, ("embeddings_model", "conflict")),
+    "a model with a line's end": (
+        {"embeddings_url": "https://models.example/v1", "embeddings_model": "a\nb"},
+        ("embeddings_model", "malformed"),
+    ),
     "bearer tokens": ({"binding": "optional"}, ("binding", "development_only")),
     "no cooling off": ({"passkey_cooling_off_s": 0}, ("passkey_cooling_off_s", "development_only")),
     "the playground": ({"playground": True}, ("playground", "development_only")),
