@@ -1,6 +1,5 @@
 """What the files of the Assistants API are made of: where contents are kept, by which keys, and what looks at them, as the settings say."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,6 +11,7 @@ from gateway.app.files_checks import BUCKET
 from gateway.app.key_files import secret_of
 from gateway.app.parsing import parser_of_files
 from gateway.app.settings import Settings
+from gateway.app.tools import ServedTools
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
 from gateway.calls.record import Records
 from gateway.calls.tools import CODE_INTERPRETER, FILE_SEARCH
@@ -98,13 +98,13 @@ class OpenedFiles:
     most: FilesMost
     file_most: int
 
-    def tools(self, code: CodeRunner | None, records: Records) -> Mapping[str, Tool]:
+    def tools(self, code: CodeRunner | None, records: Records) -> ServedTools:
         """What the tools of ours do, as far as they are served."""
         search: dict[str, Tool] = {FILE_SEARCH.name: FileSearch(index=self.index, reader=self.reader)}
         if code is None:
-            return search
+            return ServedTools(search)
         run = CodeInterpreter(runner=code, keeper=self.keeper, records=records, most=self.most, file_most=self.file_most)
-        return {**search, CODE_INTERPRETER.name: run}
+        return ServedTools({**search, CODE_INTERPRETER.name: run}, run.end_forgotten)
 
 
 def opened_files(settings: Settings, book: SqlBook, log: Log) -> OpenedFiles | None:

@@ -1,7 +1,7 @@
 """A running gateway: its parts, as `main` put them together, and how it is stopped in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -65,7 +65,8 @@ class Gateway:
     running: RunsApi
     policies: PolicyWatch
     keys: GatewayKeys
-    _close_core: Callable[[], Awaitable[None]]
+    _asked: contextlib.AsyncExitStack
+    """What calls are carried out by: the core, and what runs code."""
 
     def relying_party(self) -> RelyingParty:
         """What stands before the customer's word. UnsafeSettings when passkeys are set up and cannot be verified here."""
@@ -88,7 +89,7 @@ class Gateway:
         await self.log.append(Record(kind=RecordKind.LOG_STOP, time=self.door.clock()))
         await self.log.publish(force=True)
         await self.book.close()
-        await self._close_core()
+        await self._asked.aclose()
         await self.log.close()
         await asyncio.to_thread(self.keys.storage.close)
         for instrument in self.instruments:

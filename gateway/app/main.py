@@ -38,6 +38,7 @@ from gateway.app.mandate_templates import templates_of
 from gateway.app.policies import AcceptedPolicies, PolicyWatch, policies_at_start
 from gateway.app.runs import files_of, running
 from gateway.app.settings import Settings
+from gateway.app.tools import ServedTools
 from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
 from gateway.calls.catalogue import schema_hash
@@ -104,9 +105,10 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         undo.push_async_callback(book.close)
         offered = served(settings)
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
-        undo.push_async_callback(core.close)
+        asked = await undo.enter_async_context(contextlib.AsyncExitStack())
+        asked.push_async_callback(core.close)
         runner = code_runner(settings)
-        code = None if runner is None else await undo.enter_async_context(runner)
+        code = None if runner is None else await asked.enter_async_context(runner)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
         trust = composition.trust(settings, book, keys[DPOP_NONCES])
         await composition.opened(Opened(book, core, mandate_key, clock(), offered))
@@ -121,6 +123,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             book=book,
             core=core,
             code=code,
+            asked=asked,
             clock=clock,
             lock=lock,
             mandate_key=mandate_key,
@@ -176,6 +179,7 @@ class _Opened:
     book: SqlBook
     core: Core
     code: CodeRunner | None
+    asked: contextlib.AsyncExitStack
     clock: Clock
     lock: IO[str] | None
     mandate_key: SignedRows
@@ -199,8 +203,10 @@ def _assembled(opened: _Opened) -> Gateway:
         book=book, records=records, key=opened.mandate_key, decider=opened.decider, functions=functions.keys(), clock=clock
     )
     files = files_of(settings, book, opened.log)
-    tools = {} if files is None else files.tools(opened.code, records)
-    pipeline = _pipeline(opened, proposals, rates, telemetry(instruments, ids, opened.core.breaker, settings.trace_share), tools)
+    tools = ServedTools() if files is None else files.tools(opened.code, records)
+    pipeline = _pipeline(
+        opened, proposals, rates, telemetry(instruments, ids, opened.core.breaker, settings.trace_share), tools.by_name
+    )
     return Gateway(
         settings=settings,
         composition=opened.composition,
@@ -235,12 +241,12 @@ def _assembled(opened: _Opened) -> Gateway:
             pipeline=pipeline,
             proposals=proposals,
             files=files,
-            tools=frozenset(tools),
+            tools=tools,
             keys=opened.keys[RUNS],
         ),
         policies=PolicyWatch(opened.decider, book, settings.policy_officers, opened.offered.functions, opened.activated),
         keys=opened.keys,
-        _close_core=core.close,
+        _asked=opened.asked,
     )
 
 

@@ -10,6 +10,7 @@ from audit.log import Log
 from gateway.app.composition import StandIn
 from gateway.app.key_files import secret_of
 from gateway.app.settings import Settings
+from gateway.app.tools import ServedTools
 from gateway.calls.pipeline import CallPipeline
 from gateway.calls.rates import RateKind, Rates
 from gateway.confirmations.proposals import Proposals
@@ -34,6 +35,7 @@ class RunsApi:
 
     api: Api
     files: "ServedFiles | None"
+    tools: ServedTools
     model: Model | None
 
     async def release(self) -> None:
@@ -60,7 +62,7 @@ def running(
     pipeline: CallPipeline,
     proposals: Proposals,
     files: "OpenedFiles | None",
-    tools: frozenset[str],
+    tools: ServedTools,
     keys: KeyRing,
 ) -> RunsApi:
     """To be called where the loop runs. UnsafeSettings for a credential that is none. `stand_in` answers in the place of a model."""
@@ -80,7 +82,7 @@ def running(
                 hosts=hosts,
                 most_tokens=settings.model_context_tokens,
                 images=images,
-                tools=tools,
+                tools=frozenset(tools.by_name),
                 tier=settings.code_interpreter,
             ),
             model=model,
@@ -101,10 +103,10 @@ def running(
         runs_most=settings.runs_per_customer,
         stand_in="" if stand_in is None else stand_in.name,
         images=images,
-        tools=tools,
+        tools=frozenset(tools.by_name),
         stores=None if files is None else files.stores,
     )
-    return RunsApi(api, _files(settings, api, files), model)
+    return RunsApi(api, _files(settings, api, files), tools, model)
 
 
 def files_of(settings: Settings, book: SqlBook, log: Log) -> "OpenedFiles | None":

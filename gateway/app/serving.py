@@ -65,6 +65,8 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             running.append(gateway.running.api.pool.run())
         if gateway.running.files is not None:
             running += [_left_over(gateway.running.files.sweep), _indexed(gateway.running.files.pool.step)]
+        if gateway.running.tools.end_forgotten is not None:
+            running.append(_forgotten(gateway.running.tools.end_forgotten))
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
         running.extend(gateway.composition.chores(gateway.bank))
@@ -146,6 +148,14 @@ async def _left_over(sweep_files: Callable[[], Awaitable[None]]) -> None:
         with alarmed(Chore.FILES_SWEEP):
             await sweep_files()
         await asyncio.sleep(3600)
+
+
+async def _forgotten(end_sessions: Callable[[], Awaitable[None]]) -> None:
+    """End, every ten seconds, what runs code for threads that are there no more."""
+    while True:
+        await asyncio.sleep(10)
+        with alarmed(Chore.CODE_SESSIONS):
+            await end_sessions()
 
 
 async def _indexed(step: Callable[[], Awaitable[None]]) -> None:

@@ -51,4 +51,5 @@ class Chore(StrEnum):
     ROWS_SWEEP = "rows_sweep"
     FILES_SWEEP = "files_sweep"
     FILES_INDEX = "files_index"
+    CODE_SESSIONS = "code_sessions"
     SCHEDULED_PAYMENTS = "scheduled_payments"

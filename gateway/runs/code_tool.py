@@ -5,8 +5,9 @@ or others' text had come into the conversation, what is printed counts as theirs
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote
 
@@ -20,10 +21,19 @@ from gateway.files.keeping import ContentRefused, ContentTooLarge, FileKeeper
 from gateway.files.sealing import ContentDamaged
 from gateway.store.assistants import Maker
 from gateway.store.files import AddFile, FilesMost, StoredFile, TooManyFiles, find_file
+from gateway.store.threads import existing
 
 PURPOSE = "assistants_output"
 FOLDER = "sandbox:/mnt/data/"
 """How a model links to what code made, as the hosted API has it."""
+
+KNOWN_MOST = 10_000
+"""Threads whose sessions are looked after."""
+
+IDLE_S = 3600
+"""Longer than a worker keeps a session that nobody uses."""
+
+_AT_ONCE = 500
 
 _ENDED: Mapping[CodeEnding, str] = {
     CodeEnding.TIME: "It was stopped: it took too long. Variables and files of this session are gone.",
@@ -36,6 +46,34 @@ _ENDED: Mapping[CodeEnding, str] = {
 }
 
 
+class CodeSessions:
+    """Which threads may have a session at the worker that is not over by itself. Bounded: of more than KNOWN_MOST the oldest are dropped,
+    whose sessions end when nobody uses them."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, tuple[str, float]] = {}
+
+    def used(self, thread: str, session: str) -> None:
+        self._used.pop(thread, None)
+        self._used[thread] = (session, time.monotonic())
+        if len(self._used) > KNOWN_MOST:
+            self.gone(next(iter(self._used)))
+
+    def known(self) -> Iterator[Sequence[str]]:
+        """Those threads, in pieces; without those whose session is over by itself."""
+        over = time.monotonic() - IDLE_S
+        for thread in [thread for thread, (_, used) in self._used.items() if used < over]:
+            self.gone(thread)
+        threads = list(self._used)
+        return (threads[first : first + _AT_ONCE] for first in range(0, len(threads), _AT_ONCE))
+
+    def session(self, thread: str) -> str:
+        return self._used[thread][0]
+
+    def gone(self, thread: str) -> None:
+        self._used.pop(thread, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeInterpreter:
     """See `Tool`. `most` and `file_most` bound the files that become the customer's."""
@@ -45,6 +83,7 @@ class CodeInterpreter:
     records: Records
     most: FilesMost
     file_most: int
+    sessions: CodeSessions = field(default_factory=CodeSessions)
 
     async def use(self, call: Call) -> Mapping[str, object]:
         """What came of the program. Unavailable: nothing ran."""
@@ -61,6 +100,7 @@ class CodeInterpreter:
             begun=call.received.native.native_id in context.begun,
             files=[GivenFile(file.id, file.name, file.content.size, partial(self._parts, file)) for file in given],
         )
+        self.sessions.used(context.thread, wanted.session)
         try:
             outcome = await self.runner.run(wanted)
         except ContentDamaged:
@@ -75,6 +115,15 @@ class CodeInterpreter:
             _logs(call, given): outcome.logs,
             "files": files,
         }
+
+    async def end_forgotten(self) -> None:
+        """End the sessions of threads that are there no more: deleted, or gone with their customer. Unavailable."""
+        for threads in self.sessions.known():
+            there = await self.keeper.store.read(partial(existing, ids=threads))
+            for thread in threads:
+                if thread not in there:
+                    await self.runner.forget(self.sessions.session(thread))
+                    self.sessions.gone(thread)
 
     async def _file(self, who: Maker, id_: str) -> StoredFile | None:
         at = self.keeper.clock()

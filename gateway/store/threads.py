@@ -338,6 +338,11 @@ def find(connection: Connection, customer: str, id_: str) -> Thread | None:
     return _thread(_FOUND.rows(connection, {"thread": id_, "customer": customer}))
 
 
+def existing(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these threads that are there."""
+    return frozenset(connection.execute(select(_T.id).where(_T.id.in_(ids))).scalars())
+
+
 def of_id(connection: Connection, id_: str) -> Thread | None:
     """Whoever's it is: for who works for the thread's own run."""
     return _thread(_OF_ID.rows(connection, {"thread": id_}))

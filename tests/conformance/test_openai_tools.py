@@ -1,5 +1,6 @@
 """The assistants' own tools with the unmodified `openai` package and its strict check of every answer."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -9,8 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from gateway.code.jailed import PACKAGES as CODE_PACKAGES
+from gateway.code.port import CodeEnding, CodeOutcome, CodeWanted
+from gateway.domain.tools import ToolContext
+from gateway.runs.code_tool import session_of
+from gateway.runs.pool import RunPool
 from gateway.store.tables import CONVERSATIONS
-from tests.support.assisted import Assisted, assisted
+from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.jails import jail
 from tests.support.models import Reply, asks
 
@@ -197,3 +202,74 @@ async def test_code_runs_and_its_files_come_back(tmp_path: Path) -> None:
         made = await client.files.retrieve(path.file_path.file_id)
         assert (made.filename, made.purpose) == ("sum of it.csv", "assistants_output")
         assert b"spent" in (await client.files.content(made.id)).content
+
+
+def counting(body: dict[str, Any]) -> Reply:
+    """A model that runs a small program, and tells what it was told."""
+    last = body["messages"][-1]
+    return (
+        Reply(text=last["content"])
+        if last["role"] == "tool"
+        else Reply(calls=(asks("code_interpreter", code="x = 6 * 7\nprint(x)"),))
+    )
+
+
+async def counted(all_of: Assisted) -> tuple[Any, Any]:
+    assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "code_interpreter"}])
+    return await all_of.begun(assistant, "Count.")
+
+
+async def test_a_session_ends_with_its_thread(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", counting, code_interpreter="compute") as all_of:
+        thread, run = await counted(all_of)
+        assert (await all_of.until(run)).status == "completed"
+        assert json.loads((await all_of.said(thread.id))[-1])["result"]["logs"] == {"untrusted_text": "42"}
+        tools = all_of.gateway.running.tools
+        code: Any = tools.by_name["code_interpreter"]
+        session = session_of("alice", ToolContext(thread=thread.id))
+        assert tools.end_forgotten is not None
+        await tools.end_forgotten()
+        assert (await code.runner.run(CodeWanted(session, "a", "print(x)"))).logs.strip() == "42"
+        await all_of.of(scope="threads customer_words").delete(thread.id)
+        await tools.end_forgotten()
+        assert (await code.runner.run(CodeWanted(session, "b", "print(1)"))).anew
+        assert list(code.sessions.known()) == []
+
+
+async def test_what_was_begun_is_not_run_again_by_who_takes_over(tmp_path: Path) -> None:
+    """The gateway that had the run stops while its code runs: whoever goes on asks the worker as one who may have asked before."""
+    async with assisted(tmp_path / "data", counting, code_interpreter="compute") as all_of:
+        code: Any = all_of.gateway.running.tools.by_name["code_interpreter"]
+        runner = Stalled()
+        object.__setattr__(code, "runner", runner)
+        thread, run = await counted(all_of)
+        await runner.asked.wait()
+        pool = all_of.gateway.running.api.pool
+        assert pool is not None
+        await pool.close()
+        again = RunPool(pool.parts, pool.most)
+        await wait_until(lambda: taken(again))
+        assert (await all_of.until(run)).status == "completed"
+        assert [(wanted.begun, wanted.key) for wanted in runner.seen] == [(False, runner.seen[0].key), (True, runner.seen[0].key)]
+        assert "not run again" in (await all_of.said(thread.id))[-1]
+        await again.close()
+
+
+async def taken(pool: RunPool) -> int | None:
+    return await pool.take_due() or None
+
+
+class Stalled:
+    """A worker that never answers, and after it was asked once knows nothing of it any more."""
+
+    def __init__(self) -> None:
+        self.asked, self.seen = asyncio.Event(), list[CodeWanted]()
+
+    async def run(self, wanted: CodeWanted) -> CodeOutcome:
+        self.seen.append(wanted)
+        self.asked.set()
+        if not wanted.begun:
+            await asyncio.Event().wait()
+        return CodeOutcome(CodeEnding.LOST)
+
+    async def forget(self, session: str) -> None: ...
