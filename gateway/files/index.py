@@ -113,27 +113,31 @@ def indexed(text: str, chunking: Chunking, key: IndexKey, entry: int) -> TextInd
 
 def ranked(found: WordsFound, questions: Sequence[Collection[int]], most: int) -> Sequence[tuple[float, Place]]:
     """The best chunks, by entry and number, with scores from 0 to 1: how much of the best that a chunk could be. Of several questions the
-    one that fits best counts."""
+    one that fits best counts. ContentDamaged."""
+    if not found.places:
+        return []
     rarity = {word: _rarity(found, word) for question in questions for word in question}
     counts = [len(packed) // PLACE_BYTES for _, _, packed in found.places]
     packed_chunks = b"".join(packed[: 4 * count] for (_, _, packed), count in zip(found.places, counts, strict=True))
     packed_weights = b"".join(packed[4 * count :] for (_, _, packed), count in zip(found.places, counts, strict=True))
-    of_place = np.repeat(np.array([entry for _, entry, _ in found.places], np.int64), counts)
     numbers, weights = np.frombuffer(packed_chunks, "<u4").astype(np.int64), np.frombuffer(packed_weights, "<u2")
-    order = np.lexsort((numbers, of_place))
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = (np.diff(of_place[order]) != 0) | (np.diff(numbers[order]) != 0)
-    chunk = np.empty(len(order), np.int64)
-    chunk[order] = np.cumsum(is_first) - 1
-    scores = np.zeros(int(is_first.sum()))
+    entries, of_word = np.unique(np.array([entry for _, entry, _ in found.places], np.int64), return_inverse=True)
+    of_place = np.repeat(of_word, counts)
+    lengths = np.zeros(len(entries), np.int64)  # of each entry, up to the last chunk that has a word
+    np.maximum.at(lengths, of_word, np.maximum.reduceat(numbers, np.cumsum([0, *counts[:-1]])) + 1)
+    if lengths.sum() > found.chunks:
+        raise ContentDamaged("a word is in a chunk that is not there")
+    firsts = np.cumsum(lengths) - lengths
+    chunk = firsts[of_place] + numbers
+    scores = np.zeros(int(lengths.sum()))
     for question in questions:
         whole = sum(rarity[word] for word in question) * _MOST * _SCALE
         shares = [rarity[word] / whole if word in question else 0.0 for word, _, _ in found.places]
         by_place = np.repeat(np.array(shares, np.float64), counts) * weights
         np.maximum(scores, np.bincount(chunk, by_place, len(scores)), out=scores)
-    first = order[is_first]
-    places = best_places(scores, of_place[first], numbers[first], most)
-    return [(score, place) for score, place in places if score > 0]
+    held = np.flatnonzero(scores)
+    whose = np.searchsorted(firsts, held, side="right") - 1
+    return best_places(scores[held], entries[whose], held - firsts[whose], most)
 
 
 def _rarity(found: WordsFound, word: int) -> float:

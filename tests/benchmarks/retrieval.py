@@ -119,12 +119,12 @@ def quality(count: int) -> dict[str, Any]:
             places.setdefault(word, []).append((word, number, held))
     exact = stand_in.made([document for _, document in pairs])
     packed = PackedVectors.of(exact)
-    hits: Counter[str] = Counter()
+    hits, chunks = Counter[str](), sum(len(index.chunks) for index in made)
     for number in asked:
         question = frozenset(key.macs(words(pairs[number][0])).values())
         there = [item for word in question for item in places.get(word, [])]
         counts = {word: len(places.get(word, [])) for word in question}
-        by_words = [entry for _, (entry, _) in ranked(WordsFound(len(pairs), counts, there), [question], RANKED_MOST)]
+        by_words = [entry for _, (entry, _) in ranked(WordsFound(chunks, counts, there), [question], RANKED_MOST)]
         vector = stand_in.made([pairs[number][0]])
         near = _best(packed.likeness(vector), RANKED_MOST)
         both = fused([[(entry, 0) for entry in ranking] for ranking in (by_words, near)], BEST)

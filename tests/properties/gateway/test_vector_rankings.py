@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from gateway.files.embedding import Vectors, normalised
 from gateway.files.index import ranked
+from gateway.files.sealing import ContentDamaged
 from gateway.files.vectors import PackedVectors, Place, blocks_of, fused, nearest
 from gateway.store.vector_index import Places, WordsFound
 
@@ -123,3 +124,9 @@ def test_words_are_ranked_as_adding_up_one_by_one_would(
     assert [score for score, _ in answer] == pytest.approx(sorted(best.values(), reverse=True)[:most])
     assert all(score == pytest.approx(best[place]) for score, place in answer)
     assert [place for _, place in answer] == [place for _, place in sorted(answer, key=lambda item: (-item[0], item[1]))]
+
+
+def test_a_word_in_a_chunk_that_is_not_there_is_damage() -> None:
+    found = WordsFound(3, {1: 1}, [(1, 7, Places((2**32 - 1,), (1,)).packed())])
+    with pytest.raises(ContentDamaged):
+        ranked(found, [frozenset({1})], 10)
