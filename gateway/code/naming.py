@@ -11,11 +11,15 @@ def placed(files: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The name of each file by its id, from ids and names in their order: what cannot be shown or leads elsewhere becomes `_`, and where
     two have one name, the later one has its id in front."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for identifier, name in files:
-        plain = _plain(name) or identifier
-        if plain in names.values():
-            plain = _plain(f"{identifier}-{plain}")
-        names[identifier] = plain
+        plain = _plain(name) or _plain(identifier) or "file"
+        wanted, number = plain, 0
+        while wanted in taken:
+            wanted = _plain(f"{number or ''}{identifier}-{plain}")
+            number += 1
+        names[identifier] = wanted
+        taken.add(wanted)
     return names
 
 

@@ -71,6 +71,8 @@ class FinishedCall:
     """Whether more was printed than is here."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """What it made or changed in its folder, by name: regular files alone, without folders in it."""
+    is_over: bool = False
+    """Whether the session ended with it."""
 
 
 class _NoReport(Exception):
@@ -100,8 +102,8 @@ class JailedSession:
                 async with asyncio.timeout(self._limits.wall_s + GRACE_S):
                     finished = await self._report()
             except (TimeoutError, _NoReport, asyncio.IncompleteReadError):
-                finished = FinishedCall(ProgramEnding.BROKEN)
-        if self.is_over or finished.ending in _LAST:
+                finished = FinishedCall(ProgramEnding.BROKEN, is_over=True)
+        if self.is_over or finished.is_over:
             await self.end()
         return finished
 
@@ -154,10 +156,10 @@ class JailedSession:
         head = await self._message(HEAD_BYTES)
         try:
             said = json.loads(head)
-            names, ending, is_cut = said["files"], ProgramEnding(said["ending"]), said["cut"]
+            names, ending, is_cut, is_over = said["files"], ProgramEnding(said["ending"]), said["cut"], said["over"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _NoReport from None
-        fits = isinstance(is_cut, bool) and isinstance(names, list) and len(names) <= limits.files_out
+        fits = isinstance(is_cut, bool) and isinstance(is_over, bool) and isinstance(names, list) and len(names) <= limits.files_out
         if not fits or not all(isinstance(name, str) and is_name(name) for name in names) or len(set(names)) < len(names):
             raise _NoReport
         printed = await self._message(limits.output_bytes)
@@ -166,7 +168,7 @@ class JailedSession:
         for name in names:
             files[name] = await self._message(room)
             room -= len(files[name])
-        return FinishedCall(ending, printed, is_cut, files)
+        return FinishedCall(ending, printed, is_cut, files, is_over)
 
     async def _message(self, most: int) -> bytes:
         out = self._jail.stdout
@@ -176,10 +178,6 @@ class JailedSession:
         if size > most:
             raise _NoReport
         return await out.readexactly(size)
-
-
-_LAST = (ProgramEnding.TIME, ProgramEnding.MEMORY, ProgramEnding.OUTPUT, ProgramEnding.BROKEN)
-"""After which nothing runs in a session any more. After FILES, the jail says so by its end."""
 
 
 async def begin_session(packages: Sequence[str], limits: SessionLimits) -> JailedSession:

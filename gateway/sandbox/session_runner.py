@@ -24,8 +24,10 @@ FOLDER = "/mnt/data"
 SCRATCH = "/mnt/scratch"
 _LOOKS_S = 0.02
 _WARMING_S = 60
-_BY_SIGNAL = {-signal.SIGKILL: "memory", -signal.SIGXCPU: "time"}
-"""Nobody but the host kills it by the first; the second is the bound of its processor time in all calls together."""
+_BACKSTOP_S = 30
+"""Beyond the bound of its processor time in all calls, which is looked at here: then the kernel ends it."""
+_KILLED = -signal.SIGKILL
+"""How it ends when the host wants its memory; by its own hand, too, which tells it of itself."""
 
 
 class _Beyond(Exception):
@@ -42,6 +44,8 @@ class _Watched:
     printed: int
     text: bytearray
     flood: int = 0
+    is_silent: bool = False
+    """Whether it closed what it prints to, which nobody can open again."""
 
 
 def main() -> None:
@@ -49,7 +53,7 @@ def main() -> None:
     report = os.dup(1)
     limits = json.loads(runner.received())
     watched = _begun(limits)
-    ending = _until_status(watched, limits, b"", _WARMING_S)
+    ending = _until_status(watched, {**limits, "cpu_s": _WARMING_S}, b"", _WARMING_S)
     if ending != "done":
         sys.stderr.write(watched.text.decode(errors="replace"))
         return
@@ -72,7 +76,8 @@ def _begun(limits: dict[str, int | str]) -> _Watched:
         for target in range(5):
             os.dup2(100 + target, target)
         os.closerange(5, 1024)
-        runner.bound({name: int(value) for name, value in limits.items() if name != "filter"})
+        bounds = {name: int(value) for name, value in limits.items() if name != "filter"}
+        runner.bound({**bounds, "cpu_s": bounds["cpu_session_s"] + _BACKSTOP_S})
         sys.excepthook = lambda *_: None  # where the code breaks what runs it, what is told would be of ours
         del sys.path[0]  # where ours is
         for name in [name for name in sys.modules if name.partition(".")[0] == "gateway"]:
@@ -91,11 +96,11 @@ def _call(report: int, watched: _Watched, limits: dict[str, float], order: dict[
         before = dict(_listed())
     except OSError:
         os._exit(3)  # the code made the folder into something else
+    watched.text.clear()
+    watched.flood = 0
     if not fits:
         _report(report, watched, "too_large")
         return
-    watched.text.clear()
-    watched.flood = 0
     code = str(order["code"]).encode()
     os.kill(-1, signal.SIGCONT)
     ending = _until_status(watched, {**limits, "empty": empty}, len(code).to_bytes(4, "big") + code, limits["wall_s"])
@@ -103,7 +108,7 @@ def _call(report: int, watched: _Watched, limits: dict[str, float], order: dict[
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         _drain(watched, int(limits["output_bytes"]))
-        _report(report, watched, ending)
+        _report(report, watched, ending, is_over=True)
         os._exit(0)
     _stop(watched)
     _drain(watched, int(limits["output_bytes"]))
@@ -118,9 +123,9 @@ def _call(report: int, watched: _Watched, limits: dict[str, float], order: dict[
     _report(report, watched, ending, files)
 
 
-def _report(report: int, watched: _Watched, ending: str, files: dict[str, bytes] | None = None) -> None:
+def _report(report: int, watched: _Watched, ending: str, files: dict[str, bytes] | None = None, *, is_over: bool = False) -> None:
     made = files or {}
-    head = {"ending": ending, "files": list(made), "cut": watched.flood > len(watched.text)}
+    head = {"ending": ending, "files": list(made), "cut": watched.flood > len(watched.text), "over": is_over}
     runner.send(report, json.dumps(head).encode(), bytes(watched.text), *made.values())
 
 
@@ -134,10 +139,11 @@ def _stop(watched: _Watched) -> None:
 def _until_status(watched: _Watched, limits: dict[str, float], code: bytes, wall_s: float) -> str:
     """How it ended."""
     until, rest = time.monotonic() + wall_s, memoryview(code)
-    processor = _processor_s(watched.process) + limits["cpu_s"]
+    processor = min(_processor_s(watched.process) + limits["cpu_s"], limits["cpu_session_s"])
     try:
         while True:
-            ready, writable, _ = select.select([watched.printed, watched.status], [watched.code] if rest else [], [], _LOOKS_S)
+            pipes = [watched.status] if watched.is_silent else [watched.status, watched.printed]
+            ready, writable, _ = select.select(pipes, [watched.code] if rest else [], [], _LOOKS_S)
             if writable:
                 rest = _fed(watched, rest)
             if watched.printed in ready:
@@ -168,7 +174,7 @@ def _ended(watched: _Watched) -> str:
     while time.monotonic() < until:
         if os.waitid(os.P_PID, watched.process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             exit_code = os.waitstatus_to_exitcode(os.waitpid(watched.process, 0)[1])
-            return _BY_SIGNAL.get(exit_code, "broken")
+            return "memory" if exit_code == _KILLED else "broken"
         time.sleep(_LOOKS_S)
     return "broken"
 
@@ -184,6 +190,7 @@ def _processor_s(process: int) -> float:
 def _take(watched: _Watched, most: int) -> None:
     """What it prints beyond `most` is dropped, and if it does not stop then, it is stopped."""
     part = os.read(watched.printed, 1 << 16)
+    watched.is_silent = not part
     watched.flood += len(part)
     watched.text += part[: max(0, most - len(watched.text))]
     if watched.flood > 64 * most:
@@ -192,11 +199,8 @@ def _take(watched: _Watched, most: int) -> None:
 
 def _drain(watched: _Watched, most: int) -> None:
     with contextlib.suppress(_Beyond):
-        while select.select([watched.printed], [], [], 0)[0]:
-            before = watched.flood
+        while not watched.is_silent and select.select([watched.printed], [], [], 0)[0]:
             _take(watched, most)
-            if watched.flood == before:
-                return
 
 
 def _files_made() -> int:

@@ -168,6 +168,12 @@ ENDS = {
     "statuses without end": ("import os\nos.write(4, b'dddd')\nimport time\ntime.sleep(60)", CodeEnding.BROKEN),
     "another status": ("import os\nos.write(4, b'x')\nimport time\ntime.sleep(60)", CodeEnding.BROKEN),
     "a name that cannot be shown": ("open(b'line\\nbreak', 'w').close()", CodeEnding.BROKEN),
+    "little by little": (
+        "import time\nwhile True:\n    try: exec('while True: pass')\n    except BaseException: pass",
+        CodeEnding.TIME,
+    ),
+    "its own hand": ("import os\nos.kill(os.getpid(), 9)", CodeEnding.MEMORY),
+    "its own sleep": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", CodeEnding.TIME),
     "a kernel that reads nothing more": ("import os\nos.dup2(0, 3)\nNone", CodeEnding.DONE),
 }
 
@@ -186,6 +192,27 @@ def ended(light: Path) -> dict[str, CodeOutcome]:
 def test_what_takes_a_session_down_is_told_as_what_it_was(ended: dict[str, CodeOutcome], by: str) -> None:
     assert ended[by].ending is ENDS[by][1], ended[by]
     assert ended[by].files == ()
+
+
+async def test_after_each_end_a_session_begins_anew(light: Path, ended: dict[str, CodeOutcome]) -> None:
+    again = await asyncio.gather(
+        *(ran(light, "'again'", f"ends by {name}") for name in ("files without end", "output without end", "no end"))
+    )
+    assert {(outcome.logs, outcome.anew) for outcome in again} == {("'again'\n", True)}
+
+
+async def test_all_calls_of_a_session_together_have_a_bound_of_processor_time() -> None:
+    limits = SessionLimits(wall_s=CALL_S, cpu_s=CALL_S, cpu_session_s=1)
+    with light_worker(SessionBounds(), limits) as path:
+        spends = "import time\nuntil = time.process_time() + 0.4\nwhile time.process_time() < until: pass"
+        endings = [(await ran(path, spends)).ending for _ in range(3)]
+    assert endings[0] is CodeEnding.DONE
+    assert CodeEnding.TIME in endings
+
+
+async def test_a_session_that_closed_its_streams_is_ended_in_time_all_the_same(light: Path) -> None:
+    ended = await ran(light, "import os, time\nos.close(1)\nos.close(2)\ntime.sleep(60)", "closed")
+    assert ended == CodeOutcome(CodeEnding.TIME, anew=True)
 
 
 LEAVES = """import os

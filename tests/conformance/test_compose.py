@@ -40,8 +40,8 @@ GUIDE = next(block for block in blocks(DEPLOY / "README.md") if "tests/conforman
 HANDED = "./handed"
 """What people hand to commands."""
 
-USERS = {"postgres": 999, "front": 101, "prometheus": 65534, "collector": 10002, "collector-watch": 101}
-"""Of the images that are not ours; ours has 10001."""
+USERS = {"postgres": 999, "front": 101, "prometheus": 65534, "collector": 10002, "collector-watch": 101, "code": 10003}
+"""Of the images that are not ours, and of what strangers' code runs in; ours has 10001."""
 
 
 def secrets(service: dict[str, Any]) -> dict[str, str]:
@@ -183,8 +183,8 @@ def test_each_waits_for_what_it_needs() -> None:
     for name, before, condition in order:
         assert SERVICES[name]["depends_on"][before] == {"condition": condition}
         assert condition != "service_healthy" or "healthcheck" in SERVICES[before]
-    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"init", "operator"}
-    assert not any({"init", "operator"} & set(after(name)) for name in SERVICES), "those are typed by people"
+    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"init", "operator", "code"}
+    assert not any({"init", "operator", "code"} & set(after(name)) for name in SERVICES), "those are typed by people, or asked for"
 
 
 def test_whoever_goes_on_is_asked_whether_they_are_well() -> None:

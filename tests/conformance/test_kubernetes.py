@@ -19,18 +19,22 @@ from gateway.app.settings import Settings
 from gateway.app.settings_checks import findings
 from gateway.app.settings_sources import gathered
 from gateway.app.workers import STOP_WAIT_S
+from gateway.commands.command_line import command_line
 from tests.support.fronts import fronted
 from tests.support.guides import blocks, commands
 from tests.support.production import home, nothing_said
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 OWN = "/run/tellergate"
+PATCHES = "code"
+"""A component, which is laid over what is there."""
 Manifest = dict[str, Any]
 
 
 def manifests(folder: Path) -> Iterator[Manifest]:
     for file in sorted(folder.rglob("*.yaml")):
-        yield from (item for item in yaml.safe_load_all(file.read_text()) if item["kind"] != "Kustomization")
+        if file.parent.name != PATCHES:
+            yield from (item for item in yaml.safe_load_all(file.read_text()) if item["kind"] != "Kustomization")
 
 
 ALL = list(manifests(FOLDER))
@@ -244,3 +248,30 @@ def test_kustomize_takes_it() -> None:
     assert images == {"registry.bank.example/tellergate:0.1.0"}
     (made,) = [item for item in yaml.safe_load_all(built) if item["kind"] == "ConfigMap"]
     assert tomllib.loads(made["data"]["tellergate.toml"]) == tomllib.loads((FOLDER / "tellergate.toml").read_text())
+
+
+def test_the_component_of_the_code_interpreter_adds_a_worker_that_has_nothing_of_the_gateway_s(tmp_path: Path) -> None:
+    program = shutil.which("kustomize") or shutil.which("kubectl")
+    if program is None:
+        pytest.skip("neither kustomize nor kubectl is installed")
+    shutil.copytree(FOLDER, tmp_path / "base")
+    (tmp_path / "kustomization.yaml").write_text("resources: [base]\ncomponents: [base/code]\n")
+    verb = ["build"] if program.endswith("kustomize") else ["kustomize"]
+    built = subprocess.run([program, *verb, str(tmp_path)], check=True, capture_output=True, text=True).stdout
+    (made,) = [item for item in yaml.safe_load_all(built) if item["kind"] == "Deployment" and item["metadata"]["name"] == "gateway"]
+    for version in ("1.29", kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(made, version, strict=True)
+    spec = made["spec"]["template"]["spec"]
+    worker, gateway = (next(item for item in spec["containers"] if item["name"] == name) for name in ("code", "gateway"))
+    assert [mount["name"] for mount in worker["volumeMounts"]] == ["code"]
+    assert "env" not in worker
+    assert worker["securityContext"]["runAsUser"] not in (0, spec["securityContext"]["runAsUser"])
+    assert worker["securityContext"] | {"runAsUser": 0} == gateway["securityContext"] | {"runAsUser": 0}
+    told = command_line().parse_args(worker["args"])
+    (mount,) = [mount for mount in gateway["volumeMounts"] if mount["name"] == "code"]
+    assert mount["readOnly"]
+    assert str(told.socket).startswith(mount["mountPath"])
+    assert told.group
+    assert {"own", "settings", "secrets", "code"} <= {volume["name"] for volume in spec["volumes"]}
+    assert not any("hostPath" in volume for volume in spec["volumes"])
+    assert worker["image"] == gateway["image"] == "registry.bank.example/tellergate:0.1.0"

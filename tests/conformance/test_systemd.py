@@ -15,6 +15,7 @@ import pytest
 
 from gateway.app.workers import STOP_WAIT_S
 from gateway.cli import main
+from gateway.commands.command_line import command_line
 from gateway.commands.printing import FINDING, USAGE
 from tests.conformance.test_deploy import transferred
 from tests.support.databases import postgresql
@@ -24,6 +25,8 @@ from tests.support.production import nothing_said, private
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
+WITHOUT_SECRETS = FOLDER / "tellergate-code.service"
+WITH_SECRETS = [unit for unit in UNITS if unit != WITHOUT_SECRETS]
 MOST_EXPOSED = 1.5
 """Of `systemd-analyze security`: 0 is no exposure at all, 10 all there is. A web server of a distribution has about 9."""
 PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
@@ -53,7 +56,7 @@ def placed(tmp_path: Path) -> list[Path]:
 
 
 def test_systemd_takes_every_line(placed: list[Path]) -> None:
-    assert len(placed) == 3
+    assert len(placed) == 4
     assert analyze("verify", *map(str, placed)) == ""
 
 
@@ -73,7 +76,8 @@ def test_what_the_score_does_not_count_is_there_too(unit: Path) -> None:
     assert values(unit, "UMask") == ["0077"]
     assert values(unit, "LimitCORE") == ["0"], "a core dump holds every key"
     assert values(unit, "User") != ["root"]
-    assert all(values(unit, name) for name in ("MemoryMax", "TasksMax", "LoadCredentialEncrypted"))
+    assert all(values(unit, name) for name in ("MemoryMax", "TasksMax"))
+    assert bool(values(unit, "LoadCredentialEncrypted")) is (unit != WITHOUT_SECRETS)
     assert not values(unit, "SetCredential"), "no secret stands in a unit"
 
 
@@ -87,7 +91,20 @@ def test_an_end_has_its_time_and_what_no_start_cures_is_not_started_again() -> N
     assert values(FOLDER / "tellergate-upgrade.service", "Conflicts") == ["tellergate.service"]
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_worker_of_the_code_interpreter_reaches_nobody_and_serves_the_gateway_s_group_alone() -> None:
+    unit = WITHOUT_SECRETS
+    assert values(unit, "PrivateNetwork") == ["yes"]
+    assert values(unit, "IPAddressDeny") == ["any"]
+    assert values(unit, "RestrictAddressFamilies") == ["AF_UNIX"]
+    assert values(unit, "RuntimeDirectoryMode") == ["0750"]
+    assert not values(unit, "EnvironmentFile")
+    assert "TELLERGATE" not in unit.read_text()
+    (command,) = values(unit, "ExecStart")
+    told = command_line().parse_args(shlex.split(command)[1:])
+    assert (str(told.socket), told.group) == ("/run/tellergate-code/worker", True)
+
+
+@pytest.mark.parametrize("unit", WITH_SECRETS, ids=lambda unit: unit.stem)
 def test_credentials_become_files_of_our_own(unit: Path, tmp_path: Path) -> None:
     """systemd shows them as it can: to us, or to root with a list of who may read."""
     given, own = tmp_path / "given", tmp_path / "own"

@@ -210,6 +210,13 @@ def test_every_file_gets_a_plain_name_of_its_own(files: list[tuple[str, str]]) -
     assert all(is_name(name) and not name.startswith(".") for name in names.values())
 
 
+def test_files_of_one_name_have_names_of_their_own_however_long_their_ids_are() -> None:
+    files = [(f"{'i' * 100}{number:03}{'d' * 25}", "é" * 80 + ".csv") for number in range(128)]
+    assert len(set(placed(files).values())) == 128
+    assert placed([("a", "x.csv"), ("b", "x.csv"), ("c", "b-x.csv")]) == {"a": "x.csv", "b": "b-x.csv", "c": "c-b-x.csv"}
+    assert placed([("..", "/"), ("b", ".."), ("c", "a/b\\c\n")]) == {"..": "_", "b": "b", "c": "a_b_c_"}
+
+
 def reader(body: bytes) -> "Reading":
     return Reading(body)
 
