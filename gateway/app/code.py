@@ -23,7 +23,11 @@ def code_runner(settings: Settings) -> AbstractAsyncContextManager[CodeRunner] |
     pass in development mode alone, a worker of our own is started."""
     if settings.code_interpreter == NO_CODE_INTERPRETER:
         return None
-    return ChildCodeRunner(settings.code_interpreter) if settings.code_socket is None else SocketCodeRunner(settings.code_socket)
+    return (
+        ChildCodeRunner(settings.code_interpreter)
+        if settings.code_socket is None
+        else SocketCodeRunner(settings.code_socket, settings.code_interpreter)
+    )
 
 
 class ChildCodeRunner:

@@ -24,10 +24,14 @@ _ERROR_BYTES = 64 * 1024
 
 
 class SocketCodeRunner:
-    """See `CodeRunner`. A call that broke off after it was handed over is LOST: whether it ran, the worker alone knew."""
+    """See `CodeRunner`. `tier`: which one the worker must be of; empty: any.
 
-    def __init__(self, path: Path) -> None:
+    A call that broke off after it was handed over is LOST: whether it ran, the worker alone knew.
+    """
+
+    def __init__(self, path: Path, tier: str = "") -> None:
         self._path = path
+        self._asks = {"tier": tier} if tier else {}
         self._client: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -72,7 +76,9 @@ class SocketCodeRunner:
     async def problem(self) -> str | None:
         """Why the worker takes no calls, for an operator; None if it does."""
         try:
-            async with self._open.get(wire.READY_PATH, timeout=aiohttp.ClientTimeout(total=_CONNECTING_S)) as answer:
+            async with self._open.get(
+                wire.READY_PATH, params=self._asks, timeout=aiohttp.ClientTimeout(total=_CONNECTING_S)
+            ) as answer:
                 return None if answer.status == 200 else f"the worker answered {answer.status}"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return _told(error)
@@ -88,7 +94,7 @@ class SocketCodeRunner:
         body = _Body(asked, coming)
         url = f"{wire.SESSIONS_PATH}/{asked.session}/calls/{asked.key}"
         try:
-            async with self._open.post(url, data=body.parts(), allow_redirects=False) as answer:
+            async with self._open.post(url, params=self._asks, data=body.parts(), allow_redirects=False) as answer:
                 if answer.status == 200:
                     return await wire.read_outcome(answer.content.readexactly)
                 said = await _some(answer.content)

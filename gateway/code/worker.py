@@ -39,10 +39,18 @@ def application(sessions: CodeSessions, tier: str) -> web.Application:
     """The routes of a worker. `tier`: what it says of itself."""
     app = web.Application(client_max_size=0)
 
+    def is_other(request: web.Request) -> web.StreamResponse | None:
+        """Models were told what they can do: who asks for another tier gets nothing run."""
+        if request.query.get("tier", tier) == tier:
+            return None
+        return web.json_response({"problem": f"this worker is of the tier {tier}, and another is asked for"}, status=503)
+
     async def run(request: web.Request) -> web.StreamResponse:
         session, key = request.match_info["session"], request.match_info["key"]
         if not SESSION_FORM.fullmatch(session) or not KEY_FORM.fullmatch(key):
             return web.json_response({"problem": "no session, or no key"}, status=400)
+        if (other := is_other(request)) is not None:
+            return other
         exactly = _exactly(request)
         try:
             asked, coming = await read_call(session, key, exactly)
@@ -67,7 +75,9 @@ def application(sessions: CodeSessions, tier: str) -> web.Application:
         await sessions.forget(request.match_info["session"])
         return web.Response(status=204)
 
-    async def ready(_: web.Request) -> web.StreamResponse:
+    async def ready(request: web.Request) -> web.StreamResponse:
+        if (other := is_other(request)) is not None:
+            return other
         return web.json_response({"status": "ready", "tier": tier, "sessions": len(sessions)})
 
     app.router.add_post(f"{SESSIONS_PATH}/{{session}}/calls/{{key}}", run)

@@ -124,6 +124,19 @@ async def test_a_call_of_another_form_is_refused_before_anything_is_asked(wanted
             await runner.run(wanted)
 
 
+async def test_a_worker_of_another_tier_runs_nothing(path: Path, tier: str) -> None:
+    for asked, runs in ((tier, True), ("another", False)):
+        async with SocketCodeRunner(path, asked) as runner:
+            assert (await runner.problem() is None) is runs
+            wanted = CodeWanted(session("stays"), f"of {asked}".replace(" ", "-"), "6 * 7")
+            if runs:
+                assert (await runner.run(wanted)).logs == "42\n"
+            else:
+                with pytest.raises(CodeUnavailable) as refused:
+                    await runner.run(wanted)
+                assert f"of the tier {tier}" in refused.value.problem
+
+
 async def test_where_no_worker_listens_nothing_ran(tmp_path: Path) -> None:
     async with SocketCodeRunner(tmp_path / "nobody") as runner:
         with pytest.raises(CodeUnavailable):
