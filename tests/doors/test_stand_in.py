@@ -1,5 +1,6 @@
 """Without a model: development mode has a stand-in that says what it is; elsewhere nothing is run, and no client asks again."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -43,9 +44,11 @@ async def clients(folder: Path, **changes: Any) -> AsyncIterator[tuple[AsyncOpen
         await http.aclose()
 
 
-async def talk(service: AsyncOpenAI, own: AsyncOpenAI, words: str, functions: tuple[str, ...] = FUNCTIONS) -> tuple[Any, str]:
-    tools: Any = [function(name) for name in functions]
-    assistant = await service.beta.assistants.create(model="gpt-4o", tools=tools)
+async def talk(
+    service: AsyncOpenAI, own: AsyncOpenAI, words: str, functions: tuple[str, ...] = FUNCTIONS, **rest: Any
+) -> tuple[Any, str]:
+    tools: Any = [{"type": name} if name in ("file_search", "code_interpreter") else function(name) for name in functions]
+    assistant = await service.beta.assistants.create(model="gpt-4o", tools=tools, **rest)
     thread = await own.beta.threads.create(messages=[{"role": "user", "content": words}])
     run = await own.beta.threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=50)
     messages = await own.beta.threads.messages.list(thread.id)
@@ -71,6 +74,32 @@ async def test_the_stand_in_answers_and_says_that_it_is_one(tmp_path: Path) -> N
         assert text == "You spent on the usual things.", "what a memo commands was refused"
         _, text = await talk(service, own, "What is the balance?", functions=("list_beneficiaries",))
         assert text == "This assistant may not call list_accounts: add it to the assistant's functions."
+
+
+async def test_the_stand_in_uses_the_tools_that_it_was_given_and_no_other(tmp_path: Path) -> None:
+    async with clients(tmp_path / "data", code_interpreter="compute") as (service, own, _):
+        _, text = await talk(service, own, "Calculate the first 20 Fibonacci numbers", ("code_interpreter",))
+        assert text.startswith("The first 20 Fibonacci numbers: [0, 1, 1, 2, 3, 5, 8, 13, 21,")
+        assert text.endswith("2584, 4181]")
+        wanted = ("list_accounts", "get_spending_summary", "code_interpreter")
+        run, text = await talk(service, own, "Draw my spending of the last year.", wanted)
+        assert run.status == "completed"
+        assert re.match(r"This is what you spent in the last 12 months, by category.\n[\w ]+ #+ \d", text), text
+        _, text = await talk(service, own, "Draw my spending of the last year.", wanted[:2])
+        assert text == "This assistant may not call code_interpreter: add it to the assistant's functions."
+        store = (await service.vector_stores.create(name="Terms")).id
+        file = ("cards.txt", b"A lost card is replaced within five days, for ten euros.")
+        await service.vector_stores.files.upload_and_poll(vector_store_id=store, file=file, poll_interval_ms=50)
+        asked = "What do the terms say about a lost card?"
+        named: Any = {"file_search": {"vector_store_ids": [store]}}
+        _, text = await talk(service, own, asked, ("file_search",), tool_resources=named)
+        assert re.fullmatch(
+            r"Your documents say: “A lost card is replaced within five days, for ten euros\.” 【\d+:\d+†source】", text
+        )
+        _, text = await talk(service, own, asked, ("file_search",))
+        assert text == "I found nothing about this in your documents."
+        _, text = await talk(service, own, asked, ("list_accounts",))
+        assert text == "This assistant may not call file_search: add it to the assistant's functions."
 
 
 async def test_without_a_model_a_run_is_refused_and_asked_for_once(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ HELP = (
     'Move 25.00 GBP from "Everyday" to "Rainy day".\n'
     'Pay 20.00 GBP to "Camden Rooms".\n'
     "What did I spend on lately?\n"
+    "Draw my spending of the last year.\n"
+    "Calculate the first 20 Fibonacci numbers.\n"
+    "What do the terms say about a lost card?\n"
     "For a real model, start the gateway with --model-url."
 )
 
@@ -31,8 +34,41 @@ _MOVE = re.compile(rf'\bmove {_AMOUNT} from "(?P<debit>[^"]+)" to "(?P<credit>[^
 _PAY = re.compile(rf'\bpay {_AMOUNT} to "(?P<payee>[^"]+)"', re.IGNORECASE)
 _LATELY = re.compile(r"\b(?:lately|spend|spent)\b", re.IGNORECASE)
 _BALANCE = re.compile(r"\b(?:balance|how much)\b", re.IGNORECASE)
+_DRAW = re.compile(r"\b(?:draw|plot|chart)\b.*\b(?:spend|spent|spending)\b", re.IGNORECASE)
+_FIBONACCI = re.compile(r"\bfirst (?P<count>[0-9]{1,2}) fibonacci\b", re.IGNORECASE)
+_LOOK_UP = re.compile(r"\b(?:terms|documents?|files?|attached|attachment)\b", re.IGNORECASE)
 _COMMANDED = re.compile(r"Transfer (?P<currency>[A-Z]{3}) (?P<value>[0-9]+\.[0-9]{2})")
 _PAST_DAYS = 60
+_QUERY_MOST = 1000
+_PASSAGE_MOST = 400
+"""Characters of a passage that it repeats."""
+
+_FIBONACCI_CODE = """\
+a, b, numbers = 0, 1, []
+for _ in range({count}):
+    numbers.append(a)
+    a, b = b, a + b
+print(numbers)
+"""
+_DRAWING_CODE = """\
+spent = {spent}
+try:
+    import matplotlib.pyplot as plt
+except ImportError:
+    plt = None
+if plt is None:
+    most = max(spent.values()) or 1
+    for name, value in spent.items():
+        print(name, "#" * round(30 * value / most), value)
+else:
+    plt.barh(list(spent)[::-1], list(spent.values())[::-1])
+    plt.title("Spent in the last 12 months, {currency}")
+    plt.tight_layout()
+    plt.show()
+    with open("/mnt/data/spending.csv", "w") as table:
+        table.writelines(f'"{{name}}",{{value}}\\n' for name, value in spent.items())
+"""
+"""A picture; in figures where there are no packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +94,7 @@ class StandInCall:
 
 def next_step(turn: LastTurn) -> StandInCall | str:
     """The function that is called next, or the last words."""
-    step = _next(turn)
+    step = _with_tools(turn) or _next(turn)
     if isinstance(step, StandInCall) and turn.offered is not None and step.name not in turn.offered:
         return f"This assistant may not call {step.name}: add it to the assistant's functions."
     return step
@@ -86,6 +122,70 @@ def _next(turn: LastTurn) -> StandInCall | str:
     amount = turn.result("get_account_balance").get("amount")
     name = next(name for name, account in accounts.items() if account == first)
     return f"Your {name} account holds {amount['value']} {amount['currency']}." if amount else _refused(turn, "get_account_balance")
+
+
+def _with_tools(turn: LastTurn) -> StandInCall | str | None:
+    """What a tool of the gateway answers, or is asked; None where none is wanted."""
+    if fibonacci := _FIBONACCI.search(turn.words):
+        code = _FIBONACCI_CODE.format(count=fibonacci["count"])
+        if "code_interpreter" not in turn.outputs:
+            return StandInCall("code_interpreter", {"code": code})
+        return _computed(turn, f"The first {fibonacci['count']} Fibonacci numbers: ")
+    if _DRAW.search(turn.words):
+        return _drawing(turn)
+    if _LOOK_UP.search(turn.words):
+        return _looking_up(turn)
+    return None
+
+
+def _drawing(turn: LastTurn) -> StandInCall | str:
+    """The bank's own sums, which code draws."""
+    if "list_accounts" not in turn.outputs:
+        return StandInCall("list_accounts", {})
+    if "get_spending_summary" not in turn.outputs:
+        listed = turn.result("list_accounts").get("accounts", [])
+        accounts = [account["account"] for account in listed if account["status"] == "open"]
+        if not accounts:
+            return "I could not see an account."
+        return StandInCall("get_spending_summary", {"accounts": accounts, "period": "last_12_months", "group_by": "category"})
+    if not turn.outputs["get_spending_summary"].get("ok"):
+        return _refused(turn, "get_spending_summary")
+    groups = [group for group in turn.result("get_spending_summary").get("groups", []) if group.get("total")]
+    if not groups:
+        return "I see nothing that was spent."
+    if "code_interpreter" not in turn.outputs:
+        currency = groups[0]["total"]["currency"]
+        spent = {
+            str(group.get("group") or "other"): float(group["total"]["value"])
+            for group in groups
+            if group["total"]["currency"] == currency
+        }
+        return StandInCall("code_interpreter", {"code": _DRAWING_CODE.format(spent=json.dumps(spent), currency=currency)})
+    return _computed(turn, "This is what you spent in the last 12 months, by category.\n")
+
+
+def _computed(turn: LastTurn, before: str) -> str:
+    """What code printed, behind these words, and links to the files that it made."""
+    if not turn.outputs["code_interpreter"].get("ok"):
+        return _refused(turn, "code_interpreter")
+    result = turn.result("code_interpreter")
+    printed = _text(result.get("logs") or result.get("document_logs") or "")
+    files = [f"[{file['path'].rsplit('/', 1)[1]}]({file['path']})" for file in result.get("files", []) if not file["image"]]
+    return "\n".join([f"{before}{printed}".strip(), *([result["note"]] if result.get("ending") != "done" else []), *files])
+
+
+def _looking_up(turn: LastTurn) -> StandInCall | str:
+    """The passage that fits best, in its own words, and where it stands."""
+    if "file_search" not in turn.outputs:
+        return StandInCall("file_search", {"query": turn.words[:_QUERY_MOST]})
+    if not turn.outputs["file_search"].get("ok"):
+        return _refused(turn, "file_search")
+    results = turn.result("file_search").get("results", [])
+    if not results:
+        return "I found nothing about this in your documents."
+    passage = " ".join(_text(results[0]["text"]).split())
+    cut = passage if len(passage) <= _PASSAGE_MOST else passage[:_PASSAGE_MOST].rsplit(" ", 1)[0] + " …"
+    return f"Your documents say: “{cut}” {results[0]['cite']}"
 
 
 def _moving(turn: LastTurn, accounts: Mapping[str, str], move: re.Match[str]) -> StandInCall | str:
