@@ -22,7 +22,7 @@ VECTOR_STORES = Table(
     Column("expires_us", BigInteger),
     Column("key", LargeBinary, nullable=False),  # of its index, wrapped under its owner's
     Column("thread", String(64)),  # for which it was made, and with which it goes
-    Index("vector_stores_by_thread", "thread"),
+    Index("vector_stores_by_thread", "thread", "id"),
     Index("vector_stores_by_owner", "owner", "customer", "created_us", "id"),
     Index("vector_stores_by_age", "expires_us"),
 )

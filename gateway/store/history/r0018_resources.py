@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("threads", sa.Column("resources", sa.Text(), nullable=True))
     op.add_column("vector_stores", sa.Column("thread", sa.String(length=64), nullable=True))
-    op.create_index("vector_stores_by_thread", "vector_stores", ["thread"])
+    op.create_index("vector_stores_by_thread", "vector_stores", ["thread", "id"])
 
 
 def downgrade() -> None:
