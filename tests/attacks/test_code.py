@@ -399,3 +399,86 @@ class Opening:
 async def fed_until_killed(path: Path) -> CodeOutcome:
     async with SocketCodeRunner(path) as runner:
         return await runner.run(CodeWanted(session("fed"), "fed", "1", [GivenFile("endless", "endless.bin", 2000, Opening())]))
+
+
+COMPUTE_S = 1
+
+
+@pytest.fixture(scope="module")
+def compute() -> Iterator[Path]:
+    with worker("compute", "--call-s", str(COMPUTE_S)) as (_, path):
+        yield path
+
+
+COMPUTE_HELD = {
+    "a file": "open('/etc/passwd').read()",
+    "a file to write": "import pathlib\npathlib.Path('/tmp/left-by-code').write_text('x')",
+    "a listing": "import os\nos.listdir('/')",
+    "the environment": "import os\nos.environ['PATH']",
+    "a variable": "import os\nos.getenv('PATH') or missing",
+    "a program": "import os\nos.system('id')",
+    "a process": "import subprocess",
+    "a socket": "import socket",
+    "memory": "import ctypes",
+    "a pickle": "import pickle",
+    "a package": "import numpy",
+    "an import by name": "__import__('subprocess')",
+    "all classes": "().__class__.__base__.__subclasses__()",
+    "frames": "import sys\nsys._getframe(0).f_globals",
+    "modules": "import sys\nsys.modules['os'].system('id')",
+    "code objects": "(lambda: 1).__code__.replace(co_code=b'')",
+    "globals of a function": "(lambda: 1).__globals__['__builtins__']",
+    "a format that reads": "'{0.__class__.__init__.__globals__}'.format(open)",
+}
+
+
+@pytest.mark.parametrize("wants", sorted(COMPUTE_HELD))
+async def test_code_of_the_small_tier_gets_nothing_of_the_system_and_goes_on(compute: Path, wants: str) -> None:
+    outcome = await ran(compute, COMPUTE_HELD[wants], "held")
+    assert outcome.ending is CodeEnding.FAILED, outcome
+    assert (await ran(compute, "'on'", "held")).logs == "'on'\n"
+
+
+COMPUTE_ENDS = {
+    "no end": "while True: pass",
+    "a long sleep": "import time\ntime.sleep(60)",
+    "a large text": "'a' * (1 << 30)",
+    "a large number": "10 ** 10 ** 10",
+    "a large format": "'%1000000000d' % 1",
+    "a large list": "held = []\nwhile True: held.append('x' * 100000)",
+    "a slow pattern": "import re\nre.match('(a+)+$', 'a' * 60 + 'b')",
+    "a deep value": "held = []\nfor _ in range(200000): held = [held]\nheld",
+    "deep code": "(" * 5000 + ")" * 5000,
+    "a deep call": "def call(n): return call(n + 1)\ncall(0)",
+    "a flood": "while True: print('x' * 10000)",
+}
+
+
+async def test_the_small_tier_ends_in_time_and_within_its_memory_whatever_is_asked(compute: Path) -> None:
+    begun = asyncio.get_running_loop().time()
+    outcomes = await asyncio.gather(*(ran(compute, code, f"small {name}") for name, code in COMPUTE_ENDS.items()))
+    took = asyncio.get_running_loop().time() - begun
+    allowed = {CodeEnding.FAILED, CodeEnding.TIME, CodeEnding.MEMORY, CodeEnding.BROKEN, CodeEnding.DONE}
+    told = dict(zip(COMPUTE_ENDS, outcomes, strict=True))
+    assert {outcome.ending for outcome in outcomes} <= allowed
+    assert {name for name in ("no end", "a long sleep", "a flood") if told[name].ending is CodeEnding.TIME} == {
+        "no end",
+        "a long sleep",
+        "a flood",
+    }
+    assert {told[name].ending for name in ("a large text", "a large list")} == {CodeEnding.MEMORY}
+    assert all(len(outcome.logs) < 70_000 for outcome in outcomes)
+    assert took < 25, "each within a second or two, two at a time"
+    assert (await ran(compute, "6 * 7", "small after")).logs == "42\n"
+
+
+async def test_a_killed_worker_of_the_small_tier_leaves_no_process() -> None:
+    """The kernel ends none of it, but each ends with its pipes, at the latest when its call's time is over."""
+    with worker("compute", "--call-s", "2") as (process, path):
+        running = asyncio.create_task(ran(path, "while True: pass"))
+        await wait_until(lambda: jails_of(process.pid) != [])
+        await asyncio.sleep(0.2)
+        left = jails_of(process.pid)
+        process.kill()
+        assert await running == CodeOutcome(CodeEnding.LOST)
+        await wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in left), most_s=12)
