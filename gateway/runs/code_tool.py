@@ -46,7 +46,7 @@ _ENDED: Mapping[CodeEnding, str] = {
 }
 
 
-class CodeSessions:
+class KnownSessions:
     """Which threads may have a session at the worker that is not over by itself. Bounded: of more than KNOWN_MOST the oldest are dropped,
     whose sessions end when nobody uses them."""
 
@@ -83,7 +83,7 @@ class CodeInterpreter:
     records: Records
     most: FilesMost
     file_most: int
-    sessions: CodeSessions = field(default_factory=CodeSessions)
+    sessions: KnownSessions = field(default_factory=KnownSessions)
 
     async def use(self, call: Call) -> Mapping[str, object]:
         """What came of the program. Unavailable: nothing ran."""
