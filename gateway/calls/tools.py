@@ -53,8 +53,8 @@ FILE_SEARCH = ToolFunction(
 
 SUMMARIES: Mapping[str, str] = {
     "compute": (
-        "Calculates in a small Python without imports other than math, datetime and json, without files, a network and the bank. Variables"
-        " stay for later calls. Only what the program prints, and the value of its last line, is told."
+        "Calculates in a small Python: of modules it has math, decimal, datetime, json, re and the like, and no packages, no files, no"
+        " network and no bank. Variables stay for later calls. Only what the program prints, and the value of its last line, is told."
     ),
     "python": (
         "Runs Python with numpy, pandas and matplotlib, without a network and without the bank. Variables stay for later calls. Files that"

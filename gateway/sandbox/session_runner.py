@@ -55,7 +55,7 @@ def main() -> None:
     watched = _begun(limits)
     ending = _until_status(watched, {**limits, "cpu_s": _WARMING_S}, b"", _WARMING_S)
     if ending != "done":
-        sys.stderr.write(watched.text.decode(errors="replace"))
+        sys.stderr.write(f"its libraries did not load ({ending}) {watched.text.decode(errors='replace')}")
         return
     _stop(watched)
     empty = _files_made()
