@@ -164,6 +164,24 @@ async def test_files_are_read_once_for_a_session_and_what_is_made_comes_out(path
     assert (await ran(path, "1", "files")).files == ()
 
 
+async def test_tables_workbooks_zones_and_figures_are_what_the_large_tier_is_for(path: Path, tier: str) -> None:
+    code = """import pandas as pd, matplotlib.pyplot as plt
+frame = pd.DataFrame({"day": pd.date_range("2026-03-28", periods=3, tz="Europe/London"), "amount": [2.5, 3.25, 4]})
+frame.assign(day=frame["day"].dt.tz_localize(None)).to_excel("days.xlsx", index=False)
+frame.plot(x="day", y="amount")
+plt.show()
+plt.plot([1, 2])
+pd.read_excel("days.xlsx")["amount"].sum()"""
+    outcome = await ran(path, code, "tables")
+    if tier != PYTHON:
+        assert (outcome.ending, outcome.files) == (CodeEnding.FAILED, ())
+        assert "of modules asyncio, base64" in outcome.logs
+        return
+    assert (outcome.ending, outcome.logs) == (CodeEnding.DONE, "np.float64(9.75)\n"), outcome
+    kinds = {file.name: file.content[:4] for file in outcome.files}
+    assert kinds == {"days.xlsx": b"PK\x03\x04", "figure-1.png": b"\x89PNG", "figure-2.png": b"\x89PNG"}
+
+
 async def test_a_file_of_another_size_or_that_cannot_be_read_runs_nothing(path: Path, tier: str) -> None:
     if tier != PYTHON:
         pytest.skip("takes no files")
