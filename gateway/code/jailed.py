@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 
 from gateway.code.interpreter import InterpreterSession
 from gateway.code.port import CodeEnding, CodeOutcome, CodeUnavailable, MadeFile
@@ -13,7 +14,9 @@ from gateway.sandbox.session import JailedSession, SessionLimits, begin_session
 
 PACKAGES = (
     *("numpy", "numpy.libs", "pandas", "matplotlib", "mpl_toolkits"),
-    *("PIL", "pillow.libs", "contourpy", "cycler", "fontTools", "kiwisolver", "packaging", "pyparsing", "dateutil", "six"),
+    *("PIL", "pillow.libs", "contourpy", "cycler", "fontTools", "kiwisolver", "packaging", "pyparsing", "dateutil"),
+    *("openpyxl", "et_xmlfile", "defusedxml"),  # for pandas and workbooks
+    *(("six",) if find_spec("six") else ()),  # for dateutil before 4
     "tzdata",  # there is no /usr/share/zoneinfo in the jail
 )
 """What code may import besides the standard library, and what that imports."""

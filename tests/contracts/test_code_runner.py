@@ -8,7 +8,9 @@ import pytest
 
 from gateway.code.client import SocketCodeRunner
 from gateway.code.port import CodeEnding, CodeOutcome, CodeUnavailable, CodeWanted, GivenFile
-from tests.support.code_workers import Opened, ran, session, worker
+from gateway.code.sessions import SessionBounds
+from gateway.sandbox.session import SessionLimits
+from tests.support.code_workers import Opened, light_worker, ran, session, worker
 
 PYTHON = "python"
 
@@ -20,6 +22,11 @@ def tier(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def path(tier: str) -> Iterator[Path]:
+    """Of Python, without the libraries that take a second to load: sessions come and go here."""
+    if tier == PYTHON:
+        with light_worker(SessionBounds(sessions=3), SessionLimits(wall_s=2, cpu_s=2)) as path:
+            yield path
+        return
     with worker(tier, "--sessions", "3", "--call-s", "2") as (_, path):
         yield path
 
@@ -153,15 +160,32 @@ async def test_files_are_read_once_for_a_session_and_what_is_made_comes_out(path
         return
     content = Opened(b"day,amount\n1,2.50\n2,3.25\n" * 50_000)
     given = GivenFile("file-1", "../amounts.csv", len(content.content), content)
-    code = "import pandas as pd\nframe = pd.read_csv('_amounts.csv')\nlen(frame)"
+    code = "rows = open('_amounts.csv').read().splitlines()\nlen(rows)"
     async with SocketCodeRunner(path) as runner:
         for number in range(2):
             outcome = await runner.run(CodeWanted(session("files"), f"files-{number}", code, [given]))
-            assert (outcome.ending, outcome.logs, outcome.files) == (CodeEnding.DONE, "149999\n", ()), outcome
+            assert (outcome.ending, outcome.logs, outcome.files) == (CodeEnding.DONE, "150000\n", ()), outcome
     assert content.times == 1
     made = await ran(path, "open('out.csv', 'w').write('é')\nopen('_amounts.csv', 'a').write('x')\nNone", "files")
     assert {file.name: len(file.content) for file in made.files} == {"out.csv": 2, "_amounts.csv": len(content.content) + 1}
     assert (await ran(path, "1", "files")).files == ()
+
+
+TABLES = """import pandas as pd, matplotlib.pyplot as plt
+frame = pd.DataFrame({"day": pd.date_range("2026-03-28", periods=3, tz="Europe/London"), "amount": [2.5, 3.25, 4]})
+frame.assign(day=frame["day"].dt.tz_localize(None)).to_excel("days.xlsx", index=False)
+frame.plot(x="day", y="amount")
+plt.show()
+plt.plot([1, 2])
+pd.read_excel("days.xlsx")["amount"].sum()"""
+
+
+async def test_tables_workbooks_zones_and_figures_are_what_the_large_tier_is_for() -> None:
+    with worker("python") as (_, path):
+        outcome = await ran(path, TABLES, "tables")
+    assert (outcome.ending, outcome.logs) == (CodeEnding.DONE, "np.float64(9.75)\n"), outcome
+    kinds = {file.name: file.content[:4] for file in outcome.files}
+    assert kinds == {"days.xlsx": b"PK\x03\x04", "figure-1.png": b"\x89PNG", "figure-2.png": b"\x89PNG"}
 
 
 async def test_a_file_of_another_size_or_that_cannot_be_read_runs_nothing(path: Path, tier: str) -> None:
