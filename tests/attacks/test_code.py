@@ -392,7 +392,7 @@ class Opening:
     async def __call__(self) -> AsyncIterator[bytes]:
         yield b"a" * 1000
         Opening.began = True
-        await asyncio.sleep(5)
+        await asyncio.sleep(2)
         yield b"a" * 1000
 
 
