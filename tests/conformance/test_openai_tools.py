@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from sqlalchemy import select
 
@@ -98,6 +99,25 @@ async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
         assert heard.content[0].to_dict() == (await client.beta.threads.messages.list(thread.id)).data[0].content[0].to_dict()
         assert heard.content[0].text.annotations
         assert steps[0].step_details.tool_calls[0].file_search.results[0].content[0].text == FEES.rstrip()
+
+
+async def test_a_tool_may_be_chosen_once_and_only_where_it_is_there(tmp_path: Path) -> None:
+    async with assisted(tmp_path / "data", citing) as all_of:
+        client: Any = all_of.client(all_of.token())
+        store = await stored(client, fees=FEES)
+        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+        asked = {"assistant_id": assistant.id, "tool_choice": {"type": "file_search"}, "poll_interval_ms": POLL_MS}
+        thread = await client.beta.threads.create(
+            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
+        )
+        run = await client.beta.threads.runs.create_and_poll(thread_id=thread.id, **asked)
+        assert (run.status, run.tool_choice.type) == ("completed", "file_search")
+        first, second = (seen.body["tool_choice"] for seen in all_of.model.seen[-2:])
+        assert (first, second) == ({"type": "function", "function": {"name": "file_search"}}, "auto")
+        with pytest.raises(openai.BadRequestError):
+            await client.beta.threads.runs.create(
+                thread_id=thread.id, assistant_id=assistant.id, tool_choice={"type": "code_interpreter"}
+            )
 
 
 async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
