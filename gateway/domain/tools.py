@@ -25,6 +25,15 @@ class ToolFunction(BankingFunction):
     facts: Mapping[str, "Callable[[ToolContext], Sequence[str]]"] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionOutput:
+    """What a call was answered, as its model was told. `name`: of a file that holds it."""
+
+    call: str
+    name: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
     """What the tools of one run may use. Ids are looked up anew at each use, as far as the customer sees them.
@@ -41,6 +50,8 @@ class ToolContext:
     threshold: float = 0.0
     tier: str = ""
     """Of the code interpreter: `compute` or `python`; empty where there is none."""
+    outputs: tuple[FunctionOutput, ...] = ()
+    """What the functions of this run have answered, for its code."""
     begun: Mapping[str, int] = field(default_factory=dict)
     """Calls that this run had begun before it was taken up again: by their native ids, when, in whole seconds since 1970."""
 

@@ -15,7 +15,7 @@ from gateway.calls.record import Records
 from gateway.code.port import CodeEnding, CodeRunner, CodeWanted, GivenFile, MadeFile
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
-from gateway.domain.tools import ToolContext
+from gateway.domain.tools import FunctionOutput, ToolContext
 from gateway.files.images import IMAGE_TYPES
 from gateway.files.keeping import ContentRefused, ContentTooLarge, FileKeeper
 from gateway.files.sealing import ContentDamaged
@@ -98,7 +98,7 @@ class CodeInterpreter:
             key=f"{call.received.request.turn_id}:{call.received.native.native_id}",
             code=call.arguments.must("code", str),
             begun=call.received.native.native_id in context.begun,
-            files=[GivenFile(file.id, file.name, file.content.size, partial(self._parts, file)) for file in given],
+            files=[*map(_answer, context.outputs), *map(self._given, given)],
         )
         self.sessions.used(context.thread, wanted.session)
         try:
@@ -129,8 +129,8 @@ class CodeInterpreter:
         at = self.keeper.clock()
         return await self.keeper.store.read(lambda connection: find_file(connection, who, id_, at))
 
-    def _parts(self, file: StoredFile) -> AsyncIterator[bytes]:
-        return self.keeper.read(file.content)
+    def _given(self, file: StoredFile) -> GivenFile:
+        return GivenFile(file.id, file.name, file.content.size, partial(self.keeper.read, file.content))
 
     async def _made(self, who: Maker, wanted: CodeWanted, made: MadeFile, notes: list[str]) -> Mapping[str, object] | None:
         """A file that code made, as the customer's own; the same again for the same call. None where it is not kept."""
@@ -167,6 +167,12 @@ def session_of(customer: str, context: ToolContext) -> str:
 def _logs(call: Call, given: Sequence[StoredFile]) -> str:
     """Under which name its output is told: as a document's where it could read one."""
     return "document_logs" if given or call.facts.conversation.tainted else "logs"
+
+
+def _answer(output: FunctionOutput) -> GivenFile:
+    """What a function answered, as a file: code works on what the bank said, not on what a model copied of it."""
+    content = output.text.encode()
+    return GivenFile(output.call, output.name, len(content), partial(_one, content))
 
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:

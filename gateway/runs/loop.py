@@ -25,6 +25,7 @@ from gateway.domain.alarms import Alarm
 from gateway.domain.principal import Principal
 from gateway.domain.states import RunState, StepStatus
 from gateway.domain.strict_json import Json
+from gateway.domain.tools import ToolContext
 from gateway.runs import objects
 from gateway.runs.answer import ModelAnswer
 from gateway.runs.broadcast import Broadcast
@@ -35,7 +36,7 @@ from gateway.runs.objects import seconds
 from gateway.runs.question import ModelQuestion, QuestionBuilder
 from gateway.runs.sealed_principal import PrincipalSeal
 from gateway.runs.streaming import KeptAnswer, MessageStream, call_delta, counted
-from gateway.runs.tool_context import begun, context_of, is_indexing
+from gateway.runs.tool_context import begun, context_of, context_with_outputs, is_indexing
 from gateway.store import runs, steps, threads
 from gateway.store.items import ItemStore
 from gateway.store.runs import AdvanceRun, Run
@@ -196,7 +197,7 @@ class RunDriver:
             model=str(self.run.body["model"]),
             offered=self.parts.question.ours_of(self.run),
             trace_id=str(objects.own_of(self.run)["trace"]),
-            tools=context_of(self.run, thread, self._spent.rounds, step, tier=self.parts.question.tier),
+            tools=await context_with_outputs(self.parts.book, self._context(thread, step), step),
         )
         if (marked := begun(step, self.parts.clock())) is not None:
             await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(marked,))
@@ -219,6 +220,9 @@ class RunDriver:
         await self._changed(step, done, own=self._own(confirmations=[]))
         self._tell("thread.run.step.completed", objects.step(done, with_content=self._with_content))
         return True
+
+    def _context(self, thread: Thread, step: Step | None = None) -> ToolContext | None:
+        return context_of(self.run, thread, self._spent.rounds, step, tier=self.parts.question.tier)
 
     async def _changed(self, before: Step, after: Step, **body: Json) -> None:
         """One write of the step as it is now, with whatever else of the run it changes; then it is told."""
@@ -281,7 +285,7 @@ class RunDriver:
 
     async def _indexed(self, thread: Thread) -> None:
         """Until the files that it may search are indexed, or they took long enough: who attaches one asks about it."""
-        context, until = context_of(self.run, thread, 0), self.parts.clock() + INDEXED_WITHIN
+        context, until = self._context(thread), self.parts.clock() + INDEXED_WITHIN
         while context and context.vector_stores and self.parts.clock() < until and await is_indexing(self.parts.book, context):
             await self._until_cancelled(asyncio.sleep(LOOK_S))
 

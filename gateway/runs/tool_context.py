@@ -1,19 +1,24 @@
 """What the tools of a run are given. And that what must not be done twice was begun."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from gateway.domain.states import IndexState
-from gateway.domain.tools import ToolContext
+from gateway.domain.tools import FunctionOutput, ToolContext
 from gateway.runs.objects import seconds
 from gateway.runs.resources import resources_of
-from gateway.runs.tool_calls import chosen, is_code
+from gateway.runs.tool_calls import chosen, is_code, is_tool
 from gateway.store.items import ItemStore
 from gateway.store.runs import Run
-from gateway.store.steps import Step, calls_of, with_calls
+from gateway.store.steps import Step, calls_of, of_run, with_calls
 from gateway.store.threads import Thread
 from gateway.store.vectors import counts_of
+
+OUTPUTS_MOST = 20
+"""Answers of functions that code is given: the newest."""
 
 
 def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None, *, tier: str = "") -> ToolContext | None:
@@ -33,6 +38,24 @@ def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None, *,
         tier=tier,
         begun={} if step is None else _begun(step),
     )
+
+
+async def context_with_outputs(store: ItemStore, context: ToolContext | None, step: Step) -> ToolContext | None:
+    """For the calls of a step: with what functions have answered in its run, where code may be among them. Unavailable."""
+    if context is None or not any(map(is_code, calls_of(step))):
+        return context
+    earlier = await store.read(lambda connection: of_run(connection, step.run))
+    return replace(context, outputs=tuple(_outputs(earlier))[-OUTPUTS_MOST:])
+
+
+def _outputs(steps: Sequence[Step]) -> Iterator[FunctionOutput]:
+    """Of all calls of functions, in their order, each under a name of its own."""
+    counts = Counter[str]()
+    for call in (call for step in steps for call in calls_of(step)):
+        name, output = call["function"]["name"], call["function"]["output"]
+        if output is not None and not is_tool(call):
+            counts[name] += 1
+            yield FunctionOutput(call["id"], f"{name}-{counts[name]}.json", output)
 
 
 def begun(step: Step, at: datetime) -> Step | None:

@@ -224,6 +224,31 @@ async def test_code_runs_and_its_files_come_back(tmp_path: Path) -> None:
         assert b"spent" in (await client.files.content(made.id)).content
 
 
+READING = """\
+import json
+answer = json.load(open('/mnt/data/list_accounts-1.json'))
+print(len(answer['result']['accounts']))
+"""
+
+
+def reading(body: dict[str, Any]) -> Reply:
+    """A model that has code work on what the bank answered."""
+    outputs = [json.loads(message["content"]) for message in body["messages"] if message["role"] == "tool"]
+    asked = (asks("list_accounts"), asks("code_interpreter", code=READING))
+    return Reply(calls=(asked[len(outputs)],)) if len(outputs) < 2 else Reply(text=json.dumps(outputs[-1]["result"]["logs"]))
+
+
+async def test_code_works_on_what_functions_answered(tmp_path: Path) -> None:
+    jail(CODE_PACKAGES)
+    async with assisted(tmp_path / "data", reading, code_interpreter="python") as all_of:
+        tools = [{"type": "code_interpreter"}, {"type": "function", "function": {"name": "list_accounts"}}]
+        assistant = await all_of.service.assistants.create(model="a-model", tools=tools)
+        thread, run = await all_of.begun(assistant, "How many accounts do I have?")
+        assert (await all_of.until(run)).status == "completed"
+        told = json.loads(all_of.model.seen[-1].body["messages"][-3]["content"])
+        assert json.loads((await all_of.said(thread.id))[-1]) == {"untrusted_text": str(len(told["result"]["accounts"]))}
+
+
 def counting(body: dict[str, Any]) -> Reply:
     """A model that runs a small program, and tells what it was told."""
     last = body["messages"][-1]
