@@ -1,4 +1,4 @@
-"""The chat page for trying an assistant, `/console/playground`: three files as they are, for development.
+"""The chat page for trying an assistant, `/console/playground`: files as they are, for development.
 
 It holds no token and no right: its script asks the API as any client does, with what whoever tries it gives it.
 """
@@ -14,13 +14,14 @@ PATH = "/console/playground"
 
 _FOLDER = files("gateway") / "console" / "playground"
 _HEADERS = page_headers("'none'")
-_TYPES = {"playground.html": "text/html", "playground.js": "text/javascript", "playground.css": "text/css"}
+_SCRIPTS = ("api.js", "tools.js", "playground.js")
+_TYPES = {"playground.html": "text/html", "playground.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 
 
 def mount(app: FastAPI) -> None:
     """Put the page into the application."""
     app.get(PATH, include_in_schema=False)(_serving("playground.html"))
-    for name in ("playground.js", "playground.css"):
+    for name in (*_SCRIPTS, "playground.css"):
         app.get(f"{PATH}/{name}", include_in_schema=False)(_serving(name))
 
 

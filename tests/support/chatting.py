@@ -42,10 +42,10 @@ def scripted(script: Script) -> Iterator[tuple[ScriptedModel, Callable[[asyncio.
 
 
 @contextmanager
-def chatting(folder: Path, model: ScriptedModel) -> Iterator[Served]:
-    """The real gateway over that model."""
+def chatting(folder: Path, model: ScriptedModel, more: str = "") -> Iterator[Served]:
+    """The real gateway over that model. `more`: further lines of its settings."""
     data, settings = folder / "data", folder / "settings.toml"
-    settings.write_text(f'model_url = "{model.url}"\n')
+    settings.write_text(f'model_url = "{model.url}"\n{more}')
     command = ["serve", "--dev", "--data", str(data), "--port", "0", "--json", "--audit-wait-ms", "20000"]
     command += ["--database", databases.url(data), "--config", str(settings)]
     with contextlib.ExitStack() as stack:

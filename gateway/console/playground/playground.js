@@ -1,113 +1,18 @@
-// Try an assistant over the API of this same origin. Whatever comes from there is shown as text, and never becomes markup or a link.
-// The tokens live in these variables alone.
+// Try an assistant: its conversation, its runs and their steps. `api.js` asks, `tools.js` shows what the gateway's own tools did.
 "use strict";
 
-const $ = (id) => document.getElementById(id);
-const tokens = { customer: "", service: "" };
 const ENDED = new Set(["completed", "failed", "incomplete", "cancelled", "expired"]);
 const LOOK_AGAIN_MS = 1000;
-const PICTURE_PX = 480;
+const PICTURE_PX = 720;
 
 // What is shown of the conversation, by the API's ids; `run` is the last one as last seen.
 let thread = null;
 let run = null;
 let busy = false;
-let seen = { messages: new Map(), steps: new Map(), confirmations: new Map(), form: null, ended: null, events: [] };
+const nothing = () => ({ messages: new Map(), steps: new Map(), confirmations: new Map(), form: null, ended: null, events: [] });
+let seen = nothing();
 
-// -- elements -----------------------------------------------------------------------------------------------------------------------
-
-function el(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children.filter((each) => each !== null));
-  return made;
-}
-
-// What scrolls: the log, or on a phone the page. It follows what comes, unless whoever reads has scrolled up.
-const scroller = () => (getComputedStyle($("log")).overflowY === "visible" ? document.scrollingElement : $("log"));
-let follows = true;
-addEventListener(
-  "scroll",
-  () => {
-    const page = scroller();
-    follows = page.scrollHeight - page.scrollTop - page.clientHeight < 80;
-  },
-  { capture: true, passive: true },
-);
-
-function shown(item) {
-  if (!item.isConnected) $("log").append(item);
-  const page = scroller();
-  if (follows) page.scrollTop = page.scrollHeight;
-  return item;
-}
-
-function problem(error) {
-  const code = error instanceof Refused ? `${error.status} ${error.code}`.trim() : "not answered";
-  shown(el("div", { className: "note bad" }, el("strong", { textContent: code }), `: ${error.message}`));
-}
-
-// What cannot be seen, or turns the text around, is spelt out.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
-const visible = (text) => String(text).replace(HIDDEN, (each) => `⟨U+${each.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
-
-// Laid out for reading only where that changes nothing: the same names in the same order, each number as it was written.
-function pretty(text) {
-  try {
-    const value = JSON.parse(text);
-    const bare = text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");
-    return visible(JSON.stringify(value) === bare ? JSON.stringify(value, null, 2) : text);
-  } catch {
-    return visible(text);
-  }
-}
-
-function part(title, text) {
-  return el("div", { className: "part" }, el("span", { textContent: title }), el("pre", { textContent: text === "" ? " " : text }));
-}
-
-// -- the API ------------------------------------------------------------------------------------------------------------------------
-
-class Refused extends Error {
-  constructor(status, said) {
-    super(said.message ?? "the answer has no error that could be read");
-    this.status = status;
-    this.code = said.code ?? said.type ?? "";
-  }
-}
-
-async function ask(method, path, body, token = tokens.customer) {
-  const headers = { authorization: `Bearer ${token}` };
-  const isForm = body instanceof FormData; // the browser itself says of one what it is
-  if (body !== undefined && !isForm) headers["content-type"] = "application/json";
-  const asked = { method, headers, credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" };
-  const response = await fetch(`/v1${path}`, body === undefined ? asked : { ...asked, body: isForm ? body : JSON.stringify(body) });
-  if (response.ok) return response;
-  const told = await response.json().catch(() => ({}));
-  throw new Refused(response.status, told.error ?? {});
-}
-
-const answer = async (...asked) => (await ask(...asked)).json();
-const at = (...parts) => parts.map((each) => `/${encodeURIComponent(each)}`).join("");
-
-// Server-sent events: blocks with an `event` and a `data` line, parted by an empty one.
-async function* events(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const blocks = (rest + value).split(/\r?\n\r?\n/);
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const fields = { event: "message", data: [] };
-      for (const line of block.split(/\r?\n/)) {
-        if (line.startsWith("event:")) fields.event = line.slice(6).trim();
-        if (line.startsWith("data:")) fields.data.push(line.slice(5).replace(/^ /, ""));
-      }
-      if (fields.data.length) yield { event: fields.event, data: fields.data.join("\n") };
-    }
-  }
-}
+// -- the run's events ---------------------------------------------------------------------------------------------------------------
 
 // A stream of a run, to its end. Where it breaks off the run may go on: then it is looked at until it rests.
 async function follow(response) {
@@ -148,24 +53,34 @@ function take(event, object) {
 
 function messageItem(id, role) {
   if (!seen.messages.has(id)) {
-    const text = el("span", { dir: "auto" });
+    const text = el("span", { dir: "auto", className: "said" });
     const item = el("div", { className: `message ${role}` }, el("span", { className: "unseen", textContent: role === "user" ? "You: " : "Assistant: " }), text);
-    seen.messages.set(id, { item, text });
+    seen.messages.set(id, { item, text, marks: [], length: 0 });
   }
   return seen.messages.get(id);
 }
 
-const textOf = ({ type, text, refusal, image_file: file, image_url: image }) =>
-  visible(text?.value ?? refusal ?? `[${type}: ${file?.file_id ?? image?.url ?? ""}]`);
+const partText = ({ type, text, refusal, image_url: image }) => text?.value ?? refusal ?? `[${type}: ${image?.url ?? ""}]`;
 
 function showMessage(message) {
-  const { item, text } = messageItem(message.id, message.role);
+  const known = messageItem(message.id, message.role);
+  const { item, text } = known;
   item.setAttribute("aria-busy", String(message.status === "in_progress"));
-  if (message.content.length) text.textContent = message.content.map(textOf).join("\n");
-  item.querySelector("small")?.remove();
+  const parts = message.content.filter(({ type }) => type !== "image_file");
+  if (parts.length) {
+    known.marks = [];
+    known.length = 0;
+    text.replaceChildren();
+    parts.forEach((each, number) => {
+      if (number) text.append("\n");
+      text.append(...sourced(known, message, partText(each), each.text?.annotations ?? [], 0));
+    });
+  }
+  item.querySelector("small.cut")?.remove();
   const images = message.content.filter(({ type }) => type === "image_file").map(({ image_file: { file_id: id } }) => id);
   if (images.length && !item.querySelector("canvas")) images.forEach((id) => picture(item, id).catch(problem));
-  if (message.status === "incomplete") item.append(el("small", { textContent: `incomplete: ${message.incomplete_details?.reason ?? ""}` }));
+  if (message.attachments?.length) showAttachments(known, message);
+  if (message.status === "incomplete") item.append(el("small", { className: "cut", textContent: `incomplete: ${message.incomplete_details?.reason ?? ""}` }));
   shown(item);
 }
 
@@ -182,10 +97,16 @@ async function picture(item, id) {
 }
 
 function mergeMessage({ id, delta }) {
-  const { item, text } = messageItem(id, "assistant");
-  item.setAttribute("aria-busy", "true");
-  for (const piece of delta.content ?? []) text.append(visible(piece.text?.value ?? piece.refusal ?? ""));
-  shown(item);
+  const known = messageItem(id, "assistant");
+  known.item.setAttribute("aria-busy", "true");
+  const of = { id, thread_id: run?.thread_id, run_id: run?.id };
+  for (const piece of delta.content ?? []) {
+    if (piece.type === "image_file") continue; // drawn once the message is whole
+    const value = piece.text?.value ?? piece.refusal ?? "";
+    known.text.append(...sourced(known, of, value, piece.text?.annotations ?? [], known.length));
+    known.length += [...value].length;
+  }
+  shown(known.item);
 }
 
 // -- steps: each call with its decision ---------------------------------------------------------------------------------------------
@@ -202,9 +123,10 @@ function mergeStep({ id, delta }) {
   const calls = known?.step.step_details.tool_calls;
   if (!calls) return;
   for (const piece of delta.step_details?.tool_calls ?? []) {
-    const call = (calls[piece.index ?? 0] ??= { id: "", type: piece.type ?? "function", function: { name: "", arguments: "", output: null } });
+    const call = (calls[piece.index ?? 0] ??= newCall(piece.type ?? "function"));
     if (piece.id) call.id = piece.id;
     if ("tellergate" in piece) call.tellergate = piece.tellergate;
+    mergeTool(call, piece);
     if (!piece.function || !call.function) continue;
     if (piece.function.name) call.function.name = piece.function.name;
     call.function.arguments += piece.function.arguments ?? "";
@@ -229,20 +151,21 @@ function decision(call, step) {
 }
 
 function renderStep({ item, step }) {
-  item.replaceChildren(...step.step_details.tool_calls.filter(Boolean).map((call) => callCard(call, step)));
+  item.replaceChildren(...step.step_details.tool_calls.filter(Boolean).map((call, index) => callCard(call, step, index)));
   if (item.childElementCount) shown(item);
 }
 
-function callCard(call, step) {
+const newCall = (type) => ({ id: "", type, ...(type === "function" ? { function: { name: "", arguments: "", output: null } } : { [type]: {} }) });
+
+function callCard(call, step, index) {
   const [kind, words] = decision(call, step);
-  const { name, arguments: given, output } = call.function ?? { name: call.type, arguments: JSON.stringify(call[call.type] ?? {}), output: null };
+  const { name, arguments: given, output } = call.function ?? { name: call.type };
   const proof = call.tellergate?.proof;
   return el(
     "article",
     { className: `card ${kind}`, ariaLabel: `Call of ${name}` },
     el("div", { className: "head" }, el("strong", { textContent: visible(name) || "…" }), el("span", { className: `mark ${kind}`, textContent: words })),
-    part("Arguments", pretty(given)),
-    output == null ? null : part("Output", pretty(output)),
+    ...(call.function ? [part("Arguments", pretty(given)), output == null ? null : part("Output", pretty(output))] : toolParts(call, step, index)),
     call.tellergate
       ? el(
           "p",
@@ -391,31 +314,19 @@ function lacks() {
   return false;
 }
 
-function showChosen() {
-  const count = $("images").files.length;
-  $("chosen").textContent = count ? `${count} image${count > 1 ? "s" : ""}` : "Images";
-}
-
-$("images").addEventListener("change", showChosen);
-
-async function uploaded(file) {
-  const form = new FormData();
-  form.append("purpose", "vision");
-  form.append("file", file);
-  return (await answer("POST", "/files", form)).id;
-}
-
 async function say(words) {
+  const { images, attachments } = await attached();
   if (!thread) thread = (await answer("POST", "/threads", {})).id;
-  const images = [];
-  for (const file of $("images").files) images.push({ type: "image_file", image_file: { file_id: await uploaded(file) } });
-  const content = images.length ? [{ type: "text", text: words }, ...images] : words;
-  showMessage(await answer("POST", at("threads", thread, "messages"), { role: "user", content }));
+  const parts = images.map((id) => ({ type: "image_file", image_file: { file_id: id } }));
+  const content = parts.length ? [{ type: "text", text: words }, ...parts] : words;
+  const sent = { role: "user", content, ...(attachments.length ? { attachments } : {}) };
+  const message = await answer("POST", at("threads", thread, "messages"), sent);
+  showMessage(message);
   $("words").value = "";
-  $("images").value = "";
-  showChosen();
+  forgetAttached();
   $("state").textContent = "";
   if (matchMedia("(max-width: 56rem)").matches) document.querySelector(".setup").open = false;
+  followIndexing(message).catch(problem);
   await follow(await ask("POST", at("threads", thread, "runs"), { assistant_id: $("assistant").value.trim(), stream: true }));
   if (!seen.form) $("words").focus();
 }
@@ -448,7 +359,8 @@ $("cancel").addEventListener("click", async () => {
 
 $("fresh").addEventListener("click", () => {
   thread = run = null;
-  seen = { messages: new Map(), steps: new Map(), confirmations: new Map(), form: null, ended: null, events: [] };
+  seen = nothing();
+  closePassage();
   $("log").replaceChildren();
   $("state").textContent = "";
   showIds();
@@ -488,8 +400,8 @@ async function makeAssistant() {
     $("app-functions").focus();
     throw new Error("the app functions are not JSON");
   }
-  const asked = { name: $("name").value, model: $("model").value, instructions: $("instructions").value, tools: [...banking, ...[own].flat()] };
-  const made = await answer("POST", "/assistants", asked, tokens.service);
+  const asked = { name: $("name").value, model: $("model").value, instructions: $("instructions").value };
+  const made = await withTools(asked, [...banking, ...[own].flat()]);
   $("assistant").value = made.id;
   $("new-assistant").open = false;
   await listAssistants();
@@ -515,7 +427,7 @@ async function given(name) {
 }
 for (const name of ["customer", "service"]) $(name).addEventListener("change", () => given(name));
 
-// `#token=...&service=...&assistant=...&model=...`: a fragment is sent to nobody, and leaves the address at once. With both tokens and a
+// `#token=...&service=...&assistant=...&model=...&tools=...`: a fragment is sent to nobody, and leaves the address at once. With both tokens and a
 // model, the newest assistant is chosen, and where there is none, one is made.
 async function fromAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
@@ -523,6 +435,7 @@ async function fromAddress() {
   for (const [field, name] of [["assistant", "assistant"], ["model", "model"], ["customer", "token"], ["service", "service"]]) {
     if (said.get(name)) $(field).value = said.get(name);
   }
+  for (const name of TOOLS) if (said.get("tools")?.split(",").includes(name)) $(`use-${name}`).checked = true;
   const [, listed] = await Promise.all(["customer", "service"].map((name) => (said.get(name === "customer" ? "token" : name) ? given(name) : null)));
   if (!listed || !said.get("model") || !said.get("token") || $("assistant").value) return;
   if (listed.length) $("assistant").value = $("listed").value = listed[0].id;

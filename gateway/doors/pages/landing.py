@@ -36,6 +36,7 @@ class LandingTokens:
 class Landing:
     """What the page tells. `tokens` None: they come from an issuer elsewhere. `stand_in`: the name of what answers in place of a model;
     `model`: whether there is one. `pages`: the origin of the customer's own pages, empty for none. `data`: the gateway's folder.
+    `tools`: of the gateway, which are served.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Landing:
     stand_in: str
     model: bool
     tokens: Callable[[], LandingTokens] | None
+    tools: tuple[str, ...] = ()
 
 
 def mount(app: FastAPI, landing: Landing) -> None:
@@ -66,6 +68,8 @@ def rendered(landing: Landing) -> str:
     playground = {} if given is None else {"token": given.customer, "service": given.service}
     if landing.stand_in:
         playground["model"] = landing.stand_in
+    if landing.tools:
+        playground["tools"] = ",".join(landing.tools)
     docs = {} if given is None else {"token": given.customer}
     return Template((_FOLDER / "landing.html").read_text()).substitute(
         model=escape(_model(landing)),

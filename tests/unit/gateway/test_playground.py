@@ -1,4 +1,4 @@
-"""The playground's three files as they are served: what the browser is told to forbid, and nothing in them that would need it allowed."""
+"""The playground's files as they are served: what the browser is told to forbid, and nothing in them that would need it allowed."""
 
 import re
 
@@ -10,7 +10,7 @@ from gateway.doors import playground
 
 FILES = {
     playground.PATH: "text/html; charset=utf-8",
-    f"{playground.PATH}/playground.js": "text/javascript; charset=utf-8",
+    **{f"{playground.PATH}/{name}.js": "text/javascript; charset=utf-8" for name in ("api", "tools", "playground")},
     f"{playground.PATH}/playground.css": "text/css; charset=utf-8",
 }
 
@@ -50,12 +50,16 @@ async def test_nothing_from_elsewhere_and_nothing_kept(path: str) -> None:
 
 async def test_no_markup_is_made_of_text_and_nothing_is_kept_in_the_browser() -> None:
     page = (await served(playground.PATH)).text
-    assert re.findall(r"<script[^>]*>", page) == [f'<script src="{playground.PATH}/playground.js" defer>']
+    scripts = [path for path in FILES if path.endswith(".js")]
+    assert re.findall(r"<script[^>]*>", page) == [f'<script src="{path}" defer>' for path in scripts]
     assert not re.search(r"\son\w+=|\sstyle=|<style|https?:", page)
-    script = (await served(f"{playground.PATH}/playground.js")).text
+    told = "".join([(await served(path)).text for path in scripts])
     for name in (
         "innerHTML|outerHTML|insertAdjacentHTML|setHTML|DOMParser|document.write|eval\\(|Function\\(|createContextualFragment",
         "localStorage|sessionStorage|indexedDB|cookie|https?://|XMLHttpRequest|sendBeacon|WebSocket|EventSource",
     ):
-        assert not re.search(name, script)
-    assert re.findall(r"fetch\((.)(/v1)?", script) == [("`", "/v1")]
+        assert not re.search(name, told)
+    assert re.findall(r"fetch\((.)(/v1)?", told) == [("`", "/v1")]
+    assert re.findall(r"createObjectURL\((.{0,80})", told) == ['new Blob([content], { type: "application/octet-stream" }));'], (
+        "to the disk alone, and as no document"
+    )
