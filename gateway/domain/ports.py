@@ -128,6 +128,9 @@ class Book(Protocol):
     async def assistant_names(self, ids: Collection[str]) -> Mapping[str, str]:
         """Names that the bank gave its assistants, by id. An agent that is none of them, or has no name, is left out."""
 
+    async def file_names(self, customer: str, ids: Collection[str], at: datetime) -> Mapping[str, str]:
+        """What those of these files are called that stand at that moment, and are this customer's or for all customers of a client."""
+
     async def totals(self, customer: str, currency: str, now: datetime) -> Totals:
         """Pending, unknown and posted amounts over the rolling windows that end at `now`."""
 

@@ -343,7 +343,9 @@ class ActivityPage(_Strict):
     """`what` is the kind of a record: read, deny (also of what waits for a confirmation), intent, outcome, unknown, confirmation, admin.
 
     `amount` and `payee` (a key) of what was sent to the core, `reason` of what was not done: of a call as beside a result's `code`, of a
-    whole request its error code.
+    whole request its error code. `tool` is null but of a call of `file_search` or `code_interpreter`: how code ended (`ending`), and ids of
+    the files that were `read` to the assistant, `given` to code and `made` by it; an `admin` record with the `word` `begins` says that code
+    was about to run.
     """
 
     data: list[dict[str, object]]

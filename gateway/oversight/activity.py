@@ -1,17 +1,19 @@
 """What a customer may see of what was done in their name, and of who looked at it: out of the trail, not out of a second book."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Query, QueryPage, Why, last_page, page
+from audit.query import CursorInvalid, Query, QueryPage, StoredRecord, Why, last_page, page
 from audit.store.find import LOOKS
+from gateway.calls.tools import TOOLS
 from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book, Movement
 from gateway.domain.reasons import reason_of
 from gateway.domain.strict_json import Json
+from gateway.oversight.tool_records import tool_use
 
 PAGE = 50
 
@@ -20,6 +22,8 @@ REQUEST_FAULT = "request_fault"
 
 UNGROUNDED = "ungrounded_"
 """How the reason of a refusal begins where the customer never said what was asked for (`grounding`)."""
+
+_TOOLS = frozenset(tool.name for tool in TOOLS)
 
 _TOLD = (
     RecordKind.READ,
@@ -44,13 +48,33 @@ class Activity:
 async def of_customer(log: Log, book: Book, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:
     """What was asked, refused, done and confirmed for this customer. To look is on record too, as the customer's own look.
 
-    Amounts and payees are sealed in the trail; of what was sent to the core they are told out of the book. RequestFault, Unavailable.
+    Amounts and payees are sealed in the trail; of what was sent to the core they are told out of the book. Of the gateway's own tools it is
+    opened which files there were, and how code ended. RequestFault, Unavailable.
     """
     records = await _page(log, Query(customer=customer, kinds=_TOLD), cursor, newest_first)
     calls = {str(match.fields["call"]) for match in records.found if match.fields.get("call")}
     moved = await book.movements(customer, calls)
-    items = [_item(match.index, dict(match.fields), moved.get(str(match.fields.get("call")))) for match in records.found]
+    items: list[Mapping[str, Json]] = [
+        {**_item(match.index, dict(match.fields), moved.get(str(match.fields.get("call")))), "tool": await _tool(log, match)}
+        for match in records.found
+    ]
     return Activity(items, records.next_cursor)
+
+
+async def ended(log: Log, calls: Iterable[str]) -> frozenset[str]:
+    """Those of these calls of which more is on record than that a tool began. Unavailable."""
+    try:
+        entries = {call: await log.entries_of(call) for call in calls}
+    except LogUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+    return frozenset(call for call, records in entries.items() if len(records) > 1)
+
+
+async def _tool(log: Log, match: StoredRecord) -> dict[str, Json] | None:
+    """Of a call that one of the gateway's own tools answered."""
+    function = match.fields.get("function")
+    is_tool = isinstance(function, dict) and function["name"] in _TOOLS and match.fields["kind"] == RecordKind.READ
+    return await tool_use(log, match) if is_tool else None
 
 
 async def looks(log: Log, customer: str, cursor: str | None, *, newest_first: bool = False) -> Activity:

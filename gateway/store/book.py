@@ -36,6 +36,7 @@ from gateway.store import (
     conversations,
     customers,
     effect_facts,
+    files,
     kill_switches,
     proofs,
     runs,
@@ -175,6 +176,9 @@ class SqlBook:
 
     async def assistant_names(self, ids: Collection[str]) -> Mapping[str, str]:
         return await self.read(lambda connection: assistants.names(connection, ids)) if ids else {}
+
+    async def file_names(self, customer: str, ids: Collection[str], at: datetime) -> Mapping[str, str]:
+        return await self.read(lambda connection: files.file_names(connection, customer, ids, at)) if ids else {}
 
     async def effect_facts(self, customer: str, conversation: str, currency: str, at: datetime) -> EffectFacts:
         window = (at - self._words_age, at)

@@ -3,13 +3,13 @@
 A content is there once for each owner, however many of their files have it, and goes with the last of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from gateway.store.assistants import Maker
 from gateway.store.file_tables import CONTENTS, FILES, UPLOAD_PARTS, UPLOADS, file_stands
@@ -216,6 +216,13 @@ def find_file(connection: Connection, who: Maker, id_: str, at: datetime) -> Sto
     """One that they see, and whose time is not over."""
     rows = connection.execute(_files().where(_F.id == id_, *who.sees(FILES), file_stands(at))).all()
     return _file(rows[0]) if rows else None
+
+
+def file_names(connection: Connection, customer: str, ids: Collection[str], at: datetime) -> Mapping[str, str]:
+    """By id: of what is this customer's, with whichever client, or for everybody, and whose time is not over."""
+    is_theirs = or_(_F.customer.is_(None), _F.customer == customer)
+    rows = connection.execute(select(_F.id, _F.name).where(_F.id.in_(ids), is_theirs, file_stands(at)))
+    return {row.id: row.name for row in rows}
 
 
 def page_of_files(

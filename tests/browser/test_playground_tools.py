@@ -51,7 +51,7 @@ def model(body: dict[str, Any]) -> Reply:
     if not told[0]["ok"]:
         return Reply("That was not possible.")
     (table,) = [file["path"] for file in told[0]["result"]["files"] if not file["image"]]
-    return Reply(f"🏦 June was the dearest month. Here is [the table]({table}) as well.", fragments=9)
+    return Reply(f"🏦 June was the dearest month. Here is [the table]({table}) as well. Not sandbox:/mnt/data/other.", fragments=9)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,8 @@ def test_code_its_picture_and_the_file_that_it_made(browser: Any, bank: Served, 
         drawn.scroll_into_view_if_needed()
         page.screenshot(path=tmp_path / "code-dark.png")
         shown = page.locator(".message.assistant .said").inner_text()
-        assert shown == "🏦 June was the dearest month. Here is the table as well."
+        assert shown.startswith("🏦 June was the dearest month. Here is the table as well. Not ")
+        assert page.locator(".download").count() == 1, "a path that names no file of theirs is no link"
         with page.expect_download() as saving:
             page.get_by_role("button", name="Download the table").click()
         assert saving.value.suggested_filename == "sum of it.csv"

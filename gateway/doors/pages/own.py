@@ -20,10 +20,11 @@ from gateway.domain.principal import SCOPE_CONFIRM, Principal
 from gateway.domain.proposal import Proposal
 from gateway.domain.strict_json import Json, Parsed
 from gateway.doors.bodies import body, json_answer
-from gateway.doors.pages import granted_view, own_view
+from gateway.doors.pages import granted_view, own_view, tool_view
 from gateway.doors.pages.shell import PageShell, bound, html, same_origin, sign_in, signed_in
 from gateway.doors.rest import Door
 from gateway.oversight import activity
+from gateway.oversight.tool_records import BEGINS
 
 MOST_PAYMENTS, MOST_PAYEES = 1000, 100
 _SIGN_IN = "/own"
@@ -121,6 +122,8 @@ async def _facts(
     ids = {str(item["confirmation_id"]) for item in items if item["confirmation_id"]}
     proposals = [await page.relying_party.confirmations.find(customer, id_) for id_ in sorted(ids)]
     assistants = await own.book.assistant_names({str(item["assistant"]) for item in items if item["assistant"]})
+    begun = {str(item["call_id"]) for item in items if item["word"] == BEGINS}
+    files = {str(id_) for item in items if isinstance(tool := item["tool"], Mapping) for id_ in tool_view.ids(tool)}
     try:
         payees, held = await own.standing_mandates.names(customer), await own.standing_mandates.accounts(customer)
     except Unavailable:
@@ -131,6 +134,8 @@ async def _facts(
         proposals={proposal.id: proposal for proposal in proposals if proposal is not None},
         payees=own_view.payee_names(payees, held),
         assistants=assistants,
+        files=await own.book.file_names(customer, files, page.clock()),
+        ended=await activity.ended(own.log, begun - {str(item["call_id"]) for item in items if item["word"] != BEGINS}),
     )
 
 

@@ -12,61 +12,15 @@ from adapters.answers import KnownPayee
 from adapters.core import Account, Money
 from adapters.function import BankingFunction, Effect
 from gateway.confirmations.intent import number_of, readable
-from gateway.domain.errors import Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.proposal import Proposal
 from gateway.domain.reasons import RefusalReason
 from gateway.domain.strict_json import Json
+from gateway.doors.pages import tool_view
 from gateway.doors.pages.confirm_view import NO_ACCOUNT, CallView, ValueRow, view, visible
+from gateway.doors.pages.own_words import FAULTS, NOT_READ, REASONS, REFUSED
 from gateway.oversight.activity import REQUEST_FAULT
-
-REFUSED: Mapping[str, str] = {
-    "denied": "this is not allowed",
-    "invalid_argument": "it was not asked for properly",
-    "step_up_required": "you had to sign in again first",
-    "approval_required": "a second person had to approve it",
-    "confirmation_required": "you had to confirm it first",
-    "limit_exceeded": "over a limit",
-    "insufficient_funds": "the account did not hold enough",
-    "payee_mismatch": "the payee's name and account do not belong together",
-    "business_rejected": "the bank's core system rejected it",
-    "duplicate_suspected": "the same was paid a short while before",
-    "rate_limited": "too many calls at once",
-    "request_fault": "it could not be read",
-}
-"""Why something was refused, by its code."""
-
-REASONS: Mapping[str, str] = {
-    RefusalReason.NOT_FOUND_NOW: "what it asked about was not there",
-    RefusalReason.UNKNOWN_REFERENCE: "what it asked about was not known in this conversation",
-    RefusalReason.CONFIRMATION_DECLINED: "you had declined it before",
-    RefusalReason.CONFIRMATION_USED: "what you confirmed was used already",
-    RefusalReason.TOO_MANY_CONFIRMATIONS: "too much waited for your confirmation already",
-    RefusalReason.KILL_SWITCH: "the bank had stopped this",
-    RefusalReason.FROZEN: "your assistant is stopped",
-    RefusalReason.RESTRICTED: "the bank has restricted your assistant",
-}
-"""Why something was refused, where its reason says more than its code."""
-
-_TRIED, _ASKED = "A confirmation was tried", "Asked for something"
-FAULTS: Mapping[str, tuple[str, str]] = {
-    Fault.CONFIRMATION_WAITS: (_TRIED, "something older waits for you and comes first, nothing happened"),
-    Fault.CONFIRMATION_DECLINED: (_TRIED, "it had been declined, nothing happened"),
-    Fault.CONFIRMATION_EXPIRED: (_TRIED, "its time was over, nothing happened"),
-    Fault.CONFIRMATION_USED: (_TRIED, "it had been confirmed before"),
-    Fault.CONFIRMATION_CHANGED: (_TRIED, "it was not what had been shown, nothing happened"),
-    Fault.CHALLENGE_EXPIRED: (_TRIED, "the page had been open too long, nothing happened"),
-    Fault.NOT_CONFIRMED: (_TRIED, "the passkey or the sign-in was not accepted, nothing happened"),
-    Fault.NOT_FOUND: ("Looked for something", "it was not there"),
-    Fault.INSUFFICIENT_SCOPE: (_ASKED, "refused, the app may not do this"),
-    Fault.INVALID_TOKEN: (_ASKED, "refused, the sign-in was over"),
-    Fault.RATE_LIMITED: (_ASKED, "refused, too many requests at once"),
-    Fault.UNAVAILABLE: (_ASKED, "not possible at that moment, nothing happened"),
-    Fault.AUDIT_UNAVAILABLE: (_ASKED, "not possible at that moment, nothing happened"),
-}
-"""Of a request that was not taken as a whole, by its fault: what was wanted, and what came of it."""
-
-_NOT_READ = (_ASKED, "refused, it could not be read")
+from gateway.oversight.tool_records import BEGINS
 
 _SPOKEN: Mapping[tuple[str, str], str] = {
     ("word", "confirmed"): "You confirmed",
@@ -87,7 +41,7 @@ _ENDS = ("outcome", "unknown", "reconciled")
 
 @dataclass(frozen=True, slots=True)
 class ActivityLine:
-    """One line: `words`, then how it ended (`mark`, in the colour of `tone`). `link`: the confirmation that still waits."""
+    """`words`, then how it ended (`mark`, in the colour of `tone`). `link`: the confirmation that still waits; `files`: of a tool."""
 
     at: str
     when: str
@@ -97,6 +51,7 @@ class ActivityLine:
     assistant: str
     call_id: str
     link: str
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +107,15 @@ class MandateView:
 @dataclass(frozen=True, slots=True)
 class ActivityFacts:
     """What records say only by an id, in names. `waiting`: ids of what still waits; `proposals`: what was asked, by id; `payees`:
-    payees and own accounts by their keys; `assistants`: names by id."""
+    payees and own accounts by their keys; `assistants` and `files`: names by id; `ended`: calls whose end another page tells."""
 
     functions: Mapping[str, BankingFunction]
     waiting: Set[str]
     proposals: Mapping[str, Proposal] = field(default_factory=dict)
     payees: Mapping[str, str] = field(default_factory=dict)
     assistants: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    ended: Set[str] = frozenset()
 
     def title(self, function: Json) -> str:
         """What a function is to the customer; of one that is not served any more, its name."""
@@ -170,10 +127,13 @@ class ActivityFacts:
 
 
 def entries(items: Iterable[Mapping[str, Json]], facts: ActivityFacts) -> Sequence[ActivityLine]:
-    """The records in words, in their order. An order to the core is left out where the same page tells how it ended."""
+    """The records in words, in their order. An order to the core is left out where the same page tells how it ended; that a tool began,
+    where any does."""
     listed = list(items)
     ended = {answer["call_id"] for answer in listed if answer["what"] in _ENDS}
-    return [_entry(answer, facts) for answer in listed if not (answer["what"] == "intent" and answer["call_id"] in ended)]
+    told = {answer["call_id"] for answer in listed if answer["word"] != BEGINS} | facts.ended
+    left_out = {("intent", call) for call in ended} | {(BEGINS, call) for call in told}
+    return [_entry(answer, facts) for answer in listed if (answer["word"] or answer["what"], answer["call_id"]) not in left_out]
 
 
 def _entry(item: Mapping[str, Json], facts: ActivityFacts) -> ActivityLine:
@@ -189,6 +149,7 @@ def _entry(item: Mapping[str, Json], facts: ActivityFacts) -> ActivityLine:
         assistant=_assistant(item, facts),
         call_id=visible(str(item["call_id"] or "")),
         link=confirmation if waits else "",
+        files=tool_view.files(item["tool"], facts.files) if isinstance(item["tool"], Mapping) else "",
     )
 
 
@@ -202,6 +163,8 @@ def _assistant(item: Mapping[str, Json], facts: ActivityFacts) -> str:
 def _said(item: Mapping[str, Json], facts: ActivityFacts) -> tuple[str, str, str]:
     """Words, mark and tone of a record."""
     what, end = item["what"], item["end"]
+    if item["word"] == BEGINS:
+        return facts.title(item["function"]), tool_view.BEGUN, ""
     if what in ("confirmation", "admin"):
         return _spoken(item, facts), "", ""
     if item["code"] == REQUEST_FAULT:
@@ -209,6 +172,8 @@ def _said(item: Mapping[str, Json], facts: ActivityFacts) -> tuple[str, str, str
     words = facts.title(item["function"]) + _moved(item, facts)
     if what == "deny":
         return words, *_denied(item)
+    if isinstance(item["tool"], Mapping):
+        return words, *tool_view.outcome(str(item["function"]), item["tool"])
     if what == "read":
         known = facts.functions.get(str(item["function"]))
         again = known is not None and known.effect is not Effect.READ
@@ -227,7 +192,7 @@ def _said(item: Mapping[str, Json], facts: ActivityFacts) -> tuple[str, str, str
 
 def _fault(reason: str) -> tuple[str, str, str]:
     """Of a request that was not taken as a whole. A fault may be told finer, after its name."""
-    words, mark = next((said for fault, said in FAULTS.items() if reason == fault or reason.startswith(f"{fault}_")), _NOT_READ)
+    words, mark = next((said for fault, said in FAULTS.items() if reason == fault or reason.startswith(f"{fault}_")), NOT_READ)
     return words, mark, "refused" if mark.startswith("refused") else ""
 
 

@@ -9,11 +9,15 @@ import pytest
 
 from adapters.answers import KnownPayee
 from adapters.functions import MANIFEST
+from gateway.calls.tools import FUNCTIONS
+from gateway.code.port import CodeEnding
 from gateway.domain.errors import Code, Fault
 from gateway.domain.mandate import StandingMandate
 from gateway.domain.states import ProposalState
 from gateway.doors.pages.confirm_view import NO_ACCOUNT, ValueRow
-from gateway.doors.pages.own_view import FAULTS, REFUSED, ActivityFacts, Names, bounds, entries, looks, waits
+from gateway.doors.pages.own_view import ActivityFacts, Names, bounds, entries, looks, waits
+from gateway.doors.pages.own_words import FAULTS, REFUSED
+from gateway.doors.pages.tool_view import ENDINGS
 from tests.support.passkeys import intent_of, proposal_of
 
 FACTS = ActivityFacts({function.name: function for function in MANIFEST}, frozenset())
@@ -34,6 +38,7 @@ def item(what: str, **changed: Any) -> dict[str, Any]:
         "passkey": None,
         "confirmation_id": None,
         "standing_mandate": None,
+        "tool": None,
     } | changed
 
 
@@ -93,6 +98,40 @@ def line(what: str, *, waiting: frozenset[str] = frozenset(), **changed: Any) ->
 )
 def test_each_record_is_told_in_words(what: str, changed: dict[str, Any], said: str) -> None:
     assert line(what, **changed) == said
+
+
+def tool_line(function: str, names: dict[str, str] | None = None, **tool: Any) -> str:
+    known = replace(FACTS, functions={each.name: each for each in FUNCTIONS}, files=names or {})
+    (told,) = entries([item("read", function=function, tool={"ending": None, "read": [], "given": [], "made": [], **tool})], known)
+    return f"{told.words}: {told.mark}. {told.files}".strip()
+
+
+def test_what_tools_read_and_made_is_told_by_name_and_by_id_where_the_file_is_gone() -> None:
+    names = {"file_1": "terms\u202e.pdf", "file_2": "spent.csv", "file_3": "sum.csv"}
+    said = tool_line("file_search", names, read=["file_1", "file_9"])
+    assert said == "Look something up in your documents: told to the assistant. Read: terms⟨U+202E⟩.pdf, file_9."
+    assert tool_line("file_search") == "Look something up in your documents: nothing was found."
+    said = tool_line("code_interpreter", names, ending="done", given=["file_2"], made=["file_3"])
+    assert said == "Calculate and draw: done. Given: spent.csv. Made: sum.csv."
+    assert tool_line("code_interpreter", ending="time") == "Calculate and draw: stopped, it took too long."
+    (opaque,) = entries([item("read", function="code_interpreter", tool={})], FACTS)
+    assert (opaque.mark, opaque.files) == ("it has ended", ""), "its keys are gone"
+    assert set(ENDINGS) == set(CodeEnding)
+
+
+def test_a_tool_that_began_is_one_entry_with_its_outcome() -> None:
+    begun = item("admin", function="code_interpreter", word="begins")
+    done = item("read", function="code_interpreter", tool={"ending": "done"})
+    refused = item("deny", function="code_interpreter", code="temporarily_unavailable")
+    known = replace(FACTS, functions={each.name: each for each in FUNCTIONS})
+    for outcome, said in ((done, "done"), (refused, "not possible at that moment, nothing happened")):
+        for order in ([begun, outcome], [outcome, begun]):
+            assert [line.mark for line in entries(order, known)] == [said]
+    (alone,) = entries([begun], known)
+    assert (alone.words, alone.mark) == ("Calculate and draw", "it was begun, and how it ended is not on record yet")
+    assert entries([begun], replace(known, ended=frozenset({"call_1"}))) == [], "another page tells how it ended"
+    other = item("admin", function="code_interpreter", word="begins", call_id="call_2")
+    assert len(entries([done, begun, other], known)) == 2
 
 
 def test_what_still_waits_is_linked_and_what_does_not_is_not() -> None:
