@@ -19,7 +19,9 @@ from gateway.app.development.settings import development
 from gateway.app.production import PRODUCTION
 from gateway.app.settings import Settings
 from gateway.app.settings_checks import findings
+from gateway.code.jailed import PACKAGES as CODE_PACKAGES
 from tests.support.assisted import OWN, function, served
+from tests.support.jails import jail
 from tests.support.teller import teller
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -52,7 +54,7 @@ async def talk(
     thread = await own.beta.threads.create(messages=[{"role": "user", "content": words}])
     run = await own.beta.threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=50)
     messages = await own.beta.threads.messages.list(thread.id)
-    content: Any = messages.data[0].content[0]
+    content: Any = messages.data[0].content[-1]
     return run, content.text.value
 
 
@@ -100,6 +102,23 @@ async def test_the_stand_in_uses_the_tools_that_it_was_given_and_no_other(tmp_pa
         assert text == "I found nothing about this in your documents."
         _, text = await talk(service, own, asked, ("list_accounts",))
         assert text == "This assistant may not call file_search: add it to the assistant's functions."
+
+
+async def test_the_stand_in_draws_where_there_is_something_to_draw_with(tmp_path: Path) -> None:
+    jail(CODE_PACKAGES)
+    async with clients(tmp_path / "data", code_interpreter="python") as (service, own, _):
+        wanted = ("list_accounts", "get_spending_summary", "code_interpreter")
+        run, _ = await talk(service, own, "Draw my spending of the last year.", wanted)
+        picture, text = (await own.beta.threads.messages.list(run.thread_id)).data[0].content
+        assert picture.type == "image_file"
+        assert text.type == "text"
+        assert text.text.value == (
+            "This is what you spent in the last 12 months, by category.\n[spending.csv](sandbox:/mnt/data/spending.csv)"
+        )
+        (path,) = text.text.annotations
+        assert path.type == "file_path"
+        table = await own.files.content(path.file_path.file_id)
+        assert re.match(r'"[\w ]+",\d+\.\d+\n', table.text), table.text
 
 
 async def test_without_a_model_a_run_is_refused_and_asked_for_once(tmp_path: Path) -> None:
