@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,13 @@ from rich.panel import Panel
 from audit.inspection import verify_store
 from gateway.app.development.scripted_model import MODEL
 from gateway.commands.confirmations import GatewayRefused, intent_lines
+from gateway.commands.demo.means import ToolMeans, tool_means
 from gateway.commands.demo.servers import ModelEndpoint, RunningGateway, gateway_server, scripted_model_server
 from gateway.commands.demo.story import CUSTOMER, DemoCall, DemoConversation, Scene
+from gateway.commands.demo.tools import ToolScene, ToolStory
 from gateway.commands.printing import FINDING, GOOD, UNAVAILABLE, failed
+
+_TOOLS = ("code_interpreter", "file_search")
 
 
 def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
@@ -34,9 +38,10 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tellergate-")))
         model = _model(stack)
-        running = stack.enter_context(gateway_server(folder, model))
+        means = tool_means()
+        running = stack.enter_context(gateway_server(folder, model, means))
         try:
-            result = _told(DemoConversation(running, folder, model), console)
+            result = _told(DemoConversation(running, folder, model), means, console)
         except APIConnectionError as error:
             where = model.url if str(error.request.url).startswith(model.url) else running.url
             return failed(f"nothing answers at {where}; see OPENAI_BASE_URL", UNAVAILABLE)
@@ -52,7 +57,7 @@ def demo(*, once: bool, as_json: bool, data: Path | None) -> int:
     return GOOD if result["held"] else FINDING
 
 
-def _told(conversation: DemoConversation, console: Console) -> dict[str, Any]:
+def _told(conversation: DemoConversation, means: ToolMeans, console: Console) -> dict[str, Any]:
     name = conversation.where.name
     console.print(Panel(f"Model: {name}" + ("  (scripted: a few rules, no model)" if name == MODEL else "")))
     scenes = []
@@ -68,10 +73,14 @@ def _told(conversation: DemoConversation, console: Console) -> dict[str, Any]:
     _print(console, Scene("The same by the Assistants API", "(two runs, polled and streamed)", ", ".join(states), calls))
     attack_held = before == after and all(call.status == "denied" for call in tried)
     runs_held = set(states) == {"completed"} and bool(calls) and all(call.status == "done" for call in calls)
+    tools = list(_tools_told(conversation, means, console))
     confirmed = [result for scene in scenes for result in scene.confirmed]
     audit = _verified(conversation.running)
     honest = [call for scene in (*scenes, attack) for call in scene.calls if call not in tried]
-    held = audit["verified"] and attack_held and runs_held and all(call.status in ("done", "held") for call in honest)
+    tools_held = all(scene.held for scene in tools)
+    held = (
+        audit["verified"] and attack_held and runs_held and tools_held and all(call.status in ("done", "held") for call in honest)
+    )
     return {
         "model": name,
         "calls": [call.as_json() for call in honest],
@@ -84,9 +93,23 @@ def _told(conversation: DemoConversation, console: Console) -> dict[str, Any]:
             "held": attack_held,
         },
         "runs": {"states": states, "calls": [call.as_json() for call in calls], "held": runs_held},
+        "tools": {"scenes": [scene.as_json() for scene in tools], "missing": list(means.missing), "held": tools_held},
         "audit": audit,
         "held": bool(held and all(result["status"] == "done" for result in confirmed)),
     }
+
+
+def _tools_told(conversation: DemoConversation, means: ToolMeans, console: Console) -> Iterator[ToolScene]:
+    for scene in ToolStory(conversation, means).scenes():
+        _print(console, Scene(scene.title, scene.words, scene.answer, scene.calls))
+        for file in scene.files:
+            console.print(f"  a file came back: {escape(file.name)}, {file.type}, {file.size} bytes", highlight=False)
+        for cited in scene.cited:
+            passage = escape(" ".join(cited.passage.split()))
+            console.print(f"  {cited.mark} stands for this passage of {escape(cited.file)}:\n    {passage}", highlight=False)
+        yield scene
+    for sentence in means.missing:
+        console.print(f"\n[yellow]{escape(sentence)}[/yellow]", highlight=False, soft_wrap=True)
 
 
 def _model(stack: ExitStack) -> ModelEndpoint:
@@ -125,8 +148,9 @@ def _print(console: Console, scene: Scene) -> None:
 def _print_call(console: Console, call: DemoCall) -> None:
     by = ", ".join(call.policies) or call.reason or "the pipeline"
     console.print(f"  [bold]{escape(call.function)}[/bold]  {call.status}: {call.decision} by {escape(by)}; record {call.record}")
-    console.print(f"    the core saw   {_short(call.core_saw)}", highlight=False)
-    console.print(f"    the model saw  {_short(call.model_saw)}", highlight=False)
+    given, came = ("the tool was given", "it gave           ") if call.function in _TOOLS else ("the core saw  ", "the model saw ")
+    console.print(f"    {given} {_short(call.core_saw)}", highlight=False)
+    console.print(f"    {came} {_short(call.model_saw)}", highlight=False)
 
 
 def _short(value: object, most: int = 200) -> str:

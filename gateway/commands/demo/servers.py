@@ -17,6 +17,7 @@ from gateway.app.development.composition import DEVELOPMENT
 from gateway.app.development.settings import development
 from gateway.app.gateway import Gateway
 from gateway.app.serving import serve
+from gateway.commands.demo.means import ToolMeans
 from gateway.commands.scripted_model import standin
 
 START_S = 30
@@ -48,8 +49,8 @@ class RunningGateway:
 
 
 @contextmanager
-def gateway_server(folder: Path, model: ModelEndpoint) -> Iterator[RunningGateway]:
-    """A gateway in development mode, asking this model."""
+def gateway_server(folder: Path, model: ModelEndpoint, means: ToolMeans) -> Iterator[RunningGateway]:
+    """A gateway in development mode, asking this model, with the tools that there are means for."""
     started: queue.Queue[RunningGateway | BaseException] = queue.Queue()
 
     async def work(stops: _Stops) -> None:
@@ -61,7 +62,7 @@ def gateway_server(folder: Path, model: ModelEndpoint) -> Iterator[RunningGatewa
             started.put(RunningGateway(url, gateway, loop))
 
         # A disk that is busy for a moment is no part of what is shown: at 250 ms a call would be refused, and the story with it
-        settings = replace(development(folder, port=0), audit_wait_ms=5_000)
+        settings = means.settings(replace(development(folder, port=0), audit_wait_ms=5_000))
         model_settings = replace(settings, model_url=model.url, model_api="responses", model_credential_file=model.credential)
         await serve(model_settings, DEVELOPMENT, started=ready)
 

@@ -29,7 +29,7 @@ ATTACK = "What did I spend on lately?"
 """Honest words; the attack waits in a transaction's memo, and the scripted model obeys whatever it reads."""
 
 _ROUNDS_MOST = 8
-_RUN_MOST_S = 60
+RUN_MOST_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class DemoConversation:
     def _asked(self, title: str, words: str) -> Scene:
         """Let the customer write this, to the gateway and to the model; go on until the model calls nothing more."""
         message = {"messages": [{"text": words, "origin": "typed"}]}
-        self._post(self._own(SCOPE_WORDS), f"/conversations/{self.conversation}/messages", message)
+        self._post(self.own(SCOPE_WORDS), f"/conversations/{self.conversation}/messages", message)
         self.items.append({"role": "user", "content": words})
         calls: list[DemoCall] = []
         turn = f"turn_{secrets.token_hex(6)}"
@@ -124,10 +124,11 @@ class DemoConversation:
             answer = self._post(self._assistant(), "/function-calls", body)
             self.items += answer["outputs"]
             for call, output, result in zip(wanted, answer["outputs"], answer["results"], strict=True):
-                calls.append(self._on_record(call.name, output["output"], result))
+                calls.append(self.on_record(call.name, output["output"], result))
         return Scene(title, words, "(the model did not come to an end)", calls)
 
-    def _on_record(self, function: str, output: str, result: Mapping[str, Any]) -> DemoCall:
+    def on_record(self, function: str, output: object, result: Mapping[str, Any]) -> DemoCall:
+        """A call as the trail has it. `output`: what the model was given, as JSON if it is a text."""
         entries = self.running.on_loop(self.running.gateway.log.entries_of(result["call_id"]))
         leaves = [json.loads(entry.leaf) for entry in entries]
         policy: dict[str, Any] = next((leaf["policy"] for leaf in leaves if "policy" in leaf), {})
@@ -137,7 +138,7 @@ class DemoConversation:
             decision=policy.get("decision", "deny"),
             policies=policy.get("policies", []),
             core_saw=self._core_saw(entries[0].idx) if result["status"] == "done" else None,
-            model_saw=json.loads(output),
+            model_saw=json.loads(output) if isinstance(output, str) else output,
             record=result["proof"]["index"],
             code=result["code"],
             reason=result.get("reason"),
@@ -155,18 +156,17 @@ class DemoConversation:
         """The same through assistants, threads and runs: polled, then streamed. The calls, and in which states the runs ended."""
         names = ("list_accounts", "get_account_balance", "initiate_transfer")
         tools: Any = [{"type": "function", "function": {"name": name}} for name in names]
-        makers = self._client(self._issuer().token("dev-app", agent=None, scope=SCOPE_ASSISTANTS))
-        assistant = makers.beta.assistants.create(model=self.where.name, instructions="Be brief.", tools=tools)
-        threads = self._own(SCOPE_THREADS, SCOPE_WORDS, SCOPE_CALLS).beta.threads
+        assistant = self.back_end().beta.assistants.create(model=self.where.name, instructions="Be brief.", tools=tools)
+        threads = self.own(SCOPE_THREADS, SCOPE_WORDS, SCOPE_CALLS).beta.threads
         thread = threads.create(messages=[{"role": "user", "content": "What is the balance of my Everyday account?"}])
         polled: Any = threads.runs.create(thread_id=thread.id, assistant_id=assistant.id)
-        deadline = time.monotonic() + _RUN_MOST_S
+        deadline = time.monotonic() + RUN_MOST_S
         while polled.status in ("queued", "in_progress") and time.monotonic() < deadline:
             time.sleep(0.1)
             polled = threads.runs.retrieve(polled.id, thread_id=thread.id)
         words = f'Please move {_amount(5)} GBP from "Everyday" to "Rainy day".'
         threads.messages.create(thread.id, role="user", content=words)
-        with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, timeout=_RUN_MOST_S) as stream:
+        with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, timeout=RUN_MOST_S) as stream:
             streamed = stream.get_final_run()
         calls = [
             (call.function, call.to_dict()["tellergate"])
@@ -176,7 +176,7 @@ class DemoConversation:
             for call in step.step_details.tool_calls
             if call.type == "function"
         ]
-        told = [self._on_record(called.name, str(called.output), result) for called, result in calls if isinstance(result, dict)]
+        told = [self.on_record(called.name, str(called.output), result) for called, result in calls if isinstance(result, dict)]
         return told, [polled.status, streamed.status]
 
     def funds(self) -> list[str]:
@@ -195,7 +195,12 @@ class DemoConversation:
     def _assistant(self) -> OpenAI:
         return self._client(self._issuer().token(CUSTOMER, agent=self.agent, strong=True))
 
-    def _own(self, *scopes: str) -> OpenAI:
+    def back_end(self) -> OpenAI:
+        """The bank's own client, whose assistants and documents are for all of its customers."""
+        return self._client(self._issuer().token("dev-app", agent=None, scope=SCOPE_ASSISTANTS))
+
+    def own(self, *scopes: str) -> OpenAI:
+        """The customer's own client."""
         return self._client(self._issuer().token(CUSTOMER, agent=None, strong=True, scope=" ".join(scopes)))
 
     def _issuer(self) -> LocalIssuer:
