@@ -57,7 +57,7 @@ SUMMARIES: Mapping[str, str] = {
         " network and no bank. Variables stay for later calls. Only what the program prints, and the value of its last line, is told."
     ),
     "python": (
-        "Runs Python with numpy, pandas and matplotlib, without a network and without the bank. Variables stay for later calls. In /mnt/data"
+        "Runs Python with numpy, pandas and matplotlib, without a network and the bank. Variables stay for later calls. In /mnt/data"
         " lie the files that the conversation has for it, and what functions answered in this run, such as list_accounts-1.json. What the"
         " program writes there is given to the customer: link to it as [name](sandbox:/mnt/data/name). Figures are shown to the customer."
         " Only what the program prints is told."
