@@ -1,7 +1,9 @@
 """The gateway's own tools in the playground, in a real Chromium: files that go along, an answer that cites one, code and what it made."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,10 @@ frame.to_csv("/mnt/data/sum of it.csv", index=False)
 """
 
 
+GO_ON = asyncio.Event()
+"""What the middle of the code waits for."""
+
+
 def model(body: dict[str, Any]) -> Reply:
     told = [json.loads(output) for output in outputs(body)]
     if last_words(body) == LOST:
@@ -47,34 +53,44 @@ def model(body: dict[str, Any]) -> Reply:
             f"It is replaced within five days {first['cite']}, for ten euros {first['cite']}. 🏦 No 【9:9†source】.", fragments=9
         )
     if not told:
-        return Reply(calls=(asks("code_interpreter", code=CODE),), fragments=20)
+        return Reply(calls=(asks("code_interpreter", code=CODE),), fragments=20, go_on=GO_ON)
     if not told[0]["ok"]:
         return Reply("That was not possible.")
     (table,) = [file["path"] for file in told[0]["result"]["files"] if not file["image"]]
     return Reply(f"🏦 June was the dearest month. Here is [the table]({table}) as well. Not sandbox:/mnt/data/other.", fragments=9)
 
 
+@dataclass
+class Bank:
+    served: Served
+    release: Callable[[asyncio.Event], None]
+
+    @property
+    def url(self) -> str:
+        return self.served.url
+
+
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     tier = "python" if refusal(PACKAGES) is None else "off"
     with (
-        scripted(model) as (server, _),
+        scripted(model) as (server, release),
         chatting(
             tmp_path_factory.mktemp("tools"), server, f'code_interpreter = "{tier}"\nfile_bytes_most = {BYTES_MOST}\n'
         ) as served,
     ):
-        yield served
+        yield Bank(served, release)
 
 
 @pytest.fixture(scope="module")
-def browser(bank: Served) -> Iterator[Any]:
+def browser(bank: Bank) -> Iterator[Any]:
     with chromium() as opened:
         yield opened
 
 
-def opened(page: Any, bank: Served, *tools: str) -> Any:
+def opened(page: Any, bank: Bank, *tools: str) -> Any:
     """The page with both tokens and a new assistant of these tools."""
-    tokens = f"token={customer_token(bank, CUSTOMER)}&service={service_token(bank)}"
+    tokens = f"token={customer_token(bank.served, CUSTOMER)}&service={service_token(bank.served)}"
     page.goto(f"{bank.url}/console/playground#{tokens}&tools={','.join(tools)}")
     form = page.get_by_label("Model", exact=True)
     page.get_by_label("list_accounts").wait_for(state="attached")
@@ -90,7 +106,7 @@ def attach(page: Any, name: str, content: bytes, kind: str = "text/plain") -> No
     page.locator("#attached li:not(.sending)", has_text=name).wait_for()
 
 
-def test_an_answer_opens_at_the_passage_that_it_cites(browser: Any, bank: Served, tmp_path: Path) -> None:
+def test_an_answer_opens_at_the_passage_that_it_cites(browser: Any, bank: Bank, tmp_path: Path) -> None:
     with device(browser, DESKTOP, color_scheme="light") as seen:
         complaints: list[str] = []
         seen.page.on("console", lambda message: complaints.append(message.text))
@@ -128,7 +144,7 @@ def test_an_answer_opens_at_the_passage_that_it_cites(browser: Any, bank: Served
         assert complaints == []
 
 
-def test_code_its_picture_and_the_file_that_it_made(browser: Any, bank: Served, tmp_path: Path) -> None:
+def test_code_its_picture_and_the_file_that_it_made(browser: Any, bank: Bank, tmp_path: Path) -> None:
     jail(PACKAGES)
     with device(browser, PHONE, accept_downloads=True) as seen:
         complaints: list[str] = []
@@ -138,8 +154,11 @@ def test_code_its_picture_and_the_file_that_it_made(browser: Any, bank: Served, 
         assert page.get_by_label("What spent.csv is for").input_value() == "code"
         say(page, DRAW)
         call = page.get_by_role("article", name="Call of code_interpreter")
-        call.get_by_label("Code").wait_for()
+        call.get_by_label("Code").get_by_text("import matplotlib").wait_for()
         fold = call.locator("details")
+        assert fold.evaluate("each => each.open"), "it is shown while it is written"
+        assert len(call.get_by_label("Code").inner_text()) < len(CODE)
+        bank.release(GO_ON)
         ended(page, "completed", 1)
         assert fold.evaluate("each => each.open") is False
         fold.get_by_text("Code and what it printed, 1 picture").click()
@@ -167,7 +186,7 @@ def test_code_its_picture_and_the_file_that_it_made(browser: Any, bank: Served, 
         assert complaints == []
 
 
-def test_what_is_not_served_or_not_taken_is_said_where_it_was_chosen(browser: Any, bank: Served) -> None:
+def test_what_is_not_served_or_not_taken_is_said_where_it_was_chosen(browser: Any, bank: Bank) -> None:
     with device(browser, DESKTOP) as desk:
         page = desk.page
         page.route("**/v1/assistants", _without_code)

@@ -156,7 +156,7 @@ def _drawing(turn: LastTurn) -> StandInCall | str:
     if "code_interpreter" not in turn.outputs:
         currency = groups[0]["total"]["currency"]
         spent = {
-            str(group.get("group") or "other"): float(group["total"]["value"])
+            str(group.get("group") or "other").replace("_", " "): float(group["total"]["value"])
             for group in groups
             if group["total"]["currency"] == currency
         }
