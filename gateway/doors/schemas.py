@@ -345,7 +345,7 @@ class ActivityPage(_Strict):
     `amount` and `payee` (a key) of what was sent to the core, `reason` of what was not done: of a call as beside a result's `code`, of a
     whole request its error code. `tool` is null but of a call of `file_search` or `code_interpreter`: how code ended (`ending`), and ids of
     the files that were `read` to the assistant, `given` to code and `made` by it; an `admin` record with the `word` `begins` says that code
-    was about to run.
+    was about to run. `file` is the id of one that was kept, read or deleted, as `word` says.
     """
 
     data: list[dict[str, object]]

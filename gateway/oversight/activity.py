@@ -121,6 +121,7 @@ def _item(index: int, fields: Mapping[str, Any], moved: Movement | None) -> Mapp
         "not_said": str(facts.get("reason")).startswith(UNGROUNDED),
         "word": facts.get("word"),
         "passkey": facts.get("passkey"),
+        "file": facts.get("file"),
         "confirmation_id": facts.get("confirmation") or grounding.get("confirmation"),
         "standing_mandate": grounding.get("standing") or facts.get("standing_mandate"),
     }

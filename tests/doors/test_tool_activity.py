@@ -64,7 +64,7 @@ async def test_a_customer_sees_what_was_read_and_computed_for_them(tmp_path: Pat
         async def lines() -> list[str]:
             names = await book.file_names("alice", {file.id}, utc_now())
             listed = entries(page.items, ActivityFacts(functions, frozenset(), files=names))
-            return [f"{line.words}: {line.mark}. {line.files}" for line in listed if line.files]
+            return [f"{line.words}: {line.mark}. {line.files}" for line in listed if line.files and line.call_id]
 
         assert await lines() == [
             "Calculate and draw: done. Given: terms.txt.",
@@ -74,6 +74,9 @@ async def test_a_customer_sees_what_was_read_and_computed_for_them(tmp_path: Pat
         code = {str(item["call_id"]) for item in page.items if item["word"] == "begins"}
         assert await activity.ended(log, calls) == code, "two records each: that it began, and how it ended"
         assert await book.file_names("bruno", {file.id}, utc_now()) == {}, "another's file has no name"
+        listed = entries(page.items, ActivityFacts(functions, frozenset(), files={file.id: "terms.txt"}))
+        assert ("A file of yours was kept", "terms.txt") in [(line.words, line.files) for line in listed]
+        assert not [line.words for line in listed if line.words.startswith("Something")]
         await client.files.delete(file.id)
         assert await lines() == [
             f"Calculate and draw: done. Given: {file.id}.",

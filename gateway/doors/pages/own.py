@@ -123,7 +123,7 @@ async def _facts(
     proposals = [await page.relying_party.confirmations.find(customer, id_) for id_ in sorted(ids)]
     assistants = await own.book.assistant_names({str(item["assistant"]) for item in items if item["assistant"]})
     begun = {str(item["call_id"]) for item in items if item["word"] == BEGINS}
-    files = {str(id_) for item in items if isinstance(tool := item["tool"], Mapping) for id_ in tool_view.ids(tool)}
+    files = {id_ for item in items for id_ in tool_view.ids(item)}
     try:
         payees, held = await own.standing_mandates.names(customer), await own.standing_mandates.accounts(customer)
     except Unavailable:

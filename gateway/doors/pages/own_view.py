@@ -32,6 +32,10 @@ _SPOKEN: Mapping[tuple[str, str], str] = {
     ("word", "mandate_ended"): "Your bank ended what your assistant may do",
     ("passkey", "enrolled"): "A passkey of yours was enrolled",
     ("passkey", "revoked"): "A passkey of yours was revoked",
+    ("file", "kept"): "A file of yours was kept",
+    ("file", "read"): "A file of yours was handed to your app",
+    ("file", "deleted"): "A file of yours was deleted",
+    ("word", "searched"): "Your documents were searched by your app",
 }
 _OWN_CLIENT = "confirm-page"
 """Who acts on these pages: the customer alone."""
@@ -149,7 +153,7 @@ def _entry(item: Mapping[str, Json], facts: ActivityFacts) -> ActivityLine:
         assistant=_assistant(item, facts),
         call_id=visible(str(item["call_id"] or "")),
         link=confirmation if waits else "",
-        files=tool_view.files(item["tool"], facts.files) if isinstance(item["tool"], Mapping) else "",
+        files=tool_view.files(item, facts.files),
     )
 
 
@@ -232,8 +236,8 @@ def _of_call(call: CallView) -> str:
 
 
 def _spoken(item: Mapping[str, Json], facts: ActivityFacts) -> str:
-    named = "passkey" if item["passkey"] else "word"
-    said = _SPOKEN.get((named, str(item[named])))
+    named = next((name for name in ("passkey", "file") if item[name]), "word")
+    said = _SPOKEN.get((named, str(item["passkey" if named == "passkey" else "word"])))
     if said is None:
         return "Something of yours was changed at the bank"
     if not item["confirmation_id"]:

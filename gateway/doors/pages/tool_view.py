@@ -22,10 +22,12 @@ ENDINGS: Mapping[str, str] = {
 BEGUN = "it was begun, and how it ended is not on record yet"
 
 
-def ids(tool: Mapping[str, Any]) -> Iterator[str]:
-    """Of all files there were."""
+def ids(item: Mapping[str, Any]) -> Iterator[str]:
+    """Of all files that a record tells of."""
+    if item["file"]:
+        yield item["file"]
     for name in ("read", "given", "made"):
-        yield from tool.get(name, ())
+        yield from (item["tool"] or {}).get(name, ())
 
 
 def outcome(function: str, tool: Mapping[str, Any]) -> tuple[str, str]:
@@ -36,7 +38,10 @@ def outcome(function: str, tool: Mapping[str, Any]) -> tuple[str, str]:
     return ENDINGS.get(ending, "it has ended"), "done" if ending == "done" else ""
 
 
-def files(tool: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def files(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Which files there were: by name where it is known, and by id where the file is gone."""
+    if item["file"]:
+        return visible(names.get(item["file"], item["file"]))
+    tool = item["tool"] or {}
     told = {"Read": tool.get("read"), "Given": tool.get("given"), "Made": tool.get("made")}
-    return " ".join(f"{word}: {', '.join(visible(names.get(id_, id_)) for id_ in ids)}." for word, ids in told.items() if ids)
+    return " ".join(f"{word}: {', '.join(visible(names.get(id_, id_)) for id_ in of)}." for word, of in told.items() if of)

@@ -39,6 +39,7 @@ def item(what: str, **changed: Any) -> dict[str, Any]:
         "confirmation_id": None,
         "standing_mandate": None,
         "tool": None,
+        "file": None,
     } | changed
 
 
@@ -117,6 +118,10 @@ def test_what_tools_read_and_made_is_told_by_name_and_by_id_where_the_file_is_go
     (opaque,) = entries([item("read", function="code_interpreter", tool={})], FACTS)
     assert (opaque.mark, opaque.files) == ("it has ended", ""), "its keys are gone"
     assert set(ENDINGS) == set(CodeEnding)
+    kept = item("admin", function=None, call_id=None, word="kept", file="file_2")
+    (told,) = entries([kept], replace(FACTS, files=names))
+    assert (told.words, told.files) == ("A file of yours was kept", "spent.csv")
+    assert line("admin", function=None, call_id=None, word="searched") == "Your documents were searched by your app"
 
 
 def test_a_tool_that_began_is_one_entry_with_its_outcome() -> None:
