@@ -1,6 +1,7 @@
 """What is installed: four import packages that nobody else owns, and nothing beyond the lock."""
 
 import email
+import json
 import re
 import subprocess
 import sys
@@ -46,13 +47,21 @@ def test_every_direct_dependency_has_its_reason_and_there_are_at_most_twenty() -
 
 
 def test_locks_hold_hashes_and_no_addresses() -> None:
-    peers = ("tests/peers/semantic_kernel/requirements.lock", "tests/peers/langchain/requirements.lock")
-    for name in ("requirements.lock", "requirements-test.lock", *peers):
-        text = (ROOT / name).read_text()
+    peers = sorted(ROOT.glob("tests/peers/*/requirements.lock"))
+    assert len(peers) == 4
+    for lock in (ROOT / "requirements.lock", ROOT / "requirements-test.lock", *peers):
+        text = lock.read_text()
         assert "://" not in text
         pinned = re.findall(r"^[a-z0-9][^ ]*==[^ ]+", text, re.MULTILINE)
         assert len(pinned) > 20
         assert len(re.findall(r"^[a-z0-9][^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned)
+
+
+def test_locks_of_npm_hold_hashes_and_no_addresses() -> None:
+    for lock in ROOT.glob("tests/peers/*/package-lock.json"):
+        packages = json.loads(lock.read_text())["packages"]
+        assert all(item["integrity"].startswith("sha512-") for name, item in packages.items() if name), lock.parent.name
+        assert not any("resolved" in item for item in packages.values()), lock.parent.name
 
 
 def test_the_wheel_says_what_it_is_and_holds_what_it_needs(tmp_path: Path) -> None:

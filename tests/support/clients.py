@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.postgres import absent
 
 PEERS = Path(__file__).parents[1] / "peers"
-INSTALL_S, DRIVE_S = 120, 180
+INSTALL_S, DRIVE_S = 240, 180
 INSTALLED = "installed"
 """The file that ends an installation: it may go on while other tests run."""
 
