@@ -24,6 +24,7 @@ from adapters.function import (
     Text,
 )
 from adapters.functions import MANIFEST
+from gateway.calls.tools import TOOLS
 
 ACCOUNT = Reference((ReferenceKind.ACCOUNT,))
 NOTE = (Field(name="note", type="text", description="A note."),)
@@ -142,7 +143,7 @@ _SAMPLES: tuple[BankingFunction, ...] = (
 )
 
 
-_BY_NAME = {function.name: function for function in (*_SAMPLES, *MANIFEST)}
+_BY_NAME = {function.name: function for function in (*_SAMPLES, *MANIFEST, *TOOLS)}
 
 FUNCTIONS: tuple[BankingFunction, ...] = tuple(_BY_NAME[name] for name in sorted(_BY_NAME))
 """Every function, real where it is declared."""
