@@ -129,7 +129,7 @@ def test_llama_index_calculates_draws_and_looks_up(driven: Driven) -> None:
     saw = driven("llama_index")
     assert (saw["solved"], saw["again"], saw["drawn"]) == (SOLVED, SOLVED, DRAWN)
     assert saw["looked_up"].startswith("Ten euros 【")
-    assert (saw["cited"], saw["screen"], saw["asked"]) == ([True], SCREEN, ["payments"])
+    assert (saw["cited"], saw["cut"], saw["screen"], saw["asked"]) == ([True], [True], SCREEN, ["payments"])
     assert saw["history"] == ["user", "assistant", "user", "assistant", "user", "user", "assistant", "user", "user", "assistant"]
 
 

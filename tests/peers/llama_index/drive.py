@@ -42,6 +42,7 @@ def drive(folder: Path) -> dict[str, Any]:
     saw["looked_up"] = agent.chat("What do the terms say about a lost card?").response
     last = agent.latest_message.additional_kwargs["thread_message"].content[-1].text
     saw["cited"] = [note.file_citation.file_id == terms_id for note in last.annotations]
+    saw["cut"] = [last.value[note.start_index : note.end_index] == note.text for note in last.annotations]
     saw["history"] = [message.role.value for message in agent.chat_history]
     again = OpenAIAssistantAgent.from_existing(agent.assistant.id, thread_id=agent.thread_id)
     saw["again"] = again.chat("Solve the equation 3x + 11 = 14.").response
