@@ -5,7 +5,6 @@ import json
 import select
 import socket
 import ssl
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,28 +220,11 @@ def test_handshakes_are_counted_and_end(tmp_path: Path) -> None:
 
 
 def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_path: Path) -> None:
+    """How long that takes, `tests.benchmarks.one_customer` says."""
     with fronted(tmp_path, head_s=60, calls_per_minute=100_000) as front, front.client("127.0.0.2") as other:
         customer = {"authorization": f"Bearer {front.token()}"}
         officer = {"authorization": f"Bearer {front.token('monitor', agent=None, client='monitor', scope='kill_switch')}"}
         conversation = other.post("/v1/conversations", json={}, headers=customer).json()["id"]
-
-        def median_s(calls: int) -> float:
-            took = []
-            for number in range(calls):
-                item = {"type": "function_call", "call_id": f"{time.monotonic_ns()}", "name": "list_accounts", "arguments": "{}"}
-                body = {"shape": "responses", "conversation_id": conversation, "turn_id": f"t{number}", "calls": [item]}
-                began = time.perf_counter()
-                answered = other.post("/v1/function-calls", json=body, headers=customer)
-                took.append(time.perf_counter() - began)
-                assert answered.json()["results"][0]["status"] == "done", answered.text
-            return statistics.median(took)
-
-        def usual_s() -> float:
-            """Of the best of several stretches: whoever else uses the machine does so in one of them."""
-            return min(median_s(20) for _ in range(6))
-
-        median_s(20)
-        quiet_s = usual_s()
         with contextlib.ExitStack() as stack:
             half_open = []
             for _ in range(1100):
@@ -250,12 +232,15 @@ def test_a_kill_switch_is_engaged_and_a_customer_is_served_under_a_flood(tmp_pat
                 with contextlib.suppress(ConnectionError):
                     connection.sendall(START + b"a:b\r\n" * 20)
                 half_open.append(connection)
-            flooded_s = usual_s()
+            for number in range(20):
+                item = {"type": "function_call", "call_id": f"call-{number}", "name": "list_accounts", "arguments": "{}"}
+                body = {"shape": "responses", "conversation_id": conversation, "turn_id": f"t{number}", "calls": [item]}
+                answered = other.post("/v1/function-calls", json=body, headers=customer)
+                assert answered.json()["results"][0]["status"] == "done", answered.text
             wanted = {"scope": "client", "subject": "some-app", "reason": "a flood"}
             with front.client("127.0.0.2") as fresh:
                 engaged = fresh.post("/v1/kill-switches", json=wanted, headers=officer)
             assert engaged.status_code == 200, engaged.text
-        assert flooded_s < 2 * quiet_s, (flooded_s, quiet_s)
 
 
 def test_what_comes_before_the_handshake_is_not_taken_for_a_request(tmp_path: Path) -> None:

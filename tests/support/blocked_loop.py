@@ -57,6 +57,7 @@ ALLOWED: Mapping[str, str] = {
     "policies/engine.py:Engine.__init__": "a start: the policies are read and specialised",
     "policies/monotone.py": "a review of policies before they are activated",
     "audit/verify.py": "an auditor's own command",
+    "gateway/sandbox/bubblewrap.py:BubblewrapSandbox.refusal": "a check of the host, by settings and commands, and by tests",
     "gateway/runs/outgoing.py:": "tests feed it whole collections of answers in one go; a run feeds it pieces",
 }
 """Beginnings of what stands in a stack where a loop may be held, and why."""

@@ -24,6 +24,7 @@ from audit.token_device import KeyToken, TokenRefused
 from audit.token_keys import TokenKeys
 from gateway.app.keys import PURPOSES
 from tests.support.softhsm import new_token, opened, unplugged
+from tests.support.waiting import WAITS_S
 
 NONCE = bytes(NONCE_BYTES)
 
@@ -328,6 +329,9 @@ def test_the_last_who_lets_go_ends_the_library_and_its_thread(label: str) -> Non
     other.run(lambda asked: asked.session())
     other.close()
     other.close()
+    until = time.monotonic() + WAITS_S
+    while len(names()) > before and time.monotonic() < until:  # it ends by itself, once its last work is done
+        time.sleep(0.01)
     assert len(names()) <= before
     with pytest.raises(SignerUnavailable):
         other.run(lambda asked: asked.session())
