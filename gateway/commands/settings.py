@@ -30,6 +30,7 @@ FLAGS = (
 )
 """Settings that the command line may say too."""
 
+_SCHEMES = ("postgresql", "postgres")
 _ADDRESSES = ("database", "keys_database")
 _MASK = "***"
 
@@ -95,6 +96,8 @@ def masked(text: str, *, address: bool = False) -> str:
             name, has_password, _ = user.partition(":")
             host = f"{name}:{_MASK}@{host}" if has_password else f"{name}@{host}"
     except ValueError:
+        return _MASK
+    if address and parts.scheme not in _SCHEMES:  # a password may end like one
         return _MASK
     if "@" in parts.path + parts.query + parts.fragment:  # a password with a slash in it, which was not written as it must be
         return _MASK
