@@ -52,8 +52,8 @@ class ToolContext:
     """Of the code interpreter: `compute` or `python`; empty where there is none."""
     outputs: tuple[FunctionOutput, ...] = ()
     """What the functions of this run have answered, for its code."""
-    begun: Mapping[str, int] = field(default_factory=dict)
-    """Calls that this run had begun before it was taken up again: by their native ids, when, in whole seconds since 1970."""
+    begun: frozenset[str] = frozenset()
+    """Native ids of the calls that this run had begun before it was taken up again."""
 
 
 class Tool(Protocol):

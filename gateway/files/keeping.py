@@ -16,7 +16,7 @@ from gateway.files.scanning import FileScanner
 from gateway.files.sealing import FRAME_BYTES, SEALED_FRAME_BYTES, ContentDamaged, ContentKey, framed, new_key, unwrapped
 from gateway.files.storage import ContentStorage, NoSuchContent
 from gateway.store.assistants import Maker
-from gateway.store.files import StoredContent, nobody_has
+from gateway.store.files import AddFile, FilesMost, StoredContent, StoredFile, TooManyFiles, nobody_has
 from gateway.store.items import ItemStore
 
 LEFT_OVER_S = 3600
@@ -115,6 +115,18 @@ class FileKeeper:
             undo.push_async_callback(self.storage.delete, name)
             yield
             undo.pop_all()
+
+    async def added(self, file: StoredFile, most: FilesMost) -> StoredFile:
+        """The file, now its owner's. Its content is the one that they had, if they had the same. TooManyFiles; nothing is kept then.
+        Unavailable: it may be theirs or not, so its content stays, and is swept if nobody has it."""
+        try:
+            added = await self.store.write(AddFile(file, most))
+        except TooManyFiles:
+            await self.forget([file.content.name])
+            raise
+        if added.content.name != file.content.name:
+            await self.forget([file.content.name])
+        return added
 
     async def read(self, content: StoredContent) -> AsyncGenerator[bytes, None]:
         """The plain bytes, frame by frame, each verified before it is handed out. ContentDamaged, Unavailable."""

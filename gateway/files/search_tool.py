@@ -55,15 +55,19 @@ class FileSearch:
         return None if store is None or store.has_expired(self.index.clock()) else store
 
     async def _searched(self, store: VectorStore, who: Maker, name: str | None, wanted: TextsWanted) -> Sequence[FoundText]:
-        at = self.index.clock()
+        scope = SearchScope(who, store.id, self.index.clock(), None, name)
         try:
-            key = await self.index.key(store)
-            found = await search(self.reader, key, SearchScope(who, store.id, at, None, name), wanted, self.index.meant)
+            found = await search(self.reader, await self.index.key(store), scope, wanted, self.index.meant)
         except ContentDamaged:
             raise Unavailable("index_damaged") from None
-        if at - store.active > USED_AGAIN:
-            await self.index.keeper.store.write(UseVectorStore(who, store.id, at))
+        await used(self.index, store, scope)
         return found
+
+
+async def used(index: IndexDependencies, store: VectorStore, scope: SearchScope) -> None:
+    """Write down that a store was searched, unless that was done just before."""
+    if scope.at - store.active > USED_AGAIN:
+        await index.keeper.store.write(UseVectorStore(scope.who, store.id, scope.at))
 
 
 def _told(found: Sequence[FoundText], call: Call, context: ToolContext) -> Iterator[Mapping[str, object]]:

@@ -15,12 +15,12 @@ from gateway.calls.record import Records
 from gateway.code.port import CodeEnding, CodeRunner, CodeWanted, GivenFile, MadeFile
 from gateway.domain.errors import Unavailable
 from gateway.domain.stages import Call
-from gateway.domain.tools import FunctionOutput, ToolContext
+from gateway.domain.tools import FunctionOutput
 from gateway.files.images import IMAGE_TYPES
 from gateway.files.keeping import ContentRefused, ContentTooLarge, FileKeeper
 from gateway.files.sealing import ContentDamaged
 from gateway.store.assistants import Maker
-from gateway.store.files import AddFile, FilesMost, StoredFile, TooManyFiles, find_file
+from gateway.store.files import FilesMost, StoredFile, TooManyFiles, find_file
 from gateway.store.threads import existing
 
 PURPOSE = "assistants_output"
@@ -94,7 +94,7 @@ class CodeInterpreter:
         who = Maker(principal.client, principal.customer)
         given = [file for id_ in context.files if (file := await self._file(who, id_)) is not None]
         wanted = CodeWanted(
-            session=session_of(principal.customer, context),
+            session=session_of(principal.customer, context.thread),
             key=f"{call.received.request.turn_id}:{call.received.native.native_id}",
             code=call.arguments.must("code", str),
             begun=call.received.native.native_id in context.begun,
@@ -152,16 +152,15 @@ class CodeInterpreter:
         file = StoredFile(id=id_, owner=who, created=now, expires=None, purpose=PURPOSE, name=made.name, content=content)
         await self.records.file(file, "kept", who.client, now)
         try:
-            return await self.keeper.store.write(AddFile(file, self.most))
+            return await self.keeper.added(file, self.most)
         except TooManyFiles:
-            await self.keeper.forget([content.name])
             notes.append("A file that it made was not kept: the customer has as many as may be.")
             return None
 
 
-def session_of(customer: str, context: ToolContext) -> str:
+def session_of(customer: str, thread: str) -> str:
     """The name of a thread's session, which says nothing of either."""
-    return hashlib.sha256(f"tellergate code session\0{customer}\0{context.thread}".encode()).hexdigest()
+    return hashlib.sha256(f"tellergate code session\0{customer}\0{thread}".encode()).hexdigest()
 
 
 def _logs(call: Call, given: Sequence[StoredFile]) -> str:

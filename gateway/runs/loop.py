@@ -199,7 +199,7 @@ class RunDriver:
             trace_id=str(objects.own_of(self.run)["trace"]),
             tools=await context_with_outputs(self.parts.book, self._context(thread, step), step),
         )
-        if (marked := begun(step, self.parts.clock())) is not None:
+        if (marked := begun(step)) is not None:
             await self._advance(RunState.IN_PROGRESS, self.run.body, steps=(marked,))
             step = marked
         now = await self.parts.calling.take(step, request, principal)  # never cut short: what was begun is heard to its end

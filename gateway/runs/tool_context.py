@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from gateway.domain.states import IndexState
 from gateway.domain.tools import FunctionOutput, ToolContext
-from gateway.runs.objects import seconds
 from gateway.runs.resources import resources_of
 from gateway.runs.tool_calls import chosen, is_code, is_tool
 from gateway.store.items import ItemStore
@@ -36,7 +34,7 @@ def context_of(run: Run, thread: Thread, turn: int, step: Step | None = None, *,
         results_most=resources.search.max_num_results,
         threshold=resources.search.score_threshold,
         tier=tier,
-        begun={} if step is None else _begun(step),
+        begun=frozenset() if step is None else _begun(step),
     )
 
 
@@ -58,9 +56,9 @@ def _outputs(steps: Sequence[Step]) -> Iterator[FunctionOutput]:
             yield FunctionOutput(call["id"], f"{name}-{counts[name]}.json", output)
 
 
-def begun(step: Step, at: datetime) -> Step | None:
+def begun(step: Step) -> Step | None:
     """The step with what says of its code that it was begun; None where there is none, or it says so."""
-    new = {call["id"]: {**call, "begun": seconds(at)} for call in calls_of(step) if _is_to_begin(call) and "begun" not in call}
+    new = {call["id"]: {**call, "begun": True} for call in calls_of(step) if _is_to_begin(call) and "begun" not in call}
     return with_calls(step, new) if new else None
 
 
@@ -70,8 +68,8 @@ async def is_indexing(store: ItemStore, context: ToolContext) -> bool:
     return any(count.of.get(IndexState.IN_PROGRESS) for count in counts.values())
 
 
-def _begun(step: Step) -> Mapping[str, int]:
-    return {call["id"]: call["begun"] for call in calls_of(step) if _is_to_begin(call) and "begun" in call}
+def _begun(step: Step) -> frozenset[str]:
+    return frozenset(call["id"] for call in calls_of(step) if _is_to_begin(call) and "begun" in call)
 
 
 def _is_to_begin(call: Mapping[str, Any]) -> bool:

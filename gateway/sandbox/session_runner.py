@@ -14,7 +14,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.sandbox import kernel, runner
@@ -243,8 +243,7 @@ def _listed() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _collected(before: dict[str, tuple[int, ...]], limits: dict[str, float]) -> Iterator[tuple[str, bytes]]:
-    is_changed: Callable[[str, tuple[int, ...]], bool] = lambda name, state: before.get(name) != state  # noqa: E731
-    changed = sorted(name for name, state in _listed() if is_changed(name, state))
+    changed = sorted(name for name, state in _listed() if before.get(name) != state)
     room = int(limits["files_out_bytes"])
     if len(changed) > limits["files_out"]:
         raise _Beyond("files")

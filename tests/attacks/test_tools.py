@@ -10,7 +10,7 @@ import pytest
 from gateway.app.kept_settings import BUBBLEWRAP
 from gateway.code.port import CodeEnding, CodeOutcome, CodeWanted, MadeFile
 from gateway.files.documents import PACKAGES
-from tests.support.assisted import Assisted, assisted
+from tests.support.assisted import Assisted, assisted, wait_until
 from tests.support.documents import pdf, sheet, word
 from tests.support.jails import jail
 from tests.support.models import Reply, asks
@@ -97,8 +97,6 @@ async def ran(all_of: Assisted, store: str, said: str, *functions: str) -> tuple
         calls = [call.to_dict() for step in steps.data if step.type == "tool_calls" for call in step.step_details.tool_calls]
         waits = found.to_dict()["tellergate"]["confirmations"]
         return (found, calls) if waits or found.status in ("completed", "failed", "incomplete") else None
-
-    from tests.support.assisted import wait_until
 
     result: tuple[Any, list[Any]] = await wait_until(over)
     return result

@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from gateway.code.jailed import PACKAGES as CODE_PACKAGES
 from gateway.code.port import CodeEnding, CodeOutcome, CodeWanted
-from gateway.domain.tools import ToolContext
 from gateway.runs.code_tool import session_of
 from gateway.runs.pool import RunPool
 from gateway.store.tables import CONVERSATIONS
@@ -271,7 +270,7 @@ async def test_a_session_ends_with_its_thread(tmp_path: Path) -> None:
         assert json.loads((await all_of.said(thread.id))[-1])["result"]["logs"] == {"untrusted_text": "42"}
         tools = all_of.gateway.running.tools
         code: Any = tools.by_name["code_interpreter"]
-        session = session_of("alice", ToolContext(thread=thread.id))
+        session = session_of("alice", thread.id)
         assert tools.end_forgotten is not None
         await tools.end_forgotten()
         assert (await code.runner.run(CodeWanted(session, "a", "print(x)"))).logs.strip() == "42"

@@ -34,7 +34,7 @@ from gateway.runs import objects
 from gateway.runs.objects import new_id
 from gateway.store import files
 from gateway.store.assistants import Maker
-from gateway.store.files import AddFile, DeleteFile, FilesMost, StoredContent, StoredFile, TooManyFiles
+from gateway.store.files import DeleteFile, FilesMost, StoredContent, StoredFile, TooManyFiles
 from gateway.store.pages import PageRequest
 
 LISTED_MOST = 10_000
@@ -89,17 +89,12 @@ class FilesApi:
             raise RequestFault(Fault.TOO_LARGE, f"the file has more than {most} bytes", param="file") from None
 
     async def added(self, door: Door, principal: Principal, file: StoredFile) -> StoredFile:
-        """On record, then the owner's. RequestFault FILES_FULL; nothing is kept then. Unavailable: it may be theirs or not, so its content
-        stays, and is swept if nobody has it."""
+        """On record, then the owner's: see `FileKeeper.added`. RequestFault FILES_FULL; nothing is kept then."""
         await door.records.file(file, "kept", principal.client, door.clock())
         try:
-            added = await self.api.book.write(AddFile(file, self.most))
+            return await self.keeper.added(file, self.most)
         except TooManyFiles:
-            await self.keeper.forget([file.content.name])
             raise too_many(self.most) from None
-        if added.content.name != file.content.name:
-            await self.keeper.forget([file.content.name])
-        return added
 
 
 @dataclass(frozen=True, slots=True)

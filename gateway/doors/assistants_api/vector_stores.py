@@ -47,7 +47,7 @@ from gateway.doors.rest import Door
 from gateway.doors.schemas import body_of
 from gateway.files.indexing import IndexDependencies
 from gateway.files.new_stores import NewStores
-from gateway.files.search_tool import USED_AGAIN
+from gateway.files.search_tool import used
 from gateway.files.searching import TextsWanted, search
 from gateway.files.vector_search import LongReader
 from gateway.runs import objects
@@ -70,7 +70,6 @@ from gateway.store.vectors import (
     DeleteVectorStore,
     IndexedCounts,
     TooManyStores,
-    UseVectorStore,
     VectorStore,
 )
 
@@ -256,8 +255,7 @@ async def _search(api: VectorsApi, id_: str, door: Door, request: Request, princ
     asked = hashlib.sha256(orjson.dumps(given.questions)).digest()
     files = tuple(dict.fromkeys(text.file for text in texts))
     await door.records.searched(SearchRecord(id_, who.customer, principal.client, asked, files), at)
-    if at - store.active > USED_AGAIN:
-        await api.files.api.book.write(UseVectorStore(who, id_, at))
+    await used(api.index, store, scope)
     return json_answer(vector_objects.found(given.questions, texts))
 
 
