@@ -52,6 +52,16 @@ async def searching(all_of: Assisted, store: str, **options: Any) -> Any:
     )
 
 
+async def looking_up(all_of: Assisted, client: Any) -> tuple[Any, Any, str]:
+    """An assistant that searches files, a thread of the customer's that asks about one, and its vector store."""
+    store = await stored(client, fees=FEES)
+    assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+    thread = await client.beta.threads.create(
+        messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
+    )
+    return assistant, thread, store
+
+
 async def test_an_answer_is_looked_up_and_cited(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", citing) as all_of:
         service: Any = all_of.client(all_of.token("dev-app", scope="assistants"))
@@ -86,11 +96,7 @@ async def test_an_answer_is_looked_up_and_cited(tmp_path: Path) -> None:
 async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", citing) as all_of:
         client: Any = all_of.client(all_of.token())
-        store = await stored(client, fees=FEES)
-        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
-        thread = await client.beta.threads.create(
-            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
-        )
+        assistant, thread, _ = await looking_up(all_of, client)
         async with client.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, include=WITH_CONTENT) as stream:
             await stream.until_done()
             (heard,) = await stream.get_final_messages()
@@ -103,12 +109,8 @@ async def test_a_streamed_answer_is_what_is_kept(tmp_path: Path) -> None:
 async def test_a_tool_may_be_chosen_once_and_only_where_it_is_there(tmp_path: Path) -> None:
     async with assisted(tmp_path / "data", citing) as all_of:
         client: Any = all_of.client(all_of.token())
-        store = await stored(client, fees=FEES)
-        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
+        assistant, thread, _ = await looking_up(all_of, client)
         asked = {"assistant_id": assistant.id, "tool_choice": {"type": "file_search"}, "poll_interval_ms": POLL_MS}
-        thread = await client.beta.threads.create(
-            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
-        )
         run = await client.beta.threads.runs.create_and_poll(thread_id=thread.id, **asked)
         assert (run.status, run.tool_choice.type) == ("completed", "file_search")
         first, second = (seen.body["tool_choice"] for seen in all_of.model.seen[-2:])
@@ -120,14 +122,10 @@ async def test_a_tool_may_be_chosen_once_and_only_where_it_is_there(tmp_path: Pa
 
 
 async def test_what_a_customer_may_not_see_is_not_found(tmp_path: Path) -> None:
-    """Another customer's store in the thread's own resources is refused; one that was deleted finds nothing, and the run goes on."""
+    """Ids are looked up anew at each use: a store that is gone by then finds nothing, and the run goes on."""
     async with assisted(tmp_path / "data", citing) as all_of:
         client: Any = all_of.client(all_of.token())
-        store = await stored(client, fees=FEES)
-        assistant = await all_of.service.assistants.create(model="a-model", tools=[{"type": "file_search"}])
-        thread = await client.beta.threads.create(
-            messages=[{"role": "user", "content": "Überweisung?"}], tool_resources={"file_search": {"vector_store_ids": [store]}}
-        )
+        assistant, thread, store = await looking_up(all_of, client)
         await client.vector_stores.delete(store)
         run = await client.beta.threads.runs.create_and_poll(
             thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=POLL_MS
