@@ -18,7 +18,6 @@ from audit.heads import Heads
 from audit.leaf import EndState, Record, RecordKind, Rendered
 from audit.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, Tile, leaf_hash
 from audit.store.bulk_insert import SharedChange
-from audit.store.find import about_of
 from audit.store.reads import LogCorrupt, Reads
 from audit.store.writes import (
     Head,
@@ -31,6 +30,7 @@ from audit.store.writes import (
     write_head,
     write_tiles,
 )
+from audit.terms import about_of
 
 COUNTERS_CACHED = 65_536
 INTENTS_CACHED = 4_096

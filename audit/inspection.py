@@ -3,6 +3,7 @@
 Reads only. An auditor outside the bank verifies an evidence bundle instead (`audit.verify`), which shares no code with this.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +14,13 @@ from audit.log import Log
 from audit.merkle import Frontier, Tile, leaf_hash
 from audit.rules import RULES, RecordRules
 from audit.seal import digest
-from audit.store.auditors_index import count_postings, cursor, known_ids, terms_of, unposted, unspanned
+from audit.store import call_outcomes
+from audit.store.auditors_index import count_postings, cursor, known_ids, unposted, unspanned
 from audit.store.find import COLUMNS, columns_of
 from audit.store.reads import Reads
 from audit.store.tables import checkpoints, intents, leaves, sealed
 from audit.store.writes import split_hashes
+from audit.terms import terms_of
 
 ROWS_AT_ONCE = 1000
 FINDINGS_MOST = 100
@@ -184,14 +187,25 @@ def _rows(reads: Reads, size: int, together: Callable[[Sequence[_Row]], None]) -
 
 def _check_index(reads: Reads, seen: _Seen, rows: Sequence["_Row"], upto: int) -> None:
     """What auditors search by says of these leaves what they say: nothing is missing, and a block's times cover its leaves."""
-    found = {row.idx: terms_of(row.columns) for row in rows if row.idx < upto}
+    parsed = [(row.idx, fields) for row in rows if row.idx < upto and (fields := _parsed(row.leaf)) is not None]
+    found = {index: terms_of(fields) for index, fields in parsed}
     known = known_ids(reads.connection, set().union(*found.values()))
     missing = {index for index, terms in found.items() if any(term not in known for term in terms)}
     wanted = [(known[term], index) for index, terms in found.items() if index not in missing for term in terms]
     missing |= {index for _, index in unposted(reads.connection, wanted)} | unspanned(reads.connection, rows, upto)
+    missing |= call_outcomes.unlike(reads.connection, parsed, upto)
     seen.posted += len(wanted)
     for index in sorted(missing):
         seen.find("the auditors' index does not find this record", index)
+
+
+def _parsed(leaf: object) -> Mapping[str, object] | None:
+    """None for bytes that are no record: another finding tells of them."""
+    try:
+        fields = json.loads(leaf) if isinstance(leaf, bytes) else None
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 def _checkpoint_sizes(reads: Reads, size: int) -> list[int]:

@@ -29,7 +29,7 @@ from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue_beside
 from audit.rotation_records import RotationRecords
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
-from audit.store.find import Filter, count_kinds, find
+from audit.store.find import Filter, find
 from audit.store.reads import LogCorrupt, Nodes, OpenIntent, Reads, StoredLeaf
 from audit.store.writes import Head, read_head
 from audit.template import Templates
@@ -340,10 +340,6 @@ class Log:
     async def entries_of(self, call_id: str) -> list[StoredLeaf]:
         """The records of one call, in order. For the gateway's own work: what auditors ask is recorded."""
         return await self.read(lambda reads: find(reads.connection, Filter(call=call_id), LEAVES_MOST, -1, 1000))
-
-    async def counts_since(self, time: datetime) -> dict[str, int]:
-        """Records per kind with a time from `time` on: for the census."""
-        return await self.read_long(lambda reads: count_kinds(reads.connection, rfc3339(time)))
 
     async def close(self) -> None:
         """Write what waits and let go of the databases. Publishes nothing: call `publish` before."""

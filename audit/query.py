@@ -9,18 +9,29 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from audit.catching_up import catch_up_to_ask
+from audit.completeness import Completeness, completeness_of
+from audit.cursors import backward, forward
 from audit.disclosure import JSON, value_of
+from audit.keys import KeyDestroyed
 from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import Log
 from audit.merkle import leaf_hash
 from audit.seal import SealBinding, check_disclosed, digest, unseal
-from audit.store.find import Filter, find, find_last
+from audit.sealed_conditions import SealedCondition, condition_of
+from audit.store.find import Filter, find, find_last, indexed_upto
 from audit.store.reads import LogCorrupt, StoredLeaf
+from audit.terms import CallOutcome
 
 PAGE_MOST = 500
 """Records of a page."""
+
+OPENED_MOST = 1000
+"""Candidates that are opened for one page of a question about what is sealed."""
+
+CANDIDATES_AT_ONCE = 100
 
 PURPOSE_MOST = 500
 """Characters of a purpose or a case id."""
@@ -28,10 +39,6 @@ PURPOSE_MOST = 500
 
 NOBODY = "?"
 """The customer of a question whose customer has no record: a pseudonym that no record has."""
-
-
-class CursorInvalid(Exception):
-    """The cursor is not one of this question."""
 
 
 class NotSealed(Exception):
@@ -87,6 +94,29 @@ class Query:
     approver: str | None = None
     about: str | None = None
     """Of looks: the bank's id of the customer whom they were about."""
+    agent: str | None = None
+    """The agent, client or assistant that acted."""
+    by: str | None = None
+    """Who of the bank did it: an officer, an auditor, a back end."""
+    reason: str | None = None
+    """A code of why, of the call or of the policies."""
+    case: str | None = None
+    word: str | None = None
+    """What was done, of records that are no calls: `enrolled`, `kill_engaged`, `approved` …"""
+    confirmation: str | None = None
+    outcomes: tuple[CallOutcome, ...] = ()
+    """How the call stands by now: the record that decided it is found."""
+    amount: str | None = None
+    """Sealed: `AmountRange.parse`."""
+    payee: str | None = None
+    """Sealed: an id, an account number or a name."""
+    new_payee: str | None = None
+    """Sealed: `yes` or `no`."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether what records keep sealed is opened to answer it."""
+        return (self.amount, self.payee, self.new_payee) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +135,8 @@ class QueryPage:
 
     `gapless`: for a question by customer or by conversation alone, whether the sequence is whole so far. None otherwise, and where
     nothing was found: of nothing nothing is claimed. `of_nobody`: the customer who is asked for has no record, was erased or is
-    mistyped, or nothing at all is known of the conversation.
+    mistyped, or nothing at all is known of the conversation. `completeness`: what it rests on that nothing is missing. `opened`: how many
+    records were opened to look for what they keep sealed, and `closed`: how many could not be, since they were erased.
     """
 
     size: int
@@ -114,6 +145,9 @@ class QueryPage:
     gapless: bool | None
     record: int
     of_nobody: bool
+    completeness: Completeness
+    opened: int = 0
+    closed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,46 +161,126 @@ class Revealed:
 
 
 async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
-    """One page of matches, at most `limit` (1 to 500). CursorInvalid, LogUnavailable (then nothing is answered), LogCorrupt."""
-    if not 1 <= limit <= PAGE_MOST:
-        raise ValueError("a page has 1 to 500 records")
-    wanted = await filter_of(log, query)
-    size, after, expected = _position((await log.head())[0], wanted, cursor)
-    asked = {"size": size, "after": after, "limit": limit}
-    record = await _asked(log, wanted, why, size, asked)
-    rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
+    """One page of matches, at most `limit` (1 to 500). CursorInvalid, ConditionInvalid, LogUnavailable (then nothing is answered),
+    LogCorrupt. A page of what is sealed ends after `OPENED_MOST` candidates, however many matched."""
+    asking = await _asking(log, query, limit)
+    size, after, expected = (asking.size, -1, 1) if cursor is None else forward(cursor, asking.digest, asking.size)
+    record = await _asked(log, asking, why, {"size": size, "after": after, "limit": limit})
+    rows, looked_to, opening = await _matching(log, asking, size, after, limit)
     found = [_found(row) for row in rows[:limit]]
-    gapless, name = None, sequence_of(wanted)
+    gapless, name = None, sequence_of(asking.wanted)
     if name is not None and (found or cursor is not None):
         numbers = [match.fields[f"{name}_seq"] for match in found]
         gapless = numbers == list(range(expected, expected + len(numbers)))
     following = None
     if len(rows) > limit:
-        following = f"{size}.{found[-1].index}.{expected + len(found)}.{_digest(wanted)}"
-    of_nobody = wanted.customer == NOBODY or (name is not None and not found and cursor is None)
-    return QueryPage(size, found, following, gapless, record, of_nobody)
+        following = f"{size}.{found[-1].index}.{expected + len(found)}.{asking.digest}"
+    elif looked_to is not None:
+        following = f"{size}.{looked_to}.{expected + len(found)}.{asking.digest}"
+    of_nobody = asking.of_nobody or (name is not None and not found and cursor is None)
+    rests_on = await log.read_long(lambda reads: completeness_of(reads, asking.wanted, size))
+    return QueryPage(size, found, following, gapless, record, of_nobody, rests_on, opening.opened, opening.closed)
 
 
 async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
-    """The same from the other end: the newest matches first. Its cursors are its own; `gapless` is not told."""
+    """The same from the other end: the newest matches first. Its cursors are its own; `gapless` is not told. ValueError for what is
+    sealed: that is looked for from the first record on."""
+    if query.opens:
+        raise ValueError("what records keep sealed is looked for from the first record on")
+    asking = await _asking(log, query, limit)
+    size, before = (asking.size, asking.size) if cursor is None else backward(cursor, asking.digest, asking.size)
+    record = await _asked(log, asking, why, {"size": size, "before": before, "limit": limit})
+    rows = await log.read_long(lambda reads: find_last(reads.connection, asking.wanted, before, limit + 1, size=size))
+    found = [_found(row) for row in rows[:limit]]
+    following = f"{size}.{found[-1].index}.last.{asking.digest}" if len(rows) > limit else None
+    rests_on = await log.read_long(lambda reads: completeness_of(reads, asking.wanted, size))
+    return QueryPage(size, found, following, None, record, asking.of_nobody, rests_on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A question in the log's terms, and the size of the tree that it may be asked of."""
+
+    wanted: Filter
+    condition: SealedCondition | None
+    size: int
+
+    @property
+    def digest(self) -> str:
+        condition = None if self.condition is None else [self.condition.amount_text, self.condition.payee, self.condition.new_payee]
+        said = {**self.wanted.named(), **({} if condition is None else {"sealed": condition})}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def of_nobody(self) -> bool:
+        return self.wanted.customer == NOBODY
+
+
+async def _asking(log: Log, query: Query, limit: int) -> _Asking:
     if not 1 <= limit <= PAGE_MOST:
         raise ValueError("a page has 1 to 500 records")
+    condition = condition_of(query.amount, query.payee, query.new_payee)
     wanted = await filter_of(log, query)
-    size, before = _backward_position((await log.head())[0], wanted, cursor)
-    asked = {"size": size, "before": before, "limit": limit}
-    record = await _asked(log, wanted, why, size, asked)
-    rows = await log.read_long(lambda reads: find_last(reads.connection, wanted, before, limit + 1))
-    found = [_found(row) for row in rows[:limit]]
-    following = f"{size}.{found[-1].index}.last.{_digest(wanted)}" if len(rows) > limit else None
-    return QueryPage(size, found, following, None, record, wanted.customer == NOBODY)
-
-
-async def _asked(log: Log, wanted: Filter, why: Why, size: int, facts: Mapping[str, Plain]) -> int:
-    """The question is on record, and the index up to the log: it may be answered. LogUnavailable."""
-    about = await about_facts(log, wanted, size)
-    record = await question(log, RecordKind.AUDIT_QUERY, why, {**flat(wanted), **facts, **about})
     await catch_up_to_ask(log)
-    return record
+    size = (await log.head())[0]
+    if wanted.outcomes:  # how calls stand is known as far as the index goes
+        size = min(size, await log.read(lambda reads: indexed_upto(reads.connection)))
+    return _Asking(wanted, condition, size)
+
+
+async def _asked(log: Log, asking: _Asking, why: Why, facts: Mapping[str, Plain]) -> int:
+    """The question is on record: it may be answered. LogUnavailable."""
+    about = await about_facts(log, asking.wanted, asking.size)
+    sealed = {} if asking.condition is None else asking.condition.facts()
+    return await question(log, RecordKind.AUDIT_QUERY, why, {**flat(asking.wanted), **sealed, **facts, **about})
+
+
+@dataclass(slots=True)
+class _Opening:
+    opened: int = 0
+    closed: int = 0
+
+
+async def _matching(
+    log: Log, asking: _Asking, size: int, after: int, limit: int
+) -> tuple[Sequence[StoredLeaf], int | None, _Opening]:
+    """Up to one more than `limit`; and, where it stopped before the end, the last record that was looked at."""
+    wanted, condition, opening = asking.wanted, asking.condition, _Opening()
+    if condition is None:
+        rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
+        return rows, None, opening
+    matching: list[StoredLeaf] = []
+    at = after
+    while len(matching) <= limit and opening.opened + opening.closed < OPENED_MOST:
+        candidates = await log.read_long(lambda reads, at=at: find(reads.connection, wanted, size, at, CANDIDATES_AT_ONCE))  # type: ignore[misc]
+        for stored in candidates:
+            fields = json.loads(stored.leaf)
+            if "sealed" not in fields and "call" not in fields:
+                continue
+            values = await _values_of(log, stored, fields)
+            if values is None:
+                opening.closed += 1
+            else:
+                opening.opened += 1
+                if condition.holds(values):
+                    matching.append(stored)
+        if len(candidates) < CANDIDATES_AT_ONCE:
+            return matching, None, opening
+        at = candidates[-1].idx
+    return matching, at, opening
+
+
+async def _values_of(log: Log, stored: StoredLeaf, fields: Mapping[str, Any]) -> Mapping[str, JSON] | None:
+    """What is sealed of a record, or of its call where the record itself keeps no argument. None: it was erased."""
+    try:
+        opened = {} if "sealed" not in fields else await open_sealed(log, stored.idx)
+        if not any(path.startswith("arguments.") for path in opened) and "call" in fields:
+            for other in await log.entries_of(fields["call"]):
+                if other.idx != stored.idx and "arguments" in json.loads(other.leaf):
+                    opened = {**await open_sealed(log, other.idx), **opened}
+    except (NotSealed, KeyDestroyed):
+        return None
+    return {path: value_of(text) for path, text in opened.items()}
 
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
@@ -234,6 +348,13 @@ async def filter_of(log: Log, query: Query) -> Filter:
         end_state=query.end_state,
         approver=query.approver,
         about=None if query.about is None else await log.keys.subject_of(query.about) or NOBODY,
+        agent=query.agent,
+        by=query.by,
+        reason=query.reason,
+        case=query.case,
+        word=query.word,
+        confirmation=query.confirmation,
+        outcomes=query.outcomes,
     )
 
 
@@ -252,40 +373,6 @@ def sequence_of(wanted: Filter) -> str | None:
         if wanted.named().keys() == {name}:
             return name
     return None
-
-
-def _position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[int, int, int]:
-    """Tree size, last index given, next number of the sequence."""
-    if cursor is None:
-        return present_size, -1, 1
-    parts = cursor.split(".")
-    if len(parts) != 4 or parts[3] != _digest(wanted) or not all(part.isascii() and part.isdigit() for part in parts[:3]):
-        raise CursorInvalid
-    size, after, expected = (int(part) for part in parts[:3])
-    if not after < size <= present_size:
-        raise CursorInvalid
-    return size, after, expected
-
-
-def _backward_position(present_size: int, wanted: Filter, cursor: str | None) -> tuple[int, int]:
-    """Tree size, and the index of the last one given: what follows lies before it."""
-    if cursor is None:
-        return present_size, present_size
-    parts = cursor.split(".")
-    if (
-        len(parts) != 4
-        or parts[2:] != ["last", _digest(wanted)]
-        or not all(part.isascii() and part.isdigit() for part in parts[:2])
-    ):
-        raise CursorInvalid
-    size, before = int(parts[0]), int(parts[1])
-    if not before < size <= present_size:
-        raise CursorInvalid
-    return size, before
-
-
-def _digest(wanted: Filter) -> str:
-    return hashlib.sha256(json.dumps(wanted.named(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _found(stored: StoredLeaf) -> StoredRecord:

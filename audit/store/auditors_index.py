@@ -4,21 +4,22 @@ It is derived from the leaves and follows them with a cursor. Leaves behind the 
 never depends on how far it is.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from audit.store import call_outcomes
 from audit.store.tables import index_cursor, leaves, postings, terms, time_blocks
 from audit.store.writes import read_head
+from audit.terms import Term, terms_of
 
 BLOCK = 256
 """Leaves whose times have one row."""
 
 VALUES_AT_ONCE = 500
-
-Term = tuple[str, str]
 
 
 class SearchedRow(Protocol):
@@ -29,16 +30,6 @@ class SearchedRow(Protocol):
 
     @property
     def columns(self) -> Mapping[str, object]: ...
-
-
-_READ = ("idx", "time", "kind", "trace", "function", "decision", "policies", "bundle", "end_state", "approver", "about")
-
-
-def terms_of(row: Mapping[str, object]) -> set[Term]:
-    """By what a leaf is found, from its searchable columns."""
-    plain = {(name, str(row[name])) for name in _READ if name not in ("idx", "time", "policies") and row[name] is not None}
-    policies = str(row["policies"] or "")
-    return plain | {("policy", policy) for policy in policies.split("\n") if policy}
 
 
 def cursor(connection: Connection) -> int:
@@ -56,13 +47,15 @@ def advance(connection: Connection, most: int) -> int:
         start = connection.execute(select(index_cursor.c.upto).with_for_update()).scalar_one()
     head = read_head(connection)
     end = start if head is None else min(start + most, head.size)
-    wanted = select(*(leaves.c[name] for name in _READ)).where(leaves.c.idx >= start, leaves.c.idx < end)
+    wanted = select(leaves.c.idx, leaves.c.time, leaves.c.leaf).where(leaves.c.idx >= start, leaves.c.idx < end)
     rows = connection.execute(wanted.order_by(leaves.c.idx)).all()
     if not rows:
         return 0
-    found = [(row.idx, terms_of(dict(zip(_READ, row, strict=True)))) for row in rows]
+    parsed = [(row.idx, json.loads(row.leaf)) for row in rows]
+    found = [(index, terms_of(leaf)) for index, leaf in parsed]
     ids = _ids(connection, set().union(*(of_leaf for _, of_leaf in found)))
-    connection.execute(insert(postings), [{"term": ids[term], "idx": idx} for idx, of_leaf in found for term in of_leaf])
+    connection.execute(insert(postings), [{"term": ids[term], "idx": index} for index, of_leaf in found for term in of_leaf])
+    call_outcomes.take(connection, parsed, lambda confirmation: ids[("confirmation", confirmation)])
     _span(connection, rows)
     connection.execute(update(index_cursor).values(upto=rows[-1].idx + 1))
     return len(rows)

@@ -1,15 +1,18 @@
 """Searches for auditors: which leaves of a tree of a given size match. Reads only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, exists, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, select
 
 from audit.leaf import RecordKind
-from audit.store.auditors_index import Term, cursor, known_ids, range_of
+from audit.store import call_outcomes
+from audit.store.auditors_index import cursor, known_ids, range_of
 from audit.store.reads import LEAVES_AT_ONCE, LogCorrupt, StoredLeaf, stored_leaf
-from audit.store.tables import leaves, postings
+from audit.store.tables import leaves, outcomes, postings
+from audit.terms import CallOutcome, Term, about_of, part, terms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,106 +35,175 @@ class Filter:
     approver: str | None = None
     about: str | None = None
     """Of a look: the pseudonym of whom it was about."""
+    agent: str | None = None
+    by: str | None = None
+    reason: str | None = None
+    case: str | None = None
+    word: str | None = None
+    confirmation: str | None = None
+    outcomes: tuple[CallOutcome, ...] = ()
+    """How the call stands in the tree that is asked of."""
 
     def named(self) -> dict[str, str | tuple[str, ...]]:
         """What is asked for, by name; what is open is left out."""
         asked = {field.name: getattr(self, field.name) for field in fields(self)} | {
-            "kinds": tuple(kind.value for kind in self.kinds)
+            "kinds": tuple(kind.value for kind in self.kinds),
+            "outcomes": tuple(outcome.value for outcome in self.outcomes),
         }
         return {name: value for name, value in asked.items() if value is not None and value != ()}
 
 
-LOOKS = (RecordKind.AUDIT_QUERY, RecordKind.AUDIT_REVEAL, RecordKind.AUDIT_EXPORT)
-"""Records of questions to the trail."""
-
 EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver", "about")
+"""What a leaf's row repeats in a column."""
 
+FURTHER = ("agent", "by", "reason", "case", "word", "confirmation")
+"""What stands in the leaf alone, and in the auditors' index."""
 
 _KEYED = ("customer", "call", "conversation")
 """Leaves have an index of their own by each of these: calls need it."""
 
 _COUNTED_MOST = 2000
 
+_SCANNED_AT_ONCE = 512
+
+
+class IndexBehind(Exception):
+    """How calls stand is not known yet in a tree of this size: the index follows the log, and is brought along."""
+
 
 def find(connection: Connection, wanted: Filter, size: int, after: int, limit: int) -> list[StoredLeaf]:
-    """Leaves behind `after` in the tree of `size`, in order. LogCorrupt where a row says something else than its leaf."""
-    begun = range(after + 1, size)
-    indexed, rest = _parts(connection, wanted, begun)
-    found = _indexed(connection, wanted, indexed, limit, backward=False)
-    if len(found) < limit:
-        found += _scanned(connection, wanted, rest, limit - len(found), backward=False)
-    return _found(connection, found)
+    """Leaves behind `after` in the tree of `size`, in order. LogCorrupt where a row says something else than its leaf; IndexBehind."""
+    return _Search(connection, wanted, size, backward=False).found(range(after + 1, size), limit)
 
 
-def find_last(connection: Connection, wanted: Filter, before: int, limit: int) -> list[StoredLeaf]:
-    """Leaves before `before`, the last one first. LogCorrupt as `find`."""
-    indexed, rest = _parts(connection, wanted, range(before))
-    found = _scanned(connection, wanted, rest, limit, backward=True)
-    if len(found) < limit:
-        found += _indexed(connection, wanted, indexed, limit - len(found), backward=True)
-    return _found(connection, found)
+def find_last(connection: Connection, wanted: Filter, before: int, limit: int, *, size: int | None = None) -> list[StoredLeaf]:
+    """Leaves before `before` in the tree of `size` (None: of `before`), the last one first. Errors as `find`."""
+    return _Search(connection, wanted, before if size is None else size, backward=True).found(range(before), limit)
 
 
-def _parts(connection: Connection, wanted: Filter, begun: range) -> tuple[range, range]:
-    """What the auditors' index answers, and what is looked through, leaf by leaf."""
-    if any(getattr(wanted, name) is not None for name in _KEYED):
-        return range(0), begun
-    upto = min(max(cursor(connection), begun.start), begun.stop)
-    low, high = range_of(connection, wanted.since, wanted.until)
-    stop = upto if high is None else min(upto, high)
-    return range(max(begun.start, low), stop), range(upto, begun.stop)
+def indexed_upto(connection: Connection) -> int:
+    """Records below this one are in the auditors' index."""
+    return cursor(connection)
 
 
-def _scanned(connection: Connection, wanted: Filter, within: range, limit: int, *, backward: bool) -> list[int]:
-    if not within:
-        return []
-    statement = select(leaves.c.idx).where(leaves.c.idx >= within.start, leaves.c.idx < within.stop, *_conditions(wanted))
-    order = leaves.c.idx.desc() if backward else leaves.c.idx
-    return list(connection.execute(statement.order_by(order).limit(limit)).scalars())
+class _Search:
+    """One question, of the leaves in a range: the indexed ones by the index, the few behind its cursor one by one."""
 
+    def __init__(self, connection: Connection, wanted: Filter, size: int, *, backward: bool) -> None:
+        self._connection, self._wanted, self._size, self._backward = connection, wanted, size, backward
+        self._is_keyed = any(getattr(wanted, name) is not None for name in _KEYED)
+        self._further = {(name, value) for name in FURTHER if (value := getattr(wanted, name)) is not None}
 
-def _indexed(connection: Connection, wanted: Filter, within: range, limit: int, *, backward: bool) -> list[int]:
-    """By postings, of the rarest term first; each further term and time is looked up by the leaf's index."""
-    terms, kinds = _terms(wanted)
-    if not within or not (terms or kinds):
-        return _scanned(connection, wanted, within, limit, backward=backward)
-    known = known_ids(connection, [*terms, *kinds])
-    if any(term not in known for term in terms) or (kinds and not any(kind in known for kind in kinds)):
-        return []
-    ids = [known[term] for term in terms]
-    of_kinds = [known[kind] for kind in kinds if kind in known]
-    if len(of_kinds) == 1:
-        ids, of_kinds = [*ids, *of_kinds], []
-    if len(ids) > 1:
-        ids.sort(key=lambda term: _count(connection, term, within))
-    others: list[ColumnElement[bool]] = [_has(at, [term]) for term in ids[1:]]
-    if wanted.since is not None:
-        others.append(_time_of(at) >= wanted.since)
-    if wanted.until is not None:
-        others.append(_time_of(at) < wanted.until)
-    if not ids:
-        each = [_posted(connection, term, within, others, limit, backward=backward) for term in of_kinds]
-        return sorted((index for part in each for index in part), reverse=backward)[:limit]
-    if of_kinds:
-        others.append(_has(at, of_kinds))
-    return _posted(connection, ids[0], within, others, limit, backward=backward)
+    def found(self, within: range, limit: int) -> list[StoredLeaf]:
+        upto = cursor(self._connection)
+        if self._wanted.outcomes and upto < self._size:
+            raise IndexBehind
+        if self._is_keyed and not self._further and not self._wanted.outcomes:
+            upto = 0  # its own index needs no other
+        middle = min(max(upto, within.start), within.stop)
+        low, high = (0, None) if self._is_keyed else range_of(self._connection, self._wanted.since, self._wanted.until)
+        stop = middle if high is None else min(middle, high)
+        indexed, rest = range(max(within.start, low), stop), range(middle, within.stop)
+        parts = (self._scanned, rest), (self._indexed, indexed)
+        indexes: list[int] = []
+        for search, part_of in parts if self._backward else reversed(parts):
+            if len(indexes) < limit and part_of:
+                indexes += search(part_of, limit - len(indexes))
+        return _found(self._connection, indexes)
 
+    def _scanned(self, within: range, limit: int) -> list[int]:
+        """By their columns; what has no column is read in the leaf."""
+        if not self._further:
+            return self._by_columns(within, limit, [])
+        indexes: list[int] = []
+        while within and len(indexes) < limit:
+            piece = self._by_columns(within, _SCANNED_AT_ONCE, [])
+            read = select(leaves.c.idx, leaves.c.leaf).where(leaves.c.idx.in_(piece))
+            matching = {row.idx for row in self._connection.execute(read) if self._further <= terms_of(json.loads(row.leaf))}
+            indexes += [index for index in piece if index in matching]
+            if len(piece) < _SCANNED_AT_ONCE:
+                break
+            within = range(within.start, piece[-1]) if self._backward else range(piece[-1] + 1, within.stop)
+        return indexes[:limit]
 
-def _terms(wanted: Filter) -> tuple[list[Term], list[Term]]:
-    """All of these, and any of those."""
-    asked = wanted.named()
-    found = [(name, str(asked[name])) for name in (*EQUAL, "policy") if name in asked and name not in _KEYED]
-    return found, [("kind", kind.value) for kind in wanted.kinds]
+    def _by_columns(self, within: range, limit: int, others: Sequence[ColumnElement[bool]]) -> list[int]:
+        between = (leaves.c.idx >= within.start, leaves.c.idx < within.stop)
+        statement = select(leaves.c.idx).where(*between, *_conditions(self._wanted), *others)
+        return self._in_order(statement.order_by(self._order(leaves.c.idx)).limit(limit))
+
+    def _indexed(self, within: range, limit: int) -> list[int]:
+        """By how calls stand, or by postings, of the rarest term first; each further condition is looked up by the leaf's index."""
+        terms, kinds = _terms(self._wanted)
+        known = known_ids(self._connection, [*terms, *kinds])
+        if any(term not in known for term in terms) or (kinds and not any(kind in known for kind in kinds)):
+            return []
+        ids, of_kinds = [known[term] for term in terms], [known[kind] for kind in kinds if kind in known]
+        if self._is_keyed:
+            return self._by_columns(within, limit, self._others(leaves, [known[term] for term in self._further], []))
+        if len(of_kinds) == 1:
+            ids, of_kinds = [*ids, *of_kinds], []
+        counts = {term: self._count(term, within) for term in ids} if len(ids) > 1 or self._wanted.outcomes else {}
+        ids.sort(key=lambda term: counts.get(term, 0))
+        if self._wanted.outcomes and not (ids and counts[ids[0]] < _COUNTED_MOST):
+            return self._by_outcome(within, limit, ids, of_kinds)
+        if ids:
+            return self._posted(ids[0], within, self._others(at, ids[1:], of_kinds), limit)
+        if of_kinds:
+            each = [self._posted(term, within, self._others(at, [], []), limit) for term in of_kinds]
+            return self._merged(each, limit)
+        return self._by_columns(within, limit, [])
+
+    def _by_outcome(self, within: range, limit: int, ids: Sequence[int], of_kinds: Sequence[int]) -> list[int]:
+        each = []
+        for conditions in call_outcomes.found_by([outcome.value for outcome in self._wanted.outcomes], self._size):
+            between = (outcomes.c.shown >= within.start, outcomes.c.shown < within.stop)
+            of = select(outcomes.c.shown.label("idx")).where(*conditions, *between).subquery("shown")
+            wanted = select(of.c.idx).where(*self._others(of, ids, of_kinds, by_outcome=True)).distinct()
+            each.append(self._in_order(wanted.order_by(self._order(of.c.idx)).limit(limit)))
+        return self._merged(each, limit)
+
+    def _others(
+        self, of: FromClause, ids: Sequence[int], of_kinds: Sequence[int], *, by_outcome: bool = False
+    ) -> list[ColumnElement[bool]]:
+        """Conditions on a row of `of`, whose `idx` is the record's."""
+        wanted = self._wanted
+        others: list[ColumnElement[bool]] = [_has(of, [term]) for term in ids]
+        if of_kinds:
+            others.append(_has(of, of_kinds))
+        if wanted.outcomes and not by_outcome:
+            others.append(call_outcomes.stands(of, [outcome.value for outcome in wanted.outcomes], self._size))
+        if of is not leaves and wanted.since is not None:
+            others.append(_time_of(of) >= wanted.since)
+        if of is not leaves and wanted.until is not None:
+            others.append(_time_of(of) < wanted.until)
+        return others
+
+    def _posted(self, term: int, within: range, others: Sequence[ColumnElement[bool]], limit: int) -> list[int]:
+        asked = select(at.c.idx).where(at.c.term == term, at.c.idx >= within.start, at.c.idx < within.stop, *others)
+        return self._in_order(asked.order_by(self._order(at.c.idx)).limit(limit))
+
+    def _count(self, term: int, within: range) -> int:
+        some = select(at.c.idx).where(at.c.term == term, at.c.idx >= within.start, at.c.idx < within.stop).limit(_COUNTED_MOST)
+        return self._connection.execute(select(func.count()).select_from(some.subquery())).scalar() or 0
+
+    def _order(self, column: ColumnElement[int]) -> ColumnElement[int]:
+        return column.desc() if self._backward else column
+
+    def _in_order(self, statement: Select[*tuple[int]]) -> list[int]:
+        return list(self._connection.execute(statement).scalars())
+
+    def _merged(self, each: Iterable[Sequence[int]], limit: int) -> list[int]:
+        return sorted({index for part_of in each for index in part_of}, reverse=self._backward)[:limit]
 
 
 at = postings.alias("at")
 
 
-def _posted(
-    connection: Connection, term: int, within: range, others: Sequence[ColumnElement[bool]], limit: int, *, backward: bool
-) -> list[int]:
-    asked = select(at.c.idx).where(at.c.term == term, at.c.idx >= within.start, at.c.idx < within.stop, *others)
-    return list(connection.execute(asked.order_by(at.c.idx.desc() if backward else at.c.idx).limit(limit)).scalars())
+def _terms(wanted: Filter) -> tuple[list[Term], list[Term]]:
+    """All of these, and any of those."""
+    asked = wanted.named()
+    found = [(name, str(asked[name])) for name in (*EQUAL, "policy", *FURTHER) if name in asked and name not in _KEYED]
+    return found, [("kind", kind.value) for kind in wanted.kinds]
 
 
 def _has(of: FromClause, ids: Sequence[int]) -> ColumnElement[bool]:
@@ -142,17 +214,12 @@ def _time_of(of: FromClause) -> ColumnElement[str]:
     return select(leaves.c.time).where(leaves.c.idx == of.c.idx).correlate(of).scalar_subquery()
 
 
-def _count(connection: Connection, term: int, within: range) -> int:
-    some = select(at.c.idx).where(at.c.term == term, at.c.idx >= within.start, at.c.idx < within.stop).limit(_COUNTED_MOST)
-    return connection.execute(select(func.count()).select_from(some.subquery())).scalar() or 0
-
-
 def _found(connection: Connection, indexes: Sequence[int]) -> list[StoredLeaf]:
     """The leaves of these indexes, in their order."""
     found: dict[int, StoredLeaf] = {}
     for start in range(0, len(indexes), LEAVES_AT_ONCE):
-        part = indexes[start : start + LEAVES_AT_ONCE]
-        for row in connection.execute(select(leaves).where(leaves.c.idx.in_(part))):
+        part_of = indexes[start : start + LEAVES_AT_ONCE]
+        for row in connection.execute(select(leaves).where(leaves.c.idx.in_(part_of))):
             _check_row(row)
             found[row.idx] = stored_leaf(row.idx, row.leaf, row.hash)
     if len(found) != len(indexes):
@@ -160,12 +227,32 @@ def _found(connection: Connection, indexes: Sequence[int]) -> list[StoredLeaf]:
     return [found[index] for index in indexes]
 
 
-def count_kinds(connection: Connection, since: str) -> dict[str, int]:
-    """How many records of each kind have a time from `since` on."""
-    low, _ = range_of(connection, since, None)
-    wanted = (leaves.c.idx >= low, leaves.c.time >= since)
-    statement = select(leaves.c.kind, func.count().label("records")).where(*wanted).group_by(leaves.c.kind)
-    return {row.kind: row.records for row in connection.execute(statement)}
+def count_records(connection: Connection, within: range) -> tuple[dict[str, int], dict[str, int]]:
+    """How many of these leaves are of each kind, and of each function."""
+    between = (leaves.c.idx >= within.start, leaves.c.idx < within.stop)
+    of_both = select(leaves.c.kind, leaves.c.function, func.count().label("records")).where(*between)
+    kinds: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
+    for row in connection.execute(of_both.group_by(leaves.c.kind, leaves.c.function)):
+        kinds[row.kind] += row.records
+        if row.function is not None:
+            functions[row.function] += row.records
+    return dict(kinds), dict(functions)
+
+
+def count_posted(connection: Connection, term: Term, within: range, most: int) -> int:
+    """How many of these leaves the index finds by this term; it stops counting at `most`."""
+    number = known_ids(connection, [term]).get(term)
+    some = select(at.c.idx).where(at.c.term == number, at.c.idx >= within.start, at.c.idx < within.stop).limit(most)
+    return 0 if number is None else connection.execute(select(func.count()).select_from(some.subquery())).scalar() or 0
+
+
+def count_sequence(connection: Connection, name: str, value: str, size: int) -> tuple[int, int]:
+    """Of a customer or a conversation in the tree of `size`: how many records there are, and the last number of the sequence."""
+    of, number = leaves.c[name], leaves.c[f"{name}_seq"]
+    last = connection.execute(select(number).where(of == value, leaves.c.idx < size).order_by(number.desc()).limit(1)).scalar() or 0
+    there = connection.execute(select(func.count()).select_from(leaves).where(of == value, number <= last)).scalar() or 0
+    return there, last
 
 
 def _check_row(row: Row[*tuple[object, ...]]) -> None:
@@ -176,7 +263,7 @@ def _check_row(row: Row[*tuple[object, ...]]) -> None:
 
 def columns_of(leaf: Mapping[str, object]) -> dict[str, object]:
     """The searchable columns, from a parsed leaf."""
-    function, policy, trace, approver = (_part(leaf, name) for name in ("function", "policy", "trace", "approver"))
+    function, policy, trace, approver = (part(leaf, name) for name in ("function", "policy", "trace", "approver"))
     policies = policy.get("policies")
     joined = "".join(f"\n{item}\n" for item in policies) if isinstance(policies, list) else None
     plain = ("time", "kind", "customer", "customer_seq", "call", "conversation", "conversation_seq", "end_state")
@@ -190,17 +277,6 @@ def columns_of(leaf: Mapping[str, object]) -> dict[str, object]:
         "approver": approver.get("id"),
         "about": about_of(leaf),
     }
-
-
-def about_of(leaf: Mapping[str, object]) -> object:
-    """Of a look, whom it was about, as its facts say: `about`, or the customer who was asked for; None for any other record."""
-    facts = _part(leaf, "facts")
-    return facts.get("about", facts.get("by_customer")) if leaf.get("kind") in LOOKS else None
-
-
-def _part(leaf: Mapping[str, object], name: str) -> dict[str, object]:
-    value = leaf.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 COLUMNS: Sequence[str] = tuple(columns_of({}))

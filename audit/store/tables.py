@@ -130,6 +130,23 @@ time_blocks = Table(
 )
 Index("time_blocks_latest", time_blocks.c.latest, time_blocks.c.block)
 
+outcomes = Table(
+    "outcomes",
+    log_tables,
+    Column("call", Text, primary_key=True),
+    # The record that says it.
+    Column("idx", BigInteger, primary_key=True),
+    # The record that a question finds: the same, or the last of the call before it that names a function.
+    Column("shown", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    # The record that said otherwise; null while this holds.
+    Column("until", BigInteger),
+)
+"""How each call stood from which record on, so that a question finds how it stands in a tree of any size."""
+Index("outcomes_outcome", outcomes.c.outcome, outcomes.c.until, outcomes.c.shown)
+Index("outcomes_shown", outcomes.c.shown)
+Index("outcomes_idx", outcomes.c.idx)
+
 index_cursor = Table(
     "index_cursor",
     log_tables,

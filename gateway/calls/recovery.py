@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 
 from adapters.core import CoreAnswer, CoreBank, CoreUnavailable, Declined, Done, NotSeen, Unknown
 from audit.catching_up import EACH_SECOND_MOST, catch_up
+from audit.census import census_of
 from audit.committer import IntentEnded
-from audit.leaf import EndState, Record, RecordKind
+from audit.leaf import EndState, Plain, Record, RecordKind
 from audit.log import Log, LogUnavailable
 from audit.store.reads import OpenIntent
 from gateway.calls.chores import alarmed
@@ -123,10 +124,9 @@ class Recovery:
 
     async def census(self, since: datetime) -> None:
         """One record of how much there was: the log's own counts beside the core's, so that neither can hide from the other."""
-        counts = await self.log.counts_since(since)
-        facts = {f"recorded_{kind.replace('.', '_')}": count for kind, count in sorted(counts.items())}
         counters = self.records.counters
-        facts |= {
+        facts: dict[str, Plain] = {
+            **(await census_of(self.log)).facts(),
             "core_executed": await self.core.executed(since),
             "open_intents": len(await self.log.open_intents()),
             "rate_limited": counters.rate_limited,

@@ -25,7 +25,8 @@ from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
+from audit.cursors import CursorInvalid
+from audit.query import NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now

@@ -6,8 +6,9 @@ from typing import Any
 
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Query, QueryPage, StoredRecord, Why, last_page, page
-from audit.store.find import LOOKS
+from audit.cursors import CursorInvalid
+from audit.query import Query, QueryPage, StoredRecord, Why, last_page, page
+from audit.terms import LOOKS
 from gateway.calls.tools import TOOLS
 from gateway.domain.errors import Code, Fault, RequestFault, Unavailable
 from gateway.domain.ports import Book, Movement

@@ -48,6 +48,13 @@ FILTERS = [
     Filter(bundle="00" * 32),
     Filter(customer="?", function="initiate_transfer"),
     Filter(call="call_17"),
+    Filter(agent="bank-app", kinds=(RecordKind.INTENT,)),
+    Filter(agent="agent-2"),
+    Filter(reason="owner", function="initiate_transfer"),
+    Filter(reason="owner", customer="?"),
+    Filter(call="call_17", agent="bank-app"),
+    Filter(by="officer-1"),
+    Filter(word="kill_engaged"),
 ]
 
 
@@ -152,10 +159,10 @@ async def test_two_processes_may_be_the_first_to_fill_it(tmp_path: Path) -> None
 async def test_questions_fill_it_and_the_append_does_not(long_log: Log) -> None:
     assert await long_log.read(lambda reads: cursor(reads.connection)) == 0
     found = await page(long_log, Query(function="initiate_transfer", end_state="outcome_unknown"), WHY)
-    assert await long_log.read(lambda reads: cursor(reads.connection)) == long_log.size()
+    assert await long_log.read(lambda reads: cursor(reads.connection)) == long_log.size() - 1  # all but the question itself
     newest = await last_page(long_log, Query(function="initiate_transfer", end_state="outcome_unknown"), WHY)
     assert [item.index for item in found.found] == sorted(item.index for item in newest.found) != []
-    assert await catch_up(long_log) == 0
+    assert await catch_up(long_log) == 1  # the last question
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 
+import audit.query as query_module
+from audit.census import census_of
+from audit.cursors import CursorInvalid
+from audit.erasure import erase
 from audit.keyring import KeyRefused
 from audit.keys import KeyDestroyed
-from audit.leaf import EndState, Policy, RecordKind
+from audit.leaf import Committed, EndState, Policy, Record, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, NotSealed, Query, QueryPage, Why, last_page, page, reveal
+from audit.query import NotSealed, Query, QueryPage, Why, last_page, page, reveal
 from audit.schema import validate
-from audit.store.find import LOOKS
 from audit.store.reads import LogCorrupt
+from audit.terms import LOOKS, CallOutcome
 from gateway.app.databases import DatabaseName
 from tests.support.databases import sql
-from tests.trail import START, a_record, an_end, an_intent
+from tests.trail import START, a_record, activate_rules, an_end, an_intent
 
 WHY = Why(auditor="auditor-1", purpose="complaint", case_id="case-7")
 
@@ -249,3 +253,129 @@ async def test_looks_at_one_customer_are_not_buried_under_those_at_another(
         assert told.next_cursor is None
     assert (await page(busy, Query(kinds=LOOKS, about="nobody"), WHY)).found == []
     assert "nobody" not in str(await last_fields(busy)), "what was typed may be a name"
+
+
+def payment(call: str, amount: str, payee: str, *, known: bool, customer: str = "C-1") -> Record:
+    """A refused payment whose amount and payee are sealed."""
+    return a_record(
+        kind=RecordKind.DENY,
+        call_id=call,
+        customer=customer,
+        conversation=None,
+        function=an_intent().function,
+        result={},
+        redaction=None,
+        arguments={"amount": Committed({"value": amount, "currency": "EUR"}), "to": Committed({"name": "M. Hale", "iban": payee})},
+        sealed={"decision_request": [{"context": {"payee": {"known": known}}}]},
+    )
+
+
+IBAN = "DE89370400440532013000"
+
+
+async def test_amounts_and_payees_are_looked_for_in_what_is_sealed_and_the_answer_says_how_many_were_opened(log: Log) -> None:
+    await activate_rules(log)
+    for number, (amount, known) in enumerate([("500", True), ("500.01", False), ("20", False), ("9000", True), ("700", False)]):
+        await log.append(payment(f"call_{number}", amount, IBAN if number != 4 else "GB29NWBK60161331926819", known=known))
+
+    async def calls(**asked: Any) -> list[object]:
+        return [match.fields["call"] for match in (await page(log, Query(function="initiate_transfer", **asked), WHY)).found]
+
+    assert await calls(amount=">500") == ["call_1", "call_3", "call_4"]
+    assert await calls(amount=">500", new_payee="yes") == ["call_1", "call_4"]
+    assert await calls(amount="20..500EUR") == ["call_0", "call_2"]
+    assert await calls(amount=">1GBP") == []
+    assert await calls(payee="DE89 3704 0044 0532 0130 00", amount=">500") == ["call_1", "call_3"]
+    assert await calls(payee="m. hale", new_payee="yes") == ["call_1", "call_2", "call_4"]
+    told = await page(log, Query(payee=IBAN, amount=">500"), WHY)
+    assert (told.opened, told.closed) == (5, 0)
+    facts = (await last_fields(log))["facts"]
+    assert (facts["by_amount"], facts["by_payee"]) == (">500", "given")
+    assert IBAN not in str(facts)
+
+
+async def test_a_page_of_what_is_sealed_ends_after_so_many_candidates_and_goes_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_module, "OPENED_MOST", 4)
+    monkeypatch.setattr(query_module, "CANDIDATES_AT_ONCE", 2)
+    await activate_rules(log)
+    for number in range(11):
+        await log.append(payment(f"call_{number}", "700" if number in (5, 10) else "1", IBAN, known=True))
+    asked, cursor, found, pages = Query(function="initiate_transfer", amount=">500"), None, [], 0
+    while pages == 0 or cursor is not None:
+        told = await page(log, asked, WHY, cursor=cursor, limit=1)
+        assert told.opened <= 4
+        found += [match.fields["call"] for match in told.found]
+        cursor, pages = told.next_cursor, pages + 1
+    assert (found, pages) == (["call_5", "call_10"], 3)
+    with pytest.raises(CursorInvalid):
+        await page(log, Query(function="initiate_transfer", amount=">501"), WHY, cursor=f"{log.size()}.1.1.0")
+
+
+async def test_what_was_erased_is_not_opened_and_the_answer_says_so(log: Log) -> None:
+    await activate_rules(log)
+    await log.append(payment("call_a", "700", IBAN, known=False, customer="C-1"))
+    await log.append(payment("call_b", "700", IBAN, known=False, customer="C-2"))
+    await erase(log, "C-1", WHY)
+    told = await page(log, Query(function="initiate_transfer", amount=">500"), WHY)
+    assert [match.fields["call"] for match in told.found] == ["call_b"]
+    assert (told.opened, told.closed) == (1, 1)
+
+
+async def test_a_call_whose_last_record_has_no_arguments_is_looked_into_by_its_others(log: Log) -> None:
+    await activate_rules(log)
+    amount = {"amount": Committed({"value": "700", "currency": "EUR"})}
+    intent = await log.append(an_intent(call_id="call_p", arguments=amount))
+    await log.append(an_end(intent.index, intent.leaf_hash, call_id="call_p", sealed={}, function=None, customer=None))
+    told = await page(log, Query(outcomes=(CallOutcome.EXECUTED,), amount=">500", function="initiate_transfer"), WHY)
+    assert [match.index for match in told.found] == [intent.index]
+
+
+@pytest.mark.parametrize(
+    ("asked", "of", "count"),
+    [
+        (Query(function="get_account_balance"), "get_account_balance", 11),
+        (Query(function="initiate_transfer", decision="permit"), "initiate_transfer", 1),
+        (Query(kinds=(RecordKind.READ,)), "read", 10),
+        (Query(customer="C-1"), "this customer", 3),
+        (Query(customer="C-1", decision="deny"), "this customer", 3),
+        (Query(conversation="conv_0"), "this conversation", 5),
+    ],
+)
+async def test_an_answer_says_what_it_rests_on_that_nothing_is_missing(busy: Log, asked: Query, of: str, count: int) -> None:
+    await busy.append(Record(kind=RecordKind.CENSUS, time=busy.now(), facts=(await census_of(busy)).facts()))
+    told = (await page(busy, asked, WHY)).completeness
+    assert (told.of, told.found, told.expected, told.whole) == (of, count, count, True)
+    assert f"{count} of {count} records of {of}, none hidden" in told.sentence()
+
+
+async def test_what_is_hidden_from_the_index_is_missed_by_the_census_and_what_is_cut_out_of_a_sequence_by_its_numbers(
+    busy: Log, tmp_path: Path
+) -> None:
+    await busy.append(Record(kind=RecordKind.CENSUS, time=busy.now(), facts=(await census_of(busy)).facts()))
+    await page(busy, Query(), WHY)
+    sql(tmp_path / "log", DatabaseName.LOG, "delete from postings where idx = 3")
+    told = (await page(busy, Query(function="get_account_balance"), WHY)).completeness
+    assert (told.found, told.expected, told.whole) == (10, 11, False)
+    assert "1 HIDDEN" in told.sentence()
+    sql(tmp_path / "log", DatabaseName.LOG, "update leaves set customer = 'somebody' where idx = 4")
+    told = (await page(busy, Query(customer="C-1", decision="deny"), WHY)).completeness
+    assert (told.found, told.expected, told.whole) == (2, 3, False)
+
+
+async def test_a_census_goes_on_from_the_one_before_and_two_prove_what_lies_between(busy: Log) -> None:
+    async def census() -> int:
+        return (await busy.append(Record(kind=RecordKind.CENSUS, time=busy.now(), facts=(await census_of(busy)).facts()))).index
+
+    first = await census()
+    for minute in (20, 21):
+        await busy.append(a_record(call_id=f"late_{minute}", time=START + timedelta(minutes=minute)))
+    facts = (await census_of(busy)).facts()
+    assert facts["functions"] == ("get_account_balance=13", "initiate_transfer=1")
+    last = (await busy.append(Record(kind=RecordKind.CENSUS, time=START + timedelta(minutes=30), facts=facts))).index
+    asked = Query(function="get_account_balance", since=START, until=START + timedelta(hours=1))
+    told = (await page(busy, asked, WHY)).completeness
+    assert (told.since, told.until, told.found, told.expected) == (first, last, 2, 2)
+    assert (await page(busy, Query(function="get_account_balance", until=START), WHY)).completeness.whole is None
+    assert (await page(busy, Query(policy="rule-1"), WHY)).completeness.whole is None
