@@ -24,19 +24,8 @@ from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log, LogUnavailable
 from audit.merkle import consistency_proof, inclusion_proof, range_root
-from audit.query import (
-    NOBODY,
-    NothingKnown,
-    NotSealed,
-    Query,
-    Why,
-    about_facts,
-    filter_of,
-    flat,
-    open_sealed,
-    question,
-    sequence_of,
-)
+from audit.opening import NotSealed, open_sealed
+from audit.query import NOBODY, NothingKnown, Query, Why, about_facts, filter_of, flat, question, sequence_of
 from audit.rotation_records import statements
 from audit.store.find import Filter, find
 from audit.store.policies import kept

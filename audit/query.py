@@ -17,12 +17,11 @@ from audit.cursors import backward, forward
 from audit.disclosure import JSON, value_of
 from audit.keys import KeyDestroyed
 from audit.leaf import Plain, Record, RecordKind, rfc3339
-from audit.log import Log
-from audit.merkle import leaf_hash
-from audit.seal import SealBinding, check_disclosed, digest, unseal
+from audit.log import LEAVES_MOST, Log
+from audit.opening import NotSealed, StoredRecord, open_sealed, stored_record
 from audit.sealed_conditions import SealedCondition, condition_of
 from audit.store.find import Filter, find, find_last, indexed_upto
-from audit.store.reads import LogCorrupt, StoredLeaf
+from audit.store.reads import StoredLeaf
 from audit.terms import CallOutcome
 
 PAGE_MOST = 500
@@ -41,8 +40,8 @@ NOBODY = "?"
 """The customer of a question whose customer has no record: a pseudonym that no record has."""
 
 
-class NotSealed(Exception):
-    """The record has nothing sealed, or it was destroyed."""
+class SwitchUnknown(ValueError):
+    """No such kill switch is on record."""
 
 
 class NothingKnown(Exception):
@@ -104,6 +103,10 @@ class Query:
     word: str | None = None
     """What was done, of records that are no calls: `enrolled`, `kill_engaged`, `approved` …"""
     confirmation: str | None = None
+    switch: str | None = None
+    """The id of a kill switch: what people did with it."""
+    while_switch: str | None = None
+    """The id of a kill switch: from the moment it was engaged until both lifts were given."""
     outcomes: tuple[CallOutcome, ...] = ()
     """How the call stands by now: the record that decided it is found."""
     amount: str | None = None
@@ -117,16 +120,6 @@ class Query:
     def opens(self) -> bool:
         """Whether what records keep sealed is opened to answer it."""
         return (self.amount, self.payee, self.new_payee) != (None, None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """A record as stored: the raw leaf is the evidence, `fields` is the same, parsed."""
-
-    index: int
-    leaf: bytes
-    leaf_hash: bytes
-    fields: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +158,9 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     LogCorrupt. A page of what is sealed ends after `OPENED_MOST` candidates, however many matched."""
     asking = await _asking(log, query, limit)
     size, after, expected = (asking.size, -1, 1) if cursor is None else forward(cursor, asking.digest, asking.size)
-    record = await _asked(log, asking, why, {"size": size, "after": after, "limit": limit})
     rows, looked_to, opening = await _matching(log, asking, size, after, limit)
-    found = [_found(row) for row in rows[:limit]]
+    found = [stored_record(row) for row in rows[:limit]]
+    record = await _asked(log, asking, why, {"size": size, "after": after, "limit": limit}, found)
     gapless, name = None, sequence_of(asking.wanted)
     if name is not None and (found or cursor is not None):
         numbers = [match.fields[f"{name}_seq"] for match in found]
@@ -189,9 +182,9 @@ async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = No
         raise ValueError("what records keep sealed is looked for from the first record on")
     asking = await _asking(log, query, limit)
     size, before = (asking.size, asking.size) if cursor is None else backward(cursor, asking.digest, asking.size)
-    record = await _asked(log, asking, why, {"size": size, "before": before, "limit": limit})
     rows = await log.read_long(lambda reads: find_last(reads.connection, asking.wanted, before, limit + 1, size=size))
-    found = [_found(row) for row in rows[:limit]]
+    found = [stored_record(row) for row in rows[:limit]]
+    record = await _asked(log, asking, why, {"size": size, "before": before, "limit": limit}, found)
     following = f"{size}.{found[-1].index}.last.{asking.digest}" if len(rows) > limit else None
     rests_on = await log.read_long(lambda reads: completeness_of(reads, asking.wanted, size))
     return QueryPage(size, found, following, None, record, asking.of_nobody, rests_on)
@@ -220,17 +213,20 @@ async def _asking(log: Log, query: Query, limit: int) -> _Asking:
     if not 1 <= limit <= PAGE_MOST:
         raise ValueError("a page has 1 to 500 records")
     condition = condition_of(query.amount, query.payee, query.new_payee)
-    wanted = await filter_of(log, query)
     await catch_up_to_ask(log)
+    wanted = await filter_of(log, query)
     size = (await log.head())[0]
     if wanted.outcomes:  # how calls stand is known as far as the index goes
         size = min(size, await log.read(lambda reads: indexed_upto(reads.connection)))
     return _Asking(wanted, condition, size)
 
 
-async def _asked(log: Log, asking: _Asking, why: Why, facts: Mapping[str, Plain]) -> int:
-    """The question is on record: it may be answered. LogUnavailable."""
+async def _asked(log: Log, asking: _Asking, why: Why, facts: Mapping[str, Plain], found: Sequence[StoredRecord]) -> int:
+    """The question is on record, with whose records are shown: it may be answered. LogUnavailable."""
     about = await about_facts(log, asking.wanted, asking.size)
+    if asking.wanted.customer is None and not about:
+        customers = {str(match.fields["customer"]) for match in found if "customer" in match.fields}
+        about = {"shown": tuple(sorted(customers))} if customers else {}
     sealed = {} if asking.condition is None else asking.condition.facts()
     return await question(log, RecordKind.AUDIT_QUERY, why, {**flat(asking.wanted), **sealed, **facts, **about})
 
@@ -311,31 +307,17 @@ def _customer_of(leaf: StoredLeaf | None) -> Mapping[str, Plain]:
     return {"about": customer} if isinstance(customer, str) else {}
 
 
-async def open_sealed(log: Log, index: int) -> dict[str, str]:
-    """Path to disclosure of one record, checked against its leaf. Writes no record: `reveal` and `export` do."""
-    stored, blob = await log.read(lambda reads: (reads.leaf(index), reads.sealed([index]).get(index)))
-    if stored is None or blob is None:
-        raise NotSealed
-    fields = _found(stored).fields
-    sealed = fields.get("sealed")
-    if not isinstance(sealed, dict) or sealed["digest"] != digest(blob):
-        raise LogCorrupt("a sealed blob is not the one of its leaf")
-    subject = str(fields.get("customer", "-"))
-    retention, kind, time = (str(fields[name]) for name in ("retention", "kind", "time"))
-    key = await log.keys.key_of(subject, retention)
-    disclosures = unseal(key, blob, SealBinding(log.origin, subject, retention, kind, time))
-    check_disclosed(fields, disclosures)
-    return disclosures
-
-
 async def filter_of(log: Log, query: Query) -> Filter:
     """The question in the log's own terms: the customer by pseudonym, `NOBODY` if there is none."""
     customer = None
     if query.customer is not None:
         customer = await log.keys.subject_of(query.customer) or NOBODY
+    since, until = (None if at is None else rfc3339(at) for at in (query.since, query.until))
+    if query.while_switch is not None:
+        since, until = await _while(log, query.while_switch, since, until)
     return Filter(
-        since=None if query.since is None else rfc3339(query.since),
-        until=None if query.until is None else rfc3339(query.until),
+        since=since,
+        until=until,
         kinds=query.kinds,
         customer=customer,
         call=query.call_id,
@@ -354,8 +336,21 @@ async def filter_of(log: Log, query: Query) -> Filter:
         case=query.case,
         word=query.word,
         confirmation=query.confirmation,
+        switch=query.switch,
         outcomes=query.outcomes,
     )
+
+
+async def _while(log: Log, switch: str, since: str | None, until: str | None) -> tuple[str | None, str | None]:
+    """The part of this time in which a kill switch stopped. SwitchUnknown."""
+    of_it = await log.read_long(lambda reads: find(reads.connection, Filter(switch=switch), LEAVES_MOST, -1, 100))
+    acts = [json.loads(stored.leaf) for stored in of_it]
+    engaged = next((act["time"] for act in acts if act["facts"].get("word") == "kill_engaged"), None)
+    if engaged is None:
+        raise SwitchUnknown(f"no kill switch {switch} is on record; `switch` ids stand in records of kind admin")
+    lifts = [act["time"] for act in acts if act["facts"].get("word") == "kill_lift"]
+    ended = lifts[1] if len(lifts) > 1 else None
+    return max(since or engaged, engaged), min(filter(None, (until, ended)), default=None)
 
 
 def flat(wanted: Filter) -> dict[str, Plain]:
@@ -373,9 +368,3 @@ def sequence_of(wanted: Filter) -> str | None:
         if wanted.named().keys() == {name}:
             return name
     return None
-
-
-def _found(stored: StoredLeaf) -> StoredRecord:
-    if leaf_hash(stored.leaf) != stored.hash:
-        raise LogCorrupt("a stored leaf is not the one that was hashed")
-    return StoredRecord(stored.idx, stored.leaf, stored.hash, json.loads(stored.leaf))

@@ -205,6 +205,10 @@ FIELDS: tuple[QuestionField, ...] = (
     QuestionField("by", "who of the bank did it", "eve", _set("by")),
     QuestionField("case", "the case id of a look, or of what people did", "C-2026-17", _set("case")),
     QuestionField("about", "of looks: the customer whom they were about", "C-1001", _set("about")),
+    QuestionField("switch", "what people did with this kill switch", "kill_0f3a", _set("switch")),
+    QuestionField(
+        "while_switch", "from the moment this kill switch was engaged until it was lifted", "kill_0f3a", _set("while_switch")
+    ),
     QuestionField("word", "what was done, of records that are no calls", "kill_engaged", _set("word")),
     QuestionField("confirmation", "the id of what the customer was asked to confirm", "cnf_839e", _set("confirmation")),
     QuestionField("amount", "sealed: the amount of the call", ">500EUR", _amount),

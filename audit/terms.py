@@ -76,11 +76,13 @@ def terms_of(leaf: Mapping[str, object]) -> set[Term]:
         ("approver", approver.get("id")),
         ("approver", facts.get("by") if facts.get("word") == "approved" else None),
         ("about", about_of(leaf)),
+        *(("about", customer) for customer in _shown(leaf)),
         ("agent", None if is_look else agent),
         ("agent", facts.get("assistant")),
         ("by", agent if is_look else facts.get("by")),
         ("case", facts.get("case")),
         ("word", facts.get("word")),
+        ("switch", facts.get("kill_switch")),
         ("confirmation", facts.get("confirmation", grounding.get("confirmation"))),
         *(("reason", value) for value in (policy.get("reason"), facts.get("reason"), facts.get("code")) if _is_code(value)),
     ]
@@ -93,6 +95,12 @@ def about_of(leaf: Mapping[str, object]) -> object:
     """Of a look, whom it was about, as its facts say: `about`, or the customer who was asked for; None for any other record."""
     facts = part(leaf, "facts")
     return facts.get("about", facts.get("by_customer")) if leaf.get("kind") in LOOKS else None
+
+
+def _shown(leaf: Mapping[str, object]) -> Sequence[object]:
+    """Whose records a look showed that named nobody."""
+    shown = part(leaf, "facts").get("shown")
+    return shown if leaf.get("kind") in LOOKS and isinstance(shown, list) else ()
 
 
 def outcome_of(leaf: Mapping[str, object]) -> CallOutcome | None:

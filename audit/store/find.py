@@ -34,8 +34,9 @@ class Filter:
     end_state: str | None = None
     approver: str | None = None
     about: str | None = None
-    """Of a look: the pseudonym of whom it was about."""
+    """Of a look: the pseudonym of whom it was about, or whose record it showed."""
     agent: str | None = None
+    switch: str | None = None
     by: str | None = None
     reason: str | None = None
     case: str | None = None
@@ -53,10 +54,10 @@ class Filter:
         return {name: value for name, value in asked.items() if value is not None and value != ()}
 
 
-EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver", "about")
+EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver")
 """What a leaf's row repeats in a column."""
 
-FURTHER = ("agent", "by", "reason", "case", "word", "confirmation")
+FURTHER = ("about", "switch", "agent", "by", "reason", "case", "word", "confirmation")
 """What stands in the leaf alone, and in the auditors' index."""
 
 _KEYED = ("customer", "call", "conversation")

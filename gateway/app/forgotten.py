@@ -12,7 +12,7 @@ from audit.disclosure import value_of
 from audit.keys import KeyDestroyed
 from audit.leaf import EndState, RecordKind
 from audit.log import Log
-from audit.query import NotSealed, open_sealed
+from audit.opening import NotSealed, open_sealed
 from audit.store.find import Filter, find
 from audit.store.reads import StoredLeaf
 from gateway.calls.recovery import STATE_OF_END

@@ -12,7 +12,8 @@ from typing import Any
 
 from audit.keys import KeyDestroyed
 from audit.log import LogUnavailable
-from audit.query import NotSealed, reveal
+from audit.opening import NotSealed
+from audit.query import reveal
 from gateway.app.bundle import read_bundle
 from gateway.app.clock import utc_now
 from gateway.app.databases import is_trail, open_log

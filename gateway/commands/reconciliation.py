@@ -15,7 +15,8 @@ from audit.disclosure import value_of
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind, rfc3339
 from audit.log import Log
-from audit.query import NotSealed, Query, Why, open_sealed, page, question
+from audit.opening import NotSealed, open_sealed
+from audit.query import Query, Why, page, question
 from gateway.app.clock import utc_now
 from gateway.app.cores import CorePermits, behind_http
 from gateway.app.development.embedded_bank import embedded

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit.cursors import CursorInvalid
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.cursors import CursorInvalid
-from audit.query import Query, QueryPage, StoredRecord, Why, last_page, page
+from audit.opening import StoredRecord
+from audit.query import Query, QueryPage, Why, last_page, page
 from audit.terms import LOOKS
 from gateway.calls.tools import TOOLS
 from gateway.domain.errors import Code, Fault, RequestFault, Unavailable

@@ -10,7 +10,7 @@ from typing import Any
 from audit.disclosure import value_of
 from audit.keys import KeyDestroyed
 from audit.log import Log, LogUnavailable
-from audit.query import NotSealed, StoredRecord, open_sealed
+from audit.opening import NotSealed, StoredRecord, open_sealed
 from gateway.domain.errors import Unavailable
 from gateway.domain.strict_json import Json
 

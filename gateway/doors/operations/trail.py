@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audit.keys import KeyDestroyed
 from audit.log import Log, LogUnavailable
-from audit.query import PURPOSE_MOST, NotSealed, Why, reveal
+from audit.opening import NotSealed
+from audit.query import PURPOSE_MOST, Why, reveal
 from gateway.domain.approvals import NotApproved, StaffAct, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable

@@ -24,7 +24,8 @@ from audit.erasure import (
 from audit.inspection import verify_store
 from audit.keys import named
 from audit.log import Log
-from audit.query import NotSealed, Query, Why, page, reveal
+from audit.opening import NotSealed
+from audit.query import Query, Why, page, reveal
 from gateway.app.databases import DatabaseName
 from tests.support.bundles import bundled
 from tests.support.databases import dump, restore, sqlite_only

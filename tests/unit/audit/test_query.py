@@ -17,7 +17,8 @@ from audit.keyring import KeyRefused
 from audit.keys import KeyDestroyed
 from audit.leaf import Committed, EndState, Policy, Record, RecordKind
 from audit.log import Log, LogUnavailable
-from audit.query import NotSealed, Query, QueryPage, Why, last_page, page, reveal
+from audit.opening import NotSealed
+from audit.query import Query, QueryPage, Why, last_page, page, reveal
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
 from audit.terms import LOOKS, CallOutcome
