@@ -17,7 +17,6 @@ from typing import IO
 
 from audit import verify
 from audit.bundle_file import BundleFile, Sink
-from audit.catching_up import catch_up_to_ask
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note
 from audit.context import AT_ONCE, activations, before, deciding
 from audit.keys import KeyDestroyed, named
@@ -25,9 +24,21 @@ from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log, LogUnavailable
 from audit.merkle import consistency_proof, inclusion_proof, range_root
 from audit.opening import NotSealed, open_sealed
-from audit.query import NOBODY, NothingKnown, Query, Why, about_facts, filter_of, flat, question, sequence_of
+from audit.query import (
+    NOBODY,
+    NothingKnown,
+    Query,
+    Why,
+    about_facts,
+    every_match,
+    filter_of,
+    flat,
+    question,
+    sealed_facts,
+    sequence_of,
+)
 from audit.rotation_records import statements
-from audit.store.find import Filter, find
+from audit.store.find import Filter
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
 
@@ -124,16 +135,17 @@ async def export(
     if begin and query is not None:
         raise ValueError("what follows a checkpoint is exported whole: leave the question out, or the checkpoint")
     wanted = Filter() if query is None else await filter_of(log, query)
-    await catch_up_to_ask(log)
-    matches = range(begin, size) if query is None else await _matches(log, wanted, size)
+    matches = range(begin, size) if query is None else await every_match(log, query)
     asked: dict[str, Plain] = {"whole": query is None, "records": len(matches), "revealed": reveal, "after": begin, **flat(wanted)}
+    asked |= {} if query is None else sealed_facts(query)
     asked |= await about_facts(log, wanted, size)
     record = await question(log, RecordKind.AUDIT_EXPORT, why, asked)
-    if wanted.customer == NOBODY or (sequence_of(wanted) is not None and not matches):
+    sequence = None if query is None or query.opens else sequence_of(wanted)
+    if wanted.customer == NOBODY or (sequence is not None and not matches):
         raise NothingKnown
     facts: dict[str, str | int] = {"purpose": why.purpose, "case": why.case_id, "auditor": why.auditor, "export_record": record}
-    if (name := sequence_of(wanted)) is not None:
-        facts[f"complete_{name}"] = str(wanted.named()[name])
+    if sequence is not None:
+        facts[f"complete_{sequence}"] = str(wanted.named()[sequence])
     indexes = None if query is None else [*matches, record]
     async with _failing_on_record(log, why, record):
         with tempfile.TemporaryFile() as opened:
@@ -167,16 +179,6 @@ def _size_of(log: Log, note: bytes, size: int) -> int:
     if not 0 < known.size <= size:
         raise ValueError("a checkpoint that was given is ahead of this log: stop, and ask why")
     return known.size
-
-
-async def _matches(log: Log, wanted: Filter, size: int) -> list[int]:
-    def ask(reads: Reads) -> list[int]:
-        found: list[int] = []
-        while page := find(reads.connection, wanted, size, found[-1] if found else -1, AT_ONCE):
-            found += [stored.idx for stored in page]
-        return found
-
-    return await log.read_long(ask)
 
 
 async def _open_into(log: Log, indexes: Iterable[int], file: IO[bytes]) -> None:

@@ -9,17 +9,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from audit.catching_up import catch_up_to_ask
 from audit.completeness import Completeness, completeness_of
 from audit.cursors import backward, forward
 from audit.disclosure import JSON, value_of
-from audit.keys import KeyDestroyed
 from audit.leaf import Plain, Record, RecordKind, rfc3339
 from audit.log import LEAVES_MOST, Log
-from audit.opening import NotSealed, StoredRecord, open_sealed, stored_record
+from audit.opening import StoredRecord, open_sealed, stored_record
 from audit.sealed_conditions import SealedCondition, condition_of
+from audit.sealed_search import SealedSearch
 from audit.store.find import Filter, find, find_last, indexed_upto
 from audit.store.reads import StoredLeaf
 from audit.terms import CallOutcome
@@ -27,10 +26,8 @@ from audit.terms import CallOutcome
 PAGE_MOST = 500
 """Records of a page."""
 
-OPENED_MOST = 1000
-"""Candidates that are opened for one page of a question about what is sealed."""
-
-CANDIDATES_AT_ONCE = 100
+AT_ONCE = 500
+"""Matches of one look, where all of them are wanted."""
 
 PURPOSE_MOST = 500
 """Characters of a purpose or a case id."""
@@ -93,6 +90,8 @@ class Query:
     approver: str | None = None
     about: str | None = None
     """Of looks: the bank's id of the customer whom they were about."""
+    shown: str | None = None
+    """Of looks that named nobody: the bank's id of a customer whose record they showed."""
     agent: str | None = None
     """The agent, client or assistant that acted."""
     by: str | None = None
@@ -158,21 +157,22 @@ async def page(log: Log, query: Query, why: Why, *, cursor: str | None = None, l
     LogCorrupt. A page of what is sealed ends after `OPENED_MOST` candidates, however many matched."""
     asking = await _asking(log, query, limit)
     size, after, expected = (asking.size, -1, 1) if cursor is None else forward(cursor, asking.digest, asking.size)
-    rows, looked_to, opening = await _matching(log, asking, size, after, limit)
+    search = SealedSearch(log, asking.wanted, asking.condition, size)
+    rows = await search.matching(after, limit + 1)
     found = [stored_record(row) for row in rows[:limit]]
     record = await _asked(log, asking, why, {"size": size, "after": after, "limit": limit}, found)
-    gapless, name = None, sequence_of(asking.wanted)
+    gapless, name = None, None if query.opens else sequence_of(asking.wanted)
     if name is not None and (found or cursor is not None):
         numbers = [match.fields[f"{name}_seq"] for match in found]
         gapless = numbers == list(range(expected, expected + len(numbers)))
     following = None
     if len(rows) > limit:
         following = f"{size}.{found[-1].index}.{expected + len(found)}.{asking.digest}"
-    elif looked_to is not None:
-        following = f"{size}.{looked_to}.{expected + len(found)}.{asking.digest}"
+    elif search.looked_to is not None:
+        following = f"{size}.{search.looked_to}.{expected + len(found)}.{asking.digest}"
     of_nobody = asking.of_nobody or (name is not None and not found and cursor is None)
     rests_on = await log.read_long(lambda reads: completeness_of(reads, asking.wanted, size))
-    return QueryPage(size, found, following, gapless, record, of_nobody, rests_on, opening.opened, opening.closed)
+    return QueryPage(size, found, following, gapless, record, of_nobody, rests_on, search.opened, search.closed)
 
 
 async def last_page(log: Log, query: Query, why: Why, *, cursor: str | None = None, limit: int = 100) -> QueryPage:
@@ -231,52 +231,15 @@ async def _asked(log: Log, asking: _Asking, why: Why, facts: Mapping[str, Plain]
     return await question(log, RecordKind.AUDIT_QUERY, why, {**flat(asking.wanted), **sealed, **facts, **about})
 
 
-@dataclass(slots=True)
-class _Opening:
-    opened: int = 0
-    closed: int = 0
-
-
-async def _matching(
-    log: Log, asking: _Asking, size: int, after: int, limit: int
-) -> tuple[Sequence[StoredLeaf], int | None, _Opening]:
-    """Up to one more than `limit`; and, where it stopped before the end, the last record that was looked at."""
-    wanted, condition, opening = asking.wanted, asking.condition, _Opening()
-    if condition is None:
-        rows = await log.read_long(lambda reads: find(reads.connection, wanted, size, after, limit + 1))
-        return rows, None, opening
-    matching: list[StoredLeaf] = []
-    at = after
-    while len(matching) <= limit and opening.opened + opening.closed < OPENED_MOST:
-        candidates = await log.read_long(lambda reads, at=at: find(reads.connection, wanted, size, at, CANDIDATES_AT_ONCE))  # type: ignore[misc]
-        for stored in candidates:
-            fields = json.loads(stored.leaf)
-            if "sealed" not in fields and "call" not in fields:
-                continue
-            values = await _values_of(log, stored, fields)
-            if values is None:
-                opening.closed += 1
-            else:
-                opening.opened += 1
-                if condition.holds(values):
-                    matching.append(stored)
-        if len(candidates) < CANDIDATES_AT_ONCE:
-            return matching, None, opening
-        at = candidates[-1].idx
-    return matching, at, opening
-
-
-async def _values_of(log: Log, stored: StoredLeaf, fields: Mapping[str, Any]) -> Mapping[str, JSON] | None:
-    """What is sealed of a record, or of its call where the record itself keeps no argument. None: it was erased."""
-    try:
-        opened = {} if "sealed" not in fields else await open_sealed(log, stored.idx)
-        if not any(path.startswith("arguments.") for path in opened) and "call" in fields:
-            for other in await log.entries_of(fields["call"]):
-                if other.idx != stored.idx and "arguments" in json.loads(other.leaf):
-                    opened = {**await open_sealed(log, other.idx), **opened}
-    except (NotSealed, KeyDestroyed):
-        return None
-    return {path: value_of(text) for path, text in opened.items()}
+async def every_match(log: Log, query: Query) -> list[int]:
+    """The indexes of all matches, for an export. ConditionInvalid, LogUnavailable. Writes no record of the question: the export's does."""
+    asking, found, at = await _asking(log, query, 1), list[int](), -1
+    while True:
+        search = SealedSearch(log, asking.wanted, asking.condition, asking.size)
+        found += [stored.idx for stored in await search.matching(at, AT_ONCE)]
+        if search.looked_to is None:
+            return found
+        at = search.looked_to
 
 
 async def reveal(log: Log, index: int, why: Why) -> Revealed:
@@ -330,6 +293,7 @@ async def filter_of(log: Log, query: Query) -> Filter:
         end_state=query.end_state,
         approver=query.approver,
         about=None if query.about is None else await log.keys.subject_of(query.about) or NOBODY,
+        shown=None if query.shown is None else await log.keys.subject_of(query.shown) or NOBODY,
         agent=query.agent,
         by=query.by,
         reason=query.reason,
@@ -358,8 +322,14 @@ def flat(wanted: Filter) -> dict[str, Plain]:
     may be somebody's name, and these facts are for ever.
     """
     facts: dict[str, Plain] = {f"by_{name}": value for name, value in wanted.named().items()}
-    unknown = {f"by_{name}": "unknown" for name in ("customer", "about") if getattr(wanted, name) == NOBODY}
+    unknown = {f"by_{name}": "unknown" for name in ("customer", "about", "shown") if getattr(wanted, name) == NOBODY}
     return facts | unknown
+
+
+def sealed_facts(query: Query) -> Mapping[str, Plain]:
+    """What a question asks of what is sealed, as public facts of its record. ConditionInvalid."""
+    condition = condition_of(query.amount, query.payee, query.new_payee)
+    return {} if condition is None else condition.facts()
 
 
 def sequence_of(wanted: Filter) -> str | None:

@@ -205,6 +205,7 @@ FIELDS: tuple[QuestionField, ...] = (
     QuestionField("by", "who of the bank did it", "eve", _set("by")),
     QuestionField("case", "the case id of a look, or of what people did", "C-2026-17", _set("case")),
     QuestionField("about", "of looks: the customer whom they were about", "C-1001", _set("about")),
+    QuestionField("shown", "of looks that named nobody: a customer whose record they showed", "C-1001", _set("shown")),
     QuestionField("switch", "what people did with this kill switch", "kill_0f3a", _set("switch")),
     QuestionField(
         "while_switch", "from the moment this kill switch was engaged until it was lifted", "kill_0f3a", _set("while_switch")
@@ -218,7 +219,12 @@ FIELDS: tuple[QuestionField, ...] = (
         '"DE89 3704 0044 0532 0130 00"',
         _set("payee"),
     ),
-    QuestionField("new_payee", "sealed: whether the customer had never paid them before", "yes", _one_of("new_payee", "yes", "no")),
+    QuestionField(
+        "new_payee",
+        "sealed: whether nothing shows that the customer had paid them before",
+        "yes",
+        _one_of("new_payee", "yes", "no"),
+    ),
 )
 """Every word of the language, in the order in which `question_text` says them."""
 

@@ -64,13 +64,13 @@ class SealedCondition:
     payee: str | None = None
     new_payee: bool | None = None
 
-    def holds(self, values: Mapping[str, JSON]) -> bool:
-        """`values` by their path, as `query.reveal` gives them."""
+    def holds(self, values: Mapping[str, JSON], grounding: Mapping[str, object]) -> bool:
+        """`values` by their path, as `query.reveal` gives them; `grounding` as in the leaf."""
         if self.amount is not None and not any(self.amount.has(*amount) for amount in amounts(values)):
             return False
         if self.payee is not None and _folded(self.payee) not in {_folded(text) for text in payees(values)}:
             return False
-        return self.new_payee is None or self.new_payee is is_new_payee(values)
+        return self.new_payee is None or self.new_payee is is_new_payee(values, grounding)
 
     def facts(self) -> dict[str, Plain]:
         """For the record of the question; whom the payee names is not said: it may be a person, and these facts are for ever."""
@@ -115,15 +115,19 @@ def payees(values: Mapping[str, JSON]) -> Iterator[str]:
         yield from _texts(call.get("payee"))
 
 
-def is_new_payee(values: Mapping[str, JSON]) -> bool | None:
-    """Whether the policies were told that the customer had never paid them before; None where they were told nothing."""
+def is_new_payee(values: Mapping[str, JSON], grounding: Mapping[str, object]) -> bool | None:
+    """Whether the customer had never paid them before: nothing shows that they had. None where nobody was to be paid.
+
+    The policies were told (`context.payee.known`); of a call that was refused before them, `grounding` tells on what its payee was based.
+    """
     asked = values.get("sealed.decision_request")
     for request in asked if isinstance(asked, list) else ():
         context = request.get("context") if isinstance(request, dict) else None
         payee = context.get("payee") if isinstance(context, dict) else None
         if isinstance(payee, dict) and isinstance(payee.get("known"), bool):
             return not payee["known"]
-    return None
+    based_on = grounding.get("payee")
+    return None if based_on is None else based_on not in ("known", "own")
 
 
 def _shown(values: Mapping[str, JSON]) -> Iterator[Mapping[str, JSON]]:

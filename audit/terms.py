@@ -76,7 +76,7 @@ def terms_of(leaf: Mapping[str, object]) -> set[Term]:
         ("approver", approver.get("id")),
         ("approver", facts.get("by") if facts.get("word") == "approved" else None),
         ("about", about_of(leaf)),
-        *(("about", customer) for customer in _shown(leaf)),
+        *(("shown", customer) for customer in _shown(leaf)),
         ("agent", None if is_look else agent),
         ("agent", facts.get("assistant")),
         ("by", agent if is_look else facts.get("by")),

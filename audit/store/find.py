@@ -34,7 +34,9 @@ class Filter:
     end_state: str | None = None
     approver: str | None = None
     about: str | None = None
-    """Of a look: the pseudonym of whom it was about, or whose record it showed."""
+    """Of a look: the pseudonym of whom it was about."""
+    shown: str | None = None
+    """Of a look that named nobody: the pseudonym of one whose record it showed."""
     agent: str | None = None
     switch: str | None = None
     by: str | None = None
@@ -57,7 +59,7 @@ class Filter:
 EQUAL = ("customer", "call", "conversation", "trace", "function", "decision", "bundle", "end_state", "approver")
 """What a leaf's row repeats in a column."""
 
-FURTHER = ("about", "switch", "agent", "by", "reason", "case", "word", "confirmation")
+FURTHER = ("about", "shown", "switch", "agent", "by", "reason", "case", "word", "confirmation")
 """What stands in the leaf alone, and in the auditors' index."""
 
 _KEYED = ("customer", "call", "conversation")

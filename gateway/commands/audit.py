@@ -1,6 +1,6 @@
-"""`tellergate audit`: query, reveal, verify, export, hold and erase, on a data folder; a gateway may be running on it meanwhile.
+"""`tellergate audit`: reveal, verify, export, hold and erase, on a data folder; a gateway may be running on it meanwhile.
 
-`reconciliation` shares how the log is opened and who asks.
+`questions` and `reconciliation` share how the log is opened and who asks.
 
 Every question is a record of the trail, with who asked, what for and under which case, before it is answered.
 """
@@ -12,7 +12,8 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,8 +27,9 @@ from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.opening import NotSealed, StoredRecord
-from audit.query import NothingKnown, Query, Why, page, reveal
+from audit.opening import NotSealed
+from audit.query import NothingKnown, Query, Why, reveal
+from audit.question_language import QuestionInvalid, moment_of, parse_question
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
 from gateway.app.clock import utc_now
@@ -45,7 +47,7 @@ _Work = Callable[[Log], Coroutine[Any, Any, int]]
 _Question = Callable[[Log, Why], Coroutine[Any, Any, int]]
 _Subject = Callable[[Log, Why], Coroutine[Any, Any, Mapping[str, object]]]
 
-_NOBODY = (
+UNKNOWN_TO_TRAIL = (
     "unknown customer or conversation: nothing is on record and nothing is claimed; never was, erased, or mistyped: look at the id"
 )
 
@@ -70,7 +72,7 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
     except (LogUnavailable, Unavailable):
         return failed("the log could not record the question, so it is not answered; try again", UNAVAILABLE)
     except NothingKnown:
-        return failed(_NOBODY, FINDING)
+        return failed(UNKNOWN_TO_TRAIL, FINDING)
     except RequestFault as refused:
         return failed(refused.message, FINDING)
     except LogCorrupt as error:
@@ -79,6 +81,8 @@ def with_log(options: argparse.Namespace, work: _Work) -> int:
         if error.filename is None:
             raise
         return failed(f"cannot read or write {error.filename}: {error.strerror}", USAGE)
+    except QuestionInvalid as wrong:
+        return failed(f"the question, at character {wrong.at + 1}: {wrong.message}", USAGE)
     except (ValueError, CursorInvalid) as error:
         return failed(str(error) or "the cursor is not one of this question", USAGE)
 
@@ -97,78 +101,32 @@ def asked(options: argparse.Namespace, duty: Duty, work: _Question, subject: _Su
     return with_log(options, acting)
 
 
-def _query(options: argparse.Namespace) -> Query:
-    return Query(
-        since=time_of(options.since),
-        until=time_of(options.until),
-        kinds=tuple(RecordKind(kind) for kind in options.kind or ()),
-        customer=options.customer,
-        call_id=options.call,
-        conversation=options.conversation,
-        trace_id=options.trace,
-        function=options.function,
-        decision=options.decision,
-        policy=options.policy,
-        bundle_hash=options.bundle,
-        end_state=options.end_state,
-    )
+def query_of(options: argparse.Namespace) -> Query:
+    """What the question and the options ask, together. QuestionInvalid; ValueError where both say one thing."""
+    query = parse_question(options.question or "")
+    said = {
+        "since": time_of(options.since),
+        "until": time_of(options.until),
+        "kinds": tuple(RecordKind(kind) for kind in options.kind or ()),
+        "customer": options.customer,
+        "call_id": options.call,
+        "conversation": options.conversation,
+        "trace_id": options.trace,
+        "function": options.function,
+        "decision": options.decision,
+        "policy": options.policy,
+        "bundle_hash": options.bundle,
+        "end_state": options.end_state,
+    }
+    given = {name: value for name, value in said.items() if value not in (None, ())}
+    if twice := [name for name in given if getattr(query, name) not in (None, ())]:
+        raise ValueError(f"{', '.join(twice)}: said in the question and by an option; say it once")
+    return replace(query, **given)
 
 
 def time_of(text: str | None) -> datetime | None:
     """A moment as it is typed; UTC where it names no zone. ValueError."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("a time is ISO 8601, such as 2026-11-24T09:00:00Z") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-def query(options: argparse.Namespace) -> int:
-    """Print the records that match."""
-
-    async def work(log: Log, why: Why) -> int:
-        found = await page(log, _query(options), why, cursor=options.cursor, limit=options.limit)
-        if options.json:
-            print_json(
-                {
-                    "size": found.size,
-                    "gapless": found.gapless,
-                    "of_nobody": found.of_nobody,
-                    "next_cursor": found.next_cursor,
-                    "question_record": found.record,
-                    "records": [
-                        {"index": match.index, "leaf_hash": match.leaf_hash.hex(), "leaf": match.fields} for match in found.found
-                    ],
-                }
-            )
-            return FINDING if found.of_nobody or found.gapless is False else GOOD
-        if found.of_nobody:
-            return failed(_NOBODY, FINDING)
-        print_table(("index", "time", "kind", "function", "decided", "by", "ended", "call"), (_row(match) for match in found.found))
-        whole = {True: "the sequence is gapless", False: "THE SEQUENCE HAS A GAP", None: ""}[found.gapless]
-        print(f"{len(found.found)} records of a tree of {found.size}; {whole}".rstrip("; "))
-        if found.next_cursor:
-            print(f"more: --cursor {found.next_cursor}")
-        return GOOD if found.gapless is not False else FINDING
-
-    return asked(options, Duty.QUERY, work)
-
-
-def _row(found: StoredRecord) -> tuple[object, ...]:
-    fields: dict[str, Any] = dict(found.fields)
-    policy, facts = fields.get("policy", {}), fields.get("facts", {})
-    return (
-        found.index,
-        str(fields["time"])[5:19].replace("T", " "),
-        fields["kind"],
-        fields.get("function", {}).get("name"),
-        policy.get("decision") or facts.get("code"),
-        ", ".join(policy.get("policies", ())) or facts.get("reason"),
-        fields.get("end_state"),
-        fields.get("call"),
-    )
+    return None if text is None else moment_of(text)
 
 
 def reveal_one(options: argparse.Namespace) -> int:
@@ -292,7 +250,7 @@ def export_bundle(options: argparse.Namespace) -> int:
 def _export_order(options: argparse.Namespace) -> ExportOrder:
     """ValueError, OSError for a checkpoint that cannot be read."""
     return ExportOrder(
-        query=_query(options),
+        query=query_of(options),
         purpose=options.purpose,
         case=options.case,
         reveal=options.reveal,

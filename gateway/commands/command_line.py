@@ -145,11 +145,26 @@ def _dev(parser: argparse.ArgumentParser) -> None:
 def _audit(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     question = commands.add_parser("query", help="the records that match")
-    _asked_by(question)
-    _matching(question)
-    question.add_argument("--limit", type=int, default=100, help="records of a page, 1 to 500")
-    question.add_argument("--cursor", help="where the last page ended")
-    question.set_defaults(command=_late("audit", "query"))
+    question.set_defaults(command=_late("questions", "query"))
+    acting = commands.add_parser("agent", help="what an agent, client or assistant did")
+    acting.add_argument("agent", metavar="AGENT", help="its id")
+    acting.set_defaults(command=_late("questions", "agent"))
+    for item in (question, acting):
+        _matching(item)
+    looking = commands.add_parser("who-looked", help="who looked at a customer: questions, openings, exports")
+    looking.add_argument("--customer", required=True)
+    looking.add_argument("--by-chance", action="store_true", help="by a question that named nobody, and showed a record of theirs")
+    looking.set_defaults(command=_late("questions", "who_looked"))
+    for item in (question, acting, looking):
+        _asked_by(item)
+        item.add_argument("--limit", type=int, default=100, help="records of a page, 1 to 500")
+        item.add_argument("--cursor", help="where the last page ended")
+        item.add_argument("--newest-first", action="store_true", help="the newest records first")
+        item.add_argument("--csv", metavar="FILE", type=Path, help="write the page as CSV, too")
+    living = commands.add_parser("life", help="the life of a call: asked, decided, sent, answered, confirmed, looked at")
+    living.add_argument("call", metavar="CALL", help="its id")
+    _asked_by(living)
+    living.set_defaults(command=_late("questions", "life"))
     opening = commands.add_parser("reveal", help="open what is sealed of one record")
     opening.add_argument("index", type=int)
     _asked_by(opening)
@@ -269,6 +284,11 @@ def _asked_by(parser: argparse.ArgumentParser) -> None:
 
 
 def _matching(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "question",
+        nargs="?",
+        help="such as `function:initiate_transfer outcome:refused amount:>500EUR during:2026-03`; see the guide",
+    )
     parser.add_argument("--since", help="inclusive, ISO 8601")
     parser.add_argument("--until", help="exclusive, ISO 8601")
     parser.add_argument("--kind", action="append", choices=KINDS)

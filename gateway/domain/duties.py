@@ -26,6 +26,7 @@ class Duty(StrEnum):
     LIFT = "kill_switch.lift"
     LIST_SWITCHES = "kill_switch.list"
     QUERY = "trail.query"
+    SEARCH_SEALED = "trail.search_sealed"
     VERIFY = "trail.verify"
     REVEAL = "trail.reveal"
     EXPORT = "trail.export"
@@ -76,6 +77,7 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.ENGAGE: DutyRule("engage a kill switch", _OFFICER | _OPERATOR),
     Duty.LIFT: DutyRule("lift a kill switch", _OFFICER, True, True, "two officers each give one lift"),
     Duty.QUERY: DutyRule("search the trail", _AUDITOR | {StaffRole.REVIEWER}),
+    Duty.SEARCH_SEALED: DutyRule("search the trail by what records keep sealed: amounts, payees", _AUDITOR, True),
     Duty.VERIFY: DutyRule("verify the trail", _EVERYBODY),
     Duty.REVEAL: DutyRule("open what a record keeps sealed", _AUDITOR, True, True),
     Duty.EXPORT: DutyRule("export evidence", _AUDITOR, True, True),

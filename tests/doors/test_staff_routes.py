@@ -38,6 +38,10 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/v1/approvals/{approval_id}/approve"): Duty.APPROVE,
     ("POST", "/approvals/{approval_id}/approve"): Duty.APPROVE,
     ("POST", "/v1/trail/reveal"): Duty.REVEAL,
+    ("GET", "/v1/audit/question-words"): None,
+    ("POST", "/v1/audit/questions"): Duty.QUERY,
+    ("POST", "/v1/audit/looks"): Duty.QUERY,
+    ("POST", "/v1/audit/calls/{call_id}"): Duty.QUERY,
     ("POST", "/v1/exports"): Duty.EXPORT,
     ("POST", "/approvals/{approval_id}/export"): Duty.EXPORT,
     ("POST", "/approvals/export"): Duty.ASK_APPROVAL,
@@ -85,7 +89,7 @@ async def test_every_route_is_decided_about_and_lets_in_whom_the_table_says_and_
     token = LocalIssuer(asked.gateway.settings.data).token("alice", agent=None, client="office", scope="kill_switch")
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         for (method, path), duty in DUTY_OF.items():
-            url = path.format(kill_switch_id=KILL, approval_id=APPROVAL)
+            url = path.format(kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1")
             strangers: tuple[dict[str, str], ...] = (
                 {},
                 {"authorization": f"Bearer {token}"},

@@ -36,6 +36,9 @@ RUNS = (
     ("dev confirm", "dev confirm HELD-1 --data data --customer alice"),
     ("dev decline", "dev decline HELD-2 --data data --customer alice"),
     ("audit query", f"audit query --data demo --customer alice --limit 1 {_ASKED}"),
+    ("audit agent", f"audit agent AGENT --data demo --limit 1 {_ASKED}"),
+    ("audit life", f"audit life CALL-1 --data demo {_ASKED}"),
+    ("audit who-looked", f"audit who-looked --customer alice --data demo --limit 1 {_ASKED}"),
     ("approvals ask", f"approvals ask trail.reveal '{_SUBJECT}' --reason complaint {_BY}/eve.key --data demo"),
     ("approvals list", f"approvals list {_BY}/ben.key --data demo"),
     ("approvals give", f"approvals give APPROVAL {_BY}/ben.key --data demo"),
@@ -147,6 +150,9 @@ def answers() -> dict[str, Any]:
             found[name] = _approved(home, _filled(command, values))
             if name == "approvals ask":
                 values["APPROVAL"] = found[name]["id"]
+            if name == "audit query":
+                leaf = found[name]["records"][0]["leaf"]
+                values |= {"CALL-1": leaf["call"], "AGENT": leaf["actor"]["agent"]}
             if name == "dev confirm":
                 found[name]["results"] = found[name]["results"][:1]
             if name == "demo":
@@ -181,7 +187,9 @@ def answers() -> dict[str, Any]:
 
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|APPROVAL|ORIGIN|HELD-\d)\b", lambda match: values[match[1]], command)
+    return re.sub(
+        r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|APPROVAL|ORIGIN|AGENT|CALL-1|HELD-\d)\b", lambda match: values[match[1]], command
+    )
 
 
 def _approved(home: Path, command: str) -> Any:

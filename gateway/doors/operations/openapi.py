@@ -5,6 +5,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
+from audit.completeness import Basis
+from audit.terms import CallOutcome
 from gateway.domain.approvals import ApprovalState
 from gateway.domain.duties import Duty, StaffRole
 from gateway.doors import rest, schemas
@@ -56,6 +58,71 @@ class RevealAnswer(_Answer):
     record: int
     values: dict[str, object]
     question_record: int
+
+
+class RecordAnswer(_Answer):
+    """`leaf`: the record, which is the evidence; `leaf_hash`: RFC 6962 hash of its canonical bytes, in hexadecimal."""
+
+    index: int
+    leaf_hash: str
+    leaf: dict[str, object]
+
+
+class LifeRecordAnswer(RecordAnswer):
+    """`step`: what the record says about the call, in words."""
+
+    step: str
+
+
+class CompletenessAnswer(_Answer):
+    """On what it rests that none is missing: `found` of `expected` records of `of`. `whole` null: it is not proven either way."""
+
+    basis: Basis
+    whole: bool | None
+    of: str
+    found: int
+    expected: int
+    from_record: int | None
+    to_record: int | None
+    says: str
+
+
+class QuestionAnswer(_Answer):
+    """In the tree of `size` records. `gapless`: of a customer's or a conversation's own records, whether none is missing so far. `opened`:
+    records opened to look for what they keep sealed; `erased`: those that could not be. `question_record`: that of this question."""
+
+    size: int
+    gapless: bool | None
+    of_nobody: bool
+    completeness: CompletenessAnswer
+    opened: int
+    erased: int
+    next_cursor: str | None
+    question_record: int
+    records: list[RecordAnswer]
+
+
+class CallLifeAnswer(_Answer):
+    """`records` with those in which the customer spoke; `looks`: at this call. `more`: not all of them are here."""
+
+    call: str
+    size: int
+    outcome: CallOutcome | None
+    records: list[LifeRecordAnswer]
+    looks: list[RecordAnswer]
+    more: bool
+    question_record: int
+
+
+class QuestionWord(_Answer):
+    name: str
+    means: str
+    example: str
+    aliases: list[str]
+
+
+class QuestionWords(_Answer):
+    data: list[QuestionWord]
 
 
 class ErasureAnswer(_Answer):

@@ -14,7 +14,7 @@ import pytest
 from audit import verify
 from audit.bundle_file import BundleFile
 from audit.export import Contents, export, trust_policy
-from audit.leaf import EndState, RecordKind
+from audit.leaf import Committed, EndState, RecordKind
 from audit.log import Log
 from audit.query import NothingKnown, Query, Why, page
 from tests.support.bundles import bundled, leaves_of, lines, signed, unpack
@@ -290,3 +290,16 @@ def test_the_verifier_imports_nothing_of_ours() -> None:
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} - sys.stdlib_module_names == {"cryptography"}
+
+
+async def test_a_selection_by_what_is_sealed_has_its_matches_alone_and_claims_no_whole_sequence(log: Log, tmp_path: Path) -> None:
+    await activate_rules(log)
+    for number, amount in enumerate(("20", "700", "900")):
+        sums = {"amount": Committed({"value": amount, "currency": "EUR"})}
+        await log.append(a_record(call_id=f"call_{number}", customer="C-1", conversation=None, arguments=sums))
+    with (tmp_path / "bundle.zip").open("wb") as file:
+        made = await export(log, WHY, file, query=Query(customer="C-1", amount=">500"))
+    assert made.records == 2
+    report = verify.verify(tmp_path / "bundle.zip", trust=trust_policy(log))
+    assert report.good, report.findings
+    assert b"complete_customer" not in (tmp_path / "bundle.zip").read_bytes()

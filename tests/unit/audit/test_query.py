@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import audit.query as query_module
+from audit import sealed_search
 from audit.census import census_of
 from audit.cursors import CursorInvalid
 from audit.erasure import erase
@@ -288,6 +288,8 @@ async def test_amounts_and_payees_are_looked_for_in_what_is_sealed_and_the_answe
     assert await calls(amount=">1GBP") == []
     assert await calls(payee="DE89 3704 0044 0532 0130 00", amount=">500") == ["call_1", "call_3"]
     assert await calls(payee="m. hale", new_payee="yes") == ["call_1", "call_2", "call_4"]
+    of_one = await page(log, Query(customer="C-1", amount=">500"), WHY)
+    assert (len(of_one.found), of_one.gapless, of_one.completeness.whole) == (3, None, True), "a part of a sequence has no gap"
     told = await page(log, Query(payee=IBAN, amount=">500"), WHY)
     assert (told.opened, told.closed) == (5, 0)
     facts = (await last_fields(log))["facts"]
@@ -298,8 +300,8 @@ async def test_amounts_and_payees_are_looked_for_in_what_is_sealed_and_the_answe
 async def test_a_page_of_what_is_sealed_ends_after_so_many_candidates_and_goes_on(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query_module, "OPENED_MOST", 4)
-    monkeypatch.setattr(query_module, "CANDIDATES_AT_ONCE", 2)
+    monkeypatch.setattr(sealed_search, "OPENED_MOST", 4)
+    monkeypatch.setattr(sealed_search, "CANDIDATES_AT_ONCE", 2)
     await activate_rules(log)
     for number in range(11):
         await log.append(payment(f"call_{number}", "700" if number in (5, 10) else "1", IBAN, known=True))

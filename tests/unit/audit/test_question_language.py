@@ -89,7 +89,7 @@ def _texts() -> st.SearchStrategy[str]:
 
 NAMES = (
     *("customer", "call_id", "conversation", "trace_id", "function", "policy", "bundle_hash", "approver", "about"),
-    *("agent", "by", "reason", "case", "word", "confirmation", "payee", "switch", "while_switch"),
+    *("agent", "by", "reason", "case", "word", "confirmation", "payee", "switch", "while_switch", "shown"),
 )
 QUERIES: st.SearchStrategy[Query] = st.builds(
     Query,

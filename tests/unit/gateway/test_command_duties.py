@@ -21,6 +21,11 @@ WHY = ["--purpose", "p", "--case", "c"]
 
 TRIED: tuple[tuple[list[str], tuple[Duty, ...]], ...] = (
     (["audit", "query", *WHY], (Duty.QUERY,)),
+    (["audit", "query", "amount:>500", *WHY], (Duty.SEARCH_SEALED,)),
+    (["audit", "agent", "a-robot", *WHY], (Duty.QUERY,)),
+    (["audit", "agent", "a-robot", "new_payee:yes", *WHY], (Duty.SEARCH_SEALED,)),
+    (["audit", "who-looked", "--customer", "x", *WHY], (Duty.QUERY,)),
+    (["audit", "life", "call_1", *WHY], (Duty.QUERY,)),
     (["audit", "reveal", "0", *WHY], (Duty.REVEAL,)),
     (["audit", "export", "--out", "OUT", *WHY], (Duty.EXPORT,)),
     (["audit", "hold", "--hold", "h", "--customer", "x", *WHY], (Duty.PLACE_HOLD,)),
