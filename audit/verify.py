@@ -330,7 +330,7 @@ def step_keys(bundle: Bundle, trust: bytes | None, report: Report) -> None:
     else:
         found = own_file("trust", trust, plain_object)
         own_file("trust", trust, lambda _: use_keys(bundle, found))
-        if found != own:
+        if canonical(found) != canonical(own):
             report.notes.append("the bundle's own trust policy differs from the one given; the given one was used")
     keys = [*bundle.trust["log"], *bundle.trust["exports"]]
     report.facts["keys"] = [{"name": key.name, "type": key.kind, "sha256": hashlib.sha256(key.public).hexdigest()} for key in keys]
@@ -1009,7 +1009,7 @@ class Disclosures:
         """The path of a disclosure that is what the record commits to, and behind the last one; None of any other."""
         try:
             _, path, disclosed = line.decode().split(" ")
-            opened = strict(unb64(disclosed.translate(URL_SAFE) + "=" * (-len(disclosed) % 4)).decode())
+            opened = strict(unb64url(disclosed).decode())
         except (Finding, ValueError, RecursionError):
             return None
         place: object = found
@@ -1116,12 +1116,15 @@ def unb64(text: str) -> bytes:
     return raw
 
 
+def unb64url(text: str) -> bytes:
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+    if b64url(raw) != text:
+        raise Finding("integrity", "base64url that is not canonical")
+    return raw
+
+
 def b64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-URL_SAFE = str.maketrans("-_+/", "+/-_")
-"""The other alphabet of base64 (RFC 4648 section 5): what is not of it is not of the first one then."""
 
 
 def text_of(value: object) -> str:

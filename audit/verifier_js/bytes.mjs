@@ -85,6 +85,6 @@ export function linesOf(bytes) {
 /** What stands before the first space, as text of single bytes, and what follows it. */
 export function cutAtSpace(line) {
   const at = line.indexOf(32);
-  const head = at < 0 ? line : line.subarray(0, at);
-  return [String.fromCharCode(...head.subarray(0, 32)) + (head.length > 32 ? "…" : ""), at < 0 ? new Uint8Array(0) : line.subarray(at + 1)];
+  const [head, rest] = at < 0 ? [line, new Uint8Array(0)] : [line.subarray(0, at), line.subarray(at + 1)];
+  return [String.fromCharCode(...head.subarray(0, 32)) + (head.length > 32 ? "…" : ""), rest];
 }

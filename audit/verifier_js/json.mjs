@@ -183,7 +183,7 @@ export function load(bytes) {
   return found;
 }
 
-/** The text of a file of the auditor's own, whatever an editor or a mail made of its spelling: UTF-16, a byte order mark, CRLF, empty lines. */
+/** The text of a file of the auditor's own, whatever an editor or a mail made of it: UTF-16, a byte order mark, CRLF, empty lines. */
 export function ownText(name, bytes) {
   let text;
   try {

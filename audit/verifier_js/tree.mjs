@@ -29,7 +29,7 @@ export class TreeHashes {
     return sn === 0n ? top : null;
   }
 
-  /** The roots of the old and the new tree that a proof leads to, 0 < old < new, or null. It begins with the old root where that tree is a perfect one. */
+  /** The roots of the old and the new tree that a proof leads to, 0 < old < new, or null. It begins with the old root of a perfect tree. */
   async consistent(old, size, path) {
     let [fn, sn] = [BigInt(old) - 1n, BigInt(size) - 1n];
     for (; fn & 1n; fn >>= 1n) sn >>= 1n;

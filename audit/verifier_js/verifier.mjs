@@ -1,10 +1,10 @@
-// The second verifier of Tellergate's evidence bundles, for browsers and Node; it shares no code with verify.py, and gives the same verdicts.
+// The second verifier of Tellergate's evidence bundles, for browsers and Node. It shares no code with verify.py, and says the same.
 //
 //     import { verify } from "./verifier.mjs";
 //     const report = await verify(bytes, { trust, pinned, after });   // Uint8Arrays; `report.asJson()`
 //
-// The steps and their numbers are those of verify.py: 1 the file, 2 the keys, 3 the manifest, 4 checkpoints, 5 records, 6 the tree, 7 order,
-// 8 freshness, 9 disclosures, 10 policies. Each module names its own; what needs several of them is here.
+// The steps and their numbers are those of verify.py: 1 the file, 2 the keys, 3 the manifest, 4 checkpoints, 5 records, 6 the tree,
+// 7 order, 8 freshness, 9 disclosures, 10 policies. Each module names its own; what needs several of them is here.
 import { Archive, MANIFEST, walk } from "./archive.mjs";
 import { cutAtSpace, equal, hashFrom, hexOf, linesOf, textOf } from "./bytes.mjs";
 import { stepCheckpoints } from "./checkpoints.mjs";
@@ -26,9 +26,9 @@ const INDEX = /^(?:0|[1-9][0-9]{0,15})$/;
 const FOR_PEOPLE = new Set(["README.md", "verify.py", MANIFEST]);
 
 /**
- * Verify a bundle: a Uint8Array, a Blob, or anything with a `size` and a `read(offset, length)`. `trust`, `pinned` and `after` are bytes of the
- * auditor's own files, each optional. InputUnreadable for one of these three, and SourceUnreadable; nothing else is thrown. `told` hears of records
- * done, and of how many. `primitives`: sha256, ed25519 and mldsa44; WebCrypto's by default.
+ * Verify a bundle: a Uint8Array, a Blob, or anything with a `size` and a `read(offset, length)`. `trust`, `pinned` and `after` are bytes
+ * of the auditor's own files, each optional. InputUnreadable for one of these three, and SourceUnreadable; nothing else is thrown.
+ * `told` hears of records done, and of how many. `primitives`: sha256, ed25519 and mldsa44; WebCrypto's by default.
  */
 export async function verify(source, { trust, pinned, after, primitives = webPrimitives(), told = () => {} } = {}) {
   const report = new Report();

@@ -1,6 +1,7 @@
 """The verifier in JavaScript beside the one in Python: one process of Node for many bundles, and what both must say alike."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+import pytest
 
 from audit import verify
 from tests.support.postgres import absent
@@ -38,10 +42,17 @@ class SecondVerifier:
     process: "subprocess.Popen[bytes]"
 
     def verify(self, raw: bytes, own: Own) -> dict[str, Any]:
-        given = {"bundle": raw, **own}
+        """The report of a bundle, or which of the auditor's own files it cannot use."""
+        return self._asked({}, {"bundle": raw, **own})
+
+    def verified(self, kind: int, key: bytes, signature: bytes, message: bytes) -> bool:
+        """Whether a key of this kind (of C2SP signed notes) signed this."""
+        return self._asked({"kind": kind}, {"key": key, "signature": signature, "message": message})["verified"] is True
+
+    def _asked(self, how: Mapping[str, int], given: Mapping[str, bytes]) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({name: len(content) for name, content in given.items()}).encode() + b"\n")
+        self.process.stdin.write(json.dumps({**how, **{name: len(content) for name, content in given.items()}}).encode() + b"\n")
         self.process.stdin.write(b"".join(given.values()))
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -66,7 +77,9 @@ def second_verifier(primitives: str = "node") -> Iterator[SecondVerifier]:
 def first_verifier(raw: bytes, own: Own) -> dict[str, Any]:
     """What verify.py says, in the same form."""
     try:
-        return json.loads(json.dumps(verify.verify(raw, **own).as_json()))
+        report = verify.verify(raw, trust=own.get("trust"), pinned=own.get("pinned"), after=own.get("after"))
+        said: dict[str, Any] = json.loads(json.dumps(report.as_json()))
+        return said
     except verify.InputUnreadable as error:
         return {"unreadable": error.args[0]}
 
@@ -78,6 +91,25 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
     told = [(finding["verdict"], _RULE.match(finding["what"])) for finding in answer["findings"]]
     rules = [[verdict, match and [match[1], _ALONE.get(match[2], match[2])]] for verdict, match in told]
     return {**answer, "findings": rules, "notes": sorted(answer["notes"])}
+
+
+@pytest.fixture(scope="module")
+def both_verifiers() -> Iterator[None]:
+    """Whatever a test of this module gives to the verifier in Python is given to the other one too, and both must say the same."""
+    if shutil.which("node") is None and not os.environ.get("REQUIRE_PEERS"):
+        yield
+        return
+    alone = verify.verify
+
+    def verified(source: bytes | Path, **options: Any) -> verify.Report:
+        report = alone(source, **options)
+        own = {name: content for name, content in options.items() if name != "told" and content is not None}
+        answer = second.verify(source if isinstance(source, bytes) else source.read_bytes(), own)
+        assert comparable(answer) == comparable(json.loads(json.dumps(report.as_json())))
+        return report
+
+    with second_verifier() as second, patch.object(verify, "verify", verified):
+        yield
 
 
 def disagreement(second: SecondVerifier, raw: bytes, own: Own) -> str | None:

@@ -1,5 +1,5 @@
 // The verifier in JavaScript, one bundle after the other: a line of JSON with the sizes of what follows it, and the answer as a line.
-// `primitives`: node (its own) or web (WebCrypto, as in a browser).
+// `primitives`: node (its own) or web (WebCrypto, as in a browser). With `kind` in the first line: one signature instead, by a key of this kind.
 import { argv, stdin, stdout } from "node:process";
 import { pathToFileURL } from "node:url";
 
@@ -8,6 +8,7 @@ const from = (name) => import(pathToFileURL(`${folder}/${name}`).href);
 const { InputUnreadable, verify } = await from("verifier.mjs");
 const { nodePrimitives } = await from("nodecrypto.mjs");
 const { webPrimitives } = await from("webcrypto.mjs");
+const { check } = await from("note.mjs");
 const calculated = primitives === "web" ? webPrimitives() : nodePrimitives;
 
 let buffered = Buffer.alloc(0);
@@ -29,13 +30,14 @@ async function take(size) {
 for (;;) {
   let end;
   while ((end = buffered.indexOf(10)) < 0) await more();
-  const sizes = JSON.parse(Buffer.from(await take(end + 1)).toString());
+  const { kind, ...sizes } = JSON.parse(Buffer.from(await take(end + 1)).toString());
   const given = {};
   for (const [name, size] of Object.entries(sizes)) given[name] = await take(size);
   const { bundle, ...own } = given;
   let answer;
   try {
-    answer = (await verify(bundle, { ...own, primitives: calculated })).asJson();
+    if (kind === undefined) answer = (await verify(bundle, { ...own, primitives: calculated })).asJson();
+    else answer = { verified: await check({ kind, public: own.key }, own.signature, own.message, calculated).then(() => true, () => false) };
   } catch (error) {
     if (!(error instanceof InputUnreadable)) throw error;
     answer = { unreadable: error.name };

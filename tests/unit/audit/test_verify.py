@@ -17,6 +17,8 @@ from audit.log import Log
 from tests.support.bundles import Members, bundled, leaves_of, pack, rewritten, signed, unpack
 from tests.trail import ORIGIN, a_record, activate_rules, an_end, an_intent
 
+pytestmark = pytest.mark.usefixtures("both_verifiers")
+
 
 @pytest.fixture
 async def filled(log: Log) -> Log:
