@@ -57,7 +57,10 @@ FINDINGS_MOST = 100
 MEMBER_MOST = 2**24
 MEMBERS_MOST = 1_000_000
 OWN_FILE_MOST = 2**16
+DEEP_MOST = 100
 MEMBER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", re.ASCII)
+KEY_NAME = re.compile(r"[!-*,-~]{1,255}", re.ASCII)
+INDEX = re.compile(rb"0|[1-9][0-9]{0,15}", re.ASCII)
 MANIFEST = "manifest.note"
 FOR_PEOPLE = frozenset({"README.md", "verify.py", MANIFEST})
 Json = dict[str, object]
@@ -296,11 +299,17 @@ class Key:
 
 
 def parse_key(text: str) -> Key:
-    name, key_id, material = text.split("+", 2)
-    raw = unb64(material)
-    key = Key(name, raw[0], raw[1:])
-    if key.kind not in (1, 6) or key.id.hex() != key_id or (key.kind == 1 and low_order(key.public)):
-        raise Finding("authenticity", "2. the trust policy holds a key that cannot be used")
+    """A vkey: name, id and material with a plus between."""
+    name, key_id, material = [*text.split("+", 2), "", ""][:3]
+    try:
+        raw = unb64(material)
+    except (Finding, ValueError):
+        raw = b""
+    key = Key(name, raw[0] if raw else 0, raw[1:])
+    if KEY_NAME.fullmatch(name) is None or key.kind not in (1, 6) or (key.kind == 1 and low_order(key.public)):
+        raise Finding("authenticity", "2. a key that cannot be used")
+    if key.id.hex() != key_id:
+        raise Finding("authenticity", "2. a key that cannot be used: its id is another's")
     return key
 
 
@@ -319,9 +328,9 @@ def step_keys(bundle: Bundle, trust: bytes | None, report: Report) -> None:
         use_keys(bundle, own)
         report.notes.append("no --trust: verified against the bundle's own keys; compare their fingerprints")
     else:
-        found = own_file("trust", trust, lambda text: json.loads(text, object_pairs_hook=once))
+        found = own_file("trust", trust, plain_object)
         own_file("trust", trust, lambda _: use_keys(bundle, found))
-        if found != own:
+        if canonical(found) != canonical(own):
             report.notes.append("the bundle's own trust policy differs from the one given; the given one was used")
     keys = [*bundle.trust["log"], *bundle.trust["exports"]]
     report.facts["keys"] = [{"name": key.name, "type": key.kind, "sha256": hashlib.sha256(key.public).hexdigest()} for key in keys]
@@ -331,15 +340,11 @@ def use_keys(bundle: Bundle, found: Json) -> None:
     if whole_number(found["v"]) != 1:
         raise Finding("authenticity", "2. the trust policy is of another version")
     bundle.origin = text_of(found["origin"])
+    if KEY_NAME.fullmatch(bundle.origin) is None:
+        raise Finding("authenticity", "2. the trust policy names no log")
     bundle.trust = {role: [parse_key(each) for each in texts_of(found[role])] for role in ("log", "exports")}
     if not bundle.trust["exports"] or {1, 6} - {key.kind for key in bundle.trust["log"]}:
         raise Finding("authenticity", "2. the trust policy lacks a key")
-
-
-def once(pairs: list[tuple[str, object]]) -> Json:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name stands twice")
-    return dict(pairs)
 
 
 def own_file(name: str, raw: bytes, read: Callable[[str], Json | None]) -> Json:
@@ -365,8 +370,8 @@ Succession = list[tuple[int, Key]]
 def read_rotation(raw: bytes, origin: str) -> tuple[int, Key, Key]:
     """When the new key begins, the older one and the new one, after both signatures verified."""
     text, signatures = read_note(raw)
-    head, _, begins, old, new, rest = text.decode().split("\n")
-    if head != f"{origin}/rotation" or re.fullmatch(r"[1-9][0-9]{0,15}", begins, re.ASCII) is None or rest:
+    head, _, begins, old, new = [*text.decode().split("\n"), *[""] * 4][:5]
+    if head != f"{origin}/rotation" or re.fullmatch(r"[1-9][0-9]{0,15}", begins, re.ASCII) is None or text.count(b"\n") != 5:
         raise Finding("authenticity", "2. not a rotation of a key of this log")
     keys = parse_key(old), parse_key(new)
     if (keys[0].name, keys[0].kind) != (keys[1].name, keys[1].kind) or keys[0] == keys[1] or len(signatures) != 2:
@@ -405,8 +410,8 @@ def succession(key: Key, after: Mapping[Key, tuple[int, Key]], before: Mapping[K
 
 
 def key_at(line: Succession, time_s: float) -> Key:
-    """The key of this duty at this time."""
-    return next(key for begins, key in reversed(line) if begins <= time_s)
+    """The key of this duty at this time; the first one for any time before it."""
+    return next((key for begins, key in reversed(line) if begins <= time_s), line[0][1])
 
 
 # 3. The manifest.
@@ -436,7 +441,7 @@ def signature_by(key: Key, signatures: Sequence[tuple[str, bytes, bytes]]) -> by
 
 def step_manifest(bundle: Bundle) -> None:
     text, signatures = read_note(bundle.read(MANIFEST))
-    made_s = seconds(text_of(json.loads(text)["created"])) if any(len(line) > 1 for line in bundle.successions["exports"]) else 0
+    made_s = made_at(load(text[:-1])) if any(len(line) > 1 for line in bundle.successions["exports"]) else 0
     for line in bundle.successions["exports"]:
         key = key_at(line, made_s)
         key.verify(signature_by(key, signatures), text)
@@ -456,6 +461,13 @@ def step_manifest(bundle: Bundle) -> None:
         raise Finding("integrity", "3. the manifest does not say which records these are")
 
 
+def made_at(manifest: Json) -> float:
+    """When the manifest was made, in seconds since 1970."""
+    if not real_time(manifest.get("created")):
+        raise Finding("integrity", "8. the manifest does not say when it was made")
+    return seconds(text_of(manifest["created"]))
+
+
 def plain_numbers(files: object) -> bool:
     """True is 1 to a comparison: sizes must be numbers."""
     return type(files) is dict and all(type(each) is dict and type(each["bytes"]) is int for each in files.values())
@@ -467,8 +479,8 @@ def plain_numbers(files: object) -> bool:
 def read_checkpoint(raw: bytes, bundle: Bundle) -> tuple[int, bytes, int]:
     """Size, root and time in seconds, after every signature verified."""
     text, signatures = read_note(raw)
-    origin, decimal, encoded, rest = text.decode().split("\n")
-    if origin != bundle.origin or re.fullmatch(r"0|[1-9][0-9]{0,18}", decimal, re.ASCII) is None or rest:
+    origin, decimal, encoded = [*text.decode().split("\n"), "", ""][:3]
+    if origin != bundle.origin or re.fullmatch(r"0|[1-9][0-9]{0,18}", decimal, re.ASCII) is None or text.count(b"\n") != 3:
         raise Finding("authenticity", "4. not a checkpoint of this log")
     size, root = int(decimal), hash_of(encoded)
     lines, time_s = bundle.successions["log"], 0
@@ -762,7 +774,7 @@ class Records:
     def decide(self, index: int, found: Json) -> None:
         facts, policy = found.get("facts"), found.get("policy")
         if found["kind"] == "policy.activate" and type(facts) is dict:
-            self.activated.add(facts.get("bundle"))
+            self.activated.add(str(facts.get("bundle")))
         if type(policy) is dict:
             self.bundle.decided.add(text_of(policy["bundle"]))
             if policy["bundle"] not in self.activated and index >= self.bundle.after:
@@ -899,8 +911,8 @@ def step_records(bundle: Bundle, report: Report) -> None:
     last, count, all_of = -1, 0, whole_number(bundle.manifest["records"])
     for line in bundle.lines("leaves"):
         number, _, leaf = line.partition(b" ")
-        index = int(number)
-        if number != b"%d" % index or not last < index < bundle.size:
+        index = int(number) if INDEX.fullmatch(number) else -1
+        if not last < index < bundle.size:
             raise Finding("order", "6. records are not in the order of their index")
         revealed.take(index, records.take(index, leaf))
         if bundle.whole and index >= bundle.after:
@@ -944,11 +956,11 @@ def step_order(bundle: Bundle, report: Report) -> None:
     wanted = {size for size in bundle.checkpoints if size < first}
     last = 0
     for line in bundle.lines("consistency"):
-        number, *hashes = line.decode().split(" ")
-        old = int(number)
-        if number != str(old) or not last < old < bundle.size:
+        number, *hashes = line.split(b" ")
+        old = int(number) if INDEX.fullmatch(number) else 0
+        if not last < old < bundle.size:
             raise Finding("order", "7. consistency proofs are not in their order")
-        found = consistent(old, bundle.size, [hash_of(each) for each in hashes])
+        found = consistent(old, bundle.size, [hash_of(each.decode()) for each in hashes])
         if found is None or found[1] != bundle.newest or bundle.checkpoints.get(old, found[0]) != found[0]:
             raise Finding("order", f"7. checkpoint {old} is not a prefix of the last")
         wanted.discard(old)
@@ -965,9 +977,7 @@ def step_order(bundle: Bundle, report: Report) -> None:
 
 
 def step_freshness(bundle: Bundle, report: Report) -> None:
-    if not real_time(bundle.manifest["created"]):
-        raise Finding("integrity", "8. the manifest does not say when it was made")
-    made = seconds(text_of(bundle.manifest["created"]))
+    made = made_at(bundle.manifest)
     report.facts["checkpoint_time"] = datetime.fromtimestamp(bundle.time_s, UTC).isoformat()
     report.checked.add("freshness")
     if not -FRESH_S <= made - bundle.time_s <= FRESH_S:
@@ -990,16 +1000,25 @@ class Disclosures:
     def take(self, index: int, found: Json) -> None:
         last = ""
         while self.next is not None and self.next.startswith(b"%d " % index):
-            _, path, disclosed = self.next.decode().split(" ")
-            place: object = found
-            section, _, name = path.rpartition(".")
-            for step in (*(("sealed", "fields") if section == "sealed" else section.split(".") if section else ()), name):
-                place = place.get(step) if type(place) is dict else None
-            opened = json.loads(base64.urlsafe_b64decode(disclosed + "=" * (-len(disclosed) % 4)))
-            committed = {"commitment": b64url(hashlib.sha256(disclosed.encode()).digest())}
-            if place != committed or type(opened) is not list or len(opened) != 3 or opened[1] != name or path <= last:
+            path = self.path(found, self.next, last)
+            if path is None:
                 self.report.find("disclosure", f"9. a disclosure of record {index} is not what the record commits to")
-            self.next, self.count, last = next(self.lines, None), self.count + 1, path
+            self.next, self.count, last = next(self.lines, None), self.count + 1, path or last
+
+    def path(self, found: Json, line: bytes, last: str) -> str | None:
+        """The path of a disclosure that is what the record commits to, and behind the last one; None of any other."""
+        try:
+            _, path, disclosed = line.decode().split(" ")
+            opened = strict(unb64url(disclosed).decode())
+        except (Finding, ValueError, RecursionError):
+            return None
+        place: object = found
+        section, _, name = path.rpartition(".")
+        for step in (*(("sealed", "fields") if section == "sealed" else section.split(".") if section else ()), name):
+            place = place.get(step) if type(place) is dict else None
+        committed = {"commitment": b64url(hashlib.sha256(disclosed.encode()).digest())}
+        named = type(opened) is list and len(opened) == 3 and opened[1] == name
+        return path if place == committed and named and path > last else None
 
     def close(self) -> None:
         if self.next is not None or self.count != self.wanted:
@@ -1029,11 +1048,52 @@ def canonical(found: object) -> bytes:
 
 
 def load(raw: bytes) -> Json:
-    """An object, if `raw` is its canonical form (which no object with doubled keys has)."""
-    found = json.loads(raw)
-    if type(found) is not dict or canonical(found) != raw:
+    """An object, if `raw` is its canonical form."""
+    found = plain_object(raw.decode())
+    if canonical(found) != raw:
         raise Finding("integrity", "JSON that is not in canonical form")
     return found
+
+
+def plain_object(text: str) -> Json:
+    """An object of the kind that the log signs. ValueError, RecursionError."""
+    found = strict(text)
+    if type(found) is not dict or not plain(found):
+        raise Finding("integrity", "an object was expected, of ASCII names, and whole numbers below 2**53")
+    return found
+
+
+def plain(value: object) -> bool:
+    if type(value) is dict:
+        return all(name.isascii() and plain(each) for name, each in value.items())
+    if type(value) is list:
+        return all(map(plain, value))
+    return type(value) is not float and not (type(value) is int and abs(value) >= 2**53)
+
+
+def strict(text: str) -> object:
+    """I-JSON (RFC 7493), at most 100 deep: no name twice, no NaN, no lone surrogate. ValueError, RecursionError."""
+    found = json.loads(text, object_pairs_hook=once, parse_constant=never)
+    canonical(found)
+    if depth(found) > DEEP_MOST:
+        raise ValueError("nested too deep")
+    return found
+
+
+def once(pairs: list[tuple[str, object]]) -> Json:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def never(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def depth(value: object) -> int:
+    if type(value) is dict:
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if type(value) is list else 0
 
 
 def lines_of(raw: bytes) -> list[bytes]:
@@ -1053,6 +1113,13 @@ def unb64(text: str) -> bytes:
     raw = base64.b64decode(text, validate=True)
     if base64.b64encode(raw).decode() != text:
         raise Finding("integrity", "base64 that is not canonical")
+    return raw
+
+
+def unb64url(text: str) -> bytes:
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+    if b64url(raw) != text:
+        raise Finding("integrity", "base64url that is not canonical")
     return raw
 
 

@@ -1,4 +1,6 @@
-"""Wycheproof cases against the verification functions that the checkpoints use, ours and the stand-alone verifier's."""
+"""Wycheproof cases against the verification functions that the checkpoints use: ours, the stand-alone verifier's, and those of the one in
+JavaScript, as Node and as a browser calculates.
+"""
 
 import json
 from collections.abc import Callable
@@ -9,6 +11,7 @@ import pytest
 
 from audit import verify
 from audit.checkpoint import NoteInvalid, verify_ed25519, verify_mldsa44
+from tests.support.second_verifier import second_verifier
 
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "vectors" / "wycheproof"
 
@@ -42,6 +45,17 @@ def test_mldsa44() -> None:
         assert _holds(verify_mldsa44, *given, context) == (case["result"] == "valid"), case["tcId"]
         if not context:
             assert _holds(_alone, 6, *given) == (case["result"] == "valid"), case["tcId"]
+
+
+@pytest.mark.parametrize("primitives", ["node", "web"])
+def test_the_verifier_in_javascript(primitives: str) -> None:
+    with second_verifier(primitives) as second:
+        for kind, name in ((1, "ed25519_test.json"), (6, "mldsa_44_verify_test.json")):
+            for key, case in cases(name):
+                if case.get("ctx") or (kind == 6 and primitives == "web"):
+                    continue
+                held = second.verified(kind, key, bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
+                assert held == (case["result"] == "valid"), (kind, case["tcId"])
 
 
 def _alone(kind: int, key: bytes, signature: bytes, message: bytes) -> None:

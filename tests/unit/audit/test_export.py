@@ -21,6 +21,8 @@ from tests.support.bundles import bundled, leaves_of, lines, signed, unpack
 from tests.support.bundles import exported as exported_bytes
 from tests.trail import RULES, RULES_HASH, Clock, a_record, activate_rules, an_end, an_intent
 
+pytestmark = pytest.mark.usefixtures("both_verifiers")
+
 WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
 
 

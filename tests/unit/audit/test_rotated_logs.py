@@ -26,6 +26,8 @@ from audit.rotation_records import rotate
 from tests.support.bundles import exported, leaves_of, manifest_of, pack, signed, unpack
 from tests.trail import ORIGIN, Clock, a_record, activate_rules, an_end, an_intent
 
+pytestmark = pytest.mark.usefixtures("both_verifiers")
+
 WHY = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
 LEAD_S = 10
 
