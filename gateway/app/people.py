@@ -49,7 +49,7 @@ def people_of(gateway: Gateway) -> People:
     """The people of the bank's provider; where none is set, those whom the composition has. UnsafeSettings: the extra is missing, or
     others may read the client's secret."""
     try:
-        from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, trail
+        from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, tiles, trail
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -79,6 +79,7 @@ def people_of(gateway: Gateway) -> People:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
         trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
+        tiles.mount_entries(app, door, tiles.TilesDesk(gateway.log, gateway.log.checkpoint))
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))

@@ -46,7 +46,7 @@ def test_every_json_route_is_told_and_those_of_the_table_of_duties_are_there(lis
         for path, operations in document["paths"].items()
         for method in operations
     }
-    assert told == {route for routes in ROUTES.values() for route in routes} | {"GET /v1/session"}
+    assert told == {route for routes in ROUTES.values() for route in routes if "/v1/" in route} | {"GET /v1/session"}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert 8 <= len(operation["summary"]) < 90, path

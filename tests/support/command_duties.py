@@ -82,6 +82,7 @@ ROUTES: Mapping[Duty, tuple[str, ...]] = {
     Duty.LIFT: ("POST /v1/kill-switches/{id}/lift",),
     Duty.REVEAL: ("POST /v1/trail/reveal",),
     Duty.EXPORT: ("POST /v1/exports",),
+    Duty.FETCH_ENTRIES: ("GET /tlog/tile/entries/{place}",),
     Duty.ERASE: ("POST /v1/erasures",),
     Duty.LIST_APPROVALS: ("GET /v1/approvals",),
     Duty.ASK_APPROVAL: ("POST /v1/approvals",),
