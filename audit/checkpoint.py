@@ -2,6 +2,7 @@
 
 A checkpoint of ours carries two signatures of the log: Ed25519 (type 0x01) over the note's text, and ML-DSA-44 (type 0x06) over
 the `subtree/v1` structure with the time in seconds. Both are needed: one holds against today's, one against tomorrow's attackers.
+Witnesses add cosignatures: ML-DSA-44 in the same form, and Ed25519 (type 0x04) over the time and the note's text.
 """
 
 import hashlib
@@ -49,6 +50,7 @@ class KeyType(IntEnum):
     """Signature types of C2SP signed-note that we use."""
 
     ED25519 = 0x01
+    ED25519_COSIGNATURE = 0x04
     MLDSA44 = 0x06
 
 
@@ -63,7 +65,7 @@ class VerifierKey:
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise NoteInvalid("a key's name is 1 to 255 printable ASCII characters without space and plus")
-        if self.type is KeyType.ED25519:
+        if self.type is not KeyType.MLDSA44:
             check_ed25519_key(self.public)
         elif len(self.public) != 1312:
             raise NoteInvalid("an ML-DSA-44 public key has 1312 bytes")
@@ -97,6 +99,19 @@ class Signature:
     key_id: bytes
     blob: bytes
 
+    def line(self) -> str:
+        """As it stands in a note, with its newline."""
+        return f"{_DASH}{self.name} {b64(self.key_id + self.blob)}\n"
+
+    @classmethod
+    def parse(cls, line: str) -> "Signature":
+        """From a line without its newline. NoteInvalid."""
+        name, _, encoded = line.removeprefix(_DASH).partition(" ")
+        blob = _unb64(encoded)
+        if not line.startswith(_DASH) or _NAME.fullmatch(name) is None or len(blob) < 5:
+            raise NoteInvalid("a signature line is malformed")
+        return cls(name, blob[:4], blob[4:])
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -106,8 +121,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
     def encode(self) -> str:
-        lines = [f"{_DASH}{signature.name} {b64(signature.key_id + signature.blob)}\n" for signature in self.signatures]
-        return self.text + "\n" + "".join(lines)
+        return self.text + "\n" + "".join(signature.line() for signature in self.signatures)
 
     @classmethod
     def parse(cls, encoded: bytes) -> "Note":
@@ -124,7 +138,7 @@ class Note:
         lines = tail.split("\n")
         if not separator or lines.pop() or not 0 < len(lines) <= SIGNATURES_MOST:
             raise NoteInvalid("the note has no signature lines or too many")
-        note = cls(text + "\n", tuple(_signature(line) for line in lines))
+        note = cls(text + "\n", tuple(Signature.parse(line) for line in lines))
         if note.encode() != content:
             raise NoteInvalid("the note is not canonical")
         return note
@@ -140,6 +154,14 @@ class Checkpoint:
 
     def text(self) -> str:
         return f"{self.origin}\n{self.size}\n{b64(self.root)}\n"
+
+    @classmethod
+    def extended(cls, text: str) -> "Checkpoint":
+        """Of a log that need not be ours: extension lines may follow, none of them empty. NoteInvalid."""
+        lines = text.split("\n")
+        if len(lines) < 4 or lines.pop() or not all(lines):
+            raise NoteInvalid("not a checkpoint of three lines or more")
+        return cls.parse("\n".join(lines[:3]) + "\n")
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
@@ -177,14 +199,23 @@ def sign_note(text: str, keys: Sequence[SigningKey]) -> Note:
 def sign_checkpoint(checkpoint: Checkpoint, keys: Sequence[SigningKey], time_s: int) -> Note:
     """Sign with each key after its type. `time_s`: seconds since 1970, stated by ML-DSA signatures."""
     text = checkpoint.text()
-    signatures = []
-    for key in keys:
-        if key.key.type is KeyType.ED25519:
-            blob = key.sign(text.encode())
-        else:
-            blob = time_s.to_bytes(8) + key.sign(cosigned_message(key.key.name, checkpoint, time_s))
-        signatures.append(Signature(key.key.name, key.key.id, blob))
-    return Note(text, tuple(signatures))
+    return Note(text, tuple(sign_text(text, checkpoint, key, time_s) for key in keys))
+
+
+def sign_text(text: str, checkpoint: Checkpoint, key: SigningKey, time_s: int) -> Signature:
+    """One key's signature over a checkpoint, after its type. `text` may have extension lines: Ed25519 signs them, ML-DSA-44 does not."""
+    if key.key.type is KeyType.ED25519:
+        blob = key.sign(text.encode())
+    elif key.key.type is KeyType.ED25519_COSIGNATURE:
+        blob = time_s.to_bytes(8) + key.sign(cosigned_text(text, time_s))
+    else:
+        blob = time_s.to_bytes(8) + key.sign(cosigned_message(key.key.name, checkpoint, time_s))
+    return Signature(key.key.name, key.key.id, blob)
+
+
+def cosigned_text(text: str, time_s: int) -> bytes:
+    """What an Ed25519 cosigner signs (C2SP tlog-cosignature, `cosignature/v1`): the time, then the note's whole text."""
+    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
 def cosigned_message(name: str, checkpoint: Checkpoint, time_s: int) -> bytes:
@@ -220,13 +251,26 @@ def verify_checkpoint(note: Note, origin: str, keys: Sequence[VerifierKey]) -> V
         raise NoteInvalid("a checkpoint of another log")
     time_s = None
     for key in keys:
-        blob = _signature_of(note, key).blob
-        if key.type is KeyType.ED25519:
-            verify_ed25519(key.public, blob, note.text.encode())
-        else:
-            time_s = int.from_bytes(blob[:8])
-            verify_mldsa44(key.public, blob[8:], cosigned_message(key.name, checkpoint, time_s))
+        stated_s = verify_signature(note, checkpoint, key)
+        time_s = time_s if stated_s is None else stated_s
     return VerifiedCheckpoint(checkpoint, time_s)
+
+
+def verify_signature(note: Note, checkpoint: Checkpoint, key: VerifierKey) -> int | None:
+    """The time that this key's signature over a checkpoint states, seconds since 1970; None for Ed25519, which states none. NoteInvalid
+    unless it is there once and verifies."""
+    blob = _signature_of(note, key).blob
+    if key.type is KeyType.ED25519:
+        verify_ed25519(key.public, blob, note.text.encode())
+        return None
+    time_s = int.from_bytes(blob[:8])
+    if time_s >= 2**63:
+        raise NoteInvalid("a signature states a time beyond all times")
+    if key.type is KeyType.ED25519_COSIGNATURE:
+        verify_ed25519(key.public, blob[8:], cosigned_text(note.text, time_s))
+    else:
+        verify_mldsa44(key.public, blob[8:], cosigned_message(key.name, checkpoint, time_s))
+    return time_s
 
 
 def check_ed25519_key(public: bytes) -> None:
@@ -260,14 +304,6 @@ def _signature_of(note: Note, key: VerifierKey) -> Signature:
     if len(found) != 1:
         raise NoteInvalid("a required signature is absent or doubled")
     return found[0]
-
-
-def _signature(line: str) -> Signature:
-    name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    blob = _unb64(encoded)
-    if not line.startswith(_DASH) or _NAME.fullmatch(name) is None or len(blob) < 5:
-        raise NoteInvalid("a signature line is malformed")
-    return Signature(name, blob[:4], blob[4:])
 
 
 def _unb64(text: str) -> bytes:

@@ -25,7 +25,7 @@ from audit.heads import LogHeads
 from audit.keyring import KeyRefused, SignerUnavailable
 from audit.keys import DataKey, KeyStore, SigningKeys
 from audit.leaf import Frame, LeafInvalid, Record, RecordKind, disclose, rfc3339, secrets_of
-from audit.merkle import TILE_HEIGHT, TILE_WIDTH, inclusion_proof, range_root
+from audit.merkle import inclusion_proof, range_root
 from audit.permits import Covered, LogPermitVerifier, Permit, instruction_digest, issue_beside
 from audit.rotation_records import RotationRecords
 from audit.seal import NONCE_BYTES, SealBinding, digest, seal
@@ -278,19 +278,6 @@ class Log:
             nodes = Nodes(reads, chosen)
             hashes = tuple(inclusion_proof(index, chosen, nodes))
             return LogProof(index, chosen, nodes(0, index), hashes, range_root(0, chosen, nodes))
-
-        return await self.read(ask)
-
-    async def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
-        """The first `width` hashes of a tile (C2SP tlog-tiles); 256 for a full one. ValueError where the log has fewer."""
-        if not 0 <= level < 8 or index < 0 or not 0 < width <= TILE_WIDTH:
-            raise ValueError("no such tile")
-
-        def ask(reads: Reads) -> bytes:
-            size = self.stored_head(reads).size
-            if index * TILE_WIDTH + width > size >> (TILE_HEIGHT * level):
-                raise ValueError("no such tile yet")
-            return b"".join(Nodes(reads, size).tile(level, index)[:width])
 
         return await self.read(ask)
 

@@ -19,16 +19,17 @@ from gateway.app.people import People, people_of
 from gateway.app.tls import SignalFreeServer, server_config
 from gateway.doors import access_log
 from gateway.doors.operations import metrics as metrics_door
-from gateway.doors.operations import shell
+from gateway.doors.operations import shell, tiles
 
 
 def mount_operations(app: FastAPI, gateway: Gateway, people: People) -> None:
     """EVERY ROUTE OF THE OPERATIONS LISTENER IS MOUNTED HERE, a line for each part: `metrics.mount(app, ...)`, `health.mount(app, ...)`.
 
-    A part that people use says by `domain.duties` who may; `/metrics` and health ask nobody, as on a network of operators.
+    A part that people use says by `domain.duties` who may; `/metrics`, health and hashes ask nobody, as on a network of operators.
     """
     if gateway.prometheus is not None:
         metrics_door.mount(app, gateway.prometheus.scraped)
+    tiles.mount(app, tiles.TilesDesk(gateway.log, gateway.log.checkpoint))
     people.mount(app, gateway)
 
 

@@ -49,7 +49,7 @@ def people_of(gateway: Gateway) -> People:
     """The people of the bank's provider; where none is set, those whom the composition has. UnsafeSettings: the extra is missing, or
     others may read the client's secret."""
     try:
-        from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, questions, trail
+        from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, trail_routes
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -78,14 +78,13 @@ def people_of(gateway: Gateway) -> People:
     def mount(app: FastAPI, gateway: Gateway) -> None:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
-        trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
-        questions.mount(app, door, questions.QuestionDesk(gateway.log))
+        trail_routes.mount(app, door, gateway.log, four_eyes)
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))
         mount_session(app, door)
-        bodies = (approvals.NewApproval, trail.RevealRequest, evidence.ExportRequest, evidence.ErasureRequest)
-        openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, *bodies, *questions.BODIES))
+        bodies = (approvals.NewApproval, evidence.ExportRequest, evidence.ErasureRequest)
+        openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, *bodies, *trail_routes.BODIES))
         if settings.operations_issuer:
             provider = StaffSignIn(sign_in_rules(settings), fetcher, keys)
             mount_provider(app, SignInRoutes(provider, sessions, gateway.keys[OPERATIONS], clock))

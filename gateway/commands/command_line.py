@@ -14,6 +14,7 @@ from gateway.commands.options import officer_key
 from gateway.commands.options import port as _port
 from gateway.commands.policy_line import policy_verbs
 from gateway.commands.printing import GOOD, USAGE, failed
+from gateway.commands.witness_line import witness_options
 from gateway.domain.principal import SCOPES
 
 CALL_KINDS = ("deny", "read", "intent", "outcome", "unknown", "reconciled")
@@ -50,6 +51,7 @@ def command_line() -> argparse.ArgumentParser:
     keys_options(
         commands.add_parser("keys", help="list, seal and rotate keys; public keys for other processes"), _data, _database, _late
     )
+    witness_options(commands.add_parser("witness", help="watch logs of others, and cosign their heads; needs nothing of a gateway"))
     _completion(commands.add_parser("completion", help="print what completes these commands in a shell"))
     return parser
 

@@ -30,6 +30,7 @@ class Duty(StrEnum):
     VERIFY = "trail.verify"
     REVEAL = "trail.reveal"
     EXPORT = "trail.export"
+    FETCH_ENTRIES = "trail.entries"
     ERASE = "customer.erase"
     ERASE_DUE = "customer.erase_due"
     PLACE_HOLD = "hold.place"
@@ -81,6 +82,7 @@ DUTIES: Mapping[Duty, DutyRule] = {
     Duty.VERIFY: DutyRule("verify the trail", _EVERYBODY),
     Duty.REVEAL: DutyRule("open what a record keeps sealed", _AUDITOR, True, True),
     Duty.EXPORT: DutyRule("export evidence", _AUDITOR, True, True),
+    Duty.FETCH_ENTRIES: DutyRule("fetch records by number, as bundles of leaves, with nothing opened", _AUDITOR),
     Duty.ERASE: DutyRule("erase a person", _OFFICER, True, True),
     Duty.ERASE_DUE: DutyRule("destroy what an erasure left locked, once it may go", _OFFICER | _OPERATOR, True),
     Duty.PLACE_HOLD: DutyRule("place a legal hold", _OFFICER | _AUDITOR, True),

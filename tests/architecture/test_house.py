@@ -318,6 +318,7 @@ READS_THE_TIME = {
     "gateway/commands/database_recovery.py",
     "gateway/commands/officers.py",
     "gateway/commands/approvals.py",
+    "gateway/commands/witness.py",
 }
 """The clock itself, commands of a moment, a start that looks at a certificate, stand-ins of development, and log lines."""
 

@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import erasure, verify
+from audit.checkpoint import Checkpoint, Note
 from audit.erasure import LegalHold
 from audit.leaf import EndState, RecordKind
+from audit.merkle import leaf_hash
 from audit.query import Query, Why
+from audit.tiles import TilePlace, entries_of
 from gateway.app.databases import places_of
 from gateway.app.handover import PART_BYTES, PARTS_AHEAD, Handover, NotHandedOver
 from gateway.app.staff_evidence import StaffEvidence
@@ -34,7 +37,7 @@ from tests.doors.conftest import Served, serving
 from tests.support import databases
 from tests.support.asking import approved, why
 from tests.support.teller import Teller, leaves_of, teller
-from tests.support.waiting import WAITS_S
+from tests.support.waiting import WAITS_S, wait_until
 
 CUSTOMER = "alice"
 ABOUT: dict[str, object] = {"purpose": "a complaint", "case": "C-1"}
@@ -151,6 +154,40 @@ def test_an_erasure_takes_two_is_held_by_a_legal_hold_and_reaches_what_the_comma
     assert approved(served.data, "audit", "erase", *why(served.data, "ada"), "--customer", "bruno")[0] == 1
     with contextlib.redirect_stdout(io.StringIO()):
         assert main(["audit", "verify", *where]) == 0
+
+
+def test_hashes_of_the_trail_are_public_and_entries_an_auditor_s_with_each_fetch_on_record(
+    listener: tuple[Served, str],
+) -> None:
+    served, origin = listener
+    served.call("list_accounts", {}, token=served.token(CUSTOMER))
+    with httpx.Client(base_url=origin, timeout=WAITS_S) as nobody:
+        asyncio.run(wait_until(lambda: nobody.get("/tlog/checkpoint").status_code == 200))
+        noted = nobody.get("/tlog/checkpoint")
+        assert noted.headers["content-type"] == "text/plain; charset=utf-8"
+        assert noted.headers["cache-control"] == "public, max-age=1"
+        size = Checkpoint.parse(Note.parse(noted.content).text).size
+        tile = nobody.get(f"/tlog/tile/0/{TilePlace(0, size).path}")
+        assert (tile.headers["content-type"], tile.headers["cache-control"]) == (
+            "application/octet-stream",
+            "public, max-age=31536000, immutable",
+        )
+        for path in ("0/000", "00/000.p/1", "0/001.p/1", "64/000.p/1", "0/0.p/1", "0/x000/000.p/1", "0/000.p/01", "0/..%2f000.p/1"):
+            absent = nobody.get(f"/tlog/tile/{path}")
+            assert (*code(absent), absent.headers["cache-control"]) == (404, "not_found", "no-store"), path
+        path = f"/tlog/tile/entries/{TilePlace(0, size).path}"
+        about = {"x-purpose": "a copy", "x-case": "C-9"}
+        assert nobody.get(path, headers=about).status_code == 401
+    with signed_in(origin, "ada", "officer", "reviewer", "operator") as ada, signed_in(origin, "eve", "auditor") as eve:
+        assert ada.get(path, headers=about).status_code == 403
+        assert code(eve.get(path)) == (400, "invalid_request")
+        assert eve.get("/tlog/tile/entries/999", headers=about).status_code == 404
+        bundle = eve.get(path, headers=about)
+        assert (bundle.headers["content-type"], bundle.headers["cache-control"]) == ("application/octet-stream", "no-store")
+        assert b"".join(leaf_hash(leaf) for leaf in entries_of(bundle.content)) == tile.content
+    looks = [item["leaf"] for item in served.audit("--kind", "audit.query")["records"]]
+    (look,) = [look for look in looks if look["facts"]["case"] == "C-9"]
+    assert (look["actor"]["agent"], look["facts"]["entries_from"], look["facts"]["entries_until"]) == ("eve", 0, size)
 
 
 @pytest.fixture

@@ -46,7 +46,10 @@ def test_every_json_route_is_told_and_those_of_the_table_of_duties_are_there(lis
         for path, operations in document["paths"].items()
         for method in operations
     }
-    assert told == {route for routes in ROUTES.values() for route in routes} | {"GET /v1/session", "GET /v1/audit/question-words"}
+    assert told == {
+        *(route for routes in ROUTES.values() for route in routes if "/v1/" in route),
+        *("GET /v1/session", "GET /v1/audit/question-words"),
+    }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert 8 <= len(operation["summary"]) < 90, path

@@ -44,6 +44,7 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/v1/audit/calls/{call_id}"): Duty.QUERY,
     ("POST", "/v1/exports"): Duty.EXPORT,
     ("POST", "/approvals/{approval_id}/export"): Duty.EXPORT,
+    ("GET", "/tlog/tile/entries/{place:path}"): Duty.FETCH_ENTRIES,
     ("POST", "/approvals/export"): Duty.ASK_APPROVAL,
     ("POST", "/v1/erasures"): Duty.ERASE,
     ("POST", "/approvals/{approval_id}/erase"): Duty.ERASE,
@@ -53,8 +54,9 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
 """None: whoever is signed in."""
 
 OPEN = {("GET", "/operations.css"), ("GET", "/sign-in"), ("GET", "/sign-in/fresh"), ("POST", "/sign-in"), ("GET", "/signed-in")}
-WATCHED = {("GET", path) for path in ("/metrics", "/livez", "/readyz", "/version")}
-"""For machines that watch it, where they are mounted: nobody is asked, and nothing there names a customer."""
+PUBLIC = ("/tlog/checkpoint", "/tlog/tile/{level:int}/{place:path}")
+WATCHED = {("GET", path) for path in ("/metrics", "/livez", "/readyz", "/version", *PUBLIC)}
+"""For machines that watch it, where they are mounted: nobody is asked, and nothing there names a customer. Of the trail hashes alone."""
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ async def test_every_route_is_decided_about_and_lets_in_whom_the_table_says_and_
     token = LocalIssuer(asked.gateway.settings.data).token("alice", agent=None, client="office", scope="kill_switch")
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         for (method, path), duty in DUTY_OF.items():
-            url = path.format(kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1")
+            url = path.replace(":path", "").format(kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000")
             strangers: tuple[dict[str, str], ...] = (
                 {},
                 {"authorization": f"Bearer {token}"},

@@ -8,6 +8,7 @@ _LOOKS = "it shows nothing of customers and changes nothing"
 _HOLDS = "whoever holds the folder or the database's address can do it, and what it makes is verified"
 _OWN = "it works on a file that is named, and on nothing of a gateway"
 _DEVELOPMENT = "development mode alone: everything there is made up"
+_WITNESS = "it works on a witness's own folder, apart from every gateway; whoever holds that may"
 _SERVES = "a process that serves; who may ask it is said by its own credentials"
 
 COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
@@ -77,6 +78,10 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "keys retire": (Duty.RETIRE_KEY,),
     "keys make": (Duty.MAKE_KEY,),
     "keys seal": _HOLDS,
+    "witness keygen": _WITNESS,
+    "witness add-log": _WITNESS,
+    "witness status": _WITNESS,
+    "witness serve": _SERVES,
 }
 
 ROUTES: Mapping[Duty, tuple[str, ...]] = {
@@ -87,6 +92,7 @@ ROUTES: Mapping[Duty, tuple[str, ...]] = {
     Duty.SEARCH_SEALED: ("POST /v1/audit/questions",),
     Duty.REVEAL: ("POST /v1/trail/reveal",),
     Duty.EXPORT: ("POST /v1/exports",),
+    Duty.FETCH_ENTRIES: ("GET /tlog/tile/entries/{place}",),
     Duty.ERASE: ("POST /v1/erasures",),
     Duty.LIST_APPROVALS: ("GET /v1/approvals",),
     Duty.ASK_APPROVAL: ("POST /v1/approvals",),

@@ -93,6 +93,9 @@ RUNS = (
     ("code status", "code status --socket code.socket"),
     ("keys make", "keys make webhook --officer-key demo/dev/officers/ada.key --data demo"),
     ("keys seal", "keys seal --passphrase-file passphrase --data gateway"),
+    ("witness keygen", "witness keygen --state w2 --name witness.example.com/w2"),
+    ("witness add-log", "witness add-log VKEY --state w2"),
+    ("witness status", "witness status --state w2"),
 )
 SERVING = {
     "serve": "serve --dev --data data --port 0",
@@ -100,6 +103,7 @@ SERVING = {
     "core-proxy": "core-proxy --port 0 --credential-file proxy.token --permit-key permits.json"
     " --bank-url BANK --bank-credential-file bank.token",
     "code serve": "code serve --socket code.socket",
+    "witness serve": "witness serve --state w1 --port 0",
 }
 """Those that go on until interrupted: the line that they begin with."""
 
@@ -142,6 +146,7 @@ def answers() -> dict[str, Any]:
         values["FOLDER"] = str(ROOT / "policies" / "cases")
         passphrase_file(home)
         (home / "permits.json").write_text(_typed(home, "keys permits --data gateway"))
+        _typed(home, "witness keygen --state w1 --name witness.example.com/w1")
         for name, command in SERVING.items():
             found[name] = stack.enter_context(_serving(home, _filled(command, values)))
             values["BANK" if name == "sandbox-bank" else name] = found[name].get("url", "")
@@ -177,6 +182,8 @@ def answers() -> dict[str, Any]:
                 (home / "officers.toml").write_text(f"{found[name]['entry']}\n{other}")
             if name == "policy sign":
                 _typed(home, "policy sign --role activator --name ben --key ben.key rules-1.bundle")
+            if name == "keys export-public":
+                values["VKEY"] = next(key["vkey"] for key in found[name]["keys"] if key["vkey"] is not None)
             if name == "kill engage":
                 values["KILL"] = found[name]["id"]
             if name == "keys rotate":
@@ -188,7 +195,7 @@ def answers() -> dict[str, Any]:
 
 def _filled(command: str, values: Mapping[str, str]) -> str:
     return re.sub(
-        r"\b(RULES|FOLDER|CASE|BANK|KILL|KEY|APPROVAL|ORIGIN|AGENT|CALL-1|HELD-\d)\b", lambda match: values[match[1]], command
+        r"\b(RULES|FOLDER|CASE|BANK|KILL|VKEY|KEY|APPROVAL|ORIGIN|AGENT|CALL-1|HELD-\d)\b", lambda match: values[match[1]], command
     )
 
 

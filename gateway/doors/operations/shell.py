@@ -5,6 +5,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.doors import rest
+from gateway.doors.operations.tiles import PREFIX
 from gateway.doors.pages.headers import page_headers
 
 
@@ -32,7 +33,11 @@ def in_front(app: ASGIApp, *, is_secure: bool) -> ASGIApp:
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(added)
+                sent = MutableHeaders(scope=message)
+                kept = sent.get("cache-control") if scope["path"].startswith(PREFIX) else None
+                sent.update(added)
+                if kept is not None:  # public hashes, which proxies may keep
+                    sent["cache-control"] = kept
             await send(message)
 
         if scope["type"] == "http" and rest.holds_nul(scope):

@@ -18,7 +18,7 @@ from audit.keyring import KeyRefused
 from audit.keys import KeyStore
 from audit.leaf import EndState, LeafInvalid, Public, RecordKind
 from audit.log import PERMIT_LIFETIME, Log, LogUnavailable, PermitDenied
-from audit.merkle import leaf_hash, subtree_root, verify_inclusion
+from audit.merkle import verify_inclusion
 from audit.permits import PermitInvalid
 from audit.schema import validate
 from audit.store.reads import LogCorrupt
@@ -91,30 +91,6 @@ async def test_every_leaf_has_a_proof_in_every_tree(log: Log) -> None:
     for index, size in ((-1, 1), (1, 1), (0, 0), (0, 301)):
         with pytest.raises(ValueError, match="no such"):
             await log.proof(index, size)
-
-
-async def test_tiles_are_those_of_the_tree(log: Log) -> None:
-    for _ in range(260):
-        await log.append(a_record())
-    full, edge, upper = (await log.tile(0, 0)), (await log.tile(0, 1, 4)), (await log.tile(1, 0, 1))
-    hashes = [tile[at : at + 32] for tile in (full, edge) for at in range(0, len(tile), 32)]
-    assert subtree_root(hashes) == (await log.head())[1]
-    assert subtree_root(hashes[:256]) == upper
-    leaves = await log.read(lambda reads: list(reads.leaves(256, 260)))
-    assert [leaf_hash(stored.leaf) for stored in leaves] == hashes[256:]
-    for level, index, width in (
-        (0, 1, 5),
-        (0, 2, 1),
-        (1, 0, 2),
-        (1, 1, 1),
-        (0, 0, 0),
-        (0, 0, 257),
-        (-1, 0, 1),
-        (0, -1, 1),
-        (8, 0, 1),
-    ):
-        with pytest.raises(ValueError, match="no such tile"):
-            await log.tile(level, index, width)
 
 
 async def test_an_intent_yields_one_permit_over_its_own_instruction(log: Log, clock: Clock) -> None:

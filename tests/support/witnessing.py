@@ -1,0 +1,72 @@
+"""A log of nothing but hashes that grows, forks and is cut, and signs whatever it shows; and a witness that is asked as over HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+from audit.checkpoint import Checkpoint, KeyType, Note, SigningKey, VerifierKey, sign_text
+from audit.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, subtree_root
+from audit.witness.keys import make_witness_keys
+from audit.witness.protocol import Submission
+from audit.witness.state import Witness
+from audit.witness.store import SqliteWitnessStore
+
+ORIGIN = "bank.example/log"
+NAME = "witness.example.com/w1"
+NOW_S = 1_764_000_000
+
+
+def log_keys(origin: str = ORIGIN, seed: int = 1) -> list[SigningKey]:
+    """Both keys of a log."""
+    signs, later = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), MLDSA44PrivateKey.from_seed_bytes(bytes([seed]) * 32)
+    return [
+        SigningKey(VerifierKey(origin, KeyType.ED25519, signs.public_key().public_bytes_raw()), signs.sign),
+        SigningKey(VerifierKey(origin, KeyType.MLDSA44, later.public_key().public_bytes_raw()), later.sign),
+    ]
+
+
+@dataclass
+class HashLog:
+    """`leaves`: their hashes."""
+
+    leaves: list[bytes] = field(default_factory=list)
+    keys: Sequence[SigningKey] = field(default_factory=log_keys)
+    origin: str = ORIGIN
+
+    def grow(self, *texts: str) -> "HashLog":
+        self.leaves += [leaf_hash(text.encode()) for text in texts]
+        return self
+
+    def forked(self, at: int, *texts: str) -> "HashLog":
+        """Another history behind the first `at` leaves, by the same keys."""
+        return HashLog(self.leaves[:at], self.keys, self.origin).grow(*texts)
+
+    def root(self, size: int | None = None) -> bytes:
+        wanted = self.leaves[:size]
+        return subtree_root(wanted) if wanted else EMPTY_ROOT
+
+    def node(self, height: int, index: int) -> bytes:
+        return subtree_root(self.leaves[index << height : (index + 1) << height])
+
+    def note(self, size: int | None = None, *, extension: str = "") -> Note:
+        chosen = len(self.leaves) if size is None else size
+        checkpoint = Checkpoint(self.origin, chosen, self.root(chosen))
+        text = checkpoint.text() + extension
+        return Note(text, tuple(sign_text(text, checkpoint, key, NOW_S) for key in self.keys))
+
+    def submission(self, old: int, size: int | None = None) -> Submission:
+        note = self.note(size)
+        new = Checkpoint.parse(note.text)
+        proof = consistency_proof(old, new.size, self.node) if 0 < old <= new.size else []
+        return Submission(old, tuple(proof), note, new)
+
+
+def witness_in(folder: Path, *logs: HashLog, now_s: int = NOW_S) -> Witness:
+    """A witness that knows these logs, in a folder where one may have been before."""
+    store = SqliteWitnessStore(folder)
+    for log in logs:
+        store.watch(log.origin, [key.key for key in log.keys])
+    return Witness(store, make_witness_keys(folder / "keys", NAME), lambda: now_s)
