@@ -50,6 +50,8 @@ def people_of(gateway: Gateway) -> People:
     others may read the client's secret."""
     try:
         from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, trail
+        from gateway.doors.operations.audit.desk import AuditDesk
+        from gateway.doors.operations.audit.routes import mount_audit
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -82,6 +84,7 @@ def people_of(gateway: Gateway) -> People:
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))
+        mount_audit(app, door, AuditDesk(log=gateway.log, approvals=desk))
         mount_session(app, door)
         bodies = (approvals.NewApproval, trail.RevealRequest, evidence.ExportRequest, evidence.ErasureRequest)
         openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, *bodies))
