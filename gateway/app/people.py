@@ -12,6 +12,7 @@ from gateway.app.databases import places_of
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import secret_of
 from gateway.app.keys import OPERATIONS
+from gateway.app.retention import kept_shown
 from gateway.app.settings import Settings
 from gateway.app.staff_evidence import StaffEvidence
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -84,7 +85,7 @@ def people_of(gateway: Gateway) -> People:
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))
-        mount_audit(app, door, AuditDesk(log=gateway.log, approvals=desk))
+        mount_audit(app, door, AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown()))
         mount_session(app, door)
         bodies = (approvals.NewApproval, trail.RevealRequest, evidence.ExportRequest, evidence.ErasureRequest)
         openapi.mount(app, door, (schemas.NewKillSwitch, schemas.LiftKillSwitch, *bodies))

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, nodes
 
+from audit.erasure import holds
 from audit.leaf import RecordKind
 from audit.query import Query
 from gateway.domain.duties import StaffRole
@@ -216,6 +217,44 @@ async def test_what_is_sealed_opens_once_with_another_person_s_approval(asked: T
         assert "Ask for approval" in (await eve.get(at)).text, "another case takes another approval"
 
 
+async def test_holds_are_placed_listed_and_released_and_officers_without_a_search_have_the_forms(asked: Teller) -> None:
+    await asked.ask("list_accounts", {})
+    at = f"{HOME}/retention"
+    async with browser(asked) as eve, browser(asked, StaffRole.OFFICER) as ada:
+        await eve.begin(purpose="litigation", case="L-7")
+        await ada.begin(purpose="over", case="L-8")
+        assert (await eve.post(f"{HOME}/holds", customer="alice", hold="court-7")).status_code == 303
+        assert (await eve.post(f"{HOME}/holds", customer="nobody-1", hold="court-7")).status_code == 404
+        assert (await eve.post(f"{HOME}/holds", customer="alice", hold="two\nlines")).status_code == 400
+        listed = (await eve.get(at)).text
+        assert "litigation" in listed
+        assert "Release court-7" not in listed, "an auditor places holds, an officer releases them"
+        forms = (await ada.get(at)).text
+        assert "court-7" not in forms, "an officer may not search the trail"
+        assert "Release a hold" in forms
+        assert (await ada.post(f"{HOME}/holds/release", customer="alice", hold="another")).status_code == 404
+        assert (await ada.post(f"{HOME}/holds/release", customer="alice", hold="court-7")).status_code == 303
+        assert "No hold stands" in (await eve.get(at)).text
+    async with browser(asked, StaffRole.OFFICER, StaffRole.AUDITOR) as both:
+        await both.begin()
+        await both.post(f"{HOME}/holds", customer="alice", hold="court-8")
+        (subject,) = re.findall(r'name="subject" value="([^"]+)"', (await both.get(at)).text)
+        assert (await both.post(f"{HOME}/holds/release", subject=subject, hold="court-8")).status_code == 303
+        assert await holds(asked.gateway.log, "alice") == []
+
+
+async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked: Teller) -> None:
+    await asked.gateway.log.publish(force=True)
+    for role in StaffRole:
+        async with browser(asked, role, fresh=False) as person:
+            told = (await person.get(f"{HOME}/state")).text
+            assert asked.gateway.log.origin in told
+            assert "seconds old" in told
+            for ring in asked.gateway.log.signers.all():
+                assert ring.active().id.hex() in told
+    assert await looks(asked) == []
+
+
 def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
     known, used = set(catalogue()), set[str]()
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "gateway/doors/operations/audit").glob("*.py"))
@@ -239,6 +278,7 @@ def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
         "complete.",
         "retention.",
         "chart.",
+        "state.",
     )
     assert {key for key in known - used if not key.startswith(made)} == set()
     for kind in RecordKind:

@@ -1,6 +1,6 @@
 """What every page of the console needs: the log, four eyes, and what the person who looks is working on."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -25,20 +25,18 @@ class AuditDesk:
 
     log: Log
     approvals: ApprovalDesk
+    kept: Sequence[tuple[str, str, str]]
+    """What each table keeps: its name, until when, and what takes it away or why nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLook:
-    """One request of somebody who is signed in and said what for."""
+class AuditView:
+    """One request of somebody who is signed in. `work` None: they have not said what for."""
 
     door: StaffDoor
     request: Request
     signed_in: SignedIn
-    work: AuditWork
-
-    @property
-    def why(self) -> Why:
-        return self.work.why(self.signed_in)
+    work: AuditWork | None
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -49,27 +47,48 @@ class AuditLook:
         return audit_page(template, self.signed_in, {"work": self.work, **known})
 
 
-Looking = Callable[[AuditLook], Coroutine[object, object, Response]]
+@dataclass(frozen=True, slots=True)
+class AuditLook(AuditView):
+    """The same of somebody who said what for: what they see of the trail goes on record under it."""
+
+    work: AuditWork
+
+    @property
+    def why(self) -> Why:
+        return self.work.why(self.signed_in)
 
 
-async def answered(door: StaffDoor, request: Request, duty: Duty | None, looking: Looking) -> Response:
-    """The page of a look that goes on record. Who has not said what for is asked first, and then comes back to it."""
+async def shown(
+    door: StaffDoor, request: Request, duty: Duty | None, showing: Callable[[AuditView], Coroutine[object, object, Response]]
+) -> Response:
+    """A page that shows no record: nothing of it goes on record, so nobody is asked what for."""
 
     async def work(_door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
-        require_own_navigation(request)
-        working = work_of(door.sessions, request, signed_in)
-        if working is None:
-            back = request.url.path if request.method == "GET" else HOME
-            return audit_page("work.html", signed_in, {"work": None, "back": back}, status=200)
         try:
-            return await looking(AuditLook(door, request, signed_in, working))
-        except CursorInvalid:
-            message = "this is no page of this question any more: ask the question anew"
-            raise RequestFault(Fault.INVALID_REQUEST, message, param="cursor") from None
+            return await showing(AuditView(door, request, signed_in, work_of(door.sessions, request, signed_in)))
         except LogUnavailable as error:
             raise Unavailable("audit_unavailable") from error
 
     return await door.answer(request, duty, work, audit_refused)
+
+
+async def answered(
+    door: StaffDoor, request: Request, duty: Duty | None, looking: Callable[[AuditLook], Coroutine[object, object, Response]]
+) -> Response:
+    """The page of a look that goes on record. Who has not said what for is asked first, and then comes back to it."""
+
+    async def looked(view: AuditView) -> Response:
+        require_own_navigation(request)
+        if view.work is None:
+            back = request.url.path if request.method == "GET" else HOME
+            return view.page("work.html", back=back)
+        try:
+            return await looking(AuditLook(view.door, view.request, view.signed_in, view.work))
+        except CursorInvalid:
+            message = "this is no page of this question any more: ask the question anew"
+            raise RequestFault(Fault.INVALID_REQUEST, message, param="cursor") from None
+
+    return await shown(door, request, duty, looked)
 
 
 def require_own_navigation(request: Request) -> None:

@@ -4,9 +4,11 @@ from fastapi import FastAPI, Response
 
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
 from gateway.doors.operations.audit.life import mount_life
+from gateway.doors.operations.audit.retention import mount_retention
 from gateway.doors.operations.audit.reveal import mount_reveal
 from gateway.doors.operations.audit.search import mount_search
 from gateway.doors.operations.audit.shell import STATICS, static_file
+from gateway.doors.operations.audit.state import mount_state
 from gateway.doors.operations.staff_door import StaffDoor
 
 
@@ -17,6 +19,8 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     mount_search(app, door, desk)
     mount_life(app, door, desk)
     mount_reveal(app, door, desk)
+    mount_state(app, door, desk)
+    mount_retention(app, door, desk)
 
 
 def _mount_static(app: FastAPI, name: str) -> None:

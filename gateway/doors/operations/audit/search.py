@@ -53,7 +53,7 @@ def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
             begin_work(door.sessions, response, signed_in, work, int(door.sessions.longest.total_seconds()))
             return response
 
-        return await door.answer(request, Duty.QUERY, begin, audit_refused)
+        return await door.answer(request, None, begin, audit_refused)
 
     @app.post(f"{HOME}/search")
     async def audit_search(request: Request) -> Response:

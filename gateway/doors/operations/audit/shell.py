@@ -1,5 +1,6 @@
 """What every page of the console is made of: templates, texts, static files, and what a person is told who cannot have a page."""
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 
@@ -32,6 +33,14 @@ def _template(name: str) -> str:
 _TEMPLATES = Environment(
     loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+
+
+def pieces(text: str) -> list[str]:
+    """An identifier in pieces between which a line may end: behind its underscores and dots."""
+    return [piece for piece in re.split(r"(?<=[_.])", text) if piece]
+
+
+_TEMPLATES.filters["pieces"] = pieces
 _TEMPLATES.globals.update(t=said, told=said_of, language=LANGUAGE)
 
 
