@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 from rich.console import Console
 
 from audit import erasure, evidence, verify
+from audit.cursors import CursorInvalid
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.cursors import CursorInvalid
 from audit.query import NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes

@@ -21,6 +21,7 @@ if (place !== null) {
     return before === vkey ? "same" : "other";
   };
   button.hidden = false;
+  place.querySelector(".without").hidden = true;
   button.addEventListener("click", async () => {
     steps.replaceChildren();
     button.disabled = true;

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
+from audit.cursors import CursorInvalid
 from audit.log import Log, LogUnavailable
-from audit.query import CursorInvalid, Why
+from audit.query import Why
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault, Unavailable
 from gateway.doors.operations.approvals import ApprovalDesk

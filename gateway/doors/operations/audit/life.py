@@ -58,14 +58,13 @@ async def _life(desk: AuditDesk, look: AuditLook, call: str) -> Response:
 
 
 async def _confirmations(log: Log, look: AuditLook, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
-    """What the customer, or who approves, said to what was held of the call. Their records name the confirmation, not the call; they are
-    looked for among the customer's own, and that is on record too."""
-    asked = {str(facts["confirmation"]) for record in records if "confirmation" in (facts := _facts(record))}
-    customer = await log.keys.customer_of(str(records[0].fields.get("customer", "")))
-    if not asked or customer is None:
-        return ()
-    found = await page(log, Query(customer=customer, kinds=(RecordKind.CONFIRMATION,)), look.why, limit=500)
-    return [record for record in found.found if str(_facts(record).get("confirmation")) in asked]
+    """What the customer, or who approves, said to what was held of the call. Their records name the confirmation, not the call: each is a
+    question of its own, on record too."""
+    found: list[StoredRecord] = []
+    for confirmation in sorted({str(facts["confirmation"]) for record in records if "confirmation" in (facts := _facts(record))}):
+        asked = Query(confirmation=confirmation, kinds=(RecordKind.CONFIRMATION,))
+        found += (await page(log, asked, look.why, limit=RECORDS_MOST)).found
+    return found
 
 
 def _facts(record: StoredRecord) -> Mapping[str, object]:

@@ -1,15 +1,18 @@
 """Search: a question in one line, what the matches fall into, and pages that are pinned to one size of the log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from audit.completeness import Basis
 from audit.facets import facets
 from audit.query import Query, QueryPage, last_page, page
+from audit.question_language import FIELDS, QuestionInvalid, parse_question, question_text
 from gateway.domain.duties import Duty
-from gateway.domain.errors import RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered, own_path
-from gateway.doors.operations.audit.question import FIELD_OF, question_of, text_of, with_field
 from gateway.doors.operations.audit.record_view import record_view
 from gateway.doors.operations.audit.shell import audit_refused
 from gateway.doors.operations.audit.words import said
@@ -19,15 +22,8 @@ from gateway.doors.operations.staff_door import StaffDoor
 
 PAGE = 50
 
-_FACETS = {
-    "function": "function",
-    "end_state": "outcome",
-    "decision": "decision",
-    "kind": "kind",
-    "policy": "policy",
-    "day": "since",
-}
-"""Of the answer, and the word of a question that narrows it so."""
+_ANYTHING = Query()
+_ASKED = tuple(item.name for item in dataclass_fields(Query))
 
 
 def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
@@ -38,7 +34,7 @@ def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
         """The form of a question: to open it asks nothing."""
 
         async def show(look: AuditLook) -> Response:
-            return look.page("search.html", q="", order="newest", answer=None, problem="")
+            return look.page("search.html", q="", order="newest", answer=None, problem="", fields=FIELDS)
 
         return await answered(door, request, Duty.QUERY, show)
 
@@ -65,38 +61,71 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
     form = look.form
     text, order = form.get("q", "").strip(), form.get("order", "newest")
     try:
-        query = _narrowed(question_of(text), form)
-    except RequestFault as fault:
-        return look.page("search.html", q=text, order=order, answer=None, problem=fault.message)
+        query = narrowed(parse_question(text), form)
+    except QuestionInvalid as invalid:
+        problem = said("search.problem", message=invalid.message, at=invalid.at + 1)
+        return look.page("search.html", q=text, order=order, answer=None, problem=problem, fields=FIELDS)
+    if query.opens:
+        order = "oldest"  # what is sealed is looked for from the first record on
     asking = page if order == "oldest" else last_page
     found = await asking(desk.log, query, look.why, cursor=form.get("cursor") or None, limit=PAGE)
-    falls = await facets(desk.log, query, found.size)
+    falls = None if query.opens else await facets(desk.log, query, found.size)
     answer = {
         "found": [record_view(item) for item in found.found],
         "record": found.record,
         "size": found.size,
         "next": found.next_cursor,
-        "complete": completeness(query, found),
-        "facets": {_FACETS[name]: values for name, values in falls.of.items() if name in _FACETS and values},
-        "looked_at": None if falls.all_of_them else falls.looked_at,
-        "terms": text_of(query).split(" ") if query != Query() else [],
+        "complete": complete(found),
+        "opened": said("found.opened", opened=found.opened, closed=found.closed) if query.opens else "",
+        "facets": {} if falls is None else {name: values for name, values in falls.of.items() if values},
+        "looked_at": None if falls is None or falls.all_of_them else falls.looked_at,
+        "terms": list(terms(query)),
     }
-    return look.page("search.html", q=text_of(query), order=order, answer=answer, problem="")
+    return look.page("search.html", q=question_text(query), order=order, answer=answer, problem="", fields=FIELDS)
 
 
-def _narrowed(query: Query, form: Mapping[str, str]) -> Query:
-    """The question with what a facet's button adds, or without what the button of a term takes away."""
-    added, dropped = form.get("and", ""), FIELD_OF.get(form.get("without", ""))
-    if (field := FIELD_OF.get(added.partition(":")[0])) is not None:
-        query = with_field(query, field, getattr(question_of(added), field))
-    return query if dropped is None else with_field(query, dropped, () if dropped == "kinds" else None)
+def narrowed(query: Query, form: Mapping[str, str]) -> Query:
+    """The question with what a facet's button adds, or without what the button of a term takes away. QuestionInvalid."""
+    name, _, value = form.get("and", "").partition(":")
+    changed: dict[str, Any] = {}
+    if value:
+        added = parse_question(f"{name}:{quoted(value)}")
+        changed = {item: getattr(added, item) for item in _ASKED if getattr(added, item) != getattr(_ANYTHING, item)}
+    if (dropped := form.get("without", "")) in _ASKED:
+        changed[dropped] = getattr(_ANYTHING, dropped)
+    return replace(query, **changed)
 
 
-def completeness(query: Query, found: QueryPage) -> str:
+def terms(query: Query) -> Iterator[tuple[str, str]]:
+    """What is asked for, one by one: the member of the question, and its word."""
+    for name in _ASKED:
+        if (value := getattr(query, name)) != getattr(_ANYTHING, name):
+            alone: dict[str, Any] = {name: value}
+            yield name, question_text(Query(**alone))
+
+
+def complete(found: QueryPage) -> str:
     """What it rests on that nothing is missing here, in words."""
+    rests = found.completeness
     if found.of_nobody:
         return said("complete.nobody", size=found.size)
-    if found.gapless is None:
-        return said("complete.index", size=found.size)
-    name = "customer" if query.customer is not None else "conversation"
-    return said(f"complete.{name}" if found.gapless else "complete.gap", size=found.size)
+    if found.gapless is False:
+        return said("complete.gap", size=found.size)
+    if rests.basis is Basis.INDEX:
+        return said("complete.index", size=rests.size)
+    state = "whole" if rests.whole else "bad"
+    since = said("complete.beginning") if rests.since is None else said("complete.census_at", index=rests.since)
+    values = {
+        "found": rests.found,
+        "expected": rests.expected,
+        "of": rests.of,
+        "size": rests.size,
+        "since": since,
+        "until": rests.until,
+    }
+    return said(f"complete.{rests.basis}.{state}", **values)
+
+
+def quoted(value: str) -> str:
+    """A value as the language takes it."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
