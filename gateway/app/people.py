@@ -12,6 +12,7 @@ from gateway.app.databases import places_of
 from gateway.app.gateway import Gateway
 from gateway.app.key_files import secret_of
 from gateway.app.keys import OPERATIONS
+from gateway.app.retention import kept_shown
 from gateway.app.settings import Settings
 from gateway.app.staff_evidence import StaffEvidence
 from gateway.app.unsafe_settings import UnsafeSettings
@@ -50,6 +51,7 @@ def people_of(gateway: Gateway) -> People:
     others may read the client's secret."""
     try:
         from gateway.doors.operations import approvals, evidence, evidence_pages, kill_switches, openapi, pages, trail_routes
+        from gateway.doors.operations.audit.desk import AuditDesk
         from gateway.doors.operations.sessions import StaffSessions
         from gateway.doors.operations.sign_in import SignInRoutes, mount_provider, mount_session
         from gateway.doors.operations.staff_door import StaffDoor
@@ -78,7 +80,7 @@ def people_of(gateway: Gateway) -> People:
     def mount(app: FastAPI, gateway: Gateway) -> None:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
-        trail_routes.mount(app, door, gateway.log, four_eyes)
+        trail_routes.mount(app, door, AuditDesk(log=gateway.log, approvals=desk, kept=kept_shown()))
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))

@@ -3,7 +3,7 @@
 A table that is made without its line here fails the tests; so does a column that names a person and is not said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.app.databases import DatabaseName
@@ -116,3 +116,12 @@ RETENTION: Mapping[DatabaseName, Mapping[str, TableRetention]] = {
     DatabaseName.LOG: _LOG,
     DatabaseName.KEYS: _KEYS,
 }
+
+
+def kept_shown() -> Sequence[tuple[str, str, str]]:
+    """Of each table its name, until when its rows stay, and what takes them away or why nothing does; for people."""
+    return [
+        (f"{part.value}.{name}", kept.until, f"swept: {kept.swept}" if kept.swept else kept.why)
+        for part, tables in RETENTION.items()
+        for name, kept in sorted(tables.items())
+    ]

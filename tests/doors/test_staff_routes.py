@@ -16,6 +16,7 @@ from gateway.app.people import people_of
 from gateway.domain.duties import Duty, StaffRole, duty_obstacle
 from gateway.domain.staff import StaffMember
 from gateway.doors.operations import shell
+from gateway.doors.operations.audit.shell import STATICS
 from gateway.doors.operations.sessions import _csrf
 from gateway.identity.compact import encode
 from gateway.store.staff_sessions import SqlStaffSessions, StaffSession
@@ -50,10 +51,28 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("POST", "/approvals/{approval_id}/erase"): Duty.ERASE,
     ("POST", "/approvals/erase"): Duty.ASK_APPROVAL,
     ("GET", "/openapi.json"): None,
+    ("GET", "/console/audit"): Duty.QUERY,
+    ("POST", "/console/audit/work"): None,
+    ("GET", "/console/audit/state"): Duty.VERIFY,
+    ("GET", "/console/audit/retention"): None,
+    ("POST", "/console/audit/holds"): Duty.PLACE_HOLD,
+    ("POST", "/console/audit/holds/release"): Duty.RELEASE_HOLD,
+    ("POST", "/console/audit/search"): Duty.QUERY,
+    ("GET", "/console/audit/calls/{call_id}"): Duty.QUERY,
+    ("GET", "/console/audit/records/{record}"): Duty.QUERY,
+    ("POST", "/console/audit/records/{record}/reveal/ask"): Duty.REVEAL,
+    ("POST", "/console/audit/records/{record}/reveal"): Duty.REVEAL,
 }
 """None: whoever is signed in."""
 
-OPEN = {("GET", "/operations.css"), ("GET", "/sign-in"), ("GET", "/sign-in/fresh"), ("POST", "/sign-in"), ("GET", "/signed-in")}
+CONSOLE = {("GET", f"/console/audit/{name}") for name in STATICS}
+OPEN = CONSOLE | {
+    ("GET", "/operations.css"),
+    ("GET", "/sign-in"),
+    ("GET", "/sign-in/fresh"),
+    ("POST", "/sign-in"),
+    ("GET", "/signed-in"),
+}
 PUBLIC = ("/tlog/checkpoint", "/tlog/tile/{level:int}/{place:path}")
 WATCHED = {("GET", path) for path in ("/metrics", "/livez", "/readyz", "/version", *PUBLIC)}
 """For machines that watch it, where they are mounted: nobody is asked, and nothing there names a customer. Of the trail hashes alone."""
@@ -91,7 +110,9 @@ async def test_every_route_is_decided_about_and_lets_in_whom_the_table_says_and_
     token = LocalIssuer(asked.gateway.settings.data).token("alice", agent=None, client="office", scope="kill_switch")
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         for (method, path), duty in DUTY_OF.items():
-            url = path.replace(":path", "").format(kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000")
+            url = path.replace(":path", "").format(
+                kill_switch_id=KILL, approval_id=APPROVAL, call_id="call_1", place="000", record=0
+            )
             strangers: tuple[dict[str, str], ...] = (
                 {},
                 {"authorization": f"Bearer {token}"},

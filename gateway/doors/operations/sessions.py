@@ -91,6 +91,10 @@ class StaffSessions:
         """A short-lived cookie that comes back with a navigation from the provider."""
         self._set(response, name, value, age_s, samesite="lax")
 
+    def keep_strictly(self, response: Response, name: str, value: str, age_s: int) -> None:
+        """A cookie that comes with requests of our own pages alone."""
+        self._set(response, name, value, age_s, samesite="strict")
+
     def forget(self, response: Response, name: str) -> None:
         self._set(response, name, "", 0, samesite="strict")
 

@@ -1,0 +1,131 @@
+"""Search: a question in one line, what the matches fall into, and pages that are pinned to one size of the log."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from audit.completeness import Basis
+from audit.facets import facets
+from audit.query import Query, QueryPage, last_page, page
+from audit.question_language import FIELDS, QuestionInvalid, parse_question, question_text
+from gateway.domain.duties import Duty
+from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered, own_path
+from gateway.doors.operations.audit.record_view import record_view
+from gateway.doors.operations.audit.shell import audit_refused
+from gateway.doors.operations.audit.words import said
+from gateway.doors.operations.audit.work import AuditWork, begin_work
+from gateway.doors.operations.sessions import SignedIn
+from gateway.doors.operations.staff_door import StaffDoor
+
+PAGE = 50
+
+_ANYTHING = Query()
+_ASKED = tuple(item.name for item in dataclass_fields(Query))
+
+
+def mount_search(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
+    """Put these routes into the application."""
+
+    @app.get(HOME)
+    async def audit_search_page(request: Request) -> Response:
+        """The form of a question: to open it asks nothing."""
+
+        async def show(look: AuditLook) -> Response:
+            return look.page("search.html", q="", order="newest", answer=None, problem="", fields=FIELDS)
+
+        return await answered(door, request, Duty.QUERY, show)
+
+    @app.post(f"{HOME}/work")
+    async def audit_work_by_form(request: Request) -> Response:
+        """Say what for and under which case, for this session."""
+
+        async def begin(_door: StaffDoor, request: Request, signed_in: SignedIn) -> Response:
+            form = request.state.form
+            response = Response(status_code=303, headers={"location": own_path(form.get("back", ""))})
+            work = AuditWork(form.get("purpose", "").strip(), form.get("case", "").strip())
+            begin_work(door.sessions, response, signed_in, work, int(door.sessions.longest.total_seconds()))
+            return response
+
+        return await door.answer(request, None, begin, audit_refused)
+
+    @app.post(f"{HOME}/search")
+    async def audit_search(request: Request) -> Response:
+        """Ask: on record before it is answered, and each time the answer is loaded again."""
+        return await answered(door, request, Duty.QUERY, lambda look: _search(desk, look))
+
+
+async def _search(desk: AuditDesk, look: AuditLook) -> Response:
+    form = look.form
+    text, order = form.get("q", "").strip(), form.get("order", "newest")
+    try:
+        query = narrowed(parse_question(text), form)
+    except QuestionInvalid as invalid:
+        problem = said("search.problem", message=invalid.message, at=invalid.at + 1)
+        return look.page("search.html", q=text, order=order, answer=None, problem=problem, fields=FIELDS)
+    if query.opens:
+        order = "oldest"  # what is sealed is looked for from the first record on
+    asking = page if order == "oldest" else last_page
+    found = await asking(desk.log, query, look.why, cursor=form.get("cursor") or None, limit=PAGE)
+    falls = None if query.opens else await facets(desk.log, query, found.size)
+    answer = {
+        "found": [record_view(item) for item in found.found],
+        "record": found.record,
+        "size": found.size,
+        "next": found.next_cursor,
+        "complete": complete(found),
+        "opened": said("found.opened", opened=found.opened, closed=found.closed) if query.opens else "",
+        "facets": {} if falls is None else {name: values for name, values in falls.of.items() if values},
+        "looked_at": None if falls is None or falls.all_of_them else falls.looked_at,
+        "terms": list(terms(query)),
+    }
+    return look.page("search.html", q=question_text(query), order=order, answer=answer, problem="", fields=FIELDS)
+
+
+def narrowed(query: Query, form: Mapping[str, str]) -> Query:
+    """The question with what a facet's button adds, or without what the button of a term takes away. QuestionInvalid."""
+    name, _, value = form.get("and", "").partition(":")
+    changed: dict[str, Any] = {}
+    if value:
+        added = parse_question(f"{name}:{quoted(value)}")
+        changed = {item: getattr(added, item) for item in _ASKED if getattr(added, item) != getattr(_ANYTHING, item)}
+    if (dropped := form.get("without", "")) in _ASKED:
+        changed[dropped] = getattr(_ANYTHING, dropped)
+    return replace(query, **changed)
+
+
+def terms(query: Query) -> Iterator[tuple[str, str]]:
+    """What is asked for, one by one: the member of the question, and its word."""
+    for name in _ASKED:
+        if (value := getattr(query, name)) != getattr(_ANYTHING, name):
+            alone: dict[str, Any] = {name: value}
+            yield name, question_text(Query(**alone))
+
+
+def complete(found: QueryPage) -> str:
+    """What it rests on that nothing is missing here, in words."""
+    rests = found.completeness
+    if found.of_nobody:
+        return said("complete.nobody", size=found.size)
+    if found.gapless is False:
+        return said("complete.gap", size=found.size)
+    if rests.basis is Basis.INDEX:
+        return said("complete.index", size=rests.size)
+    state = "whole" if rests.whole else "bad"
+    since = said("complete.beginning") if rests.since is None else said("complete.census_at", index=rests.since)
+    values = {
+        "found": rests.found,
+        "expected": rests.expected,
+        "of": rests.of,
+        "size": rests.size,
+        "since": since,
+        "until": rests.until,
+    }
+    return said(f"complete.{rests.basis}.{state}", **values)
+
+
+def quoted(value: str) -> str:
+    """A value as the language takes it."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

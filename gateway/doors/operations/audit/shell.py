@@ -1,0 +1,65 @@
+"""What every page of the console is made of: templates, texts, static files, and what a person is told who cannot have a page."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from starlette.responses import Response
+
+from gateway.domain.duties import Duty, duty_obstacle
+from gateway.domain.errors import Fault, RequestFault
+from gateway.doors.operations.audit.words import LANGUAGE, said, said_of
+from gateway.doors.operations.page_shell import page as staff_page
+from gateway.doors.operations.sessions import SignedIn
+from gateway.doors.wire import fault_status
+
+_FOLDER = files("gateway") / "console" / "audit"
+
+STATICS: Mapping[str, str] = {
+    "audit.css": "text/css",
+    "htmx.min.js": "text/javascript",
+    "console.js": "text/javascript",
+    "proof.js": "text/javascript",
+    "check.js": "text/javascript",
+}
+"""Files that pages name, and their types."""
+
+
+def _template(name: str) -> str:
+    return (_FOLDER / name).read_text()
+
+
+_TEMPLATES = Environment(
+    loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+def pieces(text: str) -> list[str]:
+    """An identifier in pieces between which a line may end: behind its underscores and dots."""
+    return [piece for piece in re.split(r"(?<=[_.])", text) if piece]
+
+
+_TEMPLATES.filters["pieces"] = pieces
+_TEMPLATES.globals.update(t=said, told=said_of, language=LANGUAGE)
+
+
+def audit_page(name: str, signed_in: SignedIn, known: Mapping[str, object], *, status: int = 200) -> Response:
+    """The page of this template, for who is signed in."""
+    member = signed_in.member
+    may = {duty.name: duty_obstacle(duty, member.roles, fresh=True) is None for duty in Duty}
+    text = _TEMPLATES.get_template(name).render({"csrf": signed_in.csrf, "member": member, "may": may, **known})
+    return Response(text, status_code=status, media_type="text/html")
+
+
+def audit_refused(fault: RequestFault) -> Response:
+    """What a person is told who could not have a page: in words, with where to go on."""
+    if fault.fault is Fault.MISSING_TOKEN:
+        return staff_page("sign_in.html", {}, status=401)
+    known = {"message": fault.message, "fresh": fault.fault is Fault.FRESH_SIGN_IN}
+    return Response(_TEMPLATES.get_template("refused.html").render(known), status_code=fault_status(fault), media_type="text/html")
+
+
+def static_file(name: str) -> Response:
+    """A file of the console, as it is installed."""
+    return Response((_FOLDER / name).read_bytes(), media_type=STATICS[name])

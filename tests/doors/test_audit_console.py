@@ -1,0 +1,338 @@
+"""The auditors' console as a browser without scripts has it: each look is on record, under what the auditor said, before its answer."""
+
+import asyncio
+import json
+import re
+import secrets
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from html import unescape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment, nodes
+
+from audit.erasure import holds
+from audit.leaf import RecordKind
+from audit.query import Query
+from gateway.domain.duties import StaffRole
+from gateway.doors.operations import shell
+from gateway.doors.operations.audit.desk import HOME, own_path
+from gateway.doors.operations.audit.search import narrowed, terms
+from gateway.doors.operations.audit.words import catalogue
+from tests.doors.test_staff_routes import ORIGIN, application, signed_in
+from tests.support.peers import installed
+from tests.support.teller import Teller, leaves_of, teller
+
+CONSOLE = files("gateway") / "console" / "audit"
+WORK = {"purpose": "a complaint", "case": "C-1"}
+
+
+@dataclass
+class Browser:
+    """One person's, without scripts: it keeps cookies and sends forms."""
+
+    http: httpx.AsyncClient
+    csrf: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.http.get(path, headers={**self.headers, **headers})
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        return await self.http.post(path, data={"csrf": self.csrf, **fields}, headers=self.headers)
+
+    async def begin(self, **work: str) -> httpx.Response:
+        answered = await self.post(f"{HOME}/work", **{**WORK, **work})
+        if answered.status_code == 303:
+            self.headers["cookie"] = (
+                f"{self.headers['cookie'].partition('; ')[0]}; {answered.headers['set-cookie'].partition(';')[0]}"
+            )
+        return answered
+
+
+@pytest.fixture
+async def asked(tmp_path: Path) -> AsyncIterator[Teller]:
+    async with teller(tmp_path / "data", operations_port=8090) as found:
+        yield found
+
+
+@asynccontextmanager
+async def browser(asked: Teller, *roles: StaffRole, fresh: bool = True) -> AsyncIterator[Browser]:
+    app = shell.in_front(await asyncio.to_thread(application, asked), is_secure=False)  # its OpenAPI document takes a while
+    headers = await signed_in(asked, frozenset(roles or {StaffRole.AUDITOR}), fresh=fresh)
+    csrf = headers.pop("x-csrf-token")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN, cookies=None) as http:
+        yield Browser(http, csrf, headers)
+
+
+async def looks(asked: Teller) -> list[dict[str, Any]]:
+    leaves = [json.loads(item.leaf) for item in await leaves_of(asked.gateway)]
+    return [leaf["facts"] for leaf in leaves if leaf["kind"] == RecordKind.AUDIT_QUERY]
+
+
+async def test_nothing_is_asked_before_it_is_said_what_for_and_then_every_look_is_on_record(asked: Teller) -> None:
+    done = await asked.ask("list_accounts", {})
+    async with browser(asked) as eve:
+        for path in (HOME, f"{HOME}/records/0", f"{HOME}/calls/{done.call_id}"):
+            told = await eve.get(path)
+            assert "under which case?" in told.text
+            assert f'name="back" value="{path}"' in told.text
+        assert "under which case?" in (await eve.post(f"{HOME}/search", q="")).text
+        assert await looks(asked) == []
+        assert (await eve.begin(back=f"{HOME}/calls/x")).headers["location"] == f"{HOME}/calls/x"
+        assert (await eve.get(HOME)).status_code == 200
+        assert await looks(asked) == [], "to open the form asks nothing"
+        life = await eve.get(f"{HOME}/calls/{done.call_id}")
+        assert life.status_code == 200
+        assert "list_accounts was answered" in life.text
+        index = next(item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf)
+        record = await eve.get(f"{HOME}/records/{index}")
+        assert "list_accounts was answered" in record.text
+        assert "Ask for approval" in record.text
+        found = await eve.post(f"{HOME}/search", q="function:list_accounts", order="oldest")
+        assert found.text.count("list_accounts was answered") == 1
+        missing = await eve.get(f"{HOME}/records/{10**6}")
+        assert missing.status_code == 404
+    seen = await looks(asked)
+    pseudonym = await asked.gateway.log.subject_of("alice")
+    assert [(look["purpose"], look["case"]) for look in seen] == [("a complaint", "C-1")] * 4
+    assert [look.get("about") for look in seen] == [pseudonym, pseudonym, None, None]
+    assert [look.get("by_call", look.get("by_index", look.get("by_function"))) for look in seen] == [
+        done.call_id,
+        index,
+        "list_accounts",
+        10**6,
+    ]
+
+
+async def test_a_question_that_is_not_understood_is_not_asked_and_says_why(asked: Teller) -> None:
+    async with browser(asked) as eve:
+        await eve.begin()
+        for text, why in (
+            ("pay", "field:value"),
+            ("kind:x", "of deny"),
+            ("since:soon", "ISO 8601"),
+            ('function:"a', "not closed"),
+        ):
+            told = await eve.post(f"{HOME}/search", q=text)
+            assert why in told.text
+            assert 'aria-invalid="true"' in told.text
+        wrong = await eve.post(f"{HOME}/search", q="", cursor="1.2.last.x")
+        assert wrong.status_code == 400
+    assert await looks(asked) == []
+
+
+async def test_facets_narrow_a_question_and_pages_are_pinned_to_a_size_of_the_log(
+    asked: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.doors.operations.audit.search.PAGE", 2)
+    for _ in range(3):
+        await asked.ask("list_accounts", {})
+    await asked.ask("nothing_of_that_name", {})
+    async with browser(asked) as eve:
+        await eve.begin()
+        told = (await eve.post(f"{HOME}/search", q="customer:alice", order="oldest")).text
+        assert "Provably complete" in told
+        counts = dict(re.findall(r'value="(\w+:[^"]+)"><span>[^<]*</span> <span class="count">(\d+)', told))
+        assert (counts["function:list_accounts"], counts["kind:deny"], counts["kind:read"]) == ("3", "1", "3")
+        narrowed = (await eve.post(f"{HOME}/search", **{"q": "customer:alice", "and": "kind:deny"})).text
+        assert 'value="customer:alice kind:deny"' in narrowed
+        assert narrowed.count("<tr>") == 2
+        wider = (await eve.post(f"{HOME}/search", q="customer:alice kind:deny", without="kinds")).text
+        assert 'name="q" type="search" value="customer:alice"' in wider
+        (cursor,) = re.findall(r'name="cursor" value="([^"]+)"', told)
+        await asked.ask("list_accounts", {})
+        rest = (await eve.post(f"{HOME}/search", q="customer:alice", order="oldest", cursor=cursor)).text
+        assert rest.count("<tr>") == 3, "what came meanwhile is not in the pages of that size"
+        assert 'name="cursor"' not in rest
+        assert "Provably complete" in rest
+        nobody = (await eve.post(f"{HOME}/search", q="customer:nobody-1")).text
+        assert "Nothing at all is on record" in nobody
+    assert "nobody-1" not in str(await looks(asked)), "a name that was mistyped stands in no record"
+
+
+async def test_a_link_on_another_page_asks_nothing_in_somebody_s_name(asked: Teller) -> None:
+    async with browser(asked) as eve:
+        await eve.begin()
+        for site in ("cross-site", "same-site"):
+            told = await eve.get(f"{HOME}/records/0", **{"sec-fetch-site": site})
+            assert told.status_code == 403, site
+        assert (await eve.get(f"{HOME}/records/0", **{"sec-fetch-site": "same-origin"})).status_code == 200
+    assert len(await looks(asked)) == 1
+
+
+async def test_what_somebody_works_on_is_their_session_s_alone(asked: Teller) -> None:
+    async with browser(asked) as eve, browser(asked) as mel:
+        await eve.begin()
+        mel.headers["cookie"] += "; " + eve.headers["cookie"].split("; ")[1]
+        assert "under which case?" in (await mel.get(HOME)).text
+        for wrong in ({"purpose": ""}, {"case": "x" * 201}, {"purpose": "two\nlines"}):
+            assert (await eve.begin(**wrong)).status_code == 400, wrong
+        for elsewhere in (
+            "https://evil.example/",
+            "//evil.example/console/audit",
+            "/console/auditx",
+            "/console/audit\\..",
+            "javascript:1",
+        ):
+            assert (await eve.begin(back=elsewhere)).headers["location"] == HOME, elsewhere
+    assert own_path(f"{HOME}/records/1") == f"{HOME}/records/1"
+
+
+async def test_what_is_sealed_opens_once_with_another_person_s_approval(asked: Teller) -> None:
+    await asked.ask("list_accounts", {})
+    index = next(item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf)
+    at = f"{HOME}/records/{index}"
+    async with browser(asked) as eve, browser(asked) as mel:
+        await eve.begin()
+        assert (await eve.post(f"{at}/reveal", approval="")).status_code == 404
+        assert (await eve.post(f"{at}/reveal/ask")).status_code == 303
+        waits = (await eve.get(at)).text
+        assert "Another person who may open records" in waits
+        assert "Open what is sealed, once" not in waits
+        (approval,) = [item["id"] for item in (await eve.http.get("/v1/approvals", headers=eve.headers)).json()["data"]]
+        assert (await eve.post(f"{at}/reveal", approval=approval)).status_code == 409
+        assert (await mel.post(f"/approvals/{approval}/approve")).status_code == 303
+        assert f'name="approval" value="{approval}"' in (await eve.get(at)).text
+        await mel.begin()
+        assert (await mel.post(f"{at}/reveal", approval=approval)).status_code == 403, "who approved does not open"
+        opened = await eve.post(f"{at}/reveal", approval=approval)
+        assert opened.status_code == 200
+        assert "Everyday" in opened.text
+        assert "Opened, once" in opened.text
+        assert opened.headers["cache-control"] == "no-store"
+        assert (await eve.post(f"{at}/reveal", approval=approval)).status_code == 409
+        await eve.begin(case="C-2")
+        assert "Ask for approval" in (await eve.get(at)).text, "another case takes another approval"
+
+
+async def test_holds_are_placed_listed_and_released_and_officers_without_a_search_have_the_forms(asked: Teller) -> None:
+    await asked.ask("list_accounts", {})
+    at = f"{HOME}/retention"
+    async with browser(asked) as eve, browser(asked, StaffRole.OFFICER) as ada:
+        await eve.begin(purpose="litigation", case="L-7")
+        await ada.begin(purpose="over", case="L-8")
+        assert (await eve.post(f"{HOME}/holds", customer="alice", hold="court-7")).status_code == 303
+        assert (await eve.post(f"{HOME}/holds", customer="nobody-1", hold="court-7")).status_code == 404
+        assert (await eve.post(f"{HOME}/holds", customer="alice", hold="two\nlines")).status_code == 400
+        listed = (await eve.get(at)).text
+        assert "litigation" in listed
+        assert "Release court-7" not in listed, "an auditor places holds, an officer releases them"
+        forms = (await ada.get(at)).text
+        assert "court-7" not in forms, "an officer may not search the trail"
+        assert "Release a hold" in forms
+        assert (await ada.post(f"{HOME}/holds/release", customer="alice", hold="another")).status_code == 404
+        assert (await ada.post(f"{HOME}/holds/release", customer="alice", hold="court-7")).status_code == 303
+        assert "No hold stands" in (await eve.get(at)).text
+    async with browser(asked, StaffRole.OFFICER, StaffRole.AUDITOR) as both:
+        await both.begin()
+        await both.post(f"{HOME}/holds", customer="alice", hold="court-8")
+        (subject,) = re.findall(r'name="subject" value="([^"]+)"', (await both.get(at)).text)
+        assert (await both.post(f"{HOME}/holds/release", subject=subject, hold="court-8")).status_code == 303
+        assert await holds(asked.gateway.log, "alice") == []
+
+
+async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked: Teller) -> None:
+    await asked.gateway.log.publish(force=True)
+    for role in StaffRole:
+        async with browser(asked, role, fresh=False) as person:
+            told = (await person.get(f"{HOME}/state")).text
+            assert asked.gateway.log.origin in told
+            assert "seconds old" in told
+            for ring in asked.gateway.log.signers.all():
+                assert ring.active().id.hex() in told
+    assert await looks(asked) == []
+
+
+def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
+    known, used = set(catalogue()), set[str]()
+    source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "gateway/doors/operations/audit").glob("*.py"))
+    for name in sorted(path.name for path in CONSOLE.iterdir() if path.name.endswith(".html")):
+        tree = Environment().parse((CONSOLE / name).read_text())
+        for call in tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "t" and isinstance(call.args[0], nodes.Const):
+                used.add(call.args[0].value)
+    used |= set(re.findall(r'said(?:_of)?\("([a-z_.]+)"', source))
+    assert used <= known
+    made = (
+        "nav.",
+        "tone.",
+        "facet.",
+        "did.",
+        "of.",
+        "word.",
+        "outcome.",
+        "decision.",
+        "proof.",
+        "complete.",
+        "retention.",
+        "chart.",
+        "state.",
+    )
+    assert {key for key in known - used if not key.startswith(made)} == set()
+    for kind in RecordKind:
+        assert any(key == f"did.{kind}" or key.startswith(f"did.{kind}.") for key in known) or kind is RecordKind.DENY, kind
+
+
+def test_htmx_is_the_package_s_own_file() -> None:
+    vendored = (CONSOLE / "htmx.min.js").read_bytes()
+    assert sha256(vendored).hexdigest() == "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
+    peer = installed("console", "htmx.org", "proof.mjs")
+    assert (peer / "node_modules/htmx.org/dist/htmx.min.js").read_bytes() == vendored
+    assert (peer / "node_modules/htmx.org/LICENSE").read_text() == (CONSOLE / "htmx.LICENSE").read_text()
+
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
+
+
+@given(
+    st.builds(
+        Query, function=WORDS, customer=st.none() | WORDS, kinds=st.lists(st.sampled_from(RecordKind), max_size=3).map(tuple)
+    ),
+    WORDS,
+)
+def test_a_facet_narrows_by_exactly_its_value_and_each_term_can_be_taken_away(query: Query, value: str) -> None:
+    assert narrowed(query, {"and": f"agent:{value}"}) == replace(query, agent=value)
+    for name, _ in terms(query):
+        assert getattr(narrowed(query, {"without": name}), name) == getattr(Query(), name)
+
+
+async def test_the_console_s_own_check_agrees_with_the_log_and_finds_every_change(asked: Teller, tmp_path: Path) -> None:
+    """Any record under any size of the tree, in the very module that browsers run, by Node."""
+    for _ in range(6):
+        await asked.ask("list_accounts", {})
+    await asked.gateway.log.publish(force=True)
+    async with browser(asked) as eve:
+        await eve.begin()
+        page = (await eve.get(f"{HOME}/records/3")).text
+    proof = json.loads(unescape(re.findall(r'data-proof="([^"]+)"', page)[0]))
+    key, other = proof["keys"][0], "x+" + proof["keys"][0].partition("+")[2]
+    changed = [
+        ({**proof, "leaf": proof["leaf"][:-8] + "AAAAAAA="}, key, "path"),
+        ({**proof, "index": proof["index"] + 1}, key, "path"),
+        ({**proof, "hashes": proof["hashes"][:-1]}, key, "path"),
+        ({**proof, "hashes": [*proof["hashes"], proof["hashes"][0]]}, key, "path"),
+        ({**proof, "size": proof["size"] + 1}, key, "checkpoint"),
+        ({**proof, "note": proof["note"].replace("\n", " ", 1)}, key, "checkpoint"),
+        (proof, other, "origin"),
+        (proof, key[:-4] + secrets.token_hex(2), "origin"),
+    ]
+    peer = installed("console", "htmx.org", "proof.mjs")
+    lines = "\n".join(json.dumps({"proof": item, "key": by}) for item, by, _ in [(proof, key, ""), *changed])
+    module = tmp_path / "proof.mjs"
+    module.write_bytes((CONSOLE / "proof.js").read_bytes())
+    command = ["node", str(peer / "proof.mjs"), str(module)]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    _, good, *bad = [json.loads(line) for line in done.stdout.splitlines()]
+    assert good["holds"]
+    assert [name for name, _ in good["steps"]] == ["leaf", "checkpoint", "path", "origin", "signature"]
+    assert [(item["holds"], item["steps"][-1]) for item in bad] == [(False, [step, False]) for _, _, step in changed]
