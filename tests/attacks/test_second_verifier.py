@@ -2,11 +2,14 @@
 once differed.
 """
 
+import asyncio
 import json
+import random
 import re
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,9 @@ from typing import Any
 import pytest
 
 from audit import verify
-from audit.encoding import b64url
+from audit.checkpoint import LOW_ORDER
+from audit.encoding import b64, b64url
+from audit.leaf import rfc3339
 from tests.fuzz_bundles import disagreements
 from tests.support import peers
 from tests.support.bundles import lines, manifest_of, signed, unpack
@@ -28,6 +33,7 @@ from tests.support.forged_bundles import (
     made_up,
     signed_text,
 )
+from tests.support.lies import LIES, leaf_lie
 from tests.support.options import long_or
 from tests.support.second_verifier import (
     FOLDER,
@@ -38,6 +44,7 @@ from tests.support.second_verifier import (
     node,
     second_verifier,
 )
+from tests.trail import START
 
 Forged = tuple[bytes, Own]
 WHOLE, SELECTION, TAIL, ROTATED = range(4)
@@ -49,10 +56,15 @@ def second() -> Iterator[SecondVerifier]:
         yield running
 
 
-@pytest.fixture
-async def made(tmp_path: Path) -> AsyncIterator[Corpus]:
-    async with corpus(tmp_path) as opened:
-        yield opened
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The logs are closed by then: what is forged takes their keys alone."""
+
+    async def opened() -> Corpus:
+        async with corpus(tmp_path_factory.mktemp("corpus")) as found:
+            return found
+
+    return asyncio.run(opened())
 
 
 @pytest.mark.long
@@ -62,6 +74,27 @@ def test_both_verifiers_say_the_same_of_forged_bundles(made: Corpus, second: Sec
     assert counts.total() == count
     assert min(counts[outcome] for outcome in ("good", "refused", "unreadable")) > count // 50, "each outcome is among them"
     assert count > 10 * len(FORGERIES)
+
+
+def test_both_say_the_same_of_each_lie(made: Corpus, second: SecondVerifier) -> None:
+    broken: set[str] = set()
+    for name in [*LIES, "a spelling"]:
+        for seed in range(4):
+            raw, _ = leaf_lie(made.honest, random.Random(seed), name)
+            assert disagreement(second, raw, {"trust": made.honest.trust}) is None, (name, seed)
+            broken |= set(re.findall(r"record \d+: (\w+)", str(second.verify(raw, {})["findings"])))
+    assert set(verify.RULES) - broken <= {"ahead", "backwards", "state"}, "which stand below, by name"
+
+
+@pytest.mark.parametrize("y", sorted(LOW_ORDER))
+def test_neither_takes_a_key_of_low_order(made: Corpus, second: SecondVerifier, y: bytes) -> None:
+    source = made.sources[WHOLE]
+    for public in (y, y[:31] + bytes([y[31] | 0x80])):
+        key = verify.Key("stranger", 1, public)
+        vkey = f"stranger+{key.id.hex()}+{b64(bytes([1]) + public)}"
+        policy = {**json.loads(source.own["trust"]), "exports": [vkey]}
+        own = {"trust": canonical_bytes(policy)}
+        assert first_verifier(source.raw, own) == second.verify(source.raw, own) == {"unreadable": "trust"}
 
 
 def test_both_say_the_same_with_what_a_browser_calculates_with(made: Corpus) -> None:
@@ -116,6 +149,12 @@ def record(kind: str, change: Callable[[dict[str, Any]], None], at: int = WHOLE)
         return made_up(source, [canonical_bytes(leaf) for leaf in leaves], disclosures=0), {}
 
     return forged
+
+
+def at_second(second: int) -> Callable[[dict[str, Any]], None]:
+    """So many seconds after the checkpoint over it."""
+    time = START + timedelta(seconds=2 + second)
+    return lambda leaf: leaf.update(time=rfc3339(time))
 
 
 def without_material(leaf: dict[str, Any]) -> None:
@@ -174,6 +213,11 @@ DIFFERED: dict[str, tuple[Callable[[Corpus], Forged], set[str]]] = {
     ),
     "a label of 255 characters beyond the basic plane": (record("read", lambda leaf: leaf.update(redaction="😀" * 255)), set()),
     "a label of 256 characters": (record("read", lambda leaf: leaf.update(redaction="😀" * 256)), {"integrity", "completeness"}),
+    "a record as much younger than the checkpoint as may be": (record("audit.export", at_second(60)), set()),
+    "an end state of another kind": (record("outcome", lambda leaf: leaf.update(end_state="outcome_unknown")), {"integrity"}),
+    "a record as much older than one before it as may be": (record("audit.export", at_second(-900)), set()),
+    "a record older than one before it": (record("audit.export", at_second(-903)), {"order"}),
+    "a record younger than the checkpoint": (record("audit.export", at_second(61)), {"order"}),
     "a record whose index is no number": (line("leaves", lambda row: b"x" + row), {"order"}),
     "a record whose index has a plus": (line("leaves", lambda row: b"+" + row), {"order"}),
     "a proof from no number": (line("consistency", lambda row: b"x" + row, SELECTION), {"order"}),
