@@ -336,3 +336,16 @@ async def test_the_console_s_own_check_agrees_with_the_log_and_finds_every_chang
     assert good["holds"]
     assert [name for name, _ in good["steps"]] == ["leaf", "checkpoint", "path", "origin", "signature"]
     assert [(item["holds"], item["steps"][-1]) for item in bad] == [(False, [step, False]) for _, _, step in changed]
+
+
+async def test_what_is_sealed_is_searched_by_auditors_who_signed_in_just_now_and_by_nobody_else(asked: Teller) -> None:
+    await asked.ask("list_accounts", {})
+    for roles, fresh, status in (
+        ((StaffRole.AUDITOR,), True, 200),
+        ((StaffRole.AUDITOR,), False, 403),
+        ((StaffRole.REVIEWER,), True, 403),
+    ):
+        async with browser(asked, *roles, fresh=fresh) as who:
+            await who.begin()
+            assert (await who.post(f"{HOME}/search", q="function:list_accounts")).status_code == 200
+            assert (await who.post(f"{HOME}/search", q="amount:>500")).status_code == status, (roles, fresh)

@@ -19,6 +19,7 @@ from gateway.doors.operations.audit.words import said
 from gateway.doors.operations.audit.work import AuditWork, begin_work
 from gateway.doors.operations.sessions import SignedIn
 from gateway.doors.operations.staff_door import StaffDoor
+from gateway.oversight.questions import TrailQuestion
 
 PAGE = 50
 
@@ -65,6 +66,7 @@ async def _search(desk: AuditDesk, look: AuditLook) -> Response:
     except QuestionInvalid as invalid:
         problem = said("search.problem", message=invalid.message, at=invalid.at + 1)
         return look.page("search.html", q=text, order=order, answer=None, problem=problem, fields=FIELDS)
+    look.door.require(look.signed_in, TrailQuestion(query=query).duty)
     if query.opens:
         order = "oldest"  # what is sealed is looked for from the first record on
     asking = page if order == "oldest" else last_page
