@@ -16,6 +16,7 @@ from gateway.commands.audit import UNKNOWN_TO_TRAIL, asked, query_of, written
 from gateway.commands.printing import FINDING, GOOD, USAGE, failed, print_json, print_table
 from gateway.domain.duties import Duty
 from gateway.oversight.questions import TrailQuestion, acts_of, answer_shown, because, life_shown, looks_at, step_of
+from gateway.oversight.report_documents import csv_cell
 
 _COLUMNS = ("index", "time", "kind", "function", "decided", "by", "ended", "call")
 _LOOKS = ("index", "time", "who", "did", "what for", "case", "by")
@@ -145,9 +146,3 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         writer.writerow(columns)
         writer.writerows([csv_cell(cell) for cell in row] for row in rows)
         text.detach()
-
-
-def csv_cell(cell: object) -> str:
-    """As OWASP says of CSV injection."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

@@ -38,6 +38,7 @@ LATE_IMPORTS = {
     "gateway/app/development/composition.py",
     "gateway/app/runs.py",
     "gateway/app/people.py",
+    "gateway/commands/reports.py",
     "gateway/app/files.py",
     "gateway/files/document_program.py",
 }

@@ -24,15 +24,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from audit import verify
 from audit.catching_up import catch_up
+from audit.census import census_of
 from audit.export import export, trust_policy
-from audit.leaf import EndState, Policy, Record, RecordKind
+from audit.leaf import Committed, EndState, Policy, Record, RecordKind
 from audit.log import Log
 from audit.query import Query, Why, page
+from audit.terms import CallOutcome
 from gateway.app.databases import DatabaseLocations, open_log
 from tests.trail import RULES_HASH, a_record, an_end, an_intent
 
 RECORDS_MOST = 10_000_000
 AT_ONCE = 1024
+CENSUS_EACH = 10_000
 ASKED = 30
 WHY = Why(auditor="auditor", purpose="benchmark", case_id="1")
 
@@ -63,9 +66,14 @@ def records_of(start: int, count: int, begun: datetime) -> list[Record]:
             "trace_id": f"{number:032x}",
             "time": begun + timedelta(milliseconds=100 * number),
             "policy": policy,
+            "agent": f"agent-{number % 7}",
+            "arguments": {"amount": Committed({"value": str(number % 1000), "currency": "EUR"})},
         }
         if number % 20 == 0:
             made.append(an_intent(**changes))
+        elif number % 90 == 9:
+            facts = {"code": "confirmation_required", "confirmation": f"cnf_{number}"}
+            made.append(a_record(**changes, kind=RecordKind.DENY, result={}, facts=facts))
         elif number % 9:
             made.append(a_record(**changes))
         else:
@@ -77,7 +85,7 @@ async def write(log: Log, records: int, begun: datetime) -> None:
     """Groups of calls at once, each intent ended in the next group; a checkpoint for each second of the log's own time at most."""
     facts = {"bundle": RULES_HASH, "version": "7", "author": "benchmark"}
     await log.append(Record(kind=RecordKind.POLICY_ACTIVATE, time=begun, facts=facts))
-    done, told = 1, 0
+    done, told, counted = 1, 0, 0
     while done < records:
         group = records_of(done, min(AT_ONCE, records - done), begun)
         entries = await asyncio.gather(*(log.append(record, timeout_ms=60_000) for record in group))
@@ -88,6 +96,9 @@ async def write(log: Log, records: int, begun: datetime) -> None:
         ]
         await asyncio.gather(*(log.append(record, timeout_ms=60_000) for record in ends))
         done += len(group) + len(ends)
+        if done - counted >= CENSUS_EACH:
+            counted = done
+            await log.append(Record(kind=RecordKind.CENSUS, time=group[-1].time, facts=(await census_of(log)).facts()))
         if done - told >= 50_000:
             await log.publish()
             say("written", done, records)
@@ -118,6 +129,17 @@ def questions(size: int, begun: datetime) -> dict[str, Callable[[random.Random],
         "bundle": lambda _: Query(bundle_hash=RULES_HASH),
         "function and time": lambda dice: Query(function="initiate_transfer", since=around(dice)),
         "policy and decision": lambda dice: Query(policy=f"rule-{dice.randrange(40)}", decision="deny"),
+        "agent": lambda dice: Query(agent=f"agent-{dice.randrange(7)}"),
+        "reason": lambda _: Query(reason="confirmation_required"),
+        "outcome": lambda _: Query(outcomes=(CallOutcome.EXECUTED,)),
+        "outcome, held": lambda _: Query(outcomes=(CallOutcome.HELD,)),
+        "outcome, nothing": lambda _: Query(outcomes=(CallOutcome.DECLINED,)),
+        "outcome and function": lambda _: Query(function="initiate_transfer", outcomes=(CallOutcome.EXECUTED,)),
+        "outcome and time": lambda dice: Query(
+            outcomes=(CallOutcome.REFUSED,), since=(at := around(dice)), until=at + timedelta(hours=1)
+        ),
+        "outcome of a customer": lambda dice: Query(customer=f"C-{dice.randrange(20)}", outcomes=(CallOutcome.EXECUTED,)),
+        "amount (1,000 opened)": lambda dice: Query(function="initiate_transfer", amount=">5000", since=around(dice)),
         "function and end state": lambda _: Query(function="initiate_transfer", end_state=EndState.EXECUTED.value),
     }
 

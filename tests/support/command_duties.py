@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "audit query": (Duty.QUERY, Duty.SEARCH_SEALED),
     "audit agent": (Duty.QUERY, Duty.SEARCH_SEALED),
     "audit life": (Duty.QUERY,),
+    "audit report": (Duty.QUERY,),
     "audit who-looked": (Duty.QUERY,),
     "audit reveal": (Duty.REVEAL,),
     "audit verify": "it says whether the log is whole, and nothing of what is in it",

@@ -39,6 +39,7 @@ RUNS = (
     ("audit agent", f"audit agent AGENT --data demo --limit 1 {_ASKED}"),
     ("audit life", f"audit life CALL-1 --data demo {_ASKED}"),
     ("audit who-looked", f"audit who-looked --customer alice --data demo --limit 1 {_ASKED}"),
+    ("audit report", f"audit report 2026 --out report.csv --data demo {_ASKED}"),
     ("approvals ask", f"approvals ask trail.reveal '{_SUBJECT}' --reason complaint {_BY}/eve.key --data demo"),
     ("approvals list", f"approvals list {_BY}/ben.key --data demo"),
     ("approvals give", f"approvals give APPROVAL {_BY}/ben.key --data demo"),

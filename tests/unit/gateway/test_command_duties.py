@@ -26,6 +26,7 @@ TRIED: tuple[tuple[list[str], tuple[Duty, ...]], ...] = (
     (["audit", "agent", "a-robot", "new_payee:yes", *WHY], (Duty.SEARCH_SEALED,)),
     (["audit", "who-looked", "--customer", "x", *WHY], (Duty.QUERY,)),
     (["audit", "life", "call_1", *WHY], (Duty.QUERY,)),
+    (["audit", "report", "2026", *WHY], (Duty.QUERY,)),
     (["audit", "reveal", "0", *WHY], (Duty.REVEAL,)),
     (["audit", "export", "--out", "OUT", *WHY], (Duty.EXPORT,)),
     (["audit", "hold", "--hold", "h", "--customer", "x", *WHY], (Duty.PLACE_HOLD,)),
