@@ -187,6 +187,14 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _database(keeping)
     keeping.add_argument("--json", action="store_true")
     keeping.set_defaults(command=_late("audit", "checkpoint"))
+    publishing = commands.add_parser(
+        "verifiers", help="the verifiers of bundles: their hashes, here and on record, and their files"
+    )
+    _data(publishing, "folder of the gateway")
+    _database(publishing)
+    publishing.add_argument("--out", type=Path, help="write their files into this folder")
+    publishing.add_argument("--json", action="store_true")
+    publishing.set_defaults(command=_late("verifiers", "verifiers"))
     proving = commands.add_parser("evidence", help="verify that a passkey confirmed exactly this: what `reveal --json` printed")
     proving.add_argument("file", type=Path, help="JSON with the intent and its evidence")
     proving.add_argument("--rp-id", required=True, help="the bank's WebAuthn relying party id")
