@@ -23,6 +23,7 @@ from audit.leaf import Record, RecordKind
 from audit.log import Log
 from audit.migration import prepare
 from audit.policies import activate
+from audit.verifiers import hashes
 from gateway.app.alignment import refuse_apart, refuse_keys_apart
 from gateway.app.clock import Clock, utc_now
 from gateway.app.code import code_runner
@@ -148,7 +149,7 @@ def _book(settings: Settings, database: Database, mandate_key: SignedRows, log: 
 
 async def _started(gateway: Gateway, found: AcceptedPolicies, clock: Clock, *, shared: bool) -> None:
     """Record that it starts, and by which policies; then end what was left open, before the first call is taken."""
-    await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock()))
+    await gateway.log.append(Record(kind=RecordKind.LOG_START, time=clock(), facts=hashes()))
     bundle = found.bundle
     await activate(gateway.log, bundle.canonical(), version=str(bundle.version), author=bundle.author, activator=found.activator)
     await replay_destructions(gateway.log)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[Duty, ...] | str] = {
     "audit reveal": (Duty.REVEAL,),
     "audit verify": "it says whether the log is whole, and nothing of what is in it",
     "audit checkpoint": "a checkpoint is public",
+    "audit verifiers": "the verifiers and their hashes are public",
     "audit evidence": _OWN,
     "audit export": (Duty.EXPORT,),
     "audit hold": (Duty.PLACE_HOLD, Duty.RELEASE_HOLD),

@@ -47,6 +47,7 @@ RUNS = (
     ("audit verify", "audit verify --data demo"),
     ("audit evidence", "audit evidence confirmation.json --rp-id localhost --origin ORIGIN"),
     ("audit checkpoint", "audit checkpoint --data demo"),
+    ("audit verifiers", "audit verifiers --data demo"),
     ("audit export", f"audit export --data demo --out evidence.zip {_ASKED}"),
     ("audit verify BUNDLE", "audit verify evidence.zip"),
     ("audit reconcile", f"audit reconcile --data demo {_ASKED}"),
