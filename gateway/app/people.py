@@ -79,7 +79,7 @@ def people_of(gateway: Gateway) -> People:
         kill_switches.mount(app, door, switches)
         approvals.mount(app, door, desk)
         trail.mount(app, door, trail.TrailDesk(gateway.log, four_eyes))
-        tiles.mount_entries(app, door, tiles.TilesDesk(gateway.log, gateway.log.checkpoint))
+        tiles.mount_entries(app, door, tiles.TilesDesk(gateway.log))
         evidence.mount(app, door, taking)
         pages.mount(app, door, pages.StaffPages(switches, desk))
         evidence_pages.mount(app, door, evidence_pages.EvidencePages(desk, taking))

@@ -19,13 +19,13 @@ from typing import Any, BinaryIO
 
 from rich.console import Console
 
-from audit import erasure, evidence, verify
+from audit import cosigning, erasure, evidence, verify
+from audit.cursors import CursorInvalid
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
 from audit.keys import KeyDestroyed
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.cursors import CursorInvalid
 from audit.query import NothingKnown, NotSealed, Query, StoredRecord, Why, page, reveal
 from audit.store.reads import LogCorrupt
 from audit.verify import own_bytes
@@ -205,6 +205,8 @@ def verify_trail(options: argparse.Namespace) -> int:
             path = getattr(options, name)
             if path is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(path)]
+        arguments += ["--witness", *options.witness] if options.witness else []
+        arguments += ["--witness-quorum", str(options.witness_quorum)] if options.witness_quorum is not None else []
         try:
             return verify.main(arguments, sys.stdout.write)
         except SystemExit:  # it has said which file
@@ -241,7 +243,7 @@ def checkpoint(options: argparse.Namespace) -> int:
     """Print the latest published checkpoint: a C2SP signed note, public."""
 
     async def work(log: Log) -> int:
-        note = await log.checkpoint()
+        note = await cosigning.checkpoint(log)
         if note is None:
             return failed("no checkpoint has been published yet; a running gateway publishes one each second", FINDING)
         if options.json:

@@ -165,6 +165,8 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     checking.add_argument(
         "--after-checkpoint", type=Path, help="the checkpoint that the bundle continues, which you verified before"
     )
+    checking.add_argument("--witness", nargs="+", metavar="VKEY", help="keys of the witnesses that you trust, with a bundle")
+    checking.add_argument("--witness-quorum", type=int, metavar="N", help="so many of them must have cosigned; left out: all")
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit.cursors import CursorInvalid
 from audit.leaf import RecordKind
 from audit.log import Log, LogUnavailable
-from audit.cursors import CursorInvalid
 from audit.query import Query, QueryPage, StoredRecord, Why, last_page, page
 from audit.terms import LOOKS
 from gateway.calls.tools import TOOLS
