@@ -19,6 +19,7 @@ from audit import verify
 from audit.bundle_file import BundleFile, Sink
 from audit.checkpoint import Checkpoint, Note, NoteInvalid, sign_note
 from audit.context import AT_ONCE, activations, before, deciding
+from audit.cosigning import cosigned_note, last_cosigned
 from audit.keys import KeyDestroyed, named
 from audit.leaf import Plain, RecordKind, rfc3339
 from audit.log import Log, LogUnavailable
@@ -38,6 +39,7 @@ from audit.query import (
     sequence_of,
 )
 from audit.rotation_records import statements
+from audit.store.cosignatures import lines_over
 from audit.store.find import Filter
 from audit.store.policies import kept
 from audit.store.reads import LogCorrupt, Nodes, Reads, StoredLeaf
@@ -231,7 +233,9 @@ class _Bundle:
         contents, into = self._contents, BundleFile(file)
         into.add("README.md", README.encode())
         earlier = {item.size: item.note for item in self._reads.earlier_checkpoints(self._size, EARLIER_CHECKPOINTS_MOST)}
-        for size, note in sorted({**earlier, self._size: self._note}.items()):
+        if (witnessed := last_cosigned(self._reads, self._size - 1)) is not None and witnessed.size >= contents.after:
+            earlier[witnessed.size] = cosigned_note(self._reads, witnessed)
+        for size, note in sorted({**earlier, self._size: self._last()}.items()):
             into.add(f"checkpoints/{size:016d}.note", note.encode())
         into.add_lines("consistency", self._prefixes(earlier))
         opened = into.add_lines("disclosures", contents.disclosures or ())
@@ -259,6 +263,11 @@ class _Bundle:
         signer = named(f"{self._log.origin}/exports", self._log.signers.exports.signer())
         into.close(lambda files: sign_note(_json({**about, "files": files}).decode() + "\n", [signer]).encode().encode())
         return into.size
+
+    def _last(self) -> str:
+        """The checkpoint that all is under, with the cosignatures that are kept over it."""
+        root = Checkpoint.parse(Note.parse(self._note.encode()).text).root
+        return self._note + "".join(lines_over(self._reads.connection, self._size, root))
 
     def _records(self) -> Iterator[bytes]:
         tail = range(self._contents.after, self._size) if self._contents.indexes is None else range(0)

@@ -1,6 +1,6 @@
 """Verifies an evidence bundle of a Tellergate log. One file: the standard library and `cryptography` alone.
 
-    python verify.py BUNDLE [--json] [--trust FILE] [--pinned CHECKPOINT] [--after-checkpoint CHECKPOINT]
+    python verify.py BUNDLE [--json] [--trust FILE] [--pinned CHECKPOINT] [--after-checkpoint CHECKPOINT] [--witness VKEY ...]
 
 Exit status 0: everything held; 1: a finding; 2: wrong usage, or a file of yours that cannot be read for what it is. The bundle is read
 as a stream: memory grows with customers, conversations and open intents, not with records. The steps, in the order of the code:
@@ -12,7 +12,7 @@ as a stream: memory grows with customers, conversations and open intents, not wi
     is trusted, by statements that the older and the newer key signed both; each is on record in the log.
  3. The manifest is signed by the export key, and lists every member but itself with its size and SHA-256.
  4. Every checkpoint is of this log and signed by every key of the log (Ed25519, and ML-DSA-44, whose signature states the time); by the
-    ones of that time.
+    ones of that time. With `--witness` one at least is cosigned (C2SP tlog-cosignature) by enough of these witnesses.
  5. Every record keeps each rule of `RULES`, by itself and beside those before it.
  6. The tree: of a whole log the root is computed again at the size of each checkpoint; what follows a checkpoint continues its tree;
     of a selection each record has an inclusion proof (RFC 6962) under the last checkpoint.
@@ -158,6 +158,7 @@ class Bundle:
     time_s: int = 0
     size: int = 0
     after: int = 0
+    witnesses: Sequence["Key"] = ()
     decided: set[str] = field(default_factory=set)
 
     @property
@@ -191,34 +192,31 @@ def verify(
     trust: bytes | None = None,
     pinned: bytes | None = None,
     after: bytes | None = None,
+    witnesses: Sequence["Key"] = (),
+    quorum: int | None = None,
     told: Callable[[int, int], None] = lambda done, all_of: None,
 ) -> Report:
     """Verify a bundle against a trust policy, a pinned checkpoint and the one that it continues, each optional. InputUnreadable for one
-    of these three, OSError for a file that cannot be read; nothing else. `told` hears of records done, and of how many.
+    of these three, OSError for a file that cannot be read; nothing else. `quorum`: so many of the witnesses with these keys must have
+    cosigned a checkpoint; None: all. `told` hears of records done, and of how many.
     """
-    if isinstance(source, bytes):
-        return verify_stream(io.BytesIO(source), trust, pinned, after, told)
-    with source.open("rb") as file:
-        return verify_stream(file, trust, pinned, after, told)
-
-
-def verify_stream(
-    file: BinaryIO, trust: bytes | None, pinned: bytes | None, after: bytes | None, told: Callable[[int, int], None]
-) -> Report:
     report = Report()
-    try:
-        bundle = Bundle(file, walk(file), told)  # 1
-        step_keys(bundle, trust, report)  # 2
-        step_rotations(bundle, report)
-        step_manifest(bundle)  # 3
-        step_checkpoints(bundle, pinned, after, report)  # 4
-        step_records(bundle, report)  # 5, 6 and 9
-        for step in (step_order, step_freshness, step_policies):  # 7, 8 and 10
-            step(bundle, report)
-    except Finding as finding:
-        report.find(finding.args[0], finding.args[1])
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError, struct.error, OverflowError) as error:
-        report.find("integrity", f"malformed beyond reading ({type(error).__name__})")
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        try:
+            bundle = Bundle(file, walk(file), told, witnesses=witnesses)  # 1
+            step_keys(bundle, trust, report)  # 2
+            step_rotations(bundle, report)
+            step_manifest(bundle)  # 3
+            step_checkpoints(bundle, pinned, after, report)  # 4
+            if witnesses:
+                step_witnesses(bundle, quorum, report)
+            step_records(bundle, report)  # 5, 6 and 9
+            for step in (step_order, step_freshness, step_policies):  # 7, 8 and 10
+                step(bundle, report)
+        except Finding as finding:
+            report.find(finding.args[0], finding.args[1])
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError, struct.error, OverflowError) as error:
+            report.find("integrity", f"malformed beyond reading ({type(error).__name__})")
     return report
 
 
@@ -278,7 +276,7 @@ def walk(file: BinaryIO) -> dict[str, Entry]:
 
 @dataclass(frozen=True)
 class Key:
-    """A public key of C2SP signed notes: type 1 is Ed25519, type 6 ML-DSA-44."""
+    """A public key of C2SP signed notes: type 1 is Ed25519, type 4 a witness's, type 6 ML-DSA-44."""
 
     name: str
     kind: int
@@ -290,7 +288,7 @@ class Key:
 
     def verify(self, signature: bytes, message: bytes) -> None:
         try:
-            if self.kind == 1:
+            if self.kind in (1, 4):
                 Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
             else:
                 MLDSA44PublicKey.from_public_bytes(self.public).verify(signature, message)
@@ -298,7 +296,7 @@ class Key:
             raise Finding("authenticity", f"a signature of {self.name} (type {self.kind}) does not verify") from None
 
 
-def parse_key(text: str) -> Key:
+def parse_key(text: str, kinds: Sequence[int] = (1, 6)) -> Key:
     """A vkey: name, id and material with a plus between."""
     name, key_id, material = [*text.split("+", 2), "", ""][:3]
     try:
@@ -306,7 +304,7 @@ def parse_key(text: str) -> Key:
     except (Finding, ValueError):
         raw = b""
     key = Key(name, raw[0] if raw else 0, raw[1:])
-    if KEY_NAME.fullmatch(name) is None or key.kind not in (1, 6) or (key.kind == 1 and low_order(key.public)):
+    if KEY_NAME.fullmatch(name) is None or key.kind not in kinds or (key.kind != 6 and low_order(key.public)):
         raise Finding("authenticity", "2. a key that cannot be used")
     if key.id.hex() != key_id:
         raise Finding("authenticity", "2. a key that cannot be used: its id is another's")
@@ -500,6 +498,29 @@ def cosigned(name: str, time_s: int, origin: str, size: int, root: bytes) -> byt
     """C2SP tlog-cosignature: label, cosigner, time, log, and the subtree from 0 to size."""
     head = b"subtree/v1\n\x00" + bytes([len(name)]) + name.encode() + time_s.to_bytes(8)
     return head + bytes([len(origin)]) + origin.encode() + (0).to_bytes(8) + size.to_bytes(8) + root
+
+
+def step_witnesses(bundle: Bundle, quorum: int | None, report: Report) -> None:
+    """The newest checkpoint that enough witnesses cosigned, each by all of its keys; what other steps say of it they say in any case."""
+    names, newest = {key.name for key in bundle.witnesses}, 0
+    for name in (name for name in bundle.entries if name.startswith("checkpoints/")):
+        text, signatures = read_note(bundle.read(name))
+        origin, decimal, encoded, _ = text.decode().split("\n")
+        lacking = set()
+        for key in bundle.witnesses:
+            try:
+                blob = signature_by(key, signatures)
+                time_s, signed = int.from_bytes(blob[:8]), b"cosignature/v1\ntime %d\n%b" % (int.from_bytes(blob[:8]), text)
+                head = signed if key.kind == 4 else cosigned(key.name, time_s, origin, int(decimal), hash_of(encoded))
+                key.verify(blob[8:], head)
+            except Finding:
+                lacking.add(key.name)
+        newest = int(decimal) if len(names - lacking) >= (len(names) if quorum is None else quorum) else newest
+    report.facts["witnessed_size"] = newest
+    if not newest:
+        raise Finding("order", "4. no checkpoint of this bundle is cosigned by enough of the witnesses")
+    if newest < bundle.size:
+        report.notes.append(f"the witnesses cosigned {newest} of {bundle.size} records; what follows is on the bank's word")
 
 
 def kept_checkpoint(name: str, raw: bytes, bundle: Bundle) -> tuple[int, bytes]:
@@ -1161,6 +1182,8 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
     parser.add_argument(
         "--after-checkpoint", type=Path, help="the checkpoint that you verified before, where the bundle continues it"
     )
+    parser.add_argument("--witness", nargs="+", default=[], metavar="VKEY", help="keys of the witnesses that you trust")
+    parser.add_argument("--witness-quorum", type=int, metavar="N", help="so many of them must have cosigned; left out: all")
     given = parser.parse_args(arguments)
     paths = {name: getattr(given, option) for name, option in OWN_FILES.items()}
 
@@ -1170,9 +1193,14 @@ def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] 
 
     try:
         own = {name: own_bytes(path) for name, path in paths.items() if path is not None}
-        report = verify(given.bundle, told=told, **own)
+        witnesses = [parse_key(text, (4, 6)) for text in given.witness]
+        if given.witness_quorum is not None and not 0 < given.witness_quorum <= len({key.name for key in witnesses}):
+            parser.error("--witness-quorum is from 1 to the number of witnesses named by --witness")
+        report = verify(given.bundle, witnesses=witnesses, quorum=given.witness_quorum, told=told, **own)
     except OSError as error:
         parser.error(f"cannot read {error.filename}")
+    except (Finding, ValueError, IndexError):
+        parser.error("--witness takes vkeys of witnesses, as `witness keygen` prints them")
     except InputUnreadable as error:
         parser.error(f"cannot use {paths[error.args[0]]}: {error.args[1]}")
     if given.json:

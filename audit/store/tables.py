@@ -103,6 +103,20 @@ checkpoints = Table(
 )
 Index("checkpoints_size", checkpoints.c.size)
 
+cosignatures = Table(
+    "cosignatures",
+    log_tables,
+    Column("id", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("time_s", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),
+)
+"""What witnesses cosigned, the newest of it: signature lines that stand behind those of a checkpoint of this size and root."""
+Index("cosignatures_size", cosignatures.c.size)
+Index("cosignatures_name", cosignatures.c.name, cosignatures.c.size)
+
 terms = Table(
     "terms",
     log_tables,

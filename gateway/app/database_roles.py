@@ -21,6 +21,7 @@ _OF_LOG = {
     "sealed": _ADDS,
     "tiles": _ADDS,
     "checkpoints": _ADDS,
+    "cosignatures": f"{_ADDS}, DELETE",
     "policy_bundles": _ADDS,
     "intents": f"{_ADDS}, UPDATE (end_state)",
     "head": f"{_ADDS}, UPDATE",
@@ -29,7 +30,7 @@ _OF_LOG = {
     "time_blocks": f"{_ADDS}, UPDATE (earliest, latest)",
     "index_cursor": f"{_ADDS}, UPDATE (upto)",
 }
-"""Derived from the leaves are `terms` to `index_cursor`; an intent's end is checked against its leaf."""
+"""Of `cosignatures` the newest stay. Derived from the leaves are `terms` to `index_cursor`; an intent's end is checked against its leaf."""
 
 _OF_GATEWAY = {"policy_activations": _READS, "log_position": _READS}
 """All others are read and written whole: rows are swept and erased."""

@@ -28,6 +28,7 @@ from gateway.doors import rest
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
+from gateway.oversight.witnesses import Witnesses
 from gateway.store.book import SqlBook
 from gateway.store.passkeys import SqlPasskeys
 
@@ -49,6 +50,7 @@ class Gateway:
     door: rest.Door
     recovery: Recovery
     log: Log
+    witnesses: Witnesses | None
     book: SqlBook
     core: CoreBank
     bank: "SandboxBank | None"

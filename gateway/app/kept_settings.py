@@ -18,6 +18,13 @@ class KeptSettings:
     empty): then a start is refused, and after a failover calls are, until the new primary has a standby. False: what was acknowledged in
     the last moments before a failover may be lost."""
 
+    witnesses: tuple[str, ...] = ()
+    """Witnesses of the log, each as `URL VKEY VKEY`: where it takes checkpoints (https, or http on loopback), and what `witness keygen`
+    printed of it. A start is refused where one of them knows more of the log than it has. Empty: there are none."""
+
+    witness_quorum: int = 0
+    """How many of them must cosign; fewer are an alarm, and stop nothing."""
+
     texts_kept_days: int = 30
     """After how many days what customers said and what was read to them is deleted; messages of a thread stay as long as it does."""
 

@@ -42,6 +42,7 @@ from gateway.app.settings import Settings
 from gateway.app.tools import ServedTools
 from gateway.app.trust import Trust
 from gateway.app.unsafe_settings import UnsafeSettings
+from gateway.app.witnessing import witnesses_of
 from gateway.calls.catalogue import schema_hash
 from gateway.calls.decide import Decider
 from gateway.calls.outcome import CallOutcomes
@@ -65,6 +66,7 @@ from gateway.oversight.first_sight import FirstSight
 from gateway.oversight.granted_mandates import GrantedMandates
 from gateway.oversight.kill_switches import KillSwitches
 from gateway.oversight.webhooks import Webhooks
+from gateway.oversight.witnesses import Witnesses
 from gateway.store.book import SqlBook
 from gateway.store.confirmations import SqlProposals
 from gateway.store.kill_switches import SqlKillSwitches
@@ -108,6 +110,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
         core = _with_upstream(composition.core(settings, log, clock), offered, settings, log, clock)
         asked = await undo.enter_async_context(contextlib.AsyncExitStack())
         asked.push_async_callback(core.close)
+        witnesses = await asked.enter_async_context(witnesses_of(settings, log))  # before anything is appended
         runner = code_runner(settings)
         code = None if runner is None else await asked.enter_async_context(runner)
         found = await policies_at_start(book, log, settings.policy_officers, offered.functions, composition.shipped(offered))
@@ -121,6 +124,7 @@ async def open_gateway(settings: Settings, composition: Composition, *, clock: C
             decider=Decider(found.policies),
             activated=found.activated,
             log=log,
+            witnesses=witnesses,
             book=book,
             core=core,
             code=code,
@@ -177,6 +181,7 @@ class _Opened:
     decider: Decider
     activated: Activated
     log: Log
+    witnesses: Witnesses | None
     book: SqlBook
     core: Core
     code: CodeRunner | None
@@ -215,6 +220,7 @@ def _assembled(opened: _Opened) -> Gateway:
         door=_door(opened, pipeline, proposals, rates, _first_sight(opened, granted)),
         recovery=Recovery(book=book, core=core.bank, log=opened.log, records=records, clock=clock),
         log=opened.log,
+        witnesses=opened.witnesses,
         book=book,
         core=core.bank,
         bank=core.sandbox,

@@ -29,7 +29,7 @@ def mount_operations(app: FastAPI, gateway: Gateway, people: People) -> None:
     """
     if gateway.prometheus is not None:
         metrics_door.mount(app, gateway.prometheus.scraped)
-    tiles.mount(app, tiles.TilesDesk(gateway.log, gateway.log.checkpoint))
+    tiles.mount(app, tiles.TilesDesk(gateway.log))
     people.mount(app, gateway)
 
 

@@ -55,4 +55,5 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "keys_retry_s": (1, 3600),
     "dpop_proof_s": (5, 600),
     "dpop_nonce_s": (0, 86_400),
+    "witness_quorum": (0, 7),
 }

@@ -98,6 +98,7 @@ _LOG = {
             "time_blocks",
         )
     },
+    "cosignatures": TableRetention("the newest 4,096 lines stay", why="each new one forgets the oldest"),
     "sealed": TableRetention(
         "`audit erase`, or `--due`", why="the law says how long: retention classes of the trail", personal=("blob",)
     ),

@@ -32,6 +32,7 @@ from gateway.app.settings import Settings
 from gateway.app.shared_rates import shared_rates
 from gateway.app.stopping import asked_to_stop
 from gateway.app.tls import SignalFreeServer, server_config
+from gateway.app.witnessing import cosigned
 from gateway.calls.chores import alarmed
 from gateway.confirmations.confirming import CustomerConfirmations
 from gateway.domain.alarms import Chore
@@ -58,9 +59,10 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             _confirmed(gateway.confirmations),
             gateway.policies.run(),
             _rotated(gateway.keys, gateway.log),
+            cosigned(gateway.witnesses),
+            *gateway.composition.chores(gateway.bank),
+            *([shared_rates(gateway).run()] if gateway.settings.database else []),
         ]
-        if gateway.settings.database:
-            running.append(shared_rates(gateway).run())
         if gateway.running.api.pool is not None:
             running.append(gateway.running.api.pool.run())
         if gateway.running.files is not None:
@@ -69,7 +71,6 @@ def build_app(gateway: Gateway, *, started: Callable[[], None] = lambda: None) -
             running.append(_forgotten(gateway.running.tools.end_forgotten))
         if gateway.webhooks is not None:
             running.append(_settled(gateway.webhooks))
-        running.extend(gateway.composition.chores(gateway.bank))
         measuring = contextlib.nullcontext(()) if gateway.prometheus is None else Measuring(gateway).going()
         with measuring as further:
             chores = [asyncio.create_task(item) for item in (*running, *further)]

@@ -16,6 +16,7 @@ from gateway.app.kept_settings import CODE_INTERPRETERS, SANDBOXES
 from gateway.app.ranges import RANGES
 from gateway.app.settings import ANDROID_APP, KEY_STORAGES, LOG_LEVELS, MODEL_APIS, PKCS11, Settings
 from gateway.app.unsafe_settings import FindingCode, SettingFinding, UnsafeSettings
+from gateway.app.witnessing import witness_findings
 from gateway.domain.duties import StaffRole
 from gateway.identity import TokenBinding
 from gateway.identity.fetching import is_safe_url
@@ -134,7 +135,7 @@ def _addresses(settings: Settings) -> _Findings:
         loopback = settings.development or name in _ASKED_OVER_LOOPBACK
         if not url or is_safe_url(url, loopback_http=loopback):
             continue
-        if is_safe_url(_https(url), loopback_http=False):
+        if is_safe_url(f"https{url[4:]}" if url.startswith("http:") else url, loopback_http=False):
             allowed = "http is for loopback" if name in _ASKED_OVER_LOOPBACK else "http is for loopback in development mode"
             yield SettingFinding(name, FindingCode.IN_CLEAR, "is not an https URL", f"use https; {allowed}")
         else:
@@ -142,10 +143,6 @@ def _addresses(settings: Settings) -> _Findings:
     for name in ("issuer", "operations_issuer", "public_url"):
         if _parts(getattr(settings, name)).query:
             yield _malformed(name, "has a query", "leave the query out")
-
-
-def _https(url: str) -> str:
-    return f"https{url[4:]}" if url.startswith("http:") else url
 
 
 def _issuer(settings: Settings) -> _Findings:
@@ -396,5 +393,6 @@ CHECKS: tuple[Callable[[Settings], _Findings], ...] = (
     _confirming,
     _templates,
     files_findings,
+    witness_findings,
     lambda settings: code_findings(settings, may_start_one=settings.development),
 )

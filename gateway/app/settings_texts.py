@@ -90,6 +90,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("sandbox", "code_interpreter", "code_socket"),
     ),
     "What is kept, and for how long": ("texts_kept_days", "calls_kept_days", "threads_kept_days", "synchronous_standby"),
+    "Who witnesses the log": ("witnesses", "witness_quorum"),
     "What others are told": ("webhook_url", "log_level", "metrics", "otlp_endpoint", "trace_share"),
 }
 """Every setting that may be said for customers, in the order of the file."""

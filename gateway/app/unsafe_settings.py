@@ -52,6 +52,8 @@ class FindingCode(StrEnum):
     """The log is not the one that the gateway's database knows."""
     LOG_BEHIND_KEYS = "log_behind_keys"
     """The log, and the gateway's database with it, are older than the key store: they were restored from a backup, or cut."""
+    LOG_BEHIND_WITNESS = "log_behind_witness"
+    """The log is older than what a witness cosigned of it, or another one: it was restored from a backup, or cut."""
     KEYS_BEHIND_LOG = "keys_behind_log"
     """The key store is older than the log: it was restored from a backup, and may hold keys that were destroyed."""
     NOT_ACTIVE = "not_active"

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from rich.console import Console
 
-from audit import erasure, evidence, verify
+from audit import cosigning, erasure, evidence, verify
 from audit.cursors import CursorInvalid
 from audit.export import export, trust_policy
 from audit.inspection import verify_store
@@ -164,6 +164,8 @@ def verify_trail(options: argparse.Namespace) -> int:
             path = getattr(options, name)
             if path is not None:
                 arguments += [f"--{name.replace('_', '-')}", str(path)]
+        arguments += ["--witness", *options.witness] if options.witness else []
+        arguments += ["--witness-quorum", str(options.witness_quorum)] if options.witness_quorum is not None else []
         try:
             return verify.main(arguments, sys.stdout.write)
         except SystemExit:  # it has said which file
@@ -200,7 +202,7 @@ def checkpoint(options: argparse.Namespace) -> int:
     """Print the latest published checkpoint: a C2SP signed note, public."""
 
     async def work(log: Log) -> int:
-        note = await log.checkpoint()
+        note = await cosigning.checkpoint(log)
         if note is None:
             return failed("no checkpoint has been published yet; a running gateway publishes one each second", FINDING)
         if options.json:

@@ -40,6 +40,8 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     checking.add_argument(
         "--after-checkpoint", type=Path, help="the checkpoint that the bundle continues, which you verified before"
     )
+    checking.add_argument("--witness", nargs="+", metavar="VKEY", help="keys of the witnesses that you trust, with a bundle")
+    checking.add_argument("--witness-quorum", type=int, metavar="N", help="so many of them must have cosigned; left out: all")
     checking.add_argument("--json", action="store_true")
     checking.set_defaults(command=_late("audit", "verify_trail"))
     keeping = commands.add_parser("checkpoint", help="print the latest published checkpoint: keep it, to pin later exports to it")
@@ -47,7 +49,9 @@ def audit_options(parser: argparse.ArgumentParser) -> None:
     _database(keeping)
     keeping.add_argument("--json", action="store_true")
     keeping.set_defaults(command=_late("audit", "checkpoint"))
-    publishing = commands.add_parser("verifiers", help="the verifiers of bundles: their hashes, here and on record, and their files")
+    publishing = commands.add_parser(
+        "verifiers", help="the verifiers of bundles: their hashes, here and on record, and their files"
+    )
     _data(publishing, "folder of the gateway")
     _database(publishing)
     publishing.add_argument("--out", type=Path, help="write their files into this folder")

@@ -30,6 +30,10 @@ class Alarm(DeclaredAlarm):
     SCREENING_LIST_UNREADABLE = AlarmForm("screening_list_unreadable", logging.ERROR)
     STARTED_WITHOUT_CORE = AlarmForm("started_without_core", logging.WARNING)
     WEBHOOK_NOT_DELIVERED = AlarmForm("webhook_not_delivered", logging.WARNING, ("id", "tries", "cause"))
+    WITNESS_CONTRADICTS = AlarmForm("witness_contradicts", logging.ERROR, ("witness", "why", "size", "held"))
+    WITNESS_REFUSES = AlarmForm("witness_refuses", logging.ERROR, ("witness", "why"))
+    WITNESS_SILENT = AlarmForm("witness_silent", logging.WARNING, ("witness", "why"))
+    WITNESSES_FEW = AlarmForm("witnesses_few", logging.WARNING, ("cosigned", "needed"))
     WORKER_DIED = AlarmForm("worker_died", logging.ERROR, ("status",))
 
 
@@ -37,6 +41,7 @@ class Chore(StrEnum):
     """What is done in the background, again and again. One that fails is the alarm `chore_failed`, and has its next turn."""
 
     PUBLISH = "publish"
+    WITNESSES = "witnesses"
     AUDITORS_INDEX = "auditors_index"
     SWEEP = "sweep"
     LATE = "late"

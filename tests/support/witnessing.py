@@ -1,6 +1,6 @@
 """A log of nothing but hashes that grows, forks and is cut, and signs whatever it shows; and a witness that is asked as over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,11 +8,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.checkpoint import Checkpoint, KeyType, Note, SigningKey, VerifierKey, sign_text
+from audit.log import Log
 from audit.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, subtree_root
 from audit.witness.keys import make_witness_keys
-from audit.witness.protocol import Submission
+from audit.witness.protocol import SIZE_TYPE, Submission, WitnessRefusal
 from audit.witness.state import Witness
 from audit.witness.store import SqliteWitnessStore
+from gateway.oversight.witnesses import WitnessAnswer, WitnessPlace, WitnessSilent
 
 ORIGIN = "bank.example/log"
 NAME = "witness.example.com/w1"
@@ -70,3 +72,42 @@ def witness_in(folder: Path, *logs: HashLog, now_s: int = NOW_S) -> Witness:
     for log in logs:
         store.watch(log.origin, [key.key for key in log.keys])
     return Witness(store, make_witness_keys(folder / "keys", NAME), lambda: now_s)
+
+
+@dataclass
+class Network:
+    """Witnesses in this process, by their URL, in the place of HTTP: who is `down` hears nothing, whose answers are `lost` is not heard."""
+
+    witnesses: dict[str, Witness] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    async def asks(self, url: str, body: bytes) -> WitnessAnswer:
+        where = url.removesuffix("/add-checkpoint")
+        self.asked.append(where)
+        if where in self.down:
+            raise WitnessSilent("ConnectionRefusedError")
+        try:
+            answer = WitnessAnswer(200, "text/plain", self.witnesses[where].add_checkpoint(body).encode())
+        except WitnessRefusal as refusal:
+            told, media = (str(refusal), "text/plain") if refusal.held is None else (f"{refusal.held}\n", SIZE_TYPE)
+            answer = WitnessAnswer(refusal.status, media, told.encode())
+        if where in self.lost:
+            raise WitnessSilent("ServerDisconnectedError")
+        return answer
+
+    def places(self) -> list[WitnessPlace]:
+        keys = {where: tuple(key.key for key in item.keys) for where, item in self.witnesses.items()}
+        return [WitnessPlace(found[0].name, where, found) for where, found in keys.items()]
+
+
+def network(folder: Path, log: Log, count: int, now_s: Callable[[], int]) -> Network:
+    """So many witnesses that know this log."""
+    made = {}
+    for number in range(count):
+        (state := folder / f"w{number}").mkdir()
+        store = SqliteWitnessStore(state)
+        store.watch(log.origin, log.log_keys())
+        made[f"http://w{number}"] = Witness(store, make_witness_keys(state, f"witness.example.com/w{number}"), now_s)
+    return Network(made)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 
+from audit.cosigning import checkpoint
 from audit.log import Log, LogUnavailable
 from audit.query import PURPOSE_MOST, Why
 from audit.tiles import TilePlace, entry_bundle, hash_tile
@@ -33,10 +34,9 @@ _BYTES = "application/octet-stream"
 
 @dataclass(slots=True)
 class TilesDesk:
-    """What these routes read. `checkpoint`: the latest published one, a signed note; None before the first."""
+    """What these routes read."""
 
     log: Log
-    checkpoint: Callable[[], Awaitable[str | None]]
     _reading: int = field(default=0)
 
     async def read(self, request: Request, work: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -58,8 +58,8 @@ class TilesDesk:
         return await guarded(request, answering())
 
     async def latest(self, _request: Request) -> Response:
-        """The note. RequestFault before the first."""
-        note = await self.checkpoint()
+        """The note, with the cosignatures over it. RequestFault before the first."""
+        note = await checkpoint(self.log)
         if note is None:
             raise RequestFault(Fault.NOT_FOUND, "no checkpoint has been published yet")
         return Response(note, media_type="text/plain; charset=utf-8", headers=_FRESH)

@@ -17,5 +17,5 @@ def mount(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     log = desk.log
     trail.mount(app, door, trail.TrailDesk(log, desk.approvals.approvals))
     questions.mount(app, door, questions.QuestionDesk(log))
-    tiles.mount_entries(app, door, tiles.TilesDesk(log, log.checkpoint))
+    tiles.mount_entries(app, door, tiles.TilesDesk(log))
     mount_audit(app, door, desk)
