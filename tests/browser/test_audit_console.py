@@ -94,6 +94,11 @@ def test_every_page_fits_and_can_be_used_by_everybody(
         page.get_by_role("button", name="Check here").click()
         page.get_by_text("This record is in the signed log").wait_for()
         looked_at(page, world, place, "5-record")
+        page.goto(f"{world.origin}{HOME}/charts")
+        page.get_by_role("button", name="Count").click()
+        page.locator(".bars").first.wait_for()
+        page.locator("summary", has_text="The same numbers").first.click()
+        looked_at(page, world, place, "7-charts")
         for name in ("state", "retention"):
             page.goto(f"{world.origin}{HOME}/{name}")
             looked_at(page, world, place, f"6-{name}")

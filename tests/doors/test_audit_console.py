@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
@@ -23,8 +24,10 @@ from jinja2 import Environment, nodes
 from audit.erasure import holds
 from audit.leaf import RecordKind
 from audit.query import Query
+from audit.store.counts_over_time import CountedGroup
 from gateway.domain.duties import StaffRole
 from gateway.doors.operations import shell
+from gateway.doors.operations.audit.charts import chart, stretches_of
 from gateway.doors.operations.audit.desk import HOME, own_path
 from gateway.doors.operations.audit.search import narrowed, terms
 from gateway.doors.operations.audit.words import catalogue
@@ -253,6 +256,40 @@ async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked
     assert await looks(asked) == []
 
 
+async def test_charts_count_what_a_search_finds_and_are_questions_on_record(asked: Teller) -> None:
+    for _ in range(3):
+        await asked.ask("list_accounts", {})
+    await asked.ask("nothing_of_that_name", {})
+    today = asked.gateway.door.clock().date()
+    period = {"since": today.isoformat(), "until": (today + timedelta(days=1)).isoformat()}
+    async with browser(asked) as eve:
+        await eve.begin()
+        assert (await eve.get(f"{HOME}/charts")).status_code == 200
+        assert await looks(asked) == []
+        by_function = (await eve.post(f"{HOME}/charts", **period)).text
+        assert "done: 3. refused: 1." in by_function
+        assert re.findall(r'id="chart-2">(\w+)<', by_function) == ["list_accounts"]
+        assert 'class="s-done"' in by_function
+        assert "mandate.granted" in (await eve.post(f"{HOME}/charts", by="policy", **period)).text
+        for wrong in ({"until": period["since"]}, {"since": "soon"}, {"by": "customer"}):
+            assert (await eve.post(f"{HOME}/charts", **{**period, **wrong})).status_code == 400, wrong
+    assert [look["counted_by"] for look in await looks(asked)] == ["function", "policy"]
+
+
+MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(MOMENTS.map(lambda at: at.replace(hour=0, minute=0, second=0, microsecond=0)), st.integers(1, 14_000))
+def test_a_chart_of_any_period_has_at_most_400_bars_which_follow_each_other(since: datetime, days: int) -> None:
+    prefix, stretches = stretches_of(since, since + timedelta(days=days))
+    assert 1 <= len(stretches) <= 400
+    assert stretches == sorted(set(stretches))
+    assert all(len(stretch) == prefix for stretch in stretches)
+    drawn = chart("", [CountedGroup(stretch, "read", None, None, None, (), 7) for stretch in stretches], stretches)
+    assert drawn.totals == {"done": 7 * len(stretches)}
+    assert all(bar.x >= 0 and bar.x + bar.width <= 1001 and bar.y >= -0.1 for bar in drawn.bars)
+
+
 def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
     known, used = set(catalogue()), set[str]()
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "gateway/doors/operations/audit").glob("*.py"))
@@ -275,8 +312,8 @@ def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
         "proof.",
         "complete.",
         "retention.",
-        "chart.",
         "state.",
+        "charts.series.",
     )
     assert {key for key in known - used if not key.startswith(made)} == set()
     for kind in RecordKind:

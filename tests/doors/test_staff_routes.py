@@ -53,6 +53,8 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("GET", "/openapi.json"): None,
     ("GET", "/console/audit"): Duty.QUERY,
     ("POST", "/console/audit/work"): None,
+    ("GET", "/console/audit/charts"): Duty.QUERY,
+    ("POST", "/console/audit/charts"): Duty.QUERY,
     ("GET", "/console/audit/state"): Duty.VERIFY,
     ("GET", "/console/audit/retention"): None,
     ("POST", "/console/audit/holds"): Duty.PLACE_HOLD,
