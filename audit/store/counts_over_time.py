@@ -14,7 +14,14 @@ COUNTED_MOST = 200_000
 
 GROUPS_MOST = 50_000
 
-KINDS = (RecordKind.READ, RecordKind.DENY, RecordKind.OUTCOME, RecordKind.CONFIRMATION)
+KINDS = (
+    RecordKind.READ,
+    RecordKind.DENY,
+    RecordKind.OUTCOME,
+    RecordKind.UNKNOWN,
+    RecordKind.RECONCILED,
+    RecordKind.CONFIRMATION,
+)
 """Records that say how a call went: an intent is followed by its outcome."""
 
 

@@ -145,7 +145,7 @@ async def test_facets_narrow_a_question_and_pages_are_pinned_to_a_size_of_the_lo
         await eve.begin()
         told = (await eve.post(f"{HOME}/search", q="customer:alice", order="oldest")).text
         assert "Provably complete" in told
-        counts = dict(re.findall(r'value="(\w+:[^"]+)"><span>[^<]*</span> <span class="count">(\d+)', told))
+        counts = dict(re.findall(r'value="(\w+:[^"]+)"><span><bdi>[^<]*</bdi></span> <span class="count">(\d+)', told))
         assert (counts["function:list_accounts"], counts["kind:deny"], counts["kind:read"]) == ("3", "1", "3")
         narrowed = (await eve.post(f"{HOME}/search", **{"q": "customer:alice", "and": "kind:deny"})).text
         assert 'value="customer:alice kind:deny"' in narrowed
@@ -274,6 +274,41 @@ async def test_charts_count_what_a_search_finds_and_are_questions_on_record(aske
         for wrong in ({"until": period["since"]}, {"since": "soon"}, {"by": "customer"}):
             assert (await eve.post(f"{HOME}/charts", **{**period, **wrong})).status_code == 400, wrong
     assert [look["counted_by"] for look in await looks(asked)] == ["function", "policy"]
+
+
+async def test_a_chart_of_a_period_with_too_many_records_is_cut_and_says_so(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await asked.ask("list_accounts", {})
+    monkeypatch.setattr("audit.store.counts_over_time.COUNTED_MOST", 3)
+    today = asked.gateway.door.clock().date()
+    async with browser(asked) as eve:
+        await eve.begin()
+        told = (await eve.post(f"{HOME}/charts", since=today.isoformat(), until=(today + timedelta(days=1)).isoformat())).text
+    assert "counted from record 3 on" in told
+    assert "done: 2." in told
+
+
+async def test_what_others_wrote_is_text_and_what_deceives_the_eye_is_spelt_out(asked: Teller) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202e'\""
+    done = await asked.ask("list_accounts", {}, agent=hostile)
+    async with browser(asked) as eve:
+        await eve.begin(purpose="<script>1</script>", case="{{ 7 * 7 }}")
+        index = next(item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf)
+        pages = [
+            await eve.get(f"{HOME}/calls/{done.call_id}"),
+            await eve.get(f"{HOME}/records/{index}"),
+            await eve.post(f"{HOME}/search", q=""),
+        ]
+        for told in pages:
+            assert "<img" not in told.text
+            assert "<script>1" not in told.text
+            assert "{{ 7 * 7 }}" in told.text
+            assert "\u202e" not in re.sub(r' value="[^"]*"', "", told.text), "a form sends what stands in the record"
+            policy = told.headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert "script-src 'self'" in policy
+            assert "trusted-types default" in policy
+        assert "⟨U+202E⟩" in pages[0].text
 
 
 MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

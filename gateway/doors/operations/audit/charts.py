@@ -141,7 +141,9 @@ def series_of(group: CountedGroup) -> str:
         return "confirmed"
     if group.kind == RecordKind.DENY:
         return "asked" if group.decision == "challenge" else "refused"
-    if group.kind == RecordKind.OUTCOME:
+    if group.kind == RecordKind.UNKNOWN:
+        return "open"
+    if group.kind in (RecordKind.OUTCOME, RecordKind.RECONCILED):
         return "done" if group.end_state == EndState.EXECUTED else "refused"
     return "done"
 
