@@ -288,6 +288,34 @@ async def test_a_chart_of_a_period_with_too_many_records_is_cut_and_says_so(aske
     assert "done: 2." in told
 
 
+async def test_a_watch_is_one_question_of_one_session_shows_nothing_of_before_and_ends(
+    asked: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked.ask("list_cards", {})
+    async with browser(asked) as eve, browser(asked) as mel:
+        for person in (eve, mel):
+            await person.begin()
+        at = (await eve.post(f"{HOME}/tail")).headers["location"]
+        await asked.ask("list_accounts", {})
+        for _ in range(3):
+            told = (await eve.get(at)).text
+            assert "list_accounts was answered" in told
+            assert "list_cards" not in told, "it was before"
+        assert "hx-trigger" in told
+        assert "http-equiv" in (await eve.get(f"{at}&pace=again")).text
+        assert "hx-trigger" not in (await eve.get(f"{at}&pace=still")).text
+        assert (await mel.get(at)).status_code == 400, "another session's"
+        widened = re.sub(r"watch=(\d+)\.\d+", r"watch=\1.0", at)
+        assert (await eve.get(widened)).status_code == 400, "from the beginning of the log"
+        assert (await eve.get(f"{HOME}/tail?watch=x")).status_code == 400
+        monkeypatch.setattr("gateway.doors.operations.audit.tail.LASTS", timedelta(seconds=-1))
+        over = (await eve.post(f"{HOME}/tail")).headers["location"]
+        assert "is over" in (await eve.get(over)).text
+    (first, second) = await looks(asked)
+    assert first["watch_until"] > second["watch_until"]
+    assert first["watch_from"] < second["watch_from"]
+
+
 async def test_what_others_wrote_is_text_and_what_deceives_the_eye_is_spelt_out(asked: Teller) -> None:
     hostile = "<img src=x onerror=alert(1)>\u202e'\""
     done = await asked.ask("list_accounts", {}, agent=hostile)

@@ -53,6 +53,8 @@ DUTY_OF: dict[tuple[str, str], Duty | None] = {
     ("GET", "/openapi.json"): None,
     ("GET", "/console/audit"): Duty.QUERY,
     ("POST", "/console/audit/work"): None,
+    ("GET", "/console/audit/tail"): Duty.QUERY,
+    ("POST", "/console/audit/tail"): Duty.QUERY,
     ("GET", "/console/audit/charts"): Duty.QUERY,
     ("POST", "/console/audit/charts"): Duty.QUERY,
     ("GET", "/console/audit/state"): Duty.VERIFY,
