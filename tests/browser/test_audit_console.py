@@ -27,6 +27,7 @@ LOOKS = ((320, "light"), (768, "dark"), (1280, "light"), (2560, "dark"))
 class World:
     """A gateway in which something happened: a call that was held, confirmed and carried out, one that was refused, and reads."""
 
+    served: Served
     origin: str
     call: str
     read: int
@@ -44,7 +45,7 @@ def world(listener: tuple[Served, str]) -> World:
     call = paid["call_id"]
     read = next(index for index, leaf in leaves if leaf["kind"] == "read")
     peer = installed("console", "axe-core", "proof.mjs")
-    return World(origin, call, read, (peer / "node_modules/axe-core/axe.min.js").read_text())
+    return World(served, origin, call, read, (peer / "node_modules/axe-core/axe.min.js").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,11 @@ def test_every_page_fits_and_can_be_used_by_everybody(
         page.get_by_role("button", name="Check here").click()
         page.get_by_text("This record is in the signed log").wait_for()
         looked_at(page, world, place, "5-record")
+        page.goto(f"{world.origin}{HOME}/charts")
+        page.get_by_role("button", name="Count").click()
+        page.locator(".bars").first.wait_for()
+        page.locator("summary", has_text="The same numbers").first.click()
+        looked_at(page, world, place, "7-charts")
         for name in ("state", "retention"):
             page.goto(f"{world.origin}{HOME}/{name}")
             looked_at(page, world, place, f"6-{name}")
@@ -180,6 +186,22 @@ def test_a_facet_is_exchanged_in_place_the_focus_is_kept_and_the_zone_s_time_sta
         page.get_by_label("Question", exact=True).fill("nonsense")
         page.keyboard.press("Enter")
         page.get_by_text("field:value, such as").wait_for()
+        assert complaints == []
+
+
+def test_what_is_recorded_now_comes_by_itself_and_takes_no_focus(world: World, browser: Any) -> None:
+    with device(browser, DESKTOP) as eve:
+        page, complaints = eve.page, list[str]()
+        page.on("console", lambda said: complaints.append(said.text))
+        begin(page, world.origin)
+        page.goto(f"{world.origin}{HOME}/tail")
+        page.get_by_role("button", name="Begin to watch").click()
+        page.get_by_role("link", name="Pause").focus()
+        before = page.locator("#tail [role=status]").inner_text()
+        world.served.call("list_accounts", {}, native_id="now-1")
+        page.get_by_text("list_accounts was answered").first.wait_for()
+        assert page.locator("#tail [role=status]").inner_text() != before
+        assert page.evaluate("document.activeElement.innerText") == "Pause"
         assert complaints == []
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
@@ -23,8 +24,10 @@ from jinja2 import Environment, nodes
 from audit.erasure import holds
 from audit.leaf import RecordKind
 from audit.query import Query
+from audit.store.counts_over_time import CountedGroup
 from gateway.domain.duties import StaffRole
 from gateway.doors.operations import shell
+from gateway.doors.operations.audit.charts import chart, stretches_of
 from gateway.doors.operations.audit.desk import HOME, own_path
 from gateway.doors.operations.audit.search import narrowed, terms
 from gateway.doors.operations.audit.words import catalogue
@@ -142,7 +145,7 @@ async def test_facets_narrow_a_question_and_pages_are_pinned_to_a_size_of_the_lo
         await eve.begin()
         told = (await eve.post(f"{HOME}/search", q="customer:alice", order="oldest")).text
         assert "Provably complete" in told
-        counts = dict(re.findall(r'value="(\w+:[^"]+)"><span>[^<]*</span> <span class="count">(\d+)', told))
+        counts = dict(re.findall(r'value="(\w+:[^"]+)"><span><bdi>[^<]*</bdi></span> <span class="count">(\d+)', told))
         assert (counts["function:list_accounts"], counts["kind:deny"], counts["kind:read"]) == ("3", "1", "3")
         narrowed = (await eve.post(f"{HOME}/search", **{"q": "customer:alice", "and": "kind:deny"})).text
         assert 'value="customer:alice kind:deny"' in narrowed
@@ -253,6 +256,103 @@ async def test_the_state_of_the_log_is_shown_to_everybody_and_asks_nothing(asked
     assert await looks(asked) == []
 
 
+async def test_charts_count_what_a_search_finds_and_are_questions_on_record(asked: Teller) -> None:
+    for _ in range(3):
+        await asked.ask("list_accounts", {})
+    await asked.ask("nothing_of_that_name", {})
+    today = asked.gateway.door.clock().date()
+    period = {"since": today.isoformat(), "until": (today + timedelta(days=1)).isoformat()}
+    async with browser(asked) as eve:
+        await eve.begin()
+        assert (await eve.get(f"{HOME}/charts")).status_code == 200
+        assert await looks(asked) == []
+        by_function = (await eve.post(f"{HOME}/charts", **period)).text
+        assert "done: 3. refused: 1." in by_function
+        assert re.findall(r'id="chart-2">(\w+)<', by_function) == ["list_accounts"]
+        assert 'class="s-done"' in by_function
+        assert "mandate.granted" in (await eve.post(f"{HOME}/charts", by="policy", **period)).text
+        for wrong in ({"until": period["since"]}, {"since": "soon"}, {"by": "customer"}):
+            assert (await eve.post(f"{HOME}/charts", **{**period, **wrong})).status_code == 400, wrong
+    assert [look["counted_by"] for look in await looks(asked)] == ["function", "policy"]
+
+
+async def test_a_chart_of_a_period_with_too_many_records_is_cut_and_says_so(asked: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await asked.ask("list_accounts", {})
+    monkeypatch.setattr("audit.store.counts_over_time.COUNTED_MOST", 3)
+    today = asked.gateway.door.clock().date()
+    async with browser(asked) as eve:
+        await eve.begin()
+        told = (await eve.post(f"{HOME}/charts", since=today.isoformat(), until=(today + timedelta(days=1)).isoformat())).text
+    assert "counted from record 3 on" in told
+    assert "done: 2." in told
+
+
+async def test_a_watch_is_one_question_of_one_session_shows_nothing_of_before_and_ends(
+    asked: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked.ask("list_cards", {})
+    async with browser(asked) as eve, browser(asked) as mel:
+        for person in (eve, mel):
+            await person.begin()
+        at = (await eve.post(f"{HOME}/tail")).headers["location"]
+        await asked.ask("list_accounts", {})
+        for _ in range(3):
+            told = (await eve.get(at)).text
+            assert "list_accounts was answered" in told
+            assert "list_cards" not in told, "it was before"
+        assert "hx-trigger" in told
+        assert "http-equiv" in (await eve.get(f"{at}&pace=again")).text
+        assert "hx-trigger" not in (await eve.get(f"{at}&pace=still")).text
+        assert (await mel.get(at)).status_code == 400, "another session's"
+        widened = re.sub(r"watch=(\d+)\.\d+", r"watch=\1.0", at)
+        assert (await eve.get(widened)).status_code == 400, "from the beginning of the log"
+        assert (await eve.get(f"{HOME}/tail?watch=x")).status_code == 400
+        monkeypatch.setattr("gateway.doors.operations.audit.tail.LASTS", timedelta(seconds=-1))
+        over = (await eve.post(f"{HOME}/tail")).headers["location"]
+        assert "is over" in (await eve.get(over)).text
+    (first, second) = await looks(asked)
+    assert first["watch_until"] > second["watch_until"]
+    assert first["watch_from"] < second["watch_from"]
+
+
+async def test_what_others_wrote_is_text_and_what_deceives_the_eye_is_spelt_out(asked: Teller) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202e'\""
+    done = await asked.ask("list_accounts", {}, agent=hostile)
+    async with browser(asked) as eve:
+        await eve.begin(purpose="<script>1</script>", case="{{ 7 * 7 }}")
+        index = next(item.idx for item in await leaves_of(asked.gateway) if b'"read"' in item.leaf)
+        pages = [
+            await eve.get(f"{HOME}/calls/{done.call_id}"),
+            await eve.get(f"{HOME}/records/{index}"),
+            await eve.post(f"{HOME}/search", q=""),
+        ]
+        for told in pages:
+            assert "<img" not in told.text
+            assert "<script>1" not in told.text
+            assert "{{ 7 * 7 }}" in told.text
+            assert "\u202e" not in re.sub(r' value="[^"]*"', "", told.text), "a form sends what stands in the record"
+            policy = told.headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert "script-src 'self'" in policy
+            assert "trusted-types default" in policy
+        assert "⟨U+202E⟩" in pages[0].text
+
+
+MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(MOMENTS.map(lambda at: at.replace(hour=0, minute=0, second=0, microsecond=0)), st.integers(1, 14_000))
+def test_a_chart_of_any_period_has_at_most_400_bars_which_follow_each_other(since: datetime, days: int) -> None:
+    prefix, stretches = stretches_of(since, since + timedelta(days=days))
+    assert 1 <= len(stretches) <= 400
+    assert stretches == sorted(set(stretches))
+    assert all(len(stretch) == prefix for stretch in stretches)
+    drawn = chart("", [CountedGroup(stretch, "read", None, None, None, (), 7) for stretch in stretches], stretches)
+    assert drawn.totals == {"done": 7 * len(stretches)}
+    assert all(bar.x >= 0 and bar.x + bar.width <= 1001 and bar.y >= -0.1 for bar in drawn.bars)
+
+
 def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
     known, used = set(catalogue()), set[str]()
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "gateway/doors/operations/audit").glob("*.py"))
@@ -275,8 +375,8 @@ def test_every_text_is_in_the_catalogue_and_none_is_without_use() -> None:
         "proof.",
         "complete.",
         "retention.",
-        "chart.",
         "state.",
+        "charts.series.",
     )
     assert {key for key in known - used if not key.startswith(made)} == set()
     for kind in RecordKind:

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Response
 
+from gateway.doors.operations.audit.charts import mount_charts
 from gateway.doors.operations.audit.desk import HOME, AuditDesk
 from gateway.doors.operations.audit.life import mount_life
 from gateway.doors.operations.audit.retention import mount_retention
@@ -9,6 +10,7 @@ from gateway.doors.operations.audit.reveal import mount_reveal
 from gateway.doors.operations.audit.search import mount_search
 from gateway.doors.operations.audit.shell import STATICS, static_file
 from gateway.doors.operations.audit.state import mount_state
+from gateway.doors.operations.audit.tail import mount_tail
 from gateway.doors.operations.staff_door import StaffDoor
 
 
@@ -20,6 +22,8 @@ def mount_audit(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
     mount_life(app, door, desk)
     mount_reveal(app, door, desk)
     mount_state(app, door, desk)
+    mount_tail(app, door, desk)
+    mount_charts(app, door, desk)
     mount_retention(app, door, desk)
 
 

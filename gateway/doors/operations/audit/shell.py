@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from gateway.domain.duties import Duty, duty_obstacle
 from gateway.domain.errors import Fault, RequestFault
-from gateway.doors.operations.audit.words import LANGUAGE, said, said_of
+from gateway.doors.operations.audit.words import LANGUAGE, said
 from gateway.doors.operations.page_shell import page as staff_page
 from gateway.doors.operations.sessions import SignedIn
+from gateway.doors.pages.confirm_view import visible
 from gateway.doors.wire import fault_status
 
 _FOLDER = files("gateway") / "console" / "audit"
@@ -40,8 +41,8 @@ def pieces(text: str) -> list[str]:
     return [piece for piece in re.split(r"(?<=[_.])", text) if piece]
 
 
-_TEMPLATES.filters["pieces"] = pieces
-_TEMPLATES.globals.update(t=said, told=said_of, language=LANGUAGE)
+_TEMPLATES.filters.update(pieces=pieces, visible=visible)
+_TEMPLATES.globals.update(t=said, language=LANGUAGE)
 
 
 def audit_page(name: str, signed_in: SignedIn, known: Mapping[str, object], *, status: int = 200) -> Response:
