@@ -4,10 +4,8 @@ import json
 
 from audit.leaf import RecordKind
 from audit.log import Log
-from audit.merkle import leaf_hash
-from audit.opening import StoredRecord
+from audit.opening import StoredRecord, stored_record
 from audit.query import Why, question
-from audit.store.reads import LogCorrupt
 
 
 async def look(log: Log, index: int, why: Why) -> StoredRecord | None:
@@ -16,9 +14,7 @@ async def look(log: Log, index: int, why: Why) -> StoredRecord | None:
     fields = {} if stored is None else json.loads(stored.leaf)
     customer = fields.get("customer")
     about = {"about": customer} if isinstance(customer, str) else {}
-    await question(log, RecordKind.AUDIT_QUERY, why, {"by_index": index, **about})
+    await question(log, RecordKind.AUDIT_QUERY, why, {"index": index, **about})
     if stored is None:
         return None
-    if leaf_hash(stored.leaf) != stored.hash:
-        raise LogCorrupt("a stored leaf is not the one that was hashed")
-    return StoredRecord(stored.idx, stored.leaf, stored.hash, fields)
+    return stored_record(stored)

@@ -23,25 +23,38 @@
     }
   }
 
+  function offline() {
+    const main = document.getElementById("main");
+    let told = document.getElementById("offline");
+    if (told === null) {
+      told = document.createElement("p");
+      told.id = "offline";
+      told.className = "error";
+      told.setAttribute("role", "alert");
+      main.prepend(told);
+    }
+    told.textContent = document.body.dataset.offline;
+  }
+
   addEventListener("DOMContentLoaded", () => {
     localTimes(document);
     document.body.addEventListener("htmx:beforeSwap", (event) => {
       const { xhr, target } = event.detail;
       if (xhr.status === 401) { location.assign("/"); return; }
       if (xhr.status < 400) return;
+      if (!(xhr.getResponseHeader("content-type") ?? "").startsWith("text/html")) { offline(); return; }
       event.detail.shouldSwap = true;
       event.detail.target = target.closest("main") ?? target;
       event.detail.selectOverride = "#main";
     });
     document.body.addEventListener("htmx:afterSettle", (event) => {
+      document.getElementById("offline")?.remove();
       localTimes(document);
       const isLost = document.activeElement === document.body || document.activeElement === null;
       const quiet = event.detail.elt.closest?.("[data-quiet]") || event.detail.target?.closest?.("[data-quiet]");
       if (isLost && !quiet) (document.getElementById("found") ?? document.getElementById("main")).focus();
     });
-    document.body.addEventListener("htmx:sendError", () => {
-      const told = document.getElementById("answer");
-      if (told) told.textContent = document.body.dataset.offline ?? "";
-    });
+    document.body.addEventListener("htmx:sendError", offline);
+    document.body.addEventListener("htmx:timeout", offline);
   });
 })();

@@ -6,23 +6,22 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 
+from audit.call_life import CallUnknown, life_of
 from audit.checkpoint import Checkpoint, KeyType, Note
-from audit.leaf import RecordKind
 from audit.log import Log
 from audit.one_record import look as look_at
 from audit.opening import StoredRecord
-from audit.query import Query, Revealed, page
+from audit.query import Revealed
+from audit.terms import part
 from gateway.domain.approvals import ApprovalState, StaffAct, canonical
 from gateway.domain.duties import Duty
 from gateway.domain.errors import Fault, RequestFault
 from gateway.doors.operations.audit.desk import HOME, AuditDesk, AuditLook, answered
 from gateway.doors.operations.audit.record_view import record_view, spelt
 from gateway.doors.operations.audit.rules import sayings
-from gateway.doors.operations.audit.words import said_within
+from gateway.doors.operations.audit.words import said, said_within
 from gateway.doors.operations.staff_door import StaffDoor
-
-RECORDS_MOST = 200
-"""Of one call; one that has more is looked at by a search."""
+from gateway.doors.pages.confirm_view import visible
 
 CallOfTrail = Annotated[str, Path(pattern=r"^[!-~]{1,255}$")]
 RecordIndex = Annotated[int, Path(ge=0, lt=2**53)]
@@ -43,34 +42,32 @@ def mount_life(app: FastAPI, door: StaffDoor, desk: AuditDesk) -> None:
 
 
 async def _life(desk: AuditDesk, look: AuditLook, call: str) -> Response:
-    found = await page(desk.log, Query(call_id=call), look.why, limit=RECORDS_MOST)
-    if not found.found:
-        raise RequestFault(Fault.NOT_FOUND, "nothing is on record of this call; the look is", param="call_id")
-    records = sorted([*found.found, *await _confirmations(desk.log, look, found.found)], key=lambda record: record.index)
+    try:
+        life = await life_of(desk.log, call, look.why)
+    except CallUnknown:
+        raise RequestFault(Fault.NOT_FOUND, "nothing is on record of this call; the look is", param="call_id") from None
     known = {
         "call": call,
-        "records": [record_view(record) for record in records],
-        "says": await _says(desk.log, records),
-        "record": found.record,
-        "size": found.size,
-        "more": found.next_cursor is not None,
+        "stands": "" if life.outcome is None else said(f"stands.{life.outcome}"),
+        "records": [record_view(record) for record in life.records],
+        "says": await _says(desk.log, life.records),
+        "looks": [_looked(record) for record in life.looks],
+        "record": life.question_record,
+        "size": life.size,
+        "more": life.more,
     }
     return look.page("life.html", **known)
 
 
-async def _confirmations(log: Log, look: AuditLook, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
-    """What the customer, or who approves, said to what was held of the call. Their records name the confirmation, not the call: each is a
-    question of its own, on record too."""
-    found: list[StoredRecord] = []
-    for confirmation in sorted({str(facts["confirmation"]) for record in records if "confirmation" in (facts := _facts(record))}):
-        asked = Query(confirmation=confirmation, kinds=(RecordKind.CONFIRMATION,))
-        found += (await page(log, asked, look.why, limit=RECORDS_MOST)).found
-    return found
-
-
-def _facts(record: StoredRecord) -> Mapping[str, object]:
-    facts = record.fields.get("facts")
-    return facts if isinstance(facts, dict) else {}
+def _looked(record: StoredRecord) -> Mapping[str, str | int]:
+    """Who looked, what for, and when."""
+    facts, actor = part(record.fields, "facts"), part(record.fields, "actor")
+    who, purpose, case = (visible(str(value)) for value in (actor.get("agent"), facts.get("purpose"), facts.get("case")))
+    return {
+        "words": said("life.looked", who=who, purpose=purpose, case=case),
+        "time": str(record.fields["time"]),
+        "index": record.index,
+    }
 
 
 async def _says(log: Log, records: Sequence[StoredRecord]) -> Mapping[str, Mapping[str, str]]:
