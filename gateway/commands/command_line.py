@@ -187,14 +187,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     _database(keeping)
     keeping.add_argument("--json", action="store_true")
     keeping.set_defaults(command=_late("audit", "checkpoint"))
-    publishing = commands.add_parser(
-        "verifiers", help="the verifiers of bundles: their hashes, here and on record, and their files"
-    )
-    _data(publishing, "folder of the gateway")
-    _database(publishing)
-    publishing.add_argument("--out", type=Path, help="write their files into this folder")
-    publishing.add_argument("--json", action="store_true")
-    publishing.set_defaults(command=_late("verifiers", "verifiers"))
+    _verifiers(commands.add_parser("verifiers", help="the verifiers of bundles: their hashes, here and on record, and their files"))
     proving = commands.add_parser("evidence", help="verify that a passkey confirmed exactly this: what `reveal --json` printed")
     proving.add_argument("file", type=Path, help="JSON with the intent and its evidence")
     proving.add_argument("--rp-id", required=True, help="the bank's WebAuthn relying party id")
@@ -209,6 +202,14 @@ def _audit(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("--since", help="inclusive, ISO 8601; left out: the last day")
     _core(comparing)
     comparing.set_defaults(command=_late("reconciliation", "reconcile"))
+
+
+def _verifiers(parser: argparse.ArgumentParser) -> None:
+    _data(parser, "folder of the gateway")
+    _database(parser)
+    parser.add_argument("--out", type=Path, help="write their files into this folder")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=_late("verifiers", "verifiers"))
 
 
 def _core(parser: argparse.ArgumentParser) -> None:
