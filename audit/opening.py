@@ -1,8 +1,9 @@
 """One record as it is stored, and what it keeps sealed. Writes no record of the look: who asks does."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import orjson
 
 from audit.log import Log
 from audit.merkle import leaf_hash
@@ -27,7 +28,7 @@ class StoredRecord:
 def stored_record(stored: StoredLeaf) -> StoredRecord:
     if leaf_hash(stored.leaf) != stored.hash:
         raise LogCorrupt("a stored leaf is not the one that was hashed")
-    return StoredRecord(stored.idx, stored.leaf, stored.hash, json.loads(stored.leaf))
+    return StoredRecord(stored.idx, stored.leaf, stored.hash, orjson.loads(stored.leaf))
 
 
 async def open_sealed(log: Log, index: int) -> dict[str, str]:

@@ -4,14 +4,15 @@ It is derived from the leaves and follows them with a cursor. Leaves behind the 
 never depends on how far it is.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+import orjson
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.store import call_outcomes
+from audit.store.prepared import Prepared
 from audit.store.tables import index_cursor, leaves, postings, terms, time_blocks
 from audit.store.writes import read_head
 from audit.terms import Term, terms_of
@@ -20,6 +21,9 @@ BLOCK = 256
 """Leaves whose times have one row."""
 
 VALUES_AT_ONCE = 500
+
+
+_POSTED = Prepared(insert(postings).values(term=bindparam("term"), idx=bindparam("idx")))
 
 
 class SearchedRow(Protocol):
@@ -51,10 +55,10 @@ def advance(connection: Connection, most: int) -> int:
     rows = connection.execute(wanted.order_by(leaves.c.idx)).all()
     if not rows:
         return 0
-    parsed = [(row.idx, json.loads(row.leaf)) for row in rows]
+    parsed = [(row.idx, orjson.loads(row.leaf)) for row in rows]
     found = [(index, terms_of(leaf)) for index, leaf in parsed]
     ids = _ids(connection, set().union(*(of_leaf for _, of_leaf in found)))
-    connection.execute(insert(postings), [{"term": ids[term], "idx": index} for index, of_leaf in found for term in of_leaf])
+    _POSTED.many(connection, [{"term": ids[term], "idx": index} for index, of_leaf in found for term in of_leaf])
     call_outcomes.take(connection, parsed, lambda confirmation: ids[("confirmation", confirmation)])
     _span(connection, rows)
     connection.execute(update(index_cursor).values(upto=rows[-1].idx + 1))

@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, exists, insert, or_, select, update
 
 from audit.leaf import RecordKind
+from audit.store.prepared import Prepared
 from audit.store.tables import leaves, outcomes, postings
 from audit.terms import CallOutcome, outcome_of, part
 
 CALLS_AT_ONCE = 500
+
+
+_NAMES = ("call", "idx", "shown", "outcome", "until")
+_MADE = Prepared(insert(outcomes).values({name: bindparam(name) for name in _NAMES}))
+_ENDED = Prepared(
+    update(outcomes)
+    .where(outcomes.c.call == bindparam("of_call"), outcomes.c.idx == bindparam("of_idx"))
+    .values(until=bindparam("ends"))
+)
 
 
 @dataclass(slots=True)
@@ -41,15 +51,13 @@ def take(connection: Connection, rows: Sequence[tuple[int, Mapping[str, object]]
         if before is not None:
             before.until = index
             if (call, before.idx) not in made:
-                ended.append({"of_call": call, "of_idx": before.idx, "until": index})
+                ended.append({"of_call": call, "of_idx": before.idx, "ends": index})
         shown = index if is_whole or before is None else before.shown
         stands[call] = made[call, index] = _Standing(call, index, shown, outcome.value)
     if ended:
-        of_it = (outcomes.c.call == bindparam("of_call"), outcomes.c.idx == bindparam("of_idx"))
-        connection.execute(update(outcomes).where(*of_it).values(until=bindparam("until")), ended)
+        _ENDED.many(connection, ended)
     if made:
-        names = ("call", "idx", "shown", "outcome", "until")
-        connection.execute(insert(outcomes), [{name: getattr(item, name) for name in names} for item in made.values()])
+        _MADE.many(connection, [{name: getattr(item, name) for name in _NAMES} for item in made.values()])
 
 
 def _calls_of(connection: Connection, index: int, leaf: Mapping[str, object], term_of: Callable[[str], int]) -> Iterable[str]:

@@ -1,10 +1,10 @@
 """Searches for auditors: which leaves of a tree of a given size match. Reads only."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, select
 
 from audit.leaf import RecordKind
@@ -122,7 +122,7 @@ class _Search:
         while within and len(indexes) < limit:
             piece = self._by_columns(within, _SCANNED_AT_ONCE, [])
             read = select(leaves.c.idx, leaves.c.leaf).where(leaves.c.idx.in_(piece))
-            matching = {row.idx for row in self._connection.execute(read) if self._further <= terms_of(json.loads(row.leaf))}
+            matching = {row.idx for row in self._connection.execute(read) if self._further <= terms_of(orjson.loads(row.leaf))}
             indexes += [index for index in piece if index in matching]
             if len(piece) < _SCANNED_AT_ONCE:
                 break
@@ -260,7 +260,7 @@ def count_sequence(connection: Connection, name: str, value: str, size: int) -> 
 
 def _check_row(row: Row[*tuple[object, ...]]) -> None:
     """LogCorrupt unless every searchable column repeats what the leaf says."""
-    if {name: getattr(row, name) for name in COLUMNS} != columns_of(json.loads(row.leaf)):
+    if {name: getattr(row, name) for name in COLUMNS} != columns_of(orjson.loads(row.leaf)):
         raise LogCorrupt("a row says something else than its leaf")
 
 
