@@ -13,6 +13,7 @@ from audit.query import Query
 from audit.question_language import FIELDS, QuestionInvalid, parse_question, question_text
 from audit.sealed_conditions import AmountRange
 from audit.terms import CallOutcome
+from tests.support import question_reference
 
 MARCH = Query(since=datetime(2026, 3, 1, tzinfo=UTC), until=datetime(2026, 4, 1, tzinfo=UTC))
 
@@ -150,3 +151,8 @@ def test_amounts(text: str, inside: list[str], outside: list[str]) -> None:
 def test_a_moment_keeps_its_microseconds() -> None:
     at = datetime(2026, 3, 1, 9, 30, 1, 123456, tzinfo=UTC)
     assert parse_question(question_text(Query(since=at, until=at + timedelta(microseconds=1)))).since == at
+
+
+def test_the_guide_tells_every_word() -> None:
+    text = question_reference.GUIDE.read_text()
+    assert question_reference.renewed(text) == text, "run: python -m tests.support.question_reference --write"
