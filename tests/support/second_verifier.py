@@ -103,6 +103,8 @@ def both_verifiers() -> Iterator[None]:
 
     def verified(source: bytes | Path, **options: Any) -> verify.Report:
         report = alone(source, **options)
+        if options.get("witnesses"):
+            return report  # cosignatures are for the one in Python alone
         own = {name: content for name, content in options.items() if name != "told" and content is not None}
         answer = second.verify(source if isinstance(source, bytes) else source.read_bytes(), own)
         assert comparable(answer) == comparable(json.loads(json.dumps(report.as_json())))
