@@ -269,10 +269,15 @@ def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: C
     assert verify.main([str(files["bundle"]), *map(str, own)], said.append) == 0
     assert ran(files["bundle"], *own).stdout == "".join(said)
     assert ran(files["cut"]).returncode == 1
+    for option, value in (("--witness", "x"), ("--witness-quorum", "1")):
+        assert ran(files["bundle"], *own, option, value).returncode == 2, option
+    log_key = json.loads(source.own["trust"])["log"][1]
+    assert ran(files["bundle"], *own, "--witness", log_key, "--witness", log_key).returncode == 0, "the log is its own witness"
+    assert ran(files["bundle"], *own, "--witness", log_key, "--witness-quorum", "two").returncode == 2
     piped = ran(files["bundle"], "--trust", "/dev/stdin", *own[2:], given=source.own["trust"])
     assert (piped.returncode, piped.stderr) == (0, "")
-    for wrong in (("--trust", tmp_path / "none", files["bundle"]), ("--pinned", tmp_path, files["bundle"])):
-        assert ran(*wrong).returncode == 2, wrong
+    for option, path in (("--trust", tmp_path / "none"), ("--pinned", tmp_path)):
+        assert ran(option, path, files["bundle"]).returncode == 2, option
     for wrong in ((), (files["bundle"], files["cut"]), ("--what", files["bundle"]), (tmp_path / "none",), (tmp_path,)):
         assert ran(*wrong).returncode == 2, wrong
     torn = ran(files["bundle"], "--trust", files["torn"])
