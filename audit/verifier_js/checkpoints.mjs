@@ -4,7 +4,7 @@ import { bytesOf, concat, equal, hashFrom, hexOf, numberIn, textOf, uint64 } fro
 import { Finding, InputUnreadable } from "./finding.mjs";
 import { ownText } from "./json.mjs";
 import { keyAt } from "./keys.mjs";
-import { check, ED25519, MLDSA44, readNote, signatureBy } from "./note.mjs";
+import { check, ED25519, MLDSA44, parseKey, readNote, signatureBy, WITNESS } from "./note.mjs";
 
 const DECIMAL = /^(?:0|[1-9][0-9]{0,18})$/;
 const LABEL = concat(bytesOf("subtree/v1\n"), Uint8Array.of(0));
@@ -98,5 +98,53 @@ async function compare(name, given, bundle) {
   if (size > 0) bundle.checkpoints.set(size, root);
   if (name === "after" && bundle.after !== 0 && bundle.after !== size) {
     throw new Finding("order", `4. this bundle continues checkpoint ${bundle.after}, not the one of --after-checkpoint`);
+  }
+}
+
+/** The keys of witnesses, from their vkeys. InputUnreadable for one that cannot be used, and for a quorum that there cannot be. */
+export async function witnessKeys(vkeys, quorum, sha256) {
+  const keys = [];
+  try {
+    for (const vkey of vkeys) keys.push(await parseKey(vkey, sha256, [WITNESS, MLDSA44]));
+  } catch (error) {
+    if (!(error instanceof Finding)) throw error;
+    throw new InputUnreadable("witnesses", "a witness is named by its vkey, as `witness keygen` prints it");
+  }
+  const names = new Set(keys.map((key) => key.name));
+  if (quorum !== undefined && !(Number.isSafeInteger(quorum) && quorum > 0 && quorum <= names.size)) {
+    throw new InputUnreadable("witnesses", "the quorum is from 1 to the number of witnesses that are named");
+  }
+  return { keys, names, quorum: quorum ?? names.size };
+}
+
+/** The newest checkpoint that enough witnesses cosigned, each by all of its keys. */
+export async function stepWitnesses(bundle, { keys, names, quorum }) {
+  const { archive, report, size } = bundle;
+  let newest = 0;
+  for (const name of archive.in("checkpoints")) {
+    const { text, signatures } = readNote(await archive.read(name));
+    const lacking = new Set();
+    for (const key of keys) if (!(await cosignedBy(key, text, signatures, bundle))) lacking.add(key.name);
+    if (names.size - lacking.size >= quorum) newest = Number(textOf(text).split("\n")[1]);
+  }
+  report.facts.witnessed_size = newest;
+  if (newest === 0) throw new Finding("order", "4. no checkpoint of this bundle is cosigned by enough of the witnesses");
+  if (newest < size) report.notes.push(`the witnesses cosigned ${newest} of ${size} records; what follows is on the bank's word`);
+}
+
+async function cosignedBy(key, text, signatures, { primitives }) {
+  try {
+    const blob = signatureBy(key, signatures);
+    const time = numberIn(blob);
+    const [origin, decimal, encoded] = textOf(text).split("\n");
+    const message =
+      key.kind === WITNESS
+        ? concat(bytesOf(`cosignature/v1\ntime ${time}\n`), text)
+        : cosigned(key.name, time, origin, BigInt(decimal), hashFrom(encoded));
+    await check(key, blob.subarray(8), message, primitives);
+    return true;
+  } catch (error) {
+    if (error instanceof Finding) return false;
+    throw error;
   }
 }

@@ -8,7 +8,7 @@ export class Finding extends Error {
   }
 }
 
-/** A file of the auditor's own cannot be used: `name` is `trust`, `pinned` or `after`. */
+/** A file of the auditor's own cannot be used: `name` is `trust`, `pinned`, `after` or `witnesses`. */
 export class InputUnreadable extends Error {
   constructor(name, why) {
     super(why);

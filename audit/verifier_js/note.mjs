@@ -1,8 +1,9 @@
-// C2SP signed notes and the keys that sign them (vkeys): type 1 is Ed25519, type 6 is ML-DSA-44.
+// C2SP signed notes and the keys that sign them (vkeys): type 1 is Ed25519, type 4 a witness's Ed25519, type 6 ML-DSA-44.
 import { base64Of, bytesOf, concat, equal, fromBase64, hexOf, textOf } from "./bytes.mjs";
 import { Finding } from "./finding.mjs";
 
 export const ED25519 = 1;
+export const WITNESS = 4;
 export const MLDSA44 = 6;
 const SIGNATURES_MOST = 16;
 const DASH = "\u2014";
@@ -29,8 +30,8 @@ export async function renamed(key, name, sha256) {
   return { ...key, name, id: await keyId(name, key.kind, key.public, sha256) };
 }
 
-/** A vkey: name, id and material with a plus between. Finding for one that cannot be used. */
-export async function parseKey(text, sha256) {
+/** A vkey: name, id and material with a plus between. Finding for one that cannot be used, or is of another kind. */
+export async function parseKey(text, sha256, kinds = [ED25519, MLDSA44]) {
   const [name, id, ...rest] = text.split("+");
   let material = new Uint8Array(0);
   try {
@@ -39,7 +40,7 @@ export async function parseKey(text, sha256) {
     if (!(error instanceof Finding)) throw error;
   }
   const [kind, publicBytes] = [material[0], material.subarray(1)];
-  const usable = isName(name) && (kind === MLDSA44 || (kind === ED25519 && !lowOrder(publicBytes)));
+  const usable = isName(name) && kinds.includes(kind) && (kind === MLDSA44 || !lowOrder(publicBytes));
   const key = usable && { name, kind, public: publicBytes, id: await keyId(name, kind, publicBytes, sha256) };
   if (!key || hexOf(key.id) !== id) throw new Finding("authenticity", "2. a key that cannot be used");
   return { ...key, identity: `${name}+${hexOf(material)}` };
@@ -74,7 +75,7 @@ export function signatureBy(key, signatures) {
 
 /** Finding unless this key signed this message. */
 export async function check(key, signature, message, primitives) {
-  const verified = key.kind === ED25519 ? primitives.ed25519 : primitives.mldsa44;
+  const verified = key.kind === MLDSA44 ? primitives.mldsa44 : primitives.ed25519;
   let good = false;
   try {
     good = (await verified(key.public, signature, message)) === true;

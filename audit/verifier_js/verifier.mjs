@@ -7,7 +7,7 @@
 // 7 order, 8 freshness, 9 disclosures, 10 policies. Each module names its own; what needs several of them is here.
 import { Archive, MANIFEST, walk } from "./archive.mjs";
 import { cutAtSpace, equal, hashFrom, hexOf, linesOf, textOf } from "./bytes.mjs";
-import { stepCheckpoints } from "./checkpoints.mjs";
+import { stepCheckpoints, stepWitnesses, witnessKeys } from "./checkpoints.mjs";
 import { Disclosures } from "./disclosures.mjs";
 import { Finding, InputUnreadable, Report, SourceUnreadable } from "./finding.mjs";
 import { wholeOf } from "./json.mjs";
@@ -27,11 +27,14 @@ const FOR_PEOPLE = new Set(["README.md", "verify.py", MANIFEST]);
 
 /**
  * Verify a bundle: a Uint8Array, a Blob, or anything with a `size` and a `read(offset, length)`. `trust`, `pinned` and `after` are bytes
- * of the auditor's own files, each optional. InputUnreadable for one of these three, and SourceUnreadable; nothing else is thrown.
+ * of the auditor's own files, each optional; `witnesses` vkeys, of which `quorum` (all of them by default) must have cosigned a
+ * checkpoint. InputUnreadable for one of these, and SourceUnreadable; nothing else is thrown.
  * `told` hears of records done, and of how many. `primitives`: sha256, ed25519 and mldsa44; WebCrypto's by default.
  */
-export async function verify(source, { trust, pinned, after, primitives = webPrimitives(), told = () => {} } = {}) {
+export async function verify(source, options = {}) {
+  const { trust, pinned, after, witnesses = [], quorum, primitives = webPrimitives(), told = () => {} } = options;
   const report = new Report();
+  const witnessed = await witnessKeys(witnesses, quorum, primitives.sha256);
   try {
     const file = sourceOf(source);
     const archive = new Archive(file, await walk(file, primitives.sha256), primitives.sha256); // 1
@@ -40,6 +43,7 @@ export async function verify(source, { trust, pinned, after, primitives = webPri
     await stepRotations(bundle);
     await stepManifest(bundle); // 3
     await stepCheckpoints(bundle, { pinned, after }); // 4
+    if (witnessed.keys.length) await stepWitnesses(bundle, witnessed);
     await stepRecords(bundle); // 5, 6 and 9
     await stepOrder(bundle); // 7
     stepFreshness(bundle); // 8

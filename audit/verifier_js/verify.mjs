@@ -1,8 +1,10 @@
 // Verifies an evidence bundle of a Tellergate log, with Node 20 or newer and nothing else.
 //
 //     node verify.mjs BUNDLE [--json] [--trust FILE] [--pinned CHECKPOINT] [--after-checkpoint CHECKPOINT]
+//         [--witness VKEY]... [--witness-quorum N]
 //
 // Exit status 0: everything held; 1: a finding; 2: wrong usage, or a file of yours that cannot be read for what it is.
+import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { nodePrimitives } from "./nodecrypto.mjs";
@@ -10,13 +12,17 @@ import { InputUnreadable, SourceUnreadable, VERDICTS, verify } from "./verifier.
 
 const OWN_FILE_MOST = 2 ** 16;
 const OWN_FILES = { trust: "trust", pinned: "pinned", after: "after-checkpoint" };
-const USAGE = "usage: verify.mjs [--json] [--trust FILE] [--pinned CHECKPOINT] [--after-checkpoint CHECKPOINT] BUNDLE";
+const USAGE =
+  "usage: verify.mjs [--json] [--trust FILE] [--pinned CHECKPOINT] [--after-checkpoint CHECKPOINT] " +
+  "[--witness VKEY]... [--witness-quorum N] BUNDLE";
 
 class WrongUse extends Error {}
 
 function optionsOf(given) {
   const file = { type: "string" };
-  const options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" }, trust: file, pinned: file, "after-checkpoint": file };
+  const flags = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } };
+  const files = { trust: file, pinned: file, "after-checkpoint": file };
+  const options = { ...flags, ...files, witness: { type: "string", multiple: true }, "witness-quorum": file };
   try {
     const { values, positionals } = parseArgs({ args: given, options, allowPositionals: true });
     if (positionals.length !== 1 && !values.help) throw new WrongUse("one bundle is verified at a time");
@@ -44,13 +50,15 @@ async function opened(path) {
   return { size: status.size, read, close: () => file.close() };
 }
 
+/** A file of the auditor's own, a pipe too; what is longer than such files are is cut off. */
 async function ownFile(path) {
-  const file = await opened(path);
+  const parts = [];
   try {
-    return await file.read(0, OWN_FILE_MOST);
-  } finally {
-    await file.close();
+    for await (const part of createReadStream(path, { end: OWN_FILE_MOST - 1 })) parts.push(part);
+  } catch {
+    throw new WrongUse(`cannot read ${path}`);
   }
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 function told(done, allOf) {
@@ -77,10 +85,12 @@ export async function main(given, write) {
   }
   const file = await opened(options.bundle);
   try {
-    const report = await verify(file, { ...own, primitives: nodePrimitives, told });
+    const quorum = options["witness-quorum"] === undefined ? undefined : Number(options["witness-quorum"]);
+    const report = await verify(file, { ...own, witnesses: options.witness, quorum, primitives: nodePrimitives, told });
     write(shown(report, options.json));
     return report.good ? 0 : 1;
   } catch (error) {
+    if (error instanceof InputUnreadable && error.name === "witnesses") throw new WrongUse(error.message);
     if (error instanceof InputUnreadable) throw new WrongUse(`cannot use ${options[OWN_FILES[error.name]]}: ${error.message}`);
     if (error instanceof SourceUnreadable) throw new WrongUse(`cannot read ${options.bundle}`);
     throw error;

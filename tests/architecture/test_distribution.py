@@ -87,4 +87,6 @@ def test_the_wheel_says_what_it_is_and_holds_what_it_needs(tmp_path: Path) -> No
     assert (bool(metadata["Summary"]), metadata["Description-Content-Type"]) == (True, "text/markdown")
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
+    verifier = {path.relative_to(ROOT).as_posix() for path in (ROOT / "audit/verifier_js").rglob("*") if path.is_file()}
+    assert {"audit/verifier_js/verify.mjs", "audit/verifier_js/vendor/hashes/LICENSE"} <= verifier <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)

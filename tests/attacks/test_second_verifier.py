@@ -250,9 +250,9 @@ def test_a_trust_policy_of_another_kind_of_json_is_unreadable_to_both(made: Corp
 # The program, and what it carries.
 
 
-def ran(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def ran(*arguments: str | Path, given: bytes = b"") -> "subprocess.CompletedProcess[str]":
     command = [node(), str(FOLDER / "verify.mjs"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, input=given.decode())
 
 
 def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: Corpus, tmp_path: Path) -> None:
@@ -269,6 +269,15 @@ def test_the_program_says_what_the_other_one_says_with_the_same_statuses(made: C
     assert verify.main([str(files["bundle"]), *map(str, own)], said.append) == 0
     assert ran(files["bundle"], *own).stdout == "".join(said)
     assert ran(files["cut"]).returncode == 1
+    for option, value in (("--witness", "x"), ("--witness-quorum", "1")):
+        assert ran(files["bundle"], *own, option, value).returncode == 2, option
+    log_key = json.loads(source.own["trust"])["log"][1]
+    assert ran(files["bundle"], *own, "--witness", log_key, "--witness", log_key).returncode == 0, "the log is its own witness"
+    assert ran(files["bundle"], *own, "--witness", log_key, "--witness-quorum", "two").returncode == 2
+    piped = ran(files["bundle"], "--trust", "/dev/stdin", *own[2:], given=source.own["trust"])
+    assert (piped.returncode, piped.stderr) == (0, "")
+    for option, path in (("--trust", tmp_path / "none"), ("--pinned", tmp_path)):
+        assert ran(option, path, files["bundle"]).returncode == 2, option
     for wrong in ((), (files["bundle"], files["cut"]), ("--what", files["bundle"]), (tmp_path / "none",), (tmp_path,)):
         assert ran(*wrong).returncode == 2, wrong
     torn = ran(files["bundle"], "--trust", files["torn"])

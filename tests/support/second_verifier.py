@@ -15,6 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from audit import verify
+from audit.encoding import b64
 from tests.support.postgres import absent
 
 FOLDER = Path(verify.__file__).parent / "verifier_js"
@@ -41,15 +42,15 @@ class SecondVerifier:
 
     process: "subprocess.Popen[bytes]"
 
-    def verify(self, raw: bytes, own: Own) -> dict[str, Any]:
-        """The report of a bundle, or which of the auditor's own files it cannot use."""
-        return self._asked({}, {"bundle": raw, **own})
+    def verify(self, raw: bytes, own: Own, **witnessed: Any) -> dict[str, Any]:
+        """The report of a bundle, or which of the auditor's own files it cannot use. `witnessed`: vkeys of witnesses, and a quorum."""
+        return self._asked(witnessed, {"bundle": raw, **own})
 
     def verified(self, kind: int, key: bytes, signature: bytes, message: bytes) -> bool:
         """Whether a key of this kind (of C2SP signed notes) signed this."""
         return self._asked({"kind": kind}, {"key": key, "signature": signature, "message": message})["verified"] is True
 
-    def _asked(self, how: Mapping[str, int], given: Mapping[str, bytes]) -> dict[str, Any]:
+    def _asked(self, how: Mapping[str, Any], given: Mapping[str, bytes]) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({**how, **{name: len(content) for name, content in given.items()}}).encode() + b"\n")
@@ -93,6 +94,10 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "findings": rules, "notes": sorted(answer["notes"])}
 
 
+def _vkey(key: verify.Key) -> str:
+    return f"{key.name}+{key.id.hex()}+{b64(bytes([key.kind]) + key.public)}"
+
+
 @pytest.fixture(scope="module")
 def both_verifiers() -> Iterator[None]:
     """Whatever a test of this module gives to the verifier in Python is given to the other one too, and both must say the same."""
@@ -103,8 +108,10 @@ def both_verifiers() -> Iterator[None]:
 
     def verified(source: bytes | Path, **options: Any) -> verify.Report:
         report = alone(source, **options)
-        own = {name: content for name, content in options.items() if name != "told" and content is not None}
-        answer = second.verify(source if isinstance(source, bytes) else source.read_bytes(), own)
+        own = {name: content for name, content in options.items() if name in ("trust", "pinned", "after") and content is not None}
+        told = {"witnesses": [_vkey(key) for key in options.get("witnesses") or ()], "quorum": options.get("quorum")}
+        witnessed = {name: value for name, value in told.items() if value}
+        answer = second.verify(source if isinstance(source, bytes) else source.read_bytes(), own, **witnessed)
         assert comparable(answer) == comparable(json.loads(json.dumps(report.as_json())))
         return report
 

@@ -30,13 +30,13 @@ async function take(size) {
 for (;;) {
   let end;
   while ((end = buffered.indexOf(10)) < 0) await more();
-  const { kind, ...sizes } = JSON.parse(Buffer.from(await take(end + 1)).toString());
+  const { kind, witnesses, quorum, ...sizes } = JSON.parse(Buffer.from(await take(end + 1)).toString());
   const given = {};
   for (const [name, size] of Object.entries(sizes)) given[name] = await take(size);
   const { bundle, ...own } = given;
   let answer;
   try {
-    if (kind === undefined) answer = (await verify(bundle, { ...own, primitives: calculated })).asJson();
+    if (kind === undefined) answer = (await verify(bundle, { ...own, witnesses, quorum, primitives: calculated })).asJson();
     else answer = { verified: await check({ kind, public: own.key }, own.signature, own.message, calculated).then(() => true, () => false) };
   } catch (error) {
     if (!(error instanceof InputUnreadable)) throw error;

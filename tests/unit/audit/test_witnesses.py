@@ -26,6 +26,8 @@ from tests.support.bundles import bundled, signed, unpack
 from tests.support.witnessing import HashLog, Network, network
 from tests.trail import Clock, a_record, activate_rules
 
+pytestmark = pytest.mark.usefixtures("both_verifiers")
+
 COSIGNED, SILENT, REFUSES, AHEAD, CONTRADICTS = (
     WitnessStanding.COSIGNED,
     WitnessStanding.SILENT,

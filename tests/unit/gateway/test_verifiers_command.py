@@ -1,5 +1,6 @@
 """The verifiers are taken away with their hashes, which the log has on record since its gateway began."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 from audit import verifiers
+from audit.export import trust_policy
 from audit.query import Why
 from gateway.cli import main
 from tests.support.bundles import exported, leaves_of, manifest_of, unpack
 from tests.support.databases import url
+from tests.support.guides import ROOT, blocks, commands
 from tests.support.second_verifier import node
 from tests.support.teller import teller
 
@@ -69,3 +72,20 @@ async def test_a_bundle_carries_the_one_on_record(tmp_path: Path) -> None:
     (begun,) = [fields for fields in map(json.loads, leaves_of(unpack(raw))) if fields["kind"] == "log.start"]
     assert begun["facts"] == verifiers.hashes()
     assert begun["facts"]["verifier_py"] == manifest_of(unpack(raw))["files"]["verify.py"]["sha256"]
+
+
+async def test_the_guide_s_lines_for_node_do_what_they_say(tmp_path: Path) -> None:
+    async with teller(tmp_path / "data") as asked_gateway:
+        log = asked_gateway.gateway.log
+        why = Why(auditor="auditor-1", purpose="yearly review", case_id="case-7")
+        kept = (await log.publish(force=True) or "").encode()
+        files = {"checkpoint.txt": kept, "trust.json": trust_policy(log), "evidence.zip": await exported(log, why)}
+        files["later.zip"] = await exported(log, why, after=kept)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    out = ["--out", str(tmp_path / "verifiers")]
+    assert await asyncio.to_thread(main, ["audit", "verifiers", "--data", str(tmp_path / "data"), *out]) == 0
+    (block,) = [found for found in blocks(ROOT / "audit/README.md") if "needs Node" in found.note]
+    for line in commands(block):
+        done = subprocess.run([node(), *line.split()[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
